@@ -1,0 +1,5 @@
+"""`python -m ganvas` is `ganvas`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,87 @@
+"""Abilities: what a trained model can do. A model's class line lists them, a task's first argument asks for one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from .space import Space, Tokens
+
+
+class Samples(ABC):
+    """Makes new examples."""
+
+    condition: Tokens | None = None
+    """What can be asked for, or None."""
+
+    @abstractmethod
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        """Draws `n` new examples, shape (n, *space.shape).
+
+        y: What each shall be, shape (n, *condition.shape), for a model that takes a condition; drawn evenly without.
+        truncation: Latents further out than this many standard deviations are drawn again
+            (Brock et al., 2019): fewer surprises, less variety.
+        """
+
+
+class Encodes(ABC):
+    """Summarises examples as latents."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Latents of examples, shape (B, ...)."""
+
+
+class Decodes(ABC):
+    """Turns latents into examples."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Examples of latents, shape (B, *space.shape); y as in `Samples.sample`."""
+
+
+class Generates(Samples, Decodes):
+    """Makes new examples by decoding latents drawn from a prior."""
+
+    @abstractmethod
+    def prior(self, n: int, truncation: float | None = None) -> Tensor:
+        """Latents as new examples are made from, shape (n, ...); truncation as in `Samples.sample`."""
+
+
+class Autoencodes(Encodes, Decodes):
+    """Goes to latents and back."""
+
+
+class Scores(ABC):
+    """Says how strange each example is."""
+
+    @abstractmethod
+    def score(self, x: Tensor) -> Tensor:
+        """Strangeness, shape (B,): higher is stranger."""
+
+
+class Bounds(ABC):
+    """Bounds the likelihood of each example."""
+
+    space: Space
+
+    @abstractmethod
+    def bound(self, x: Tensor, samples: int = 1) -> Tensor:
+        """Upper bounds on -log p(x) in nats, shape (B,), tighter with more samples."""
+
+
+class Translates(ABC):
+    """Maps examples to their counterpart: another domain, a higher resolution."""
+
+    @abstractmethod
+    def translate(self, x: Tensor) -> Tensor:
+        """The counterpart of each example."""
+
+
+class Completes(ABC):
+    """Fills in what is missing."""
+
+    @abstractmethod
+    def complete(self, x: Tensor, known: Tensor) -> Tensor:
+        """Examples that agree with `x` where `known` (boolean, like x) is true, shape like x."""

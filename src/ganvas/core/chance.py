@@ -1,0 +1,24 @@
+"""Random numbers that can be had again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def seeded(*numbers: int) -> torch.Generator:
+    """A generator of its own for these numbers (a seed and a place), independent of the global one."""
+    mixed = 0
+    for number in numbers:
+        mixed = (mixed * 6364136223846793005 + number + 1442695040888963407) % 2**63
+    return torch.Generator().manual_seed(mixed)
+
+
+@contextmanager
+def chance(seed: int | None) -> Iterator[None]:
+    """Inside, global random numbers start from `seed`, or from new entropy; outside, nothing has happened."""
+    with torch.random.fork_rng():
+        torch.seed() if seed is None else torch.manual_seed(seed)
+        yield

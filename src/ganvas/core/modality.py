@@ -1,0 +1,150 @@
+"""A modality stands between what people have and tensors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .space import Space, Tokens
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples x, (B, *space.shape), and what goes with them, y, (B, *condition.shape), if anything does."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def to(self, device: torch.device) -> Batch:
+        y = None if self.y is None else self.y.to(device, non_blocking=True)
+        return Batch(self.x.to(device, non_blocking=True), y)
+
+    def share(self, rank: int, ranks: int) -> Batch:
+        """This process's part of the batch, when several train together."""
+        pick = slice(len(self) * rank // ranks, len(self) * (rank + 1) // ranks)
+        return Batch(self.x[pick], None if self.y is None else self.y[pick])
+
+
+class Data(ABC):
+    """Examples that can be counted and fetched by number; how they are kept is its own affair."""
+
+    names: list[str]
+    """Where each example came from: a file, or a place in an array."""
+
+    ahead: ClassVar[int] = 0
+    """Batches worth preparing in the background while the model learns: none where they are in memory already."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
+        """The examples numbered `rows`, int64 (B,), as the model will see them.
+
+        step: The round they are practised in, which alone decides how they are augmented; None leaves them as they are.
+        """
+
+    @abstractmethod
+    def keys(self) -> Tensor:
+        """A 64-bit hash of each example's content, int64 (N,): equal content has equal keys."""
+
+    @abstractmethod
+    def subset(self, rows: Tensor) -> Data:
+        """The same data, restricted to the examples numbered `rows`."""
+
+    def split(self, share: float) -> tuple[Data, Data]:
+        """Practice and held-out data. The content decides who is held out, so it stays so when examples are added."""
+        held = (self.keys() & 0xFFFF) < share * 0x10000
+        return self.subset((~held).nonzero().squeeze(1)), self.subset(held.nonzero().squeeze(1))
+
+    def in_batches(self, size: int = 256, most: int | None = None) -> Iterator[Batch]:
+        """All the examples once, in order, not augmented; at most `most` of them, evenly spread."""
+        n = len(self)
+        rows = torch.arange(n) if most is None or most >= n else torch.linspace(0, n - 1, most).round().long()
+        for part in rows.split(size):
+            yield self.batch(part)
+
+    def gather(self, most: int | None = None) -> Batch:
+        """The examples as one batch."""
+        batches = list(self.in_batches(most=most))
+        y = [b.y for b in batches if b.y is not None]
+        return Batch(torch.cat([b.x for b in batches]), torch.cat(y) if y else None)
+
+
+class Modality(ABC):
+    """What people have <-> tensors. A frozen dataclass of plain values: what it learned from the data."""
+
+    endings: ClassVar[frozenset[str]]
+    """File endings, lower case, that mark a source as this modality's."""
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """What one example is."""
+
+    @property
+    @abstractmethod
+    def condition(self) -> Tokens | None:
+        """What can be asked for, or None where nothing was learned that could be."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels, in the order of their numbers; empty without labels."""
+
+    def label(self, name: str | int) -> int:
+        """The number of a label, by its name or number. Raises InputError where there is none."""
+        if str(name) in self.classes:
+            return self.classes.index(str(name))
+        if str(name).isdecimal() and int(name) < len(self.classes):
+            return int(name)
+        known = ", ".join(self.classes) or "none: the data had no labels"
+        raise InputError(f"no label is called {name!r}; there are {known}")
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, source: Any) -> bool:
+        """Whether this source looks like something the modality reads."""
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, source: Any) -> Modality:
+        """Looks at the data once and remembers what reading and writing need. Raises InputError on bad input."""
+
+    @abstractmethod
+    def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
+        """Opens data that must look like what was learned from. Raises InputError on bad input."""
+
+    @abstractmethod
+    def describe(self, data: Data) -> str:
+        """What was read, in one or two plain sentences."""
+
+    @abstractmethod
+    def present(self, x: Tensor) -> Any:
+        """Examples as a person in Python wants them: what came in decides what goes out."""
+
+    @abstractmethod
+    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+        """Writes examples where people can open them; returns the files written."""
+
+    @abstractmethod
+    def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
+        """Writes many examples as one thing to look at: a contact sheet. Returns the file written."""
+
+    @abstractmethod
+    def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
+        """Writes sets of examples, each (n, *space.shape), as one thing that moves. Returns the file written."""
+
+    @abstractmethod
+    def film(self, sheets: list[Path], target: Path) -> Path:
+        """Joins sheets written before into one thing that moves. Returns the file written."""

@@ -1,0 +1,96 @@
+"""A model is networks and the game in which they learn."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .chance import seeded
+from .modality import Batch, Data
+from .space import Space
+
+Optimizer = Callable[..., torch.optim.Optimizer]
+
+
+def adam(lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizer:
+    """How a player learns: Adam (Kingma & Ba, 2015), all its parameters in one fused call."""
+    return partial(torch.optim.Adam, lr=lr, betas=betas, fused=True)
+
+
+class Turn(NamedTuple):
+    """One player's move: the named terms whose sum its parameters descend, and what to watch meanwhile."""
+
+    player: str
+    loss: Mapping[str, Tensor]
+    notes: Mapping[str, Tensor] = {}
+
+
+@dataclass(frozen=True)
+class Practice:
+    """How a model likes to train where the person does not say.
+
+    batch: Examples per round.
+    epochs: Passes over the data...
+    steps: ...but at least this many rounds, for small data.
+    schedule: Name of the learning-rate schedule.
+    average: Decay of the averaged weights.
+    """
+
+    batch: int = 128
+    epochs: int = 40
+    steps: int = 2000
+    schedule: str = "cosine"
+    average: float = 0.999
+
+
+class Model(nn.Module, ABC):
+    """Networks, and the game in which they learn: one player for an autoencoder, two for a GAN.
+
+    The keyword-only arguments of a model's constructor are its configuration. A model that can be
+    asked for a kind of example takes a second positional argument, `condition`: the space of what
+    is asked (a label is one token), or None where the data has no labels.
+    """
+
+    players: ClassVar[Mapping[str, Optimizer]]
+    """Who learns, and the optimizer it learns with: submodules by name, or one player who is the whole model."""
+
+    practice: ClassVar[Practice] = Practice()
+
+    step: int = 0
+    """The round being played, from 1; the engine counts."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.space = space
+
+    @abstractmethod
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        """Plays one round. What follows a `yield` already sees the parameters which that turn updated."""
+
+    def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Endless batches from round `start` on: epochs in an order that depends on the seed and the epoch alone.
+
+        A model that is particular about what it practises on says so here; it too must be able to start anywhere.
+        """
+        per_epoch = max(len(data) // size, 1)
+        step = start
+        while True:
+            epoch, place = divmod(step, per_epoch)
+            order = torch.randperm(len(data), generator=seeded(seed, epoch))
+            for rows in order.split(size)[place:per_epoch]:
+                yield data.batch(rows, step)
+                step += 1
+
+    def team(self, player: str) -> list[nn.Parameter]:
+        """The parameters a player steps: those of the submodule of its name; who plays alone has them all."""
+        return list((self if len(self.players) == 1 else self.get_submodule(player)).parameters())
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device

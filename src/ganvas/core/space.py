@@ -1,0 +1,222 @@
+"""Spaces: what one example is, how raw network output becomes one, and what an error costs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
+from math import log, pi
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
+
+HALF_BIN = 1 / 255  # half the distance between two of the 256 levels that share [-1, 1]
+
+
+class Space(ABC):
+    """Where examples live. `x` is a batch of examples (B, *shape); `raw` is network output (B, *raw)."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+
+    @property
+    @abstractmethod
+    def raw(self) -> tuple[int, ...]:
+        """Shape of the raw network output that describes one example."""
+
+    @property
+    @abstractmethod
+    def is_likelihood(self) -> bool:
+        """Whether `nll` is minus the log of a probability, so that it may be quoted in bits."""
+
+    @abstractmethod
+    def activate(self, raw: Tensor) -> Tensor:
+        """Turns raw network output into examples, differentiably where the space allows it."""
+
+    @abstractmethod
+    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Negative log likelihood of each example under `raw`, in nats, shape (B,)."""
+
+    @abstractmethod
+    def marginal(self, x: Tensor) -> Tensor:
+        """The one raw output, shape (1, *raw), that describes all of `x` best: independent coordinates, no network."""
+
+    def under(self, likelihood: Likelihood) -> Space:
+        """The same space with another likelihood, where it has a choice of them."""
+        return self
+
+    def draw(self, raw: Tensor) -> Tensor:
+        """Like `activate`, but lands on definite examples: the step that sampling ends with."""
+        return self.activate(raw)
+
+    def observe(self, x: Tensor) -> Tensor:
+        """The examples as the likelihood sees them; random where it is one of dequantised or binarised data."""
+        return x
+
+
+@dataclass(frozen=True)
+class Continuous(Space):
+    """Values in [-1, 1] on a grid: images (C, H, W), video (C, T, H, W), vectors (D,).
+
+    | likelihood  | -log p(x) of one value                                                        | raw          |
+    | ----------- | ----------------------------------------------------------------------------- | ------------ |
+    | `squared`   | (tanh r - x)^2: a Gaussian of fixed variance without its constant             | r            |
+    | `bernoulli` | cross-entropy of the intensity (x + 1) / 2 against sigmoid r                  | r            |
+    | `binary`    | the same of black-or-white values, drawn afresh each time (Salakhutdinov & Murray, 2008) | r |
+    | `gaussian`  | N(x; tanh r, s^2), x dequantised (Theis et al., 2016)                          | r and log s  |
+    | `logistic`  | mass of x's level under a logistic (Salimans et al., 2017, equation 2)        | r and log s  |
+
+    The last three are likelihoods of 8-bit data: bits per dimension may be quoted.
+    """
+
+    shape: tuple[int, ...] = ()
+    likelihood: Likelihood = "squared"
+
+    @property
+    def raw(self) -> tuple[int, ...]:
+        return (2 * self.shape[0], *self.shape[1:]) if self.scaled else self.shape
+
+    @property
+    def scaled(self) -> bool:
+        """Whether raw output carries a log-scale beside every value."""
+        return self.likelihood in ("gaussian", "logistic")
+
+    @property
+    def is_likelihood(self) -> bool:
+        return self.likelihood in ("binary", "gaussian", "logistic")
+
+    def under(self, likelihood: Likelihood) -> Continuous:
+        return replace(self, likelihood=likelihood)
+
+    def activate(self, raw: Tensor) -> Tensor:
+        if self.likelihood in ("bernoulli", "binary"):
+            return 2 * raw.sigmoid() - 1
+        return (raw.chunk(2, 1)[0] if self.scaled else raw).tanh()
+
+    def observe(self, x: Tensor) -> Tensor:
+        if self.likelihood == "binary":
+            return 2 * torch.bernoulli((x + 1) / 2) - 1
+        if self.likelihood == "gaussian":
+            return x + HALF_BIN * (2 * torch.rand_like(x) - 1)
+        return x
+
+    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+        raw, x = raw.float(), x.float()
+        match self.likelihood:
+            case "squared":
+                costs = (raw.tanh() - x).square()
+            case "bernoulli" | "binary":
+                costs = (1 - x) / 2 * raw - F.logsigmoid(raw)  # cross-entropy, in fewer passes over memory
+            case "gaussian":
+                mean, log_scale = raw.chunk(2, 1)
+                costs = _gaussian_nll(mean, log_scale, x)
+            case "logistic":
+                mean, log_scale = raw.chunk(2, 1)
+                costs = _logistic_nll(mean, log_scale, x)
+        return costs.flatten(1).sum(1)
+
+    def marginal(self, x: Tensor) -> Tensor:
+        mean, deviation = x.mean(0, keepdim=True), x.std(0, keepdim=True).clamp(min=HALF_BIN)
+        if self.likelihood in ("bernoulli", "binary"):
+            n = len(x)
+            return torch.logit(((mean + 1) / 2 * n + 0.5) / (n + 1))
+        raw = mean.clamp(HALF_BIN - 1, 1 - HALF_BIN).atanh()
+        scale = deviation if self.likelihood == "gaussian" else deviation * 3**0.5 / pi
+        return torch.cat([raw, scale.log()], 1) if self.scaled else raw
+
+
+def _gaussian_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
+    """-log of the probability a dequantised value's bin gets, in nats: density times bin width."""
+    log_scale = log_scale.clamp(min=log(HALF_BIN))
+    error = (x - raw.tanh()) / log_scale.exp()
+    return error.square() / 2 + log_scale + log(2 * pi) / 2 - log(2 * HALF_BIN)
+
+
+def _logistic_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
+    """-log P(level of x), the edges taking the tails; in nats (Salimans et al., 2017)."""
+    inverse = (-log_scale.clamp(min=-7.0)).exp()
+    centred = x - raw.tanh()
+    upper, lower = inverse * (centred + HALF_BIN), inverse * (centred - HALF_BIN)
+    # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)): nothing cancels
+    inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
+    edge = 1 - HALF_BIN
+    return -torch.where(x < -edge, F.logsigmoid(upper), torch.where(x > edge, F.logsigmoid(-lower), inside))
+
+
+@dataclass(frozen=True)
+class Mixed(Space):
+    """A table row: a width per column, 1 for a number in [-1, 1] and k for one of k categories (one-hot)."""
+
+    columns: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(self.columns),)
+
+    @property
+    def raw(self) -> tuple[int, ...]:
+        return self.shape
+
+    @property
+    def is_likelihood(self) -> bool:
+        return 1 not in self.columns
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients pass."""
+        soft = partial(F.gumbel_softmax, tau=0.2)
+        return torch.cat([p.tanh() if p.shape[-1] == 1 else soft(p) for p in raw.split(self.columns, -1)], -1)
+
+    def draw(self, raw: Tensor) -> Tensor:
+        hard = partial(F.gumbel_softmax, hard=True)
+        return torch.cat([p.tanh() if p.shape[-1] == 1 else hard(p) for p in raw.split(self.columns, -1)], -1)
+
+    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+        pairs = zip(raw.float().split(self.columns, -1), x.split(self.columns, -1), strict=True)
+        costs = [
+            (r.tanh() - v).square().sum(-1) if v.shape[-1] == 1 else -(v * r.log_softmax(-1)).sum(-1) for r, v in pairs
+        ]
+        return torch.stack(costs).sum(0)
+
+    def marginal(self, x: Tensor) -> Tensor:
+        means = x.mean(0, keepdim=True).split(self.columns, -1)
+        edge = 1 - HALF_BIN
+        return torch.cat([m.clamp(-edge, edge).atanh() if m.shape[-1] == 1 else (m + 1e-6).log() for m in means], -1)
+
+
+@dataclass(frozen=True)
+class Tokens(Space):
+    """A sequence of symbols, int64 in [0, vocabulary): text, the codes of a quantiser, or (length 1) a class label."""
+
+    length: int
+    vocabulary: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length,)
+
+    @property
+    def raw(self) -> tuple[int, ...]:
+        return (self.length, self.vocabulary)
+
+    @property
+    def is_likelihood(self) -> bool:
+        return True
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """The likeliest symbol at each place; no gradient passes."""
+        return raw.argmax(-1)
+
+    def draw(self, raw: Tensor) -> Tensor:
+        return torch.distributions.Categorical(logits=raw.float()).sample()
+
+    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+        return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none").sum(1)
+
+    def marginal(self, x: Tensor) -> Tensor:
+        return (F.one_hot(x, self.vocabulary).float().mean(0, keepdim=True) + 1e-6).log()

@@ -1,0 +1,91 @@
+"""The directory is the registry: a file in `models/` is a model, a file in `tasks/` is a task, and so on.
+
+Other packages add theirs through entry points of the groups `ganvas.models`, `ganvas.tasks`, `ganvas.metrics`,
+`ganvas.modalities` and `ganvas.features`. Nothing here imports a plug-in before it is asked for.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from .errors import InputError
+
+Kind = Literal["models", "tasks", "metrics", "modalities", "features"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword of a plug-in: all that a command line, a form or an HTTP schema needs to ask for it."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+@cache
+def _files(kind: Kind) -> dict[str, Path]:
+    folder = Path(__file__).parent / kind
+    return {file.stem: file for file in sorted(folder.glob("*.py")) if not file.stem.startswith("_")}
+
+
+@cache
+def _entries(kind: Kind) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=f"ganvas.{kind}")}
+
+
+def names(kind: Kind) -> list[str]:
+    """Everything of a kind: ours, and what other packages offer."""
+    return sorted(_files(kind) | _entries(kind))
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The class or function that a plug-in's file is named after. Raises InputError where none has that name."""
+    if name in _entries(kind):
+        return _entries(kind)[name].load()
+    if name not in _files(kind):
+        raise InputError(f"no {kind.removesuffix('s')} is called {name!r}; there are {', '.join(names(kind))}")
+    module = import_module(f"{__package__}.{kind}.{name}")
+    (plugin,) = [v for k, v in vars(module).items() if k.lower() == name.lower() and callable(v)]
+    return plugin
+
+
+def name_of(plugin: Any) -> str:
+    """The name by which `load` finds a plug-in."""
+    return plugin.__module__.rpartition(".")[2]
+
+
+def summary(kind: Kind, name: str) -> str:
+    """The first line of a plug-in's file, read without running it."""
+    if name in _entries(kind):
+        return (inspect.getdoc(load(kind, name)) or "").partition("\n")[0]
+    return (ast.get_docstring(ast.parse(_files(kind)[name].read_text("utf-8"))) or "").partition("\n")[0]
+
+
+def options(plugin: Callable[..., Any]) -> list[Option]:
+    """Reads a plug-in's keyword-only arguments from its signature, and their meaning from its docstring."""
+    hints = get_type_hints(plugin.__init__ if inspect.isclass(plugin) else plugin)
+    documented = inspect.getdoc(plugin) or ""
+    helps = dict(re.findall(r"^\s*(\w+): (.+)$", documented, re.MULTILINE))
+    keywords = [p for p in inspect.signature(plugin).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return [Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in keywords]
+
+
+def needs(plugin: Callable[..., Any]) -> type:
+    """The ability that a task or a metric asks of a model: the annotation of its first argument."""
+    first = next(iter(inspect.signature(plugin).parameters))
+    return get_type_hints(plugin)[first]
+
+
+def fitting(kind: Literal["tasks", "metrics"], model: object) -> list[str]:
+    """The tasks a model can do, or the metrics that can judge it."""
+    return [name for name in names(kind) if isinstance(model, needs(load(kind, name)))]
