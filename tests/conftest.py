@@ -1,0 +1,65 @@
+"""Small examples of every space, for tests that look at every model."""
+
+from __future__ import annotations
+
+import gzip
+from importlib.resources import files
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganvas.core import Batch, Continuous, Data, Mixed, Space, Tokens
+
+torch.set_num_threads(1)
+
+PICTURE, VECTOR = Continuous((3, 16, 16)), Continuous((6,))
+ROW, TEXT = Mixed((1, 3, 1, 4)), Tokens(8, 11)
+SPACES = {"picture": PICTURE, "odd picture": Continuous((1, 20, 20)), "vector": VECTOR, "row": ROW, "text": TEXT}
+LABELS = Tokens(1, 3)
+
+
+def examples(space: Space, n: int = 16, seed: int = 0) -> Tensor:
+    """Random examples of a space, shape (n, *space.shape)."""
+    random = torch.Generator().manual_seed(seed)
+    if isinstance(space, Tokens):
+        return torch.randint(space.vocabulary, (n, *space.shape), generator=random)
+    if isinstance(space, Mixed):
+        columns = [
+            torch.rand(n, 1, generator=random) * 2 - 1
+            if width == 1
+            else F.one_hot(torch.randint(width, (n,), generator=random), width).float()
+            for width in space.columns
+        ]
+        return torch.cat(columns, 1)
+    return torch.rand(n, *space.shape, generator=random) * 2 - 1
+
+
+class InMemory(Data):
+    """Examples that are a tensor already."""
+
+    def __init__(self, x: Tensor, y: Tensor | None = None) -> None:
+        self.x, self.y, self.names = x, y, [str(i) for i in range(len(x))]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
+        return Batch(self.x[rows], None if self.y is None else self.y[rows])
+
+    def keys(self) -> Tensor:
+        return (self.x.flatten(1).double() @ torch.arange(1.0, self.x[0].numel() + 1).double() * 1e6).long()
+
+    def subset(self, rows: Tensor) -> InMemory:
+        return InMemory(self.x[rows], None if self.y is None else self.y[rows])
+
+
+@pytest.fixture(scope="session")
+def fashion() -> tuple[Tensor, Tensor]:
+    """The pictures that ship with the package, uint8 (N, 28, 28), and their labels (N,)."""
+    folder = files("ganvas.samples") / "fashion"
+    pictures = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes())
+    x = torch.frombuffer(bytearray(pictures[16:]), dtype=torch.uint8).view(-1, 28, 28)
+    return x, torch.frombuffer(bytearray(labels[8:]), dtype=torch.uint8).long()
