@@ -1,0 +1,71 @@
+"""What every generative adversarial network shares: the game (Goodfellow et al., 2014)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..core import Batch, Generates, InputError, Model, Practice, Space, Tokens, Turn, adam
+from ..losses import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
+from ..nets import standard_normal
+
+Loss = Literal["non-saturating", "minimax"]
+
+_GENERATOR_LOSSES = {"non-saturating": non_saturating_generator_loss, "minimax": minimax_generator_loss}
+
+
+class Adversarial(Model, Generates):
+    """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014, equation 1).
+
+    A round is algorithm 1 of the paper: the discriminator moves first, on one batch; every
+    `discriminator_steps`-th round the generator moves too, and meets the discriminator that just learned.
+    """
+
+    players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}
+    practice = Practice(batch=64, epochs=50, steps=10_000, schedule="constant")
+
+    def __init__(
+        self, space: Space, condition: Tokens | None, *, latent: int, loss: Loss, discriminator_steps: int
+    ) -> None:
+        super().__init__(space)
+        if isinstance(space, Tokens):
+            raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+        self.condition, self.latent, self.discriminator_steps = condition, latent, discriminator_steps
+        self.generator_loss = _GENERATOR_LOSSES[loss]
+
+    @abstractmethod
+    def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """Raw output (B, *space.raw) for noise z (B, latent) and labels y (B,)."""
+
+    @abstractmethod
+    def discriminate(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Logits (B,) of the examples being real."""
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        y = self.labels(batch.y, len(batch))
+        fake = self.space.activate(self.generate(self.prior(len(batch)), y))
+        real_logits, fake_logits = self.discriminate(batch.x, y), self.discriminate(fake.detach(), y)
+        yield Turn("discriminator", discriminator_loss(real_logits, fake_logits))
+        if self.step % self.discriminator_steps == 0:
+            yield Turn("generator", self.generator_loss(self.discriminate(fake, y)))
+
+    def labels(self, y: Tensor | None, n: int) -> Tensor | None:
+        """The labels a conditional model works with, (n,): those given, or every class in turn."""
+        if self.condition is None:
+            return None
+        if y is None:
+            return torch.arange(n, device=self.device) % self.condition.vocabulary
+        return y.squeeze(1).to(self.device)
+
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        return self.decode(self.prior(n, truncation), y)
+
+    def prior(self, n: int, truncation: float | None = None) -> Tensor:
+        return standard_normal(n, self.latent, self.device, truncation)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.space.draw(self.generate(z, self.labels(y, len(z))))

@@ -1,0 +1,74 @@
+"""Autoencoder: squeeze an example through a narrow latent (Hinton & Salakhutdinov, 2006); denoising, Vincent 2008."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..core import Autoencodes, Batch, Continuous, InputError, Model, Practice, Scores, Space, Turn, adam
+from ..nets import Network, decoder, encoder
+
+Corruption = Literal["none", "gaussian", "masking", "salt-and-pepper"]
+
+
+class AE(Model, Autoencodes, Scores):
+    """Encoder f and decoder g learn to give back what they were given:
+
+    min over f, g of  E -log p(x | g(f(x~)))
+
+    where x~ is x, or x corrupted, so that the model must undo it (denoising; Vincent et al., 2008, section 2.3).
+
+    Arguments:
+        latent: Numbers an example is squeezed into.
+        corrupt: Damage the model learns to undo.
+        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of values lost.
+        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
+        depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+    """
+
+    players = {"autoencoder": adam(1e-3)}
+    practice = Practice(batch=128, epochs=40, steps=3000)
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        latent: int = 32,
+        corrupt: Corruption = "none",
+        strength: float = 0.3,
+        network: Network = "fitting",
+        width: int = 0,
+        depth: int = 0,
+    ) -> None:
+        super().__init__(space)
+        if corrupt != "none" and not isinstance(space, Continuous):
+            raise InputError(f"corruption {corrupt!r} is for pictures and vectors; leave out --corrupt")
+        self.corrupt, self.strength = corrupt, strength
+        self.encoder = encoder(space, latent, network, width, depth)
+        self.decoder = decoder(self.space, latent, network, width, depth)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        raw = self.decoder(self.encoder(self.corrupted(batch.x)))
+        yield Turn("autoencoder", {"reconstruction": self.space.nll(raw, batch.x).mean()})
+
+    def corrupted(self, x: Tensor) -> Tensor:
+        """Damaged examples, shape like x; masked values are 0, salt and pepper are 1 and -1."""
+        if self.corrupt == "none":
+            return x
+        if self.corrupt == "gaussian":
+            return x + self.strength * torch.randn_like(x)
+        lost = torch.rand_like(x) < self.strength
+        return torch.where(lost, 0.0 if self.corrupt == "masking" else torch.randn_like(x).sign(), x)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.space.activate(self.decoder(z))
+
+    def score(self, x: Tensor) -> Tensor:
+        return self.space.nll(self.decoder(self.encoder(x)), x)

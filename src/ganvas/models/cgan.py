@@ -1,0 +1,67 @@
+"""Conditional GAN: ask for a class, and be judged on it (Mirza & Osindero, 2014)."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..core import InputError, Space, Tokens
+from ..nets import perceptron
+from ._adversarial import Adversarial, Loss
+
+
+class CGAN(Adversarial):
+    """Both players of the first GAN are told the label y.
+
+    min over G, max over D of  E log D(x | y) + E log(1 - D(G(z | y) | y))    (Mirza & Osindero, 2014, equation 2)
+
+    The discriminator hears of y in one of two ways: `concatenation` puts its embedding beside x, as in the
+    paper; `projection` adds <embedding(y), features(x)> to the logit (Miyato & Koyama, 2018, equation 3).
+
+    Arguments:
+        latent: Dimensions of the noise an example is made from.
+        width: Units of each hidden layer.
+        depth: Hidden layers of each player.
+        labels: How the discriminator hears of the label.
+        loss: What the generator minimises; `minimax` is the game's value, `non-saturating` learns faster.
+        discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        condition: Tokens | None,
+        *,
+        latent: int = 64,
+        width: int = 512,
+        depth: int = 3,
+        labels: Literal["projection", "concatenation"] = "projection",
+        loss: Loss = "non-saturating",
+        discriminator_steps: int = 1,
+    ) -> None:
+        if condition is None:
+            raise InputError("cgan needs labels and the data has none: put the pictures into one sub-folder per class")
+        super().__init__(space, condition, latent=latent, loss=loss, discriminator_steps=discriminator_steps)
+        self.projects = labels == "projection"
+        self.generator = nn.ModuleDict({
+            "embed": nn.Embedding(condition.vocabulary, latent),
+            "layers": perceptron(2 * latent, *[width] * depth, prod(space.raw)),
+        })  # fmt: skip
+        self.discriminator = nn.ModuleDict({
+            "embed": nn.Embedding(condition.vocabulary, width),
+            "layers": perceptron(prod(space.shape) + (0 if self.projects else width), *[width] * depth, width),
+            "head": nn.Sequential(nn.SiLU(), nn.Linear(width, 1)),
+        })  # fmt: skip
+
+    def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
+        joined = torch.cat([z, self.generator["embed"](y)], 1)
+        return self.generator["layers"](joined).unflatten(1, self.space.raw)
+
+    def discriminate(self, x: Tensor, y: Tensor | None) -> Tensor:
+        label, flat = self.discriminator["embed"](y), x.flatten(1)
+        features = self.discriminator["layers"](flat if self.projects else torch.cat([flat, label], 1))
+        logit = self.discriminator["head"](features).squeeze(1)
+        return logit + (label * features).sum(1) / features.shape[1] ** 0.5 if self.projects else logit

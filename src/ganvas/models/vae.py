@@ -1,0 +1,115 @@
+"""Variational autoencoder: latents that are distributions (Kingma & Welling, 2014)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log, pi
+
+import torch
+from torch import Tensor
+
+from ..core import Autoencodes, Batch, Bounds, Generates, Model, Practice, Scores, Space, Turn, adam
+from ..core.space import Likelihood
+from ..losses import kl_standard_normal
+from ..nets import Network, decoder, encoder, standard_normal
+
+
+class VAE(Model, Generates, Autoencodes, Scores, Bounds):
+    """Maximises a lower bound of log p(x), the ELBO:
+
+    log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z)),    q(z | x) = N(mean(x), var(x)),  p(z) = N(0, 1)
+
+    with z = mean(x) + sqrt(var(x)) noise, so that gradients pass (equations 3 and 10 of the paper);
+    beta from Higgins et al. (2017), free bits from Kingma et al. (2016, equation 15).
+
+    Arguments:
+        latent: Dimensions of the latent.
+        likelihood: p(x | z) of pictures and vectors; see `ganvas.core.Continuous`.
+        beta: Weight of the KL term once warm.
+        warmup: Steps over which the KL term grows to its weight.
+        free_bits: Nats of KL each latent dimension may spend for nothing.
+        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
+        depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+    """
+
+    players = {"autoencoder": adam(1e-3)}
+    practice = Practice(batch=128, epochs=40, steps=3000)
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        latent: int = 32,
+        likelihood: Likelihood = "gaussian",
+        beta: float = 1.0,
+        warmup: int = 0,
+        free_bits: float = 0.0,
+        network: Network = "fitting",
+        width: int = 0,
+        depth: int = 0,
+    ) -> None:
+        super().__init__(space.under(likelihood))
+        self.latent, self.beta, self.warmup, self.free_bits = latent, beta, warmup, free_bits
+        self.encoder = encoder(self.space, 2 * latent, network, width, depth)
+        self.decoder = decoder(self.space, latent, network, width, depth)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z | x), each (B, latent)."""
+        mean, logvar = self.encoder(x).float().chunk(2, 1)
+        return mean, logvar
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        x = self.space.observe(batch.x)
+        mean, logvar = self.posterior(x)
+        raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
+        kl = kl_standard_normal(mean, logvar).mean(0)
+        warm = min(self.step / self.warmup, 1.0) if self.warmup else 1.0
+        yield Turn(
+            "autoencoder",
+            {
+                "reconstruction": self.space.nll(raw, x).mean(),
+                "kl": self.beta * warm * kl.clamp(min=self.free_bits).sum(),
+            },
+        )
+
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        return self.space.draw(self.decoder(self.prior(n, truncation)))
+
+    def prior(self, n: int, truncation: float | None = None) -> Tensor:
+        return standard_normal(n, self.latent, self.device, truncation)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.posterior(x)[0]
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.space.activate(self.decoder(z))
+
+    def score(self, x: Tensor) -> Tensor:
+        """Minus the ELBO at the posterior's mean, in nats, shape (B,)."""
+        mean, logvar = self.posterior(x)
+        return self.space.nll(self.decoder(mean), x) + kl_standard_normal(mean, logvar).sum(1)
+
+    def bound(self, x: Tensor, samples: int = 1) -> Tensor:
+        """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016, equation 8).
+
+        One sample gives the ELBO. Examples are observed once: binarised, or dequantised, where the likelihood is.
+        """
+        x = self.space.observe(x)
+        mean, logvar = self.posterior(x)
+        total = torch.full((len(x),), -torch.inf, device=x.device)
+        at_once = max(1, min(samples, 8192 // len(x)))
+        for start in range(0, samples, at_once):
+            weights = self._log_weights(x, mean, logvar, min(at_once, samples - start))
+            total = torch.logaddexp(total, weights.logsumexp(0))
+        return log(samples) - total
+
+    def _log_weights(self, x: Tensor, mean: Tensor, logvar: Tensor, samples: int) -> Tensor:
+        """log p(x, z) / q(z | x) of fresh z, shape (samples, B)."""
+        noise = torch.randn(samples, *mean.shape, device=x.device)
+        z = mean + (logvar / 2).exp() * noise
+        raw = self.decoder(z.flatten(0, 1))
+        error = self.space.nll(raw, x.expand(samples, *x.shape).flatten(0, 1)).view(samples, -1)
+        log_prior = -(z.square() + log(2 * pi)).sum(2) / 2
+        log_posterior = -(noise.square() + logvar + log(2 * pi)).sum(2) / 2
+        return -error + log_prior - log_posterior

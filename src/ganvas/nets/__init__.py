@@ -1,0 +1,42 @@
+"""Networks that fit a space: convolutions on grids, perceptrons on everything else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from ..core import Continuous, Space
+from .convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from .latent import standard_normal
+from .perceptron import PerceptronDecoder, PerceptronEncoder, WithScale, perceptron
+
+__all__ = ["Network", "decoder", "encoder", "perceptron", "standard_normal"]
+
+Network = Literal["fitting", "perceptron", "convolutional"]
+
+
+def encoder(space: Space, out: int, network: Network = "fitting", width: int = 0, depth: int = 0) -> nn.Module:
+    """Maps examples (B, *space.shape) to vectors (B, out).
+
+    network: Kind of network; `fitting` takes convolutions for a grid and a perceptron for the rest.
+    width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
+    depth: Hidden layers, or layers at each resolution (all but one residual blocks); 0 for 2 hidden layers or 1.
+    """
+    if _on_a_grid(space, network):
+        return ConvolutionalEncoder(space.shape, out, width or 32, depth or 1)
+    return PerceptronEncoder(space, out, width or 512, depth or 2)
+
+
+def decoder(space: Space, into: int, network: Network = "fitting", width: int = 0, depth: int = 0) -> nn.Module:
+    """Maps vectors (B, into) to raw output (B, *space.raw); the arguments are those of `encoder`."""
+    body: nn.Module
+    if _on_a_grid(space, network):
+        body = ConvolutionalDecoder(space.shape, into, width or 32, depth or 1)
+    else:
+        body = PerceptronDecoder(space, into, width or 512, depth or 2)
+    return WithScale(body, space.shape) if isinstance(space, Continuous) and space.scaled else body
+
+
+def _on_a_grid(space: Space, network: Network) -> bool:
+    return network != "perceptron" and isinstance(space, Continuous) and len(space.shape) == 3

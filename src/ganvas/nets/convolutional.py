@@ -1,0 +1,73 @@
+"""Convolutional networks for pictures of any size."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import ceil, prod
+
+from torch import Tensor, nn
+
+
+def sizes(shape: tuple[int, ...], smallest: int = 4) -> list[tuple[int, int]]:
+    """(height, width) at each resolution, halved (rounding up) until neither is longer than `smallest`."""
+    steps = [(shape[-2], shape[-1])]
+    while max(steps[-1]) > smallest:
+        steps.append((ceil(steps[-1][0] / 2), ceil(steps[-1][1] / 2)))
+    return steps
+
+
+class Block(nn.Module):
+    """x + f(x), with f two normalised convolutions (He et al., 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class Crop(nn.Module):
+    """Cuts pictures (B, C, H, W) to a size: what doubling made too large."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., : self.height, : self.width]
+
+
+class ConvolutionalEncoder(nn.Module):
+    """Pictures (B, C, H, W) to vectors (B, out): halved by strided convolutions, channels doubled up to eightfold."""
+
+    def __init__(self, shape: tuple[int, ...], out: int, width: int, depth: int) -> None:
+        super().__init__()
+        steps = sizes(shape)
+        widths = [shape[0], *(width * min(2**level, 8) for level in range(len(steps) - 1))]
+        layers: list[nn.Module] = []
+        for a, b in pairwise(widths):
+            layers += [nn.Conv2d(a, b, 3, 2, 1), *(Block(b) for _ in range(depth - 1)), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * prod(steps[-1]), out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class ConvolutionalDecoder(nn.Module):
+    """Vectors (B, into) to raw output for one value of each pixel, (B, C, H, W): the encoder, backwards."""
+
+    def __init__(self, shape: tuple[int, ...], into: int, width: int, depth: int) -> None:
+        super().__init__()
+        steps = sizes(shape)[::-1]
+        widths = [width * min(2**level, 8) for level in range(len(steps) - 1)][::-1]
+        layers: list[nn.Module] = [nn.Linear(into, widths[0] * prod(steps[0])), nn.Unflatten(1, (widths[0], *steps[0]))]
+        for a, b, step in zip(widths, [*widths[1:], widths[-1]], steps[1:], strict=True):
+            layers += [*(Block(a) for _ in range(depth - 1)), nn.SiLU(), nn.ConvTranspose2d(a, b, 4, 2, 1), Crop(*step)]
+        self.layers = nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(widths[-1], shape[0], 3, 1, 1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)

@@ -1,0 +1,71 @@
+"""Perceptrons: layers that connect everything with everything."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Space, Tokens
+
+
+def perceptron(*widths: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
+    """Linear layers of these widths, an activation between each two."""
+    layers = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), activation())]
+    return nn.Sequential(*layers[:-1])
+
+
+class Residual(nn.Module):
+    """x + f(x), with f a normalised gated layer (Dauphin et al., 2017)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.normalise = nn.LayerNorm(width)
+        self.gate = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(nn.functional.glu(self.gate(self.normalise(x))))
+
+
+class PerceptronEncoder(nn.Module):
+    """Examples (B, *space.shape) to vectors (B, out)."""
+
+    def __init__(self, space: Space, out: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(space.vocabulary, 32) if isinstance(space, Tokens) else nn.Identity()
+        into = prod(space.shape) * (32 if isinstance(space, Tokens) else 1)
+        blocks = [Residual(width) for _ in range(depth - 1)]
+        self.layers = nn.Sequential(nn.Linear(into, width), nn.SiLU(), *blocks, nn.SiLU(), nn.Linear(width, out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(self.embed(x).flatten(1))
+
+
+class PerceptronDecoder(nn.Module):
+    """Vectors (B, into) to raw output for one value of each coordinate, (B, *space.raw) but for log-scales."""
+
+    def __init__(self, space: Space, into: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.shape = space.raw if isinstance(space, Tokens) else space.shape
+        blocks = [Residual(width) for _ in range(depth - 1)]
+        last = nn.Linear(width, prod(self.shape))
+        self.layers = nn.Sequential(nn.Linear(into, width), nn.SiLU(), *blocks, nn.SiLU(), last)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z).unflatten(1, self.shape)
+
+
+class WithScale(nn.Module):
+    """A decoder of means, with a learnt log-scale for each value beside them (B, 2C, ...)."""
+
+    def __init__(self, means: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.means = means
+        self.log_scale = nn.Parameter(torch.full(shape, -1.0))
+
+    def forward(self, z: Tensor) -> Tensor:
+        means = self.means(z)
+        return torch.cat([means, self.log_scale.expand_as(means)], 1)

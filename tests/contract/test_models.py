@@ -1,0 +1,106 @@
+"""What every model promises, over every model there is and every space it takes."""
+
+from __future__ import annotations
+
+import inspect
+from itertools import islice, repeat
+
+import pytest
+import torch
+
+from conftest import LABELS, SPACES, examples
+from ganvas import plugins
+from ganvas.core import Batch, Bounds, Decodes, Encodes, Generates, InputError, Model, Samples, Scores, Space
+from ganvas.engine import Engine
+
+SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2}
+
+
+def build(name: str, space: Space) -> Model:
+    """A small model of any kind, or a skip where it does not take the space."""
+    make = plugins.load("models", name)
+    options = {o.name: SMALL[o.name] for o in plugins.options(make) if o.name in SMALL}
+    if options.get("width") and len(space.shape) == 3:
+        options["width"] = 8
+    condition = [LABELS] if "condition" in inspect.signature(make).parameters else []
+    torch.manual_seed(0)
+    try:
+        return make(space, *condition, **options)
+    except InputError as refusal:
+        pytest.skip(str(refusal))
+
+
+@pytest.fixture(params=[(m, s) for m in plugins.names("models") for s in SPACES], ids=lambda p: f"{p[0]}-{p[1]}")
+def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
+    name, space = request.param[0], SPACES[request.param[1]]
+    return build(name, space), Batch(examples(space), torch.arange(16).unsqueeze(1) % 3)
+
+
+def test_every_player_moves_and_every_parameter_learns(case: tuple[Model, Batch]) -> None:
+    model, batch = case
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    logs = list(islice(Engine(model).rounds(repeat(batch)), 4))
+    assert all(torch.isfinite(value) for log in logs for value in log.values())
+    assert {name.split("/")[0] for log in logs for name in log} == set(model.players)
+    still = [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
+    assert not still, f"never learned: {still}"
+
+
+def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
+    model, batch = case
+    model.eval()
+    shape = batch.x.shape
+    with torch.no_grad():
+        if isinstance(model, Samples):
+            assert model.sample(5).shape == (5, *shape[1:])
+            y = torch.ones(5, 1, dtype=torch.long)
+            assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (5, *shape[1:])
+        if isinstance(model, Generates):
+            assert model.prior(4, truncation=0.7).abs().max() <= 0.7
+        if isinstance(model, Encodes) and isinstance(model, Decodes):
+            assert model.decode(model.encode(batch.x)).shape == shape
+        if isinstance(model, Scores):
+            assert model.score(batch.x).shape == (16,)
+        if isinstance(model, Bounds):
+            assert model.bound(batch.x, samples=3).shape == (16,)
+
+
+def test_using_a_model_changes_nothing(case: tuple[Model, Batch]) -> None:
+    model, batch = case
+    model.eval()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with torch.no_grad():
+        if isinstance(model, Samples):
+            model.sample(3)
+        if isinstance(model, Encodes):
+            model.encode(batch.x)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", plugins.names("models"))
+def test_every_option_is_documented_and_every_model_cites_its_paper(name: str) -> None:
+    make = plugins.load("models", name)
+    assert all(option.help for option in plugins.options(make)), "an option has no line in the docstring"
+    assert any(year in plugins.summary("models", name) for year in map(str, range(1980, 2030)))
+    assert not inspect.isabstract(make)
+
+
+@pytest.mark.parametrize("name", plugins.names("models"))
+def test_a_loaded_copy_does_the_same(name: str) -> None:
+    model, copy = build(name, SPACES["picture"]), build(name, SPACES["picture"])
+    list(
+        islice(
+            Engine(model).rounds(repeat(Batch(examples(SPACES["picture"]), torch.zeros(16, 1, dtype=torch.long)))), 2
+        )
+    )
+    copy.load_state_dict(model.state_dict())
+    for one in (model, copy):
+        one.eval()
+    if isinstance(model, Samples):
+        torch.manual_seed(5)
+        expected = model.sample(3)
+        torch.manual_seed(5)
+        assert torch.equal(expected, copy.sample(3))
+    if isinstance(model, Encodes):
+        x = examples(SPACES["picture"], 3)
+        assert torch.equal(model.encode(x), copy.encode(x))
