@@ -1,0 +1,1 @@
+"""What people have, and tensors: one kind of data, one file."""

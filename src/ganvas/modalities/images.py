@@ -1,0 +1,464 @@
+"""Pictures, in folders and everything else people keep them in."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+from io import BytesIO
+from itertools import islice
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core import Batch, Continuous, Data, InputError, Modality, Tokens, seeded
+from ._sources import ENDINGS, Arrays, Encoded, open_source
+
+Crop = Literal["centre", "stretch", "pad"]
+THREADS = min(os.cpu_count() or 1, 16)
+SHOWN = 50  # names that an error lists
+
+
+@dataclass(frozen=True)
+class Images(Modality):
+    """Square pictures of one size, 8 bits a channel; sub-folders are classes."""
+
+    size: int
+    channels: int
+    classes: tuple[str, ...] = ()
+    crop: Crop = "centre"
+    flip: bool = False
+    form: Literal["pictures", "array", "tensor"] = "pictures"
+    skip_unreadable: bool = False
+    resident: float | None = None
+
+    endings: ClassVar[frozenset[str]] = ENDINGS | {".zip", ".npy", ".npz", ".parquet", ".csv", ".gz"}
+
+    @property
+    def space(self) -> Continuous:
+        return Continuous((self.channels, self.size, self.size))
+
+    @property
+    def condition(self) -> Tokens | None:
+        return Tokens(1, len(self.classes)) if self.classes else None
+
+    @classmethod
+    def recognises(cls, source: Any) -> bool:
+        if isinstance(source, tuple):
+            return len(source) == 2 and cls.recognises(source[0])
+        if isinstance(source, str | Path):
+            path = Path(source)
+            return path.is_dir() or (path.exists() and (path.suffix.lower() in cls.endings or "idx" in path.name))
+        pictures = isinstance(source, list) and bool(source) and isinstance(source[0], Image.Image)
+        return pictures or (isinstance(source, np.ndarray | Tensor) and source.ndim in (3, 4))
+
+    @classmethod
+    def learn(
+        cls,
+        source: Any,
+        *,
+        size: int | None = None,
+        crop: Crop = "centre",
+        grey: bool = False,
+        flip: bool = False,
+        skip_unreadable: bool = False,
+        resident: float | None = None,
+    ) -> Images:
+        """Looks at every picture's size and colours.
+
+        size: Side of the pictures in pixels; by default their own where they are small squares, else 16 to 64.
+        crop: What becomes of pictures that are no squares: cut to the centre, stretched, or padded.
+        grey: Make all pictures grey.
+        flip: Mirror pictures at random while training.
+        skip_unreadable: Leave out files that cannot be read, instead of stopping.
+        resident: GiB of decoded pictures that may live in memory; by default a quarter of what is free.
+        """
+        found = open_source(source)
+        if len(found.names) < 2:
+            raise InputError(f"{_named(source)} has only one picture; a model needs many to learn from")
+        if size is not None and not 4 <= size <= 1024:
+            raise InputError(f"--size is {size}; pictures are from 4 to 1024 pixels")
+        sizes, greys = _look(found, skip_unreadable)
+        distinct = {label for label in found.labels or [] if label is not None}
+        form: Any = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
+        return cls(
+            size=size or _natural_size(sizes),
+            channels=1 if grey or greys.all() else 3,
+            classes=(found.classes or tuple(sorted(distinct))) if len(distinct) > 1 else (),
+            crop=crop,
+            flip=flip,
+            form=form,
+            skip_unreadable=skip_unreadable,
+            resident=resident,
+        )
+
+    def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
+        device = torch.device(device)
+        found = open_source(source)
+        labels = self._numbers(found, source)
+        if isinstance(found, Arrays):
+            pixels = self._fit(torch.from_numpy(np.array(found.pixels)))
+            return Resident(pixels.to(device), labels, _hashes(map(bytes, found.pixels)), found.names, self.flip)
+        if len(found.names) * self.channels * self.size**2 <= self._room(device):
+            return self._decode_all(found, labels, device)
+        return self._survey(found, labels)
+
+    def _decode_all(self, found: Encoded, labels: Tensor | None, device: torch.device) -> Resident:
+        """Every picture decoded once, in one tensor."""
+        pixels = torch.empty(len(found.names), self.channels, self.size, self.size, dtype=torch.uint8)
+        keys = torch.empty(len(found.names), dtype=torch.int64)
+
+        def take(i: int) -> None:
+            content = found.content(i)
+            keys[i] = _hash(content)
+            pixels[i] = torch.from_numpy(self.decode(content))
+
+        good = self._checked(found, take)
+        names = [found.names[i] for i in good.tolist()]
+        if len(good) < len(pixels):
+            pixels, keys, labels = pixels[good], keys[good], None if labels is None else labels[good]
+        return Resident(pixels.to(device), labels, keys, names, self.flip)
+
+    def _survey(self, found: Encoded, labels: Tensor | None) -> Streamed:
+        """Every picture decoded once to see that it can be, and forgotten."""
+        keys = torch.empty(len(found.names), dtype=torch.int64)
+
+        def take(i: int) -> None:
+            content = found.content(i)
+            keys[i] = _hash(content)
+            self.decode(content)
+
+        good = self._checked(found, take)
+        return Streamed(self, found, labels, keys, good)
+
+    def _checked(self, found: Encoded, take: Callable[[int], None]) -> Tensor:
+        """Numbers of the pictures that `take` could take. Raises InputError naming all others, if not to skip them."""
+        errors = [error for error in _over(found, take, "reading pictures") if error is not None]
+        _refuse(errors, len(found.names), self.skip_unreadable)
+        bad = {error.number for error in errors}
+        return torch.tensor([i for i in range(len(found.names)) if i not in bad])
+
+    def _numbers(self, found: Encoded | Arrays, source: Any) -> Tensor | None:
+        """Labels as class numbers, int64 (N, 1). Raises InputError for one that was not there in training."""
+        if found.labels is None or not self.classes:
+            return None
+        number = {name: i for i, name in enumerate(self.classes)}
+        for name, label in zip(found.names, found.labels, strict=True):
+            if label not in number:
+                where = f"{_named(source)}: {name} is labelled {label!r}"
+                raise InputError(f"{where}, which the model never saw; it knows {', '.join(number)}")
+        return torch.tensor([number[label] for label in found.labels]).unsqueeze(1)
+
+    def _room(self, device: torch.device) -> float:
+        """Bytes of decoded pictures that may live on the device."""
+        if self.resident is not None:
+            return self.resident * 2**30
+        if device.type == "cuda":
+            return torch.cuda.mem_get_info(device)[0] / 4
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 4
+
+    def _fit(self, pixels: Tensor) -> Tensor:
+        """Arrays (N, H, W[, C]) as pictures (N, channels, size, size), uint8."""
+        x = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
+        if x.shape[1] != self.channels:
+            weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+            x = x.expand(-1, 3, -1, -1) if self.channels == 3 else (x * weights).sum(1, keepdim=True).round().byte()
+        if x.shape[2:] == (self.size, self.size):
+            return x.contiguous()
+        return torch.cat([self._resize(part) for part in x.split(1024)])
+
+    def _resize(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        if self.crop == "centre":
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            x = x[:, :, top : top + side, left : left + side]
+        elif self.crop == "pad":
+            side = max(height, width)
+            dx, dy = side - width, side - height
+            x = F.pad(x, (dx // 2, dx - dx // 2, dy // 2, dy - dy // 2), value=255)
+        size = (self.size, self.size)
+        return F.interpolate(x.float(), size, mode="bicubic", antialias=True).round().clamp(0, 255).byte()
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """A file's bytes as a picture, uint8 (channels, size, size). Raises OSError where that cannot be."""
+        picture = _upright(_opened(content, self.size))
+        picture = _flat(picture, "L" if self.channels == 1 else "RGB")
+        size = (self.size, self.size)
+        if picture.size != size:
+            if self.crop == "centre":
+                picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+            elif self.crop == "pad":
+                picture = ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white")
+            else:
+                picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+        array = np.asarray(picture)
+        return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+    def describe(self, data: Data) -> str:
+        colours = "grey" if self.channels == 1 else "colour"
+        words = [f"{len(data):,} pictures, {self.size} × {self.size} {colours}"]
+        assert isinstance(data, Resident | Streamed)
+        if data.labels is not None:
+            counts = Counter(data.labels.flatten().tolist())
+            listed = ", ".join(f"{name} {counts[i]:,}" for i, name in islice(enumerate(self.classes), 10))
+            words.append(f"{len(self.classes)} classes ({listed}{' …' if len(self.classes) > 10 else ''})")
+        words.append(data.kept())
+        return "; ".join(words)
+
+    def present(self, x: Tensor) -> Any:
+        if self.form == "tensor":
+            return x
+        pixels = _pixels(x)
+        return pixels if self.form == "array" else [Image.fromarray(p) for p in pixels]
+
+    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+        target.mkdir(parents=True, exist_ok=True)
+        width = max(4, len(str(len(x) - 1)))
+        stems = [Path(name).stem for name in names] if names else [f"{i:0{width}d}" for i in range(len(x))]
+        files = [target / f"{stem}.png" for stem in stems]
+        for pixels, file in zip(_pixels(x), files, strict=True):
+            Image.fromarray(pixels).save(file)
+        return files
+
+    def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _grid(x, columns).save(target)
+        return target
+
+    def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
+        return _save_gif([_grid(frame, None) for frame in frames], target, seconds)
+
+    def film(self, sheets: list[Path], target: Path) -> Path:
+        return _save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
+
+
+class Resident(Data):
+    """Pictures that live as one tensor on the device, uint8 (N, C, S, S)."""
+
+    def __init__(self, pixels: Tensor, labels: Tensor | None, keys: Tensor, names: list[str], flip: bool) -> None:
+        self.pixels, self.labels, self._keys, self.names, self.flip = pixels, labels, keys, names, flip
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
+        pixels = self.pixels[rows.to(self.pixels.device)]
+        return Batch(_scaled(pixels, step if self.flip else None), None if self.labels is None else self.labels[rows])
+
+    def keys(self) -> Tensor:
+        return self._keys
+
+    def subset(self, rows: Tensor) -> Resident:
+        labels = None if self.labels is None else self.labels[rows]
+        names = [self.names[i] for i in rows.tolist()]
+        return Resident(self.pixels[rows.to(self.pixels.device)], labels, self._keys[rows], names, self.flip)
+
+    def kept(self) -> str:
+        return f"in memory ({self.pixels.nbytes / 2**20:,.0f} MB)"
+
+
+class Streamed(Data):
+    """Pictures that are decoded when they are asked for, by threads: Pillow lets others work while it decodes."""
+
+    ahead = 2
+
+    def __init__(self, images: Images, found: Encoded, labels: Tensor | None, keys: Tensor, rows: Tensor) -> None:
+        self.images, self.found, self.all_labels, self.all_keys, self.rows = images, found, labels, keys, rows
+        self.pool = ThreadPoolExecutor(THREADS)
+
+    @property
+    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+        return [self.found.names[i] for i in self.rows.tolist()]
+
+    @property
+    def labels(self) -> Tensor | None:
+        return None if self.all_labels is None else self.all_labels[self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
+        chosen = self.rows[rows]
+        decoded = self.pool.map(lambda i: self.images.decode(self.found.content(i)), chosen.tolist())
+        pixels = torch.from_numpy(np.stack(list(decoded)))
+        labels = None if self.all_labels is None else self.all_labels[chosen]
+        return Batch(_scaled(pixels, step if self.images.flip else None), labels)
+
+    def keys(self) -> Tensor:
+        return self.all_keys[self.rows]
+
+    def subset(self, rows: Tensor) -> Streamed:
+        return Streamed(self.images, self.found, self.all_labels, self.all_keys, self.rows[rows])
+
+    def kept(self) -> str:
+        return f"too many for memory: decoded as they are needed, by {THREADS} threads"
+
+
+def _scaled(pixels: Tensor, step: int | None) -> Tensor:
+    """Levels 0 to 255 as values in [-1, 1]; mirrored or not by a coin that the step decides, if given."""
+    x = pixels.to(torch.float32).div_(127.5).sub_(1)
+    if step is None:
+        return x
+    heads = torch.rand(len(x), generator=seeded(step)) < 0.5
+    return torch.where(heads.to(x.device)[:, None, None, None], x.flip(3), x)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    number: int
+    name: str
+    why: str
+
+
+def _over(found: Encoded, take: Callable[[int], Any], words: str) -> Iterator[Any]:
+    """What `take` gives for every picture, or what went wrong; by threads, a bounded number at a time."""
+
+    def one(i: int) -> Any:
+        try:
+            return take(i)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
+            return _Unreadable(i, found.names[i], str(error).splitlines()[0] if str(error) else "cannot be decoded")
+
+    def results() -> Iterator[Any]:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for start in range(0, len(found.names), 1024):
+                yield from pool.map(one, range(start, min(start + 1024, len(found.names))))
+
+    quiet = len(found.names) < 2000
+    return iter(track(results(), words, len(found.names), console=Console(stderr=True), transient=True, disable=quiet))
+
+
+def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(width, height) of every picture, and whether it is grey."""
+    if isinstance(found, Arrays):
+        height, width = found.pixels.shape[1:3]
+        return np.array([[width, height]]), np.array([found.pixels.ndim == 3])
+
+    def header(i: int) -> tuple[int, int, bool]:
+        with _opened(found.content(i)) as picture:
+            turned = picture.getexif().get(0x0112, 1) >= 5
+            width, height = picture.size[::-1] if turned else picture.size
+            return width, height, picture.mode in ("1", "L", "LA", "I", "F") or picture.mode.startswith("I;16")
+
+    seen = list(_over(found, header, "looking at pictures"))
+    errors = [answer for answer in seen if isinstance(answer, _Unreadable)]
+    if errors and not skip:  # name those with it whose headers are whole but whose pixels are not
+        errors = [e for e in _over(found, lambda i: _opened(found.content(i)).load() and None, "checking") if e]
+    _refuse(errors, len(found.names), skip)
+    good = np.array([answer for answer in seen if not isinstance(answer, _Unreadable)])
+    return good[:, :2], good[:, 2].astype(bool)
+
+
+def _refuse(errors: Iterable[_Unreadable], of: int, skip: bool) -> None:
+    errors = list(errors)
+    if len(errors) == of:
+        raise InputError(f"none of the {of} pictures can be read; the first is {errors[0].name}: {errors[0].why}")
+    if errors and not skip:
+        listed = "; ".join(f"{e.name}: {e.why}" for e in errors[:SHOWN])
+        more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
+        raise InputError(
+            f"{len(errors)} of {of} pictures cannot be read ({listed}{more}); "
+            f"mend them, or go on without them: --skip-unreadable"
+        )
+
+
+def _opened(content: bytes, size: int | None = None) -> Image.Image:
+    """A picture whose pixels are not decoded yet. Raises OSError for a bomb or what is no picture."""
+    try:
+        picture = Image.open(BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise OSError("not a picture that can be read") from error
+    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or 0):
+        raise OSError(f"decompression bomb: {picture.width} × {picture.height} pixels")
+    if size is not None:
+        picture.draft(None, (2 * size, 2 * size))  # JPEG can be decoded at a fraction of its size
+    return picture
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    picture.load()
+    return ImageOps.exif_transpose(picture)
+
+
+def _flat(picture: Image.Image, mode: str) -> Image.Image:
+    """Eight bits a channel, grey or colour, whatever the file had."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture).astype(np.float64)
+        full = 1 if picture.mode == "F" and values.max() <= 1 else 65535 if values.max() > 255 else 255
+        full = 65535 if picture.mode.startswith("I;16") else full
+        picture = Image.fromarray(np.round(values / full * 255).clip(0, 255).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    return (
+        picture
+        if picture.mode == mode
+        else picture.convert("RGB").convert(mode)
+        if picture.mode == "P"
+        else picture.convert(mode)
+    )
+
+
+def _natural_size(sizes: np.ndarray) -> int:
+    """The pictures' own size where all are one small square; else the largest power of two that most have."""
+    width, height = sizes[0]
+    if (sizes == sizes[0]).all() and width == height and 8 <= width <= 64:
+        return int(width)
+    median = max(int(np.median(sizes.min(1))), 1)
+    return min(max(2 ** (median.bit_length() - 1), 16), 64)
+
+
+def _hash(content: bytes) -> int:
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
+
+
+def _hashes(contents: Iterable[bytes]) -> Tensor:
+    return torch.tensor([_hash(content) for content in contents], dtype=torch.int64)
+
+
+def _pixels(x: Tensor) -> np.ndarray:
+    """Values in [-1, 1], (N, C, S, S), as levels, uint8 (N, S, S[, 3])."""
+    levels = x.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    return levels[..., 0] if levels.shape[-1] == 1 else levels
+
+
+def _grid(x: Tensor, columns: int | None) -> Image.Image:
+    """Pictures side by side with a gap, small ones enlarged so that one sees their pixels."""
+    pixels = _pixels(x)
+    columns = columns or min(len(pixels), max(1, ceil(sqrt(len(pixels)) * 1.25)))
+    scale = max(1, 64 // pixels.shape[1])
+    side, gap = pixels.shape[1] * scale, 2
+    rows = ceil(len(pixels) / columns)
+    canvas = Image.new(
+        "RGB" if pixels.ndim == 4 else "L", (columns * (side + gap) + gap, rows * (side + gap) + gap), "white"
+    )
+    for i, one in enumerate(pixels):
+        picture = Image.fromarray(one).resize((side, side), Image.Resampling.NEAREST)
+        canvas.paste(picture, (gap + i % columns * (side + gap), gap + i // columns * (side + gap)))
+    return canvas
+
+
+def _save_gif(frames: list[Image.Image], target: Path, seconds: float) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    frames[0].save(target, save_all=True, append_images=frames[1:], duration=round(seconds * 1000), loop=0)
+    return target
+
+
+def _kind(source: Any) -> type:
+    return type(source[0]) if isinstance(source, tuple) else type(source)
+
+
+def _named(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"

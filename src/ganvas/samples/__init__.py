@@ -1,0 +1,6 @@
+"""Small real data that ships with the package; README.md in this folder says where it came from and its licence."""
+
+from pathlib import Path
+
+FASHION = Path(__file__).parent / "fashion"
+"""5,000 training and 1,000 held-out pictures of clothes, 28 x 28 grey, ten classes (Fashion-MNIST)."""
