@@ -1,0 +1,332 @@
+"""What a person does: train a model, then use it. Every front door opens onto these functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import blake2b
+from importlib.metadata import version
+from math import ceil, inf
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import distributed
+
+from . import plugins
+from .core import Data, Frames, InputError, Made, Modality, Model, Pairs, Practice
+from .engine import Engine
+from .judging import Evaluation, finish, judge
+from .machine import Precision, choose_device, choose_precision, settle
+from .plan import make_plan
+from .progress import Progress
+from .run import Run, build, card_of
+from .training import Training, Until, leads, stopping
+
+Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop, and did so with everything saved."""
+
+
+def train(
+    model: str,
+    source: Any,
+    *,
+    out: Path | None = None,
+    as_: str | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    rate: Mapping[str, float] | None = None,
+    schedule: Schedule | None = None,
+    average: float | None = None,
+    accumulate: int = 1,
+    clip: float | None = None,
+    precision: Precision = "auto",
+    device: str = "auto",
+    compile: bool = False,
+    held_out: float = 0.1,
+    save_every: float = 60.0,
+    tensorboard: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Trained:
+    """Trains a model on a person's data and leaves a run behind; goes on with the run where there is one already.
+
+    Arguments:
+        model: Name of the model, such as "dcgan".
+        source: Files, or arrays, tensors or pictures in memory.
+        out: Folder of the run; by default runs/MODEL-SOURCE.
+        as_: Modality to read the data as; by default what it looks like.
+        steps: Rounds to play.
+        epochs: Passes over the data.
+        minutes: Time to train for.
+        batch: Examples per round, over all processes.
+        seed: The same seed on the same machine gives the same run.
+        rate: Learning rate by player, such as discriminator=1e-4.
+        schedule: How the learning rate changes over the training.
+        average: Decay of the averaged weights that are used afterwards; 0 keeps none.
+        accumulate: Batches whose gradients are averaged before each step.
+        clip: Gradient norm that no player exceeds.
+        precision: Type that networks compute in; auto takes bf16 where the processor has it.
+        device: Device to train on; auto takes the best there is.
+        compile: Compile the networks first: slower to start, faster after.
+        held_out: Share of the data that is kept from the model, to judge it by.
+        save_every: Seconds between saves.
+        tensorboard: Write TensorBoard events beside the log.
+        quiet: Say nothing while training.
+        options: Options of the modality and of the model.
+
+    Raises InputError where the data or an option is wrong, Interrupted after Ctrl-C or SIGTERM.
+    """
+    make, practice = plugins.load("models", model), plugins.load("models", model).practice
+    reader = plugins.load("modalities", as_ or guess(source))
+    own = {option.name for option in plugins.options(reader.learn)}
+    settings = {
+        "steps": steps, "epochs": epochs, "minutes": minutes, "batch": batch or practice.batch, "seed": seed,
+        "rate": dict(rate or {}), "schedule": schedule or practice.schedule,
+        "average": practice.average if average is None else average, "accumulate": accumulate, "clip": clip,
+        "precision": precision, "device": device, "compile": compile, "held_out": held_out,
+        "save_every": save_every, "tensorboard": tensorboard,
+    }  # fmt: skip
+    _check(settings, make)
+    out = Path(out or f"runs/{model}-{name_of(source)}")
+    with _processes():
+        modality = reader.learn(source, **{k: v for k, v in options.items() if k in own})
+        chosen = {k: v for k, v in options.items() if k not in own}
+        build(model, chosen, modality)
+        run = _open(out, model, chosen, modality, settings, source) if leads() else None
+        _wait()
+        return _play(run or Run(out), source, quiet)
+
+
+def resume(run: Path | str, *, source: Any = None, quiet: bool = False) -> Trained:
+    """Goes on with a run exactly where it was saved last; `source` only where it was trained from memory."""
+    found = Run(run)
+    source = source if source is not None else found.card["source"]
+    if source is None:
+        raise InputError(f"{run} was trained on data in memory; give the same data again as source=")
+    with _processes():
+        return _play(found, source, quiet)
+
+
+def load(run: Path | str) -> Trained:
+    """Opens a trained run."""
+    return Trained(Run(run))
+
+
+def evaluate(run: Path | str, source: Any = None, **options: Any) -> Evaluation:
+    """Judges a run on data it has not seen; without a source, on the share that training held out."""
+    return load(run).evaluate(source, **options)
+
+
+class Trained:
+    """A trained run in a person's hands: every task that its model can do is a method, `run.sample(100)`."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @property
+    def model(self) -> Model:
+        """The nn.Module, for the curious."""
+        return self.run.model
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of what this run can do."""
+        return plugins.fitting("tasks", self.model)
+
+    def do(self, task: str, *sources: Any, **options: Any) -> Made | Pairs | Frames:
+        """Does a task on sources and gives its answer as tensors. Raises InputError where the model is not able."""
+        function = plugins.load("tasks", task)
+        if not isinstance(self.model, plugins.needs(function)):
+            can = ", ".join(self.tasks)
+            raise InputError(f"{self.run.card['model']} cannot {task}; it can {can}")
+        known = {option.name for option in plugins.options(function)}
+        if unknown := set(options) - known:
+            raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
+        if options.get("label") is not None:
+            options["label"] = self.run.modality.label(options["label"])
+        with torch.no_grad():
+            return function(self.model, *[self._read(source) for source in sources], **options)
+
+    def evaluate(self, source: Any = None, **options: Any) -> Evaluation:
+        """Judges the run on data it has not seen; without a source, on the share that training held out."""
+        return judge(self.run, source, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in plugins.names("tasks"):
+            raise AttributeError(f"no task is called {name!r}; there are {', '.join(plugins.names('tasks'))}")
+        return lambda *sources, **options: self._present(self.do(name, *sources, **options))
+
+    def _read(self, source: Any) -> torch.Tensor:
+        return self.run.modality.read(source).gather().x
+
+    def _present(self, answer: Made | Pairs | Frames) -> Any:
+        """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
+        present = self.run.modality.present
+        match answer:
+            case Made(examples=x):
+                return present(x)
+            case Pairs(before=a, after=b):
+                return list(zip(present(a), present(b), strict=True))
+            case Frames(examples=frames):
+                return [present(walk) for walk in frames.transpose(0, 1)]
+
+    def __repr__(self) -> str:
+        return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
+
+
+def guess(source: Any) -> str:
+    """The modality that a source looks like. Raises InputError where it looks like none."""
+    for name in plugins.names("modalities"):
+        if plugins.load("modalities", name).recognises(source):
+            return name
+    if isinstance(source, str | Path) and not Path(source).exists():
+        raise InputError(f"{source} does not exist; check the path")
+    raise InputError(f"{source!r} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`")
+
+
+def name_of(source: Any) -> str:
+    """A short name for a source, for a folder's name."""
+    return Path(source).name.split(".")[0] or "data" if isinstance(source, str | Path) else "data"
+
+
+def _check(settings: Mapping[str, Any], make: type[Model]) -> None:
+    for name in ("steps", "epochs", "minutes", "batch", "accumulate", "clip", "save_every"):
+        value = settings[name]
+        if value is not None and value <= 0:
+            raise InputError(f"--{name.replace('_', '-')} is {value}; it must be above zero")
+    for name, most in (("average", 1), ("held_out", 0.9)):
+        if not 0 <= settings[name] < most:
+            raise InputError(f"--{name.replace('_', '-')} is {settings[name]}; it must be at least 0 and below {most}")
+    choose_device(settings["device"])
+    for player in settings["rate"]:
+        if player not in make.players:
+            raise InputError(f"no player is called {player!r}; {make.__name__} has {', '.join(make.players)}")
+
+
+def _open(
+    out: Path, model: str, options: Mapping[str, Any], modality: Modality, settings: Mapping[str, Any], source: Any
+) -> Run:
+    """The run in this folder if it is the same training, or a new one. Raises InputError if it is another's."""
+    card = {
+        "model": model, "options": dict(options), "modality": card_of(modality), "training": dict(settings),
+        "source": str(Path(source).resolve()) if isinstance(source, str | Path) else None,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in ("ganvas", "torch", "numpy")},
+    }  # fmt: skip
+    if not (out / "run.json").exists():
+        if out.exists() and any(out.iterdir()):
+            raise InputError(f"{out} is a folder of something else; choose another --out")
+        return Run.create(out, card)
+    run = Run(out)
+    for place in ("model", "options", "modality", "source", "training"):
+        old = run.card[place]
+        if old != json.loads(json.dumps(card[place])):
+            raise InputError(
+                f"{out} holds another training: {_difference(place, old, card[place])}; choose another --out"
+            )
+    return run
+
+
+def _wait() -> None:
+    """Lets every process come to this point."""
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
+def _difference(place: str, old: Any, new: Any) -> str:
+    if not isinstance(old, dict):
+        return f"its {place} is {old}, not {new}"
+    if place == "modality":
+        return _difference("name", old["state"], new["state"])
+    key = next(k for k in {**old, **new} if old.get(k) != new.get(k))
+    return f"its {key} is {old.get(key)}, not {new.get(key)}"
+
+
+def _play(run: Run, source: Any, quiet: bool) -> Trained:
+    """Trains a run to its end, from wherever it is."""
+    settings = run.card["training"]
+    device = choose_device(settings["device"])
+    data = run.modality.read(source, device)
+    learn, held = data.split(settings["held_out"])
+    if len(learn) < 2:
+        raise InputError(f"only {len(learn)} examples are left to learn from; give more, or a smaller --held-out")
+    _same_data(run, learn)
+    engine = _engine(run, device)
+    batch = min(settings["batch"], len(learn))
+    until = _until(settings, engine.model.practice, len(learn), batch)
+    training = Training(
+        run, engine, learn, held, until, batch, settings["seed"], settings["schedule"], settings["save_every"], device
+    )
+    progress = Progress(run, batch * settings["accumulate"], quiet=quiet or not leads())
+    if run.state["step"] == 0:
+        plan = make_plan(engine, learn, max(batch // engine.ranks, 2), device)
+        progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
+    training.watch = progress.watch
+    with stopping(training.stopped), progress:
+        done = run.state["finished"] or training.play()
+    if not done:
+        raise Interrupted(
+            f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
+        )
+    if leads():
+        finish(run)
+    return Trained(Run(run.path))
+
+
+def _engine(run: Run, device: torch.device) -> Engine:
+    """The engine that plays a run's model, fresh from its seed."""
+    settings = run.card["training"]
+    torch.manual_seed(settings["seed"])
+    model = run.build()
+    settle(model, device)
+    if settings["compile"]:
+        for part in model.children():
+            part.compile()
+    return Engine(
+        model,
+        rates=settings["rate"],
+        accumulate=settings["accumulate"],
+        clip=settings["clip"] or inf,
+        average=settings["average"],
+        precision=choose_precision(settings["precision"], device),
+    )
+
+
+def _same_data(run: Run, learn: Data) -> None:
+    """Remembers what a run learns from. Raises InputError when it has changed since."""
+    digest = blake2b(learn.keys().numpy().tobytes(), digest_size=8).hexdigest()
+    if digest != run.state.get("data", digest):
+        raise InputError(f"the data has changed since {run.path} was started; put it back, or choose another --out")
+    run.state["data"] = digest
+
+
+def _until(settings: Mapping[str, Any], practice: Practice, examples: int, batch: int) -> Until:
+    """When to end: as told, or as the model likes it."""
+    steps, epochs, minutes = settings["steps"], settings["epochs"], settings["minutes"]
+    per_epoch = max(examples // (batch * settings["accumulate"]), 1)
+    if steps is None and epochs is None and minutes is None:
+        steps = max(practice.steps, practice.epochs * per_epoch)
+    rounds = min(steps or inf, ceil(epochs * per_epoch) if epochs else inf)
+    return Until(rounds, minutes * 60 if minutes else inf)
+
+
+@contextmanager
+def _processes() -> Iterator[None]:
+    """Joins the other processes where `torchrun` started several."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or distributed.is_initialized():
+        yield
+        return
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,307 @@
+"""The command line: a verb to train, one to judge, one for every task. All options are read from the plug-ins.
+
+Nothing here imports torch before a command needs it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from . import __version__, plugins
+from .errors import InputError
+
+USAGE = """Train, judge and use GANs and autoencoders on your own pictures.
+
+Example: ganvas train dcgan photos/ --size 64
+         ganvas sample runs/dcgan-photos --n 64 --out new/"""
+
+Json = Annotated[bool, Parameter(negative=(), help="Print the answer as JSON on standard output.")]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs one command and exits: 0 done, 2 the input or command is wrong, 130 interrupted, 1 our own fault."""
+    sys.exit(run(sys.argv[1:] if argv is None else list(argv)))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one command; returns its exit code."""
+    errors = Console(stderr=True, highlight=False)
+    try:
+        _app(argv)(argv, exit_on_error=False, print_error=False)
+    except InputError as error:
+        errors.print(f"[bold red]error:[/] {_escaped(error)}", soft_wrap=True)
+        return 2
+    except CycloptsError as error:
+        errors.print(
+            f"[bold red]error:[/] {_escaped(error)}  (see: ganvas {' '.join(argv[:2])} --help)", soft_wrap=True
+        )
+        return 2
+    except KeyboardInterrupt as error:
+        errors.print(str(error) or "interrupted", soft_wrap=True)
+        return 130
+    return 0
+
+
+def _escaped(error: Exception) -> str:
+    return str(error).strip().replace("[", r"\[")
+
+
+def _app(argv: Sequence[str]) -> App:
+    """All commands by name; only the one that `argv` asks for is loaded with its options."""
+    app = App(
+        name="ganvas",
+        help=USAGE,
+        version=__version__,
+        help_format="plaintext",
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,  # what it says is worth reading
+    )
+    app.command(_train_app(argv))
+    app.command(_evaluate, name="evaluate")
+    app.command(_show, name="show")
+    app.command(_models, name="models")
+    app.command(_tasks, name="tasks")
+    app.command(_selftest, name="selftest")
+    for task in plugins.names("tasks"):
+        if argv[:1] == [task]:
+            app.command(_task_command(task), name=task)
+        else:
+            app.command(App(name=task, help=plugins.summary("tasks", task)))
+    return app
+
+
+def _train_app(argv: Sequence[str]) -> App:
+    app = App(name="train", help="Train a model on your data: ganvas train MODEL SOURCE, or go on with --resume RUN.")
+    app.default(_resume)
+    for model in plugins.names("models"):
+        if argv[:2] == ["train", model]:
+            app.command(_train_command(model, argv), name=model)
+        else:
+            app.command(App(name=model, help=plugins.summary("models", model)))
+    return app
+
+
+def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
+    """`ganvas train MODEL` with the options of training, of the data's modality and of the model."""
+    from . import api
+
+    make = plugins.load("models", model)
+    modality = plugins.load("modalities", _modality(argv))
+    options = plugins.options(modality.learn) + plugins.options(make) + plugins.options(api.train)
+
+    def command(source: str, json: bool = False, **given: Any) -> None:
+        trained = api.train(model, source, **given)
+        state = trained.run.state
+        answer = {"run": str(trained.run.path), "step": state["step"], "seconds": state["seconds"]}
+        _answer(answer, json, f"done: {trained.run.path}  (open {trained.run.path / 'report.html'})")
+
+    example = f"Example: ganvas train {model} photos/ --out runs/mine"
+    return _generated(command, {"source": (str, "Files to learn from.")}, options, f"{_first_line(make)}\n\n{example}")
+
+
+def _modality(argv: Sequence[str]) -> str:
+    """The modality named by --as, or what the source looks like."""
+    from . import api
+
+    if "--as" in argv[:-1]:
+        return argv[list(argv).index("--as") + 1]
+    source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None
+    return "images" if source is None else api.guess(source)
+
+
+def _task_command(task: str) -> Callable[..., None]:
+    """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
+    function = plugins.load("tasks", task)
+    inputs = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
+    required = {p.name: (str, "Files to work on.") for p in inputs if p.default is p.empty}
+    optional = {p.name: (str, "Files to work on.") for p in inputs if p.default is not p.empty}
+
+    def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
+        from . import api, delivery
+
+        sources = [given.pop(p.name) for p in inputs]
+        trained = api.load(run)
+        answer = trained.do(task, *[s for s in sources if s is not None], **given)
+        out = out or trained.run.path / task
+        files = delivery.deliver(answer, trained.run.modality, out)
+        _answer(
+            {"files": [str(f) for f in files]},
+            json,
+            f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}",
+        )
+
+    places = {"run": (str, "Folder that `ganvas train` made.")} | required
+    out = plugins.Option(
+        "out", Path | None, None, "Folder for everything, or one file to look at; by default RUN/TASK."
+    )
+    example = f"Example: ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
+    return _generated(
+        command, places, [*plugins.options(function), out], f"{_first_line(function)}\n\n{example}", optional
+    )
+
+
+def _generated(
+    function: Callable[..., None],
+    places: Mapping[str, tuple[Any, str]],
+    options: Sequence[plugins.Option],
+    help: str,
+    optional: Mapping[str, tuple[Any, str]] = {},
+) -> Callable[..., None]:
+    """`function` with a signature made of these arguments, as the command line needs it."""
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        *(inspect.Parameter(n, positional, annotation=Annotated[t, Parameter(help=h)]) for n, (t, h) in places.items()),
+        *(inspect.Parameter(n, positional, default=None, annotation=Annotated[t | None, Parameter(help=h)])
+          for n, (t, h) in optional.items()),
+        *map(_parameter, options),
+        inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
+    ]  # fmt: skip
+
+    def command(*args: Any, **given: Any) -> None:
+        bound = inspect.Signature(parameters).bind(*args, **given)
+        function(**{name: _mapping(value) if name == "rate" else value for name, value in bound.arguments.items()} |
+                 {name: None for name in optional if name not in bound.arguments})  # fmt: skip
+
+    command.__doc__ = help
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what inspect reads
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _parameter(option: plugins.Option) -> inspect.Parameter:
+    """An option as the command line asks for it; a mapping is asked for as NAME=NUMBER, any number of times."""
+    mapping = "Mapping" in str(option.type)
+    kind = list[str] | None if mapping else option.type
+    name = f"--{option.name.rstrip('_').replace('_', '-')}"
+    words = Parameter(name=name, help=option.help, negative=() if option.default is False else None)
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, words]
+    )
+
+
+def _mapping(pairs: Sequence[str] | None) -> dict[str, float]:
+    """["discriminator=1e-4"] as a mapping."""
+    rates = {}
+    for pair in pairs or []:
+        name, _, number = pair.partition("=")
+        try:
+            rates[name] = float(number)
+        except ValueError:
+            raise InputError(f"--rate takes PLAYER=NUMBER, such as discriminator=1e-4, not {pair!r}") from None
+    return rates
+
+
+def _resume(*, resume: Path, json: Json = False) -> None:
+    """Train a model on your data: ganvas train MODEL SOURCE, or go on with --resume RUN.
+
+    Example: ganvas train dcgan photos/ --size 64
+
+    Parameters
+    ----------
+    resume: Folder of a run to go on with, exactly where it was saved last.
+    """
+    from . import api
+
+    trained = api.resume(resume)
+    _answer({"run": str(trained.run.path)} | trained.run.state, json, f"done: {trained.run.path}")
+
+
+def _evaluate(
+    run: Path, source: str | None = None, *, out: Path | None = None, features: str = "learned", size: int = 2000,
+    seed: int = 0, json: Json = False,
+) -> None:  # fmt: skip
+    """Judge a run on data it has not seen, beside what the figures would be for real data and naive models.
+
+    Example: ganvas evaluate runs/mine held-out-photos/ --out report.html
+
+    Parameters
+    ----------
+    run: Folder that `ganvas train` made.
+    source: Data the model has not seen; by default the share that training held out.
+    out: Where the report goes; by default RUN/report.html.
+    features: What pictures are compared by: learned, imagenet or inception.
+    size: Examples to judge by, at most.
+    seed: The same seed gives the same figures.
+    """
+    from . import api
+
+    evaluation = api.evaluate(run, source, features=features, size=size, seed=seed, out=out)
+    _answer(evaluation.to_json(), json, evaluation.table())
+    Console(stderr=True).print(f"report: {out or run / 'report.html'}", soft_wrap=True)
+
+
+def _show(run: Path, *, json: Json = False) -> None:
+    """Say what a run is, how far it came, and what it can do.
+
+    Example: ganvas show runs/mine
+    """
+    from . import api
+
+    trained = api.load(run)
+    card, state = trained.run.card, trained.run.state
+    lines = [
+        f"{card['model']} on {card['source'] or 'data in memory'}",
+        f"round {state['step']:,} after {state['seconds']:,.0f} s{'' if state['finished'] else ', not finished'}",
+        f"options: {', '.join(f'{k}={v}' for k, v in card['options'].items()) or 'none given'}",
+        f"can: {', '.join(trained.tasks)}",
+    ]
+    _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
+
+
+def _models(*, json: Json = False) -> None:
+    """List the models that can be trained.
+
+    Example: ganvas models
+    """
+    _list("models", json)
+
+
+def _tasks(*, json: Json = False) -> None:
+    """List what trained models can be used for.
+
+    Example: ganvas tasks
+    """
+    _list("tasks", json)
+
+
+def _list(kind: plugins.Kind, json: bool) -> None:
+    lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
+    table = Table.grid(padding=(0, 2))
+    for name, line in lines.items():
+        table.add_row(f"[bold]{name}", line)
+    _answer(lines, json, table)
+
+
+def _selftest(model: str | None = None, *, json: Json = False) -> None:
+    """Prove on this machine that models learn: each must beat its untrained copy and a naive model on held-out data.
+
+    Example: ganvas selftest vae
+    """
+    from . import selftest
+
+    proofs = [selftest.prove(name) for name in ([model] if model else plugins.names("models"))]
+    _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
+    if not all(proof.learned for proof in proofs):
+        raise InputError("not every model learned; see the table above")
+
+
+def _answer(answer: Any, as_json: bool, words: Any) -> None:
+    """Says what came of a command: for programs, or for people."""
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        Console(highlight=False).print(words, soft_wrap=isinstance(words, str))
+
+
+def _first_line(plugin: Any) -> str:
+    module = inspect.getmodule(plugin)
+    return (inspect.getdoc(module) or "").partition("\n")[0]

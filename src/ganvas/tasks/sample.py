@@ -1,0 +1,33 @@
+"""Make new examples."""
+
+from __future__ import annotations
+
+import torch
+
+from ..core import InputError, Made, Samples, chance
+
+
+def sample(
+    model: Samples,
+    *,
+    n: int = 16,
+    label: int | str | None = None,
+    seed: int | None = None,
+    truncation: float | None = None,
+) -> Made:
+    """Draws new examples.
+
+    n: How many.
+    label: What each shall be, where the model learned labels; without, every label in turn.
+    seed: The same seed gives the same examples.
+    truncation: Latents further out than this many standard deviations are drawn again: fewer surprises.
+    """
+    if n < 1:
+        raise InputError(f"--n is {n}; ask for at least one example")
+    if label is not None and model.condition is None:
+        raise InputError("this model learned no labels, so none can be asked for; leave out --label")
+    with chance(seed):
+        sizes = [min(256, n - start) for start in range(0, n, 256)]
+        wanted = [None if label is None else torch.full((size, 1), int(label)) for size in sizes]
+        made = [model.sample(size, y, truncation) for size, y in zip(sizes, wanted, strict=True)]
+    return Made(torch.cat(made))

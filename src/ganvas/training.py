@@ -1,0 +1,237 @@
+"""Training a run: rounds, and between them saving, logging, previews and a way to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from pathlib import Path
+from queue import Queue
+from time import perf_counter
+
+import torch
+from torch import Tensor, distributed
+
+from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Samples, chance
+from .engine import SCHEDULES, Engine
+from .run import Run
+
+PREVIEWS = 24
+LOG_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Until:
+    """When training is done: after so many rounds, or so many seconds, whichever comes first."""
+
+    steps: float = inf
+    seconds: float = inf
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of the training is done, in [0, 1]."""
+        return min(max(step / self.steps, seconds / self.seconds), 1.0)
+
+
+@dataclass
+class Training:
+    """One run being trained, from wherever it is to its end.
+
+    watch: Called after every round with (step, seconds, share done, log).
+    """
+
+    run: Run
+    engine: Engine
+    train: Data
+    held_out: Data
+    until: Until
+    batch: int
+    seed: int
+    schedule: str
+    save_every: float
+    device: torch.device
+    watch: Callable[[int, float, float, dict[str, Tensor]], None] = lambda *_: None
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def play(self) -> bool:
+        """Trains until done or stopped, saving on the way; true if done. Raises InputError if losses explode."""
+        self._take_up()
+        step, seconds = self.engine.model.step, self.run.state["seconds"]
+        last_save, start = perf_counter(), perf_counter() - seconds
+        share = self.until.share(step, seconds)
+        self.engine.pace(SCHEDULES[self.schedule](share))
+        for log in self.engine.rounds(self._batches(step)):
+            step, seconds = self.engine.model.step, perf_counter() - start
+            before, share = share, self.until.share(step, seconds)
+            share, stop, save = self._agree(share, perf_counter() - last_save > self.save_every)
+            self.watch(step, seconds, share, log)
+            self.engine.pace(SCHEDULES[self.schedule](share))
+            if leads():
+                self._record(step, seconds, before, share, log)
+            if share >= 1 or stop or save:
+                self._save(seconds, finished=share >= 1)
+                last_save = perf_counter()
+            if share >= 1 or stop:
+                break
+        return share >= 1
+
+    def _take_up(self) -> None:
+        """Goes back to the last save, as if nothing had happened since; or starts from the seed."""
+        model, engine, state = self.engine.model, self.engine, self.run.state
+        torch.manual_seed(self.seed + rank())
+        if leads():
+            self.run.rewind()
+        if state["step"] == 0:
+            return
+        model.load_state_dict(self.run.tensors("weights"))
+        if engine.averaged is not model:
+            engine.averaged.load_state_dict(self.run.tensors("averaged"))
+        memory = self.run.tensors("optimizer")
+        engine.restore({k.removeprefix("optimizer."): v for k, v in memory.items() if k.startswith("optimizer.")})
+        model.step = state["step"]
+        if f"random.{rank()}" in memory:
+            torch.set_rng_state(memory[f"random.{rank()}"])
+        if f"random.cuda.{rank()}" in memory:
+            torch.cuda.set_rng_state(memory[f"random.cuda.{rank()}"], self.device)
+
+    def _batches(self, step: int) -> Iterator[Batch]:
+        """Batches from round `step` on, this process's share of each, on the device."""
+        stream = self.engine.model.batches(self.train, self.batch, self.seed, step * self.engine.accumulate)
+        if self.train.ahead:
+            stream = prepared(stream, self.train.ahead)
+        return (batch.share(rank(), self.engine.ranks).to(self.device) for batch in stream)
+
+    def _agree(self, share: float, save: bool) -> tuple[float, bool, bool]:
+        """Processes that train together save and end together: (share done, whether to stop, whether to save)."""
+        stop = self.stopped.is_set()
+        if self.engine.ranks == 1:
+            return share, stop, save
+        wishes = torch.tensor([share, stop, save], dtype=torch.float64, device=self.device)
+        distributed.all_reduce(wishes, op=distributed.ReduceOp.MAX)
+        return wishes[0].item(), bool(wishes[1]), bool(wishes[2])
+
+    def _record(self, step: int, seconds: float, before: float, share: float, log: dict[str, Tensor]) -> None:
+        """Writes the log every so often, and a preview when the next one is due: often at first, then less."""
+        due = int(PREVIEWS * before**0.5) < int(PREVIEWS * share**0.5) or step == 1
+        if not due and step % LOG_EVERY:
+            return
+        line = {"step": step, "seconds": round(seconds, 3), **{name: value.item() for name, value in log.items()}}
+        bad = [name for name, value in line.items() if not isfinite(value)]
+        if bad:
+            raise InputError(
+                f"{bad[0]} became {line[bad[0]]} in round {step}: training cannot go on from here; "
+                f"the last save is whole. Try again with a lower --rate, or --clip 1"
+            )
+        if due:
+            line |= self._judge()
+            preview(self.engine.averaged, self.run.modality, self.held_out, self.run.path, step)
+        self.run.log(line)
+
+    def _judge(self) -> dict[str, float]:
+        """Losses on held-out data, with the same random numbers every time."""
+        if not len(self.held_out):
+            return {}
+        batches = (b.to(self.device) for b in self.held_out.in_batches(self.batch, most=8 * self.batch))
+        with chance(0):
+            return {f"held_out/{name}": value.item() for name, value in self.engine.judge(batches).items()}
+
+    def _save(self, seconds: float, finished: bool) -> None:
+        """Saves all that is needed to go on exactly."""
+        randoms = _random_states(self.device, self.engine.ranks)
+        if not leads():
+            return
+        model, averaged = self.engine.model, self.engine.averaged
+        files = {"weights": model.state_dict()}
+        if averaged is not model:
+            files["averaged"] = averaged.state_dict()
+        files["optimizer"] = {f"optimizer.{k}": v for k, v in self.engine.state().items()} | randoms
+        self.run.save(self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}, files)
+
+
+@torch.no_grad()
+def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step: int) -> None:
+    """Shows what the model makes of always the same latents, or of always the same held-out examples."""
+    if isinstance(model, Samples):
+        with chance(0):
+            shown = model.sample(40)
+    elif isinstance(model, Autoencodes) and len(held_out):
+        x = held_out.gather(most=20).x.to(model.device)
+        shown = torch.cat([x, model.decode(model.encode(x))])
+    else:
+        return
+    (folder / "previews").mkdir(exist_ok=True)
+    modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=10)
+
+
+def prepared(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
+    """The same batches, made by a thread that stays this many ahead."""
+    queue: Queue[Batch | BaseException] = Queue(ahead)
+    left = threading.Event()
+
+    def fill() -> None:
+        try:
+            for batch in batches:
+                queue.put(batch)
+                if left.is_set():
+                    return
+        except Exception as error:  # raised again below, in the thread that asks
+            queue.put(error)
+
+    threading.Thread(target=fill, daemon=True).start()
+    try:
+        while True:
+            batch = queue.get()
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        left.set()
+
+
+@contextmanager
+def stopping(event: threading.Event) -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM ask training to finish its round; a second Ctrl-C does not ask."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, ask) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def rank() -> int:
+    """This process's number among those that train together."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return rank() == 0
+
+
+def _random_states(device: torch.device, ranks: int) -> dict[str, Tensor]:
+    """Every process's random state: {"random.0": ..., "random.cuda.0": ...}, uint8."""
+    states = {"random": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state(device)
+    if ranks == 1:
+        return {f"{name}.0": state for name, state in states.items()}
+    return {f"{name}.{i}": one for name, state in states.items() for i, one in enumerate(_gather(state, device, ranks))}
+
+
+def _gather(state: Tensor, device: torch.device, ranks: int) -> list[Tensor]:
+    parts = [torch.empty_like(state, device=device) for _ in range(ranks)]
+    distributed.all_gather(parts, state.to(device))
+    return [part.cpu() for part in parts]

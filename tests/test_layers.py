@@ -1,0 +1,76 @@
+"""Imports point one way (DESIGN: core <- nets, losses <- models; core <- engine, run, ... <- api <- cli)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ganvas
+
+HOUSE = Path(ganvas.__file__).parent
+ROOMS = {
+    "errors": set(),
+    "core": {"errors"},
+    "plugins": {"errors"},
+    "nets": {"core"},
+    "losses": {"core"},
+    "models": {"core", "nets", "losses"},
+    "engine": {"core"},
+    "machine": {"core"},
+    "modalities": {"core"},
+    "tasks": {"core"},
+    "metrics": {"core"},
+    "features": {"core", "engine"},
+    "run": {"core", "plugins"},
+    "plan": {"core", "engine", "machine"},
+    "training": {"core", "engine", "run"},
+    "progress": {"plan", "run", "training"},
+    "delivery": {"core"},
+    "evaluation": {"core", "plugins", "metrics", "features"},
+    "report": {"core", "evaluation"},
+    "judging": {"core", "plugins", "run", "evaluation", "report", "features", "delivery"},
+    "api": {"core", "plugins", "engine", "machine", "plan", "run", "training", "progress", "judging"},
+    "samples": set(),
+    "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
+    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},
+    "__init__": {"api", "core", "errors"},
+    "__main__": {"cli"},
+}
+"""Which rooms each room may look into; a file of the same room always."""
+
+FILES = sorted(HOUSE.rglob("*.py"))
+
+
+def room(file: Path) -> str:
+    return file.relative_to(HOUSE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> set[str]:
+    """Rooms that a file imports, anywhere in it."""
+    depth = len(file.relative_to(HOUSE).parts)
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            inside = node.level < depth
+            target = (
+                [room(file)] if inside else [node.module.split(".")[0]] if node.module else [a.name for a in node.names]
+            )
+            found |= {"__init__" if name == "__version__" else name for name in target}
+        assert not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ganvas")), "import relatively"
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(HOUSE)))
+def test_imports_point_one_way(file: Path) -> None:
+    assert imports(file) <= ROOMS[room(file)] | {room(file)}
+
+
+def test_nobody_unpickles() -> None:
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                assert not {a.name for a in node.names} & {"pickle", "dill", "joblib", "shelve", "marshal"}, file
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                assert "weights_only=True" in ast.unparse(node), file
