@@ -1,0 +1,1 @@
+"""What pictures are compared by: one kind of features, one file."""

@@ -1,0 +1,42 @@
+"""Intervals by the bootstrap (Efron, 1979)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..core import Estimate, seeded
+
+DRAWS = 200
+
+
+def mean(values: Tensor, transform: Callable[[float], float] = lambda value: value) -> Estimate:
+    """The mean of one value per example, and where it would lie for 95 % of other sets of examples.
+
+    transform: A monotone function of the mean that is to be reported in its place.
+    """
+    values = values.double().cpu()
+    picks = torch.randint(len(values), (DRAWS, len(values)), generator=seeded(len(values)))
+    means = values[picks].mean(1)
+    low, high = (transform(means.quantile(q).item()) for q in (0.025, 0.975))
+    return Estimate(transform(values.mean().item()), min(low, high), max(low, high))
+
+
+def resampled(statistic: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor, draws: int = 24) -> Estimate:
+    """A statistic of two sets, and 1.96 standard deviations of it over resampled sets on either side.
+
+    Distances between sets are larger for resampled sets, which repeat examples, so the percentiles of their
+    distribution would lie to one side of the estimate; its width is what can be used.
+    """
+    value = statistic(a, b)
+    random = seeded(len(a), len(b))
+    again = [
+        statistic(
+            a[torch.randint(len(a), (len(a),), generator=random)], b[torch.randint(len(b), (len(b),), generator=random)]
+        )
+        for _ in range(draws)
+    ]
+    spread = 1.96 * torch.tensor(again).std().item()
+    return Estimate(value, value - spread, value + spread)
