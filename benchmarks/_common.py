@@ -1,0 +1,68 @@
+"""What every benchmark needs: the machine in words, results as JSON, data, an environment for a peer."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median, stdev
+from typing import Any
+
+import torch
+
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".peers"
+FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
+"""All of Fashion-MNIST as IDX files: Debian's package dataset-fashion-mnist, or set FASHION_MNIST."""
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, threads and versions."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    versions = {package: version(package) for package in ("ganvas", "torch", "numpy")}
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return {
+        "processor": name, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "amx_bf16": "amx_bf16" in flags,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "python": platform.python_version(), "versions": versions, "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }  # fmt: skip
+
+
+def report(name: str, results: Mapping[str, Any]) -> None:
+    """Prints results and writes them, with the machine, to results/NAME.json."""
+    whole = {"benchmark": name, "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+             "machine": machine(), **results}  # fmt: skip
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results" / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """A figure over repetitions."""
+    return {"median": median(values), "min": min(values), "max": max(values), "all": list(values),
+            "deviation": stdev(values) if len(values) > 1 else None}  # fmt: skip
+
+
+def peer(name: str, *requirements: str) -> Path:
+    """A Python with a peer installed in an environment of its own, beside our torch."""
+    home = PEERS / name
+    python = home / "bin" / "python"
+    if not (home / ".ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        constraint = ["--constraint", str(_torch_pin(home))]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *constraint, *requirements], check=True)
+        (home / ".ready").touch()
+    return python
+
+
+def _torch_pin(home: Path) -> Path:
+    file = home / "constraints.txt"
+    file.write_text(f"torch=={version('torch').split('+')[0]}\n")
+    return file
