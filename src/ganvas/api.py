@@ -24,6 +24,7 @@ from .machine import Precision, choose_device, choose_precision, settle
 from .plan import make_plan
 from .progress import Progress
 from .run import Run, build, card_of
+from .tensorboard import board
 from .training import Training, Until, leads, stopping
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
@@ -123,15 +124,16 @@ def load(run: Path | str) -> Trained:
 
 
 def evaluate(run: Path | str, source: Any = None, **options: Any) -> Evaluation:
-    """Judges a run on data it has not seen; without a source, on the share that training held out."""
+    """`Trained.evaluate` of the run in this folder."""
     return load(run).evaluate(source, **options)
 
 
 class Trained:
     """A trained run in a person's hands: every task that its model can do is a method, `run.sample(100)`."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, source: Any = None) -> None:
         self.run = run
+        self.source = source if source is not None else run.card["source"]
 
     @property
     def model(self) -> Model:
@@ -154,12 +156,20 @@ class Trained:
             raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
+        model = self.model.to(choose_device("auto"))
         with torch.no_grad():
-            return function(self.model, *[self._read(source) for source in sources], **options)
+            return function(model, *[self._read(source).to(model.device) for source in sources], **options)
 
-    def evaluate(self, source: Any = None, **options: Any) -> Evaluation:
-        """Judges the run on data it has not seen; without a source, on the share that training held out."""
-        return judge(self.run, source, **options)
+    def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
+        """Judges the run on data it has not seen; without a source, on the share that training held out.
+
+        learned_from: The data of the training, where it was in memory and this is another program.
+        options: Those of `ganvas.judging.judge`: features, size, out, quiet.
+        """
+        learned_from = learned_from if learned_from is not None else self.source
+        if learned_from is None:
+            raise InputError(f"{self.run.path} was trained on data in memory; give it again as learned_from=")
+        return judge(self.run, source, learned_from, **options)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in plugins.names("tasks"):
@@ -271,6 +281,8 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
         plan = make_plan(engine, learn, max(batch // engine.ranks, 2), device)
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
     training.watch = progress.watch
+    if settings["tensorboard"] and leads():
+        training.mirror = board(run.path / "tensorboard", run.state["step"])
     with stopping(training.stopped), progress:
         done = run.state["finished"] or training.play()
     if not done:
@@ -279,7 +291,7 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
         )
     if leads():
         finish(run)
-    return Trained(Run(run.path))
+    return Trained(Run(run.path), source)
 
 
 def _engine(run: Run, device: torch.device) -> Engine:

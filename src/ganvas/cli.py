@@ -217,7 +217,7 @@ def _resume(*, resume: Path, json: Json = False) -> None:
 
 def _evaluate(
     run: Path, source: str | None = None, *, out: Path | None = None, features: str = "learned", size: int = 2000,
-    seed: int = 0, json: Json = False,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Judge a run on data it has not seen, beside what the figures would be for real data and naive models.
 
@@ -230,11 +230,10 @@ def _evaluate(
     out: Where the report goes; by default RUN/report.html.
     features: What pictures are compared by: learned, imagenet or inception.
     size: Examples to judge by, at most.
-    seed: The same seed gives the same figures.
     """
     from . import api
 
-    evaluation = api.evaluate(run, source, features=features, size=size, seed=seed, out=out)
+    evaluation = api.evaluate(run, source, features=features, size=size, out=out)
     _answer(evaluation.to_json(), json, evaluation.table())
     Console(stderr=True).print(f"report: {out or run / 'report.html'}", soft_wrap=True)
 

@@ -1,21 +1,174 @@
-"""Judging a run: the data it learned from, data it never saw, features to compare them by; then the report."""
+"""Judging a run: what it learned from, what it never saw, features to compare them by; then figures and a report."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from .run import Run
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from . import plugins
+from .core import Autoencodes, Batch, Data, InputError, Samples, chance
+from .evaluation import Evaluation, evaluate
+from .machine import choose_device
+from .report import Picture, write_report
+from .run import Run, write_atomically
+
+BYTES = 2**30  # of training examples that are compared with, at most
+NEIGHBOURS = 3
+FEWEST = 10  # examples that a model can be judged by
 
 
 def finish(run: Run) -> None:
-    """What a run gets when its training is done: a film of its previews, and a report."""
+    """What a run gets when its training is done: a film of its previews, and its report."""
     sheets = sorted((run.path / "previews").glob("*.png"))
     if sheets:
         run.modality.film(sheets, run.path / "previews" / "training.gif")
+    judged = run.path / "evaluation.json"
+    known = Evaluation.from_json(json.loads(judged.read_text("utf-8"))) if judged.exists() else None
+    _report(run, known, run.path / "report.html")
 
 
-class Evaluation: ...
+def judge(
+    run: Run,
+    source: Any,
+    learned_from: Any,
+    *,
+    features: str = "learned",
+    size: int = 2000,
+    out: Path | None = None,
+    quiet: bool = False,
+) -> Evaluation:
+    """Judges a run on examples it has not seen, and writes its report.
+
+    source: Data to judge by; whatever the model learned from is left out of it. None: what training held out.
+    learned_from: The data of the training.
+    features: What pictures are compared by: learned, imagenet or inception.
+    size: Examples to judge by, at most.
+    out: Where the report goes; by default into the run.
+    quiet: Say nothing on the way.
+
+    Raises InputError where too few examples are left to judge by.
+    """
+    console = Console(stderr=True, quiet=quiet)
+    with console.status("reading") as status:
+        train, held = run.modality.read(learned_from).split(run.card["training"]["held_out"])
+        leaks: list[str] = []
+        if source is not None:
+            held, leaks = _unseen(run.modality.read(source), train)
+        elif len(held) < FEWEST:
+            raise InputError(f"training held out {len(held)} examples, too few to judge by; give some it has not seen")
+        model = run.model.to(choose_device("auto"))
+        maker = plugins.load("features", features)
+    extractor = maker.fit(train, len(run.modality.classes), run.path.parent / ".features")
+    with console.status("judging") as status, torch.no_grad():
+
+        def watch(words: str) -> None:
+            status.update(f"judging: {words}")
+
+        device = model.device
+        seen, unseen = _spread(train, 10 * size).to(device), _spread(held, size).to(device)
+
+        remembered: dict[int, tuple[Tensor, Tensor]] = {}
+
+        def embed(x: Tensor) -> Tensor:
+            """Features of x, worked out once for a set of examples that several metrics look at."""
+            if id(x) not in remembered:
+                remembered[id(x)] = (x, extractor(x.cpu()))
+            return remembered[id(x)][1]
+
+        classify = _classifier(extractor.classify, unseen.x)
+        figures, drawn = evaluate(model, seen, unseen, embed, classify, watch)
+        notes = [
+            f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,} of the "
+            f"{len(train):,} that it learned from.",
+            f"Features: {extractor.description}.",
+            *leaks,
+            *_twins(embed, seen.x, unseen.x),
+        ]
+        evaluation = Evaluation(figures, tuple(notes))
+        watch("pictures")
+        _show(run, model, drawn, seen, unseen, embed)
+    write_atomically(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2).encode())
+    _report(run, evaluation, out or run.path / "report.html")
+    return evaluation
 
 
-def judge(run: Run, source: Any, **options: Any) -> Evaluation:
-    raise NotImplementedError
+def _unseen(held: Data, train: Data) -> tuple[Data, list[str]]:
+    """The examples that are in no training set, and what is to be said of the others."""
+    known = torch.isin(held.keys(), train.keys())
+    if not known.any():
+        return held, []
+    fresh = held.subset((~known).nonzero().squeeze(1))
+    if len(fresh) < FEWEST:
+        raise InputError(
+            f"the model learned from {int(known.sum()):,} of the {len(held):,} examples given, and "
+            f"{len(fresh)} are too few to judge by; give examples it has not seen"
+        )
+    names = ", ".join(held.names[i] for i in known.nonzero().flatten()[:3].tolist())
+    return fresh, [f"{int(known.sum()):,} of the examples given were learned from and are left out ({names} …)."]
+
+
+def _twins(embed: Callable[[Tensor], Tensor], train: Tensor, held: Tensor) -> list[str]:
+    """What is to be said of unseen examples that are all but the same as a training example."""
+    a, b = embed(held), embed(train)
+    near = torch.cat([torch.cdist(part, b).min(1).values for part in a.split(1024)])
+    twins = int((near < 0.02 * near.median()).sum())
+    return [f"{twins:,} unseen examples are all but equal to one learned from: figures may flatter."] if twins else []
+
+
+def _classifier(classify: Callable[[Tensor], Tensor | None], x: Tensor) -> Callable[[Tensor], Tensor] | None:
+    if classify(x[:2].cpu()) is None:
+        return None
+
+    def on_device(x: Tensor) -> Tensor:
+        named = classify(x.cpu())
+        assert named is not None
+        return named.to(x.device)
+
+    return on_device
+
+
+def _spread(data: Data, most: int) -> Batch:
+    """Examples evenly spread over the data, no more than memory likes."""
+    one = data.batch(torch.arange(1)).x
+    return data.gather(min(most, max(BYTES // one.nbytes, 100)))
+
+
+def _show(
+    run: Run, model: Any, drawn: Tensor | None, train: Batch, held: Batch, embed: Callable[[Tensor], Tensor]
+) -> None:
+    """Samples with their nearest training examples under them; unseen examples with their reconstructions."""
+    folder = run.path / "pictures"
+    folder.mkdir(exist_ok=True)
+    if drawn is not None:
+        with chance(0):
+            made = model.sample(10).float()
+        near = torch.cdist(embed(made), embed(train.x)).topk(NEIGHBOURS, 1, largest=False).indices
+        rows = torch.cat([made, *(train.x[column] for column in near.T.to(train.x.device))])
+        run.modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(made))
+    if isinstance(model, Autoencodes):
+        x = held.x[torch.linspace(0, len(held) - 1, 10).long()]
+        run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
+                           folder / "reconstructions.png", columns=10)  # fmt: skip
+
+
+CAPTIONS = {
+    "previews/training.gif": "The same latents, or the same unseen pictures, while it learned.",
+    "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
+    "a sample that equals one of them was learned by heart.",
+    "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
+}
+
+
+def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
+    last = sorted((run.path / "previews").glob("*.png"))[-1:]
+    conditional = isinstance(run.model, Samples) and run.model.condition is not None
+    asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
+    pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
+    pictures += [Picture(run.path / name, words) for name, words in CAPTIONS.items() if (run.path / name).exists()]
+    write_report(run, evaluation, pictures, plugins.fitting("tasks", run.model), target)

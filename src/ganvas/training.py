@@ -40,6 +40,7 @@ class Training:
     """One run being trained, from wherever it is to its end.
 
     watch: Called after every round with (step, seconds, share done, log).
+    mirror: Called with every line of the log.
     """
 
     run: Run
@@ -53,6 +54,7 @@ class Training:
     save_every: float
     device: torch.device
     watch: Callable[[int, float, float, dict[str, Tensor]], None] = lambda *_: None
+    mirror: Callable[[dict[str, float]], None] = lambda _: None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def play(self) -> bool:
@@ -128,6 +130,7 @@ class Training:
             line |= self._judge()
             preview(self.engine.averaged, self.run.modality, self.held_out, self.run.path, step)
         self.run.log(line)
+        self.mirror(line)
 
     def _judge(self) -> dict[str, float]:
         """Losses on held-out data, with the same random numbers every time."""
@@ -153,16 +156,18 @@ class Training:
 @torch.no_grad()
 def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step: int) -> None:
     """Shows what the model makes of always the same latents, or of always the same held-out examples."""
+    columns = model.condition.vocabulary if isinstance(model, Samples) and model.condition else 10
+    columns = min(columns, 16)
     if isinstance(model, Samples):
         with chance(0):
-            shown = model.sample(40)
+            shown = model.sample(4 * columns)
     elif isinstance(model, Autoencodes) and len(held_out):
         x = held_out.gather(most=20).x.to(model.device)
         shown = torch.cat([x, model.decode(model.encode(x))])
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)
-    modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=10)
+    modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=columns)
 
 
 def prepared(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:

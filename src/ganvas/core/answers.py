@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .modality import Data
+from .modality import Batch
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class Measured:
 class Evidence:
     """What a metric may look at beside the model.
 
-    train: Data the model learned from.
-    held_out: Data it never saw.
-    features: Maps examples (B, *space.shape) to feature vectors (B, D).
-    classify: Maps examples to class numbers (B,), where the features come from a classifier.
-    size: Examples to use at most.
+    train: Examples the model learned from, evenly spread over all of them.
+    held_out: Examples it never saw. As many samples are asked for as there are of these.
+    asked: What each sample is asked to be, (len(held_out), *condition.shape), for a model that takes a condition.
+    features: Maps examples (N, *space.shape) to feature vectors (N, D).
+    classify: Maps examples to class numbers (N,), where the features come from a classifier of the same classes.
     """
 
-    train: Data
-    held_out: Data
+    train: Batch
+    held_out: Batch
+    asked: Tensor | None
     features: Callable[[Tensor], Tensor]
     classify: Callable[[Tensor], Tensor] | None
-    size: int

@@ -62,9 +62,12 @@ class Data(ABC):
     def subset(self, rows: Tensor) -> Data:
         """The same data, restricted to the examples numbered `rows`."""
 
-    def split(self, share: float) -> tuple[Data, Data]:
-        """Practice and held-out data. The content decides who is held out, so it stays so when examples are added."""
-        held = (self.keys() & 0xFFFF) < share * 0x10000
+    def split(self, share: float, level: int = 0) -> tuple[Data, Data]:
+        """Practice and held-out data. The content decides who is held out, so it stays so when examples are added.
+
+        level: Splits of different levels, 0 to 3, have nothing to do with each other: to split a part again.
+        """
+        held = ((self.keys() >> 16 * level) & 0xFFFF) < share * 0x10000
         return self.subset((~held).nonzero().squeeze(1)), self.subset(held.nonzero().squeeze(1))
 
     def in_batches(self, size: int = 256, most: int | None = None) -> Iterator[Batch]:

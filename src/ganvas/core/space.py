@@ -112,7 +112,9 @@ class Continuous(Space):
             case "squared":
                 costs = (raw.tanh() - x).square()
             case "bernoulli" | "binary":
-                costs = (1 - x) / 2 * raw - F.logsigmoid(raw)  # cross-entropy, in fewer passes over memory
+                costs = torch.addcmul(
+                    F.softplus(raw), x + 1, raw, value=-0.5
+                )  # cross-entropy, in few passes over memory
             case "gaussian":
                 mean, log_scale = raw.chunk(2, 1)
                 costs = _gaussian_nll(mean, log_scale, x)

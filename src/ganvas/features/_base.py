@@ -18,7 +18,11 @@ class Features(ABC):
     @classmethod
     @abstractmethod
     def fit(cls, train: Data, classes: int, cache: Path) -> Self:
-        """Makes the features ready: trains them on training data, or loads what others trained."""
+        """Makes the features ready: trains them on training data, or loads what others trained.
+
+        classes: How many the data has, 0 without labels.
+        cache: Folder where what was trained is kept for next time.
+        """
 
     @property
     @abstractmethod

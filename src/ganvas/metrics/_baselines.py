@@ -5,33 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Bounds, Samples, Space, Tokens
+from ..core import Autoencodes, Bounds, Samples, Space, Tokens, seeded
 
 
 class Replay(Samples):
-    """Gives back examples it holds: real ones are the floor of every distance."""
+    """Gives back examples it holds, the same each time: those of a model, drawn once; or real ones."""
 
-    def __init__(self, x: Tensor, y: Tensor | None, condition: Tokens | None) -> None:
-        self.x, self.y, self.condition = x, y, condition
+    def __init__(self, x: Tensor, condition: Tokens | None) -> None:
+        self.x, self.condition = x, condition
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        if y is None or self.y is None:
-            return self.x[torch.arange(n) % len(self.x)]
-        rows = torch.zeros(n, dtype=torch.long)
-        for label in y.unique():
-            asked, held = (y == label).flatten().nonzero(), (self.y == label).flatten().nonzero()
-            rows[asked.squeeze(1)] = held[torch.arange(len(asked)) % len(held)].squeeze(1)
-        return self.x[rows]
+        return self.x if n == len(self.x) else self.x[torch.arange(n) % len(self.x)]
 
 
-def noisy(x: Tensor, seed: int = 0) -> Tensor:
+def noisy(x: Tensor) -> Tensor:
     """Examples with noise of standard deviation 0.2: close to real ones, and new in no useful sense."""
-    return (x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))).clamp(-1, 1)
+    return (x + 0.2 * torch.randn(x.shape, generator=seeded(0)).to(x.device)).clamp(-1, 1)
 
 
-def per_pixel(x: Tensor, seed: int = 0) -> Tensor:
-    """As many draws from a Gaussian fitted to each coordinate by itself."""
-    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+def per_coordinate(x: Tensor, n: int) -> Tensor:
+    """`n` draws from a Gaussian fitted to each coordinate of x by itself."""
+    noise = torch.randn(n, *x.shape[1:], generator=seeded(1)).to(x.device)
     return (x.mean(0) + x.std(0) * noise).clamp(-1, 1)
 
 
@@ -52,9 +46,9 @@ class Components(Autoencodes):
     def __init__(self, x: Tensor, count: int) -> None:
         flat = x.flatten(1)
         self.shape, self.mean = x.shape[1:], flat.mean(0)
-        self.directions = (
-            torch.pca_lowrank(flat, min(count, *flat.shape), niter=4)[2] if count else flat.new_zeros(flat.shape[1], 0)
-        )
+        count = min(count, *flat.shape)
+        basis = torch.pca_lowrank(flat, count, niter=4)[2] if count else flat.new_zeros(flat.shape[1], 0)
+        self.directions = basis
 
     def encode(self, x: Tensor) -> Tensor:
         return (x.flatten(1) - self.mean) @ self.directions

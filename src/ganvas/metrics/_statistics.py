@@ -24,7 +24,7 @@ def mean(values: Tensor, transform: Callable[[float], float] = lambda value: val
     return Estimate(transform(values.mean().item()), min(low, high), max(low, high))
 
 
-def resampled(statistic: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor, draws: int = 24) -> Estimate:
+def resampled(statistic: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor, draws: int = 16) -> Estimate:
     """A statistic of two sets, and 1.96 standard deviations of it over resampled sets on either side.
 
     Distances between sets are larger for resampled sets, which repeat examples, so the percentiles of their

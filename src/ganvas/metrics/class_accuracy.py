@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-
 from ..core import Evidence, Measured, Samples
 from ._statistics import mean
 
 
 def class_accuracy(model: Samples, evidence: Evidence) -> Measured:
     """Share of samples that a classifier takes for the class asked for: over all, and of the class that does worst."""
-    if model.condition is None or evidence.classify is None:
+    if evidence.asked is None or evidence.classify is None:
         return Measured({}, {})
-    asked = torch.arange(evidence.size).unsqueeze(1) % model.condition.vocabulary
-    right = evidence.classify(model.sample(len(asked), asked)).cpu() == asked.squeeze(1)
-    per_class = [right[asked.squeeze(1) == label] for label in range(model.condition.vocabulary)]
-    worst = min(per_class, key=lambda values: values.float().mean().item())
-    return Measured(
-        {"class accuracy": mean(right), "worst class": mean(worst)}, {"class accuracy": True, "worst class": True}
-    )
+    asked = evidence.asked.squeeze(1)
+    right = evidence.classify(model.sample(len(asked), evidence.asked)) == asked
+    worst = min((right[asked == label] for label in asked.unique()), key=lambda values: values.float().mean().item())
+    numbers = {"class accuracy": mean(right), "class accuracy, worst class": mean(worst)}
+    return Measured(numbers, dict.fromkeys(numbers, True))

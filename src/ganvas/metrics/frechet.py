@@ -17,24 +17,29 @@ def frechet(model: Samples, evidence: Evidence) -> Measured:
     Fréchet distance of the Gaussians fitted to both: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Kernel distance:
     unbiased squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, averaged over blocks of 500; times 1,000.
     """
-    real = evidence.features(evidence.held_out.gather(evidence.size).x).double()
-    made = evidence.features(model.sample(len(real))).double()
-    return Measured(
-        {
-            "Fréchet distance": resampled(frechet_distance, real, made),
-            "kernel distance × 1000": resampled(lambda a, b: 1000 * kernel_distance(a, b), real, made),
-        },
-        {"Fréchet distance": False, "kernel distance × 1000": False},
-    )
+    real = evidence.features(evidence.held_out.x).double()
+    made = evidence.features(model.sample(len(real), evidence.asked)).double()
+    numbers = {
+        "Fréchet distance": resampled(frechet_distance, real, made),
+        "kernel distance × 1000": resampled(lambda a, b: 1000 * kernel_distance(a, b), real, made),
+    }
+    return Measured(numbers, dict.fromkeys(numbers, False))
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Of two sets of vectors (N, D) and (M, D), float64. The trace of the root is the sum of its eigenvalues."""
-    s, t = a.T.cov(), b.T.cov()
-    values, vectors = torch.linalg.eigh(s)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ t @ root).clamp(min=0).sqrt().sum()
-    return ((a.mean(0) - b.mean(0)).square().sum() + s.trace() + t.trace() - 2 * cross).item()
+    """Of two sets of vectors (N, D) and (M, D), float64.
+
+    With C1 = A'A and C2 = B'B, the trace of (C1 C2)^(1/2) is the sum of the singular values of A B': no roots of
+    matrices, and small work where there are fewer vectors than dimensions.
+    """
+    p, q = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (a, b))
+    cross = torch.linalg.svdvals(_root(p) @ _root(q).T).sum()
+    return ((a.mean(0) - b.mean(0)).square().sum() + p.square().sum() + q.square().sum() - 2 * cross).item()
+
+
+def _root(x: Tensor) -> Tensor:
+    """R with R'R = x'x and no more rows than columns."""
+    return x if len(x) <= x.shape[1] else torch.linalg.qr(x, mode="r").R
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:

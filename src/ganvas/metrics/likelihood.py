@@ -18,7 +18,7 @@ def likelihood(model: Bounds, evidence: Evidence) -> Measured:
     The ELBO (one sample), and the importance-weighted bound with 64 samples, in nats; in bits per dimension too
     where the model's likelihood is one of 8-bit or binary data.
     """
-    x = evidence.held_out.gather(evidence.size).x
+    x = evidence.held_out.x
     with chance(0), torch.no_grad():
         elbo, tight = (torch.cat([model.bound(part, k) for part in x.split(128)]) for k in (1, SAMPLES))
     numbers = {"-ELBO (nats)": mean(elbo), f"-log p, {SAMPLES} samples (nats)": mean(tight)}

@@ -12,17 +12,19 @@ from ._statistics import mean
 def memorisation(model: Samples, evidence: Evidence) -> Measured:
     """Whether samples are nearer to what was learned from than to what was not, in features.
 
-    nearer to training: share of samples that are nearer to a training example than to a held-out one, sets of equal
-    size; one half is ideal, more is copying. near copies: share of samples nearer to their training neighbour than
-    all but 1 % of held-out examples are to theirs.
+    nearer to training: share of samples that are nearer to a training example than to a held-out one, of as many;
+    one half is ideal, more is copying, and training examples themselves score 1. near copies: share of samples
+    that are nearer to some training example than all but 1 % of held-out examples are; so 0.01 is ideal.
     """
-    held = evidence.features(evidence.held_out.gather(evidence.size).x)
-    train = evidence.features(evidence.train.gather(len(held)).x)
-    made = evidence.features(model.sample(len(held)))
-    to_train, to_held = nearest(made, train), nearest(made, held)
+    held, train = evidence.features(evidence.held_out.x), evidence.features(evidence.train.x)
+    made = evidence.features(model.sample(len(held), evidence.asked))
+    as_many = train[torch.linspace(0, len(train) - 1, min(len(held), len(train))).long()]
     usual = nearest(held, train).quantile(0.01)
-    numbers = {"nearer to training": mean(to_train < to_held), "near copies": mean(to_train < usual)}
-    return Measured(numbers, {"nearer to training": None, "near copies": None})
+    numbers = {
+        "nearer to training": mean(nearest(made, as_many) < nearest(made, held)),
+        "near copies": mean(nearest(made, train) < usual),
+    }
+    return Measured(numbers, dict.fromkeys(numbers))
 
 
 def nearest(a: Tensor, b: Tensor) -> Tensor:

@@ -19,20 +19,18 @@ def precision_recall(model: Samples, evidence: Evidence) -> Measured:
     sample's neighbourhood. density: how many real neighbourhoods a sample lies in, over k; coverage: share of
     real neighbourhoods with a sample inside. Neighbourhoods reach to the fifth neighbour, in features.
     """
-    real = evidence.features(evidence.held_out.gather(evidence.size).x)
-    made = evidence.features(model.sample(len(real)))
+    real = evidence.features(evidence.held_out.x)
+    made = evidence.features(model.sample(len(real), evidence.asked))
     between = torch.cdist(real, made)
     real_reach, made_reach = reach(real), reach(made)
     in_real, in_made = between <= real_reach[:, None], between <= made_reach[None, :]
-    return Measured(
-        {
-            "precision": mean(in_real.any(0)),
-            "recall": mean(in_made.any(1)),
-            "density": mean(in_real.sum(0) / K),
-            "coverage": mean(in_real.any(1)),
-        },
-        dict.fromkeys(("precision", "recall", "density", "coverage"), True),
-    )
+    numbers = {
+        "precision": mean(in_real.any(0)),
+        "recall": mean(in_made.any(1)),
+        "density": mean(in_real.sum(0) / K),
+        "coverage": mean(in_real.any(1)),
+    }
+    return Measured(numbers, dict.fromkeys(numbers, True))
 
 
 def reach(x: Tensor, k: int = K) -> Tensor:

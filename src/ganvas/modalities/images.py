@@ -203,7 +203,7 @@ class Images(Modality):
                 picture = ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white")
             else:
                 picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
-        array = np.asarray(picture)
+        array = np.array(picture)
         return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
     def describe(self, data: Data) -> str:
@@ -219,7 +219,7 @@ class Images(Modality):
 
     def present(self, x: Tensor) -> Any:
         if self.form == "tensor":
-            return x
+            return x.cpu()
         pixels = _pixels(x)
         return pixels if self.form == "array" else [Image.fromarray(p) for p in pixels]
 

@@ -1,0 +1,16 @@
+"""The first GAN: new pictures of clothes from noise, as a sheet."""
+
+from pathlib import Path
+
+import ganvas
+from ganvas.samples import FASHION
+
+
+def main(out: Path = Path("runs/example-gan"), **options: object) -> None:
+    run = ganvas.train("gan", FASHION, out=out, **options)
+    for number, picture in enumerate(run.sample(n=10, seed=0)):
+        picture.save(out / f"made-{number}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What metrics say of a model, each number beside its floor, its naive rivals and its bootstrap interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from math import prod
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from . import plugins
+from .core import Autoencodes, Batch, Bounds, Estimate, Evidence, Measured, Model, Samples, chance
+from .metrics._baselines import Components, Independent, Replay, noisy, per_coordinate
+
+Rivals = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a model, and the same number of real data and of naive models.
+
+    larger_is_better: None where neither is.
+    beside: By name, what stands beside the model.
+    """
+
+    name: str
+    value: Estimate
+    larger_is_better: bool | None
+    beside: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model judged.
+
+    figures: What was measured.
+    notes: What one must know to read them: counts, features, leaks.
+    """
+
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Estimate:
+        return next(figure.value for figure in self.figures if figure.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: {"figures": {name: {"value": {"value", "low", "high"}, "beside": {...}}}, "notes": [...]}."""
+        return {"figures": {f.name: asdict(f) for f in self.figures}, "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, known: Mapping[str, Any]) -> Evaluation:
+        """What `to_json` gave."""
+        figures = [
+            Figure(name, Estimate(**f["value"]), f["larger_is_better"],
+                   {rival: Estimate(**e) for rival, e in f["beside"].items()})
+            for name, f in known["figures"].items()
+        ]  # fmt: skip
+        return cls(tuple(figures), tuple(known["notes"]))
+
+    def groups(self) -> Iterator[tuple[list[str], list[Figure]]]:
+        """Figures that stand beside the same rivals, with the rivals' names."""
+        kinds = dict.fromkeys(tuple(figure.beside) for figure in self.figures)
+        for rivals in kinds:
+            yield list(rivals), [figure for figure in self.figures if tuple(figure.beside) == rivals]
+
+    def table(self) -> Table:
+        """The figures as a table for people."""
+        shown = Table.grid()
+        for rivals, figures in self.groups():
+            group = Table("", "this model", "95 % interval", *rivals)
+            for f in figures:
+                beside = (number(f.beside[rival].value) for rival in rivals)
+                group.add_row(f"{f.name} {arrow(f)}", number(f.value.value), interval(f.value), *beside)
+            shown.add_row(group)
+        for note in self.notes:
+            shown.add_row(note)
+        return shown
+
+
+def evaluate(
+    model: Model,
+    train: Batch,
+    held_out: Batch,
+    features: Callable[[Tensor], Tensor],
+    classify: Callable[[Tensor], Tensor] | None,
+    watch: Callable[[str], None],
+) -> tuple[tuple[Figure, ...], Tensor | None]:
+    """Every metric whose ability the model has; and the samples it was judged by.
+
+    watch: Told what is about to be measured.
+    """
+    asked = _asked(model, held_out)
+    evidence = Evidence(train, held_out, asked, features, classify)
+    drawn = _draw(model, len(held_out), asked) if isinstance(model, Samples) else None
+    figures: list[Figure] = []
+    rivals_of = cache(lambda ability: _rivals(ability, model, evidence))
+    for name in plugins.fitting("metrics", model):
+        watch(name.replace("_", " "))
+        metric = plugins.load("metrics", name)
+        ability = plugins.needs(metric)
+        subject = drawn if ability is Samples else model
+        rivals = rivals_of(ability)
+        figures += _figures(metric(subject, evidence), {n: metric(r, evidence) for n, r in rivals.items()})
+    return tuple(figures), drawn.x if drawn else None
+
+
+def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Figure]:
+    for name, value in measured.numbers.items():
+        beside = {rival: m.numbers[name] for rival, m in rivals.items()}
+        yield Figure(name, value, measured.larger_is_better[name], beside)
+
+
+def _asked(model: Model, held_out: Batch) -> Tensor | None:
+    """What samples are asked to be: what held-out examples are, or where nobody knows, every label in turn."""
+    if not isinstance(model, Samples) or model.condition is None:
+        return None
+    if held_out.y is not None:
+        return held_out.y
+    return torch.arange(len(held_out), device=held_out.x.device).unsqueeze(1) % model.condition.vocabulary
+
+
+@torch.no_grad()
+def _draw(model: Samples, n: int, asked: Tensor | None) -> Replay:
+    """The model's samples, drawn once for all metrics."""
+    parts = [slice(start, min(start + 256, n)) for start in range(0, n, 256)]
+    with chance(0):
+        x = [model.sample(p.stop - p.start, None if asked is None else asked[p]).float() for p in parts]
+    return Replay(torch.cat(x), model.condition)
+
+
+def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
+    """Real data first, where that means something; then naive models of the same ability."""
+    train = evidence.train.x
+    if ability is Samples and isinstance(model, Samples):
+        real = train[_matching(evidence)]
+        rivals = {
+            "real data": real,
+            "real with noise": noisy(real),
+            "per-pixel Gaussian": per_coordinate(train, len(real)),
+        }
+        return {name: Replay(x, model.condition) for name, x in rivals.items()}
+    if ability is Bounds and isinstance(model, Bounds):
+        return {"independent pixels": Independent(model.space, train)}
+    if ability is Autoencodes and isinstance(model, Autoencodes):
+        latents = prod(model.encode(train[:1]).shape[1:])
+        return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}
+    return {}
+
+
+def _matching(evidence: Evidence) -> Tensor:
+    """Rows of training examples that are what samples are asked to be; evenly spread where nothing is asked."""
+    n, have = len(evidence.held_out), len(evidence.train)
+    rows = torch.linspace(0, have - 1, n).long() if n <= have else torch.arange(n) % have
+    if evidence.asked is None or evidence.train.y is None:
+        return rows
+    for label in evidence.asked.unique():
+        wanted = (evidence.asked == label).flatten().nonzero().squeeze(1).cpu()
+        held = (evidence.train.y == label).flatten().nonzero().squeeze(1).cpu()
+        if len(held):
+            rows[wanted] = held[torch.arange(len(wanted)) % len(held)]
+    return rows
+
+
+def number(value: float) -> str:
+    """Four digits, as people write them."""
+    return (
+        f"{value:,.1f}"
+        if abs(value) >= 100
+        else f"{value:.3g}"
+        if abs(value) >= 0.001 or value == 0
+        else f"{value:.1e}"
+    )
+
+
+def interval(estimate: Estimate) -> str:
+    return f"{number(estimate.low)} … {number(estimate.high)}"
+
+
+def arrow(figure: Figure) -> str:
+    """Which way is better."""
+    return {True: "↑", False: "↓", None: ""}[figure.larger_is_better]
