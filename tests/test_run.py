@@ -26,6 +26,7 @@ from ganvas.plan import _bytes_per_example
 from ganvas.run import Run
 
 STEPS = 150
+pytestmark = pytest.mark.xdist_group("kills")  # they share the training that was never stopped
 FORK = multiprocessing.get_context("fork")
 
 

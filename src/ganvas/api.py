@@ -156,7 +156,8 @@ class Trained:
             raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
-        model = self.model.to(choose_device("auto"))
+        model = self.model
+        settle(model, choose_device())
         with torch.no_grad():
             return function(model, *[self._read(source).to(model.device) for source in sources], **options)
 

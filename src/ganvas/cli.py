@@ -80,7 +80,7 @@ def _app(argv: Sequence[str]) -> App:
 
 
 def _train_app(argv: Sequence[str]) -> App:
-    app = App(name="train", help="Train a model on your data: ganvas train MODEL SOURCE, or go on with --resume RUN.")
+    app = App(name="train", help=(inspect.getdoc(_resume) or "").partition("\n\nParam")[0])
     app.default(_resume)
     for model in plugins.names("models"):
         if argv[:2] == ["train", model]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from . import plugins
 from .core import Autoencodes, Batch, Data, InputError, Samples, chance
 from .evaluation import Evaluation, evaluate
-from .machine import choose_device
+from .machine import choose_device, settle
 from .report import Picture, write_report
 from .run import Run, write_atomically
 
@@ -62,7 +62,8 @@ def judge(
             held, leaks = _unseen(run.modality.read(source), train)
         elif len(held) < FEWEST:
             raise InputError(f"training held out {len(held)} examples, too few to judge by; give some it has not seen")
-        model = run.model.to(choose_device("auto"))
+        model = run.model
+        settle(model, choose_device())
         maker = plugins.load("features", features)
     extractor = maker.fit(train, len(run.modality.classes), run.path.parent / ".features")
     with console.status("judging") as status, torch.no_grad():

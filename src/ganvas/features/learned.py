@@ -35,7 +35,8 @@ class Learned(Features):
         self.network, self.accuracy = network.eval(), accuracy
 
     @classmethod
-    def fit(cls, train: Data, classes: int, cache: Path, rounds: int = ROUNDS) -> Self:
+    def fit(cls, train: Data, classes: int, cache: Path, rounds: int = 0) -> Self:
+        rounds = rounds or ROUNDS
         digest = blake2b(train.keys().numpy().tobytes() + repr((classes, rounds)).encode(), digest_size=8).hexdigest()
         shape = tuple(train.batch(torch.arange(1)).x.shape[1:])
         with chance(0):

@@ -9,13 +9,13 @@ import torch
 from ..core import Bounds, Evidence, Measured, chance
 from ._statistics import mean
 
-SAMPLES = 64
+SAMPLES = 32
 
 
 def likelihood(model: Bounds, evidence: Evidence) -> Measured:
     """How surprised the model is by held-out examples: bounds on -log p(x), lower is better.
 
-    The ELBO (one sample), and the importance-weighted bound with 64 samples, in nats; in bits per dimension too
+    The ELBO (one sample), and the importance-weighted bound with 32 samples, in nats; in bits per dimension too
     where the model's likelihood is one of 8-bit or binary data.
     """
     x = evidence.held_out.x

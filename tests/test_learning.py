@@ -1,0 +1,26 @@
+"""Each model has one proof that it learns, on real pictures, in seconds: what `ganvas selftest` runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ganvas import cli, plugins, selftest
+
+
+@pytest.mark.parametrize("name", plugins.names("models"))
+def test_it_learns(name: str) -> None:
+    proof = selftest.prove(name)
+    print(proof)
+    assert proof.learned, proof
+
+
+def test_a_model_whose_training_does_nothing_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The peer's defect: backward() commented out, every shape right, every test green."""
+    monkeypatch.setattr("ganvas.engine.Engine._learn", lambda self, player: None)
+    assert cli.run(["selftest", "vae", "--json"]) == 2
+    (proof,) = json.loads(capsys.readouterr().out)
+    assert not proof["learned"]

@@ -1,0 +1,65 @@
+"""A one-player and a two-player game without chance, played by as many processes as there are; for test_processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, distributed, nn
+
+from ganvas.core import Batch, Continuous, Model, Turn, adam
+from ganvas.engine import Engine
+from ganvas.losses import discriminator_loss, non_saturating_generator_loss
+
+
+class Squeeze(Model):
+    """An autoencoder."""
+
+    players = {"autoencoder": adam(1e-2)}
+
+    def __init__(self) -> None:
+        super().__init__(Continuous((6,)))
+        self.layers = nn.Sequential(nn.Linear(6, 3), nn.Tanh(), nn.Linear(3, 6))
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        yield Turn("autoencoder", {"reconstruction": (self.layers(batch.x) - batch.x).square().mean()})
+
+
+class Duel(Model):
+    """A GAN whose noise is its batch: what each example brings, so that ranks draw nothing of their own."""
+
+    players = {"discriminator": adam(1e-2), "generator": adam(1e-2)}
+
+    def __init__(self) -> None:
+        super().__init__(Continuous((6,)))
+        self.generator, self.discriminator = nn.Linear(6, 6), nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        fake = self.generator(batch.x.flip(1))
+
+        def judge(x: Tensor) -> Tensor:
+            return self.discriminator(x).squeeze(1)
+
+        yield Turn("discriminator", discriminator_loss(judge(batch.x), judge(fake.detach())))
+        yield Turn("generator", non_saturating_generator_loss(judge(fake)))
+
+
+def play(name: str, out: Path) -> None:
+    """Ten rounds of batches of 8, shared among the ranks; the first rank saves the weights."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    distributed.init_process_group("gloo")
+    rank, ranks = distributed.get_rank(), distributed.get_world_size()
+    model = {"one player": Squeeze, "two players": Duel}[name]()
+    start = {key: value.clone() for key, value in model.state_dict().items()}
+    x = torch.rand(10, 8, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    engine = Engine(model, clip=1.0, average=0.9)
+    for _ in islice(engine.rounds(Batch(part).share(rank, ranks) for part in x), 10):
+        pass
+    if rank == 0:
+        save_file(dict(model.state_dict()), out)
+        save_file(start, f"{out}.start")
+    distributed.destroy_process_group()
