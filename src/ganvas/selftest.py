@@ -13,6 +13,8 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
@@ -62,7 +64,8 @@ def prove(name: str, rounds: int = ROUNDS) -> Proof:
         settle(model, device)
         untrained = deepcopy(model).eval()
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
-        for _ in islice(engine.rounds(b.to(device) for b in model.batches(learn, 64, seed=0)), rounds):
+        game = engine.rounds(b.to(device) for b in model.batches(learn, 64, seed=0))
+        for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
             pass
     trained, before = (_cost(m, learn, held, device) for m in (engine.averaged, untrained))
     objective = "-log likelihood, or a bound" if isinstance(model, Scores) else "Fréchet distance of 32 components"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from rich.console import Console
+from rich.progress import track
 
 from ..core import InputError, Made, Samples, chance
 
@@ -29,5 +31,7 @@ def sample(
     with chance(seed):
         sizes = [min(256, n - start) for start in range(0, n, 256)]
         wanted = [None if label is None else torch.full((size, 1), int(label)) for size in sizes]
-        made = [model.sample(size, y, truncation) for size, y in zip(sizes, wanted, strict=True)]
+        parts = track(list(zip(sizes, wanted, strict=True)), "sampling", console=Console(stderr=True), transient=True,
+                      disable=n <= 256)  # fmt: skip
+        made = [model.sample(size, y, truncation) for size, y in parts]
     return Made(torch.cat(made))

@@ -1,0 +1,37 @@
+"""What every task promises: it asks for one ability, explains its options, and gives back a small named type."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_type_hints
+
+import pytest
+
+from ganvas import plugins
+from ganvas.core import Frames, Made, Pairs, abilities
+
+
+@pytest.mark.parametrize("name", plugins.names("tasks"))
+def test_a_task_is_a_function_of_one_ability(name: str) -> None:
+    task = plugins.load("tasks", name)
+    assert plugins.needs(task).__module__ == abilities.__name__
+    assert get_type_hints(task)["return"] in (Made, Pairs, Frames)
+    assert all(option.help for option in plugins.options(task))
+    assert plugins.summary("tasks", name).endswith(".")
+    assert all(
+        p.default is not p.empty for p in inspect.signature(task).parameters.values() if p.kind is p.KEYWORD_ONLY
+    )
+
+
+@pytest.mark.parametrize("name", plugins.names("modalities"))
+def test_a_modality_is_frozen_plain_values_with_explained_options(name: str) -> None:
+    modality = plugins.load("modalities", name)
+    assert modality.__dataclass_params__.frozen
+    assert all(option.help for option in plugins.options(modality.learn))
+    assert all(ending.startswith(".") and ending == ending.lower() for ending in modality.endings)
+
+
+@pytest.mark.parametrize("name", plugins.names("features"))
+def test_features_say_what_they_are(name: str) -> None:
+    assert plugins.summary("features", name).endswith(".")
+    assert not inspect.isabstract(plugins.load("features", name))
