@@ -74,7 +74,7 @@ def write_report(
 def _summary(run: Run) -> str:
     card, state = run.card, run.state
     done = "" if state["finished"] else " (not finished)"
-    training = {k: v for k, v in card["training"].items() if v not in (None, {}, False)}
+    training = {k: v for k, v in card["training"].items() if v is not None and v is not False and v != {}}
     rows = {
         "learned from": card["source"] or "data in memory",
         "trained": f"{state['step']:,} rounds in {_clock(state['seconds'])}{done}",
@@ -136,7 +136,7 @@ def _chart(player: str, names: list[str], log: list[dict[str, Any]]) -> str:
     low, high = _most(ys)
     drawn = "".join(_curve(points, colour, dash, (min(xs), max(xs)), (low, high)) for _, colour, dash, points in curves)
     ticks = "".join(_tick(low + (high - low) * part, part) for part in (0, 0.25, 0.5, 0.75, 1))
-    rounds = "".join(f'<text x="{x}" y="{HIGH - 6}" text-anchor="{a}">{v:,}</text>'
+    rounds = "".join(f'<text x="{x}" y="{HIGH - 6}" text-anchor="{a}">{v:,.0f}</text>'
                      for x, a, v in ((LEFT, "start", min(xs)), (WIDE - 8, "end", max(xs))))  # fmt: skip
     key = "".join(f'<span><b style="color:{colour}">{"┄" if dash else "—"}</b> {escape(label)}</span>'
                   for label, colour, dash, _ in curves)  # fmt: skip
