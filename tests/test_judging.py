@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,6 +14,13 @@ import torch
 import ganvas
 from ganvas.core import InputError
 from ganvas.evaluation import Evaluation
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_features() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganvas.features.learned.ROUNDS", 80)
+        yield
 
 
 @pytest.fixture(scope="module")

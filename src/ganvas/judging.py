@@ -55,35 +55,18 @@ def judge(
     Raises InputError where too few examples are left to judge by.
     """
     console = Console(stderr=True, quiet=quiet)
-    with console.status("reading") as status:
-        train, held = run.modality.read(learned_from).split(run.card["training"]["held_out"])
-        leaks: list[str] = []
-        if source is not None:
-            held, leaks = _unseen(run.modality.read(source), train)
-        elif len(held) < FEWEST:
-            raise InputError(f"training held out {len(held)} examples, too few to judge by; give some it has not seen")
-        model = run.model
-        settle(model, choose_device())
-        maker = plugins.load("features", features)
-    extractor = maker.fit(train, len(run.modality.classes), run.path.parent / ".features")
+    train, held, leaks = _data(run, source, learned_from)
+    fit = plugins.load("features", features).fit
+    extractor = fit(train, len(run.modality.classes), run.path.parent / ".features")
+    model = run.model
+    settle(model, choose_device())
+    seen, unseen = (_spread(data, most).to(model.device) for data, most in ((train, 10 * size), (held, size)))
+    embed = _remembering(lambda x: extractor(x.cpu()))
     with console.status("judging") as status, torch.no_grad():
-
-        def watch(words: str) -> None:
-            status.update(f"judging: {words}")
-
-        device = model.device
-        seen, unseen = _spread(train, 10 * size).to(device), _spread(held, size).to(device)
-
-        remembered: dict[int, tuple[Tensor, Tensor]] = {}
-
-        def embed(x: Tensor) -> Tensor:
-            """Features of x, worked out once for a set of examples that several metrics look at."""
-            if id(x) not in remembered:
-                remembered[id(x)] = (x, extractor(x.cpu()))
-            return remembered[id(x)][1]
-
-        classify = _classifier(extractor.classify, unseen.x)
-        figures, drawn = evaluate(model, seen, unseen, embed, classify, watch)
+        figures, drawn = evaluate(
+            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x),
+            lambda words: status.update(f"judging: {words}"),
+        )  # fmt: skip
         notes = [
             f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,} of the "
             f"{len(train):,} that it learned from.",
@@ -92,11 +75,32 @@ def judge(
             *_twins(embed, seen.x, unseen.x),
         ]
         evaluation = Evaluation(figures, tuple(notes))
-        watch("pictures")
         _show(run, model, drawn, seen, unseen, embed)
     write_atomically(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2).encode())
     _report(run, evaluation, out or run.path / "report.html")
     return evaluation
+
+
+def _data(run: Run, source: Any, learned_from: Any) -> tuple[Data, Data, list[str]]:
+    """What the model learned from, what it never saw, and what is to be said of how they overlapped."""
+    train, held = run.modality.read(learned_from).split(run.card["training"]["held_out"])
+    if source is not None:
+        return train, *_unseen(run.modality.read(source), train)
+    if len(held) < FEWEST:
+        raise InputError(f"training held out {len(held)} examples, too few to judge by; give some it has not seen")
+    return train, held, []
+
+
+def _remembering(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Features that are worked out once for each set of examples, however many metrics look at it."""
+    known: dict[int, tuple[Tensor, Tensor]] = {}  # keeps the examples too, so that no identity is given out twice
+
+    def embed(x: Tensor) -> Tensor:
+        if id(x) not in known:
+            known[id(x)] = (x, features(x))
+        return known[id(x)][1]
+
+    return embed
 
 
 def _unseen(held: Data, train: Data) -> tuple[Data, list[str]]:
