@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
-from rich.table import Table
 
 from . import __version__, plugins
 from .errors import InputError
@@ -273,6 +272,8 @@ def _tasks(*, json: Json = False) -> None:
 
 
 def _list(kind: plugins.Kind, json: bool) -> None:
+    from rich.table import Table
+
     lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
     table = Table.grid(padding=(0, 2))
     for name, line in lines.items():
