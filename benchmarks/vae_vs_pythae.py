@@ -99,7 +99,9 @@ class Ours:
         self.model.encoder, self.model.decoder = networks(network)
         settle(self.model, torch.device("cpu"))
         precision = choose_precision("auto", torch.device("cpu"))
-        self.engine = Engine(self.model, rates={"autoencoder": RATE}, precision=precision)
+        self.engine = Engine(
+            self.model, rates={"autoencoder": RATE}, average=0.999, precision=precision
+        )  # as `train` does
         self.rounds = self.engine.rounds(self._batches())
 
     def _batches(self) -> Iterator[object]:
@@ -113,9 +115,7 @@ class Ours:
 
     @torch.no_grad()
     def elbo(self) -> float:
-        self.model.eval()
-        bound = [self.model.bound(batch.x) for batch in self.test.in_batches(500)]
-        self.model.train()
+        bound = [self.engine.averaged.bound(batch.x) for batch in self.test.in_batches(500)]
         return torch.cat(bound).mean().item()
 
 
