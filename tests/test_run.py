@@ -93,13 +93,13 @@ def _wait_for_progress(process: FORK.Process, run: Path) -> None:
 
 def test_killed_at_twenty_random_moments_it_ends_the_same(whole: Path, pictures: Path, tmp_path: Path) -> None:
     chance = random.Random(0)
-    out, kills, saved = tmp_path / "killed", 0, set()
+    out, kills, saved, errors = tmp_path / "killed", 0, set(), tmp_path / "errors"
     while kills < 20:
-        process = start(arguments(pictures, out))
+        process = start(arguments(pictures, out), errors)
         if kills % 4:  # every fourth dies early: while it reads, plans, takes up the run or saves for the first time
             _wait_for_progress(process, out)
         time.sleep(chance.uniform(0, 0.1))
-        assert process.is_alive(), "it ended before it was killed often enough: raise STEPS"
+        assert process.is_alive(), f"it ended before it was killed; raise STEPS? {errors.read_text()}"
         process.kill()
         process.join()
         kills += 1
@@ -126,6 +126,17 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(
     assert 0 < _step(out) < STEPS
     finish(["train", "--resume", str(out)])
     assert same(whole, out)
+
+
+def test_killed_before_the_run_has_its_card_it_starts_afresh(tmp_path: Path, pictures: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "run.json.part").write_text('{"mod')
+    assert small(pictures, out).run.state["finished"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="folder of something else"):
+        small(pictures, tmp_path / "mine")
 
 
 class Died(BaseException):

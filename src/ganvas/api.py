@@ -23,7 +23,7 @@ from .judging import Evaluation, finish, judge
 from .machine import Precision, choose_device, choose_precision, settle
 from .plan import make_plan
 from .progress import Progress
-from .run import Run, build, card_of
+from .run import Run, build, card_of, is_part
 from .tensorboard import board
 from .training import Training, Until, leads, stopping
 
@@ -234,7 +234,7 @@ def _open(
         "versions": {"python": platform.python_version()} | {p: version(p) for p in ("ganvas", "torch", "numpy")},
     }  # fmt: skip
     if not (out / "run.json").exists():
-        if out.exists() and any(out.iterdir()):
+        if out.exists() and any(not is_part(file) for file in out.iterdir()):
             raise InputError(f"{out} is a folder of something else; choose another --out")
         return Run.create(out, card)
     run = Run(out)

@@ -145,6 +145,11 @@ def write_atomically(file: Path, content: bytes) -> None:
     _sync_folder(file.parent)
 
 
+def is_part(file: Path) -> bool:
+    """Whether a file is what an atomic write left behind when it was cut short."""
+    return file.suffix == ".part"
+
+
 def _write_tensors(file: Path, tensors: Mapping[str, Tensor], step: int) -> None:
     save_file({k: v.contiguous() for k, v in tensors.items()}, file, metadata={"step": str(step)})
     with file.open("rb") as stream:
