@@ -35,9 +35,15 @@ def machine() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _given() -> list[str]:
+    """The options of the command, but for where its runs were kept."""
+    at = sys.argv.index("--runs") if "--runs" in sys.argv else len(sys.argv)
+    return sys.argv[1:at] + sys.argv[at + 2 :]
+
+
 def report(name: str, results: Mapping[str, Any]) -> None:
     """Prints results and writes them, with the machine, to results/NAME.json."""
-    whole = {"benchmark": name, "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+    whole = {"benchmark": name, "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *_given()]),
              "machine": machine(), **results}  # fmt: skip
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n")
