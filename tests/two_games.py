@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
+from ganvas import processes
 from ganvas.core import Batch, Continuous, Model, Turn, adam
 from ganvas.engine import Engine
 from ganvas.losses import discriminator_loss, non_saturating_generator_loss
@@ -47,19 +49,30 @@ class Duel(Model):
         yield Turn("generator", non_saturating_generator_loss(judge(fake)))
 
 
-def play(name: str, out: Path) -> None:
-    """Ten rounds of batches of 8, shared among the ranks; the first rank saves the weights."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    distributed.init_process_group("gloo")
-    rank, ranks = distributed.get_rank(), distributed.get_world_size()
-    model = {"one player": Squeeze, "two players": Duel}[name]()
-    start = {key: value.clone() for key, value in model.state_dict().items()}
+GAMES = {"one-player": Squeeze, "two-player": Duel}
+
+
+def play(game: type[Model]) -> dict[str, Tensor]:
+    """The weights after ten rounds of batches of 8, shared among the ranks."""
+    model = begin(game)
     x = torch.rand(10, 8, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
     engine = Engine(model, clip=1.0, average=0.9)
-    for _ in islice(engine.rounds(Batch(part).share(rank, ranks) for part in x), 10):
+    for _ in islice(engine.rounds(Batch(part).share(processes.rank(), processes.count()) for part in x), 10):
         pass
-    if rank == 0:
-        save_file(dict(model.state_dict()), out)
-        save_file(start, f"{out}.start")
-    distributed.destroy_process_group()
+    return model.state_dict()
+
+
+def begin(game: type[Model]) -> Model:
+    """The model as every process starts with it."""
+    torch.manual_seed(0)
+    return game()
+
+
+if __name__ == "__main__":  # the folder for the weights follows
+    with processes.joined():
+        for name, game in GAMES.items():
+            weights = play(game)
+            if processes.leads():
+                save_file(weights, Path(sys.argv[1]) / name)
+    threads = {file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")}
+    assert not [thread for thread in threads if "gloo" in thread], f"{threads} fall over when Python ends"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from hashlib import blake2b
 from importlib.metadata import version
 from math import ceil, inf
@@ -14,9 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import distributed
 
-from . import plugins
+from . import plugins, processes
 from .core import Data, Frames, InputError, Made, Modality, Model, Pairs, Practice
 from .engine import Engine
 from .judging import Evaluation, finish, judge
@@ -25,7 +22,7 @@ from .plan import make_plan
 from .progress import Progress
 from .run import Run, build, card_of, is_part
 from .tensorboard import board
-from .training import Training, Until, leads, stopping
+from .training import Training, Until, stopping
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 
@@ -99,12 +96,12 @@ def train(
     }  # fmt: skip
     _check(settings, make)
     out = Path(out or f"runs/{model}-{name_of(source)}")
-    with _processes():
+    with processes.joined():
         modality = reader.learn(source, **{k: v for k, v in options.items() if k in own})
         chosen = {k: v for k, v in options.items() if k not in own}
         build(model, chosen, modality)
-        run = _open(out, model, chosen, modality, settings, source) if leads() else None
-        _wait()
+        run = _open(out, model, chosen, modality, settings, source) if processes.leads() else None
+        processes.wait()
         return _play(run or Run(out), source, quiet)
 
 
@@ -114,7 +111,7 @@ def resume(run: Path | str, *, source: Any = None, quiet: bool = False) -> Train
     source = source if source is not None else found.card["source"]
     if source is None:
         raise InputError(f"{run} was trained on data in memory; give the same data again as source=")
-    with _processes():
+    with processes.joined():
         return _play(found, source, quiet)
 
 
@@ -247,12 +244,6 @@ def _open(
     return run
 
 
-def _wait() -> None:
-    """Lets every process come to this point."""
-    if distributed.is_initialized():
-        distributed.barrier()
-
-
 def _difference(place: str, old: Any, new: Any) -> str:
     if not isinstance(old, dict):
         return f"its {place} is {old}, not {new}"
@@ -277,12 +268,12 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
     training = Training(
         run, engine, learn, held, until, batch, settings["seed"], settings["schedule"], settings["save_every"], device
     )
-    progress = Progress(run, batch * settings["accumulate"], quiet=quiet or not leads())
+    progress = Progress(run, batch * settings["accumulate"], quiet=quiet or not processes.leads())
     if run.state["step"] == 0:
-        plan = make_plan(engine, learn, max(batch // engine.ranks, 2), device)
+        plan = make_plan(engine, learn, max(batch // processes.count(), 2), device)
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
     training.watch = progress.watch
-    if settings["tensorboard"] and leads():
+    if settings["tensorboard"] and processes.leads():
         training.mirror = board(run.path / "tensorboard", run.state["step"])
     with stopping(training.stopped), progress:
         done = run.state["finished"] or training.play()
@@ -290,7 +281,7 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
         raise Interrupted(
             f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
         )
-    if leads():
+    if processes.leads():
         finish(run)
     return Trained(Run(run.path), source)
 
@@ -330,16 +321,3 @@ def _until(settings: Mapping[str, Any], practice: Practice, examples: int, batch
         steps = max(practice.steps, practice.epochs * per_epoch)
     rounds = min(steps or inf, ceil(epochs * per_epoch) if epochs else inf)
     return Until(rounds, minutes * 60 if minutes else inf)
-
-
-@contextmanager
-def _processes() -> Iterator[None]:
-    """Joins the other processes where `torchrun` started several."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or distributed.is_initialized():
-        yield
-        return
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()

@@ -10,8 +10,9 @@ from math import cos, inf, pi
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
+from . import processes
 from .core import Batch, Model, Turn
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
@@ -53,7 +54,6 @@ class Engine:
         }
         self.rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()}
         self.decay, self.averaged = average, deepcopy(model).requires_grad_(False).eval() if average else model
-        self.ranks = distributed.get_world_size() if distributed.is_initialized() else 1
 
     def rounds(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
         """Plays for as long as it is asked. Each value is a finished round's terms and notes, still on the device."""
@@ -98,8 +98,7 @@ class Engine:
 
     def _learn(self, player: str) -> None:
         team, optimizer = self.teams[player], self.optimizers[player]
-        if self.ranks > 1:
-            _share_gradients(team, self.ranks)
+        processes.average(p.grad for p in team if p.grad is not None)
         if self.clip < inf:
             nn.utils.clip_grad_norm_(team, self.clip)
         optimizer.step()
@@ -152,14 +151,3 @@ def _report(turns: list[Turn]) -> dict[str, Tensor]:
     """Averages terms and notes over micro-batches: {"discriminator/real": ...}."""
     terms = [{**turn.loss, **turn.notes} for turn in turns]
     return {f"{turns[0].player}/{name}": torch.stack([t[name].detach() for t in terms]).mean() for name in terms[0]}
-
-
-@torch.no_grad()
-def _share_gradients(team: list[nn.Parameter], ranks: int) -> None:
-    """Averages the team's gradients over processes, in one call."""
-    gradients = [p.grad for p in team if p.grad is not None]
-    joined = torch.cat([g.flatten() for g in gradients])
-    distributed.all_reduce(joined)
-    parts = (joined / ranks).split([g.numel() for g in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from time import perf_counter
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
+from . import processes
 from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Samples, chance
 from .engine import SCHEDULES, Engine
 from .run import Run
@@ -70,7 +71,7 @@ class Training:
             share, stop, save = self._agree(share, perf_counter() - last_save > self.save_every)
             self.watch(step, seconds, share, log)
             self.engine.pace(SCHEDULES[self.schedule](share))
-            if leads():
+            if processes.leads():
                 self._record(step, seconds, before, share, log)
             if share >= 1 or stop or save:
                 self._save(seconds, finished=share >= 1)
@@ -82,8 +83,8 @@ class Training:
     def _take_up(self) -> None:
         """Goes back to the last save, as if nothing had happened since; or starts from the seed."""
         model, engine, state = self.engine.model, self.engine, self.run.state
-        torch.manual_seed(self.seed + rank())
-        if leads():
+        torch.manual_seed(self.seed + processes.rank())
+        if processes.leads():
             self.run.rewind()
         if state["step"] == 0:
             return
@@ -93,26 +94,22 @@ class Training:
         memory = self.run.tensors("optimizer")
         engine.restore({k.removeprefix("optimizer."): v for k, v in memory.items() if k.startswith("optimizer.")})
         model.step = state["step"]
-        if f"random.{rank()}" in memory:
-            torch.set_rng_state(memory[f"random.{rank()}"])
-        if f"random.cuda.{rank()}" in memory:
-            torch.cuda.set_rng_state(memory[f"random.cuda.{rank()}"], self.device)
+        if f"random.{processes.rank()}" in memory:
+            torch.set_rng_state(memory[f"random.{processes.rank()}"])
+        if f"random.cuda.{processes.rank()}" in memory:
+            torch.cuda.set_rng_state(memory[f"random.cuda.{processes.rank()}"], self.device)
 
     def _batches(self, step: int) -> Iterator[Batch]:
         """Batches from round `step` on, this process's share of each, on the device."""
         stream = self.engine.model.batches(self.train, self.batch, self.seed, step * self.engine.accumulate)
         if self.train.ahead:
             stream = prepared(stream, self.train.ahead)
-        return (batch.share(rank(), self.engine.ranks).to(self.device) for batch in stream)
+        return (batch.share(processes.rank(), processes.count()).to(self.device) for batch in stream)
 
     def _agree(self, share: float, save: bool) -> tuple[float, bool, bool]:
         """Processes that train together save and end together: (share done, whether to stop, whether to save)."""
-        stop = self.stopped.is_set()
-        if self.engine.ranks == 1:
-            return share, stop, save
-        wishes = torch.tensor([share, stop, save], dtype=torch.float64, device=self.device)
-        distributed.all_reduce(wishes, op=distributed.ReduceOp.MAX)
-        return wishes[0].item(), bool(wishes[1]), bool(wishes[2])
+        share, stops, saves = processes.highest([share, self.stopped.is_set(), save], self.device)
+        return share, bool(stops), bool(saves)
 
     def _record(self, step: int, seconds: float, before: float, share: float, log: dict[str, Tensor]) -> None:
         """Writes the log every so often, and a preview when the next one is due: often at first, then less."""
@@ -142,8 +139,8 @@ class Training:
 
     def _save(self, seconds: float, finished: bool) -> None:
         """Saves all that is needed to go on exactly."""
-        randoms = _random_states(self.device, self.engine.ranks)
-        if not leads():
+        randoms = _random_states(self.device)
+        if not processes.leads():
             return
         model, averaged = self.engine.model, self.engine.averaged
         files = {"weights": model.state_dict()}
@@ -184,7 +181,8 @@ def prepared(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
         except Exception as error:  # raised again below, in the thread that asks
             queue.put(error)
 
-    threading.Thread(target=fill, daemon=True).start()
+    thread = threading.Thread(target=fill, daemon=True)
+    thread.start()
     try:
         while True:
             batch = queue.get()
@@ -193,6 +191,9 @@ def prepared(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
             yield batch
     finally:
         left.set()
+        while thread.is_alive():  # a thread at work while Python ends would take the process down
+            with suppress(Empty):
+                queue.get(timeout=0.05)
 
 
 @contextmanager
@@ -216,27 +217,9 @@ def stopping(event: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def rank() -> int:
-    """This process's number among those that train together."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
-
-
-def leads() -> bool:
-    """Whether this process is the one that writes and speaks."""
-    return rank() == 0
-
-
-def _random_states(device: torch.device, ranks: int) -> dict[str, Tensor]:
+def _random_states(device: torch.device) -> dict[str, Tensor]:
     """Every process's random state: {"random.0": ..., "random.cuda.0": ...}, uint8."""
     states = {"random": torch.get_rng_state()}
     if device.type == "cuda":
         states["random.cuda"] = torch.cuda.get_rng_state(device)
-    if ranks == 1:
-        return {f"{name}.0": state for name, state in states.items()}
-    return {f"{name}.{i}": one for name, state in states.items() for i, one in enumerate(_gather(state, device, ranks))}
-
-
-def _gather(state: Tensor, device: torch.device, ranks: int) -> list[Tensor]:
-    parts = [torch.empty_like(state, device=device) for _ in range(ranks)]
-    distributed.all_gather(parts, state.to(device))
-    return [part.cpu() for part in parts]
+    return {f"{name}.{i}": one for name, own in states.items() for i, one in enumerate(processes.gather(own, device))}
