@@ -28,7 +28,7 @@ from ganvas.engine import Engine
 from ganvas.machine import choose_precision, settle
 from ganvas.modalities.images import Images
 from ganvas.models.vae import VAE
-from ganvas.nets.strided import Halve
+from ganvas.nets.strided import Double, Halve
 
 BATCH, LATENT, RATE = 128, 16, 1e-3
 
@@ -80,9 +80,9 @@ def networks(network: str) -> tuple[nn.Module, nn.Module]:
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(1024, 2 * LATENT))
     decoder = nn.Sequential(
         nn.Linear(LATENT, 1024 * 16), nn.Unflatten(1, (1024, 4, 4)),
-        nn.ConvTranspose2d(1024, 512, 3, 2, 1, bias=False), nn.BatchNorm2d(512), nn.ReLU(True),
-        nn.ConvTranspose2d(512, 256, 3, 2, 1, output_padding=1, bias=False), nn.BatchNorm2d(256), nn.ReLU(True),
-        nn.ConvTranspose2d(256, 1, 3, 2, 1, output_padding=1),
+        Double(1024, 512, 3, bias=False), nn.BatchNorm2d(512), nn.ReLU(True),
+        Double(512, 256, 3, extra=1, bias=False), nn.BatchNorm2d(256), nn.ReLU(True),
+        Double(256, 1, 3, extra=1),
     )  # fmt: skip
     return encoder, decoder
 

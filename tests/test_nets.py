@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conftest import SPACES, examples
@@ -25,34 +30,44 @@ def test_networks_fit_every_space(space: Space, network: str) -> None:
 @pytest.mark.parametrize("likelihood", ["squared", "gaussian"])
 def test_pictures_of_any_size(size: int, likelihood: str) -> None:
     space = Continuous((3, size, size), likelihood)
-    assert decoder(space, 4, width=8)(encoder(space, 4, width=8)(examples(space, 2))).shape == (2, *space.raw)
+    z = encoder(space, 4, width=6, depth=2)(examples(space, 2))
+    assert decoder(space, 4, width=6, depth=2)(z).shape == (2, *space.raw)
 
 
-@pytest.mark.parametrize("module", [Halve, Double])
-def test_products_are_the_convolution(module: type) -> None:
-    """Deep and narrow enough for matrix products; the result and both gradients are the convolution's."""
+LAYERS = {
+    "halve": (Halve(32, 24, bias=False), partial(F.conv2d, stride=2, padding=1)),
+    "halve by 3": (Halve(32, 24, 3), partial(F.conv2d, stride=2, padding=1)),
+    "double": (Double(32, 24), partial(F.conv_transpose2d, stride=2, padding=1)),
+    "double by 3": (Double(32, 24, 3, bias=False), partial(F.conv_transpose2d, stride=2, padding=1)),
+    "double by 3, and one": (
+        Double(32, 24, 3, extra=1),
+        partial(F.conv_transpose2d, stride=2, padding=1, output_padding=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)], ids=["even", "odd"])
+@pytest.mark.parametrize(("layer", "plain"), LAYERS.values(), ids=LAYERS)
+def test_products_are_the_convolution(layer: nn.Module, plain: Callable[..., Tensor], size: tuple[int, int]) -> None:
+    """Deep and narrow enough for matrix products; the result and all gradients are the convolution's."""
     torch.manual_seed(0)
-    layer = module(32, 24, bias=False)
-    x = torch.randn(2, 32, 8, 8, requires_grad=True)
-    y = layer(x)
-    plain = F.conv2d if module is Halve else F.conv_transpose2d
-    expected = plain(x, layer.weight, None, 2, 1)
-    assert "ByProducts" in type(y.grad_fn).__name__
+    x = torch.randn(2, 32, *size, requires_grad=True)
+    y, expected = layer(x), plain(x, layer.weight, layer.bias)
+    assert "Products" in type(y.grad_fn if layer.bias is None else y.grad_fn.next_functions[0][0]).__name__
     torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
     g = torch.randn_like(y)
-    ours = torch.autograd.grad(y, [x, layer.weight], g)
-    theirs = torch.autograd.grad(expected, [x, layer.weight], g)
+    ours, theirs = (torch.autograd.grad(out, [x, *layer.parameters()], g) for out in (y, expected))
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("module", [Halve, Double])
-def test_products_can_be_differentiated_twice(module: type) -> None:
+@pytest.mark.parametrize("layer", [Halve(16, 16), Halve(16, 16, 3), Double(16, 16), Double(16, 16, 3, extra=1)])
+def test_products_can_be_differentiated_twice(layer: nn.Module) -> None:
     """As a gradient penalty does."""
     torch.manual_seed(0)
-    layer = module(16, 16, bias=False).double()
+    layer = deepcopy(layer).double()
     x = torch.randn(1, 16, 4, 4, dtype=torch.double, requires_grad=True)
-    assert "ByProducts" in type(layer(x).grad_fn).__name__
+    assert "Products" in type(layer(x).grad_fn.next_functions[0][0]).__name__
     assert torch.autograd.gradgradcheck(lambda x: layer(x).square().mean((2, 3)).sum(1), x)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import ceil, prod
+from math import ceil, gcd, prod
 
 from torch import Tensor, nn
+
+from .strided import Double, Halve
 
 
 def sizes(shape: tuple[int, ...], smallest: int = 4) -> list[tuple[int, int]]:
@@ -22,8 +24,8 @@ class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
+            nn.GroupNorm(gcd(8, width), width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
+            nn.GroupNorm(gcd(8, width), width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +52,7 @@ class ConvolutionalEncoder(nn.Module):
         widths = [shape[0], *(width * min(2**level, 8) for level in range(len(steps) - 1))]
         layers: list[nn.Module] = []
         for a, b in pairwise(widths):
-            layers += [nn.Conv2d(a, b, 3, 2, 1), *(Block(b) for _ in range(depth - 1)), nn.SiLU()]
+            layers += [Halve(a, b, 3), *(Block(b) for _ in range(depth - 1)), nn.SiLU()]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * prod(steps[-1]), out))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,7 +68,7 @@ class ConvolutionalDecoder(nn.Module):
         widths = [width * min(2**level, 8) for level in range(len(steps) - 1)][::-1]
         layers: list[nn.Module] = [nn.Linear(into, widths[0] * prod(steps[0])), nn.Unflatten(1, (widths[0], *steps[0]))]
         for a, b, step in zip(widths, [*widths[1:], widths[-1]], steps[1:], strict=True):
-            layers += [*(Block(a) for _ in range(depth - 1)), nn.SiLU(), nn.ConvTranspose2d(a, b, 4, 2, 1), Crop(*step)]
+            layers += [*(Block(a) for _ in range(depth - 1)), nn.SiLU(), Double(a, b), Crop(*step)]
         self.layers = nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(widths[-1], shape[0], 3, 1, 1))
 
     def forward(self, z: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""4 x 4 convolutions of stride 2, which halve or double a picture.
+"""Convolutions of stride 2, which halve a picture, and their transposes, which double it.
 
 On a CPU the deep, narrow ones (few positions, many channels) are computed as matrix products: there oneDNN's
 convolution kernels spend most of their time rearranging weights. The two are the same linear map.
@@ -6,6 +6,7 @@ convolution kernels spend most of their time rearranging weights. The two are th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,40 +15,49 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 
 
-class Halve(nn.Module):
-    """(B, C, H, W) to (B, O, H/2, W/2), rounded down."""
+class _Strided(nn.Module):
+    """Weight (channels of the small picture, channels of the large, kernel, kernel); padding is 1 on each side."""
 
-    def __init__(self, channels: int, out: int, bias: bool = True) -> None:
+    def __init__(self, small: int, large: int, kernel: int, bias: int | None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out, channels, 4, 4))
-        self.bias = nn.Parameter(torch.zeros(out)) if bias else None
+        self.weight = nn.Parameter(torch.empty(small, large, kernel, kernel))
+        self.bias = None if bias is None else nn.Parameter(torch.zeros(bias))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.bias is None and _as_products(x, self.weight, x.shape[2] // 2 * (x.shape[3] // 2)):
-            return _HalveByProducts.apply(*_cast(x, self.weight))
-        return F.conv2d(x, self.weight, self.bias, 2, 1)
 
+class Halve(_Strided):
+    """(B, C, H, W) to (B, O, H/2, W/2), rounded down; rounded up where the kernel is 3."""
 
-class Double(nn.Module):
-    """(B, C, H, W) to (B, O, 2H, 2W): the transpose of `Halve`."""
-
-    def __init__(self, channels: int, out: int, bias: bool = True) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels, out, 4, 4))
-        self.bias = nn.Parameter(torch.zeros(out)) if bias else None
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+    def __init__(self, channels: int, out: int, kernel: int = 4, bias: bool = True) -> None:
+        super().__init__(out, channels, kernel, out if bias else None)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.bias is None and _as_products(x, self.weight, x.shape[2] * x.shape[3]):
-            return _DoubleByProducts.apply(*_cast(x, self.weight))
-        return F.conv_transpose2d(x, self.weight, self.bias, 2, 1)
+        if not _as_products(x, self.weight, _halved(x, self.weight)):
+            return F.conv2d(x, self.weight, self.bias, 2, 1)
+        return _add(_Products.apply(*_cast(x, self.weight), None), self.bias)
 
 
-def _as_products(x: Tensor, weight: Tensor, positions: int) -> bool:
+class Double(_Strided):
+    """(B, C, H, W) to (B, O, 2H, 2W): the transpose of `Halve`.
+
+    extra: Rows and columns that the transpose of a kernel of 3 adds to its 2H - 1 and 2W - 1.
+    """
+
+    def __init__(self, channels: int, out: int, kernel: int = 4, extra: int = 0, bias: bool = True) -> None:
+        super().__init__(channels, out, kernel, out if bias else None)
+        self.extra = extra
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not _as_products(x, self.weight, x.shape[2:]):
+            return F.conv_transpose2d(x, self.weight, self.bias, 2, 1, self.extra)
+        grown = self.weight.shape[-1] - 4 + self.extra
+        size = 2 * x.shape[2] + grown, 2 * x.shape[3] + grown
+        return _add(_Products.apply(*_cast(x, self.weight), size), self.bias)
+
+
+def _as_products(x: Tensor, weight: Tensor, small: Sequence[int]) -> bool:
     """Whether matrix products are the faster way: a CPU, and weights that outweigh the positions they are used at."""
-    even = x.shape[2] % 2 == x.shape[3] % 2 == 0
-    return x.device.type == "cpu" and even and len(x) * positions <= 2 * weight[0].numel()
+    return x.device.type == "cpu" and len(x) * small[0] * small[1] <= 4 * weight[0].numel()
 
 
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,78 +67,78 @@ def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return x.to(kind).contiguous(memory_format=last), weight.to(kind).contiguous(memory_format=last)
 
 
-def _patches(x: Tensor) -> Tensor:
-    """What each output position sees: (B * H/2 * W/2, 16 C)."""
-    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-    (batch, height, width, channels), (b, h, w, c) = padded.shape, padded.stride()
-    shape = (batch, height // 2 - 1, width // 2 - 1, 4, 4, channels)
-    return padded.as_strided(shape, (b, 2 * h, 2 * w, h, w, c)).reshape(-1, 16 * channels)
+def _add(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
 
-def _halve(x: Tensor, weight: Tensor) -> Tensor:
-    flat = weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
-    y = _patches(x) @ flat.t()
-    return y.view(len(x), x.shape[2] // 2, x.shape[3] // 2, len(weight)).permute(0, 3, 1, 2)
+class _Products(torch.autograd.Function):
+    """Doubles x to a size, or halves it where there is none; each is what the other does to gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, size: Sequence[int] | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.doubles = size is not None
+        return _halve(x, weight) if size is None else _double(x, weight, size)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        small, large = (x, gradient) if ctx.doubles else (gradient, x)
+        if torch.is_grad_enabled():  # to be differentiated again: by operations that torch knows the derivatives of
+            back = F.conv2d(gradient, weight, None, 2, 1) if ctx.doubles else _transposed(gradient, weight, x)
+            return back, conv2d_weight(large, weight.shape, small, 2, 1), None
+        back = _halve(gradient, weight) if ctx.doubles else _double(gradient, weight, x.shape[2:])
+        return back, _weight_gradient(small, large, weight) if ctx.needs_input_grad[1] else None, None
 
 
-def _double(x: Tensor, weight: Tensor) -> Tensor:
-    """Every position gives a 4 x 4 patch; patches overlap by two and are added."""
-    batch, _, height, width = x.shape
-    flat = weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
-    patches = (_rows(x) @ flat).view(batch, height, width, 4, 4, -1)
-    y = x.new_zeros(batch, 2 * height + 2, 2 * width + 2, patches.shape[-1])
-    for i in range(4):
-        for j in range(4):
-            y[:, i : i + 2 * height : 2, j : j + 2 * width : 2] += patches[:, :, :, i, j]
-    return y[:, 1:-1, 1:-1].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+def _transposed(small: Tensor, weight: Tensor, large: Tensor) -> Tensor:
+    """The transposed convolution that gives pictures of the size of `large`."""
+    extra = [a - 2 * b - weight.shape[-1] + 4 for a, b in zip(large.shape[2:], small.shape[2:], strict=True)]
+    return F.conv_transpose2d(small, weight, None, 2, 1, extra)
+
+
+def _halved(large: Tensor, weight: Tensor) -> tuple[int, int]:
+    """Height and width once halved."""
+    kernel = weight.shape[-1]
+    return (large.shape[2] + 2 - kernel) // 2 + 1, (large.shape[3] + 2 - kernel) // 2 + 1
+
+
+def _patches(large: Tensor, weight: Tensor) -> Tensor:
+    """What each position of the small picture sees: (B h w, kernel kernel C)."""
+    kernel, small = weight.shape[-1], _halved(large, weight)
+    padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    (batch, _, _, channels), (b, h, w, c) = padded.shape, padded.stride()
+    windows = padded.as_strided((batch, *small, kernel, kernel, channels), (b, 2 * h, 2 * w, h, w, c))
+    return windows.reshape(-1, kernel * kernel * channels)
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(B, C, H, W) as (B * H * W, C)."""
+    """(B, C, H, W) as (B H W, C)."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def _weight_gradient(small: Tensor, large: Tensor) -> Tensor:
-    """Of `Halve` from large to small, or of `Double` from small to large: (channels of small, of large, 4, 4)."""
-    flat = _rows(small).t() @ _patches(large)
-    return flat.view(small.shape[1], 4, 4, large.shape[1]).permute(0, 3, 1, 2)
+def _flat(weight: Tensor) -> Tensor:
+    """(O, C, kernel, kernel) as (O, kernel kernel C)."""
+    return weight.permute(0, 2, 3, 1).flatten(1)
 
 
-class _HalveByProducts(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return _halve(x, weight)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():  # to be differentiated again: by operations that torch knows the derivatives of
-            return (
-                F.conv_transpose2d(gradient, weight, None, 2, 1),
-                conv2d_weight(x, weight.shape, gradient, 2, 1),
-            )
-        return (
-            _double(gradient, weight) if ctx.needs_input_grad[0] else None,
-            _weight_gradient(gradient, x) if ctx.needs_input_grad[1] else None,
-        )
+def _halve(x: Tensor, weight: Tensor) -> Tensor:
+    y = _patches(x, weight) @ _flat(weight).t()
+    return y.view(len(x), *_halved(x, weight), len(weight)).permute(0, 3, 1, 2)
 
 
-class _DoubleByProducts(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return _double(x, weight)
+def _double(x: Tensor, weight: Tensor, size: Sequence[int]) -> Tensor:
+    """Every position gives a patch; patches overlap and are added."""
+    (batch, _, height, width), kernel = x.shape, weight.shape[-1]
+    patches = (_rows(x) @ _flat(weight)).view(batch, height, width, kernel, kernel, -1)
+    y = x.new_zeros(batch, size[0] + 2, size[1] + 2, patches.shape[-1])
+    for i in range(kernel):
+        for j in range(kernel):
+            y[:, i : i + 2 * height - 1 : 2, j : j + 2 * width - 1 : 2] += patches[:, :, :, i, j]
+    return y[:, 1:-1, 1:-1].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            return (
-                F.conv2d(gradient, weight, None, 2, 1),
-                conv2d_weight(gradient, weight.shape, x, 2, 1),
-            )
-        return (
-            _halve(gradient, weight) if ctx.needs_input_grad[0] else None,
-            _weight_gradient(x, gradient) if ctx.needs_input_grad[1] else None,
-        )
+
+def _weight_gradient(small: Tensor, large: Tensor, weight: Tensor) -> Tensor:
+    kernel = weight.shape[-1]
+    flat = _rows(small).t() @ _patches(large, weight)
+    return flat.view(len(weight), kernel, kernel, -1).permute(0, 3, 1, 2)
