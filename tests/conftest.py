@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 from importlib.resources import files
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -69,3 +71,12 @@ def fashion() -> tuple[Tensor, Tensor]:
     labels = gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes())
     x = torch.frombuffer(bytearray(pictures[16:]), dtype=torch.uint8).view(-1, 28, 28)
     return x, torch.frombuffer(bytearray(labels[8:]), dtype=torch.uint8).long()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 200 pictures of noise, in three classes."""
+    random = np.random.default_rng(0)
+    file = tmp_path_factory.mktemp("data") / "pictures.npz"
+    np.savez(file, x=random.integers(0, 256, (200, 16, 16, 3), dtype=np.uint8), y=np.arange(200) % 3)
+    return file

@@ -32,7 +32,7 @@ ROOMS = {
     "evaluation": {"core", "plugins", "metrics"},
     "report": {"evaluation", "run"},
     "tensorboard": {"core"},
-    "judging": {"core", "plugins", "machine", "run", "evaluation", "report"},
+    "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
     | {"judging"},
     "samples": set(),

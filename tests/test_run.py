@@ -55,14 +55,6 @@ def finish(argv: list[str]) -> None:
     assert process.exitcode == 0
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    random = np.random.default_rng(0)
-    file = tmp_path_factory.mktemp("data") / "pictures.npz"
-    np.savez(file, x=random.integers(0, 256, (200, 16, 16, 3), dtype=np.uint8), y=np.arange(200) % 3)
-    return file
-
-
 def tensors(run: Path) -> dict[str, torch.Tensor]:
     """Everything a run keeps: weights, averaged weights, optimizers, random state."""
     return {f"{file.stem}/{k}": v for file in sorted(run.glob("*.safetensors")) for k, v in load_file(file).items()}

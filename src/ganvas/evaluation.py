@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Batch, Bounds, Estimate, Evidence, Measured, Model, Samples, chance
+from .core import Autoencodes, Batch, Bounds, Estimate, Evidence, Measured, Model, Samples, chance, spread
 from .metrics._baselines import Components, Independent, Replay, noisy, per_coordinate
 
 Rivals = Mapping[str, object]
@@ -154,7 +154,7 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
 def _matching(evidence: Evidence) -> Tensor:
     """Rows of training examples that are what samples are asked to be; evenly spread where nothing is asked."""
     n, have = len(evidence.held_out), len(evidence.train)
-    rows = torch.linspace(0, have - 1, n).long() if n <= have else torch.arange(n) % have
+    rows = spread(have, n)[torch.arange(n) % have]
     if evidence.asked is None or evidence.train.y is None:
         return rows
     for label in evidence.asked.unique():
@@ -166,14 +166,10 @@ def _matching(evidence: Evidence) -> Tensor:
 
 
 def number(value: float) -> str:
-    """Four digits, as people write them."""
-    return (
-        f"{value:,.1f}"
-        if abs(value) >= 100
-        else f"{value:.3g}"
-        if abs(value) >= 0.001 or value == 0
-        else f"{value:.1e}"
-    )
+    """Three or four digits, as people write them."""
+    if abs(value) >= 100:
+        return f"{value:,.1f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
 
 
 def interval(estimate: Estimate) -> str:

@@ -12,9 +12,10 @@ from rich.console import Console
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Batch, Data, InputError, Samples, chance
+from .core import Autoencodes, Batch, Data, InputError, Samples, chance, spread
 from .evaluation import Evaluation, evaluate
 from .machine import choose_device, settle
+from .metrics.memorisation import nearest
 from .report import Picture, write_report
 from .run import Run, write_atomically
 
@@ -120,8 +121,7 @@ def _unseen(held: Data, train: Data) -> tuple[Data, list[str]]:
 
 def _twins(embed: Callable[[Tensor], Tensor], train: Tensor, held: Tensor) -> list[str]:
     """What is to be said of unseen examples that are all but the same as a training example."""
-    a, b = embed(held), embed(train)
-    near = torch.cat([torch.cdist(part, b).min(1).values for part in a.split(1024)])
+    near = nearest(embed(held), embed(train))
     twins = int((near < 0.02 * near.median()).sum())
     return [f"{twins:,} unseen examples are all but equal to one learned from: figures may flatter."] if twins else []
 
@@ -157,7 +157,7 @@ def _show(
         rows = torch.cat([made, *(train.x[column] for column in near.T.to(train.x.device))])
         run.modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(made))
     if isinstance(model, Autoencodes):
-        x = held.x[torch.linspace(0, len(held) - 1, 10).long()]
+        x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
                            folder / "reconstructions.png", columns=10)  # fmt: skip
 

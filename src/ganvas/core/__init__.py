@@ -4,7 +4,7 @@ from ..errors import InputError
 from .abilities import Autoencodes, Bounds, Completes, Decodes, Encodes, Generates, Samples, Scores, Translates
 from .answers import Estimate, Evidence, Frames, Made, Measured, Pairs
 from .chance import chance, seeded
-from .modality import Batch, Data, Modality
+from .modality import Batch, Data, Modality, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .space import Continuous, Mixed, Space, Tokens
 
@@ -12,4 +12,5 @@ __all__ = [
     "Autoencodes", "Batch", "Bounds", "Completes", "Continuous", "Data", "Decodes", "Encodes", "Estimate",
     "Evidence", "Frames", "Generates", "InputError", "Made", "Measured", "Mixed", "Modality", "Model", "Optimizer",
     "Pairs", "Practice", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "adam", "chance", "seeded",
+    "spread",
 ]  # fmt: skip

@@ -72,9 +72,7 @@ class Data(ABC):
 
     def in_batches(self, size: int = 256, most: int | None = None) -> Iterator[Batch]:
         """All the examples once, in order, not augmented; at most `most` of them, evenly spread."""
-        n = len(self)
-        rows = torch.arange(n) if most is None or most >= n else torch.linspace(0, n - 1, most).round().long()
-        for part in rows.split(size):
+        for part in spread(len(self), most).split(size):
             yield self.batch(part)
 
     def gather(self, most: int | None = None) -> Batch:
@@ -82,6 +80,11 @@ class Data(ABC):
         batches = list(self.in_batches(most=most))
         y = [b.y for b in batches if b.y is not None]
         return Batch(torch.cat([b.x for b in batches]), torch.cat(y) if y else None)
+
+
+def spread(n: int, most: int | None = None) -> Tensor:
+    """The numbers 0 to n - 1, or at most `most` of them, evenly spread; int64."""
+    return torch.arange(n) if most is None or most >= n else torch.linspace(0, n - 1, most).round().long()
 
 
 class Modality(ABC):

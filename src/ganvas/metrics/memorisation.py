@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Evidence, Measured, Samples
+from ..core import Evidence, Measured, Samples, spread
 from ._statistics import mean
 
 
@@ -18,7 +18,7 @@ def memorisation(model: Samples, evidence: Evidence) -> Measured:
     """
     held, train = evidence.features(evidence.held_out.x), evidence.features(evidence.train.x)
     made = evidence.features(model.sample(len(held), evidence.asked))
-    as_many = train[torch.linspace(0, len(train) - 1, min(len(held), len(train))).long()]
+    as_many = train[spread(len(train), len(held))]
     usual = nearest(held, train).quantile(0.01)
     numbers = {
         "nearer to training": mean(nearest(made, as_many) < nearest(made, held)),

@@ -396,19 +396,21 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     """Eight bits a channel, grey or colour, whatever the file had."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture).astype(np.float64)
-        full = 1 if picture.mode == "F" and values.max() <= 1 else 65535 if values.max() > 255 else 255
-        full = 65535 if picture.mode.startswith("I;16") else full
+        full = _brightest(picture.mode, values.max())
         picture = Image.fromarray(np.round(values / full * 255).clip(0, 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture.convert("RGBA"))
-    return (
-        picture
-        if picture.mode == mode
-        else picture.convert("RGB").convert(mode)
-        if picture.mode == "P"
-        else picture.convert(mode)
-    )
+    if picture.mode == "P":
+        picture = picture.convert("RGB")
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _brightest(mode: str, highest: float) -> int:
+    """What white is in a picture of more than eight bits: formats keep 16 bits, or shares of one, in wider types."""
+    if mode == "F" and highest <= 1:
+        return 1
+    return 65535 if mode.startswith("I;16") or highest > 255 else 255
 
 
 def _natural_size(sizes: np.ndarray) -> int:
