@@ -16,10 +16,13 @@ from time import perf_counter
 
 import torch
 from _common import FASHION, HERE, report, spread
+from torch import Tensor
 
 import ganvas
 from ganvas.core import chance
+from ganvas.models.vae import VAE
 
+ROUGH = 50
 SETTINGS = {
     "perceptron": {"network": "perceptron", "width": 512, "depth": 2, "latent": 40, "batch": 250, "epochs": 80},
     "convolutional": {"network": "convolutional", "width": 32, "depth": 1, "latent": 40, "batch": 128, "epochs": 40},
@@ -27,8 +30,12 @@ SETTINGS = {
 """Chosen on 5,000 training pictures held out for it, never on the test pictures."""
 
 
-def measure(network: str, seed: int, runs: Path, samples: int) -> dict[str, float]:
-    """Trains on the 60,000 training pictures and bounds the likelihood of the 10,000 test pictures."""
+def measure(network: str, seed: int, runs: Path, samples: int, pictures: int) -> dict[str, float]:
+    """Trains on the 60,000 training pictures and bounds the likelihood of the 10,000 test pictures.
+
+    All of them are judged by 50 samples, and a random part by as many as asked for: what these gain over 50 varies
+    little from picture to picture, so its mean over the part, added to that of 50 samples, is the mean over all.
+    """
     start = perf_counter()
     trained = ganvas.train(
         "vae",
@@ -40,16 +47,25 @@ def measure(network: str, seed: int, runs: Path, samples: int) -> dict[str, floa
         **SETTINGS[network],
     )
     seconds = perf_counter() - start
-    data = trained.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz")
+    images = trained.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather().x
     start = perf_counter()
     with torch.no_grad(), chance(0):
-        elbo = torch.cat([trained.model.bound(b.x, 1) for b in data.in_batches(200)])
-        bound = torch.cat([trained.model.bound(b.x, samples) for b in data.in_batches(200)])
+        x = trained.model.space.observe(images)
+        elbo, rough = (bound(trained.model, x, k) for k in (1, ROUGH))
+        some = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:pictures]
+        gain = bound(trained.model, x[some], samples) - rough[some]
     return {
-        "seed": seed, "nats": bound.mean().item(), "elbo": elbo.mean().item(), "seconds_training": seconds,
-        "seconds_judging": perf_counter() - start,
+        "seed": seed, "nats": (rough.mean() + gain.mean()).item(), "elbo": elbo.mean().item(),
+        f"nats_{ROUGH}_samples": rough.mean().item(),
+        "standard_error_of_the_samples": (gain.std() / len(gain) ** 0.5).item() if pictures < len(x) else 0.0,
+        "seconds_training": seconds, "seconds_judging": perf_counter() - start,
         "parameters": sum(p.numel() for p in trained.model.parameters()),
     }  # fmt: skip
+
+
+def bound(model: VAE, x: Tensor, samples: int) -> Tensor:
+    """Of many pictures, -log p(x) by so many importance samples each."""
+    return torch.cat([model.bound(part, samples) for part in x.split(200)])
 
 
 def main() -> None:
@@ -57,14 +73,16 @@ def main() -> None:
     parser.add_argument("network", choices=SETTINGS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--pictures", type=int, default=2000, help="test pictures that get all samples")
     parser.add_argument("--runs", type=Path, default=Path("runs/likelihood"))
     given = parser.parse_args()
     known = HERE / "results" / f"likelihood-{given.network}.json"
     done = {r["seed"]: r for r in json.loads(known.read_text())["seeds"]} if known.exists() else {}
     for seed in given.seeds:
-        done[seed] = measure(given.network, seed, given.runs, given.samples)
+        done[seed] = measure(given.network, seed, given.runs, given.samples, given.pictures)
         seeds = [done[s] for s in sorted(done)]
-        summary = {"nats": spread([s["nats"] for s in seeds]), "published_vae": 228.70, "samples": given.samples}
+        summary = {"nats": spread([s["nats"] for s in seeds]), "published_vae": 228.70, "samples": given.samples,
+                   "pictures_with_all_samples": given.pictures}  # fmt: skip
         report(f"likelihood-{given.network}", summary | {"settings": SETTINGS[given.network], "seeds": seeds})
 
 
