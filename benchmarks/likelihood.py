@@ -32,8 +32,17 @@ SETTINGS = {
         "batch": 250,
         "epochs": 60,
         "warmup": 7200,
+        "samples": 5,
     },
-    "convolutional": {"network": "convolutional", "width": 32, "depth": 1, "latent": 40, "batch": 128, "epochs": 40},
+    "convolutional": {
+        "network": "convolutional",
+        "width": 32,
+        "depth": 1,
+        "latent": 40,
+        "batch": 128,
+        "epochs": 15,
+        "warmup": 3500,
+    },
 }
 """Chosen on 5,000 training pictures held out for it, never on the test pictures."""
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from conftest import LABELS, PICTURE, VECTOR, InMemory, examples
-from ganvas.core import Batch, Model, Turn, adam
+from ganvas.core import Batch, InputError, Model, Turn, adam
 from ganvas.engine import SCHEDULES, Engine
 from ganvas.models.ae import AE
 from ganvas.models.dcgan import DCGAN
@@ -70,6 +70,17 @@ def test_equals_a_hand_written_loop_of_a_vae() -> None:
         (error + kl).backward()
         optimizer.step()
     assert same(ours, theirs)
+
+
+def test_a_vae_of_many_latents_descends_the_importance_weighted_bound() -> None:
+    x = examples(VECTOR)
+    model = VAE(VECTOR, latent=3, likelihood="gaussian", width=16, samples=5)
+    torch.manual_seed(1)
+    (turn,) = model.turns(Batch(x))
+    torch.manual_seed(1)
+    assert torch.allclose(turn.loss["bound"], model.bound(x, samples=5).mean())
+    with pytest.raises(InputError, match="free bits"):
+        VAE(VECTOR, samples=5, free_bits=0.1)
 
 
 def test_accumulating_equals_one_large_batch() -> None:

@@ -8,7 +8,7 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Bounds, Generates, Model, Practice, Scores, Space, Turn, adam
+from ..core import Autoencodes, Batch, Bounds, Generates, InputError, Model, Practice, Scores, Space, Turn, adam
 from ..core.space import Likelihood
 from ..losses import kl_standard_normal
 from ..nets import Network, decoder, encoder, standard_normal
@@ -25,6 +25,7 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
     Arguments:
         latent: Dimensions of the latent.
         likelihood: p(x | z) of pictures and vectors; see `ganvas.core.Continuous`.
+        samples: Latents per example; above 1 the importance-weighted bound (Burda et al., 2016) is maximised.
         beta: Weight of the KL term once warm.
         warmup: Steps over which the KL term grows to its weight.
         free_bits: Nats of KL each latent dimension may spend for nothing.
@@ -42,6 +43,7 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         *,
         latent: int = 32,
         likelihood: Likelihood = "gaussian",
+        samples: int = 1,
         beta: float = 1.0,
         warmup: int = 0,
         free_bits: float = 0.0,
@@ -49,8 +51,11 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         width: int = 0,
         depth: int = 0,
     ) -> None:
+        if samples > 1 and free_bits:
+            raise InputError("free bits need the bound of one latent per example; leave out --free-bits or --samples")
         super().__init__(space.under(likelihood))
-        self.latent, self.beta, self.warmup, self.free_bits = latent, beta, warmup, free_bits
+        self.latent, self.samples = latent, samples
+        self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
         self.encoder = encoder(self.space, 2 * latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
 
@@ -62,14 +67,18 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = self.space.observe(batch.x)
         mean, logvar = self.posterior(x)
+        beta = self.beta * (min(self.step / self.warmup, 1.0) if self.warmup else 1.0)
+        if self.samples > 1:
+            weights = self._log_weights(x, mean, logvar, self.samples, beta)
+            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()})
+            return
         raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
         kl = kl_standard_normal(mean, logvar).mean(0)
-        warm = min(self.step / self.warmup, 1.0) if self.warmup else 1.0
         yield Turn(
             "autoencoder",
             {
                 "reconstruction": self.space.nll(raw, x).mean(),
-                "kl": self.beta * warm * kl.clamp(min=self.free_bits).sum(),
+                "kl": beta * kl.clamp(min=self.free_bits).sum(),
             },
         )
 
@@ -104,12 +113,12 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
             total = torch.logaddexp(total, weights.logsumexp(0))
         return log(samples) - total
 
-    def _log_weights(self, x: Tensor, mean: Tensor, logvar: Tensor, samples: int) -> Tensor:
-        """log p(x, z) / q(z | x) of fresh z, shape (samples, B)."""
+    def _log_weights(self, x: Tensor, mean: Tensor, logvar: Tensor, samples: int, beta: float = 1.0) -> Tensor:
+        """log p(x | z) + beta log p(z) / q(z | x) of fresh z, shape (samples, B)."""
         noise = torch.randn(samples, *mean.shape, device=x.device)
         z = mean + (logvar / 2).exp() * noise
         raw = self.decoder(z.flatten(0, 1))
         error = self.space.nll(raw, x.expand(samples, *x.shape).flatten(0, 1)).view(samples, -1)
         log_prior = -(z.square() + log(2 * pi)).sum(2) / 2
         log_posterior = -(noise.square() + logvar + log(2 * pi)).sum(2) / 2
-        return -error + log_prior - log_posterior
+        return -error + beta * (log_prior - log_posterior)
