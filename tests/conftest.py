@@ -18,7 +18,8 @@ torch.set_num_threads(1)
 
 PICTURE, VECTOR = Continuous((3, 16, 16)), Continuous((6,))
 ROW, TEXT = Mixed((1, 3, 1, 4)), Tokens(8, 11)
-SPACES = {"picture": PICTURE, "odd picture": Continuous((1, 20, 20)), "vector": VECTOR, "row": ROW, "text": TEXT}
+SPACES = {"picture": PICTURE, "odd picture": Continuous((1, 20, 20)), "vector": VECTOR, "row": ROW, "text": TEXT,
+          "codes": Tokens(3, 5, (5, 2, 4))}  # fmt: skip
 LABELS = Tokens(1, 3)
 
 
@@ -26,7 +27,7 @@ def examples(space: Space, n: int = 16, seed: int = 0) -> Tensor:
     """Random examples of a space, shape (n, *space.shape)."""
     random = torch.Generator().manual_seed(seed)
     if isinstance(space, Tokens):
-        return torch.randint(space.vocabulary, (n, *space.shape), generator=random)
+        return torch.stack([torch.randint(size, (n,), generator=random) for size in space.sizes], 1)
     if isinstance(space, Mixed):
         columns = [
             torch.rand(n, 1, generator=random) * 2 - 1

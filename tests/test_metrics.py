@@ -23,6 +23,12 @@ from ganvas.metrics.likelihood import likelihood
 from ganvas.metrics.memorisation import memorisation
 from ganvas.metrics.precision_recall import precision_recall
 from ganvas.metrics.reconstruction import reconstruction
+from ganvas.modalities.images import Images
+
+
+def pictures_of(classes: int) -> Images:
+    """Pictures of so many classes."""
+    return Images(28, 1, tuple(map(str, range(classes))))
 
 
 def normal(n: int, d: int, seed: int, shift: float = 0.0, scale: float = 1.0) -> Tensor:
@@ -170,11 +176,11 @@ def test_naive_rivals_are_what_they_are_called() -> None:
 def test_learned_features_learn_and_are_kept(labelled: bool, tmp_path: Path, fashion: tuple[Tensor, Tensor]) -> None:
     x = fashion[0][:1500].float().div(127.5).sub(1).unsqueeze(1)
     data = InMemory(x, fashion[1][:1500].unsqueeze(1) if labelled else None)
-    features = Learned.fit(data, 10 if labelled else 0, tmp_path, rounds=100)
+    features = Learned.fit(data, pictures_of(10 if labelled else 0), tmp_path, rounds=100)
     assert features.accuracy > (0.6 if labelled else 0.7)  # by chance: 0.1, 0.25
     assert features(x[:20]).shape == (20, 128)
     assert (features.classify(x[:20]) is not None) == labelled
-    again = Learned.fit(data, 10 if labelled else 0, tmp_path, rounds=100)
+    again = Learned.fit(data, pictures_of(10 if labelled else 0), tmp_path, rounds=100)
     assert torch.equal(again(x[:20]), features(x[:20]))
     assert again.accuracy == features.accuracy
     assert len(list(tmp_path.iterdir())) == 1
@@ -182,7 +188,7 @@ def test_learned_features_learn_and_are_kept(labelled: bool, tmp_path: Path, fas
 
 def test_distance_grows_with_damage(tmp_path: Path, fashion: tuple[Tensor, Tensor]) -> None:
     x = fashion[0][:2000].float().div(127.5).sub(1).unsqueeze(1)
-    features = Learned.fit(InMemory(x[:1000], fashion[1][:1000].unsqueeze(1)), 10, tmp_path, rounds=60)
+    features = Learned.fit(InMemory(x[:1000], fashion[1][:1000].unsqueeze(1)), pictures_of(10), tmp_path, rounds=60)
     judged = [x[:1000], noisy(x[:1000]), per_coordinate(x[:1000], 1000)]
     found = [
         frechet(Replay(one, None), evidence(x[:1000], x[1000:], features=features)).numbers["Fréchet distance"]

@@ -97,7 +97,7 @@ def train(
     _check(settings, make)
     out = Path(out or f"runs/{model}-{name_of(source)}")
     with processes.joined():
-        modality = reader.learn(source, **{k: v for k, v in options.items() if k in own})
+        modality = reader.learn(source, **{k: v for k, v in ({**practice.reading, **options}).items() if k in own})
         chosen = {k: v for k, v in options.items() if k not in own}
         build(model, chosen, modality)
         run = _open(out, model, chosen, modality, settings, source) if processes.leads() else None

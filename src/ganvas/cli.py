@@ -18,7 +18,7 @@ from rich.console import Console
 from . import __version__, plugins
 from .errors import InputError
 
-USAGE = """Train, judge and use GANs and autoencoders on your own pictures.
+USAGE = """Train, judge and use GANs and autoencoders on your own pictures and tables.
 
 Example: ganvas train dcgan photos/ --size 64
          ganvas sample runs/dcgan-photos --n 64 --out new/"""
@@ -215,7 +215,7 @@ def _resume(*, resume: Path, json: Json = False) -> None:
 
 
 def _evaluate(
-    run: Path, source: str | None = None, *, out: Path | None = None, features: str = "learned", size: int = 2000,
+    run: Path, source: str | None = None, *, out: Path | None = None, features: str | None = None, size: int = 2000,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Judge a run on data it has not seen, beside what the figures would be for real data and naive models.
@@ -227,7 +227,7 @@ def _evaluate(
     run: Folder that `ganvas train` made.
     source: Data the model has not seen; by default the share that training held out.
     out: Where the report goes; by default RUN/report.html.
-    features: What pictures are compared by: learned, imagenet or inception.
+    features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
     size: Examples to judge by, at most.
     """
     from . import api

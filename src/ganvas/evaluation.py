@@ -8,13 +8,14 @@ from functools import cache
 from math import prod
 from typing import Any
 
+import pandas as pd
 import torch
 from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Batch, Bounds, Estimate, Evidence, Measured, Model, Samples, chance, spread
-from .metrics._baselines import Components, Independent, Replay, noisy, per_coordinate
+from .core import Autoencodes, Batch, Bounds, Continuous, Estimate, Evidence, Measured, Model, Samples, chance, spread
+from .metrics._baselines import Components, Independent, Replay, noisy, per_coordinate, shuffled
 
 Rivals = Mapping[str, object]
 
@@ -87,6 +88,7 @@ def evaluate(
     held_out: Batch,
     features: Callable[[Tensor], Tensor],
     classify: Callable[[Tensor], Tensor] | None,
+    frame: Callable[[Tensor], pd.DataFrame | None],
     watch: Callable[[str], None],
 ) -> tuple[tuple[Figure, ...], Tensor | None]:
     """Every metric whose ability the model has; and the samples it was judged by.
@@ -94,7 +96,7 @@ def evaluate(
     watch: Told what is about to be measured.
     """
     asked = _asked(model, held_out)
-    evidence = Evidence(train, held_out, asked, features, classify)
+    evidence = Evidence(train, held_out, asked, features, classify, frame)
     drawn = _draw(model, len(held_out), asked) if isinstance(model, Samples) else None
     figures: list[Figure] = []
     rivals_of = cache(lambda ability: _rivals(ability, model, evidence))
@@ -137,14 +139,14 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
     train = evidence.train.x
     if ability is Samples and isinstance(model, Samples):
         real = train[_matching(evidence)]
-        rivals = {
-            "real data": real,
-            "real with noise": noisy(real),
-            "per-pixel Gaussian": per_coordinate(train, len(real)),
-        }
+        rivals = {"real data": real}
+        if isinstance(model.space, Continuous):
+            rivals |= {"real with noise": noisy(real), "per-pixel Gaussian": per_coordinate(train, len(real))}
+        else:
+            rivals |= {"independent columns": shuffled(real, model.space)}
         return {name: Replay(x, model.condition) for name, x in rivals.items()}
     if ability is Bounds and isinstance(model, Bounds):
-        return {"independent pixels": Independent(model.space, train)}
+        return {"independent coordinates": Independent(model.space, train)}
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

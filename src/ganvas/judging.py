@@ -39,7 +39,7 @@ def judge(
     source: Any,
     learned_from: Any,
     *,
-    features: str = "learned",
+    features: str | None = None,
     size: int = 2000,
     out: Path | None = None,
     quiet: bool = False,
@@ -48,7 +48,7 @@ def judge(
 
     source: Data to judge by; whatever the model learned from is left out of it. None: what training held out.
     learned_from: The data of the training.
-    features: What pictures are compared by: learned, imagenet or inception.
+    features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
     size: Examples to judge by, at most.
     out: Where the report goes; by default into the run.
     quiet: Say nothing on the way.
@@ -57,15 +57,15 @@ def judge(
     """
     console = Console(stderr=True, quiet=quiet)
     train, held, leaks = _data(run, source, learned_from)
-    fit = plugins.load("features", features).fit
-    extractor = fit(train, len(run.modality.classes), run.path.parent / ".features")
+    fit = plugins.load("features", features or run.modality.features).fit
+    extractor = fit(train, run.modality, run.path.parent / ".features")
     model = run.model
     settle(model, choose_device())
     seen, unseen = (_spread(data, most).to(model.device) for data, most in ((train, 10 * size), (held, size)))
     embed = _remembering(lambda x: extractor(x.cpu()))
     with console.status("judging") as status, torch.no_grad():
         figures, drawn = evaluate(
-            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x),
+            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), run.modality.frame,
             lambda words: status.update(f"judging: {words}"),
         )  # fmt: skip
         notes = [
@@ -150,6 +150,10 @@ def _show(
     """Samples with their nearest training examples under them; unseen examples with their reconstructions."""
     folder = run.path / "pictures"
     folder.mkdir(exist_ok=True)
+    if run.modality.frame(held.x[:1]) is not None:
+        if drawn is not None:
+            run.modality.sheet(drawn.cpu(), folder / "marginals.png")
+        return
     if drawn is not None:
         with chance(0):
             made = model.sample(10).float()
@@ -163,6 +167,7 @@ def _show(
 
 
 CAPTIONS = {
+    "pictures/marginals.png": "How frequent the values of each column are: among samples (blue), in training (grey).",
     "previews/training.gif": "The same latents, or the same unseen pictures, while it learned.",
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",

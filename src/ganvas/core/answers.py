@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from .modality import Batch
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Evidence:
     asked: What each sample is asked to be, (len(held_out), *condition.shape), for a model that takes a condition.
     features: Maps examples (N, *space.shape) to feature vectors (N, D).
     classify: Maps examples to class numbers (N,), where the features come from a classifier of the same classes.
+    frame: Maps examples to a data frame where they are rows of a table, else to None.
     """
 
     train: Batch
@@ -65,3 +70,4 @@ class Evidence:
     asked: Tensor | None
     features: Callable[[Tensor], Tensor]
     classify: Callable[[Tensor], Tensor] | None
+    frame: Callable[[Tensor], pd.DataFrame | None] = lambda _: None

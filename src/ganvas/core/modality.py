@@ -6,10 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 from ..errors import InputError
 from .space import Space, Tokens
@@ -93,6 +96,9 @@ class Modality(ABC):
     endings: ClassVar[frozenset[str]]
     """File endings, lower case, that mark a source as this modality's."""
 
+    features: ClassVar[str]
+    """Name of the features that examples are best compared by."""
+
     @property
     @abstractmethod
     def space(self) -> Space:
@@ -138,6 +144,14 @@ class Modality(ABC):
     @abstractmethod
     def present(self, x: Tensor) -> Any:
         """Examples as a person in Python wants them: what came in decides what goes out."""
+
+    @abstractmethod
+    def vectors(self, x: Tensor) -> Tensor:
+        """Examples as vectors (N, D), float32, whose distances mean what they can mean without learning features."""
+
+    @abstractmethod
+    def frame(self, x: Tensor) -> pd.DataFrame | None:
+        """Examples as a data frame, where they are rows of a table; else None."""
 
     @abstractmethod
     def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,7 @@ class Practice:
     steps: ...but at least this many rounds, for small data.
     schedule: Name of the learning-rate schedule.
     average: Decay of the averaged weights.
+    reading: How it likes data to be read: options of the modality, where that has them.
     """
 
     batch: int = 128
@@ -47,6 +48,7 @@ class Practice:
     steps: int = 2000
     schedule: str = "cosine"
     average: float = 0.999
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Model(nn.Module, ABC):

@@ -193,32 +193,56 @@ class Mixed(Space):
 
 @dataclass(frozen=True)
 class Tokens(Space):
-    """A sequence of symbols, int64 in [0, vocabulary): text, the codes of a quantiser, or (length 1) a class label."""
+    """A sequence of symbols, int64 in [0, vocabulary): text, the codes of a quantiser, or (length 1) a class label.
+
+    alphabets: Where every place has an alphabet of its own, as the columns of a table do, their sizes; the
+        vocabulary is then the largest of them, and raw output has one place's logits after another's.
+    """
 
     length: int
     vocabulary: int
+    alphabets: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.length,)
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The size of each place's alphabet."""
+        return self.alphabets or (self.vocabulary,) * self.length
+
+    @property
     def raw(self) -> tuple[int, ...]:
-        return (self.length, self.vocabulary)
+        return (sum(self.alphabets),) if self.alphabets else (self.length, self.vocabulary)
 
     @property
     def is_likelihood(self) -> bool:
         return True
 
+    def places(self, raw: Tensor) -> tuple[Tensor, ...]:
+        """The logits of each place, (B, its alphabet)."""
+        return raw.split(self.alphabets, 1) if self.alphabets else raw.unbind(1)
+
     def activate(self, raw: Tensor) -> Tensor:
         """The likeliest symbol at each place; no gradient passes."""
-        return raw.argmax(-1)
+        return torch.stack([logits.argmax(-1) for logits in self.places(raw)], 1)
 
     def draw(self, raw: Tensor) -> Tensor:
-        return torch.distributions.Categorical(logits=raw.float()).sample()
+        return torch.stack([draw_symbol(logits) for logits in self.places(raw)], 1)
 
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
-        return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none").sum(1)
+        if not self.alphabets:
+            return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none").sum(1)
+        costs = [F.cross_entropy(p.float(), x[:, i], reduction="none") for i, p in enumerate(self.places(raw))]
+        return torch.stack(costs).sum(0)
 
     def marginal(self, x: Tensor) -> Tensor:
-        return (F.one_hot(x, self.vocabulary).float().mean(0, keepdim=True) + 1e-6).log()
+        counts = [F.one_hot(x[:, i], size).float().mean(0) for i, size in enumerate(self.sizes)]
+        return (torch.cat(counts) + 1e-6).log().view(1, *self.raw)
+
+
+def draw_symbol(logits: Tensor) -> Tensor:
+    """A symbol (B,) from logits (B, K): the largest after Gumbel noise was added to each."""
+    noise = torch.empty(logits.shape, device=logits.device).exponential_().log()
+    return (logits.float() - noise).argmax(-1)

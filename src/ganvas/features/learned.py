@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, Data, Model, Turn, adam, chance
+from ..core import Batch, Continuous, Data, Modality, Model, Turn, adam, chance
 from ..engine import SCHEDULES, Engine
 from ..machine import choose_precision
 from ._base import Features
@@ -35,8 +35,8 @@ class Learned(Features):
         self.network, self.accuracy = network.eval(), accuracy
 
     @classmethod
-    def fit(cls, train: Data, classes: int, cache: Path, rounds: int = 0) -> Self:
-        rounds = rounds or ROUNDS
+    def fit(cls, train: Data, modality: Modality, cache: Path, rounds: int = 0) -> Self:
+        rounds, classes = rounds or ROUNDS, len(modality.classes)
         digest = blake2b(train.keys().numpy().tobytes() + repr((classes, rounds)).encode(), digest_size=8).hexdigest()
         shape = tuple(train.batch(torch.arange(1)).x.shape[1:])
         with chance(0):

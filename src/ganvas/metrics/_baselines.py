@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Bounds, Samples, Space, Tokens, seeded
+from ..core import Autoencodes, Bounds, Mixed, Samples, Space, Tokens, seeded
 
 
 class Replay(Samples):
@@ -27,6 +27,13 @@ def per_coordinate(x: Tensor, n: int) -> Tensor:
     """`n` draws from a Gaussian fitted to each coordinate of x by itself."""
     noise = torch.randn(n, *x.shape[1:], generator=seeded(1)).to(x.device)
     return (x.mean(0) + x.std(0) * noise).clamp(-1, 1)
+
+
+def shuffled(x: Tensor, space: Space) -> Tensor:
+    """Rows whose columns were drawn independently of each other: every column is right, no two belong together."""
+    widths = space.columns if isinstance(space, Mixed) else (1,) * x.shape[1]
+    random = seeded(2)
+    return torch.cat([part[torch.randperm(len(x), generator=random).to(x.device)] for part in x.split(widths, 1)], 1)
 
 
 class Independent(Bounds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,3 +41,15 @@ def resampled(statistic: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor
     ]
     spread = 1.96 * torch.tensor(again).std().item()
     return Estimate(value, value - spread, value + spread)
+
+
+def auc_interval(y: np.ndarray, score: np.ndarray) -> Estimate:
+    """Area under the curve of scores for labels 0 and 1, and its 95 % interval (Hanley & McNeil, 1982)."""
+    from sklearn.metrics import roc_auc_score
+
+    area, ones = float(roc_auc_score(y, score)), int(y.sum())
+    zeros = len(y) - ones
+    same, other = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area) + (ones - 1) * (same - area**2) + (zeros - 1) * (other - area**2)
+    spread = 1.96 * (max(variance, 0.0) / (ones * zeros)) ** 0.5
+    return Estimate(area, area - spread, area + spread)

@@ -71,6 +71,35 @@ def open_source(source: Any) -> Encoded | Arrays:
     )
 
 
+def holds_pictures(source: str | Path) -> bool:
+    """Whether a file or folder is one of pictures: some kinds may hold tables as well and are looked into."""
+    path = Path(source)
+    if not path.exists():
+        return False
+    if path.is_dir():
+        shards = sorted([*path.rglob("*.parquet"), *path.rglob("*.arrow")])
+        return not shards or holds_pictures(shards[0])
+    if path.suffix.lower() == ".csv":
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            return "path" in next(csv.reader(stream), [])
+    if path.suffix.lower() in (".parquet", ".arrow"):
+        try:
+            return any(_holds_pictures(field.type) for field in _schema(path))
+        except (pa.ArrowException, OSError):
+            return False
+    return path.suffix.lower() in ENDINGS | {".zip", ".npy", ".npz", ".gz"} or "idx" in path.name
+
+
+def _schema(path: Path) -> pa.Schema:
+    if path.suffix.lower() == ".parquet":
+        return pq.read_schema(path)
+    with pa.memory_map(str(path)) as mapped:
+        try:
+            return pa.ipc.open_stream(mapped).schema
+        except pa.ArrowInvalid:
+            return pa.ipc.open_file(mapped).schema
+
+
 def _open_path(path: Path) -> Encoded | Arrays:
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")

@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core import Batch, Continuous, Data, InputError, Modality, Tokens, seeded
-from ._sources import ENDINGS, Arrays, Encoded, open_source
+from ._drawing import save_gif
+from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
 
 Crop = Literal["centre", "stretch", "pad"]
 THREADS = min(os.cpu_count() or 1, 16)
@@ -43,6 +44,7 @@ class Images(Modality):
     skip_unreadable: bool = False
     resident: float | None = None
 
+    features: ClassVar[str] = "learned"
     endings: ClassVar[frozenset[str]] = ENDINGS | {".zip", ".npy", ".npz", ".parquet", ".csv", ".gz"}
 
     @property
@@ -58,8 +60,7 @@ class Images(Modality):
         if isinstance(source, tuple):
             return len(source) == 2 and cls.recognises(source[0])
         if isinstance(source, str | Path):
-            path = Path(source)
-            return path.is_dir() or (path.exists() and (path.suffix.lower() in cls.endings or "idx" in path.name))
+            return holds_pictures(source)
         pictures = isinstance(source, list) and bool(source) and isinstance(source[0], Image.Image)
         return pictures or (isinstance(source, np.ndarray | Tensor) and source.ndim in (3, 4))
 
@@ -223,6 +224,12 @@ class Images(Modality):
         pixels = _pixels(x)
         return pixels if self.form == "array" else [Image.fromarray(p) for p in pixels]
 
+    def vectors(self, x: Tensor) -> Tensor:
+        return x.flatten(1).float()
+
+    def frame(self, x: Tensor) -> None:
+        return None
+
     def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
         target.mkdir(parents=True, exist_ok=True)
         width = max(4, len(str(len(x) - 1)))
@@ -238,10 +245,10 @@ class Images(Modality):
         return target
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
-        return _save_gif([_grid(frame, None) for frame in frames], target, seconds)
+        return save_gif([_grid(frame, None) for frame in frames], target, seconds)
 
     def film(self, sheets: list[Path], target: Path) -> Path:
-        return _save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
+        return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
 
 
 class Resident(Data):
@@ -450,12 +457,6 @@ def _grid(x: Tensor, columns: int | None) -> Image.Image:
         picture = Image.fromarray(one).resize((side, side), Image.Resampling.NEAREST)
         canvas.paste(picture, (gap + i % columns * (side + gap), gap + i // columns * (side + gap)))
     return canvas
-
-
-def _save_gif(frames: list[Image.Image], target: Path, seconds: float) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    frames[0].save(target, save_all=True, append_images=frames[1:], duration=round(seconds * 1000), loop=0)
-    return target
 
 
 def _kind(source: Any) -> type:

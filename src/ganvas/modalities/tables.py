@@ -1,0 +1,408 @@
+"""Tables: files, databases and data frames of numbers, categories and dates."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.feather as pafeather
+import pyarrow.parquet as pq
+import torch
+from PIL import Image, ImageDraw
+from rich.console import Console
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core import Batch, Data, InputError, Mixed, Modality, Space, Tokens
+from ._columns import KNOTS, Column, Encoding, Kind, Number, Sketch, column_of, restored
+from ._drawing import save_gif
+from ._frames import ENDINGS, Form, Frame, is_table, open_frame
+from ._sources import holds_pictures
+
+PANEL = (240, 130)  # pixels of the picture of one column
+BARS = 24
+
+
+@dataclass(frozen=True)
+class Tables(Modality):
+    """Rows of columns that were looked at once: what kind each is, and what values it takes.
+
+    columns: In the order of the table.
+    schema: Names and types, as Arrow writes them, in base64.
+    form: What came in, and so what goes out.
+    numbers: How numbers are written for the model.
+    query: What was asked of a database.
+    dropped: Columns that were left out.
+    """
+
+    columns: tuple[Column, ...]
+    schema: str
+    form: Form = "file"
+    numbers: Encoding = "modes"
+    query: str | None = None
+    dropped: tuple[str, ...] = ()
+
+    classes: ClassVar[tuple[str, ...]] = ()
+    features: ClassVar[str] = "plain"
+    endings: ClassVar[frozenset[str]] = ENDINGS
+
+    def __post_init__(self) -> None:
+        columns = tuple(c if isinstance(c, Column) else column_of(c) for c in self.columns)
+        object.__setattr__(self, "columns", columns)
+
+    @property
+    def space(self) -> Space:
+        if self.numbers == "bins":
+            sizes = tuple(column.size for column in self.learned)
+            return Tokens(len(sizes), max(sizes), sizes)
+        return Mixed(tuple(width for column in self.learned for width in _widths(column)))
+
+    @property
+    def condition(self) -> None:
+        return None
+
+    @cached_property
+    def learned(self) -> tuple[Column, ...]:
+        """Columns that there is something to learn about."""
+        return tuple(column for column in self.columns if column.size)
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.schema)))
+
+    @classmethod
+    def recognises(cls, source: Any) -> bool:
+        return is_table(source) and not (isinstance(source, str | Path) and holds_pictures(source))
+
+    @classmethod
+    def learn(
+        cls,
+        source: Any,
+        *,
+        category: list[str] | None = None,
+        number: list[str] | None = None,
+        date: list[str] | None = None,
+        key: list[str] | None = None,
+        drop: list[str] | None = None,
+        numbers: Encoding = "modes",
+        query: str | None = None,
+    ) -> Tables:
+        """Looks at every value once and says what each column is.
+
+        category: Columns to take for categories, whatever they look like.
+        number: Columns to take for numbers.
+        date: Columns to take for dates.
+        key: Columns that identify rows: made afresh, never learned.
+        drop: Columns to leave out.
+        numbers: How numbers are written for the model: as places within modes, or as bins; models have their wish.
+        query: What to ask of a database, in SQL, or the name of a table.
+        """
+        frame = open_frame(source, query)
+        said = _said({"category": category, "number": number, "date": date, "key": key}, drop or [], frame)
+        schema = pa.schema([f for f in frame.schema if f.name not in (drop or [])], frame.schema.metadata)
+        sketches = _sketch(frame, schema)
+        columns = tuple(s.column(said.get(s.name), numbers) for s in sketches)
+        known = cls(
+            columns, base64.b64encode(schema.serialize()).decode(), frame.form, numbers, query, tuple(drop or [])
+        )
+        if not known.learned:
+            raise InputError(f"{frame.where} has no column that varies, so there is nothing to learn")
+        return known
+
+    def read(self, source: Any, device: str | torch.device = "cpu") -> Rows:
+        frame = open_frame(source, self.query)
+        missing = [c.name for c in self.columns if c.name not in frame.schema.names]
+        if missing:
+            raise InputError(f"{frame.where} has no column {missing[0]!r}, which the model learned from; add it")
+        codes, offsets, keys = Growing(np.int16), Growing(np.float32), []
+        for batch in _watched(frame, "reading rows"):
+            arrays = self._arrays(batch, frame)
+            encoded = [self._encode(column, array, frame) for column, array in arrays]
+            codes.add(np.stack([one for one, _ in encoded], 1))
+            places = [place for _, place in encoded if place is not None]
+            offsets.add(np.stack(places, 1) if places else np.empty((len(batch), 0)))
+            keys.append(_keys(arrays))
+        if not keys:
+            raise InputError(f"{frame.where} has no rows; give some")
+        return Rows(
+            self, codes.tensor(), offsets.tensor(), torch.from_numpy(np.concatenate(keys)), torch.device(device)
+        )
+
+    def _arrays(self, batch: pa.RecordBatch, frame: Frame) -> list[tuple[Column, pa.Array]]:
+        """The learned columns of a batch, in the types they were learned in."""
+        arrays = []
+        for column in self.learned:
+            array, kind = batch.column(column.name), self._schema.field(column.name).type
+            try:
+                arrays.append((column, array if array.type == kind else array.cast(kind)))
+            except pa.ArrowException as error:
+                raise InputError(
+                    f"{frame.where}: column {column.name!r} holds {array.type} where the model learned {kind}; "
+                    f"bring it into that form"
+                ) from error
+        return arrays
+
+    def _encode(self, column: Column, array: pa.Array, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+        try:
+            codes = column.encode(array)
+            return codes, column.offsets(array, codes)
+        except InputError as error:
+            raise InputError(f"{frame.where}: {error}") from error
+
+    def assemble(self, codes: Tensor, offsets: Tensor) -> Tensor:
+        """Codes, int64 (B, columns), and places within modes, float32 (B, columns with modes), as examples."""
+        if self.numbers == "bins":
+            return codes
+        parts, place = [], 0
+        for i, column in enumerate(self.learned):
+            if _has_modes(column):
+                parts.append(offsets[:, place : place + 1])
+                place += 1
+            if column.size > 1:
+                parts.append(F.one_hot(codes[:, i], column.size).float())
+        return torch.cat(parts, 1)
+
+    def disassemble(self, x: Tensor) -> tuple[np.ndarray, list[np.ndarray | None]]:
+        """Examples as codes (B, columns) and, for each column with modes, places within them."""
+        if self.numbers == "bins":
+            return x.long().cpu().numpy(), [None] * len(self.learned)
+        parts = iter(x.float().cpu().split(self.space.columns, 1))  # type: ignore[attr-defined] # a Mixed space
+        codes, offsets = [], []
+        for column in self.learned:
+            offsets.append(next(parts)[:, 0].numpy() if _has_modes(column) else None)
+            codes.append(next(parts).argmax(1) if column.size > 1 else torch.zeros(len(x), dtype=torch.int64))
+        return torch.stack(codes, 1).numpy(), offsets
+
+    def table(self, x: Tensor) -> pa.Table:
+        """Examples as a table like the one that was learned from; the same examples give the same table."""
+        codes, offsets = self.disassemble(x)
+        random = np.random.default_rng(int(codes.astype(np.int64).sum()) + len(codes))
+        place = {column.name: i for i, column in enumerate(self.learned)}
+        arrays = []
+        for column, kind in zip(self.columns, self._schema.types, strict=True):
+            i = place.get(column.name)
+            own = np.zeros(len(codes), np.int64) if i is None else codes[:, i]
+            values = column.decode(own, None if i is None else offsets[i], random)
+            arrays.append(restored(values, kind, column.listed))
+        return pa.Table.from_arrays(arrays, schema=self._schema)
+
+    def describe(self, data: Data) -> str:
+        assert isinstance(data, Rows)
+        listed = "; ".join(
+            f"{c.name}: {c.described}{f', {c.missing:.1%} missing' if 0 < c.missing < 1 else ''}" for c in self.columns
+        )
+        dropped = f"; left out: {', '.join(self.dropped)}" if self.dropped else ""
+        return f"{len(data):,} rows of {len(self.columns)} columns ({listed}{dropped}); {data.kept()}"
+
+    def vectors(self, x: Tensor) -> Tensor:
+        """Of a number its rank, of unit variance; a category at distance 1 from every other."""
+        codes = torch.from_numpy(self.disassemble(x)[0])
+        return torch.cat([_places(column)[codes[:, i]] for i, column in enumerate(self.learned)], 1)
+
+    def frame(self, x: Tensor) -> pd.DataFrame:
+        table = self.table(x)
+        return table.select([column.name for column in self.learned]).to_pandas()
+
+    def present(self, x: Tensor) -> Any:
+        table = self.table(x)
+        if self.form in ("file", "pandas"):
+            return table.to_pandas()
+        if self.form == "pyarrow":
+            return table
+        import polars
+
+        return polars.from_arrow(table)
+
+    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+        return [self.sheet(x, target / "rows.csv")]
+
+    def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.suffix.lower() in (".png", ".jpg", ".webp"):
+            self._drawing(x).save(target)
+            return target
+        write = WRITERS.get(target.suffix.lower())
+        if write is None:
+            raise InputError(f"{target} is no kind of file that rows go into; end it in {', '.join(WRITERS)}")
+        write(self.table(x), target)
+        return target
+
+    def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
+        return save_gif([self._drawing(frame) for frame in frames], target, seconds)
+
+    def film(self, sheets: list[Path], target: Path) -> Path:
+        return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
+
+    def _drawing(self, x: Tensor) -> Image.Image:
+        """For each column, how frequent its values are: among these examples (blue) and in training (grey)."""
+        shown, codes = self.learned[:40], self.disassemble(x)[0]
+        across = min(5, len(shown))
+        picture = Image.new("RGB", (across * PANEL[0], ceil(len(shown) / across) * PANEL[1]), "white")
+        pen = ImageDraw.Draw(picture)
+        for i, column in enumerate(shown):
+            corner = (i % across * PANEL[0], i // across * PANEL[1])
+            made = np.bincount(codes[:, i], minlength=column.size) / len(codes)
+            _bars(pen, corner, column.name, np.asarray(column.shares), made)
+        return picture
+
+
+class Rows(Data):
+    """A table as codes: 2 bytes for every value, 4 more for the place of a number within its mode."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        codes: Tensor,
+        offsets: Tensor,
+        keys: Tensor,
+        device: torch.device,
+        rows: Tensor | None = None,
+    ) -> None:
+        self.tables, self.codes, self.offsets, self.all_keys, self.device = tables, codes, offsets, keys, device
+        self.rows = torch.arange(len(codes)) if rows is None else rows
+
+    @property
+    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+        return [f"row {i}" for i in self.rows.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
+        chosen = self.rows[rows]
+        codes, offsets = self.codes[chosen].to(self.device), self.offsets[chosen].to(self.device)
+        return Batch(self.tables.assemble(codes.long(), offsets))
+
+    def keys(self) -> Tensor:
+        return self.all_keys[self.rows]
+
+    def subset(self, rows: Tensor) -> Rows:
+        return Rows(self.tables, self.codes, self.offsets, self.all_keys, self.device, self.rows[rows])
+
+    def kept(self) -> str:
+        return f"{(self.codes.nbytes + self.offsets.nbytes) / 2**20:,.0f} MB"
+
+
+class Growing:
+    """Rows that arrive in parts: in memory while they are few, in a file that is mapped when they are many."""
+
+    def __init__(self, type: Any) -> None:
+        self.type, self.shape, self.size = type, (0, 0), 0
+        self.parts: list[np.ndarray] = []
+        self.room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 8
+        self.file: Any = None
+
+    def add(self, rows: np.ndarray) -> None:
+        rows = np.ascontiguousarray(rows, self.type)
+        self.shape, self.size = (self.shape[0] + len(rows), rows.shape[1]), self.size + rows.nbytes
+        self.parts.append(rows)
+        if self.size > self.room:
+            self.file = self.file or tempfile.TemporaryFile()  # noqa: SIM115 # gone with the last who maps it
+            for part in self.parts:
+                part.tofile(self.file)
+            self.parts = []
+
+    def tensor(self) -> Tensor:
+        if self.file is None or not self.size:
+            return torch.from_numpy(np.concatenate(self.parts))
+        for part in self.parts:
+            part.tofile(self.file)
+        self.file.flush()
+        return torch.from_numpy(np.memmap(self.file, self.type, "r+", shape=self.shape))
+
+
+WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    ".csv": lambda table, file: pacsv.write_csv(table, file),
+    ".tsv": lambda table, file: pacsv.write_csv(table, file, pacsv.WriteOptions(delimiter="\t")),
+    ".parquet": lambda table, file: pq.write_table(table, file),
+    ".feather": lambda table, file: pafeather.write_feather(table, str(file)),
+    ".jsonl": lambda table, file: table.to_pandas().to_json(file, orient="records", lines=True, date_format="iso"),
+    ".xlsx": lambda table, file: table.to_pandas().to_excel(file, index=False),
+}
+
+
+def _said(kinds: dict[Kind, list[str] | None], drop: list[str], frame: Frame) -> dict[str, Kind]:
+    """The kind of each column that the person named one for. Raises InputError for a column there is not."""
+    for name in [*drop, *(name for names in kinds.values() for name in names or [])]:
+        if name not in frame.schema.names:
+            raise InputError(f"{frame.where} has no column {name!r}; it has {', '.join(frame.schema.names[:20])}")
+    return {name: kind for kind, names in kinds.items() for name in names or []}
+
+
+def _sketch(frame: Frame, schema: pa.Schema) -> list[Sketch]:
+    """Every column looked at once. Raises InputError where there are too few rows."""
+    sketches = [Sketch(field.name, field.type) for field in schema]
+    random = np.random.default_rng(0)
+    for batch in _watched(frame, "looking at rows"):
+        for sketch in sketches:
+            try:
+                sketch.add(batch.column(sketch.name), random)
+            except InputError as error:
+                raise InputError(f"{frame.where}: {error}") from error
+    if sketches and sketches[0].rows < 2:
+        rows = "only one row" if sketches[0].rows else "no rows"
+        raise InputError(f"{frame.where} has {rows}; a model needs many to learn from")
+    return sketches
+
+
+def _watched(frame: Frame, words: str) -> Iterator[pa.RecordBatch]:
+    """A frame's batches, with a count of rows where there are many."""
+    rows = 0
+    with Console(stderr=True).status(words) as status:
+        for batch in frame.batches():
+            rows += len(batch)
+            status.update(f"{words}: {rows:,}")
+            yield batch
+
+
+def _keys(arrays: list[tuple[Column, pa.Array]]) -> np.ndarray:
+    """A hash of each row's content, int64."""
+    frame = pd.DataFrame({str(i): array.to_pandas() for i, (_, array) in enumerate(arrays)})
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy().view(np.int64)
+
+
+def _has_modes(column: Column) -> bool:
+    return isinstance(column, Number) and bool(column.modes)
+
+
+def _places(column: Column) -> Tensor:
+    """Where each code of a column lies, (size, D); a number that is missing lies in the middle."""
+    if not isinstance(column, Number):
+        return torch.eye(column.size) / 2**0.5
+    present = column.size - (column.missing > 0)
+    shares = np.asarray(column.shares[:present])
+    values = np.array([*column.exact, *(k[KNOTS // 2] for k in column.knots), *(mean for mean, _ in column.modes)])
+    order = values.argsort()
+    middles = np.empty(present)
+    middles[order] = (shares[order].cumsum() - shares[order] / 2) / shares.sum()
+    return torch.from_numpy(np.append(middles, [0.5] * (column.size - present)) * 12**0.5).float().unsqueeze(1)
+
+
+def _widths(column: Column) -> list[int]:
+    """What a column takes in a space of numbers and one-hot categories."""
+    return [1] * _has_modes(column) + [column.size] * (column.size > 1)
+
+
+def _bars(pen: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, real: np.ndarray, made: np.ndarray) -> None:
+    """One column: pairs of bars, codes joined where there are many."""
+    left, top = corner[0] + 8, corner[1] + 4
+    pen.text((left, top), name[:34], fill="black")
+    groups = np.arange(len(real)) * min(BARS, len(real)) // len(real)
+    pairs = np.stack([np.bincount(groups, weights=shares) for shares in (real, made)])
+    width, height = (PANEL[0] - 16) / pairs.shape[1], PANEL[1] - 30
+    for i, pair in enumerate(pairs.T):
+        for j, (share, colour) in enumerate(zip(pair, ("#bbbbbb", "#3366cc"), strict=True)):
+            x = left + (i + j * 0.45) * width
+            base = top + 16 + height
+            pen.rectangle((x, base - height * share / pairs.max(), x + max(0.42 * width, 1), base), fill=colour)

@@ -1,0 +1,85 @@
+"""MADE: the likelihood of a row, column by column, by one masked autoencoder (Germain et al., 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..core import Batch, Bounds, Completes, InputError, Model, Practice, Samples, Scores, Space, Tokens, Turn
+from ..core.space import draw_symbol
+from ..nets.masked import MaskedPerceptron
+
+
+class MADE(Model, Samples, Scores, Bounds, Completes):
+    """Fits p(x) = product over k of p(x_k | what comes before x_k) to sequences of symbols, all factors at once.
+
+    -log p(x) = -sum over k of log p(x_k | x_<k)    (equations 3 to 5 of the paper)
+
+    Every place is predicted from those before it by an autoencoder whose weights are masked. Before each batch the
+    order is drawn afresh (order-agnostic training, section 4.2), so that any places can be completed from any others;
+    every other batch has the order of the data, which is the one that examples are drawn and scored in.
+
+    Arguments:
+        width: Units of each hidden layer.
+        depth: Residual blocks of two masked layers.
+        agnostic: Share of batches that are learned in an order of their own; 0 for those who complete nothing.
+    """
+
+    players = {"autoencoder": partial(torch.optim.AdamW, lr=2e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}
+    practice = Practice(
+        batch=512, epochs=20, steps=1500, schedule="one-cycle", average=0.99, reading={"numbers": "bins"}
+    )
+
+    def __init__(self, space: Space, *, width: int = 384, depth: int = 2, agnostic: float = 0.5) -> None:
+        if not isinstance(space, Tokens):
+            raise InputError("made learns symbols: rows of a table, text; not what changes smoothly")
+        super().__init__(space)
+        self.sizes, self.agnostic = space.sizes, agnostic
+        self.autoencoder = MaskedPerceptron(space.sizes, width, depth)
+
+    def logits(self, x: Tensor, position: Tensor | None = None) -> Tensor:
+        """Raw output (B, *space.raw) for x (B, places), in an order that gives each place its position."""
+        if position is None:
+            position = torch.arange(len(self.sizes), device=x.device)
+        return self.autoencoder(x, position).unflatten(1, self.space.raw)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        position = torch.randperm(len(self.sizes)).to(batch.x.device) if torch.rand(()) < self.agnostic else None
+        yield Turn("autoencoder", {"nll": self.space.nll(self.logits(batch.x, position), batch.x).mean()})
+
+    def score(self, x: Tensor) -> Tensor:
+        """-log p(x) in nats, exact, shape (B,)."""
+        return self.space.nll(self.logits(x), x)
+
+    def bound(self, x: Tensor, samples: int = 1) -> Tensor:
+        """-log p(x), exact: there is nothing to sample."""
+        return self.score(x)
+
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        x = torch.zeros(n, len(self.sizes), dtype=torch.int64, device=self.device)
+        return self._fill(x, list(range(len(self.sizes))), 0)
+
+    def complete(self, x: Tensor, known: Tensor) -> Tensor:
+        """What is not known drawn given what is; rows that know the same places are completed together."""
+        x = x.clone()
+        for pattern in known.unique(dim=0):
+            rows = (known == pattern).all(1)
+            given, wanted = pattern.nonzero().flatten().tolist(), (~pattern).nonzero().flatten().tolist()
+            x[rows] = self._fill(x[rows], given + wanted, len(given))
+        return x
+
+    def _fill(self, x: Tensor, order: list[int], known: int) -> Tensor:
+        """Draws the places of an order, one after the other, from position `known` on."""
+        net = self.autoencoder
+        position = torch.tensor(order, device=x.device).argsort()
+        embed = net.embed * net.sees(position)
+        summed = torch.zeros(len(x), embed.shape[1], device=x.device)
+        for place in order[:known]:
+            summed += embed[net.starts[place] + x[:, place]]
+        for at, place in enumerate(order[known:], known):
+            x[:, place] = draw_symbol(net.logits(net.hidden(summed), place, at))
+            summed += embed[net.starts[place] + x[:, place]]
+        return x
