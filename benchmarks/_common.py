@@ -36,9 +36,9 @@ def machine() -> dict[str, Any]:
 
 
 def _given() -> list[str]:
-    """The options of the command, but for where its runs were kept."""
+    """The options of the command, but for where its runs were kept; of files elsewhere, their names."""
     at = sys.argv.index("--runs") if "--runs" in sys.argv else len(sys.argv)
-    return sys.argv[1:at] + sys.argv[at + 2 :]
+    return [Path(word).name if word.startswith("/") else word for word in sys.argv[1:at] + sys.argv[at + 2 :]]
 
 
 def report(name: str, results: Mapping[str, Any]) -> None:

@@ -12,6 +12,8 @@ from .space import Space, Tokens
 class Samples(ABC):
     """Makes new examples."""
 
+    space: Space
+
     condition: Tokens | None = None
     """What can be asked for, or None."""
 
