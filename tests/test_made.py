@@ -58,15 +58,16 @@ def test_samples_are_as_frequent_as_they_are_likely() -> None:
     assert (_frequencies(made_rows) - likely).abs().max() < 0.01
 
 
-def test_completing_draws_from_the_conditional() -> None:
+@pytest.mark.parametrize("given", [[2], [0, 2], [1, 2]])
+def test_completing_draws_from_the_conditional(given: list[int]) -> None:
     model = made()
-    x = torch.tensor([[1, 0, 2]]).expand(40_000, 3)
-    known = torch.tensor([[False, False, True]]).expand(40_000, 3)
+    x, known = torch.tensor([1, 0, 2]), torch.zeros(3, dtype=torch.bool).index_fill(0, torch.tensor(given), True)
+    order = given + [k for k in range(3) if k not in given]
     with torch.no_grad():
-        filled = model.complete(x, known)
-        likely = (-model.space.nll(model.logits(EVERY, torch.tensor([1, 2, 0])), EVERY)).exp()
-    likely = torch.where(EVERY[:, 2] == 2, likely, 0)
-    assert (filled[:, 2] == 2).all()
+        filled = model.complete(x.expand(40_000, 3), known.expand(40_000, 3))
+        likely = (-model.space.nll(model.logits(EVERY, torch.tensor(order).argsort()), EVERY)).exp()
+    likely = torch.where((EVERY[:, given] == x[given]).all(1), likely, 0)
+    assert (filled[:, given] == x[given]).all()
     assert (_frequencies(filled) - likely / likely.sum()).abs().max() < 0.01
 
 

@@ -234,7 +234,7 @@ class Tokens(Space):
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
         if not self.alphabets:
             return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none").sum(1)
-        costs = [F.cross_entropy(p.float(), x[:, i], reduction="none") for i, p in enumerate(self.places(raw))]
+        costs = [F.cross_entropy(p, x[:, i], reduction="none") for i, p in enumerate(self.places(raw.float()))]
         return torch.stack(costs).sum(0)
 
     def marginal(self, x: Tensor) -> Tensor:
@@ -243,6 +243,6 @@ class Tokens(Space):
 
 
 def draw_symbol(logits: Tensor) -> Tensor:
-    """A symbol (B,) from logits (B, K): the largest after Gumbel noise was added to each."""
-    noise = torch.empty(logits.shape, device=logits.device).exponential_().log()
-    return (logits.float() - noise).argmax(-1)
+    """A symbol (B,) from logits (B, K): the first that the probabilities, summed up, reach a uniform number with."""
+    summed = logits.float().softmax(-1).cumsum(-1)
+    return (summed < summed[:, -1:] * torch.rand(len(logits), 1, device=logits.device)).sum(-1)

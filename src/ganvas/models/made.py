@@ -73,13 +73,6 @@ class MADE(Model, Samples, Scores, Bounds, Completes):
 
     def _fill(self, x: Tensor, order: list[int], known: int) -> Tensor:
         """Draws the places of an order, one after the other, from position `known` on."""
-        net = self.autoencoder
-        position = torch.tensor(order, device=x.device).argsort()
-        embed = net.embed * net.sees(position)
-        summed = torch.zeros(len(x), embed.shape[1], device=x.device)
-        for place in order[:known]:
-            summed += embed[net.starts[place] + x[:, place]]
-        for at, place in enumerate(order[known:], known):
-            x[:, place] = draw_symbol(net.logits(net.hidden(summed), place, at))
-            summed += embed[net.starts[place] + x[:, place]]
+        for place, logits in self.autoencoder.unfold(x, order, known):
+            x[:, place] = draw_symbol(logits)
         return x

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,8 +48,11 @@ class MaskedPerceptron(nn.Module):
 
     def forward(self, x: Tensor, position: Tensor) -> Tensor:
         """Logits (B, symbols) of x (B, places), int64, in the order that gives each place its position (places,)."""
-        hidden = self.hidden(F.embedding_bag(x + self.starts, self.embed * self.sees(position), mode="sum"))
-        return F.linear(hidden, self.out * self.seen_by(position), PACE * self.out_bias)
+        chosen = torch.zeros(len(x), len(self.embed), device=x.device).scatter_(1, x + self.starts, 1.0)
+        h = F.linear(chosen, (self.embed * self.sees(position)).T, self.bias)
+        for block in self.blocks:
+            h = block(h, self.below)
+        return F.linear(F.silu(h), self.out * self.seen_by(position), PACE * self.out_bias)
 
     def sees(self, position: Tensor) -> Tensor:
         """Which units see each symbol, (symbols, width)."""
@@ -57,17 +62,36 @@ class MaskedPerceptron(nn.Module):
         """Which units each symbol's logit is computed from, (symbols, width)."""
         return (position[:, None] >= self.degrees).to(self.embed.dtype)[self.place]
 
-    def hidden(self, summed: Tensor) -> Tensor:
-        """Units (B, width) from the sum of embeddings (B, width)."""
-        h = summed + self.bias
-        for block in self.blocks:
-            h = block(h, self.below)
-        return F.silu(h)
+    def unfold(self, x: Tensor, order: list[int], known: int) -> Iterator[tuple[int, Tensor]]:
+        """(place, its logits) along an order from position `known` on; x[:, place] is read once it has been filled in.
 
-    def logits(self, hidden: Tensor, place: int, position: int) -> Tensor:
-        """The logits of one place, (B, its alphabet), when it stands at a position."""
-        rows = slice(int(self.starts[place]), int(self.starts[place]) + self.sizes[place])
-        return F.linear(hidden * (self.degrees <= position), self.out[rows], PACE * self.out_bias[rows])
+        A unit of degree m depends on the positions below m alone: each is worked out once, when its degree is
+        reached, so that all places together cost as much as one call.
+        """
+        units = [x.new_empty(len(x), len(self.bias), dtype=self.bias.dtype) for _ in range(2 * len(self.blocks) + 1)]
+        reached = self.degrees.bincount(minlength=len(order) + 1).cumsum(0).tolist()
+        symbols, done = x + self.starts, 0
+        for at, place in enumerate(order):
+            done, before = reached[at], done
+            self._advance(symbols[:, order[:at]], units, before, done)
+            if at >= known:
+                rows = slice(int(self.starts[place]), int(self.starts[place]) + self.sizes[place])
+                yield place, F.linear(units[-1][:, :done], self.out[rows, :done], PACE * self.out_bias[rows])
+                symbols[:, place] = self.starts[place] + x[:, place]
+
+    def _advance(self, symbols: Tensor, units: list[Tensor], start: int, stop: int) -> None:
+        """Works out the units from start to stop, of one degree, in every layer: they see all of these symbols."""
+        if start == stop:
+            return
+        new, known = slice(start, stop), slice(stop)
+        below = self.below[new, known]
+        h = F.embedding_bag(symbols, self.embed[:, new].contiguous(), mode="sum") + self.bias[new]
+        units[0][:, new] = F.silu(h)
+        for number, block in enumerate(self.blocks):
+            entry, inner, left = units[2 * number : 2 * number + 3]
+            inner[:, new] = F.silu(F.linear(entry[:, known], block.first[new, known] * below, block.biases[0, new]))
+            h = h + F.linear(inner[:, known], block.second[new, known] * below, block.biases[1, new])
+            left[:, new] = F.silu(h)
 
 
 class MaskedBlock(nn.Module):
