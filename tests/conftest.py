@@ -17,7 +17,7 @@ from ganvas.core import Batch, Continuous, Data, Mixed, Space, Tokens
 torch.set_num_threads(1)
 
 PICTURE, VECTOR = Continuous((3, 16, 16)), Continuous((6,))
-ROW, TEXT = Mixed((1, 3, 1, 4)), Tokens(8, 11)
+ROW, TEXT = Mixed((1, 3, 4, 1, 2, 2)), Tokens(8, 11)
 SPACES = {"picture": PICTURE, "odd picture": Continuous((1, 20, 20)), "vector": VECTOR, "row": ROW, "text": TEXT,
           "codes": Tokens(3, 5, (5, 2, 4))}  # fmt: skip
 LABELS = Tokens(1, 3)

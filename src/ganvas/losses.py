@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -22,6 +25,25 @@ def minimax_generator_loss(fake: Tensor) -> dict[str, Tensor]:
 def non_saturating_generator_loss(fake: Tensor) -> dict[str, Tensor]:
     """-log D(G(z)) of logits, shape (B,): the same fixed point, with gradients that last (ibid., section 3)."""
     return {"fool": softplus(-fake).mean()}
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """E D(G(z)) - E D(x) of scores, shape (B,): the less real below the more real (Arjovsky et al., 2017)."""
+    return {"real": -real.mean(), "fake": fake.mean()}
+
+
+def critic_generator_loss(fake: Tensor) -> dict[str, Tensor]:
+    """-E D(G(z)) of scores, shape (B,) (Arjovsky et al., 2017)."""
+    return {"please": -fake.mean()}
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """(|grad D| - 1)^2 somewhere between each real and its fake example, shape (B,) (Gulrajani et al., 2017)."""
+    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    with torch.enable_grad():  # also where nobody learns, and the penalty is only looked at
+        between = real.lerp(fake, share).requires_grad_()
+        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1).square()
 
 
 def kl_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:

@@ -171,8 +171,10 @@ class Mixed(Space):
 
     def activate(self, raw: Tensor) -> Tensor:
         """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients pass."""
-        soft = partial(F.gumbel_softmax, tau=0.2)
-        return torch.cat([p.tanh() if p.shape[-1] == 1 else soft(p) for p in raw.split(self.columns, -1)], -1)
+        raw = raw.float()
+        noisy = (raw - (-torch.rand_like(raw).log()).log()) / 0.2
+        pairs = zip(raw.split(self.columns, -1), noisy.split(self.columns, -1), strict=True)
+        return torch.cat([r.tanh() if r.shape[-1] == 1 else n.softmax(-1) for r, n in pairs], -1)
 
     def draw(self, raw: Tensor) -> Tensor:
         hard = partial(F.gumbel_softmax, hard=True)

@@ -28,9 +28,9 @@ class MADE(Model, Samples, Scores, Bounds, Completes):
         agnostic: Share of batches that are learned in an order of their own; 0 for those who complete nothing.
     """
 
-    players = {"autoencoder": partial(torch.optim.AdamW, lr=2e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}
+    players = {"autoencoder": partial(torch.optim.AdamW, lr=6e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}
     practice = Practice(
-        batch=512, epochs=20, steps=1500, schedule="one-cycle", average=0.99, reading={"numbers": "bins"}
+        batch=1024, epochs=20, steps=750, schedule="one-cycle", average=0.99, reading={"numbers": "bins"}
     )
 
     def __init__(self, space: Space, *, width: int = 384, depth: int = 2, agnostic: float = 0.5) -> None:

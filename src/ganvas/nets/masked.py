@@ -88,6 +88,7 @@ class MaskedPerceptron(nn.Module):
         h = F.embedding_bag(symbols, self.embed[:, new].contiguous(), mode="sum") + self.bias[new]
         units[0][:, new] = F.silu(h)
         for number, block in enumerate(self.blocks):
+            assert isinstance(block, MaskedBlock)
             entry, inner, left = units[2 * number : 2 * number + 3]
             inner[:, new] = F.silu(F.linear(entry[:, known], block.first[new, known] * below, block.biases[0, new]))
             h = h + F.linear(inner[:, known], block.second[new, known] * below, block.biases[1, new])

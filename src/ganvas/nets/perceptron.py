@@ -30,6 +30,17 @@ class Residual(nn.Module):
         return x + self.out(nn.functional.glu(self.gate(self.normalise(x))))
 
 
+class Appending(nn.Module):
+    """x with ReLU(normalised f(x)) appended, (B, into + width) (Xu et al., 2019, section 4.4)."""
+
+    def __init__(self, into: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(into, width), nn.BatchNorm1d(width), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.layers(x)], 1)
+
+
 class PerceptronEncoder(nn.Module):
     """Examples (B, *space.shape) to vectors (B, out)."""
 
