@@ -13,17 +13,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import ganvas
 from conftest import VECTOR, examples
-from ganvas import cli
-from ganvas.core import Batch, InputError
+from ganvas import api, cli
+from ganvas.core import Batch, InputError, chance
 from ganvas.models.ae import AE
 from ganvas.plan import _bytes_per_example
 from ganvas.run import Run
+from ganvas.training import PATIENCE
 
 STEPS = 150
 pytestmark = pytest.mark.xdist_group("kills")  # they share the training that was never stopped
@@ -254,3 +256,25 @@ def test_the_memory_of_a_perceptron_is_what_arithmetic_says() -> None:
     measured = _bytes_per_example(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8)))
     layers = 2 * (64 * 2) + 6 + 4 + 6 * 3
     assert layers * 4 <= measured <= layers * 4 * 1.6
+
+
+def test_training_that_only_gets_worse_ends_early_with_its_best_weights(tmp_path: Path) -> None:
+    random = torch.Generator().manual_seed(0)
+    noise = pd.DataFrame(torch.randint(5, (300, 6), generator=random).numpy().astype(str), columns=list("abcdef"))
+    told = {"steps": 2000, "batch": 64, "save_every": 1e-3, "width": 64, "quiet": True, "held_out": 0.3}
+    run = api.train("made", noise, out=tmp_path / "whole", **told)
+    log = run.run.read_log()
+    losses = {line["step"]: line["held_out/autoencoder/nll"] for line in log if "held_out/autoencoder/nll" in line}
+    best = min(losses, key=losses.__getitem__)
+    assert run.run.state["best"]["loss"] == losses[best]
+    assert run.run.state["step"] < 2000
+    assert sum(step > best for step in losses) == PATIENCE + 1  # and once more where it ends
+    _, held = run.run.modality.read(noise).split(0.3)
+    with chance(0):
+        assert run.model.score(held.gather().x).mean().item() < log[-1]["held_out/autoencoder/nll"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != best))
+        with pytest.raises(ZeroDivisionError):
+            api.train("made", noise, out=tmp_path / "cut", **told)
+    api.train("made", noise, out=tmp_path / "cut", **told)
+    assert same(tmp_path / "whole", tmp_path / "cut")

@@ -3,7 +3,7 @@
 run.json               model, options, modality and what it learned, training settings, versions
 log.jsonl              one line per logged round
 state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)
+weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)    best.safetensors
 previews/  report.html
 """
 
@@ -63,9 +63,9 @@ class Run:
 
     @cached_property
     def model(self) -> Model:
-        """The trained model: the averaged weights where they were kept, ready for use."""
+        """The trained model, ready for use: its best weights where a held-out loss decided, or the averaged ones."""
         model = self.build()
-        model.load_state_dict(self.tensors("averaged") or self.tensors("weights"))
+        model.load_state_dict(self.tensors("best") or self.tensors("averaged") or self.tensors("weights"))
         model.step = self.state["step"]
         return model.requires_grad_(False).eval()
 

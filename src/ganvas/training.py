@@ -21,7 +21,24 @@ from .engine import SCHEDULES, Engine
 from .run import Run
 
 PREVIEWS = 24
+PATIENCE = 5  # previews without a better held-out loss after which there is none to hope for
 LOG_EVERY = 10
+
+
+@dataclass
+class Best:
+    """The weights that had the lowest held-out loss, and how often others have been judged since."""
+
+    loss: float = inf
+    waited: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def meet(self, loss: float, model: Model) -> None:
+        """Keeps these weights if they are better."""
+        self.waited += 1
+        if loss < self.loss:
+            self.loss, self.waited = loss, 0
+            self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,7 @@ class Training:
     watch: Callable[[int, float, float, dict[str, Tensor]], None] = lambda *_: None
     mirror: Callable[[dict[str, float]], None] = lambda _: None
     stopped: threading.Event = field(default_factory=threading.Event)
+    best: Best = field(default_factory=lambda: Best())
 
     def play(self) -> bool:
         """Trains until done or stopped, saving on the way; true if done. Raises InputError if losses explode."""
@@ -67,7 +85,7 @@ class Training:
         self.engine.pace(SCHEDULES[self.schedule](share))
         for log in self.engine.rounds(self._batches(step)):
             step, seconds = self.engine.model.step, perf_counter() - start
-            before, share = share, self.until.share(step, seconds)
+            before, share = share, 1.0 if self.best.waited >= PATIENCE else self.until.share(step, seconds)
             share, stop, save = self._agree(share, perf_counter() - last_save > self.save_every)
             self.watch(step, seconds, share, log)
             self.engine.pace(SCHEDULES[self.schedule](share))
@@ -88,6 +106,7 @@ class Training:
             self.run.rewind()
         if state["step"] == 0:
             return
+        self.best = Best(**state["best"], weights=self.run.tensors("best")) if "best" in state else Best()
         model.load_state_dict(self.run.tensors("weights"))
         if engine.averaged is not model:
             engine.averaged.load_state_dict(self.run.tensors("averaged"))
@@ -124,7 +143,9 @@ class Training:
                 f"the last save is whole. Try again with a lower --rate, or --clip 1"
             )
         if due:
-            line |= self._judge()
+            line |= (judged := self._judge())
+            if (decides := self.engine.model.practice.decides) in judged:
+                self.best.meet(judged[decides], self.engine.averaged)
             preview(self.engine.averaged, self.run.modality, self.held_out, self.run.path, step)
         self.run.log(line)
         self.mirror(line)
@@ -147,7 +168,11 @@ class Training:
         if averaged is not model:
             files["averaged"] = averaged.state_dict()
         files["optimizer"] = {f"optimizer.{k}": v for k, v in self.engine.state().items()} | randoms
-        self.run.save(self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}, files)
+        state = self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}
+        if self.best.weights:
+            files["best"] = self.best.weights
+            state["best"] = {"loss": self.best.loss, "waited": self.best.waited}
+        self.run.save(state, files)
 
 
 @torch.no_grad()

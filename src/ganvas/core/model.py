@@ -40,6 +40,7 @@ class Practice:
     steps: ...but at least this many rounds, for small data.
     schedule: Name of the learning-rate schedule.
     average: Decay of the averaged weights.
+    decides: Held-out loss whose lowest value says which weights are kept, and that training may end early.
     reading: How it likes data to be read: options of the modality, where that has them.
     """
 
@@ -48,6 +49,7 @@ class Practice:
     steps: int = 2000
     schedule: str = "cosine"
     average: float = 0.999
+    decides: str = ""
     reading: Mapping[str, Any] = field(default_factory=dict)
 
 

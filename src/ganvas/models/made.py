@@ -30,7 +30,13 @@ class MADE(Model, Samples, Scores, Bounds, Completes):
 
     players = {"autoencoder": partial(torch.optim.AdamW, lr=6e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}
     practice = Practice(
-        batch=1024, epochs=20, steps=750, schedule="one-cycle", average=0.99, reading={"numbers": "bins"}
+        batch=1024,
+        epochs=20,
+        steps=750,
+        schedule="one-cycle",
+        average=0.99,
+        decides="held_out/autoencoder/nll",
+        reading={"numbers": "bins"},
     )
 
     def __init__(self, space: Space, *, width: int = 384, depth: int = 2, agnostic: float = 0.5) -> None:
