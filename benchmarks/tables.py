@@ -4,7 +4,7 @@ Every model is fitted in a process of its own to the same 80 % of the rows (pand
 in turn, one seed after the other; `judge_tables.py` judges all of them by the other 20 %. `real` stands for the
 training rows themselves: what the judge says of a perfect copy.
 
-python benchmarks/tables.py --data adult.parquet --target salary --positive ">50K" --models made ctgan tvae --seeds 0
+python benchmarks/tables.py --data adult.parquet --target salary --positive ">50K" --seeds 0
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ OURS = """
 import json, resource, sys, time, tempfile
 import pandas as pd, torch
 import ganvas
-name, train, out, seed = sys.argv[1:]
+name, train, out, seed, options = sys.argv[1:]
 frame = pd.read_parquet(train)
 start = time.perf_counter()
-run = ganvas.train(name, frame, out=tempfile.mkdtemp(), seed=int(seed), quiet=True)
+run = ganvas.train(name, frame, out=tempfile.mkdtemp(), seed=int(seed), quiet=True, **json.loads(options))
 fitted = time.perf_counter()
 made = run.sample(n=len(frame), seed=int(seed))
 drawn = time.perf_counter()
@@ -40,13 +40,13 @@ CTGAN = """
 import json, resource, sys, time
 import numpy, pandas as pd, torch
 from ctgan import CTGAN, TVAE
-name, train, out, seed = sys.argv[1:]
+name, train, out, seed, options = sys.argv[1:]
 frame = pd.read_parquet(train)
 discrete = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
 frame = frame.astype({c: object for c in discrete})
 torch.manual_seed(int(seed)); numpy.random.seed(int(seed))
 start = time.perf_counter()
-model = {"ctgan": CTGAN, "tvae": TVAE}[name](epochs=10)
+model = {"ctgan": CTGAN, "tvae": TVAE}[name](**json.loads(options))
 model.fit(frame, discrete)
 fitted = time.perf_counter()
 made = model.sample(len(frame))
@@ -59,13 +59,18 @@ print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted,
 PEERS = {"ctgan": CTGAN, "tvae": CTGAN}
 """Peers by name; whatever else is named is a model of ours."""
 
+EQUAL = {"ctgan": {}, "vae": {"batch": 500, "latent": 128, "width": 128}}
+"""What gives our models, asked for as ctgan-ours and vae-ours, the networks and batches of the peers."""
 
-def measure(name: str, train: Path, folder: Path, seed: int) -> tuple[dict[str, float], Path]:
+
+def measure(name: str, train: Path, folder: Path, seed: int, epochs: int) -> tuple[dict[str, float], Path]:
     """Fits a model and draws rows; what that took, and where the rows are."""
     out = folder / f"{name}-{seed}.parquet"
     python = peer("ctgan", "ctgan==0.12.1", "pyarrow") if name in PEERS else sys.executable
+    model = name.removesuffix("-ours")
+    options = {"epochs": epochs} | (EQUAL[model] if model != name else {}) if name != "made" else {}
     script = PEERS.get(name, OURS)
-    command = [python, "-c", script, name.removesuffix("-ours"), str(train), str(out), str(seed)]
+    command = [python, "-c", script, model, str(train), str(out), str(seed), json.dumps(options)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1]), out
 
@@ -82,7 +87,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a Parquet file")
     parser.add_argument("--target", required=True)
     parser.add_argument("--positive", required=True, help="the value of the target that is to be predicted")
-    parser.add_argument("--models", nargs="+", default=["made", "ctgan", "tvae"])
+    parser.add_argument("--models", nargs="+", default=["made", "ctgan-ours", "vae-ours", "ctgan", "tvae"])
+    parser.add_argument("--epochs", type=int, default=10, help="of every model but made, which trains as it likes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     frame = pd.read_parquet(given.data)
@@ -96,7 +102,7 @@ def main() -> None:
         runs = [{"model": "real", **judged(train, test, train, *asked)}]
         for seed in given.seeds:
             for name in given.models:
-                took, made = measure(name, train, folder, seed)
+                took, made = measure(name, train, folder, seed, given.epochs)
                 runs.append({"model": name, "seed": seed, **took, **judged(train, test, made, *asked)})
                 print(json.dumps(runs[-1]), flush=True)
     medians = {

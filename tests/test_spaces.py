@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from conftest import SPACES, examples
 from ganvas.core import Continuous, Mixed, Tokens
@@ -84,6 +85,28 @@ def test_row_likelihood_is_the_sum_over_columns() -> None:
     raw, x = torch.tensor([[0.2, 1.0, 2.0, 3.0]]), torch.tensor([[0.5, 0.0, 1.0, 0.0]])
     expected = (math.tanh(0.2) - 0.5) ** 2 - torch.tensor([1.0, 2.0, 3.0]).log_softmax(0)[1].item()
     assert space.nll(raw, x).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_numbers_of_a_row_may_have_a_gaussian_each() -> None:
+    space = Mixed((1, 3, 1)).under("gaussian")
+    raw = torch.tensor([[0.2, 1.0, 2.0, 3.0, -0.4, -1.0, -2.0]])
+    x = torch.tensor([[0.5, 0.0, 1.0, 0.0, -0.3]])
+    normal = torch.distributions.Normal(raw[0, [0, 4]].tanh(), raw[0, 5:].exp())
+    expected = -normal.log_prob(x[0, [0, 4]]).sum() - torch.tensor([1.0, 2.0, 3.0]).log_softmax(0)[1]
+    torch.testing.assert_close(space.nll(raw, x)[0], expected)
+    drawn = space.draw(raw.expand(20_000, -1))[:, [0, 4]]
+    torch.testing.assert_close(drawn.mean(0), normal.mean, atol=0.02, rtol=0)
+    torch.testing.assert_close(drawn.std(0), normal.stddev, atol=0.02, rtol=0)
+
+
+def test_the_marginal_of_rows_is_the_best_constant_answer() -> None:
+    torch.manual_seed(0)
+    space = Mixed((1, 2)).under("gaussian")
+    x = torch.cat([torch.randn(4000, 1) * 0.2, F.one_hot((torch.rand(4000) < 0.3).long(), 2)], 1)
+    best = space.marginal(x)
+    for move in torch.eye(best.shape[1]) * 0.15:
+        for other in (best + move, best - move):
+            assert space.nll(best.expand(4000, -1), x).mean() <= space.nll(other.expand(4000, -1), x).mean() + 1e-3
 
 
 def test_kl_equals_monte_carlo() -> None:

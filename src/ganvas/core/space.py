@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from math import log, pi
@@ -153,9 +154,18 @@ def _logistic_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Mixed(Space):
-    """A table row: a width per column, 1 for a number in [-1, 1] and k for one of k categories (one-hot)."""
+    """A table row: a width per column, 1 for a number in [-1, 1] and k for one of k categories (one-hot).
+
+    | likelihood | -log p(x) of a number                                                   | raw                    |
+    | ---------- | ----------------------------------------------------------------------- | ---------------------- |
+    | `squared`  | (tanh r - x)^2                                                          | r                      |
+    | `gaussian` | N(x; tanh r, s^2), s at least 0.01 (Xu et al., 2019, section 4.5: TVAE) | r; log s after all r's |
+
+    Of a category it is the cross-entropy of softmax r.
+    """
 
     columns: tuple[int, ...]
+    likelihood: Likelihood = "squared"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -163,34 +173,66 @@ class Mixed(Space):
 
     @property
     def raw(self) -> tuple[int, ...]:
-        return self.shape
+        return (sum(self.columns) + self.scales,)
+
+    @property
+    def scales(self) -> int:
+        """How many log-scales raw output carries."""
+        return self.columns.count(1) if self.likelihood == "gaussian" else 0
 
     @property
     def is_likelihood(self) -> bool:
         return 1 not in self.columns
 
+    def under(self, likelihood: Likelihood) -> Mixed:
+        return replace(self, likelihood="gaussian" if likelihood == "gaussian" else "squared")
+
     def activate(self, raw: Tensor) -> Tensor:
         """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients pass."""
-        raw = raw.float()
+        raw, _ = self._parts(raw)
         noisy = (raw - (-torch.rand_like(raw).log()).log()) / 0.2
         pairs = zip(raw.split(self.columns, -1), noisy.split(self.columns, -1), strict=True)
         return torch.cat([r.tanh() if r.shape[-1] == 1 else n.softmax(-1) for r, n in pairs], -1)
 
     def draw(self, raw: Tensor) -> Tensor:
+        raw, log_scale = self._parts(raw)
+        scales = iter(log_scale.exp().unbind(-1))
         hard = partial(F.gumbel_softmax, hard=True)
-        return torch.cat([p.tanh() if p.shape[-1] == 1 else hard(p) for p in raw.split(self.columns, -1)], -1)
+        return torch.cat(
+            [self._number(p, scales) if p.shape[-1] == 1 else hard(p) for p in raw.split(self.columns, -1)], -1
+        )
+
+    def _number(self, raw: Tensor, scales: Iterator[Tensor]) -> Tensor:
+        if not self.scales:
+            return raw.tanh()
+        return (raw.tanh() + next(scales).unsqueeze(-1) * torch.randn_like(raw)).clamp(-1, 1)
 
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
-        pairs = zip(raw.float().split(self.columns, -1), x.split(self.columns, -1), strict=True)
-        costs = [
-            (r.tanh() - v).square().sum(-1) if v.shape[-1] == 1 else -(v * r.log_softmax(-1)).sum(-1) for r, v in pairs
-        ]
-        return torch.stack(costs).sum(0)
+        raw, log_scale = self._parts(raw)
+        pairs = list(zip(raw.split(self.columns, -1), x.split(self.columns, -1), strict=True))
+        cost = torch.zeros(len(x), device=x.device)
+        if categories := [(r.log_softmax(-1), v) for r, v in pairs if v.shape[-1] > 1]:
+            logs, chosen = (torch.cat(part, -1) for part in zip(*categories, strict=True))
+            cost = cost - (logs * chosen).sum(-1)
+        if numbers := [(r, v) for r, v in pairs if v.shape[-1] == 1]:
+            mean, value = (torch.cat(part, -1) for part in zip(*numbers, strict=True))
+            error = (mean.tanh() - value).square()
+            if self.scales:
+                error = error / (2 * (2 * log_scale).exp()) + log_scale + log(2 * pi) / 2
+            cost = cost + error.sum(-1)
+        return cost
+
+    def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw output of every coordinate, and the log-scale of every number, in the range TVAE keeps it in."""
+        raw, log_scale = raw.float().split((sum(self.columns), self.scales), -1)
+        return raw, log_scale.clamp(log(0.01), 0)
 
     def marginal(self, x: Tensor) -> Tensor:
-        means = x.mean(0, keepdim=True).split(self.columns, -1)
         edge = 1 - HALF_BIN
-        return torch.cat([m.clamp(-edge, edge).atanh() if m.shape[-1] == 1 else (m + 1e-6).log() for m in means], -1)
+        means, deviations = (part.split(self.columns, -1) for part in (x.mean(0, keepdim=True), x.std(0, keepdim=True)))
+        raw = [m.clamp(-edge, edge).atanh() if m.shape[-1] == 1 else (m + 1e-6).log() for m in means]
+        scales = [d.clamp(min=0.01).log() for d in deviations if d.shape[-1] == 1] if self.scales else []
+        return torch.cat([*raw, *scales], -1)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from ..core import Continuous, Space
+from ..core import Continuous, Mixed, Space
 from .convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from .latent import standard_normal
 from .perceptron import PerceptronDecoder, PerceptronEncoder, WithScale, perceptron
@@ -35,7 +35,9 @@ def decoder(space: Space, into: int, network: Network = "fitting", width: int = 
         body = ConvolutionalDecoder(space.shape, into, width or 32, depth or 1)
     else:
         body = PerceptronDecoder(space, into, width or 512, depth or 2)
-    return WithScale(body, space.shape) if isinstance(space, Continuous) and space.scaled else body
+    if isinstance(space, Continuous) and space.scaled:
+        return WithScale(body, space.shape)
+    return WithScale(body, (space.scales,)) if isinstance(space, Mixed) and space.scales else body
 
 
 def _on_a_grid(space: Space, network: Network) -> bool:

@@ -70,7 +70,7 @@ class PerceptronDecoder(nn.Module):
 
 
 class WithScale(nn.Module):
-    """A decoder of means, with a learnt log-scale for each value beside them (B, 2C, ...)."""
+    """A decoder of means, (B, C, ...), with learnt log-scales of this shape, the same for all, after them."""
 
     def __init__(self, means: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -79,4 +79,4 @@ class WithScale(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         means = self.means(z)
-        return torch.cat([means, self.log_scale.expand_as(means)], 1)
+        return torch.cat([means, self.log_scale.expand(len(means), *self.log_scale.shape)], 1)
