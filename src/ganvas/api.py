@@ -162,7 +162,7 @@ class Trained:
         """Judges the run on data it has not seen; without a source, on the share that training held out.
 
         learned_from: The data of the training, where it was in memory and this is another program.
-        options: Those of `ganvas.judging.judge`: features, size, out, quiet.
+        options: Those of `ganvas.judging.judge`: features, size, target, out, quiet.
         """
         learned_from = learned_from if learned_from is not None else self.source
         if learned_from is None:

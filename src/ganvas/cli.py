@@ -216,7 +216,7 @@ def _resume(*, resume: Path, json: Json = False) -> None:
 
 def _evaluate(
     run: Path, source: str | None = None, *, out: Path | None = None, features: str | None = None, size: int = 2000,
-    json: Json = False,
+    target: str | None = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Judge a run on data it has not seen, beside what the figures would be for real data and naive models.
 
@@ -229,10 +229,11 @@ def _evaluate(
     out: Where the report goes; by default RUN/report.html.
     features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
     size: Examples to judge by, at most.
+    target: Column of a table that is to be predicted from samples; by default the last.
     """
     from . import api
 
-    evaluation = api.evaluate(run, source, features=features, size=size, out=out)
+    evaluation = api.evaluate(run, source, features=features, size=size, target=target, out=out)
     _answer(evaluation.to_json(), json, evaluation.table())
     Console(stderr=True).print(f"report: {out or run / 'report.html'}", soft_wrap=True)
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 import torch
+from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
 from . import plugins
 from .core import Autoencodes, Batch, Bounds, Continuous, Estimate, Evidence, Measured, Model, Samples, chance, spread
 from .metrics._baselines import Components, Independent, Replay, noisy, per_coordinate, shuffled
+from .verdict import verdict
 
 Rivals = Mapping[str, object]
 
@@ -45,12 +47,19 @@ class Evaluation:
     figures: tuple[Figure, ...]
     notes: tuple[str, ...]
 
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """What the figures say, in sentences: see `ganvas.verdict`."""
+        return verdict(self.figures)
+
     def __getitem__(self, name: str) -> Estimate:
         return next(figure.value for figure in self.figures if figure.name == name)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: {"figures": {name: {"value": {"value", "low", "high"}, "beside": {...}}}, "notes": [...]}."""
-        return {"figures": {f.name: asdict(f) for f in self.figures}, "notes": list(self.notes)}
+        """Plain values: {"figures": {name: {"value": {"value", "low", "high"}, "beside": {...}}}, "notes": [...],
+        "verdict": [...]}."""
+        figures = {f.name: asdict(f) for f in self.figures}
+        return {"figures": figures, "notes": list(self.notes), "verdict": list(self.verdict)}
 
     @classmethod
     def from_json(cls, known: Mapping[str, Any]) -> Evaluation:
@@ -71,6 +80,8 @@ class Evaluation:
     def table(self) -> Table:
         """The figures as a table for people."""
         shown = Table.grid()
+        for sentence in self.verdict:
+            shown.add_row(f"[bold]{escape(sentence)}")
         for rivals, figures in self.groups():
             group = Table("", "this model", "95 % interval", *rivals)
             for f in figures:
@@ -89,6 +100,7 @@ def evaluate(
     features: Callable[[Tensor], Tensor],
     classify: Callable[[Tensor], Tensor] | None,
     frame: Callable[[Tensor], pd.DataFrame | None],
+    target: str | None,
     watch: Callable[[str], None],
 ) -> tuple[tuple[Figure, ...], Tensor | None]:
     """Every metric whose ability the model has; and the samples it was judged by.
@@ -96,7 +108,7 @@ def evaluate(
     watch: Told what is about to be measured.
     """
     asked = _asked(model, held_out)
-    evidence = Evidence(train, held_out, asked, features, classify, frame)
+    evidence = Evidence(train, held_out, asked, features, classify, frame, target)
     drawn = _draw(model, len(held_out), asked) if isinstance(model, Samples) else None
     figures: list[Figure] = []
     rivals_of = cache(lambda ability: _rivals(ability, model, evidence))

@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from . import plugins
+from .associations import draw_associations
 from .core import Autoencodes, Batch, Data, InputError, Samples, chance, spread
 from .evaluation import Evaluation, evaluate
 from .machine import choose_device, settle
@@ -41,6 +42,7 @@ def judge(
     *,
     features: str | None = None,
     size: int = 2000,
+    target: str | None = None,
     out: Path | None = None,
     quiet: bool = False,
 ) -> Evaluation:
@@ -50,6 +52,7 @@ def judge(
     learned_from: The data of the training.
     features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
     size: Examples to judge by, at most.
+    target: Column of a table that is to be predicted from samples; by default the last.
     out: Where the report goes; by default into the run.
     quiet: Say nothing on the way.
 
@@ -65,7 +68,7 @@ def judge(
     embed = _remembering(lambda x: extractor(x.cpu()))
     with console.status("judging") as status, torch.no_grad():
         figures, drawn = evaluate(
-            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), run.modality.frame,
+            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), run.modality.frame, target,
             lambda words: status.update(f"judging: {words}"),
         )  # fmt: skip
         notes = [
@@ -150,9 +153,11 @@ def _show(
     """Samples with their nearest training examples under them; unseen examples with their reconstructions."""
     folder = run.path / "pictures"
     folder.mkdir(exist_ok=True)
-    if run.modality.frame(held.x[:1]) is not None:
-        if drawn is not None:
+    real = run.modality.frame(held.x)
+    if real is not None:
+        if drawn is not None and (made := run.modality.frame(drawn)) is not None:
             run.modality.sheet(drawn.cpu(), folder / "marginals.png")
+            draw_associations(real, made, folder / "associations.png")
         return
     if drawn is not None:
         with chance(0):
@@ -168,6 +173,8 @@ def _show(
 
 CAPTIONS = {
     "pictures/marginals.png": "How frequent the values of each column are: among samples (blue), in training (grey).",
+    "pictures/associations.png": "How strongly columns go together (Cramér's V): among unseen rows, among samples, "
+    "and where the two differ.",
     "previews/training.gif": "The same latents, or the same unseen pictures, while it learned.",
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",

@@ -99,7 +99,8 @@ def _figures(evaluation: Evaluation | None, run: Run) -> str:
         return f"<p>Not judged yet: <code>ganvas evaluate {escape(str(run.path))}</code></p>"
     tables = "".join(_table(rivals, figures) for rivals, figures in evaluation.groups())
     notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
-    return f"{tables}<ul class=soft>{notes}</ul>"
+    verdict = "".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in evaluation.verdict)
+    return f"{verdict}{tables}<ul class=soft>{notes}</ul>"
 
 
 def _table(rivals: list[str], figures: Iterable[Any]) -> str:

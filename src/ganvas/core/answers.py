@@ -63,6 +63,7 @@ class Evidence:
     features: Maps examples (N, *space.shape) to feature vectors (N, D).
     classify: Maps examples to class numbers (N,), where the features come from a classifier of the same classes.
     frame: Maps examples to a data frame where they are rows of a table, else to None.
+    target: Name of the column that matters most to the person, if they named one.
     """
 
     train: Batch
@@ -71,3 +72,4 @@ class Evidence:
     features: Callable[[Tensor], Tensor]
     classify: Callable[[Tensor], Tensor] | None
     frame: Callable[[Tensor], pd.DataFrame | None] = lambda _: None
+    target: str | None = None

@@ -40,7 +40,9 @@ class CTGAN(Model, Samples):
         "discriminator": adam(2e-4, (0.5, 0.9)),
         "generator": partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.9), weight_decay=1e-6, fused=True),
     }
-    practice = Practice(batch=500, epochs=300, steps=5000, schedule="constant", reading={"numbers": "modes"})
+    practice = Practice(
+        batch=500, epochs=300, steps=5000, schedule="constant", average=0.99, reading={"numbers": "modes"}
+    )
 
     frequencies: Tensor
     places: Tensor
