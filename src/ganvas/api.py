@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from importlib.metadata import version
 from math import ceil, inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
 from . import plugins, processes
-from .core import Data, Frames, InputError, Made, Modality, Model, Pairs, Practice
+from .core import Data, Frames, InputError, Made, Modality, Model, Pairs, Practice, Rowwise, Understands, Wish
 from .engine import Engine
 from .judging import Evaluation, finish, judge
 from .machine import Precision, choose_device, choose_precision, settle
@@ -153,6 +153,7 @@ class Trained:
             raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
+        options |= self._wishes(function, options)
         model = self.model
         settle(model, choose_device())
         with torch.no_grad():
@@ -174,13 +175,29 @@ class Trained:
             raise AttributeError(f"no task is called {name!r}; there are {', '.join(plugins.names('tasks'))}")
         return lambda *sources, **options: self._present(self.do(name, *sources, **options))
 
+    def _wishes(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Wish]:
+        """What options that take a wish say, as wishes. Raises InputError where the modality understands none."""
+        named = [option.name for option in plugins.options(function) if Wish in get_args(option.type)]
+        wished = {name: said[name] for name in named if said.get(name)}
+        modality = self.run.modality
+        if wished and not isinstance(modality, Understands):
+            raise InputError(
+                f"--{min(wished)} is for rows of tables, and these are {self.run.card['modality']['name']}"
+            )
+        return {
+            name: modality.wish(name, [words] if isinstance(words, str) else words)  # type: ignore[attr-defined] # it understands
+            for name, words in wished.items()
+        }
+
     def _read(self, source: Any) -> torch.Tensor:
         return self.run.modality.read(source).gather().x
 
     def _present(self, answer: Made | Pairs | Frames) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
-        present = self.run.modality.present
+        modality, present = self.run.modality, self.run.modality.present
         match answer:
+            case Made() if isinstance(modality, Rowwise):
+                return modality.collect(modality.finish(answer.parts))
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):

@@ -177,11 +177,11 @@ def _generated(
 
 
 def _parameter(option: plugins.Option) -> inspect.Parameter:
-    """An option as the command line asks for it; a mapping is asked for as NAME=NUMBER, any number of times."""
-    mapping = "Mapping" in str(option.type)
-    kind = list[str] | None if mapping else option.type
+    """An option as the command line asks for it; a mapping, as NAME=NUMBER, and a wish any number of times."""
+    wish = "Wish" in str(option.type)
+    kind = list[str] | None if wish or "Mapping" in str(option.type) else option.type
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
-    words = Parameter(name=name, help=option.help, negative=() if option.default is False else None)
+    words = Parameter(name=name, help=option.help, negative=() if wish or option.default is False else None)
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, words]
     )

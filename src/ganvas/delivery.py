@@ -7,12 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .core import Frames, Made, Modality, Pairs
+from .core import Frames, Made, Modality, Pairs, Rowwise
 
 
 def deliver(answer: Made | Pairs | Frames, modality: Modality, out: Path) -> list[Path]:
     """Writes an answer: everything into a folder, or one thing to look at where `out` has an ending (.png, .gif)."""
     match answer:
+        case Made() if isinstance(modality, Rowwise):
+            return [modality.save(modality.finish(answer.parts), out if out.suffix else out / "rows.csv")]
         case Made(examples=x):
             return _made(x, modality, out)
         case Pairs(before=before, after=after):

@@ -10,7 +10,7 @@ import torch
 
 from conftest import LABELS, SPACES, examples
 from ganvas import plugins
-from ganvas.core import Batch, Bounds, Decodes, Encodes, Generates, InputError, Model, Samples, Scores, Space
+from ganvas.core import Batch, Bounds, Completes, Decodes, Encodes, Generates, InputError, Model, Samples, Scores, Space
 from ganvas.engine import Engine
 
 SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2}
@@ -59,6 +59,16 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             assert model.prior(4, truncation=0.7).abs().max() <= 0.7
         if isinstance(model, Encodes) and isinstance(model, Decodes):
             assert model.decode(model.encode(batch.x)).shape == shape
+        if isinstance(model, Completes):
+            known = torch.rand(batch.x.shape) < 0.5
+            none = {0: torch.arange(model.space.sizes[0]) == 1}
+            filled = model.complete(batch.x, known, none)
+            assert torch.equal(filled[known], batch.x[known])
+            assert (filled[~known[:, 0], 0] == 1).all()
+            begun = model.begin(5, none)
+            assert (begun.x[:, 0] == 1).all()
+            assert begun.known.sum() == 5
+            assert (begun.keep <= 1.001).all()
         if isinstance(model, Scores):
             assert model.score(batch.x).shape == (16,)
         if isinstance(model, Bounds):

@@ -1,16 +1,17 @@
 """The words everything else is written in: space, turn, model, ability, modality, answer."""
 
 from ..errors import InputError
-from .abilities import Autoencodes, Bounds, Completes, Decodes, Encodes, Generates, Samples, Scores, Translates
+from .abilities import Autoencodes, Begun, Bounds, Completes, Decodes, Encodes, Generates, Samples, Scores, Translates
 from .answers import Estimate, Evidence, Frames, Made, Measured, Pairs
 from .chance import chance, seeded
 from .modality import Batch, Data, Modality, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .space import Continuous, Mixed, Space, Tokens
+from .wishes import Rowwise, Understands, Wish, all_of
 
 __all__ = [
-    "Autoencodes", "Batch", "Bounds", "Completes", "Continuous", "Data", "Decodes", "Encodes", "Estimate",
+    "Autoencodes", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes", "Encodes", "Estimate",
     "Evidence", "Frames", "Generates", "InputError", "Made", "Measured", "Mixed", "Modality", "Model", "Optimizer",
-    "Pairs", "Practice", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "adam", "chance", "seeded",
-    "spread",
+    "Pairs", "Practice", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands",
+    "Wish", "adam", "all_of", "chance", "seeded", "spread",
 ]  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -81,9 +83,34 @@ class Translates(ABC):
         """The counterpart of each example."""
 
 
+class Begun(NamedTuple):
+    """Examples of which a few places were drawn.
+
+    x: (n, *space.shape); what lies elsewhere means nothing yet.
+    known: Which places were drawn, boolean, like x.
+    keep: With what probability each is to be kept for them to be distributed as the model has it, (n,).
+    likely: How likely the first of these places is to be allowed: the rest of the likelihood is in `keep`.
+    """
+
+    x: Tensor
+    known: Tensor
+    keep: Tensor
+    likely: float
+
+
 class Completes(ABC):
     """Fills in what is missing."""
 
+    space: Space
+
     @abstractmethod
-    def complete(self, x: Tensor, known: Tensor) -> Tensor:
-        """Examples that agree with `x` where `known` (boolean, like x) is true, shape like x."""
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Examples that agree with `x` where `known` (boolean, like x) is true, shape like x.
+
+        allowed: Which symbols a place may be filled with, boolean (alphabet,), where not with all: it is drawn from
+            its distribution among these, given what is known and what was drawn before it.
+        """
+
+    @abstractmethod
+    def begin(self, n: int, allowed: Mapping[int, Tensor]) -> Begun:
+        """Draws the places of which something is asked, and these alone, among their allowed symbols (alphabet,)."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from .modality import Batch
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Made:
-    """New examples, shape (n, *space.shape)."""
+    """New examples, in parts (b, *space.shape) that may be drawn only when they are asked for, and once."""
 
-    examples: Tensor
+    parts: Iterable[Tensor]
+
+    @cached_property
+    def examples(self) -> Tensor:
+        """All of them, (n, *space.shape)."""
+        return torch.cat(list(self.parts))
 
 
 @dataclass(frozen=True)

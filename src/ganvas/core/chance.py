@@ -17,8 +17,14 @@ def seeded(*numbers: int) -> torch.Generator:
 
 
 @contextmanager
-def chance(seed: int | None) -> Iterator[None]:
-    """Inside, global random numbers start from `seed`, or from new entropy; outside, nothing has happened."""
+def chance(seed: int | None, part: int = 0) -> Iterator[None]:
+    """Inside, global random numbers start from `seed`, or from new entropy; outside, nothing has happened.
+
+    part: The same seed starts them elsewhere for every part of what is drawn.
+    """
     with torch.random.fork_rng():
-        torch.seed() if seed is None else torch.manual_seed(seed)
+        if seed is None:
+            torch.seed()
+        else:
+            torch.manual_seed(seeded(seed, part).initial_seed() if part else seed)
         yield

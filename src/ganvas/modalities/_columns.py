@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import gcd, log10
@@ -64,8 +64,17 @@ class Column(ABC):
         """Codes of values, int64 (N,). Raises InputError for a value the column cannot have."""
 
     @abstractmethod
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, random: np.random.Generator) -> pa.Array:
-        """Values of codes (N,); offsets in [-1, 1] say where in its mode each lies."""
+    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
+        """Values of codes (N,); offsets in [-1, 1] say where in its mode each lies.
+
+        chance: Numbers in [0, 1) that decide what a code leaves open, (N,).
+        first: The number of the first of these rows, where they are part of a longer table.
+        """
+
+    @abstractmethod
+    def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
+        """Values of every code, and the codes (N,) they are of: all there are, or where values are endless the points
+        among them, the ends of their range, and something between any two of these."""
 
     def offsets(self, values: pa.Array, codes: np.ndarray) -> np.ndarray | None:
         """Where in its mode each value lies, float32 (N,) in [-1, 1]; None where there are no modes."""
@@ -120,13 +129,21 @@ class Category(Column):
         codes = np.minimum(np.asarray(pc.fill_null(rank, -1), dtype=np.int64), self.own)
         return np.where(codes < 0, self.size - 1, codes)
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, random: np.random.Generator) -> pa.Array:
+    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         rank = codes.copy()
         if len(self.levels) > LEVELS:
             rare = codes == self.own
-            rank[rare] = LEVELS + random.choice(len(self.rare), int(rare.sum()), p=self.rare)
+            among = np.cumsum(self.rare).searchsorted(chance[rare], "right").clip(max=len(self.rare) - 1)
+            rank[rare] = LEVELS + among
         absent = codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
         return self._texts.take(pa.array(np.where(absent, 0, rank), mask=absent))
+
+    def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
+        codes = np.minimum(np.arange(len(self.levels) + (self.missing > 0)), self.own)
+        if not self.missing:
+            return codes, self._texts
+        codes[-1] = self.size - 1
+        return codes, pa.array([*self.levels, None], pa.string())
 
 
 @dataclass(frozen=True)
@@ -204,7 +221,7 @@ class Number(Column):
         mode = np.where(inside, mode, 0)
         return np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0).clip(-1, 1).astype(np.float32)
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, random: np.random.Generator) -> pa.Array:
+    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         v = np.zeros(len(codes))
         own = codes < len(self.exact)
         if self.exact:
@@ -213,7 +230,7 @@ class Number(Column):
         if self.knots:
             inside = ~own & (rest < len(self.knots))
             knots = np.asarray(self.knots)[rest[inside]]
-            place = random.random(len(knots)) * KNOTS
+            place = chance[inside] * KNOTS
             piece = place.astype(int)
             rows = np.arange(len(knots))
             start = knots[rows, piece]
@@ -228,6 +245,14 @@ class Number(Column):
         elif self.step:
             v = self.origin + np.round((v - self.origin) / self.step) * self.step
         return pa.array(v.clip(self.low, self.high), mask=absent)
+
+    def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
+        ranges = [(k[0], k[-1]) for k in self.knots] + [(self.low, self.high)] * len(self.modes)
+        values = [[value] for value in self.exact] + [_between(low, high, points) for low, high in ranges]
+        if self.missing:
+            values.append([np.nan])
+        joined = np.concatenate(values)
+        return np.repeat(np.arange(self.size), [len(v) for v in values]), pa.array(joined, mask=np.isnan(joined))
 
 
 @dataclass(frozen=True)
@@ -246,8 +271,11 @@ class Same(Column):
     def encode(self, values: pa.Array) -> np.ndarray:
         return np.zeros(len(values), np.int64)
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, random: np.random.Generator) -> pa.Array:
+    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         return pa.array([self.value] * len(codes), pa.string())
+
+    def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
+        return np.zeros(1, np.int64), pa.array([self.value], pa.string())
 
 
 @dataclass(frozen=True)
@@ -269,14 +297,19 @@ class Key(Column):
     def encode(self, values: pa.Array) -> np.ndarray:
         return np.zeros(len(values), np.int64)
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, random: np.random.Generator) -> pa.Array:
+    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
+        numbers = range(first + 1, first + len(codes) + 1)
         if re.fullmatch(r"-?\d+", self.example):
-            return pa.array(np.arange(1, len(codes) + 1).astype(str), pa.string())
+            return pa.array([str(i) for i in numbers], pa.string())
         if re.fullmatch(r"[0-9a-fA-F-]{36}", self.example):
+            random = np.random.default_rng([first, *(chance * 2**32).astype(np.int64)])
             return pa.array([str(uuid.UUID(bytes=random.bytes(16), version=4)) for _ in codes], pa.string())
         stem = re.sub(r"\d+$", "", self.example) or "key"
         width = max(len(self.example) - len(stem), 1)
-        return pa.array([f"{stem}{i:0{width}d}" for i in range(1, len(codes) + 1)], pa.string())
+        return pa.array([f"{stem}{i:0{width}d}" for i in numbers], pa.string())
+
+    def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
+        return np.zeros(0, np.int64), pa.array([], pa.string())
 
 
 KINDS: dict[str, type[Column]] = {"category": Category, "number": Number, "date": Number, "same": Same, "key": Key}
@@ -441,6 +474,12 @@ class Sketch:
         return 0.0
 
 
+def _between(low: float, high: float, points: Sequence[float]) -> np.ndarray:
+    """The ends of a range, the points inside it, and the middles of what lies between them."""
+    marks = np.unique([low, high, *(p for p in points if low < p < high)])
+    return np.unique([*marks, *(marks[:-1] + marks[1:]) / 2])
+
+
 def _plain(values: np.ndarray) -> tuple[float, ...]:
     return tuple(map(float, values))
 
@@ -463,6 +502,8 @@ def _modes(values: np.ndarray) -> tuple[tuple[float, float], ...]:
     from sklearn.mixture import BayesianGaussianMixture
 
     some = values[np.linspace(0, len(values) - 1, min(len(values), 5000)).round().astype(int)]
+    if len(some) == 1:
+        return ((float(some[0]), 1e-6 * max(abs(float(some[0])), 1.0)),)
     scale = some.std() or 1.0
     mixture = BayesianGaussianMixture(
         n_components=min(MODES, len(some)), weight_concentration_prior=1e-3, max_iter=100, random_state=0

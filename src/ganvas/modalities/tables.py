@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -15,27 +15,28 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.feather as pafeather
-import pyarrow.parquet as pq
 import torch
 from PIL import Image, ImageDraw
 from rich.console import Console
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Data, InputError, Mixed, Modality, Space, Tokens
+from ..core import Batch, Data, InputError, Mixed, Modality, Rowwise, Space, Tokens, Understands, Wish
 from ._columns import KNOTS, Column, Encoding, Kind, Number, Sketch, column_of, restored
+from ._conditions import Condition, comparable, conditions, possible
 from ._drawing import save_gif
 from ._frames import ENDINGS, Form, Frame, is_table, open_frame
 from ._sources import holds_pictures
+from ._writers import save_tables
 
 PANEL = (240, 130)  # pixels of the picture of one column
 BARS = 24
+PICTURES = (".png", ".jpg", ".webp")
+CHANCES = 2**53
 
 
 @dataclass(frozen=True)
-class Tables(Modality):
+class Tables(Modality, Rowwise, Understands):
     """Rows of columns that were looked at once: what kind each is, and what values it takes.
 
     columns: In the order of the table.
@@ -174,7 +175,8 @@ class Tables(Modality):
         return torch.cat(parts, 1)
 
     def disassemble(self, x: Tensor) -> tuple[np.ndarray, list[np.ndarray | None]]:
-        """Examples as codes (B, columns) and, for each column with modes, places within them."""
+        """Examples, settled or not, as codes (B, columns) and, for each column with modes, places within them."""
+        x = x[:, : self.space.shape[0]]
         if self.numbers == "bins":
             return x.long().cpu().numpy(), [None] * len(self.learned)
         parts = iter(x.float().cpu().split(self.space.columns, 1))  # type: ignore[attr-defined] # a Mixed space
@@ -184,18 +186,81 @@ class Tables(Modality):
             codes.append(next(parts).argmax(1) if column.size > 1 else torch.zeros(len(x), dtype=torch.int64))
         return torch.stack(codes, 1).numpy(), offsets
 
-    def table(self, x: Tensor) -> pa.Table:
-        """Examples as a table like the one that was learned from; the same examples give the same table."""
+    def settle(self, x: Tensor) -> Tensor:
+        """Examples with one number more for each column, which decides what its code leaves open."""
+        shape = (len(x), len(self.columns))
+        chance = torch.rand(shape) if x.is_floating_point() else torch.randint(CHANCES, shape)
+        return torch.cat([x, chance.to(x.device)], 1)
+
+    def _chance(self, x: Tensor, codes: np.ndarray, first: int) -> np.ndarray:
+        """What decides the values of each column, in [0, 1), (B, columns): drawn from a seed that is the examples'
+        where they are not settled."""
+        settled = x[:, self.space.shape[0] :].cpu().numpy()
+        if settled.shape[1]:
+            return settled if x.is_floating_point() else settled / CHANCES
+        random = np.random.default_rng([int(codes.astype(np.int64).sum()) + len(codes), first])
+        return random.random((len(codes), len(self.columns)))
+
+    def table(self, x: Tensor, first: int = 0, only: Collection[str] | None = None) -> pa.Table:
+        """Examples as a table like the one that was learned from; the same examples give the same table.
+
+        first: The number of the first of these rows, where they are part of a longer table.
+        only: Names of the columns that are wanted, where not all are.
+        """
         codes, offsets = self.disassemble(x)
-        random = np.random.default_rng(int(codes.astype(np.int64).sum()) + len(codes))
+        chance = self._chance(x, codes, first)
         place = {column.name: i for i, column in enumerate(self.learned)}
-        arrays = []
-        for column, kind in zip(self.columns, self._schema.types, strict=True):
+        arrays, fields = [], []
+        for number, (column, field) in enumerate(zip(self.columns, self._schema, strict=True)):
+            if only is not None and column.name not in only:
+                continue
             i = place.get(column.name)
             own = np.zeros(len(codes), np.int64) if i is None else codes[:, i]
-            values = column.decode(own, None if i is None else offsets[i], random)
-            arrays.append(restored(values, kind, column.listed))
-        return pa.Table.from_arrays(arrays, schema=self._schema)
+            values = column.decode(own, None if i is None else offsets[i], chance[:, number], first)
+            arrays.append(restored(values, field.type, column.listed))
+            fields.append(field)
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._schema.metadata))
+
+    def wish(self, option: str, words: Sequence[str]) -> Wish:
+        """Conditions that every row shall meet, in SQL.
+
+        option: `where`, or `constraint`: a condition that is met too where a missing value leaves it undecided, as
+            SQL has it for CHECK.
+        """
+        unknown = option == "constraint"
+        asked = [c for text in words for c in conditions(text, self.columns, self._schema, f"--{option}")]
+        names = {name for condition in asked for name in condition.columns}
+
+        def holds(x: Tensor) -> Tensor:
+            rows = {name: comparable(values.combine_chunks()) for name, values in self._named(x, names)}
+            return torch.from_numpy(np.all([c.truth(rows, unknown) for c in asked], 0)).to(x.device)
+
+        return Wish(
+            " AND ".join(c.sql for c in asked), holds, self.settle, self._allowed(asked, unknown, f"--{option}")
+        )
+
+    def _named(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        table = self.table(x, only=names)
+        return zip(table.column_names, table.columns, strict=True)
+
+    def _allowed(self, asked: Sequence[Condition], unknown: bool, where: str) -> dict[int, Tensor]:
+        """Of each column, which codes can meet what is asked of it alone. Raises InputError where none can."""
+        masks: dict[str, np.ndarray] = {}
+        for condition in asked:
+            if len(condition.columns) > 1:
+                continue
+            column = next(c for c in self.columns if c.name in condition.columns)
+            mask = possible(condition, column, self._schema.field(column.name).type, unknown)
+            if mask is None:
+                continue
+            masks[column.name] = mask & masks.get(column.name, mask)
+            if not masks[column.name].any():
+                values = self._schema.field(column.name).type
+                raise InputError(f"{where}: no {column.name!r} can meet {condition.sql}{_range(column, values)}")
+        if self.numbers != "bins":
+            return {}
+        place = {column.name: i for i, column in enumerate(self.learned)}
+        return {place[name]: torch.from_numpy(mask) for name, mask in masks.items() if name in place}
 
     def describe(self, data: Data) -> str:
         assert isinstance(data, Rows)
@@ -215,10 +280,19 @@ class Tables(Modality):
         return table.select([column.name for column in self.learned]).to_pandas()
 
     def present(self, x: Tensor) -> Any:
-        table = self.table(x)
-        if self.form in ("file", "pandas"):
+        return self.collect([self.table(x)])
+
+    def finish(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
+        first = 0
+        for x in parts:
+            yield self.table(x, first)
+            first += len(x)
+
+    def collect(self, tables: Iterable[pa.Table], form: str | None = None) -> Any:
+        table, form = pa.concat_tables(tables), form or self.form
+        if form in ("file", "pandas"):
             return table.to_pandas()
-        if self.form == "pyarrow":
+        if form == "pyarrow":
             return table
         import polars
 
@@ -228,15 +302,14 @@ class Tables(Modality):
         return [self.sheet(x, target / "rows.csv")]
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
+        if target.suffix.lower() not in PICTURES:
+            return self.save([self.table(x)], target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.suffix.lower() in (".png", ".jpg", ".webp"):
-            self._drawing(x).save(target)
-            return target
-        write = WRITERS.get(target.suffix.lower())
-        if write is None:
-            raise InputError(f"{target} is no kind of file that rows go into; end it in {', '.join(WRITERS)}")
-        write(self.table(x), target)
+        self._drawing(x).save(target)
         return target
+
+    def save(self, tables: Iterable[pa.Table], target: Path) -> Path:
+        return save_tables(tables, target)
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
         return save_gif([self._drawing(frame) for frame in frames], target, seconds)
@@ -322,16 +395,6 @@ class Growing:
         return torch.from_numpy(np.memmap(self.file, self.type, "r+", shape=self.shape))
 
 
-WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
-    ".csv": lambda table, file: pacsv.write_csv(table, file),
-    ".tsv": lambda table, file: pacsv.write_csv(table, file, pacsv.WriteOptions(delimiter="\t")),
-    ".parquet": lambda table, file: pq.write_table(table, file),
-    ".feather": lambda table, file: pafeather.write_feather(table, str(file)),
-    ".jsonl": lambda table, file: table.to_pandas().to_json(file, orient="records", lines=True, date_format="iso"),
-    ".xlsx": lambda table, file: table.to_pandas().to_excel(file, index=False),
-}
-
-
 def _said(kinds: dict[Kind, list[str] | None], drop: list[str], frame: Frame) -> dict[str, Kind]:
     """The kind of each column that the person named one for. Raises InputError for a column there is not."""
     for name in [*drop, *(name for names in kinds.values() for name in names or [])]:
@@ -387,6 +450,14 @@ def _places(column: Column) -> Tensor:
     middles = np.empty(present)
     middles[order] = (shares[order].cumsum() - shares[order] / 2) / shares.sum()
     return torch.from_numpy(np.append(middles, [0.5] * (column.size - present)) * 12**0.5).float().unsqueeze(1)
+
+
+def _range(column: Column, kind: pa.DataType) -> str:
+    """What values a number or a date has, in words."""
+    if not isinstance(column, Number):
+        return ""
+    low, high = restored(pa.array([column.low, column.high]), kind).to_pylist()
+    return f"; it goes from {low} to {high}"
 
 
 def _widths(column: Column) -> list[int]:

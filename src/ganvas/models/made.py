@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from math import inf
 
 import torch
 from torch import Tensor
 
-from ..core import Batch, Bounds, Completes, InputError, Model, Practice, Samples, Scores, Space, Tokens, Turn
+from ..core import Batch, Begun, Bounds, Completes, InputError, Model, Practice, Samples, Scores, Space, Tokens, Turn
 from ..core.space import draw_symbol
 from ..nets.masked import MaskedPerceptron
 
@@ -65,20 +66,42 @@ class MADE(Model, Samples, Scores, Bounds, Completes):
         return self.score(x)
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        x = torch.zeros(n, len(self.sizes), dtype=torch.int64, device=self.device)
-        return self._fill(x, list(range(len(self.sizes))), 0)
+        return self._fill(self._blank(n), list(range(len(self.sizes))), 0)[0]
 
-    def complete(self, x: Tensor, known: Tensor) -> Tensor:
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
         """What is not known drawn given what is; rows that know the same places are completed together."""
         x = x.clone()
         for pattern in known.unique(dim=0):
             rows = (known == pattern).all(1)
             given, wanted = pattern.nonzero().flatten().tolist(), (~pattern).nonzero().flatten().tolist()
-            x[rows] = self._fill(x[rows], given + wanted, len(given))
+            x[rows] = self._fill(x[rows], given + wanted, len(given), allowed)[0]
         return x
 
-    def _fill(self, x: Tensor, order: list[int], known: int) -> Tensor:
-        """Draws the places of an order, one after the other, from position `known` on."""
+    def begin(self, n: int, allowed: Mapping[int, Tensor]) -> Begun:
+        """The places of which something is asked come first, the least likely to be allowed before the others.
+
+        Drawing each among its allowed symbols has the density p(x) / product over k of P(x_k allowed | x_<k), and the
+        first factor is the same for all rows; kept with the product of the others, rows are distributed as p.
+        """
+        alone = {k: float(self._fill(self._blank(1), [k], 0, allowed)[1].exp()) for k in allowed}
+        order = sorted(alone, key=lambda k: alone[k])
+        x, mass = self._fill(self._blank(n), order, 0, allowed)
+        known = torch.zeros_like(x, dtype=torch.bool)
+        known[:, order] = True
+        likely = alone[order[0]] if order else 1.0
+        return Begun(x, known, mass.exp() / likely, likely)
+
+    def _blank(self, n: int) -> Tensor:
+        return torch.zeros(n, len(self.sizes), dtype=torch.int64, device=self.device)
+
+    def _fill(
+        self, x: Tensor, order: list[int], known: int, allowed: Mapping[int, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draws the places of an order from position `known` on; and log P(each is allowed | those before), (B,)."""
+        mass = torch.zeros(len(x), device=x.device)
         for place, logits in self.autoencoder.unfold(x, order, known):
+            if allowed and place in allowed:
+                logits = logits.float().log_softmax(-1).masked_fill(~allowed[place].to(x.device), -inf)
+                mass = mass + logits.logsumexp(-1)
             x[:, place] = draw_symbol(logits)
-        return x
+        return x, mass

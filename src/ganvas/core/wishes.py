@@ -1,0 +1,70 @@
+"""What a person may wish of new examples, and what modalities do that understand it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What every new example shall be.
+
+    words: As it was asked for.
+    holds: Whether each of these examples, (B, ...) and settled, meets it: boolean, (B,).
+    settle: Decides what is left to chance in examples (B, *space.shape), so that each is delivered the same whatever
+        comes with it: (B, ...), longer than they were.
+    allowed: Of places of `Tokens`, which of their symbols can meet it: boolean, (alphabet,). Every example that holds
+        is allowed; not every one that is allowed holds.
+    """
+
+    words: str
+    holds: Callable[[Tensor], Tensor]
+    settle: Callable[[Tensor], Tensor]
+    allowed: Mapping[int, Tensor] = field(default_factory=dict)
+
+    def __and__(self, other: Wish) -> Wish:
+        """Both. Raises InputError where they rule each other out."""
+        words, allowed = f"{self.words} and {other.words}", dict(self.allowed)
+        for place, mask in other.allowed.items():
+            allowed[place] = mask & allowed.get(place, mask)
+            if not allowed[place].any():
+                raise InputError(f"nothing can meet {words}; ask for less")
+        return Wish(words, lambda x: self.holds(x) & other.holds(x), self.settle, allowed)
+
+
+def all_of(wishes: Sequence[Wish | None]) -> Wish | None:
+    """All the wishes there are as one; None where there is none."""
+    return reduce(lambda a, b: a & b, found) if (found := [w for w in wishes if w is not None]) else None
+
+
+class Rowwise(ABC):
+    """A modality whose examples are rows of tables: they can be finished one part after the other."""
+
+    @abstractmethod
+    def finish(self, parts: Iterable[Tensor]) -> Iterator[Any]:
+        """Parts of examples, (b, ...) and settled or not, as tables that together are one: identifiers go on."""
+
+    @abstractmethod
+    def collect(self, tables: Iterable[Any], form: str | None = None) -> Any:
+        """Tables as one, as a person in Python wants it."""
+
+    @abstractmethod
+    def save(self, tables: Iterable[Any], target: Path) -> Path:
+        """Writes tables one after the other into a file, of which no more than one is held; returns the file."""
+
+
+class Understands(ABC):
+    """A modality whose examples can be wished for in words."""
+
+    @abstractmethod
+    def wish(self, option: str, words: Sequence[str]) -> Wish:
+        """What was said with an option such as `where`, once or several times, as one wish. Raises InputError."""

@@ -1,0 +1,88 @@
+"""Drawing examples that meet a wish: by completion where the model can, by rejection where not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+import torch
+from torch import Tensor
+
+from ..core import Completes, InputError, Samples, Wish
+
+TRIES = 100
+"""Examples drawn for each one wanted, and..."""
+GRACE = 2**17
+"""...so many more, before a wish is given up."""
+
+
+@dataclass
+class Tally:
+    """How it went so far.
+
+    wanted, found: Examples, over all parts.
+    kept, tried: Of those drawn, how many met the wish.
+    likely: Of all there are, the share that is tried at all: those whose first place is as it shall be.
+    completed: Whether the rest of their places was completed after those that something was asked of.
+    """
+
+    wanted: int
+    found: int = 0
+    kept: int = 0
+    tried: int = 0
+    likely: float = 1.0
+    completed: bool = False
+
+    @property
+    def words(self) -> str:
+        """Which way was used, and what share was accepted."""
+        share = self.kept / max(self.tried, 1)
+        if self.completed:
+            return f"by completion: {self.likely:.3g} of all were begun, {share:.1%} of these accepted"
+        return f"by rejection: {share:.2%} of what was drawn accepted"
+
+    @property
+    def likelihood(self) -> str:
+        """How likely an example is to meet the wish, as far as was seen."""
+        share = self.likely * max(self.kept, 1) / max(self.tried, 1)
+        return f"{'about' if self.kept else 'less than'} 1 in {1 / share:,.0f}"
+
+
+def at_once(model: Samples) -> int:
+    """How many examples are best drawn together."""
+    return min(max(256, 2**18 // prod(model.space.shape)), 2**14)
+
+
+def meeting(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
+    """Draws `n` examples that meet a wish, settled, shape (n, ...), and counts what it took.
+
+    y: What all of them shall be, shape (1, *condition.shape), where the model takes a condition.
+
+    Raises InputError where too few are found.
+    """
+    found: list[Tensor] = []
+    tried, missing = 0, n
+    while missing:
+        if tried > TRIES * n + GRACE:
+            raise InputError(
+                f"found {tally.found:,} of {tally.wanted:,} with {wish.words} in {tally.tried:,} tries; to the model "
+                f"that is {tally.likelihood}: ask for fewer, or for what is likelier"
+            )
+        share = (tally.kept + 1) / (tally.tried + 1)
+        size = min(max(ceil(1.1 * missing / share), 256), at_once(model))
+        x = wish.settle(_proposed(model, wish, size, tally, y, truncation))
+        x = x[wish.holds(x)] if len(x) else x
+        tried, tally.tried, tally.kept = tried + size, tally.tried + size, tally.kept + len(x)
+        found.append(x[:missing])
+        missing, tally.found = missing - len(found[-1]), tally.found + len(found[-1])
+    return torch.cat(found)
+
+
+def _proposed(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
+    """What is left of `n` examples once the places of which something is asked alone are as they shall be."""
+    if not isinstance(model, Completes) or not wish.allowed:
+        return model.sample(n, None if y is None else y.expand(n, *y.shape[1:]), truncation)
+    begun = model.begin(n, wish.allowed)
+    tally.completed, tally.likely = True, begun.likely
+    kept = torch.rand(n, device=begun.x.device) < begun.keep
+    return model.complete(begun.x[kept], begun.known[kept])
