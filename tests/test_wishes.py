@@ -226,7 +226,7 @@ def test_pictures_cannot_be_wished_for(pictures: Path, tmp_path: Path, capsys: p
 def test_rows_written_in_parts_are_those_drawn_at_once(
     runs: dict[str, api.Trained], ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.tasks.sample.at_once", lambda model: 64)
+    monkeypatch.setattr("ganvas.tasks.sample.at_once", lambda space: 64)
     run, file = runs["made"], tmp_path / f"new.{ending}"
     answer = run.do("sample", n=150, seed=3, where="age > 30")
     assert isinstance(answer, Made)

@@ -9,12 +9,26 @@ from hashlib import blake2b
 from importlib.metadata import version
 from math import ceil, inf
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 
 from . import plugins, processes
-from .core import Data, Frames, InputError, Made, Modality, Model, Pairs, Practice, Rowwise, Understands, Wish
+from .core import (
+    Data,
+    Filled,
+    Frames,
+    Given,
+    InputError,
+    Made,
+    Modality,
+    Model,
+    Pairs,
+    Practice,
+    Rowwise,
+    Understands,
+    Wish,
+)
 from .engine import Engine
 from .judging import Evaluation, finish, judge
 from .machine import Precision, choose_device, choose_precision, settle
@@ -142,7 +156,7 @@ class Trained:
         """Names of what this run can do."""
         return plugins.fitting("tasks", self.model)
 
-    def do(self, task: str, *sources: Any, **options: Any) -> Made | Pairs | Frames:
+    def do(self, task: str, *sources: Any, **options: Any) -> Made | Pairs | Frames | Filled:
         """Does a task on sources and gives its answer as tensors. Raises InputError where the model is not able."""
         function = plugins.load("tasks", task)
         if not isinstance(self.model, plugins.needs(function)):
@@ -157,7 +171,7 @@ class Trained:
         model = self.model
         settle(model, choose_device())
         with torch.no_grad():
-            return function(model, *[self._read(source).to(model.device) for source in sources], **options)
+            return function(model, *map(self._reader(function), sources), **options)
 
     def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
         """Judges the run on data it has not seen; without a source, on the share that training held out.
@@ -189,15 +203,25 @@ class Trained:
             for name, words in wished.items()
         }
 
-    def _read(self, source: Any) -> torch.Tensor:
-        return self.run.modality.read(source).gather().x
+    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Given]:
+        """What makes of a source what a task wants: examples, or rows as they were given."""
+        modality = self.run.modality
+        if Given not in get_type_hints(function).values():
+            return lambda source: modality.read(source).gather().x.to(self.model.device)
+        if not isinstance(modality, Rowwise):
+            name = self.run.card["modality"]["name"]
+            raise InputError(f"{function.__name__} is for rows of tables, and these are {name}")
+        return lambda source: modality.given(source).to(self.model.device)
 
-    def _present(self, answer: Made | Pairs | Frames) -> Any:
+    def _present(self, answer: Made | Pairs | Frames | Filled) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
         modality, present = self.run.modality, self.run.modality.present
         match answer:
             case Made() if isinstance(modality, Rowwise):
                 return modality.collect(modality.finish(answer.parts))
+            case Filled(given, draws) if isinstance(modality, Rowwise):
+                frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
+                return frames if len(frames) > 1 else frames[0]
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):

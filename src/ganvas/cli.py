@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -142,7 +143,8 @@ def _task_command(task: str) -> Callable[..., None]:
     out = plugins.Option(
         "out", Path | None, None, "Folder for everything, or one file to look at; by default RUN/TASK."
     )
-    example = f"Example: ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
+    own = re.search(r"^Example: .+$", inspect.getdoc(function) or "", re.MULTILINE)
+    example = own[0] if own else f"Example: ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
     return _generated(
         command, places, [*plugins.options(function), out], f"{_first_line(function)}\n\n{example}", optional
     )

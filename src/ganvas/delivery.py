@@ -7,26 +7,43 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .core import Frames, Made, Modality, Pairs, Rowwise
+from .core import Filled, Frames, Given, Made, Modality, Pairs, Rowwise
+
+PICTURES = (".png", ".jpg", ".webp")
+Answer = Made | Pairs | Frames | Filled
 
 
-def deliver(answer: Made | Pairs | Frames, modality: Modality, out: Path) -> list[Path]:
+def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
     """Writes an answer: everything into a folder, or one thing to look at where `out` has an ending (.png, .gif)."""
     match answer:
-        case Made() if isinstance(modality, Rowwise):
-            return [modality.save(modality.finish(answer.parts), out if out.suffix else out / "rows.csv")]
-        case Made(examples=x):
-            return _made(x, modality, out)
+        case Made():
+            return _made(answer, modality, out)
+        case Filled(given, draws):
+            return _filled(given, draws, _rows(modality), out)
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
             return _frames(frames, modality, out)
 
 
-def _made(x: Tensor, modality: Modality, out: Path) -> list[Path]:
+def _rows(modality: Modality) -> Rowwise:
+    assert isinstance(modality, Rowwise), "only what reads rows as they are given has an answer that keeps them"
+    return modality
+
+
+def _made(made: Made, modality: Modality, out: Path) -> list[Path]:
+    if isinstance(modality, Rowwise) and out.suffix not in PICTURES:
+        return [modality.save(modality.finish(made.parts), out if out.suffix else out / "rows.csv")]
     if out.suffix:
-        return [modality.sheet(x, out)]
-    return [*modality.write(x, out), modality.sheet(x[:100], out / "sheet.png")]
+        return [modality.sheet(made.examples, out)]
+    return [*modality.write(made.examples, out), modality.sheet(made.examples[:100], out / "sheet.png")]
+
+
+def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Path) -> list[Path]:
+    """One file for each draw: filled.csv, or filled-1.csv, filled-2.csv and so on."""
+    out = out if out.suffix else out / "rows.csv"
+    names = [out.with_stem(f"{out.stem}-{i + 1}") if len(draws) > 1 else out for i in range(len(draws))]
+    return [modality.save([modality.filled(given, x)], name) for x, name in zip(draws, names, strict=True)]
 
 
 def _pairs(before: Tensor, after: Tensor, modality: Modality, out: Path) -> list[Path]:

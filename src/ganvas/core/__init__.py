@@ -2,16 +2,17 @@
 
 from ..errors import InputError
 from .abilities import Autoencodes, Begun, Bounds, Completes, Decodes, Encodes, Generates, Samples, Scores, Translates
-from .answers import Estimate, Evidence, Frames, Made, Measured, Pairs
+from .answers import Estimate, Evidence, Filled, Frames, Made, Measured, Pairs
 from .chance import chance, seeded
 from .modality import Batch, Data, Modality, spread
 from .model import Model, Optimizer, Practice, Turn, adam
+from .rows import Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens
-from .wishes import Rowwise, Understands, Wish, all_of
+from .wishes import Understands, Wish, all_of
 
 __all__ = [
     "Autoencodes", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes", "Encodes", "Estimate",
-    "Evidence", "Frames", "Generates", "InputError", "Made", "Measured", "Mixed", "Modality", "Model", "Optimizer",
-    "Pairs", "Practice", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands",
-    "Wish", "adam", "all_of", "chance", "seeded", "spread",
+    "Evidence", "Filled", "Frames", "Generates", "Given", "InputError", "Made", "Measured", "Mixed", "Modality",
+    "Model", "Optimizer", "Pairs", "Practice", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates",
+    "Turn", "Understands", "Wish", "adam", "all_of", "chance", "seeded", "spread",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .modality import Batch
+from .rows import Given
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,14 @@ class Frames:
     """Examples that belong in order, shape (frames, n, *space.shape): n strips, or one animation of n panels."""
 
     examples: Tensor
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Rows whose holes were filled, once or several times: of each draw all rows, (n, *space.shape)."""
+
+    given: Given
+    draws: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -44,22 +42,6 @@ class Wish:
 def all_of(wishes: Sequence[Wish | None]) -> Wish | None:
     """All the wishes there are as one; None where there is none."""
     return reduce(lambda a, b: a & b, found) if (found := [w for w in wishes if w is not None]) else None
-
-
-class Rowwise(ABC):
-    """A modality whose examples are rows of tables: they can be finished one part after the other."""
-
-    @abstractmethod
-    def finish(self, parts: Iterable[Tensor]) -> Iterator[Any]:
-        """Parts of examples, (b, ...) and settled or not, as tables that together are one: identifiers go on."""
-
-    @abstractmethod
-    def collect(self, tables: Iterable[Any], form: str | None = None) -> Any:
-        """Tables as one, as a person in Python wants it."""
-
-    @abstractmethod
-    def save(self, tables: Iterable[Any], target: Path) -> Path:
-        """Writes tables one after the other into a file, of which no more than one is held; returns the file."""
 
 
 class Understands(ABC):

@@ -345,7 +345,7 @@ class Sketch:
                 f"column {self.name!r} holds {self.type}, which is neither number nor category; leave it out with "
                 f"--drop {self.name!r}"
             )
-        self.missing += len(values) - int(np.count_nonzero(_present(values)))
+        self.missing += len(values) - int(np.count_nonzero(present(values)))
         if is_numeric(self.type):
             self._add_numbers(as_numbers(values), random)
         if not self.many:
@@ -565,7 +565,23 @@ def restored(values: pa.Array, kind: pa.DataType, listed: tuple[str, ...] = ()) 
     return values.cast(kind, safe=False)
 
 
-def _present(values: pa.Array) -> np.ndarray:
+def patched(values: pa.Array, there: np.ndarray, others: pa.Array) -> pa.Array:
+    """Values where they are there, others elsewhere: of their type, or of the others' where that cannot hold them."""
+    kind, mask = values.type, pa.array(there)
+    if pa.types.is_dictionary(kind):
+        texts = pc.if_else(mask, as_text(values), as_text(others))
+        return restored(
+            texts, kind, tuple(dict.fromkeys([*as_text(values.dictionary).to_pylist(), *texts.to_pylist()]))
+        )
+    others = others.dictionary_decode() if pa.types.is_dictionary(others.type) else others
+    try:
+        return pc.if_else(mask, values, others.cast(kind))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pc.if_else(mask, values.cast(others.type), others)
+
+
+def present(values: pa.Array) -> np.ndarray:
+    """Which values are not missing, boolean (N,)."""
     valid = np.asarray(pc.is_valid(values))
     if pa.types.is_floating(values.type):
         valid &= ~np.isnan(values.to_numpy(zero_copy_only=False))

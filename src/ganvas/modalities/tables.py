@@ -21,8 +21,8 @@ from rich.console import Console
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Data, InputError, Mixed, Modality, Rowwise, Space, Tokens, Understands, Wish
-from ._columns import KNOTS, Column, Encoding, Kind, Number, Sketch, column_of, restored
+from ..core import Batch, Data, Given, InputError, Mixed, Modality, Rowwise, Space, Tokens, Understands, Wish
+from ._columns import KNOTS, Column, Encoding, Key, Kind, Number, Sketch, column_of, patched, present, restored
 from ._conditions import Condition, comparable, conditions, possible
 from ._drawing import save_gif
 from ._frames import ENDINGS, Form, Frame, is_table, open_frame
@@ -142,17 +142,17 @@ class Tables(Modality, Rowwise, Understands):
 
     def _arrays(self, batch: pa.RecordBatch, frame: Frame) -> list[tuple[Column, pa.Array]]:
         """The learned columns of a batch, in the types they were learned in."""
-        arrays = []
-        for column in self.learned:
-            array, kind = batch.column(column.name), self._schema.field(column.name).type
-            try:
-                arrays.append((column, array if array.type == kind else array.cast(kind)))
-            except pa.ArrowException as error:
-                raise InputError(
-                    f"{frame.where}: column {column.name!r} holds {array.type} where the model learned {kind}; "
-                    f"bring it into that form"
-                ) from error
-        return arrays
+        return [(column, self._typed(column, batch.column(column.name), frame)) for column in self.learned]
+
+    def _typed(self, column: Column, array: pa.Array, frame: Frame) -> pa.Array:
+        kind = self._schema.field(column.name).type
+        try:
+            return array if array.type == kind else array.cast(kind)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"{frame.where}: column {column.name!r} holds {array.type} where the model learned {kind}; "
+                f"bring it into that form"
+            ) from error
 
     def _encode(self, column: Column, array: pa.Array, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
         try:
@@ -281,6 +281,49 @@ class Tables(Modality, Rowwise, Understands):
 
     def present(self, x: Tensor) -> Any:
         return self.collect([self.table(x)])
+
+    def given(self, source: Any) -> Given:
+        frame = open_frame(source, self.query)
+        rows = (
+            pa.Table.from_pandas(source)
+            if frame.form == "pandas"
+            else pa.Table.from_batches(frame.batches(), frame.schema)
+        )
+        if not len(rows):
+            raise InputError(f"{frame.where} has no rows; give some")
+        codes = torch.zeros(len(rows), len(self.learned), dtype=torch.int64)
+        known = torch.zeros(codes.shape, dtype=torch.bool)
+        for i, column in enumerate(self.learned):
+            if column.name in rows.column_names:
+                found = self._known(column, rows[column.name].combine_chunks(), frame)
+                codes[:, i], known[:, i] = map(torch.from_numpy, found)
+        if not set(rows.column_names) & {column.name for column in self.learned}:
+            raise InputError(f"{frame.where} has none of the columns that the model learned; give some")
+        some = {i: column for i, column in enumerate(self.learned) if column.missing}
+        fits = {i: torch.arange(column.size) < column.size - 1 for i, column in some.items()}
+        return Given(codes, known, fits, rows, frame.form)
+
+    def _known(self, column: Column, array: pa.Array, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of values and which of these there are, both (N,)."""
+        array = self._typed(column, array, frame)
+        there = present(array)
+        if not there.any():
+            return np.zeros(len(array), np.int64), there
+        full = array.take(pa.array(np.where(there, np.arange(len(array)), there.argmax())))
+        return self._encode(column, full, frame)[0], there
+
+    def filled(self, given: Given, x: Tensor) -> pa.Table:
+        rows, made = given.rows, self.table(x)
+        for column in self.columns:
+            own = made[column.name].combine_chunks()
+            if isinstance(column, Key) or own.null_count == len(own) > 0:
+                continue
+            place = rows.column_names.index(column.name) if column.name in rows.column_names else rows.num_columns
+            if place == rows.num_columns:
+                rows = rows.append_column(column.name, own)
+            elif not (there := present(old := rows[column.name].combine_chunks())).all():
+                rows = rows.set_column(place, column.name, patched(old, there, own))
+        return rows
 
     def finish(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
         first = 0

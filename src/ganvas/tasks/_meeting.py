@@ -8,7 +8,7 @@ from math import ceil, prod
 import torch
 from torch import Tensor
 
-from ..core import Completes, InputError, Samples, Wish
+from ..core import Completes, InputError, Samples, Space, Wish
 
 TRIES = 100
 """Examples drawn for each one wanted, and..."""
@@ -48,9 +48,9 @@ class Tally:
         return f"{'about' if self.kept else 'less than'} 1 in {1 / share:,.0f}"
 
 
-def at_once(model: Samples) -> int:
+def at_once(space: Space) -> int:
     """How many examples are best drawn together."""
-    return min(max(256, 2**18 // prod(model.space.shape)), 2**14)
+    return min(max(256, 2**18 // prod(space.shape)), 2**14)
 
 
 def meeting(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
@@ -69,7 +69,7 @@ def meeting(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, 
                 f"that is {tally.likelihood}: ask for fewer, or for what is likelier"
             )
         share = (tally.kept + 1) / (tally.tried + 1)
-        size = min(max(ceil(1.1 * missing / share), 256), at_once(model))
+        size = min(max(ceil(1.1 * missing / share), 256), at_once(model.space))
         x = wish.settle(_proposed(model, wish, size, tally, y, truncation))
         x = x[wish.holds(x)] if len(x) else x
         tried, tally.tried, tally.kept = tried + size, tally.tried + size, tally.kept + len(x)

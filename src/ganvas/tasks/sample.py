@@ -33,6 +33,8 @@ def sample(
     A wish is met exactly where the model completes: what is asked of one column each is drawn first. What is left
     to be met, and any wish of another model's rows, is met by drawing until enough rows do; which way it was, and
     what share was accepted, is said on standard error. Raises InputError where too few are found.
+
+    Example: ganvas sample runs/made-people --n 1000 --where "income = '>50K' AND age > 40" --out rich.csv
     """
     if n < 1:
         raise InputError(f"--n is {n}; ask for at least one example")
@@ -46,7 +48,7 @@ def sample(
 def _parts(
     model: Samples, n: int, y: Tensor | None, seed: int | None, truncation: float | None, wish: Wish | None
 ) -> Iterator[Tensor]:
-    size, tally = at_once(model), Tally(n)
+    size, tally = at_once(model.space), Tally(n)
     for part, start in enumerate(range(0, n, size)):
         count = min(size, n - start)
         with chance(seed, part):
