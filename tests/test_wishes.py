@@ -22,6 +22,7 @@ from ganvas.core import Made, Tokens, Wish
 from ganvas.modalities._conditions import comparable, conditions
 from ganvas.modalities.tables import Tables
 from ganvas.models.made import MADE
+from ganvas.tasks._raking import raked, resampled
 from ganvas.tasks.sample import sample
 
 
@@ -248,3 +249,60 @@ def test_rows_written_in_parts_are_those_drawn_at_once(
         case "xlsx":
             assert pd.read_excel(file)["amount"].tolist() == expected["amount"].tolist()
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("model", ["made", "vae"])
+def test_every_level_comes_equally_often(runs: dict[str, api.Trained], model: str) -> None:
+    made = runs[model].sample(n=61, seed=1, balance="kind", where="age > 30")
+    assert made["kind"].value_counts().tolist() == [31, 30]
+    assert (made["age"] > 30).all()
+    assert set(runs[model].sample(n=9, balance="city")["city"].value_counts()) == {3}
+    assert runs[model].sample(n=4, balance="paid")["paid"].sum() == 2
+
+
+def test_weights_meet_the_marginals_that_can_be_met() -> None:
+    codes = torch.stack([torch.arange(600) % 2, torch.arange(600) % 3, torch.arange(600) % 5], 1)
+    shares = [torch.tensor([0.9, 0.1]), torch.tensor([0.2, 0.3, 0.5]), torch.tensor([0.2, 0.2, 0.2, 0.2, 0.1, 0.1])]
+    weights = raked(codes, [share.double() for share in shares])
+    for own, share in zip(codes.unbind(1), shares, strict=True):
+        reached = share.clone().double()
+        reached[5:] = 0
+        assert torch.allclose(torch.bincount(own, weights, minlength=len(share)), reached / reached.sum(), atol=1e-5)
+    assert torch.isclose(weights.sum(), torch.tensor(1.0).double())
+    picks = resampled(weights, 1000)
+    assert ((picks.bincount(minlength=600) - 1000 * weights).abs() < 1).all()
+
+
+@pytest.mark.parametrize("model", ["made", "vae"])
+def test_columns_are_distributed_like_those_given(
+    runs: dict[str, api.Trained], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds, cities = ["rare"] * 30 + ["common"] * 70, ["Ulm"] * 10 + ["Bonn"] * 40 + ["Kiel"] * 50
+    other = pd.DataFrame({"kind": kinds, "city": cities})
+    other.to_csv(tmp_path / "other.csv", index=False)
+    made = runs[model].sample(n=1000, seed=1, like=tmp_path / "other.csv")
+    assert (made["kind"] == "rare").mean() == pytest.approx(0.3, abs=0.003)
+    for city, share in {"Ulm": 0.1, "Bonn": 0.4, "Kiel": 0.5}.items():
+        assert (made["city"] == city).mean() == pytest.approx(share, abs=0.003)
+    assert "a pool of 16,384 rows was worth" in capsys.readouterr().err.replace("\n", " ")
+    old = runs[model].sample(n=200, seed=1, like=other, where="age > 50")
+    assert (old["age"] > 50).all()
+    assert (old["kind"] == "rare").mean() == pytest.approx(0.3, abs=0.03)
+
+
+MISUSED: dict[str, Any] = {
+    "no such column": ({"balance": "height"}, "no column 'height' was learned"),
+    "too many values": ({"balance": "amount"}, "too many values"),
+    "an identifier": ({"balance": "id"}, "no column 'id' was learned"),
+    "both": ({"balance": "kind", "like": shop(50)}, "contradict each other"),
+    "nothing in common": ({"like": pd.DataFrame({"height": [1.0]})}, "none of the columns"),
+    "unknown level": ({"like": pd.DataFrame({"city": ["Rom"]})}, "never saw 'Rom'"),
+    "ruled out": ({"balance": "kind", "where": "kind = 'rare'"}, "nothing can meet kind = 'rare' and kind = common"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MISUSED)
+def test_misuse_is_said(runs: dict[str, api.Trained], kind: str) -> None:
+    options, words = MISUSED[kind]
+    with pytest.raises(InputError, match=words):
+        runs["made"].sample(n=10, **options)

@@ -15,11 +15,13 @@ import torch
 
 from . import plugins, processes
 from .core import (
+    Balance,
     Data,
     Filled,
     Frames,
     Given,
     InputError,
+    Likeness,
     Made,
     Modality,
     Model,
@@ -189,19 +191,21 @@ class Trained:
             raise AttributeError(f"no task is called {name!r}; there are {', '.join(plugins.names('tasks'))}")
         return lambda *sources, **options: self._present(self.do(name, *sources, **options))
 
-    def _wishes(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Wish]:
-        """What options that take a wish say, as wishes. Raises InputError where the modality understands none."""
-        named = [option.name for option in plugins.options(function) if Wish in get_args(option.type)]
-        wished = {name: said[name] for name in named if said.get(name)}
-        modality = self.run.modality
-        if wished and not isinstance(modality, Understands):
-            raise InputError(
-                f"--{min(wished)} is for rows of tables, and these are {self.run.card['modality']['name']}"
-            )
-        return {
-            name: modality.wish(name, [words] if isinstance(words, str) else words)  # type: ignore[attr-defined] # it understands
-            for name, words in wished.items()
-        }
+    def _wishes(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
+        """What options that take a wish say, understood. Raises InputError where the modality understands none."""
+        modality, understood = self.run.modality, dict[str, Any]()
+        for option in plugins.options(function):
+            words, kinds = said.get(option.name), {Wish, Balance, Likeness} & {*get_args(option.type), option.type}
+            if words is None or not kinds:
+                continue
+            if not isinstance(modality, Understands):
+                name = self.run.card["modality"]["name"]
+                raise InputError(f"--{option.name} is for rows of tables, and these are {name}")
+            if Wish in kinds:
+                understood[option.name] = modality.wish(option.name, [words] if isinstance(words, str) else words)
+            else:
+                understood[option.name] = (modality.balance if Balance in kinds else modality.likeness)(words)
+        return understood
 
     def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Given]:
         """What makes of a source what a task wants: examples, or rows as they were given."""

@@ -182,6 +182,8 @@ def _parameter(option: plugins.Option) -> inspect.Parameter:
     """An option as the command line asks for it; a mapping, as NAME=NUMBER, and a wish any number of times."""
     wish = "Wish" in str(option.type)
     kind = list[str] | None if wish or "Mapping" in str(option.type) else option.type
+    if "Balance" in str(option.type) or "Likeness" in str(option.type):
+        kind = str | None
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
     words = Parameter(name=name, help=option.help, negative=() if wish or option.default is False else None)
     return inspect.Parameter(

@@ -8,11 +8,11 @@ from .modality import Batch, Data, Modality, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .rows import Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens
-from .wishes import Understands, Wish, all_of
+from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
-    "Autoencodes", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes", "Encodes", "Estimate",
-    "Evidence", "Filled", "Frames", "Generates", "Given", "InputError", "Made", "Measured", "Mixed", "Modality",
-    "Model", "Optimizer", "Pairs", "Practice", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates",
-    "Turn", "Understands", "Wish", "adam", "all_of", "chance", "seeded", "spread",
+    "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes", "Encodes",
+    "Estimate", "Evidence", "Filled", "Frames", "Generates", "Given", "InputError", "Likeness", "Made", "Measured",
+    "Mixed", "Modality", "Model", "Optimizer", "Pairs", "Practice", "Rowwise", "Samples", "Scores", "Space", "Tokens",
+    "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "seeded", "spread",
 ]  # fmt: skip

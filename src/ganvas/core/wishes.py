@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 from torch import Tensor
 
@@ -44,8 +45,37 @@ def all_of(wishes: Sequence[Wish | None]) -> Wish | None:
     return reduce(lambda a, b: a & b, found) if (found := [w for w in wishes if w is not None]) else None
 
 
+@dataclass(frozen=True)
+class Balance:
+    """Wishes of which each is to be met equally often: the levels of a column."""
+
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How frequent the values of some columns shall be.
+
+    words: Like what.
+    codes: The codes of these columns in examples (B, ...), int64 (B, columns).
+    shares: How frequent each code of each column shall be, float64 (codes,), summing to one.
+    """
+
+    words: str
+    codes: Callable[[Tensor], Tensor]
+    shares: tuple[Tensor, ...]
+
+
 class Understands(ABC):
     """A modality whose examples can be wished for in words."""
+
+    @abstractmethod
+    def balance(self, column: str) -> Balance:
+        """Every level of a column. Raises InputError where it has no levels, or too many."""
+
+    @abstractmethod
+    def likeness(self, source: Any) -> Likeness:
+        """The values of the columns that a source has. Raises InputError where it has none that were learned."""
 
     @abstractmethod
     def wish(self, option: str, words: Sequence[str]) -> Wish:

@@ -21,8 +21,22 @@ from rich.console import Console
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Data, Given, InputError, Mixed, Modality, Rowwise, Space, Tokens, Understands, Wish
-from ._columns import KNOTS, Column, Encoding, Key, Kind, Number, Sketch, column_of, patched, present, restored
+from ..core import (
+    Balance,
+    Batch,
+    Data,
+    Given,
+    InputError,
+    Likeness,
+    Mixed,
+    Modality,
+    Rowwise,
+    Space,
+    Tokens,
+    Understands,
+    Wish,
+)
+from ._columns import FEW, KNOTS, Column, Encoding, Key, Kind, Number, Sketch, column_of, patched, present, restored
 from ._conditions import Condition, comparable, conditions, possible
 from ._drawing import save_gif
 from ._frames import ENDINGS, Form, Frame, is_table, open_frame
@@ -238,6 +252,41 @@ class Tables(Modality, Rowwise, Understands):
         return Wish(
             " AND ".join(c.sql for c in asked), holds, self.settle, self._allowed(asked, unknown, f"--{option}")
         )
+
+    def balance(self, column: str) -> Balance:
+        known = self._learned(column, "--balance")
+        if (isinstance(known, Number) and (known.knots or known.modes)) or known.size > FEW:
+            raise InputError(f"--balance: column {column!r} has too many values to have each equally often")
+        place, levels = self.learned.index(known), range(known.size - (known.missing > 0))
+        values = restored(known.typical([])[1], self._schema.field(column).type, known.listed)
+
+        def level(code: int) -> Wish:
+            mask = torch.arange(known.size) == code
+            holds = lambda x: torch.from_numpy(self.disassemble(x)[0][:, place] == code).to(x.device)  # noqa: E731
+            words = f"{column} = {values[code].as_py()}"
+            return Wish(words, holds, self.settle, {place: mask} if self.numbers == "bins" else {})
+
+        return Balance(tuple(map(level, levels)))
+
+    def likeness(self, source: Any) -> Likeness:
+        given = self.given(source)
+        places = given.known.any(0).nonzero().flatten().tolist()
+        shares = []
+        for i in places:
+            column, there = self.learned[i], given.known[:, i]
+            counts = torch.bincount(given.codes[there, i], minlength=column.size).double()
+            counts[-1] += int((~there).sum()) if column.missing else 0
+            shares.append(counts / counts.sum())
+        words = str(source) if isinstance(source, str | Path) else "the given table"
+        codes = lambda x: torch.from_numpy(self.disassemble(x)[0][:, places].astype(np.int64))  # noqa: E731
+        return Likeness(f"like {words}", codes, tuple(shares))
+
+    def _learned(self, name: str, where: str) -> Column:
+        for column in self.learned:
+            if column.name == name:
+                return column
+        known = ", ".join(column.name for column in self.learned[:20])
+        raise InputError(f"{where}: no column {name!r} was learned; there are {known}")
 
     def _named(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
         table = self.table(x, only=names)

@@ -18,7 +18,7 @@ GRACE = 2**17
 
 @dataclass
 class Tally:
-    """How it went so far.
+    """How the meeting of a wish went so far.
 
     wanted, found: Examples, over all parts.
     kept, tried: Of those drawn, how many met the wish.
@@ -26,6 +26,7 @@ class Tally:
     completed: Whether the rest of their places was completed after those that something was asked of.
     """
 
+    wish: Wish
     wanted: int
     found: int = 0
     kept: int = 0
@@ -53,14 +54,14 @@ def at_once(space: Space) -> int:
     return min(max(256, 2**18 // prod(space.shape)), 2**14)
 
 
-def meeting(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
-    """Draws `n` examples that meet a wish, settled, shape (n, ...), and counts what it took.
+def meeting(model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
+    """Draws `n` examples that meet the tally's wish, settled, shape (n, ...), and counts what it took.
 
     y: What all of them shall be, shape (1, *condition.shape), where the model takes a condition.
 
     Raises InputError where too few are found.
     """
-    found: list[Tensor] = []
+    wish, found = tally.wish, list[Tensor]()
     tried, missing = 0, n
     while missing:
         if tried > TRIES * n + GRACE:
@@ -70,7 +71,7 @@ def meeting(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, 
             )
         share = (tally.kept + 1) / (tally.tried + 1)
         size = min(max(ceil(1.1 * missing / share), 256), at_once(model.space))
-        x = wish.settle(_proposed(model, wish, size, tally, y, truncation))
+        x = wish.settle(_proposed(model, size, tally, y, truncation))
         x = x[wish.holds(x)] if len(x) else x
         tried, tally.tried, tally.kept = tried + size, tally.tried + size, tally.kept + len(x)
         found.append(x[:missing])
@@ -78,11 +79,11 @@ def meeting(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, 
     return torch.cat(found)
 
 
-def _proposed(model: Samples, wish: Wish, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
+def _proposed(model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
     """What is left of `n` examples once the places of which something is asked alone are as they shall be."""
-    if not isinstance(model, Completes) or not wish.allowed:
+    if not isinstance(model, Completes) or not tally.wish.allowed:
         return model.sample(n, None if y is None else y.expand(n, *y.shape[1:]), truncation)
-    begun = model.begin(n, wish.allowed)
+    begun = model.begin(n, tally.wish.allowed)
     tally.completed, tally.likely = True, begun.likely
     kept = torch.rand(n, device=begun.x.device) < begun.keep
     return model.complete(begun.x[kept], begun.known[kept])

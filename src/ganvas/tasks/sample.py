@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import InputError, Made, Samples, Wish, chance
+from ..core import Balance, InputError, Likeness, Made, Samples, Wish, all_of, chance
 from ._meeting import Tally, at_once, meeting
 from ._progress import counted
+from ._raking import effective, raked, resampled
+
+POOL = 4
+"""Rows drawn for each row that is to be like others."""
+TOLD = 20  # wishes that are worth a line each
+
+Draw = Callable[[int, int], Tensor]
+"""Draws so many rows, the first of which has this number."""
 
 
 def sample(
@@ -21,6 +29,8 @@ def sample(
     seed: int | None = None,
     truncation: float | None = None,
     where: Wish | None = None,
+    balance: Balance | None = None,
+    like: Likeness | None = None,
 ) -> Made:
     """Draws new examples, in parts, when they are asked for.
 
@@ -29,6 +39,8 @@ def sample(
     seed: The same seed gives the same examples.
     truncation: Latents further out than this many standard deviations are drawn again: fewer surprises.
     where: What every row shall be, as SQL says it: "income = '>50K' AND age > 40".
+    balance: Column of which every level shall come equally often.
+    like: Table whose columns, as far as it has them, new ones shall be distributed like: each alone.
 
     A wish is met exactly where the model completes: what is asked of one column each is drawn first. What is left
     to be met, and any wish of another model's rows, is met by drawing until enough rows do; which way it was, and
@@ -40,23 +52,73 @@ def sample(
         raise InputError(f"--n is {n}; ask for at least one example")
     if label is not None and model.condition is None:
         raise InputError("this model learned no labels, so none can be asked for; leave out --label")
+    if balance and like:
+        raise InputError("--balance and --like contradict each other; leave one out")
     y = None if label is None else torch.full((1, 1), int(label))
-    return Made(counted(_parts(model, n, y, seed, truncation, where), n, "sampling"))
+    wishes = [all_of([where, level]) for level in (balance.wishes if balance else [None])]
+    tallies = [Tally(wish, n // len(wishes) + (i < n % len(wishes))) for i, wish in enumerate(wishes) if wish]
+    rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
+    parts = _parts(_like(rows, like, n) if like else rows, n, at_once(model.space), seed)
+    return Made(counted(_told(parts, tallies), n, "sampling"))
 
 
 @torch.no_grad()
-def _parts(
-    model: Samples, n: int, y: Tensor | None, seed: int | None, truncation: float | None, wish: Wish | None
-) -> Iterator[Tensor]:
-    size, tally = at_once(model.space), Tally(n)
+def _parts(rows: Draw, n: int, size: int, seed: int | None) -> Iterator[Tensor]:
+    """Rows in parts; chance starts from the seed and the part alone."""
     for part, start in enumerate(range(0, n, size)):
-        count = min(size, n - start)
         with chance(seed, part):
-            x = (
-                model.sample(count, None if y is None else y.expand(count, 1), truncation)
-                if wish is None
-                else meeting(model, wish, count, tally, y, truncation)
-            )
+            x = rows(min(size, n - start), start)
         yield x
-    if wish is not None:
-        Console(stderr=True, highlight=False).print(f"{wish.words}: {tally.words}", soft_wrap=True, markup=False)
+
+
+def _free(model: Samples, y: Tensor | None, truncation: float | None) -> Draw:
+    return lambda n, start: model.sample(n, None if y is None else y.expand(n, 1), truncation)
+
+
+def _alternating(model: Samples, tallies: list[Tally], y: Tensor | None, truncation: float | None) -> Draw:
+    """Rows that meet the wishes in turn: the first the first, the second the second, and so on."""
+
+    def draw(n: int, start: int) -> Tensor:
+        turns = (torch.arange(n) + start) % len(tallies)
+        shares = zip(tallies, turns.bincount(minlength=len(tallies)).tolist(), strict=True)
+        found = [meeting(model, share, tally, y, truncation) for tally, share in shares if share]
+        return torch.cat(found)[turns.argsort(stable=True).argsort()]
+
+    return draw
+
+
+def _like(rows: Draw, like: Likeness, n: int) -> Draw:
+    """Rows out of a pool of more, such that columns are distributed as asked; says how far the pool reached."""
+
+    def draw(count: int, start: int) -> Tensor:
+        size = max(count, 2**12)
+        pool = torch.cat([rows(size, i * size) for i in range(POOL)])
+        codes = like.codes(pool)
+        weights = raked(codes, like.shares)
+        alike = codes.unique(dim=0, return_inverse=True)[1].argsort()  # so that rows of a kind stand in for each other
+        picks = alike[resampled(weights[alike], count)][torch.randperm(count)]
+        if start == 0:
+            _say(f"{like.words}: {_reach(codes, weights, picks, like)}")
+        return pool[picks.to(pool.device)]
+
+    return draw
+
+
+def _reach(codes: Tensor, weights: Tensor, picks: Tensor, like: Likeness) -> str:
+    """In words, what became of a pool: its effective size, rows that repeat, what was out of reach."""
+    lost = max(float(wanted[codes[:, i].bincount(minlength=len(wanted)) == 0].sum())
+               for i, wanted in enumerate(like.shares))  # fmt: skip
+    words = f"a pool of {len(codes):,} rows was worth {effective(weights):,.0f}; {len(picks.unique()):,} of "
+    words += f"{len(picks):,} rows are different ones"
+    return words + (f"; up to {lost:.1%} of a column is of values that were never drawn" if lost > 0 else "")
+
+
+def _told(parts: Iterator[Tensor], tallies: list[Tally]) -> Iterator[Tensor]:
+    """The same parts; after the last it is said how wishes were met."""
+    yield from parts
+    for tally in tallies[:TOLD]:
+        _say(f"{tally.wish.words}: {tally.words}")
+
+
+def _say(words: str) -> None:
+    Console(stderr=True, highlight=False).print(words, soft_wrap=True, markup=False)
