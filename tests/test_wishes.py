@@ -290,6 +290,29 @@ def test_columns_are_distributed_like_those_given(
     assert (old["kind"] == "rare").mean() == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.parametrize("model", ["made", "vae"])
+def test_constraints_hold_in_every_row(runs: dict[str, api.Trained], model: str) -> None:
+    run = runs[model]
+    made = run.sample(n=200, seed=1, constraint=["start <= stop", "score < 3"], where="age < 70", together="city,state")
+    assert len(made) == 200
+    assert (made["start"] <= made["stop"]).all()
+    assert not (made["score"] >= 3).any()
+    assert model == "vae" or made["score"].isna().any()
+    assert (made["age"] < 70).all()
+    assert (made["city"].map({"Ulm": "BW", "Bonn": "NW", "Kiel": "SH"}) == made["state"]).all()
+
+
+def test_no_value_comes_twice_over_all_parts(runs: dict[str, api.Trained], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganvas.tasks.sample.at_once", lambda space: 20)
+    made = runs["made"].sample(n=55, seed=1, unique=["age", "amount", "id"])
+    assert made["age"].is_unique
+    assert made["amount"].is_unique
+    assert runs["made"].sample(n=100, seed=1, unique="score")["score"].dropna().is_unique
+    monkeypatch.setattr("ganvas.tasks._meeting.GRACE", 1000)
+    with pytest.raises(InputError, match="found 3 of 4 with unique city"):
+        runs["made"].sample(n=4, unique="city")
+
+
 MISUSED: dict[str, Any] = {
     "no such column": ({"balance": "height"}, "no column 'height' was learned"),
     "too many values": ({"balance": "amount"}, "too many values"),
@@ -297,8 +320,20 @@ MISUSED: dict[str, Any] = {
     "both": ({"balance": "kind", "like": shop(50)}, "contradict each other"),
     "nothing in common": ({"like": pd.DataFrame({"height": [1.0]})}, "none of the columns"),
     "unknown level": ({"like": pd.DataFrame({"city": ["Rom"]})}, "never saw 'Rom'"),
+    "unique what": ({"unique": "height"}, "--unique: no column 'height'"),
+    "unique and like": ({"unique": "age", "like": shop(50)}, "contradict each other"),
+    "together alone": ({"together": "city"}, "names one column"),
+    "together with what": ({"together": "city,height"}, "--together: no column 'height'"),
+    "constraint": ({"constraint": "start <= finish"}, "--constraint: there is no column 'finish'"),
     "ruled out": ({"balance": "kind", "where": "kind = 'rare'"}, "nothing can meet kind = 'rare' and kind = common"),
 }  # fmt: skip
+
+
+def test_combinations_need_the_data_of_the_training(tmp_path: Path) -> None:
+    run = api.train("made", shop(60), out=tmp_path / "run", steps=2, width=8, quiet=True)
+    assert len(run.sample(n=5, together="kind,paid")) == 5
+    with pytest.raises(InputError, match="train from a file"):
+        api.load(tmp_path / "run").sample(n=5, together="kind,paid")
 
 
 @pytest.mark.parametrize("kind", MISUSED)

@@ -202,7 +202,8 @@ class Trained:
                 name = self.run.card["modality"]["name"]
                 raise InputError(f"--{option.name} is for rows of tables, and these are {name}")
             if Wish in kinds:
-                understood[option.name] = modality.wish(option.name, [words] if isinstance(words, str) else words)
+                said_so = [words] if isinstance(words, str) else words
+                understood[option.name] = modality.wish(option.name, said_so, self.source)
             else:
                 understood[option.name] = (modality.balance if Balance in kinds else modality.likeness)(words)
         return understood

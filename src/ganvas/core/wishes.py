@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError
@@ -23,12 +24,14 @@ class Wish:
         comes with it: (B, ...), longer than they were.
     allowed: Of places of `Tokens`, which of their symbols can meet it: boolean, (alphabet,). Every example that holds
         is allowed; not every one that is allowed holds.
+    marks: What may not come twice, int64 (B, marks), 0 where it may; None where everything may.
     """
 
     words: str
     holds: Callable[[Tensor], Tensor]
     settle: Callable[[Tensor], Tensor]
     allowed: Mapping[int, Tensor] = field(default_factory=dict)
+    marks: Callable[[Tensor], Tensor] | None = None
 
     def __and__(self, other: Wish) -> Wish:
         """Both. Raises InputError where they rule each other out."""
@@ -37,7 +40,10 @@ class Wish:
             allowed[place] = mask & allowed.get(place, mask)
             if not allowed[place].any():
                 raise InputError(f"nothing can meet {words}; ask for less")
-        return Wish(words, lambda x: self.holds(x) & other.holds(x), self.settle, allowed)
+        marks = self.marks or other.marks
+        if self.marks and other.marks:
+            marks = lambda x: torch.cat([wish.marks(x) for wish in (self, other) if wish.marks], 1)  # noqa: E731
+        return Wish(words, lambda x: self.holds(x) & other.holds(x), self.settle, allowed, marks)
 
 
 def all_of(wishes: Sequence[Wish | None]) -> Wish | None:
@@ -78,5 +84,8 @@ class Understands(ABC):
         """The values of the columns that a source has. Raises InputError where it has none that were learned."""
 
     @abstractmethod
-    def wish(self, option: str, words: Sequence[str]) -> Wish:
-        """What was said with an option such as `where`, once or several times, as one wish. Raises InputError."""
+    def wish(self, option: str, words: Sequence[str], learned_from: Any = None) -> Wish:
+        """What was said with an option such as `where`, once or several times, as one wish. Raises InputError.
+
+        learned_from: The data of the training, where it is at hand.
+        """

@@ -16,6 +16,7 @@ from math import gcd, log10
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -563,6 +564,12 @@ def restored(values: pa.Array, kind: pa.DataType, listed: tuple[str, ...] = ()) 
         values = pa.array(np.round(values.to_numpy(zero_copy_only=False)), mask=np.asarray(pc.is_null(values)))
         return values.cast(pa.int64(), safe=False).cast(kind)
     return values.cast(kind, safe=False)
+
+
+def marked(columns: Sequence[pa.Array]) -> np.ndarray:
+    """A hash of each row's values as text, int64 (N,), never 0."""
+    frame = pd.DataFrame({i: as_text(values).to_pandas().astype(object) for i, values in enumerate(columns)})
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy().view(np.int64) | 1
 
 
 def patched(values: pa.Array, there: np.ndarray, others: pa.Array) -> pa.Array:

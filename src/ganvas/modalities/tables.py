@@ -7,8 +7,9 @@ import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from math import ceil
+from operator import and_
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,7 +37,21 @@ from ..core import (
     Understands,
     Wish,
 )
-from ._columns import FEW, KNOTS, Column, Encoding, Key, Kind, Number, Sketch, column_of, patched, present, restored
+from ._columns import (
+    FEW,
+    KNOTS,
+    Column,
+    Encoding,
+    Key,
+    Kind,
+    Number,
+    Sketch,
+    column_of,
+    marked,
+    patched,
+    present,
+    restored,
+)
 from ._conditions import Condition, comparable, conditions, possible
 from ._drawing import save_gif
 from ._frames import ENDINGS, Form, Frame, is_table, open_frame
@@ -235,23 +250,59 @@ class Tables(Modality, Rowwise, Understands):
             fields.append(field)
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._schema.metadata))
 
-    def wish(self, option: str, words: Sequence[str]) -> Wish:
-        """Conditions that every row shall meet, in SQL.
+    def wish(self, option: str, words: Sequence[str], learned_from: Any = None) -> Wish:
+        """What every row shall be.
 
-        option: `where`, or `constraint`: a condition that is met too where a missing value leaves it undecided, as
-            SQL has it for CHECK.
+        option: `where`: conditions in SQL. `constraint`: the same, met too where a missing value leaves them
+            undecided, as SQL has it for CHECK. `unique`: columns. `together`: columns joined by commas.
         """
-        unknown = option == "constraint"
-        asked = [c for text in words for c in conditions(text, self.columns, self._schema, f"--{option}")]
+        match option:
+            case "unique":
+                return reduce(and_, map(self._unique, words))
+            case "together":
+                return reduce(and_, [self._together(text, learned_from) for text in words])
+        unknown, where = option == "constraint", f"--{option}"
+        asked = [c for text in words for c in conditions(text, self.columns, self._schema, where)]
         names = {name for condition in asked for name in condition.columns}
 
         def holds(x: Tensor) -> Tensor:
-            rows = {name: comparable(values.combine_chunks()) for name, values in self._named(x, names)}
+            rows = {name: comparable(values) for name, values in self._named(x, names)}
             return torch.from_numpy(np.all([c.truth(rows, unknown) for c in asked], 0)).to(x.device)
 
-        return Wish(
-            " AND ".join(c.sql for c in asked), holds, self.settle, self._allowed(asked, unknown, f"--{option}")
-        )
+        return Wish(" AND ".join(c.sql for c in asked), holds, self.settle, self._allowed(asked, unknown, where))
+
+    def _unique(self, name: str) -> Wish:
+        if name not in {column.name for column in self.columns}:
+            raise self._no_column(name, "--unique")
+
+        def marks(x: Tensor) -> Tensor:
+            ((_, values),) = self._named(x, [name])
+            return torch.from_numpy(np.where(present(values), marked([values]), 0)[:, None]).to(x.device)
+
+        every = lambda x: torch.ones(len(x), dtype=torch.bool, device=x.device)  # noqa: E731
+        free = isinstance(self._column(name), Key)  # made afresh, it never repeats
+        return Wish(f"unique {name}", every, self.settle, marks=None if free else marks)
+
+    def _together(self, text: str, learned_from: Any) -> Wish:
+        """Only combinations of columns that are in the data of the training."""
+        names = [name.strip() for name in text.split(",")]
+        if learned_from is None:
+            raise InputError("--together looks at the data of the training, which was in memory; train from a file")
+        if len(names) < 2:
+            raise InputError(f"--together {text!r} names one column; join several by commas, such as city,state")
+        columns = [self._learned(name, "--together") for name in names]
+        frame = open_frame(learned_from, self.query)
+        parts = [
+            np.unique(marked([self._typed(column, batch.column(column.name), frame) for column in columns]))
+            for batch in _watched(frame, "looking at combinations")
+        ]
+        known = np.unique(np.concatenate(parts))
+
+        def holds(x: Tensor) -> Tensor:
+            rows = dict(self._named(x, names))
+            return torch.from_numpy(np.isin(marked([rows[name] for name in names]), known)).to(x.device)
+
+        return Wish(f"{' and '.join(names)} together", holds, self.settle)
 
     def balance(self, column: str) -> Balance:
         known = self._learned(column, "--balance")
@@ -281,16 +332,22 @@ class Tables(Modality, Rowwise, Understands):
         codes = lambda x: torch.from_numpy(self.disassemble(x)[0][:, places].astype(np.int64))  # noqa: E731
         return Likeness(f"like {words}", codes, tuple(shares))
 
-    def _learned(self, name: str, where: str) -> Column:
-        for column in self.learned:
-            if column.name == name:
-                return column
-        known = ", ".join(column.name for column in self.learned[:20])
-        raise InputError(f"{where}: no column {name!r} was learned; there are {known}")
+    def _column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
 
-    def _named(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    def _learned(self, name: str, where: str) -> Column:
+        if name not in {column.name for column in self.learned}:
+            raise self._no_column(name, where)
+        return self._column(name)
+
+    def _no_column(self, name: str, where: str) -> InputError:
+        known = ", ".join(column.name for column in self.learned[:20])
+        return InputError(f"{where}: no column {name!r} was learned; there are {known}")
+
+    def _named(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
+        """Columns of examples by name."""
         table = self.table(x, only=names)
-        return zip(table.column_names, table.columns, strict=True)
+        return zip(table.column_names, (column.combine_chunks() for column in table.columns), strict=True)
 
     def _allowed(self, asked: Sequence[Condition], unknown: bool, where: str) -> dict[int, Tensor]:
         """Of each column, which codes can meet what is asked of it alone. Raises InputError where none can."""
@@ -298,7 +355,7 @@ class Tables(Modality, Rowwise, Understands):
         for condition in asked:
             if len(condition.columns) > 1:
                 continue
-            column = next(c for c in self.columns if c.name in condition.columns)
+            column = self._column(next(iter(condition.columns)))
             mask = possible(condition, column, self._schema.field(column.name).type, unknown)
             if mask is None:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,14 +50,44 @@ class Tally:
         return f"{'about' if self.kept else 'less than'} 1 in {1 / share:,.0f}"
 
 
+class Seen:
+    """What came already and may not come twice: 8 bytes of each."""
+
+    def __init__(self) -> None:
+        self.columns: list[np.ndarray] = []
+
+    def new(self, marks: Tensor, most: int) -> Tensor:
+        """Numbers of the first `most` rows none of whose marks (B, columns) came before; these come from now on."""
+        columns = marks.cpu().numpy().T
+        self.columns = self.columns or [np.empty(0, np.int64) for _ in columns]
+        fresh = np.ones(len(marks), bool)
+        for own, old in zip(columns, self.columns, strict=True):
+            first = np.zeros(len(own), bool)
+            first[np.unique(own, return_index=True)[1]] = True
+            fresh &= (first & ~_among(own, old)) | (own == 0)
+        rows = np.flatnonzero(fresh)[:most]
+        self.columns = [
+            np.union1d(old, own[rows][own[rows] != 0]) for own, old in zip(columns, self.columns, strict=True)
+        ]
+        return torch.from_numpy(rows).to(marks.device)
+
+
+def _among(values: np.ndarray, sorted: np.ndarray) -> np.ndarray:
+    """Which values are among sorted ones."""
+    if not len(sorted):
+        return np.zeros(len(values), bool)
+    return sorted[sorted.searchsorted(values).clip(max=len(sorted) - 1)] == values
+
+
 def at_once(space: Space) -> int:
     """How many examples are best drawn together."""
     return min(max(256, 2**18 // prod(space.shape)), 2**14)
 
 
-def meeting(model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
+def meeting(model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, truncation: float | None) -> Tensor:
     """Draws `n` examples that meet the tally's wish, settled, shape (n, ...), and counts what it took.
 
+    seen: What may not come again.
     y: What all of them shall be, shape (1, *condition.shape), where the model takes a condition.
 
     Raises InputError where too few are found.
@@ -73,6 +104,8 @@ def meeting(model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: 
         size = min(max(ceil(1.1 * missing / share), 256), at_once(model.space))
         x = wish.settle(_proposed(model, size, tally, y, truncation))
         x = x[wish.holds(x)] if len(x) else x
+        if wish.marks:
+            x = x[seen.new(wish.marks(x), missing)]
         tried, tally.tried, tally.kept = tried + size, tally.tried + size, tally.kept + len(x)
         found.append(x[:missing])
         missing, tally.found = missing - len(found[-1]), tally.found + len(found[-1])

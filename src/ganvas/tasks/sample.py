@@ -9,7 +9,7 @@ from rich.console import Console
 from torch import Tensor
 
 from ..core import Balance, InputError, Likeness, Made, Samples, Wish, all_of, chance
-from ._meeting import Tally, at_once, meeting
+from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
 
@@ -29,6 +29,9 @@ def sample(
     seed: int | None = None,
     truncation: float | None = None,
     where: Wish | None = None,
+    constraint: Wish | None = None,
+    unique: Wish | None = None,
+    together: Wish | None = None,
     balance: Balance | None = None,
     like: Likeness | None = None,
 ) -> Made:
@@ -39,6 +42,9 @@ def sample(
     seed: The same seed gives the same examples.
     truncation: Latents further out than this many standard deviations are drawn again: fewer surprises.
     where: What every row shall be, as SQL says it: "income = '>50K' AND age > 40".
+    constraint: What must hold in every row, such as "start <= end"; what is missing leaves it open, and that will do.
+    unique: Column of which no value may come twice.
+    together: Columns, such as "city,state", that have only combinations which came together in training.
     balance: Column of which every level shall come equally often.
     like: Table whose columns, as far as it has them, new ones shall be distributed like: each alone.
 
@@ -54,8 +60,10 @@ def sample(
         raise InputError("this model learned no labels, so none can be asked for; leave out --label")
     if balance and like:
         raise InputError("--balance and --like contradict each other; leave one out")
+    if unique and like:
+        raise InputError("--unique and --like contradict each other: rows of a pool may come twice; leave one out")
     y = None if label is None else torch.full((1, 1), int(label))
-    wishes = [all_of([where, level]) for level in (balance.wishes if balance else [None])]
+    wishes = [all_of([where, constraint, together, unique, level]) for level in (balance.wishes if balance else [None])]
     tallies = [Tally(wish, n // len(wishes) + (i < n % len(wishes))) for i, wish in enumerate(wishes) if wish]
     rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
     parts = _parts(_like(rows, like, n) if like else rows, n, at_once(model.space), seed)
@@ -77,11 +85,12 @@ def _free(model: Samples, y: Tensor | None, truncation: float | None) -> Draw:
 
 def _alternating(model: Samples, tallies: list[Tally], y: Tensor | None, truncation: float | None) -> Draw:
     """Rows that meet the wishes in turn: the first the first, the second the second, and so on."""
+    seen = Seen()
 
     def draw(n: int, start: int) -> Tensor:
         turns = (torch.arange(n) + start) % len(tallies)
         shares = zip(tallies, turns.bincount(minlength=len(tallies)).tolist(), strict=True)
-        found = [meeting(model, share, tally, y, truncation) for tally, share in shares if share]
+        found = [meeting(model, share, tally, seen, y, truncation) for tally, share in shares if share]
         return torch.cat(found)[turns.argsort(stable=True).argsort()]
 
     return draw
