@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from math import ceil, inf
@@ -15,6 +16,7 @@ import torch
 
 from . import plugins, processes
 from .core import (
+    Augmented,
     Balance,
     Data,
     Filled,
@@ -158,7 +160,7 @@ class Trained:
         """Names of what this run can do."""
         return plugins.fitting("tasks", self.model)
 
-    def do(self, task: str, *sources: Any, **options: Any) -> Made | Pairs | Frames | Filled:
+    def do(self, task: str, *sources: Any, **options: Any) -> Made | Pairs | Frames | Filled | Augmented:
         """Does a task on sources and gives its answer as tensors. Raises InputError where the model is not able."""
         function = plugins.load("tasks", task)
         if not isinstance(self.model, plugins.needs(function)):
@@ -205,7 +207,8 @@ class Trained:
                 said_so = [words] if isinstance(words, str) else words
                 understood[option.name] = modality.wish(option.name, said_so, self.source)
             else:
-                understood[option.name] = (modality.balance if Balance in kinds else modality.likeness)(words)
+                balance = partial(modality.balance, option.name)
+                understood[option.name] = (balance if Balance in kinds else modality.likeness)(words)
         return understood
 
     def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Given]:
@@ -216,9 +219,10 @@ class Trained:
         if not isinstance(modality, Rowwise):
             name = self.run.card["modality"]["name"]
             raise InputError(f"{function.__name__} is for rows of tables, and these are {name}")
-        return lambda source: modality.given(source).to(self.model.device)
+        share = self.run.card["training"]["held_out"]
+        return lambda source: modality.given(source, share).to(self.model.device)
 
-    def _present(self, answer: Made | Pairs | Frames | Filled) -> Any:
+    def _present(self, answer: Made | Pairs | Frames | Filled | Augmented) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
         modality, present = self.run.modality, self.run.modality.present
         match answer:
@@ -227,6 +231,8 @@ class Trained:
             case Filled(given, draws) if isinstance(modality, Rowwise):
                 frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
                 return frames if len(frames) > 1 else frames[0]
+            case Augmented(given, added) if isinstance(modality, Rowwise):
+                return modality.collect([modality.extended(given, added)], given.form)
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):

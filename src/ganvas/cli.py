@@ -134,7 +134,7 @@ def _task_command(task: str) -> Callable[..., None]:
         out = out or trained.run.path / task
         files = delivery.deliver(answer, trained.run.modality, out)
         _answer(
-            {"files": [str(f) for f in files]},
+            {"files": [str(f) for f in files]} | delivery.figures(answer),
             json,
             f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}",
         )

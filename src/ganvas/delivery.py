@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .core import Filled, Frames, Given, Made, Modality, Pairs, Rowwise
+from .core import Augmented, Filled, Frames, Given, Made, Modality, Pairs, Rowwise
 
 PICTURES = (".png", ".jpg", ".webp")
-Answer = Made | Pairs | Frames | Filled
+Answer = Made | Pairs | Frames | Filled | Augmented
 
 
 def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
@@ -20,10 +22,20 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
             return _made(answer, modality, out)
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
+        case Augmented(given, added):
+            file = out if out.suffix else out / "rows.csv"
+            return [(rows := _rows(modality)).save([rows.extended(given, added)], file)]
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
             return _frames(frames, modality, out)
+
+
+def figures(answer: Answer) -> dict[str, Any]:
+    """What an answer says in numbers beside its files, for programs."""
+    if not isinstance(answer, Augmented):
+        return {}
+    return {"average precision": {name: asdict(e) for name, e in answer.precision.items()}}
 
 
 def _rows(modality: Modality) -> Rowwise:

@@ -2,17 +2,18 @@
 
 from ..errors import InputError
 from .abilities import Autoencodes, Begun, Bounds, Completes, Decodes, Encodes, Generates, Samples, Scores, Translates
-from .answers import Estimate, Evidence, Filled, Frames, Made, Measured, Pairs
+from .answers import Augmented, Estimate, Evidence, Filled, Frames, Made, Measured, Pairs
 from .chance import chance, seeded
-from .modality import Batch, Data, Modality, spread
+from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
-from .rows import Given, Rowwise
+from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
-    "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes", "Encodes",
-    "Estimate", "Evidence", "Filled", "Frames", "Generates", "Given", "InputError", "Likeness", "Made", "Measured",
-    "Mixed", "Modality", "Model", "Optimizer", "Pairs", "Practice", "Rowwise", "Samples", "Scores", "Space", "Tokens",
-    "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "seeded", "spread",
+    "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes",
+    "Encodes", "Estimate", "Evidence", "Features", "Filled", "Frames", "Generates", "Given", "InputError", "Likeness",
+    "Made", "Measured", "Mixed", "Modality", "Model", "Optimizer", "Pairs", "Practice", "Rowwise", "Samples",
+    "Scores", "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held",
+    "seeded", "spread",
 ]  # fmt: skip

@@ -53,6 +53,20 @@ class Filled:
 
 
 @dataclass(frozen=True)
+class Augmented:
+    """Given rows and new ones of rare classes, (n, ...), with average precisions of those who learned from them.
+
+    precision: By what was learned from; empty where too few rows were held out.
+    helped: By how much new rows changed it.
+    """
+
+    given: Given
+    added: Tensor
+    precision: dict[str, Estimate]
+    helped: Estimate | None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A number and the interval a bootstrap puts around it (95 %)."""
 

@@ -70,8 +70,8 @@ class Data(ABC):
 
         level: Splits of different levels, 0 to 3, have nothing to do with each other: to split a part again.
         """
-        held = ((self.keys() >> 16 * level) & 0xFFFF) < share * 0x10000
-        return self.subset((~held).nonzero().squeeze(1)), self.subset(held.nonzero().squeeze(1))
+        out = held(self.keys(), share, level)
+        return self.subset((~out).nonzero().squeeze(1)), self.subset(out.nonzero().squeeze(1))
 
     def in_batches(self, size: int = 256, most: int | None = None) -> Iterator[Batch]:
         """All the examples once, in order, not augmented; at most `most` of them, evenly spread."""
@@ -83,6 +83,11 @@ class Data(ABC):
         batches = list(self.in_batches(most=most))
         y = [b.y for b in batches if b.y is not None]
         return Batch(torch.cat([b.x for b in batches]), torch.cat(y) if y else None)
+
+
+def held(keys: Tensor, share: float, level: int = 0) -> Tensor:
+    """Which examples are held out, by their keys (N,), as `Data.split` has it: boolean (N,)."""
+    return ((keys >> 16 * level) & 0xFFFF) < share * 0x10000
 
 
 def spread(n: int, most: int | None = None) -> Tensor:

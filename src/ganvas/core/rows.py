@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Features:
+    """Rows as numbers x, float64 (N, columns), nan where missing; and which columns hold categories."""
+
+    x: np.ndarray
+    categories: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,8 @@ class Given:
     fits: Of places, which symbols may fill a hole, boolean (alphabet,), where not all may: none stays missing.
     rows: The rows themselves, which only the modality looks into.
     form: What they came as, as the modality calls it.
+    held_out: Which of them the model's training held out, or would have, boolean (B,): never learned from.
+    features: These rows as numbers but for one column (by name), or where examples are given, those.
     """
 
     codes: Tensor
@@ -28,6 +39,8 @@ class Given:
     fits: Mapping[int, Tensor]
     rows: Any
     form: str
+    held_out: Tensor
+    features: Callable[[Tensor | None, str], Features]
 
     def to(self, device: torch.device) -> Given:
         return replace(self, codes=self.codes.to(device), known=self.known.to(device))
@@ -37,8 +50,13 @@ class Rowwise(ABC):
     """A modality whose examples are rows of tables, which can be finished one part after the other."""
 
     @abstractmethod
-    def given(self, source: Any) -> Given:
-        """Opens rows that may lack values and whole columns. Raises InputError on bad input."""
+    def given(self, source: Any, held_out: float = 0.0) -> Given:
+        """Opens rows that may lack values and whole columns, of which training held out a share. Raises InputError on
+        bad input."""
+
+    @abstractmethod
+    def extended(self, given: Given, x: Tensor) -> Any:
+        """Given rows as a table, as they were, and below them examples (n, ...)."""
 
     @abstractmethod
     def filled(self, given: Given, x: Tensor) -> Any:

@@ -53,8 +53,13 @@ def all_of(wishes: Sequence[Wish | None]) -> Wish | None:
 
 @dataclass(frozen=True)
 class Balance:
-    """Wishes of which each is to be met equally often: the levels of a column."""
+    """The levels of a column, each as a wish.
 
+    place: The column's place among the codes of rows.
+    """
+
+    column: str
+    place: int
     wishes: tuple[Wish, ...]
 
 
@@ -76,7 +81,7 @@ class Understands(ABC):
     """A modality whose examples can be wished for in words."""
 
     @abstractmethod
-    def balance(self, column: str) -> Balance:
+    def balance(self, option: str, column: str) -> Balance:
         """Every level of a column. Raises InputError where it has no levels, or too many."""
 
     @abstractmethod

@@ -26,6 +26,7 @@ from ..core import (
     Balance,
     Batch,
     Data,
+    Features,
     Given,
     InputError,
     Likeness,
@@ -36,6 +37,7 @@ from ..core import (
     Tokens,
     Understands,
     Wish,
+    held,
 )
 from ._columns import (
     FEW,
@@ -46,6 +48,7 @@ from ._columns import (
     Kind,
     Number,
     Sketch,
+    as_numbers,
     column_of,
     marked,
     patched,
@@ -62,6 +65,7 @@ PANEL = (240, 130)  # pixels of the picture of one column
 BARS = 24
 PICTURES = (".png", ".jpg", ".webp")
 CHANCES = 2**53
+MOST = 254  # codes of a category that boosted trees tell apart
 
 
 @dataclass(frozen=True)
@@ -304,10 +308,10 @@ class Tables(Modality, Rowwise, Understands):
 
         return Wish(f"{' and '.join(names)} together", holds, self.settle)
 
-    def balance(self, column: str) -> Balance:
-        known = self._learned(column, "--balance")
+    def balance(self, option: str, column: str) -> Balance:
+        known = self._learned(column, f"--{option}")
         if (isinstance(known, Number) and (known.knots or known.modes)) or known.size > FEW:
-            raise InputError(f"--balance: column {column!r} has too many values to have each equally often")
+            raise InputError(f"--{option}: column {column!r} has too many values to have each equally often")
         place, levels = self.learned.index(known), range(known.size - (known.missing > 0))
         values = restored(known.typical([])[1], self._schema.field(column).type, known.listed)
 
@@ -317,7 +321,7 @@ class Tables(Modality, Rowwise, Understands):
             words = f"{column} = {values[code].as_py()}"
             return Wish(words, holds, self.settle, {place: mask} if self.numbers == "bins" else {})
 
-        return Balance(tuple(map(level, levels)))
+        return Balance(column, place, tuple(map(level, levels)))
 
     def likeness(self, source: Any) -> Likeness:
         given = self.given(source)
@@ -388,7 +392,7 @@ class Tables(Modality, Rowwise, Understands):
     def present(self, x: Tensor) -> Any:
         return self.collect([self.table(x)])
 
-    def given(self, source: Any) -> Given:
+    def given(self, source: Any, held_out: float = 0.0) -> Given:
         frame = open_frame(source, self.query)
         rows = (
             pa.Table.from_pandas(source)
@@ -407,7 +411,43 @@ class Tables(Modality, Rowwise, Understands):
             raise InputError(f"{frame.where} has none of the columns that the model learned; give some")
         some = {i: column for i, column in enumerate(self.learned) if column.missing}
         fits = {i: torch.arange(column.size) < column.size - 1 for i, column in some.items()}
-        return Given(codes, known, fits, rows, frame.form)
+
+        def features(x: Tensor | None, without: str) -> Features:
+            return self._features(rows if x is None else self.table(x), without, frame)
+
+        return Given(codes, known, fits, rows, frame.form, self._held_out(frame, held_out), features)
+
+    def _held_out(self, frame: Frame, share: float) -> Tensor:
+        """Which rows training holds out: what decides is the content of all columns, so where one lacks none is."""
+        if not share or {column.name for column in self.learned} - set(frame.schema.names):
+            return torch.zeros(sum(len(batch) for batch in frame.batches()), dtype=torch.bool)
+        keys = [_keys(self._arrays(batch, frame)) for batch in frame.batches()]
+        return held(torch.from_numpy(np.concatenate(keys)), share) if keys else torch.zeros(0, dtype=torch.bool)
+
+    def _features(self, rows: pa.Table, without: str, frame: Frame) -> Features:
+        columns = [column for column in self.learned if column.name != without]
+        x = np.full((len(rows), len(columns)), np.nan)
+        for i, column in enumerate(columns):
+            if column.name not in rows.column_names:
+                continue
+            array = rows[column.name].combine_chunks()
+            if isinstance(column, Number):
+                x[:, i] = as_numbers(self._typed(column, array, frame))
+            else:
+                codes, there = self._known(column, array, frame)
+                x[:, i] = np.where(there, codes.clip(max=MOST), np.nan)
+        return Features(x, tuple(not isinstance(column, Number) for column in columns))
+
+    def extended(self, given: Given, x: Tensor) -> pa.Table:
+        rows, made = given.rows, self.table(x, len(given.rows))
+        arrays = []
+        for name in rows.column_names:
+            own = rows[name].combine_chunks()
+            new = made[name].combine_chunks() if name in made.column_names else pa.nulls(len(made))
+            apart = np.arange(len(own) + len(new)) < len(own)
+            old = own.take(pa.array(np.where(apart, np.arange(len(apart)), 0)))
+            arrays.append(patched(old, apart, new.take(pa.array(np.where(apart, 0, np.arange(len(apart)) - len(own))))))
+        return pa.table(dict(zip(rows.column_names, arrays, strict=True)), metadata=rows.schema.metadata)
 
     def _known(self, column: Column, array: pa.Array, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """Codes of values and which of these there are, both (N,)."""
