@@ -11,6 +11,7 @@ import pytest
 
 from ganvas import InputError, api, cli
 from ganvas.core import Augmented
+from ganvas.tasks._trees import _smoted
 from ganvas.tasks.augment import lacking
 
 
@@ -74,6 +75,18 @@ def test_the_command_writes_the_rows_and_says_what_they_are_worth(
     assert (written["fraud"] == "yes").mean() == pytest.approx(0.5, abs=0.001)
     assert answer["files"] == [str(tmp_path / "more.csv")]
     assert {"real rows alone", "classes weighted", "with new rows"} <= set(answer["average precision"])
+
+
+@pytest.mark.parametrize("categories", [[True, False], [False, False], [True, True]])
+def test_smote_comes_beside_where_it_is_installed(categories: list[bool]) -> None:
+    pytest.importorskip("imblearn")
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 3, (200, 2)).astype(float), np.repeat([0, 1], [180, 20])
+    x[::7, 1] = np.nan
+    made = _smoted((x, y), np.ones(50, int), categories)
+    assert made is not None
+    assert np.bincount(made[1]).tolist() == [180, 70]
+    assert made[0].shape == (250, 2)
 
 
 def test_rows_that_are_held_out_are_those_of_the_training_and_none_is_added(runs: dict[str, api.Trained]) -> None:

@@ -81,10 +81,8 @@ def _smoted(learn: Cases, new: np.ndarray, categories: Sequence[bool]) -> Cases 
     options = {
         "sampling_strategy": raised, "random_state": 0, "k_neighbors": min(5, min(counts[c] for c in raised) - 1),
     }  # fmt: skip
-    if kinds.all():
-        tool = SMOTEN(**options)
-    else:
-        tool = SMOTENC(categorical_features=kinds, **options) if kinds.any() else SMOTE(**options)
+    mixed = {"categorical_features": np.flatnonzero(kinds).tolist()}
+    tool = SMOTEN(**options) if kinds.all() else SMOTENC(**mixed, **options) if kinds.any() else SMOTE(**options)
     made, classes = tool.fit_resample(x, y)
     whole = np.full((len(made), len(there)), np.nan)
     whole[:, there] = made
