@@ -21,23 +21,22 @@ from .engine import SCHEDULES, Engine
 from .run import Run
 
 PREVIEWS = 24
-PATIENCE = 5  # previews without a better held-out loss after which there is none to hope for
+PATIENCE = 0.3  # share of the training without a better held-out loss after which there is none to hope for
 LOG_EVERY = 10
 
 
 @dataclass
 class Best:
-    """The weights that had the lowest held-out loss, and how often others have been judged since."""
+    """The weights that had the lowest held-out loss, and how much of the training was done then."""
 
     loss: float = inf
-    waited: int = 0
+    share: float = 0.0
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def meet(self, loss: float, model: Model) -> None:
+    def meet(self, loss: float, share: float, model: Model) -> None:
         """Keeps these weights if they are better."""
-        self.waited += 1
         if loss < self.loss:
-            self.loss, self.waited = loss, 0
+            self.loss, self.share = loss, share
             self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
@@ -85,7 +84,9 @@ class Training:
         self.engine.pace(SCHEDULES[self.schedule](share))
         for log in self.engine.rounds(self._batches(step)):
             step, seconds = self.engine.model.step, perf_counter() - start
-            before, share = share, 1.0 if self.best.waited >= PATIENCE else self.until.share(step, seconds)
+            before, share = share, self.until.share(step, seconds)
+            if self.best.weights and share > self.best.share + PATIENCE:
+                share = 1.0
             share, stop, save = self._agree(share, perf_counter() - last_save > self.save_every)
             self.watch(step, seconds, share, log)
             self.engine.pace(SCHEDULES[self.schedule](share))
@@ -145,7 +146,7 @@ class Training:
         if due:
             line |= (judged := self._judge())
             if (decides := self.engine.model.practice.decides) in judged:
-                self.best.meet(judged[decides], self.engine.averaged)
+                self.best.meet(judged[decides], share, self.engine.averaged)
             preview(self.engine.averaged, self.run.modality, self.held_out, self.run.path, step)
         self.run.log(line)
         self.mirror(line)
@@ -171,7 +172,7 @@ class Training:
         state = self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}
         if self.best.weights:
             files["best"] = self.best.weights
-            state["best"] = {"loss": self.best.loss, "waited": self.best.waited}
+            state["best"] = {"loss": self.best.loss, "share": self.best.share}
         self.run.save(state, files)
 
 

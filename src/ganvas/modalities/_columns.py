@@ -25,9 +25,9 @@ from ..core import InputError
 Kind = Literal["category", "number", "date", "key"]
 Encoding = Literal["modes", "bins"]
 
-FEW = 256  # values that each get a code of their own
+FEW = 256  # values that each get a code of their own, where there are four times as many rows
 LEVELS = 1000  # levels that each get a code of their own; the rest share one
-BINS = 100
+BINS = 100  # of numbers, where each holds twenty rows
 KNOTS = 16  # pieces of a bin within which values are spread evenly
 MODES = 10
 SPIKE = 0.05  # share of a column that makes one of its values a mode of its own
@@ -455,14 +455,15 @@ class Sketch:
         )  # fmt: skip
         distinct, counts = np.unique(values, return_counts=True)
         shares = counts / len(values)
-        if len(distinct) <= (FEW if encoding == "bins" else MODES):
+        few = max(min(FEW, len(values) // 4), MODES) if encoding == "bins" else MODES
+        if len(distinct) <= few:
             return replace(known, exact=_plain(distinct))
         spikes = distinct[shares >= (1 / BINS if encoding == "bins" else SPIKE)]
         rest = values[~np.isin(values, spikes)]
         if not len(rest):
             return replace(known, exact=_plain(distinct))
         if encoding == "bins":
-            return replace(known, exact=_plain(spikes), knots=_bins(rest))
+            return replace(known, exact=_plain(spikes), knots=_bins(rest, min(BINS, max(len(rest) // 20, 10))))
         return replace(known, exact=_plain(spikes), modes=_modes(rest))
 
     def _step(self, values: np.ndarray) -> float:
@@ -485,9 +486,9 @@ def _plain(values: np.ndarray) -> tuple[float, ...]:
     return tuple(map(float, values))
 
 
-def _bins(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
+def _bins(values: np.ndarray, bins: int) -> tuple[tuple[float, ...], ...]:
     """Bins with equally many of the sorted values, and in each the bounds of pieces with equally many."""
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1), method="nearest"))
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1), method="nearest"))
     if len(edges) < 2:
         return ((float(values[0]),) * (KNOTS + 1),)
     place = (np.searchsorted(edges, values, "right") - 1).clip(0, len(edges) - 2)
