@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,6 +152,44 @@ def test_a_database_is_asked(tmp_path: Path) -> None:
         Tables.learn(url)
     with pytest.raises(InputError, match="cannot answer"):
         Tables.learn(url, query="SELECT * FROM nobody")
+
+
+SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@pytest.mark.skipif(not SERVERS, reason="needs Debian's package postgresql")
+def test_a_postgresql_server_is_asked_what_was_said(tmp_path: Path) -> None:
+    import psycopg
+
+    bin, home = SERVERS[-1].parent, Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path has to be short
+    ask = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # the server refuses to run as root
+    if ask:
+        shutil.chown(home, "postgres")
+    quiet = {"check": True, "stdout": subprocess.DEVNULL}
+    control = [*ask, bin / "pg_ctl", "-D", home / "data", "-w"]
+    subprocess.run([*ask, bin / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"], **quiet)
+    subprocess.run([*control, "-l", home / "log", "-o", f"-k {home} -c listen_addresses=''", "start"], **quiet)
+    try:
+        with psycopg.connect(f"host={home} user=postgres dbname=postgres", autocommit=True) as base:
+            base.execute("create table people (age int, income numeric(8, 2), city text, since timestamptz)")
+            for i in range(60):
+                age, city = i % 50 if i % 7 else None, "Ulm" if i % 3 else "Kiel"
+                row = (age, i * 10.25, city, f"2024-01-{i % 28 + 1:02d} 10:00+00")
+                base.execute("insert into people values (%s, %s, %s, %s)", row)
+        url = f"postgresql+psycopg://postgres@/postgres?host={home}"
+        tables = Tables.learn(url, query="select * from people where city = 'Ulm'")
+        data = tables.read(url)
+        assert len(data) == 40
+        kinds = {column.name: column.described for column in tables.columns}
+        assert (kinds["age"], kinds["city"], kinds["since"]) == ("integer", "constant", "date")
+        back = tables.table(data.gather().x)
+        assert back.column("age").null_count == 6
+        assert str(back.schema.field("since").type).startswith("timestamp")
+        with pytest.raises(InputError, match="nobody"):
+            Tables.learn(url, query="select * from nobody")
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+        shutil.rmtree(home)
 
 
 def test_rare_levels_share_a_code_and_come_back() -> None:
