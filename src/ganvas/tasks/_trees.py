@@ -1,4 +1,4 @@
-"""Whether new rows help boosted trees to tell classes apart, on rows that nobody has seen."""
+"""Whether new rows help boosted trees to tell classes apart, on rows that nobody learned from."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def augment(
     Boosted trees learn to tell the classes from the given rows that the model learned from: alone, with classes
     weighted, with as many new rows as these call for, and with SMOTE's (Chawla et al., 2002) where imbalanced-learn is
     installed. What counts is the average precision on the given rows that the training of the model held out, of the
-    classes that got new rows; neither the model nor the trees have seen them.
+    classes that got new rows; neither the model nor the trees learned from them.
 
     Example: ganvas augment runs/made-payments payments.csv --target fraud --out more.csv
     """
