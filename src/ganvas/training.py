@@ -152,10 +152,11 @@ class Training:
         self.mirror(line)
 
     def _judge(self) -> dict[str, float]:
-        """Losses on held-out data, with the same random numbers every time."""
+        """Losses on held-out data, with the same random numbers every time: on more of it where they decide."""
         if not len(self.held_out):
             return {}
-        batches = (b.to(self.device) for b in self.held_out.in_batches(self.batch, most=8 * self.batch))
+        most = (8 if self.engine.model.practice.decides else 2) * self.batch
+        batches = (b.to(self.device) for b in self.held_out.in_batches(self.batch, most=most))
         with chance(0):
             return {f"held_out/{name}": value.item() for name, value in self.engine.judge(batches).items()}
 

@@ -503,7 +503,7 @@ def _modes(values: np.ndarray) -> tuple[tuple[float, float], ...]:
 
     from sklearn.mixture import BayesianGaussianMixture
 
-    some = values[np.linspace(0, len(values) - 1, min(len(values), 5000)).round().astype(int)]
+    some = values[np.linspace(0, len(values) - 1, min(len(values), 2000)).round().astype(int)]
     if len(some) == 1:
         return ((float(some[0]), 1e-6 * max(abs(float(some[0])), 1.0)),)
     scale = some.std() or 1.0

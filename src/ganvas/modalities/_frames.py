@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 import pyarrow.json as pajson
+import pyarrow.parquet as pq
 
 from ..core import InputError
 
@@ -22,6 +23,7 @@ FORMS = ("pandas", "polars", "pyarrow")
 NOTHING = ["", "NA", "N/A", "NaN", "nan", "n/a", "null", "NULL", "None", "<NA>", "#N/A"]
 """What files write where a value is missing."""
 BLOCK = 2**24  # bytes of a file that are parsed at a time
+BUFFER = 2**20  # bytes of a Parquet column that are fetched at a time
 ROWS = 2**16
 MOSTLY = 0.9  # a column of text of which so much is numbers was meant to hold numbers
 
@@ -96,11 +98,11 @@ def _open_path(path: Path) -> Frame:
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
     if path.is_dir():
-        return _dataset(path, "parquet")
+        return _parquet(path)
     readers: dict[str, Callable[[Path], Frame]] = {
-        ".parquet": lambda p: _dataset(p, "parquet"),
-        ".feather": lambda p: _dataset(p, "feather"),
-        ".arrow": lambda p: _dataset(p, "feather"),
+        ".parquet": _parquet,
+        ".feather": _feather,
+        ".arrow": _feather,
         ".jsonl": _json_lines,
         ".ndjson": _json_lines,
         ".xlsx": _excel,
@@ -109,10 +111,27 @@ def _open_path(path: Path) -> Frame:
     return readers.get(path.suffix.lower(), _csv)(path)
 
 
-def _dataset(path: Path, format: str) -> Frame:
-    files = sorted(path.rglob(f"*.{format}")) if path.is_dir() else [path]
+def _parquet(path: Path) -> Frame:
+    """A file, or a folder of them with the same columns; read page by page, however long their row groups are."""
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     with _readable(path):
-        found = pads.dataset([str(f) for f in files], format=format)
+        schema = pq.read_schema(files[0])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for file in files:
+            with _readable(file), pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as shard:
+                absent = [name for name in schema.names if name not in shard.schema_arrow.names]
+                if absent:
+                    raise InputError(f"{file} has no column {absent[0]!r}, which {files[0].name} has; add it")
+                for batch in shard.iter_batches(ROWS, columns=schema.names):
+                    yield batch.select(schema.names).cast(schema)
+
+    return Frame(str(path), "file", schema, batches)
+
+
+def _feather(path: Path) -> Frame:
+    with _readable(path):
+        found = pads.dataset([str(path)], format="feather")
         return Frame(str(path), "file", found.schema, lambda: found.to_batches(batch_size=ROWS))
 
 

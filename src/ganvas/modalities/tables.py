@@ -577,7 +577,12 @@ class Growing:
 
     def tensor(self) -> Tensor:
         if self.file is None or not self.size:
-            return torch.from_numpy(np.concatenate(self.parts))
+            whole, at = np.empty(self.shape, self.type), 0
+            while self.parts:  # each goes as it is copied, so that they are never there twice
+                part = self.parts.pop(0)
+                whole[at : at + len(part)] = part
+                at += len(part)
+            return torch.from_numpy(whole)
         for part in self.parts:
             part.tofile(self.file)
         self.file.flush()

@@ -48,7 +48,7 @@ class CGAN(Adversarial):
         self.projects = labels == "projection"
         self.generator = nn.ModuleDict({
             "embed": nn.Embedding(condition.vocabulary, latent),
-            "layers": perceptron(2 * latent, *[width] * depth, prod(space.raw)),
+            "layers": perceptron(2 * latent, *[width] * depth, prod(space.raw), normalised=True),
         })  # fmt: skip
         self.discriminator = nn.ModuleDict({
             "embed": nn.Embedding(condition.vocabulary, width),

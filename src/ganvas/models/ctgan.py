@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..core import Batch, Data, InputError, Mixed, Model, Practice, Samples, Space, Turn, adam, seeded
 from ..losses import critic_generator_loss, critic_loss, gradient_penalty
 from ..nets import standard_normal
-from ..nets.perceptron import Appending
+from ..nets.perceptron import Appending, Gate
 
 
 class CTGAN(Model, Samples):
@@ -72,7 +72,7 @@ class CTGAN(Model, Samples):
         hidden = [Appending(latent + len(places) + width * i, width) for i in range(depth)]
         self.generator = nn.Sequential(*hidden, nn.Linear(latent + len(places) + width * depth, space.raw[0]))
         widths = [pac * (space.shape[0] + len(places)), *[width] * depth]
-        judging = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.LeakyReLU(0.2), nn.Dropout(0.5))]
+        judging = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), Gate(0.2, 0.5))]
         self.discriminator = nn.Sequential(*judging, nn.Linear(widths[-1], 1, bias=False), nn.Flatten(0))
 
     def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:

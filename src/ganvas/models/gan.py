@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 
 from torch import Tensor, nn
@@ -36,8 +37,10 @@ class GAN(Adversarial):
     ) -> None:
         super().__init__(space, None, latent=latent, loss=loss, discriminator_steps=discriminator_steps)
         hidden = [width] * depth
-        self.generator = nn.Sequential(perceptron(latent, *hidden, prod(space.raw)), nn.Unflatten(1, space.raw))
-        self.discriminator = nn.Sequential(nn.Flatten(), perceptron(prod(space.shape), *hidden, 1), nn.Flatten(0))
+        layers = perceptron(latent, *hidden, prod(space.raw), normalised=True)
+        self.generator = nn.Sequential(layers, nn.Unflatten(1, space.raw))
+        judging = perceptron(prod(space.shape), *hidden, 1, activation=partial(nn.LeakyReLU, 0.2))
+        self.discriminator = nn.Sequential(nn.Flatten(), judging, nn.Flatten(0))
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import prod
 
@@ -11,10 +12,15 @@ from torch import Tensor, nn
 from ..core import Space, Tokens
 
 
-def perceptron(*widths: int, activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
-    """Linear layers of these widths, an activation between each two."""
-    layers = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), activation())]
-    return nn.Sequential(*layers[:-1])
+def perceptron(*widths: int, activation: Callable[[], nn.Module] = nn.SiLU, normalised: bool = False) -> nn.Sequential:
+    """Linear layers of these widths, an activation between each two.
+
+    normalised: Hidden units are normalised over the batch before they are activated (Ioffe & Szegedy, 2015).
+    """
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths[:-1]):
+        layers += [nn.Linear(before, after), *[nn.BatchNorm1d(after)] * normalised, activation()]
+    return nn.Sequential(*layers, nn.Linear(*widths[-2:]))
 
 
 class Residual(nn.Module):
@@ -39,6 +45,27 @@ class Appending(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x, self.layers(x)], 1)
+
+
+class Gate(nn.Module):
+    """Leaky ReLU, then dropout, as one product with what both let through.
+
+    The factor is piecewise constant, and autograd takes it for constant: second derivatives, which a gradient penalty
+    asks for, do not run back through it to find that they are zero.
+
+    slope: Of the negative part.
+    dropped: Share of the units that are left out in training.
+    """
+
+    def __init__(self, slope: float, dropped: float) -> None:
+        super().__init__()
+        self.slope, self.dropped = slope, dropped
+
+    def forward(self, x: Tensor) -> Tensor:
+        factor = torch.where(x > 0, 1.0, self.slope)
+        if self.training:
+            factor = factor * (torch.rand_like(factor) >= self.dropped) / (1 - self.dropped)
+        return x * factor.to(x.dtype)
 
 
 class PerceptronEncoder(nn.Module):
