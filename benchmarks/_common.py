@@ -56,14 +56,19 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
             "deviation": stdev(values) if len(values) > 1 else None}  # fmt: skip
 
 
-def peer(name: str, *requirements: str) -> Path:
-    """A Python with a peer installed in an environment of its own, beside our torch."""
+def peer(name: str, *requirements: str, alone: str | None = None) -> Path:
+    """A Python with a peer installed in an environment of its own, beside our torch.
+
+    alone: What is installed without all that it requires: of that, what it needs here is named in the requirements.
+    """
     home = PEERS / name
     python = home / "bin" / "python"
     if not (home / ".ready").exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
         constraint = ["--constraint", str(_torch_pin(home))]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *constraint, *requirements], check=True)
+        if alone:
+            subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", alone], check=True)
         (home / ".ready").touch()
     return python
 

@@ -56,20 +56,56 @@ print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted,
                   "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 
-PEERS = {"ctgan": CTGAN, "tvae": CTGAN}
+ARGN = """
+import json, os, resource, sys, tempfile, time
+from pathlib import Path
+import pandas as pd, torch
+os.environ["HF_HUB_OFFLINE"] = "1"
+from mostlyai import engine
+name, train, out, seed, options = sys.argv[1:]
+frame, place = pd.read_parquet(train), Path(tempfile.mkdtemp())
+engine.set_random_state(int(seed))
+start = time.perf_counter()
+engine.split(tgt_data=frame, workspace_dir=place, model_type="TABULAR")
+engine.analyze(workspace_dir=place)
+engine.encode(workspace_dir=place)
+engine.train(workspace_dir=place, max_training_time=json.loads(options)["minutes"])
+fitted = time.perf_counter()
+engine.generate(workspace_dir=place, sample_size=len(frame))
+made = pd.read_parquet(place / "SyntheticData")
+drawn = time.perf_counter()
+made.to_parquet(out)
+print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted,
+                  "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+"""
+
+PEERS = {"ctgan": CTGAN, "tvae": CTGAN, "argn": ARGN}
 """Peers by name; whatever else is named is a model of ours."""
+
+WITH_ARGN = ("accelerate", "datasets", "huggingface-hub", "joblib", "json-repair", "opacus", "pandas", "peft",
+             "psutil<6", "pyarrow", "scikit-learn", "tokenizers", "transformers")  # fmt: skip
+"""What TabularARGN needs for tables, of all that it requires: torchvision and torchaudio are not among it."""
 
 EQUAL = {"ctgan": {}, "vae": {"batch": 500, "latent": 128, "width": 128}}
 """What gives our models, asked for as ctgan-ours and vae-ours, the networks and batches of the peers."""
 
 
-def measure(name: str, train: Path, folder: Path, seed: int, epochs: int) -> tuple[dict[str, float], Path]:
+def home(name: str) -> Path | str:
+    """The Python that has a model."""
+    if name == "argn":
+        return peer("argn", *WITH_ARGN, alone="mostlyai-engine==2.7.3")
+    return peer("ctgan", "ctgan==0.12.1", "pyarrow") if name in PEERS else sys.executable
+
+
+def measure(
+    name: str, train: Path, folder: Path, seed: int, epochs: int, minutes: float
+) -> tuple[dict[str, float], Path]:
     """Fits a model and draws rows; what that took, and where the rows are."""
     out = folder / f"{name}-{seed}.parquet"
-    python = peer("ctgan", "ctgan==0.12.1", "pyarrow") if name in PEERS else sys.executable
+    python, script = home(name), PEERS.get(name, OURS)
     model = name.removesuffix("-ours")
-    options = {"epochs": epochs} | (EQUAL[model] if model != name else {}) if name != "made" else {}
-    script = PEERS.get(name, OURS)
+    options = {"made": {}, "argn": {"minutes": minutes}}.get(name, {"epochs": epochs})
+    options |= EQUAL[model] if model != name else {}
     command = [python, "-c", script, model, str(train), str(out), str(seed), json.dumps(options)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1]), out
@@ -87,8 +123,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a Parquet file")
     parser.add_argument("--target", required=True)
     parser.add_argument("--positive", required=True, help="the value of the target that is to be predicted")
-    parser.add_argument("--models", nargs="+", default=["made", "ctgan-ours", "vae-ours", "ctgan", "tvae"])
-    parser.add_argument("--epochs", type=int, default=10, help="of every model but made, which trains as it likes")
+    parser.add_argument("--models", nargs="+", default=["made", "ctgan-ours", "vae-ours", "ctgan", "tvae"],
+                        help="made, ctgan-ours, vae-ours, ctgan, tvae, argn")  # fmt: skip
+    parser.add_argument("--epochs", type=int, default=10, help="of CTGAN and TVAE, ours and the peer's")
+    parser.add_argument("--minutes", type=float, default=5.0, help="that argn may train for")
+    parser.add_argument("--name", help="of the file in results/, by default that of the data")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     frame = pd.read_parquet(given.data)
@@ -102,7 +141,7 @@ def main() -> None:
         runs = [{"model": "real", **judged(train, test, train, *asked)}]
         for seed in given.seeds:
             for name in given.models:
-                took, made = measure(name, train, folder, seed, given.epochs)
+                took, made = measure(name, train, folder, seed, given.epochs, given.minutes)
                 runs.append({"model": name, "seed": seed, **took, **judged(train, test, made, *asked)})
                 print(json.dumps(runs[-1]), flush=True)
     medians = {
@@ -110,7 +149,7 @@ def main() -> None:
                if k not in ("model", "seed")}
         for name in given.models
     }  # fmt: skip
-    report(f"tables-{given.data.stem}", {"rows": len(part), "medians": medians, "runs": runs})
+    report(f"tables-{given.name or given.data.stem}", {"rows": len(part), "medians": medians, "runs": runs})
 
 
 if __name__ == "__main__":

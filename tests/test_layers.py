@@ -25,6 +25,7 @@ ROOMS = {
     "metrics": {"core"},
     "features": {"core", "engine", "machine"},
     "run": {"core", "plugins"},
+    "privacy": {"core"},
     "plan": {"core", "engine", "machine"},
     "training": {"core", "processes", "engine", "run"},
     "progress": {"plan", "run", "training"},
@@ -36,7 +37,7 @@ ROOMS = {
     "tensorboard": {"core"},
     "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
-    | {"judging"},
+    | {"judging", "privacy"},
     "samples": set(),
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
     "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},

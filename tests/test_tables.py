@@ -80,7 +80,7 @@ def test_the_kinds_of_columns_are_found_and_said() -> None:
     assert found["age"] == "integer"
     assert found["since"] == "date"
     assert found["zip"].startswith("category")
-    said = Tables.learn(people(), category=["age"], drop=["income"], key=["zip"])
+    said = Tables.learn(people(), category=["age"], drop=["income"], id=["zip"])
     assert {c.name: c.described for c in said.columns}["age"].startswith("category")
     assert "income" not in said.present(everything(said, people())).columns
 

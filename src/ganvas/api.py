@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 
-from . import plugins, processes
+from . import plugins, privacy, processes
 from .core import (
     Augmented,
     Balance,
@@ -29,6 +30,7 @@ from .core import (
     Model,
     Pairs,
     Practice,
+    Private,
     Rowwise,
     Understands,
     Wish,
@@ -317,6 +319,7 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
     engine = _engine(run, device)
     batch = min(settings["batch"], len(learn))
     until = _until(settings, engine.model.practice, len(learn), batch)
+    _promise(run, engine.model, len(learn), batch, until)
     training = Training(
         run, engine, learn, held, until, batch, settings["seed"], settings["schedule"], settings["save_every"], device
     )
@@ -363,6 +366,20 @@ def _same_data(run: Run, learn: Data) -> None:
     if digest != run.state.get("data", digest):
         raise InputError(f"the data has changed since {run.path} was started; put it back, or choose another --out")
     run.state["data"] = digest
+
+
+def _promise(run: Run, model: Model, rows: int, batch: int, until: Until) -> None:
+    """Prepares a model that is to learn with differential privacy, and writes what it promises into the run."""
+    if not isinstance(model, Private) or not model.epsilon:
+        return
+    if until.steps == inf:
+        raise InputError("--epsilon is promised for a number of rounds; say --epochs or --steps, not --minutes alone")
+    if processes.count() > 1:
+        raise InputError("--epsilon is promised for one process; start it without torchrun")
+    rounds = int(until.steps) * run.card["training"]["accumulate"]
+    promise = privacy.promise(model.epsilon, model.delta, rows, batch, rounds)
+    model.protect(promise, batch)
+    run.state["privacy"] = asdict(promise)
 
 
 def _until(settings: Mapping[str, Any], practice: Practice, examples: int, batch: int) -> Until:

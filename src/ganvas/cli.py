@@ -257,6 +257,8 @@ def _show(run: Path, *, json: Json = False) -> None:
         f"options: {', '.join(f'{k}={v}' for k, v in card['options'].items()) or 'none given'}",
         f"can: {', '.join(trained.tasks)}",
     ]
+    if promise := trained.run.promise:
+        lines.insert(3, f"privacy: {promise}")
     _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
 
 

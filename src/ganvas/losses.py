@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -49,3 +49,22 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 def kl_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mean, var) || N(0, 1)) of each latent, in nats, shape like `mean` (Kingma & Welling, 2014, appendix B)."""
     return (mean.square() + logvar.exp() - 1 - logvar) / 2
+
+
+def clipped(costs: Tensor, norms: Tensor, most: float) -> Tensor:
+    """Costs (B,) of which none has a gradient longer than `most`; norms (B,) are those of their own gradients.
+
+    Abadi et al., 2016, algorithm 1, "clip gradient".
+    """
+    return costs * (most / norms.clamp(min=most)).detach()
+
+
+def gaussian_noise(parameters: Iterable[Tensor], deviation: float) -> Tensor:
+    """<noise, parameters>, which has noise for a gradient: N(0, deviation^2) that no seed can bring back.
+
+    Abadi et al., 2016, algorithm 1, "add noise".
+    """
+    noise = torch.Generator()
+    noise.seed()
+    drawn = [(torch.randn(p.shape, generator=noise).to(p.device), p) for p in parameters]
+    return deviation * torch.stack([(ours * p).sum() for ours, p in drawn]).sum()

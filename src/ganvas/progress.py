@@ -45,6 +45,8 @@ class Progress:
             "time": _time_expected(plan, until),
             "run": str(self.run.path),
         }
+        if self.run.promise:
+            rows["privacy"] = str(self.run.promise)
         for name, words in rows.items():
             table.add_row(f"[bold]{name}", words)
         self.console.print(Panel(table, title="plan", title_align="left", expand=False))

@@ -82,6 +82,8 @@ def _summary(run: Run) -> str:
         "training": _listed(training),
         "versions": _listed(card["versions"], " "),
     }
+    if run.promise:
+        rows["privacy"] = str(run.promise)
     items = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in rows.items())
     return f"<dl>{items}</dl>"
 

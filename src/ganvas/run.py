@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import plugins
-from .core import InputError, Modality, Model
+from .core import InputError, Modality, Model, Promise
 
 
 class Run:
@@ -51,6 +51,11 @@ class Run:
         """How far the training came: {"step": ..., "seconds": ..., "finished": ...}."""
         file = self.path / "state.json"
         return json.loads(file.read_text("utf-8")) if file.exists() else {"step": 0, "seconds": 0.0, "finished": False}
+
+    @property
+    def promise(self) -> Promise | None:
+        """What the training promised about the privacy of each example, if it did."""
+        return Promise(**self.state["privacy"]) if "privacy" in self.state else None
 
     @cached_property
     def modality(self) -> Modality:

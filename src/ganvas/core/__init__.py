@@ -6,6 +6,7 @@ from .answers import Augmented, Estimate, Evidence, Filled, Frames, Made, Measur
 from .chance import chance, seeded
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
+from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens
 from .wishes import Balance, Likeness, Understands, Wish, all_of
@@ -13,7 +14,7 @@ from .wishes import Balance, Likeness, Understands, Wish, all_of
 __all__ = [
     "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes",
     "Encodes", "Estimate", "Evidence", "Features", "Filled", "Frames", "Generates", "Given", "InputError", "Likeness",
-    "Made", "Measured", "Mixed", "Modality", "Model", "Optimizer", "Pairs", "Practice", "Rowwise", "Samples",
-    "Scores", "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held",
-    "seeded", "spread",
+    "Made", "Measured", "Mixed", "Modality", "Model", "Optimizer", "Pairs", "Practice", "Private", "Promise", "Rowwise",
+    "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance",
+    "held", "seeded", "spread",
 ]  # fmt: skip

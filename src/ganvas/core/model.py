@@ -64,7 +64,7 @@ class Model(nn.Module, ABC):
     players: ClassVar[Mapping[str, Optimizer]]
     """Who learns, and the optimizer it learns with: submodules by name, or one player who is the whole model."""
 
-    practice: ClassVar[Practice] = Practice()
+    practice: Practice = Practice()
 
     step: int = 0
     """The round being played, from 1; the engine counts."""

@@ -415,7 +415,7 @@ class Sketch:
         if self.many:
             raise InputError(
                 f"column {self.name!r} has too many different values to be a category; leave it out with "
-                f"--drop {self.name!r}, or say --key {self.name!r} to have it made afresh"
+                f"--drop {self.name!r}, or say --id {self.name!r} to have it made afresh"
             )
         if kind is None:
             self._refuse_text(present)

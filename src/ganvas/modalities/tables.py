@@ -127,7 +127,7 @@ class Tables(Modality, Rowwise, Understands):
         category: list[str] | None = None,
         number: list[str] | None = None,
         date: list[str] | None = None,
-        key: list[str] | None = None,
+        id: list[str] | None = None,
         drop: list[str] | None = None,
         numbers: Encoding = "modes",
         query: str | None = None,
@@ -137,13 +137,13 @@ class Tables(Modality, Rowwise, Understands):
         category: Columns to take for categories, whatever they look like.
         number: Columns to take for numbers.
         date: Columns to take for dates.
-        key: Columns that identify rows: made afresh, never learned.
+        id: Columns that identify rows: made afresh, never learned.
         drop: Columns to leave out.
         numbers: How numbers are written for the model: as places within modes, or as bins; models have their wish.
         query: What to ask of a database, in SQL, or the name of a table.
         """
         frame = open_frame(source, query)
-        said = _said({"category": category, "number": number, "date": date, "key": key}, drop or [], frame)
+        said = _said({"category": category, "number": number, "date": date, "key": id}, drop or [], frame)
         schema = pa.schema([f for f in frame.schema if f.name not in (drop or [])], frame.schema.metadata)
         sketches = _sketch(frame, schema)
         columns = tuple(s.column(said.get(s.name), numbers) for s in sketches)

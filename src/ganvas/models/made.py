@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from itertools import count
 from math import inf
 
 import torch
 from torch import Tensor
 
-from ..core import Batch, Begun, Bounds, Completes, InputError, Model, Practice, Samples, Scores, Space, Tokens, Turn
+from ..core import (
+    Batch,
+    Begun,
+    Bounds,
+    Completes,
+    Data,
+    InputError,
+    Model,
+    Practice,
+    Private,
+    Promise,
+    Samples,
+    Scores,
+    Space,
+    Tokens,
+    Turn,
+)
 from ..core.space import draw_symbol
-from ..nets.masked import MaskedPerceptron
+from ..losses import clipped, gaussian_noise
+from ..nets.masked import MaskedPerceptron, Tape
+
+CLIP = 1.0
+"""How long the gradient of one example may be in private training. Adam's steps do not depend on it."""
 
 
-class MADE(Model, Samples, Scores, Bounds, Completes):
+class MADE(Model, Samples, Scores, Bounds, Completes, Private):
     """Fits p(x) = product over k of p(x_k | what comes before x_k) to sequences of symbols, all factors at once.
 
     -log p(x) = -sum over k of log p(x_k | x_<k)    (equations 3 to 5 of the paper)
@@ -23,10 +45,15 @@ class MADE(Model, Samples, Scores, Bounds, Completes):
     order is drawn afresh (order-agnostic training, section 4.2), so that any places can be completed from any others;
     every other batch has the order of the data, which is the one that examples are drawn and scored in.
 
+    With an epsilon it learns by DP-SGD (Abadi et al., 2016): every example takes part in a round with the same
+    probability, its gradient is clipped, noise hides what is left of it. Nothing of that comes from the seed.
+
     Arguments:
         width: Units of each hidden layer.
         depth: Residual blocks of two masked layers.
         agnostic: Share of batches that are learned in an order of their own; 0 for those who complete nothing.
+        epsilon: Differential privacy of each example, such as 3; 0 for none. Needs `pip install 'ganvas[privacy]'`.
+        delta: Probability that the promise of privacy does not hold; 0 for 1 / examples^1.1.
     """
 
     players = {"autoencoder": partial(torch.optim.AdamW, lr=6e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}
@@ -40,22 +67,65 @@ class MADE(Model, Samples, Scores, Bounds, Completes):
         reading={"numbers": "bins"},
     )
 
-    def __init__(self, space: Space, *, width: int = 384, depth: int = 2, agnostic: float = 0.5) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        width: int = 384,
+        depth: int = 2,
+        agnostic: float = 0.5,
+        epsilon: float = 0.0,
+        delta: float = 0.0,
+    ) -> None:
         if not isinstance(space, Tokens):
             raise InputError("made learns symbols: rows of a table, text; not what changes smoothly")
         super().__init__(space)
-        self.sizes, self.agnostic = space.sizes, agnostic
+        if epsilon < 0 or not 0 <= delta < 1:
+            raise InputError(f"--epsilon {epsilon:g} --delta {delta:g}: epsilon is above 0, delta between 0 and 1")
+        self.sizes, self.agnostic, self.epsilon, self.delta = space.sizes, agnostic, epsilon, delta
+        self.promise: Promise | None = None
+        self.expected = 0
         self.autoencoder = MaskedPerceptron(space.sizes, width, depth)
 
-    def logits(self, x: Tensor, position: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, position: Tensor | None = None, tape: Tape | None = None) -> Tensor:
         """Raw output (B, *space.raw) for x (B, places), in an order that gives each place its position."""
         if position is None:
             position = torch.arange(len(self.sizes), device=x.device)
-        return self.autoencoder(x, position).unflatten(1, self.space.raw)
+        return self.autoencoder(x, position, tape).unflatten(1, self.space.raw)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         position = torch.randperm(len(self.sizes)).to(batch.x.device) if torch.rand(()) < self.agnostic else None
-        yield Turn("autoencoder", {"nll": self.space.nll(self.logits(batch.x, position), batch.x).mean()})
+        if self.promise and self.training:
+            yield self._private_turn(batch.x, position, self.promise)
+        else:
+            yield Turn("autoencoder", {"nll": self.space.nll(self.logits(batch.x, position), batch.x).mean()})
+
+    def _private_turn(self, x: Tensor, position: Tensor | None, promise: Promise) -> Turn:
+        """A loss whose gradient is the mean of clipped gradients with noise, all in float32 so that bounds are kept."""
+        with torch.autocast(x.device.type, enabled=False):
+            tape: Tape = []
+            costs = self.space.nll(self.logits(x, position, tape), x)
+            slopes = torch.autograd.grad(costs.sum(), [product.y for product in tape], retain_graph=True)
+            parts = [product.squared_norms(slope) for product, slope in zip(tape, slopes, strict=True)]
+            norms = torch.stack(parts).sum(0).sqrt()
+            noise = gaussian_noise(self.parameters(), promise.noise * CLIP)
+            loss = {"clipped": clipped(costs, norms, CLIP).sum(), "noise": noise}
+            share = 1 / self.expected
+            return Turn("autoencoder", {k: v * share for k, v in loss.items()}, {"nll": costs.sum() * share})
+
+    def protect(self, promise: Promise, batch: int) -> None:
+        self.promise, self.expected = promise, batch
+        self.practice = replace(self.practice, decides="")  # held-out rows have a right to privacy too
+
+    def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
+        if not self.promise:
+            yield from super().batches(data, size, seed, start)
+            return
+        chance = torch.Generator()
+        chance.seed()
+        for step in count(start):
+            drawn = torch.rand(len(data), generator=chance) < size / len(data)
+            yield data.batch(drawn.nonzero().squeeze(1), step)
 
     def score(self, x: Tensor) -> Tensor:
         """-log p(x) in nats, exact, shape (B,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,37 @@ from torch.nn import functional as F
 
 PACE = 10.0
 """How much faster than weights the last layer's biases learn: alone they say how frequent the first symbols are."""
+
+
+class Product(NamedTuple):
+    """y = x (weight * mask)' + pace * bias, as it was computed for a batch.
+
+    x: (B, into).   y: (B, out).   mask: (out, into), of zeros and ones.
+    """
+
+    x: Tensor
+    y: Tensor
+    mask: Tensor
+    pace: float
+
+    def squared_norms(self, slope: Tensor) -> Tensor:
+        """Of each example's gradient of weight and bias, (B,), from the gradient of y, (B, out).
+
+        The gradient of one example is (slope x') * mask, so that its squared norm needs no gradient to be written down.
+        """
+        slope = slope.square()
+        return ((slope @ self.mask) * self.x.square()).sum(1) + self.pace**2 * slope.sum(1)
+
+
+Tape = list[Product]
+
+
+def masked_linear(x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor, tape: Tape | None, pace: float = 1) -> Tensor:
+    """x (weight * mask)' + pace * bias; a tape remembers it."""
+    y = F.linear(x, weight * mask, pace * bias if pace != 1 else bias)
+    if tape is not None:
+        tape.append(Product(x, y, mask, pace))
+    return y
 
 
 class MaskedPerceptron(nn.Module):
@@ -46,13 +78,16 @@ class MaskedPerceptron(nn.Module):
         self.out = nn.Parameter(torch.randn(symbols, width) * 0.3 / width**0.5)
         self.out_bias = nn.Parameter(torch.zeros(symbols))
 
-    def forward(self, x: Tensor, position: Tensor) -> Tensor:
-        """Logits (B, symbols) of x (B, places), int64, in the order that gives each place its position (places,)."""
+    def forward(self, x: Tensor, position: Tensor, tape: Tape | None = None) -> Tensor:
+        """Logits (B, symbols) of x (B, places), int64, in the order that gives each place its position (places,).
+
+        tape: Is given all products on the way, which every parameter takes part in once.
+        """
         chosen = torch.zeros(len(x), len(self.embed), device=x.device).scatter_(1, x + self.starts, 1.0)
-        h = F.linear(chosen, (self.embed * self.sees(position)).T, self.bias)
+        h = masked_linear(chosen, self.embed.T, self.sees(position).T, self.bias, tape)
         for block in self.blocks:
-            h = block(h, self.below)
-        return F.linear(F.silu(h), self.out * self.seen_by(position), PACE * self.out_bias)
+            h = block(h, self.below, tape)
+        return masked_linear(F.silu(h), self.out, self.seen_by(position), self.out_bias, tape, PACE)
 
     def sees(self, position: Tensor) -> Tensor:
         """Which units see each symbol, (symbols, width)."""
@@ -104,6 +139,6 @@ class MaskedBlock(nn.Module):
         self.second = nn.Parameter(torch.zeros(width, width))
         self.biases = nn.Parameter(torch.zeros(2, width))
 
-    def forward(self, h: Tensor, below: Tensor) -> Tensor:
-        inner = F.linear(F.silu(h), self.first * below, self.biases[0])
-        return h + F.linear(F.silu(inner), self.second * below, self.biases[1])
+    def forward(self, h: Tensor, below: Tensor, tape: Tape | None = None) -> Tensor:
+        inner = masked_linear(F.silu(h), self.first, below, self.biases[0], tape)
+        return h + masked_linear(F.silu(inner), self.second, below, self.biases[1], tape)

@@ -20,7 +20,7 @@ def perceptron(*widths: int, activation: Callable[[], nn.Module] = nn.SiLU, norm
     layers: list[nn.Module] = []
     for before, after in pairwise(widths[:-1]):
         layers += [nn.Linear(before, after), *[nn.BatchNorm1d(after)] * normalised, activation()]
-    return nn.Sequential(*layers, nn.Linear(*widths[-2:]))
+    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
 
 
 class Residual(nn.Module):
