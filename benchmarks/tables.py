@@ -89,6 +89,9 @@ WITH_ARGN = ("accelerate", "datasets", "huggingface-hub", "joblib", "json-repair
 EQUAL = {"ctgan": {}, "vae": {"batch": 500, "latent": 128, "width": 128}}
 """What gives our models, asked for as ctgan-ours and vae-ours, the networks and batches of the peers."""
 
+OWN: dict[str, dict[str, float]] = {"made": {}, "made-private": {"epsilon": 3.0}}
+"""Options of models that train as they like."""
+
 
 def home(name: str) -> Path | str:
     """The Python that has a model."""
@@ -103,9 +106,9 @@ def measure(
     """Fits a model and draws rows; what that took, and where the rows are."""
     out = folder / f"{name}-{seed}.parquet"
     python, script = home(name), PEERS.get(name, OURS)
-    model = name.removesuffix("-ours")
-    options = {"made": {}, "argn": {"minutes": minutes}}.get(name, {"epochs": epochs})
-    options |= EQUAL[model] if model != name else {}
+    model = name.partition("-")[0]
+    options = OWN.get(name, {"minutes": minutes} if name == "argn" else {"epochs": epochs})
+    options |= EQUAL[model] if name.endswith("-ours") else {}
     command = [python, "-c", script, model, str(train), str(out), str(seed), json.dumps(options)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1]), out
@@ -124,7 +127,7 @@ def main() -> None:
     parser.add_argument("--target", required=True)
     parser.add_argument("--positive", required=True, help="the value of the target that is to be predicted")
     parser.add_argument("--models", nargs="+", default=["made", "ctgan-ours", "vae-ours", "ctgan", "tvae"],
-                        help="made, ctgan-ours, vae-ours, ctgan, tvae, argn")  # fmt: skip
+                        help="made, made-private, ctgan-ours, vae-ours, ctgan, tvae, argn")  # fmt: skip
     parser.add_argument("--epochs", type=int, default=10, help="of CTGAN and TVAE, ours and the peer's")
     parser.add_argument("--minutes", type=float, default=5.0, help="that argn may train for")
     parser.add_argument("--name", help="of the file in results/, by default that of the data")

@@ -23,7 +23,7 @@ from conftest import VECTOR, examples
 from ganvas import api, cli
 from ganvas.core import Batch, InputError, chance
 from ganvas.models.ae import AE
-from ganvas.plan import _bytes_per_example
+from ganvas.plan import _bytes_of_round
 from ganvas.run import Run
 from ganvas.training import PATIENCE
 
@@ -253,7 +253,7 @@ def test_more_memory_than_there_is_is_refused_with_advice(
 
 def test_the_memory_of_a_perceptron_is_what_arithmetic_says() -> None:
     """One hidden layer of 64: autograd keeps the input of each linear layer and of each activation."""
-    measured = _bytes_per_example(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8)))
+    measured = _bytes_of_round(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8))) // 8
     layers = 2 * (64 * 2) + 6 + 4 + 6 * 3
     assert layers * 4 <= measured <= layers * 4 * 1.6
 

@@ -20,7 +20,7 @@ class Plan:
     """What a training will take.
 
     parameters: By player.
-    model_bytes: Weights, gradients, optimizer and averaged copy.
+    model_bytes: Weights, gradients, optimizer and averaged copy, and what a round leaves behind whatever its batch.
     example_bytes: What one example of a batch leaves behind for the backward pass.
     batch: Examples per round, on this machine.
     seconds_per_round: As measured.
@@ -46,7 +46,9 @@ def make_plan(engine: Engine, data: Data, batch: int, device: torch.device) -> P
     model_bytes = 4 * copies * sum(p.numel() for p in model.parameters())
     rows = torch.arange(min(len(data), batch))
     with chance(0):
-        example_bytes = _bytes_per_example(model, data.batch(rows[:2]).to(device))
+        two, four = (_bytes_of_round(model, data.batch(rows[:n]).to(device)) for n in (2, 4))
+        example_bytes = (four - two) // 2 if len(rows) > 2 else two // 2
+        model_bytes += two - 2 * example_bytes
         plan = Plan(parameters, model_bytes, example_bytes, batch, 0.0)
         _refuse(plan, device)
         seconds = _seconds_per_round(engine, data.batch(rows).to(device))
@@ -61,7 +63,7 @@ def _refuse(plan: Plan, device: torch.device) -> None:
         raise InputError(f"training would take {_gib(plan.bytes)} and {_gib(free)} are free on {device}; {advice}")
 
 
-def _bytes_per_example(model: Model, batch: Batch) -> int:
+def _bytes_of_round(model: Model, batch: Batch) -> int:
     """Counts what autograd keeps for the backward pass in one round, each storage once."""
     kept: dict[int, int] = {}
     held: list[Tensor] = []
@@ -77,7 +79,7 @@ def _bytes_per_example(model: Model, batch: Batch) -> int:
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         for _ in copy.turns(batch):
             pass
-    return sum(size for address, size in kept.items() if address not in own) // len(batch)
+    return sum(size for address, size in kept.items() if address not in own)
 
 
 def _seconds_per_round(engine: Engine, batch: Batch) -> float:

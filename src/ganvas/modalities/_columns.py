@@ -33,6 +33,7 @@ MODES = 10
 SPIKE = 0.05  # share of a column that makes one of its values a mode of its own
 SAMPLE = 100_000  # values that a column of numbers is learned from
 DISTINCT = 1_000_000  # levels that are counted
+ROOM = 2**16  # codes that all columns together may come to, where these are very many: of numbers, ten each at least
 
 
 @dataclass(frozen=True)
@@ -380,9 +381,12 @@ class Sketch:
         if len(self.counts) > (LEVELS if is_numeric(self.type) else DISTINCT):
             self.many, self.counts = True, {}
 
-    def column(self, kind: Kind | None, encoding: Encoding) -> Column:
-        """What the column is: what was said, or what it looks like. Raises InputError for free text."""
-        column = replace(self._column(kind, encoding), listed=self.listed)
+    def column(self, kind: Kind | None, encoding: Encoding, room: int = ROOM) -> Column:
+        """What the column is: what was said, or what it looks like. Raises InputError for free text.
+
+        room: Codes that a number may take, or ten where that is more.
+        """
+        column = replace(self._column(kind, encoding, max(room, MODES)), listed=self.listed)
         return replace(column, shares=self._shares(column)) if column.size else column
 
     def _shares(self, column: Column) -> tuple[float, ...]:
@@ -399,7 +403,7 @@ class Sketch:
             shares[-1] = column.missing
         return _plain(shares)
 
-    def _column(self, kind: Kind | None, encoding: Encoding) -> Column:
+    def _column(self, kind: Kind | None, encoding: Encoding, room: int) -> Column:
         share = self.missing / max(self.rows, 1)
         present = self.rows - self.missing
         if present == 0:
@@ -411,7 +415,7 @@ class Sketch:
         if kind in ("number", "date") and not is_numeric(self.type):
             raise InputError(f"column {self.name!r} holds {self.type}, no numbers; leave out --{kind} {self.name!r}")
         if kind in ("number", "date") or (kind is None and is_numeric(self.type)):
-            return self._number(share, encoding)
+            return self._number(share, encoding, room)
         if self.many:
             raise InputError(
                 f"column {self.name!r} has too many different values to be a category; leave it out with "
@@ -446,7 +450,7 @@ class Sketch:
                 f"--drop {self.name!r}, or say --category {self.name!r}"
             )
 
-    def _number(self, share: float, encoding: Encoding) -> Number:
+    def _number(self, share: float, encoding: Encoding, room: int) -> Number:
         values = np.sort(self.sample[1])
         step = self._step(values)
         known = Number(
@@ -455,7 +459,7 @@ class Sketch:
         )  # fmt: skip
         distinct, counts = np.unique(values, return_counts=True)
         shares = counts / len(values)
-        few = max(min(FEW, len(values) // 4), MODES) if encoding == "bins" else MODES
+        few = max(min(FEW, room, len(values) // 4), MODES) if encoding == "bins" else MODES
         if len(distinct) <= few:
             return replace(known, exact=_plain(distinct))
         spikes = distinct[shares >= (1 / BINS if encoding == "bins" else SPIKE)]
@@ -463,8 +467,8 @@ class Sketch:
         if not len(rest):
             return replace(known, exact=_plain(distinct))
         if encoding == "bins":
-            return replace(known, exact=_plain(spikes), knots=_bins(rest, min(BINS, max(len(rest) // 20, 10))))
-        return replace(known, exact=_plain(spikes), modes=_modes(rest))
+            return replace(known, exact=_plain(spikes), knots=_bins(rest, min(BINS, room, max(len(rest) // 20, MODES))))
+        return replace(known, exact=_plain(spikes), modes=_modes(rest, min(MODES, room // MODES)))
 
     def _step(self, values: np.ndarray) -> float:
         """What values are multiples of: their common divisor, or a power of ten; 0 where there is neither."""
@@ -497,18 +501,18 @@ def _bins(values: np.ndarray, bins: int) -> tuple[tuple[float, ...], ...]:
     return tuple(_plain(np.quantile(v, share)) for v in inside if len(v))
 
 
-def _modes(values: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """A variational mixture of at most ten Gaussians (Xu et al., 2019, section 4.2), of some of the values."""
+def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:
+    """A variational mixture of at most so many Gaussians (Xu et al., 2019, section 4.2), of some of the values."""
     from warnings import catch_warnings, simplefilter
 
     from sklearn.mixture import BayesianGaussianMixture
 
     some = values[np.linspace(0, len(values) - 1, min(len(values), 2000)).round().astype(int)]
-    if len(some) == 1:
-        return ((float(some[0]), 1e-6 * max(abs(float(some[0])), 1.0)),)
+    if most == 1 or len(some) == 1:
+        return ((float(some.mean()), float(some.std()) or 1e-6 * max(abs(float(some[0])), 1.0)),)
     scale = some.std() or 1.0
     mixture = BayesianGaussianMixture(
-        n_components=min(MODES, len(some)), weight_concentration_prior=1e-3, max_iter=100, random_state=0
+        n_components=min(most, len(some)), weight_concentration_prior=1e-3, max_iter=100, random_state=0
     )
     with catch_warnings():
         simplefilter("ignore")  # that it has not converged is of no concern

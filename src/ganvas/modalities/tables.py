@@ -42,6 +42,7 @@ from ..core import (
 from ._columns import (
     FEW,
     KNOTS,
+    ROOM,
     Column,
     Encoding,
     Key,
@@ -63,6 +64,7 @@ from ._writers import save_tables
 
 PANEL = (240, 130)  # pixels of the picture of one column
 BARS = 24
+DESCRIBED = 60  # columns that are named one by one
 PICTURES = (".png", ".jpg", ".webp")
 CHANCES = 2**53
 MOST = 254  # codes of a category that boosted trees tell apart
@@ -146,7 +148,7 @@ class Tables(Modality, Rowwise, Understands):
         said = _said({"category": category, "number": number, "date": date, "key": id}, drop or [], frame)
         schema = pa.schema([f for f in frame.schema if f.name not in (drop or [])], frame.schema.metadata)
         sketches = _sketch(frame, schema)
-        columns = tuple(s.column(said.get(s.name), numbers) for s in sketches)
+        columns = tuple(s.column(said.get(s.name), numbers, ROOM // len(sketches)) for s in sketches)
         known = cls(
             columns, base64.b64encode(schema.serialize()).decode(), frame.form, numbers, query, tuple(drop or [])
         )
@@ -375,8 +377,10 @@ class Tables(Modality, Rowwise, Understands):
     def describe(self, data: Data) -> str:
         assert isinstance(data, Rows)
         listed = "; ".join(
-            f"{c.name}: {c.described}{f', {c.missing:.1%} missing' if 0 < c.missing < 1 else ''}" for c in self.columns
+            f"{c.name}: {c.described}{f', {c.missing:.1%} missing' if 0 < c.missing < 1 else ''}"
+            for c in self.columns[:DESCRIBED]
         )
+        listed += f"; and {len(self.columns) - DESCRIBED:,} more" if len(self.columns) > DESCRIBED else ""
         dropped = f"; left out: {', '.join(self.dropped)}" if self.dropped else ""
         return f"{len(data):,} rows of {len(self.columns)} columns ({listed}{dropped}); {data.kept()}"
 
