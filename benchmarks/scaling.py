@@ -1,9 +1,9 @@
 """A table of 30 columns and more and more rows: time to read, to learn from once and to draw as many, and peak memory.
 
 Numbers that go together, some heavy-tailed, some mostly zero, some missing; categories of 2 to 2,000 levels; dates.
-Each size in a process of its own; rows are drawn into a Parquet file, part by part.
+Each size in a process of its own; rows are drawn into a Parquet file, part by part; and from the first run ten million.
 
-python benchmarks/scaling.py --rows 10000 100000 1000000
+python benchmarks/scaling.py --rows 10000 100000 1000000 --draw 10000000
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _common import report
+from pyarrow.parquet import ParquetFile
 
 CHILD = """
 import json, resource, sys, time
@@ -34,6 +35,23 @@ assert cli.run(["sample", run, "--n", rows, "--out", out, "--seed", "0"]) == 0
 print(json.dumps({"read_s": fitted - start - learning, "one_epoch_s": learning,
                   "sample_s": time.perf_counter() - fitted, "peak_mib_fit": fit_peak, "peak_mib": peak()}))
 """
+
+
+DRAW = """
+import json, resource, sys, time
+from ganvas import cli
+run, out, rows = sys.argv[1:]
+start = time.perf_counter()
+assert cli.run(["sample", run, "--n", rows, "--out", out, "--seed", "0"]) == 0
+print(json.dumps({"sample_s": time.perf_counter() - start,
+                  "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+"""
+
+
+def child(script: str, *words: object) -> dict[str, float]:
+    """What a script prints, in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", script, *map(str, words)], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(rows: int) -> pd.DataFrame:
@@ -56,18 +74,19 @@ def table(rows: int) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--draw", type=int, default=10_000_000, help="rows to draw from the first run")
     given = parser.parse_args()
     measured = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for rows in given.rows:
             table(rows).to_parquet(folder / f"{rows}.parquet")
-            command = [sys.executable, "-c", CHILD, folder / f"{rows}.parquet", folder / f"run{rows}",
-                       folder / f"new{rows}.parquet", rows]  # fmt: skip
-            done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
-            measured[rows] = json.loads(done.stdout.splitlines()[-1])
+            files = [folder / f"{rows}.parquet", folder / f"run{rows}", folder / f"new{rows}.parquet"]
+            measured[rows] = child(CHILD, *files, rows)
             print(rows, measured[rows], flush=True)
-    report("scaling", {"columns": 30, "rows": measured})
+        drawn = child(DRAW, folder / f"run{given.rows[0]}", folder / "many.parquet", given.draw)
+        drawn["written"] = ParquetFile(folder / "many.parquet").metadata.num_rows
+    report("scaling", {"columns": 30, "rows": measured, "drawn": drawn})
 
 
 if __name__ == "__main__":

@@ -141,6 +141,13 @@ def test_shards_and_frames_of_other_libraries_are_read(tmp_path: Path) -> None:
         assert back.schema == source.schema
 
 
+def test_shards_must_have_the_same_columns(tmp_path: Path) -> None:
+    people().to_parquet(tmp_path / "1.parquet")
+    people().drop(columns="age").to_parquet(tmp_path / "2.parquet")
+    with pytest.raises(InputError, match=r"2.parquet has no column 'age', which 1.parquet has"):
+        Tables.learn(tmp_path)
+
+
 def test_a_database_is_asked(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "people.db") as base:
         people()[["age", "town"]].to_sql("people", base, index=False)
@@ -202,6 +209,8 @@ def test_rare_levels_share_a_code_and_come_back() -> None:
     back = tables.present(everything(tables, frame))
     assert set(back["page"]) <= set(frame["page"])
     assert abs(back["page"].nunique() - frame["page"].nunique()) < 0.5 * frame["page"].nunique()
+    unseen = tables.present(everything(tables, frame.head(3).assign(page="/never seen")))
+    assert (unseen["page"].map(frame["page"].value_counts()) < 30).all()
 
 
 def test_held_out_rows_stay_held_out_when_rows_are_added() -> None:
@@ -291,6 +300,38 @@ def test_any_table_keeps_its_schema(columns: list[pd.Series], numbers: Any) -> N
     assert tables.present(x).isna().to_numpy().tolist() == frame.isna().to_numpy().tolist()
     raw = torch.randn(5, *tables.space.raw)
     pd.testing.assert_frame_equal(tables.present(tables.space.draw(raw)).head(0), frame.head(0))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    st.integers(4, 30).flatmap(lambda n: st.lists(column(n), min_size=1, max_size=4)),
+    st.sampled_from([("made", {"width": 8}), ("ctgan", {"width": 8}), ("vae", {"width": 8, "latent": 2})]),
+)
+def test_any_table_is_learned_drawn_saved_and_drawn_again(
+    columns: list[pd.Series], model: tuple[str, dict[str, Any]]
+) -> None:
+    frame = pd.DataFrame({f"c{i}": values for i, values in enumerate(columns)})
+    frame["varies"] = np.arange(len(frame)) % 3
+    frame["letter"] = (list("abcd") * 8)[: len(frame)]
+    with tempfile.TemporaryDirectory() as folder:
+        run = api.train(model[0], frame, out=Path(folder) / "run", steps=2, quiet=True, held_out=0.0, **model[1])
+        drawn = run.sample(n=7, seed=1)
+        again = api.load(Path(folder) / "run").sample(n=7, seed=1)
+    pd.testing.assert_frame_equal(drawn.head(0), frame.head(0))
+    pd.testing.assert_frame_equal(drawn, again)
+    assert set(drawn["letter"]) <= set(frame["letter"])
+    assert drawn["varies"].between(0, 2).all()
+
+
+def test_ten_thousand_columns_are_learned(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(40, 10_000)).round(2)).rename(columns="c{}".format)
+    tables = Tables.learn(frame, numbers="bins")
+    assert sum(tables.space.sizes) <= 101_000  # ten each, and spikes
+    data = tables.read(frame)
+    assert len(tables.describe(data)) < 5000
+    back = tables.present(data.batch(torch.arange(5)).x)
+    assert back.shape == (5, 10_000)
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "ae", "gan"])

@@ -92,7 +92,8 @@ class Column(ABC):
 class Category(Column):
     """One of many levels.
 
-    levels: All of them as text, the most frequent first; those beyond the first thousand share a code.
+    levels: All of them as text, the most frequent first; those beyond the first thousand share a code, and what was
+        never seen shares it with them.
     rare: How frequent each of those is among them.
     """
 
@@ -122,13 +123,14 @@ class Category(Column):
         self._refuse_missing(texts)
         rank = pc.index_in(texts, self._texts)
         unknown = pc.and_(pc.is_null(rank), pc.is_valid(texts))
-        if pc.any(unknown).as_py():
+        if len(self.levels) <= LEVELS and pc.any(unknown).as_py():
             row = int(np.flatnonzero(np.asarray(unknown))[0])
             raise InputError(
                 f"column {self.name!r}, row {row}: the model never saw {texts[row].as_py()!r}; it knows "
                 f"{', '.join(self.levels[:5])}{' …' if len(self.levels) > 5 else ''}"
             )
-        codes = np.minimum(np.asarray(pc.fill_null(rank, -1), dtype=np.int64), self.own)
+        ranks = np.where(np.asarray(unknown), self.own, np.asarray(pc.fill_null(rank, -1)))
+        codes = np.minimum(ranks.astype(np.int64), self.own)
         return np.where(codes < 0, self.size - 1, codes)
 
     def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
@@ -462,12 +464,13 @@ class Sketch:
         few = max(min(FEW, room, len(values) // 4), MODES) if encoding == "bins" else MODES
         if len(distinct) <= few:
             return replace(known, exact=_plain(distinct))
-        spikes = distinct[shares >= (1 / BINS if encoding == "bins" else SPIKE)]
+        bins = min(BINS, room, max(len(values) // 20, MODES))
+        spikes = distinct[shares >= (1 / bins if encoding == "bins" else SPIKE)]
         rest = values[~np.isin(values, spikes)]
         if not len(rest):
             return replace(known, exact=_plain(distinct))
         if encoding == "bins":
-            return replace(known, exact=_plain(spikes), knots=_bins(rest, min(BINS, room, max(len(rest) // 20, MODES))))
+            return replace(known, exact=_plain(spikes), knots=_bins(rest, bins))
         return replace(known, exact=_plain(spikes), modes=_modes(rest, min(MODES, room // MODES)))
 
     def _step(self, values: np.ndarray) -> float:
