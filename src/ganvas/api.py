@@ -20,6 +20,7 @@ from .core import (
     Augmented,
     Balance,
     Data,
+    Detections,
     Filled,
     Frames,
     Given,
@@ -28,6 +29,8 @@ from .core import (
     Made,
     Modality,
     Model,
+    Named,
+    Normal,
     Pairs,
     Practice,
     Private,
@@ -36,8 +39,10 @@ from .core import (
     Wish,
 )
 from .engine import Engine
+from .findings import findings
 from .judging import Evaluation, finish, judge
 from .machine import Precision, choose_device, choose_precision, settle
+from .normality import learn_normal, normal
 from .plan import make_plan
 from .progress import Progress
 from .run import Run, build, card_of, is_part
@@ -145,6 +150,9 @@ def evaluate(run: Path | str, source: Any = None, **options: Any) -> Evaluation:
     return load(run).evaluate(source, **options)
 
 
+Answer = Made | Pairs | Frames | Filled | Augmented | Detections
+
+
 class Trained:
     """A trained run in a person's hands: every task that its model can do is a method, `run.sample(100)`."""
 
@@ -162,7 +170,7 @@ class Trained:
         """Names of what this run can do."""
         return plugins.fitting("tasks", self.model)
 
-    def do(self, task: str, *sources: Any, **options: Any) -> Made | Pairs | Frames | Filled | Augmented:
+    def do(self, task: str, *sources: Any, **options: Any) -> Answer:
         """Does a task on sources and gives its answer as tensors. Raises InputError where the model is not able."""
         function = plugins.load("tasks", task)
         if not isinstance(self.model, plugins.needs(function)):
@@ -177,7 +185,10 @@ class Trained:
         model = self.model
         settle(model, choose_device())
         with torch.no_grad():
-            return function(model, *map(self._reader(function), sources), **options)
+            given: list[Any] = [*map(self._reader(function), sources)]
+            if Normal in get_type_hints(function).values():
+                given.append(normal(self.run, self.source))
+            return function(model, *given, **options)
 
     def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
         """Judges the run on data it has not seen; without a source, on the share that training held out.
@@ -213,9 +224,11 @@ class Trained:
                 understood[option.name] = (balance if Balance in kinds else modality.likeness)(words)
         return understood
 
-    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Given]:
-        """What makes of a source what a task wants: examples, or rows as they were given."""
+    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given]:
+        """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
         modality = self.run.modality
+        if Named in get_type_hints(function).values():
+            return lambda source: self._named(modality.read(source))
         if Given not in get_type_hints(function).values():
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if not isinstance(modality, Rowwise):
@@ -224,7 +237,10 @@ class Trained:
         share = self.run.card["training"]["held_out"]
         return lambda source: modality.given(source, share).to(self.model.device)
 
-    def _present(self, answer: Made | Pairs | Frames | Filled | Augmented) -> Any:
+    def _named(self, data: Data) -> Named:
+        return Named(data.gather().x.to(self.model.device), data.names)
+
+    def _present(self, answer: Answer) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
         modality, present = self.run.modality, self.run.modality.present
         match answer:
@@ -235,6 +251,9 @@ class Trained:
                 return frames if len(frames) > 1 else frames[0]
             case Augmented(given, added) if isinstance(modality, Rowwise):
                 return modality.collect([modality.extended(given, added)], given.form)
+            case Detections():
+                table = findings(answer, modality)
+                return modality.collect([table]) if isinstance(modality, Rowwise) else table.to_pandas()
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):
@@ -337,6 +356,9 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
             f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
         )
     if processes.leads():
+        trained = Run(run.path)
+        settle(trained.model, device)
+        learn_normal(trained, trained.model, held)
         finish(run)
     return Trained(Run(run.path), source)
 

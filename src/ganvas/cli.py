@@ -122,6 +122,7 @@ def _task_command(task: str) -> Callable[..., None]:
     """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
     function = plugins.load("tasks", task)
     inputs = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
+    inputs = [p for p in inputs if p.annotation != "Normal"]  # which the run has
     required = {p.name: (str, "Files to work on.") for p in inputs if p.default is p.empty}
     optional = {p.name: (str, "Files to work on.") for p in inputs if p.default is not p.empty}
 

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pyarrow.csv import write_csv
 from torch import Tensor
 
-from .core import Augmented, Filled, Frames, Given, Made, Modality, Pairs, Rowwise
+from .core import Augmented, Detections, Filled, Frames, Given, Made, Modality, Pairs, Rowwise
+from .findings import findings
 
 PICTURES = (".png", ".jpg", ".webp")
-Answer = Made | Pairs | Frames | Filled | Augmented
+SHOWN = 200  # findings that are drawn
+Answer = Made | Pairs | Frames | Filled | Augmented | Detections
 
 
 def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
@@ -25,6 +28,8 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
         case Augmented(given, added):
             file = out if out.suffix else out / "rows.csv"
             return [(rows := _rows(modality)).save([rows.extended(given, added)], file)]
+        case Detections():
+            return _detected(answer, modality, out)
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
@@ -33,6 +38,8 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
 
 def figures(answer: Answer) -> dict[str, Any]:
     """What an answer says in numbers beside its files, for programs."""
+    if isinstance(answer, Detections):
+        return {"found": int(answer.found.sum()), "of": len(answer.found), "normal": len(answer.normal.scores)}
     if not isinstance(answer, Augmented):
         return {}
     return {"average precision": {name: asdict(e) for name, e in answer.precision.items()}}
@@ -56,6 +63,25 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Pat
     out = out if out.suffix else out / "rows.csv"
     names = [out.with_stem(f"{out.stem}-{i + 1}") if len(draws) > 1 else out for i in range(len(draws))]
     return [modality.save([modality.filled(given, x)], name) for x, name in zip(draws, names, strict=True)]
+
+
+def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
+    """A table of all examples; and into a folder, what of the findings can be seen, the strangest first."""
+    table, file = findings(answer, modality), out if out.suffix else out / "scores.csv"
+    if isinstance(modality, Rowwise):
+        modality.save([table], file)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(table, file)
+    if out.suffix:
+        return [file]
+    found = answer.found.nonzero().flatten()
+    strangest = answer.scores[found].argsort(descending=True)[:SHOWN]
+    rows = found[strangest]
+    nearest = answer.normal.examples[answer.nearest[strangest]] if len(answer.nearest) else answer.normal.examples[:0]
+    names = [answer.given.names[i] for i in rows.tolist()]
+    x, blame = answer.given.x.cpu()[rows], answer.blame[rows]
+    return [file, *modality.point_out(x, blame, nearest, names, out / "found")]
 
 
 def _pairs(before: Tensor, after: Tensor, modality: Modality, out: Path) -> list[Path]:

@@ -4,6 +4,7 @@ run.json               model, options, modality and what it learned, training se
 log.jsonl              one line per logged round
 state.json             the step that the weights belong to: writing it is what commits a save
 weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)    best.safetensors
+normal.safetensors     how the model scores what training held out
 previews/  report.html
 """
 
@@ -91,6 +92,11 @@ class Run:
             _write_tensors(self.path / f"{name}.new", tensors, state["step"])
         write_atomically(self.path / "state.json", json.dumps(state).encode())
         self.__dict__.pop("state", None)
+        self._settle()
+
+    def keep(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Adds a file of tensors to the last save."""
+        _write_tensors(self.path / f"{name}.new", tensors, self.state["step"])
         self._settle()
 
     def _settle(self) -> None:

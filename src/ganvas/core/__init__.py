@@ -2,7 +2,7 @@
 
 from ..errors import InputError
 from .abilities import Autoencodes, Begun, Bounds, Completes, Decodes, Encodes, Generates, Samples, Scores, Translates
-from .answers import Augmented, Estimate, Evidence, Filled, Frames, Made, Measured, Pairs
+from .answers import Augmented, Detections, Estimate, Evidence, Filled, Frames, Made, Measured, Named, Normal, Pairs
 from .chance import chance, seeded
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
@@ -13,8 +13,8 @@ from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
     "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes",
-    "Encodes", "Estimate", "Evidence", "Features", "Filled", "Frames", "Generates", "Given", "InputError", "Likeness",
-    "Made", "Measured", "Mixed", "Modality", "Model", "Optimizer", "Pairs", "Practice", "Private", "Promise", "Rowwise",
-    "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance",
-    "held", "seeded", "spread",
+    "Detections", "Encodes", "Estimate", "Evidence", "Features", "Filled", "Frames", "Generates", "Given",
+    "InputError", "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer",
+    "Pairs", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates",
+    "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
 ]  # fmt: skip

@@ -64,6 +64,10 @@ class Scores(ABC):
     def score(self, x: Tensor) -> Tensor:
         """Strangeness, shape (B,): higher is stranger."""
 
+    @abstractmethod
+    def blame(self, x: Tensor) -> Tensor:
+        """What each place adds to it, shape (B, *places) as `Space.costs` has it."""
+
 
 class Bounds(ABC):
     """Bounds the likelihood of each example."""

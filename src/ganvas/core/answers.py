@@ -67,6 +67,52 @@ class Augmented:
 
 
 @dataclass(frozen=True)
+class Named:
+    """Examples x, (n, *space.shape), and where each came from."""
+
+    x: Tensor
+    names: list[str]
+
+
+@dataclass(frozen=True)
+class Normal:
+    """What is normal to a model.
+
+    scores: Of examples that it did not learn from, (N,).
+    blame: What each place adds to these on average, (*places).
+    examples: Some that it did learn from, (M, *space.shape); none where they are not at hand.
+    names: Where these came from.
+    vectors: Maps examples to vectors (n, D) whose distances mean something.
+    """
+
+    scores: Tensor
+    blame: Tensor
+    examples: Tensor
+    names: list[str]
+    vectors: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """How strange examples are beside normal ones, and why.
+
+    scores: The model's, (n,); higher is stranger.
+    p: Share of normal examples that are as strange, (n,).
+    found: Which are called strange, boolean (n,).
+    blame: What each place adds to the score beyond what is normal, (n, *places).
+    nearest: Of what was found, the number of the nearest normal example, (found,); empty where none are at hand.
+    """
+
+    given: Named
+    scores: Tensor
+    p: Tensor
+    found: Tensor
+    blame: Tensor
+    nearest: Tensor
+    normal: Normal
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A number and the interval a bootstrap puts around it (95 %)."""
 

@@ -155,6 +155,18 @@ class Modality(ABC):
         """Examples as vectors (N, D), float32, whose distances mean what they can mean without learning features."""
 
     @abstractmethod
+    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+        """What is to blame in examples, (n, *places), by the names that a person has for it, each (n,).
+
+        Empty where places have no names.
+        """
+
+    @abstractmethod
+    def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
+        """Draws where in examples the blame lies, beside the nearest normal examples (none, or as many), where that can
+        be seen. Returns the files written."""
+
+    @abstractmethod
     def frame(self, x: Tensor) -> pd.DataFrame | None:
         """Examples as a data frame, where they are rows of a table; else None."""
 

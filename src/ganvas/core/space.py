@@ -41,8 +41,12 @@ class Space(ABC):
         """Turns raw network output into examples, differentiably where the space allows it."""
 
     @abstractmethod
+    def costs(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Negative log likelihood of each place of each example under `raw`, in nats, shape (B, *places)."""
+
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Negative log likelihood of each example under `raw`, in nats, shape (B,)."""
+        """Negative log likelihood of each example under `raw`, in nats, shape (B,): what its places cost."""
+        return self.costs(raw, x).flatten(1).sum(1)
 
     @abstractmethod
     def marginal(self, x: Tensor) -> Tensor:
@@ -107,22 +111,19 @@ class Continuous(Space):
             return x + HALF_BIN * (2 * torch.rand_like(x) - 1)
         return x
 
-    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+    def costs(self, raw: Tensor, x: Tensor) -> Tensor:
         raw, x = raw.float(), x.float()
         match self.likelihood:
             case "squared":
-                costs = (raw.tanh() - x).square()
+                return (raw.tanh() - x).square()
             case "bernoulli" | "binary":
-                costs = torch.addcmul(
-                    F.softplus(raw), x + 1, raw, value=-0.5
-                )  # cross-entropy, in few passes over memory
+                return torch.addcmul(F.softplus(raw), x + 1, raw, value=-0.5)  # cross-entropy, in few passes
             case "gaussian":
                 mean, log_scale = raw.chunk(2, 1)
-                costs = _gaussian_nll(mean, log_scale, x)
+                return _gaussian_nll(mean, log_scale, x)
             case "logistic":
                 mean, log_scale = raw.chunk(2, 1)
-                costs = _logistic_nll(mean, log_scale, x)
-        return costs.flatten(1).sum(1)
+                return _logistic_nll(mean, log_scale, x)
 
     def marginal(self, x: Tensor) -> Tensor:
         mean, deviation = x.mean(0, keepdim=True), x.std(0, keepdim=True).clamp(min=HALF_BIN)
@@ -207,20 +208,22 @@ class Mixed(Space):
             return raw.tanh()
         return (raw.tanh() + next(scales).unsqueeze(-1) * torch.randn_like(raw)).clamp(-1, 1)
 
-    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+    def costs(self, raw: Tensor, x: Tensor) -> Tensor:
         raw, log_scale = self._parts(raw)
         pairs = list(zip(raw.split(self.columns, -1), x.split(self.columns, -1), strict=True))
-        cost = torch.zeros(len(x), device=x.device)
+        costs = torch.zeros(len(x), len(self.columns), device=x.device)
+        owner = torch.repeat_interleave(torch.tensor(self.columns)).to(x.device)  # the column of each coordinate
+        number = torch.tensor(self.columns, device=x.device)[owner] == 1
         if categories := [(r.log_softmax(-1), v) for r, v in pairs if v.shape[-1] > 1]:
             logs, chosen = (torch.cat(part, -1) for part in zip(*categories, strict=True))
-            cost = cost - (logs * chosen).sum(-1)
+            costs = costs.index_add(1, owner[~number], -logs * chosen)
         if numbers := [(r, v) for r, v in pairs if v.shape[-1] == 1]:
             mean, value = (torch.cat(part, -1) for part in zip(*numbers, strict=True))
             error = (mean.tanh() - value).square()
             if self.scales:
                 error = error / (2 * (2 * log_scale).exp()) + log_scale + log(2 * pi) / 2
-            cost = cost + error.sum(-1)
-        return cost
+            costs = costs.index_add(1, owner[number], error)
+        return costs
 
     def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """Raw output of every coordinate, and the log-scale of every number, in the range TVAE keeps it in."""
@@ -275,11 +278,11 @@ class Tokens(Space):
     def draw(self, raw: Tensor) -> Tensor:
         return torch.stack([draw_symbol(logits) for logits in self.places(raw)], 1)
 
-    def nll(self, raw: Tensor, x: Tensor) -> Tensor:
+    def costs(self, raw: Tensor, x: Tensor) -> Tensor:
         if not self.alphabets:
-            return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none").sum(1)
+            return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none")
         costs = [F.cross_entropy(p, x[:, i], reduction="none") for i, p in enumerate(self.places(raw.float()))]
-        return torch.stack(costs).sum(0)
+        return torch.stack(costs, 1)
 
     def marginal(self, x: Tensor) -> Tensor:
         counts = [F.one_hot(x[:, i], size).float().mean(0) for i, size in enumerate(self.sizes)]

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core import Batch, Continuous, Data, InputError, Modality, Tokens, seeded
-from ._drawing import save_gif
+from ._drawing import glow, save_gif
 from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
 
 Crop = Literal["centre", "stretch", "pad"]
@@ -226,6 +226,16 @@ class Images(Modality):
 
     def vectors(self, x: Tensor) -> Tensor:
         return x.flatten(1).float()
+
+    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
+        """One picture each: as it is, with the blame glowing on it, and the nearest normal one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        glowing = glow(x.expand(-1, 3, -1, -1), blame.mean(1, keepdim=True))
+        beside = [x.expand(-1, 3, -1, -1), glowing, *([nearest.expand(-1, 3, -1, -1)] if len(nearest) else [])]
+        return self.write(torch.cat(beside, 3), folder, [f"{i:04d}-{Path(n).stem}" for i, n in enumerate(names)])
 
     def frame(self, x: Tensor) -> None:
         return None

@@ -389,6 +389,14 @@ class Tables(Modality, Rowwise, Understands):
         codes = torch.from_numpy(self.disassemble(x)[0])
         return torch.cat([_places(column)[codes[:, i]] for i, column in enumerate(self.learned)], 1)
 
+    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+        widths = [1 if self.numbers == "bins" else len(_widths(column)) for column in self.learned]
+        parts = blame.split(widths, 1)
+        return {column.name: part.sum(1) for column, part in zip(self.learned, parts, strict=True)}
+
+    def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
+        return []
+
     def frame(self, x: Tensor) -> pd.DataFrame:
         table = self.table(x)
         return table.select([column.name for column in self.learned]).to_pandas()

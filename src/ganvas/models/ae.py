@@ -72,3 +72,6 @@ class AE(Model, Autoencodes, Scores):
 
     def score(self, x: Tensor) -> Tensor:
         return self.space.nll(self.decoder(self.encoder(x)), x)
+
+    def blame(self, x: Tensor) -> Tensor:
+        return self.space.costs(self.decoder(self.encoder(x)), x)

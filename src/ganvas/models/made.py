@@ -131,6 +131,10 @@ class MADE(Model, Samples, Scores, Bounds, Completes, Private):
         """-log p(x) in nats, exact, shape (B,)."""
         return self.space.nll(self.logits(x), x)
 
+    def blame(self, x: Tensor) -> Tensor:
+        """-log p(x_k | x_<k) in nats: how strange each symbol is after those before it."""
+        return self.space.costs(self.logits(x), x)
+
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         """-log p(x), exact: there is nothing to sample."""
         return self.score(x)

@@ -99,6 +99,10 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         mean, logvar = self.posterior(x)
         return self.space.nll(self.decoder(mean), x) + kl_standard_normal(mean, logvar).sum(1)
 
+    def blame(self, x: Tensor) -> Tensor:
+        """What each place costs at the posterior's mean; the latent's part of the score belongs to no place."""
+        return self.space.costs(self.decoder(self.posterior(x)[0]), x)
+
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016, equation 8).
 

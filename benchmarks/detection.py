@@ -1,0 +1,89 @@
+"""Detection in rows: areas under the ROC curve on ADBench's sets, and whether false discoveries keep to --fdr.
+
+Half of the normal rows, shuffled by the seed, are learned from; the other half and all anomalies are judged
+(Livernoche et al., 2024, semi-supervised setting). Beside it scikit-learn's simple baselines, on standardised columns.
+
+python benchmarks/detection.py --anomaly FOLDER --seeds 0 1 2 --models made
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from statistics import mean
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+from _common import report
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+import ganvas
+
+
+def split(file: Path, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows to learn from, rows to judge, and which of these are anomalies."""
+    with np.load(file) as found:
+        x, y = found["X"].astype("float64"), found["y"]
+    normal = np.random.default_rng(seed).permutation(np.flatnonzero(y == 0))
+    learn, rest = normal[: len(normal) // 2], normal[len(normal) // 2 :]
+    judge = np.concatenate([rest, np.flatnonzero(y == 1)])
+    return x[learn], x[judge], y[judge] == 1
+
+
+def ours(model: str, learn: np.ndarray, judge: np.ndarray, seed: int) -> pd.DataFrame:
+    learn, judge = (pd.DataFrame(x).rename(columns="x{}".format) for x in (learn, judge))
+    with tempfile.TemporaryDirectory() as folder:
+        run = ganvas.train(model, learn, out=Path(folder) / "run", seed=seed, quiet=True)
+        return run.detect(judge, fdr=0.1)
+
+
+def baselines(learn: np.ndarray, judge: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    scale = StandardScaler().fit(learn)
+    a, b = scale.transform(learn), scale.transform(judge)
+    return {
+        "kNN (5)": NearestNeighbors(n_neighbors=5).fit(a).kneighbors(b)[0].mean(1),
+        "LOF": -LocalOutlierFactor(novelty=True).fit(a).score_samples(b),
+        "IsolationForest": -IsolationForest(random_state=seed).fit(a).score_samples(b),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--anomaly", type=Path, required=True, help="folder of ADBench's classical sets, .npz")
+    parser.add_argument("--models", nargs="+", default=["made"])
+    parser.add_argument("--sets", nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    given = parser.parse_args()
+    runs = []
+    for file in sorted(given.anomaly.glob("*.npz")):
+        if given.sets and file.stem not in given.sets:
+            continue
+        for seed in given.seeds:
+            learn, judge, strange = split(file, seed)
+            run: dict[str, object] = {"set": file.stem, "seed": seed, "learn": len(learn), "judge": len(judge)}
+            for model in given.models:
+                start = perf_counter()
+                answer = ours(model, learn, judge, seed)
+                found = answer["found"].to_numpy()
+                run[f"{model} (s)"] = perf_counter() - start
+                run[model] = roc_auc_score(strange, answer["score"])
+                run[f"{model}: false share of findings"] = float((found & ~strange).sum() / max(found.sum(), 1))
+                run[f"{model}: share found"] = float((found & strange).sum() / strange.sum())
+            run |= {name: roc_auc_score(strange, s) for name, s in baselines(learn, judge, seed).items()}
+            runs.append(run)
+            print(run, flush=True)
+    names = [name for name in runs[0] if name not in ("set", "seed", "learn", "judge")]
+    sets = {
+        s: {n: mean(r[n] for r in runs if r["set"] == s) for n in names} for s in dict.fromkeys(r["set"] for r in runs)
+    }
+    means = {name: mean(figures[name] for figures in sets.values()) for name in names}
+    report("detection", {"means": means, "sets": sets, "runs": runs})
+
+
+if __name__ == "__main__":
+    main()

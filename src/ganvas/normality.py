@@ -1,0 +1,44 @@
+"""What is normal to a trained model: how it scores examples that it did not learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .core import Data, InputError, Model, Normal, Scores
+from .run import Run
+
+MOST = 10_000  # scores that are kept
+NEIGHBOURS = 20_000  # examples that findings are compared with
+
+
+@torch.no_grad()
+def learn_normal(run: Run, model: Model, held_out: Data) -> None:
+    """Keeps in a run how its model scores what training held out."""
+    if not isinstance(model, Scores) or not len(held_out):
+        return
+    batches = [batch.x.to(model.device) for batch in held_out.in_batches(most=MOST)]
+    scores = torch.cat([model.score(x).float() for x in batches])
+    blame = torch.cat([model.blame(x).float().sum(0, keepdim=True) for x in batches]).sum(0) / len(scores)
+    run.keep("normal", {"scores": scores.cpu(), "blame": blame.cpu()})
+
+
+def normal(run: Run, source: Any) -> Normal:
+    """What is normal to the model of a run. Raises InputError where training held nothing out.
+
+    source: The data of the training, or None where it is not at hand.
+    """
+    kept = run.tensors("normal")
+    if not kept:
+        raise InputError(f"{run.path} knows no normal scores: training held nothing out, or ended early; train with "
+                         "--held-out 0.1")  # fmt: skip
+    examples, names = torch.empty(0, *run.modality.space.shape), list[str]()
+    try:
+        learn = run.modality.read(source).split(run.card["training"]["held_out"])[0] if source is not None else None
+    except InputError:  # moved or changed since: findings go without their nearest normal example
+        learn = None
+    if learn is not None:
+        rows = torch.linspace(0, len(learn) - 1, min(len(learn), NEIGHBOURS)).round().long()
+        examples, names = learn.batch(rows).x.cpu(), [learn.names[i] for i in rows.tolist()]
+    return Normal(kept["scores"], kept["blame"], examples, names, run.modality.vectors)
