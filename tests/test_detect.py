@@ -85,6 +85,18 @@ def test_the_columns_to_blame_are_named(runs: dict[str, api.Trained]) -> None:
     assert np.ptp(answer["score"] - total) < 1e-3  # what is normal was taken off, the same for all
 
 
+@pytest.mark.parametrize("model", ["made", "vae"])
+def test_what_was_never_seen_is_strange_too(runs: dict[str, api.Trained], model: str) -> None:
+    seen = payments(6, 8).astype({"amount": object, "hour": float})
+    seen["amount"] = seen["amount"].astype(float)
+    seen.loc[0, "kind"], seen.loc[1, "amount"], seen.loc[2, "hour"] = "yachts", 1e6, np.nan
+    seen.loc[3, "amount"], seen.loc[4, "amount"] = -np.inf, seen["amount"][4]
+    answer = runs[model].detect(seen, alpha=0.01)
+    assert answer["found"].tolist()[:4] == [True] * 4
+    assert [why.split(", ")[0] for why in answer["why"][:4]] == ["kind", "amount", "hour", "amount"]
+    assert np.isfinite(answer["score"]).all()
+
+
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
 def test_alpha_is_the_share_of_normal_rows_that_are_found(runs: dict[str, api.Trained], alpha: float) -> None:
     found = runs["made"].detect(payments(2000, 5), alpha=alpha)["found"].mean()

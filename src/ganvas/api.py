@@ -228,7 +228,7 @@ class Trained:
         """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
         modality = self.run.modality
         if Named in get_type_hints(function).values():
-            return lambda source: self._named(modality.read(source))
+            return lambda source: self._named(*modality.read_any(source))
         if Given not in get_type_hints(function).values():
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if not isinstance(modality, Rowwise):
@@ -237,8 +237,8 @@ class Trained:
         share = self.run.card["training"]["held_out"]
         return lambda source: modality.given(source, share).to(self.model.device)
 
-    def _named(self, data: Data) -> Named:
-        return Named(data.gather().x.to(self.model.device), data.names)
+    def _named(self, data: Data, hidden: torch.Tensor) -> Named:
+        return Named(data.gather().x.to(self.model.device), data.names, hidden)
 
     def _present(self, answer: Answer) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
@@ -358,7 +358,7 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
     if processes.leads():
         trained = Run(run.path)
         settle(trained.model, device)
-        learn_normal(trained, trained.model, held)
+        learn_normal(trained, trained.model, held, quiet)
         finish(run)
     return Trained(Run(run.path), source)
 

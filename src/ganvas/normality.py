@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
 
 from .core import Data, InputError, Model, Normal, Scores
 from .run import Run
@@ -14,14 +17,17 @@ NEIGHBOURS = 20_000  # examples that findings are compared with
 
 
 @torch.no_grad()
-def learn_normal(run: Run, model: Model, held_out: Data) -> None:
-    """Keeps in a run how its model scores what training held out."""
+def learn_normal(run: Run, model: Model, held_out: Data, quiet: bool) -> None:
+    """Keeps in a run how its model scores what training held out, of at most so many examples."""
     if not isinstance(model, Scores) or not len(held_out):
         return
-    batches = [batch.x.to(model.device) for batch in held_out.in_batches(most=MOST)]
-    scores = torch.cat([model.score(x).float() for x in batches])
-    blame = torch.cat([model.blame(x).float().sum(0, keepdim=True) for x in batches]).sum(0) / len(scores)
-    run.keep("normal", {"scores": scores.cpu(), "blame": blame.cpu()})
+    batches, n = held_out.in_batches(most=MOST), min(len(held_out), MOST)
+    scores, blame = list[Tensor](), list[Tensor]()
+    for batch in track(batches, "what is normal", n / 256, console=Console(stderr=True, quiet=quiet), transient=True):
+        x = batch.x.to(model.device)
+        scores.append(model.score(x).float().cpu())
+        blame.append(model.blame(x).float().sum(0).cpu())
+    run.keep("normal", {"scores": torch.cat(scores), "blame": torch.stack(blame).sum(0) / n})
 
 
 def normal(run: Run, source: Any) -> Normal:

@@ -68,10 +68,14 @@ class Augmented:
 
 @dataclass(frozen=True)
 class Named:
-    """Examples x, (n, *space.shape), and where each came from."""
+    """Examples x, (n, *space.shape), and where each came from.
+
+    hidden: What they hold that x cannot show, in nats for each place, like `Space.costs`, or ().
+    """
 
     x: Tensor
     names: list[str]
+    hidden: Tensor
 
 
 @dataclass(frozen=True)

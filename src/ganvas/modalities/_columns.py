@@ -31,6 +31,7 @@ BINS = 100  # of numbers, where each holds twenty rows
 KNOTS = 16  # pieces of a bin within which values are spread evenly
 MODES = 10
 SPIKE = 0.05  # share of a column that makes one of its values a mode of its own
+FARTHEST = 100.0  # nats that lying beyond a range may add
 SAMPLE = 100_000  # values that a column of numbers is learned from
 DISTINCT = 1_000_000  # levels that are counted
 ROOM = 2**16  # codes that all columns together may come to, where these are very many: of numbers, ten each at least
@@ -81,6 +82,11 @@ class Column(ABC):
     def offsets(self, values: pa.Array, codes: np.ndarray) -> np.ndarray | None:
         """Where in its mode each value lies, float32 (N,) in [-1, 1]; None where there are no modes."""
         return None
+
+    @abstractmethod
+    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+        """Values as the column can have them, and what that hides: minus the log of how rare it is to go so far beyond
+        what was seen in so many rows, float32 (N,), 0 for what can be had."""
 
     def _refuse_missing(self, values: pa.Array) -> None:
         if values.null_count and not self.missing:
@@ -148,6 +154,15 @@ class Category(Column):
             return codes, self._texts
         codes[-1] = self.size - 1
         return codes, pa.array([*self.levels, None], pa.string())
+
+    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+        """What was never seen reads as what is most frequent; one in so many rows is thought to be new."""
+        texts = as_text(values)
+        new = np.zeros(len(texts), bool) if self.missing else ~np.asarray(pc.is_valid(texts))
+        if len(self.levels) <= LEVELS:
+            new |= np.asarray(pc.and_(pc.is_valid(texts), pc.is_null(pc.index_in(texts, self._texts))))
+        known = pc.if_else(pa.array(new), self.levels[0], texts)
+        return known, (new * np.log1p(rows)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -250,6 +265,29 @@ class Number(Column):
             v = self.origin + np.round((v - self.origin) / self.step) * self.step
         return pa.array(v.clip(self.low, self.high), mask=absent)
 
+    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+        """What lies beyond the range reads as its end, with tails thought to fall off as within their last codes; what
+        was never missing reads as the lowest, as new as one in so many rows."""
+        numbers = as_numbers(values)
+        absent = np.isnan(numbers)
+        below, above = self._tails
+        v = np.nan_to_num(numbers, nan=self.low, posinf=np.finfo(float).max, neginf=np.finfo(float).min)
+        beyond = np.maximum((self.low - v) / below, (v - self.high) / above).clip(0, FARTHEST)
+        if self.missing:
+            known = pa.array(v.clip(self.low, self.high), mask=absent)
+        else:
+            known, beyond = pa.array(v.clip(self.low, self.high)), np.where(absent, np.log1p(rows), beyond)
+        return restored(known, values.type), beyond.astype(np.float32)
+
+    @cached_property
+    def _tails(self) -> tuple[float, float]:
+        """How far beyond its range a number becomes less likely by a factor of e, below and above."""
+        middles = [k[KNOTS // 2] for k in self.knots] + [mean for mean, _ in self.modes] + list(self.exact)
+        seen = np.asarray(middles)
+        low, high = seen.min() - self.low, self.high - seen.max()
+        least = max(self.step, (self.high - self.low) / BINS, 1e-12)
+        return max(low / np.log(2), least), max(high / np.log(2), least)
+
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
         ranges = [(k[0], k[-1]) for k in self.knots] + [(self.low, self.high)] * len(self.modes)
         values = [[value] for value in self.exact] + [_between(low, high, points) for low, high in ranges]
@@ -280,6 +318,9 @@ class Same(Column):
 
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
         return np.zeros(1, np.int64), pa.array([self.value], pa.string())
+
+    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+        return values, np.zeros(len(values), np.float32)
 
 
 @dataclass(frozen=True)
@@ -314,6 +355,9 @@ class Key(Column):
 
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
         return np.zeros(0, np.int64), pa.array([], pa.string())
+
+    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+        return values, np.zeros(len(values), np.float32)
 
 
 KINDS: dict[str, type[Column]] = {"category": Category, "number": Number, "date": Number, "same": Same, "key": Key}

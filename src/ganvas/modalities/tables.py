@@ -80,6 +80,7 @@ class Tables(Modality, Rowwise, Understands):
     numbers: How numbers are written for the model.
     query: What was asked of a database.
     dropped: Columns that were left out.
+    rows: How many were looked at.
     """
 
     columns: tuple[Column, ...]
@@ -88,6 +89,7 @@ class Tables(Modality, Rowwise, Understands):
     numbers: Encoding = "modes"
     query: str | None = None
     dropped: tuple[str, ...] = ()
+    rows: int = 0
 
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
@@ -150,20 +152,41 @@ class Tables(Modality, Rowwise, Understands):
         sketches = _sketch(frame, schema)
         columns = tuple(s.column(said.get(s.name), numbers, ROOM // len(sketches)) for s in sketches)
         known = cls(
-            columns, base64.b64encode(schema.serialize()).decode(), frame.form, numbers, query, tuple(drop or [])
+            columns,
+            base64.b64encode(schema.serialize()).decode(),
+            frame.form,
+            numbers,
+            query,
+            tuple(drop or []),
+            sketches[0].rows,
         )
         if not known.learned:
             raise InputError(f"{frame.where} has no column that varies, so there is nothing to learn")
         return known
 
     def read(self, source: Any, device: str | torch.device = "cpu") -> Rows:
+        return self._read(source, device, tame=False)[0]
+
+    def read_any(self, source: Any, device: str | torch.device = "cpu") -> tuple[Rows, Tensor]:
+        rows, hidden = self._read(source, device, tame=True)
+        widths = [1 if self.numbers == "bins" else len(_widths(column)) for column in self.learned]
+        places = torch.zeros(len(rows), sum(widths))
+        places[:, torch.tensor([0, *widths]).cumsum(0)[:-1]] = hidden
+        return rows, places
+
+    def _read(self, source: Any, device: str | torch.device, tame: bool) -> tuple[Rows, Tensor]:
+        """Rows, and where they are to be tamed, what that hides in each column, (N, columns)."""
         frame = open_frame(source, self.query)
         missing = [c.name for c in self.columns if c.name not in frame.schema.names]
         if missing:
             raise InputError(f"{frame.where} has no column {missing[0]!r}, which the model learned from; add it")
-        codes, offsets, keys = Growing(np.int16), Growing(np.float32), []
+        codes, offsets, keys, hidden = Growing(np.int16), Growing(np.float32), [], []
         for batch in _watched(frame, "reading rows"):
             arrays = self._arrays(batch, frame)
+            if tame:
+                tamed = [column.tamed(array, self.rows) for column, array in arrays]
+                arrays = [(column, array) for (column, _), (array, _) in zip(arrays, tamed, strict=True)]
+                hidden.append(np.stack([nats for _, nats in tamed], 1))
             encoded = [self._encode(column, array, frame) for column, array in arrays]
             codes.add(np.stack([one for one, _ in encoded], 1))
             places = [place for _, place in encoded if place is not None]
@@ -171,9 +194,10 @@ class Tables(Modality, Rowwise, Understands):
             keys.append(_keys(arrays))
         if not keys:
             raise InputError(f"{frame.where} has no rows; give some")
-        return Rows(
+        rows = Rows(
             self, codes.tensor(), offsets.tensor(), torch.from_numpy(np.concatenate(keys)), torch.device(device)
         )
+        return rows, torch.from_numpy(np.concatenate(hidden)) if tame else torch.empty(0)
 
     def _arrays(self, batch: pa.RecordBatch, frame: Frame) -> list[tuple[Column, pa.Array]]:
         """The learned columns of a batch, in the types they were learned in."""

@@ -31,6 +31,8 @@ def detect(model: Scores, x: Named, normal: Normal, *, fdr: float = 0.1, alpha: 
     judged = [(model.score(part).float().cpu(), model.blame(part).float().cpu())
               for part in counted(x.x.split(AT_ONCE), len(x.x), "scoring")]  # fmt: skip
     scores, blame = (torch.cat(parts) for parts in zip(*judged, strict=True))
+    if x.hidden.dim():
+        scores, blame = scores + x.hidden.flatten(1).sum(1), blame + x.hidden
     p = p_values(scores, normal.scores)
     found = discoveries(p, fdr) if alpha is None else p <= alpha
     _say(int(found.sum()), len(found), len(normal.scores), fdr if alpha is None else alpha)
