@@ -31,7 +31,8 @@ ROOMS = {
     "progress": {"plan", "run", "training"},
     "findings": {"core"},
     "normality": {"core", "run"},
-    "delivery": {"core", "findings"},
+    "parcel": {"core", "run"},
+    "delivery": {"core", "findings", "parcel", "run"},
     "verdict": {"evaluation"},
     "associations": {"metrics"},
     "evaluation": {"core", "plugins", "metrics", "verdict"},
@@ -39,7 +40,7 @@ ROOMS = {
     "tensorboard": {"core"},
     "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
-    | {"judging", "privacy", "findings", "normality"},
+    | {"judging", "privacy", "findings", "normality", "parcel"},
     "samples": set(),
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
     "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import platform
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from .core import (
     Balance,
     Data,
     Detections,
+    Exact,
     Filled,
     Frames,
     Given,
@@ -32,6 +34,7 @@ from .core import (
     Named,
     Normal,
     Pairs,
+    Parcel,
     Practice,
     Private,
     Rowwise,
@@ -43,6 +46,7 @@ from .findings import findings
 from .judging import Evaluation, finish, judge
 from .machine import Precision, choose_device, choose_precision, settle
 from .normality import learn_normal, normal
+from .parcel import fingerprint, sealed, unsealed
 from .plan import make_plan
 from .progress import Progress
 from .run import Run, build, card_of, is_part
@@ -150,7 +154,7 @@ def evaluate(run: Path | str, source: Any = None, **options: Any) -> Evaluation:
     return load(run).evaluate(source, **options)
 
 
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections
+Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Parcel | Exact
 
 
 class Trained:
@@ -224,18 +228,32 @@ class Trained:
                 understood[option.name] = (balance if Balance in kinds else modality.likeness)(words)
         return understood
 
-    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given]:
+    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel]:
         """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
         modality = self.run.modality
         if Named in get_type_hints(function).values():
             return lambda source: self._named(*modality.read_any(source))
-        if Given not in get_type_hints(function).values():
+        wanted = {Given, Exact, Parcel} & set(list(get_type_hints(function).values())[1:2])
+        if not wanted:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if not isinstance(modality, Rowwise):
             name = self.run.card["modality"]["name"]
             raise InputError(f"{function.__name__} is for rows of tables, and these are {name}")
+        if Given not in wanted:
+            own = fingerprint(self.run, self.model)
+            return (
+                partial(self._parcel, own) if Parcel in wanted else lambda source: Exact(*modality.exact(source), own)
+            )
         share = self.run.card["training"]["held_out"]
         return lambda source: modality.given(source, share).to(self.model.device)
+
+    def _parcel(self, own: str, source: bytes | str | Path) -> Parcel:
+        """Compressed rows, in memory or in a file."""
+        if isinstance(source, bytes):
+            return unsealed(source, "what was given", own)
+        if not Path(source).is_file():
+            raise InputError(f"{source} does not exist; check the path")
+        return unsealed(Path(source).read_bytes(), str(source), own)
 
     def _named(self, data: Data, hidden: torch.Tensor) -> Named:
         return Named(data.gather().x.to(self.model.device), data.names, hidden)
@@ -254,6 +272,10 @@ class Trained:
             case Detections():
                 table = findings(answer, modality)
                 return modality.collect([table]) if isinstance(modality, Rowwise) else table.to_pandas()
+            case Parcel():
+                return sealed(answer)
+            case Exact(codes, rest) if isinstance(modality, Rowwise):
+                return modality.collect([modality.rebuilt(codes, rest)])
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):
@@ -263,6 +285,13 @@ class Trained:
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
+
+
+def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
+    """What a task works on, of what a person gives: all that comes by position, but the model and what a run has."""
+    hints = get_type_hints(task)
+    by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return [p for p in by_position[1:] if hints[p.name] is not Normal]
 
 
 def guess(source: Any) -> str:

@@ -120,14 +120,15 @@ def _modality(argv: Sequence[str]) -> str:
 
 def _task_command(task: str) -> Callable[..., None]:
     """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
+    from . import api
+
     function = plugins.load("tasks", task)
-    inputs = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
-    inputs = [p for p in inputs if p.annotation != "Normal"]  # which the run has
+    inputs = api.sources(function)
     required = {p.name: (str, "Files to work on.") for p in inputs if p.default is p.empty}
     optional = {p.name: (str, "Files to work on.") for p in inputs if p.default is not p.empty}
 
     def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
-        from . import api, delivery
+        from . import delivery
 
         sources = [given.pop(p.name) for p in inputs]
         trained = api.load(run)

@@ -10,12 +10,26 @@ import torch
 from pyarrow.csv import write_csv
 from torch import Tensor
 
-from .core import Augmented, Detections, Filled, Frames, Given, Made, Modality, Pairs, Rowwise
+from .core import (
+    Augmented,
+    Detections,
+    Exact,
+    Filled,
+    Frames,
+    Given,
+    Made,
+    Modality,
+    Pairs,
+    Parcel,
+    Rowwise,
+)
 from .findings import findings
+from .parcel import sealed
+from .run import write_atomically
 
 PICTURES = (".png", ".jpg", ".webp")
 SHOWN = 200  # findings that are drawn
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections
+Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Parcel | Exact
 
 
 def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
@@ -30,6 +44,14 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
             return [(rows := _rows(modality)).save([rows.extended(given, added)], file)]
         case Detections():
             return _detected(answer, modality, out)
+        case Parcel():
+            file = out if out.suffix else out / "rows.ganvas"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, sealed(answer))
+            return [file]
+        case Exact(codes, rest):
+            rows = _rows(modality)
+            return [rows.save([rows.rebuilt(codes, rest)], out if out.suffix else out / "rows.csv")]
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
@@ -38,6 +60,8 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
 
 def figures(answer: Answer) -> dict[str, Any]:
     """What an answer says in numbers beside its files, for programs."""
+    if isinstance(answer, Parcel):
+        return {"rows": answer.n, "bytes": len(sealed(answer)), "bits per row": 8 * len(sealed(answer)) / answer.n}
     if isinstance(answer, Detections):
         return {"found": int(answer.found.sum()), "of": len(answer.found), "normal": len(answer.normal.scores)}
     if not isinstance(answer, Augmented):

@@ -1,8 +1,34 @@
 """The words everything else is written in: space, turn, model, ability, modality, answer."""
 
 from ..errors import InputError
-from .abilities import Autoencodes, Begun, Bounds, Completes, Decodes, Encodes, Generates, Samples, Scores, Translates
-from .answers import Augmented, Detections, Estimate, Evidence, Filled, Frames, Made, Measured, Named, Normal, Pairs
+from .abilities import (
+    Autoencodes,
+    Begun,
+    Bounds,
+    Completes,
+    Decodes,
+    Encodes,
+    Factorises,
+    Generates,
+    Samples,
+    Scores,
+    Translates,
+)
+from .answers import (
+    Augmented,
+    Detections,
+    Estimate,
+    Evidence,
+    Exact,
+    Filled,
+    Frames,
+    Made,
+    Measured,
+    Named,
+    Normal,
+    Pairs,
+    Parcel,
+)
 from .chance import chance, seeded
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
@@ -13,8 +39,9 @@ from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
     "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes",
-    "Detections", "Encodes", "Estimate", "Evidence", "Features", "Filled", "Frames", "Generates", "Given",
-    "InputError", "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer",
-    "Pairs", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates",
-    "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
+    "Detections", "Encodes", "Estimate", "Evidence", "Exact", "Factorises", "Features", "Filled", "Frames",
+    "Generates", "Given", "InputError", "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named",
+    "Normal", "Optimizer", "Pairs", "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores",
+    "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held", "seeded",
+    "spread",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -77,6 +77,19 @@ class Bounds(ABC):
     @abstractmethod
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         """Upper bounds on -log p(x) in nats, shape (B,), tighter with more samples."""
+
+
+class Factorises(ABC):
+    """Says how likely each symbol of an example is, one place after the other."""
+
+    space: Space
+
+    @abstractmethod
+    def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """(place, logits (B, alphabet)) of every place given those before it, for examples x (B, places).
+
+        x[:, place] is read when the next is asked for, so that it may be filled in until then.
+        """
 
 
 class Translates(ABC):

@@ -117,6 +117,32 @@ class Detections:
 
 
 @dataclass(frozen=True)
+class Exact:
+    """Rows to the last bit: the codes of what a model learned, int64 (n, places), and the rest, which it did not.
+
+    fingerprint: Of the model and of what its modality learned.
+    """
+
+    codes: Tensor
+    rest: bytes
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Rows in few bytes: the codes of n rows as a model's probabilities pack them, and the rest.
+
+    digest: Of the codes, to know them by when they are unpacked.
+    """
+
+    packed: bytes
+    rest: bytes
+    n: int
+    digest: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A number and the interval a bootstrap puts around it (95 %)."""
 

@@ -31,6 +31,7 @@ BINS = 100  # of numbers, where each holds twenty rows
 KNOTS = 16  # pieces of a bin within which values are spread evenly
 MODES = 10
 SPIKE = 0.05  # share of a column that makes one of its values a mode of its own
+ENDLESS = 2**38  # steps within a code from which on they are not counted
 FARTHEST = 100.0  # nats that lying beyond a range may add
 SAMPLE = 100_000  # values that a column of numbers is learned from
 DISTINCT = 1_000_000  # levels that are counted
@@ -82,6 +83,18 @@ class Column(ABC):
     def offsets(self, values: pa.Array, codes: np.ndarray) -> np.ndarray | None:
         """Where in its mode each value lies, float32 (N,) in [-1, 1]; None where there are no modes."""
         return None
+
+    @abstractmethod
+    def sharing(self, codes: np.ndarray) -> np.ndarray:
+        """How many values share each of these codes, int64 (N,); 1 where they are endless or nothing is left open."""
+
+    @abstractmethod
+    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+        """Which of the values that share its code each value is, int64 (N,)."""
+
+    @abstractmethod
+    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+        """The values of codes and ranks, (N,); means nothing for codes whose values are endless."""
 
     @abstractmethod
     def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
@@ -154,6 +167,17 @@ class Category(Column):
             return codes, self._texts
         codes[-1] = self.size - 1
         return codes, pa.array([*self.levels, None], pa.string())
+
+    def sharing(self, codes: np.ndarray) -> np.ndarray:
+        return np.where((codes == self.own) & (len(self.levels) > LEVELS), len(self.levels) - LEVELS, 1)
+
+    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+        rank = np.asarray(pc.fill_null(pc.index_in(as_text(values), self._texts), 0), dtype=np.int64)
+        return np.where(self.sharing(codes) > 1, rank - LEVELS, 0)
+
+    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+        absent = codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
+        return self._texts.take(pa.array(np.where(absent, 0, codes + ranks), mask=absent))
 
     def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
         """What was never seen reads as what is most frequent; one in so many rows is thought to be new."""
@@ -265,6 +289,38 @@ class Number(Column):
             v = self.origin + np.round((v - self.origin) / self.step) * self.step
         return pa.array(v.clip(self.low, self.high), mask=absent)
 
+    @cached_property
+    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each code, its first step from the origin and how many it spans, both int64 (size,)."""
+        bounds = [(v, v) for v in self.exact] + [(k[0], k[-1]) for k in self.knots] + [(self.low, self.low)]
+        low, high = np.asarray(bounds)[: max(self.size, 1)].T
+        if not self.step or self.modes:
+            return np.zeros(self.size, np.int64), np.ones(self.size, np.int64)
+        first, last = (np.round((v - self.origin) / self.step).astype(np.int64) for v in (low, high))
+        steps = last - first + 1
+        return first, np.where(steps > ENDLESS, 1, steps)
+
+    def sharing(self, codes: np.ndarray) -> np.ndarray:
+        return self._grid[1][codes]
+
+    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+        if not self.step:
+            return np.zeros(len(codes), np.int64)
+        v = np.nan_to_num(as_numbers(values), nan=self.low)
+        first, steps = self._grid
+        steps_from = np.round((v - self.origin) / self.step).astype(np.int64)
+        return (steps_from - first[codes]).clip(0, steps[codes] - 1)
+
+    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+        absent = codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
+        exact = codes < len(self.exact)
+        v = self.origin + (self._grid[0][codes] + ranks) * self.step
+        if 0 < self.step < 1:
+            v = np.round(v, -round(log10(self.step)))
+        if self.exact:
+            v = np.where(exact, np.asarray(self.exact)[np.where(exact, codes, 0)], v)
+        return pa.array(v, mask=absent)
+
     def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
         """What lies beyond the range reads as its end, with tails thought to fall off as within their last codes; what
         was never missing reads as the lowest, as new as one in so many rows."""
@@ -298,20 +354,37 @@ class Number(Column):
 
 
 @dataclass(frozen=True)
-class Same(Column):
+class Unlearned(Column):
+    """Nothing to learn: one code says nothing about any value."""
+
+    size = 0
+
+    def encode(self, values: pa.Array) -> np.ndarray:
+        return np.zeros(len(values), np.int64)
+
+    def sharing(self, codes: np.ndarray) -> np.ndarray:
+        return np.ones(len(codes), np.int64)
+
+    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+        return np.zeros(len(codes), np.int64)
+
+    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+        return self.decode(codes, None, np.zeros(len(codes)))
+
+    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+        return values, np.zeros(len(values), np.float32)
+
+
+@dataclass(frozen=True)
+class Same(Unlearned):
     """Always the same: nothing to learn. None where every value is missing."""
 
     value: str | None = None
     kind: Literal["same"] = "same"
 
-    size = 0
-
     @property
     def described(self) -> str:
         return "always missing" if self.value is None else "constant"
-
-    def encode(self, values: pa.Array) -> np.ndarray:
-        return np.zeros(len(values), np.int64)
 
     def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         return pa.array([self.value] * len(codes), pa.string())
@@ -319,12 +392,9 @@ class Same(Column):
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
         return np.zeros(1, np.int64), pa.array([self.value], pa.string())
 
-    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
-        return values, np.zeros(len(values), np.float32)
-
 
 @dataclass(frozen=True)
-class Key(Column):
+class Key(Unlearned):
     """Identifies a row: made afresh, never learned.
 
     example: What one looks like.
@@ -333,14 +403,9 @@ class Key(Column):
     example: str = ""
     kind: Literal["key"] = "key"
 
-    size = 0
-
     @property
     def described(self) -> str:
         return "identifier, made afresh"
-
-    def encode(self, values: pa.Array) -> np.ndarray:
-        return np.zeros(len(values), np.int64)
 
     def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         numbers = range(first + 1, first + len(codes) + 1)
@@ -355,9 +420,6 @@ class Key(Column):
 
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
         return np.zeros(0, np.int64), pa.array([], pa.string())
-
-    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
-        return values, np.zeros(len(values), np.float32)
 
 
 KINDS: dict[str, type[Column]] = {"category": Category, "number": Number, "date": Number, "same": Same, "key": Key}

@@ -58,12 +58,14 @@ from ._columns import (
 )
 from ._conditions import Condition, comparable, conditions, possible
 from ._drawing import save_gif
+from ._exact import differing, packed_ranks, packed_tables, unpacked_ranks, unpacked_tables
 from ._frames import ENDINGS, Form, Frame, is_table, open_frame
 from ._sources import holds_pictures
 from ._writers import save_tables
 
 PANEL = (240, 130)  # pixels of the picture of one column
 BARS = 24
+MOSTLY_UNLIKE = 0.1  # of a column's values that codes cannot give back: from there on it is kept as it is
 DESCRIBED = 60  # columns that are named one by one
 PICTURES = (".png", ".jpg", ".webp")
 CHANCES = 2**53
@@ -452,6 +454,50 @@ class Tables(Modality, Rowwise, Understands):
             return self._features(rows if x is None else self.table(x), without, frame)
 
         return Given(codes, known, fits, rows, frame.form, self._held_out(frame, held_out), features)
+
+    def exact(self, source: Any) -> tuple[Tensor, bytes]:
+        frame = open_frame(source, self.query)
+        table = pa.Table.from_batches(frame.batches(), frame.schema)
+        if not len(table):
+            raise InputError(f"{frame.where} has no rows; give some")
+        codes, ranks, unlike = np.zeros((len(table), len(self.learned)), np.int64), [], np.zeros(len(table), bool)
+        raw = [name for name in table.column_names if name not in {column.name for column in self.learned}]
+        for i, column in enumerate(self.learned):
+            if column.name not in table.column_names:
+                raise InputError(f"{frame.where} has no column {column.name!r}, which the model learned from; add it")
+            array = table[column.name].combine_chunks()
+            known = column.tamed(self._typed(column, array, frame), self.rows)[0]
+            codes[:, i] = self._encode(column, known, frame)[0]
+            rank = column.ranked(known, codes[:, i])
+            wrong = differing(array, self._values(column, codes[:, i], rank, array.type))
+            if wrong.mean() > MOSTLY_UNLIKE:
+                raw.append(column.name)
+            else:
+                unlike |= wrong
+                ranks.append((rank, column.sharing(codes[:, i])))
+        odd = pa.table({"row": np.flatnonzero(unlike)})
+        kept = {"schema": table.schema.empty_table(), "raw": table.select(raw), "odd rows": odd,
+                "odd": table.filter(pa.array(unlike)).drop_columns(raw)}  # fmt: skip
+        return torch.from_numpy(codes), packed_tables(kept, packed_ranks(ranks))
+
+    def rebuilt(self, codes: Tensor, rest: bytes) -> pa.Table:
+        kept, packed = unpacked_tables(rest)
+        schema, raw, odd, numbers = kept["schema"].schema, kept["raw"], kept["odd"], codes.cpu().numpy()
+        learned = {column.name: (column, numbers[:, i]) for i, column in enumerate(self.learned)
+                   if column.name not in raw.column_names}  # fmt: skip
+        ranks = unpacked_ranks(packed, [column.sharing(own) for column, own in learned.values()])
+        arrays = {name: self._values(column, own, rank, schema.field(name).type)
+                  for (name, (column, own)), rank in zip(learned.items(), ranks, strict=True)}  # fmt: skip
+        order = np.arange(len(numbers))
+        order[kept["odd rows"]["row"].to_numpy()] = len(numbers) + np.arange(len(odd))
+        for name, own in arrays.items():
+            arrays[name] = pa.chunked_array([own, odd[name].combine_chunks()], own.type).take(pa.array(order))
+        return pa.table([raw[name] if name in raw.column_names else arrays[name] for name in schema.names], schema)
+
+    def _values(self, column: Column, codes: np.ndarray, ranks: np.ndarray, kind: pa.DataType) -> pa.Array:
+        """Values of codes and ranks, in the type that they came in."""
+        values = restored(column.unranked(codes, ranks), self._schema.field(column.name).type, column.listed)
+        return values if values.type == kind else values.cast(kind, safe=False)
 
     def _held_out(self, frame: Frame, share: float) -> Tensor:
         """Which rows training holds out: what decides is the content of all columns, so where one lacks none is."""

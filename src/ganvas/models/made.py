@@ -17,6 +17,7 @@ from ..core import (
     Bounds,
     Completes,
     Data,
+    Factorises,
     InputError,
     Model,
     Practice,
@@ -36,7 +37,7 @@ CLIP = 1.0
 """How long the gradient of one example may be in private training. Adam's steps do not depend on it."""
 
 
-class MADE(Model, Samples, Scores, Bounds, Completes, Private):
+class MADE(Model, Samples, Scores, Bounds, Completes, Factorises, Private):
     """Fits p(x) = product over k of p(x_k | what comes before x_k) to sequences of symbols, all factors at once.
 
     -log p(x) = -sum over k of log p(x_k | x_<k)    (equations 3 to 5 of the paper)
@@ -134,6 +135,9 @@ class MADE(Model, Samples, Scores, Bounds, Completes, Private):
     def blame(self, x: Tensor) -> Tensor:
         """-log p(x_k | x_<k) in nats: how strange each symbol is after those before it."""
         return self.space.costs(self.logits(x), x)
+
+    def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+        return self.autoencoder.unfold(x, list(range(len(self.sizes))), 0)
 
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         """-log p(x), exact: there is nothing to sample."""

@@ -1,0 +1,46 @@
+"""The file of compressed rows: magic, version, header, content, checksum. Nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+from .core import InputError, Model, Parcel
+from .run import Run
+
+MAGIC, VERSION, CHECK = b"\x89GANVAS\n", 1, 16
+
+
+def fingerprint(run: Run, model: Model) -> str:
+    """Tells a model's weights, and what its modality learned, from all others."""
+    known = blake2b(json.dumps(run.card["modality"], sort_keys=True).encode(), digest_size=16)
+    for name, value in sorted(model.state_dict().items()):
+        known.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return known.hexdigest()
+
+
+def sealed(parcel: Parcel) -> bytes:
+    """A parcel as the content of a file."""
+    about = {"version": VERSION, "rows": parcel.n, "digest": parcel.digest, "fingerprint": parcel.fingerprint,
+             "packed": len(parcel.packed)}  # fmt: skip
+    header = json.dumps(about).encode()
+    content = MAGIC + len(header).to_bytes(4, "little") + header + parcel.packed + parcel.rest
+    return content + blake2b(content, digest_size=CHECK).digest()
+
+
+def unsealed(content: bytes, where: str, fingerprint: str) -> Parcel:
+    """The parcel in a file's content. Raises InputError for what is foreign, damaged, newer or another model's."""
+    if not content.startswith(MAGIC):
+        raise InputError(f"{where} is no file that `ganvas compress` wrote; give one")
+    if blake2b(content[:-CHECK], digest_size=CHECK).digest() != content[-CHECK:]:
+        raise InputError(f"{where} is damaged: its checksum does not fit; copy it again")
+    start = len(MAGIC) + 4
+    size = int.from_bytes(content[start - 4 : start], "little")
+    about = json.loads(content[start : start + size])
+    if about["version"] > VERSION:
+        raise InputError(f"{where} was written by a newer Ganvas; update this one")
+    if about["fingerprint"] != fingerprint:
+        raise InputError(f"{where} was compressed by another model; name the run that it was compressed with")
+    body = content[start + size : -CHECK]
+    split = about["packed"]
+    return Parcel(body[:split], body[split:], about["rows"], about["digest"], about["fingerprint"])
