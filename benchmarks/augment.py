@@ -40,7 +40,7 @@ def smote() -> Path:
     folder = PEERS / "smote"
     if not folder.exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-        subprocess.run([*command, "imbalanced-learn==0.14.0", "sklearn-compat"], check=True)
+        subprocess.run([*command, "imbalanced-learn==0.14.2", "sklearn-compat"], check=True)
     return folder
 
 

@@ -22,12 +22,19 @@ from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
+MOST = 254  # levels of a category
+
+
+def known(values: pd.Series) -> pd.Index:
+    """Levels that trees can tell apart: all, or the most frequent where there are too many; the others become -1."""
+    return pd.Index(values.unique() if values.nunique() <= MOST else values.value_counts().index[:MOST])
+
 
 def encode(*frames: pd.DataFrame, target: str | None = None) -> tuple[list[pd.DataFrame], list[bool]]:
     """Frames with categories as numbers, the same in all; and which columns those are."""
     columns = [c for c in frames[0].columns if c != target]
     category = [not pd.api.types.is_numeric_dtype(frames[0][c]) for c in columns]
-    levels = {c: pd.Index(pd.concat([f[c].astype(str) for f in frames]).unique())
+    levels = {c: known(pd.concat([f[c].astype(str) for f in frames]))
               for c, is_category in zip(columns, category, strict=True) if is_category}  # fmt: skip
     encoded = [
         pd.DataFrame(
