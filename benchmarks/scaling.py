@@ -1,9 +1,11 @@
 """A table of 30 columns and more and more rows: time to read, to learn from once and to draw as many, and peak memory.
 
 Numbers that go together, some heavy-tailed, some mostly zero, some missing; categories of 2 to 2,000 levels; dates.
-Each size in a process of its own; rows are drawn into a Parquet file, part by part; and from the first run ten million.
+Each size in a process of its own; rows are drawn into a Parquet file, part by part. With --draw, from a model of the
+Adult rows that ship with the package, so many rows each.
 
-python benchmarks/scaling.py --rows 10000 100000 1000000 --draw 10000000
+python benchmarks/scaling.py --rows 10000 100000 1000000
+python benchmarks/scaling.py --draw 100000 1000000 10000000
 """
 
 from __future__ import annotations
@@ -20,12 +22,22 @@ import pandas as pd
 from _common import report
 from pyarrow.parquet import ParquetFile
 
-CHILD = """
-import json, resource, sys, time
+import ganvas
+from ganvas.samples import ADULT
+
+PEAK = """
+import json, sys, time
+from pathlib import Path
+def peak():  # of this program alone: what getrusage says begins with what its parent took
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM")) / 1024
+"""
+
+CHILD = (
+    PEAK
+    + """
 import ganvas
 from ganvas import cli
 table, run, out, rows = sys.argv[1:]
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 start = time.perf_counter()
 trained = ganvas.train("made", table, out=run, epochs=1, quiet=True)
 fitted = time.perf_counter()
@@ -35,17 +47,20 @@ assert cli.run(["sample", run, "--n", rows, "--out", out, "--seed", "0"]) == 0
 print(json.dumps({"read_s": fitted - start - learning, "one_epoch_s": learning,
                   "sample_s": time.perf_counter() - fitted, "peak_mib_fit": fit_peak, "peak_mib": peak()}))
 """
+)
 
 
-DRAW = """
-import json, resource, sys, time
+DRAW = (
+    PEAK
+    + """
 from ganvas import cli
 run, out, rows = sys.argv[1:]
 start = time.perf_counter()
 assert cli.run(["sample", run, "--n", rows, "--out", out, "--seed", "0"]) == 0
-print(json.dumps({"sample_s": time.perf_counter() - start,
-                  "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+took, size = time.perf_counter() - start, Path(out).stat().st_size / 2**20
+print(json.dumps({"sample_s": took, "peak_mib": peak(), "file_mib": size}))
 """
+)
 
 
 def child(script: str, *words: object) -> dict[str, float]:
@@ -73,8 +88,8 @@ def table(rows: int) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--draw", type=int, default=10_000_000, help="rows to draw from the first run")
+    parser.add_argument("--rows", type=int, nargs="+", default=[])
+    parser.add_argument("--draw", type=int, nargs="+", default=[])
     given = parser.parse_args()
     measured = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -84,9 +99,17 @@ def main() -> None:
             files = [folder / f"{rows}.parquet", folder / f"run{rows}", folder / f"new{rows}.parquet"]
             measured[rows] = child(CHILD, *files, rows)
             print(rows, measured[rows], flush=True)
-        drawn = child(DRAW, folder / f"run{given.rows[0]}", folder / "many.parquet", given.draw)
-        drawn["written"] = ParquetFile(folder / "many.parquet").metadata.num_rows
-    report("scaling", {"columns": 30, "rows": measured, "drawn": drawn})
+        if given.rows:
+            report("scaling", {"columns": 30, "rows": measured})
+        drawn = {}
+        if given.draw:
+            ganvas.train("made", ADULT / "train.csv", out=folder / "run", quiet=True)
+        for rows in given.draw:
+            drawn[rows] = child(DRAW, folder / "run", folder / "many.parquet", rows)
+            assert ParquetFile(folder / "many.parquet").metadata.num_rows == rows
+            print(rows, drawn[rows], flush=True)
+        if given.draw:
+            report("drawing", {"columns": 15, "rows": drawn})
 
 
 if __name__ == "__main__":
