@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from .core import Data, InputError, Model, Normal, Scores
+from .core import Data, InputError, Model, Normal, Scores, spread
 from .run import Run
 
 MOST = 10_000  # scores that are kept
@@ -45,6 +45,6 @@ def normal(run: Run, source: Any) -> Normal:
     except InputError:  # moved or changed since: findings go without their nearest normal example
         learn = None
     if learn is not None:
-        rows = torch.linspace(0, len(learn) - 1, min(len(learn), NEIGHBOURS)).round().long()
-        examples, names = learn.batch(rows).x.cpu(), [learn.names[i] for i in rows.tolist()]
+        some = learn.subset(spread(len(learn), NEIGHBOURS))
+        examples, names = some.gather().x.cpu(), some.names
     return Normal(kept["scores"], kept["blame"], examples, names, run.modality.vectors)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from .space import Space, Tokens
@@ -83,6 +84,11 @@ class Factorises(ABC):
     """Says how likely each symbol of an example is, one place after the other."""
 
     space: Space
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
 
     @abstractmethod
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:

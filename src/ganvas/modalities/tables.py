@@ -461,7 +461,8 @@ class Tables(Modality, Rowwise, Understands):
         if not len(table):
             raise InputError(f"{frame.where} has no rows; give some")
         codes, ranks, unlike = np.zeros((len(table), len(self.learned)), np.int64), [], np.zeros(len(table), bool)
-        raw = [name for name in table.column_names if name not in {column.name for column in self.learned}]
+        own = {column.name for column in self.learned}
+        raw = [name for name in table.column_names if name not in own]
         for i, column in enumerate(self.learned):
             if column.name not in table.column_names:
                 raise InputError(f"{frame.where} has no column {column.name!r}, which the model learned from; add it")

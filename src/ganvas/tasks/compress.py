@@ -20,8 +20,8 @@ def compress(model: Factorises, x: Exact) -> Parcel:
     Example: ganvas compress runs/made-people people.csv --out people.ganvas
     """
     encoder, family = symbols()
-    for part in counted(x.codes.split(CHUNK), len(x.codes), "packing"):
+    for part in counted(x.codes.to(model.device).split(CHUNK), len(x.codes), "packing"):
         for place, logits in model.unfold(part):
             if logits.shape[1] > 1:
-                encoder.encode(part[:, place].numpy().astype(np.int32), family, probabilities(logits))
+                encoder.encode(part[:, place].cpu().numpy().astype(np.int32), family, probabilities(logits))
     return Parcel(encoder.get_compressed().tobytes(), x.rest, len(x.codes), digest(x.codes), x.fingerprint)
