@@ -18,6 +18,7 @@ import torch
 
 from . import plugins, privacy, processes
 from .core import (
+    Answer,
     Augmented,
     Balance,
     Data,
@@ -154,9 +155,6 @@ def evaluate(run: Path | str, source: Any = None, **options: Any) -> Evaluation:
     return load(run).evaluate(source, **options)
 
 
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Parcel | Exact
-
-
 class Trained:
     """A trained run in a person's hands: every task that its model can do is a method, `run.sample(100)`."""
 
@@ -230,22 +228,22 @@ class Trained:
 
     def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel]:
         """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
-        modality = self.run.modality
-        if Named in get_type_hints(function).values():
+        modality, hints = self.run.modality, get_type_hints(function)
+        kinds = {hints[source.name] for source in sources(function)}
+        if Named in kinds:
             return lambda source: self._named(*modality.read_any(source))
-        wanted = {Given, Exact, Parcel} & set(list(get_type_hints(function).values())[1:2])
-        if not wanted:
+        if not kinds & {Given, Exact, Parcel}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if not isinstance(modality, Rowwise):
             name = self.run.card["modality"]["name"]
             raise InputError(f"{function.__name__} is for rows of tables, and these are {name}")
-        if Given not in wanted:
-            own = fingerprint(self.run, self.model)
-            return (
-                partial(self._parcel, own) if Parcel in wanted else lambda source: Exact(*modality.exact(source), own)
-            )
-        share = self.run.card["training"]["held_out"]
-        return lambda source: modality.given(source, share).to(self.model.device)
+        if Given in kinds:
+            share = self.run.card["training"]["held_out"]
+            return lambda source: modality.given(source, share).to(self.model.device)
+        own = fingerprint(self.run, self.model)
+        if Parcel in kinds:
+            return partial(self._parcel, own)
+        return lambda source: Exact(*modality.exact(source), own)
 
     def _parcel(self, own: str, source: bytes | str | Path) -> Parcel:
         """Compressed rows, in memory or in a file."""
@@ -384,12 +382,12 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
         raise Interrupted(
             f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
         )
+    trained = Run(run.path)
     if processes.leads():
-        trained = Run(run.path)
         settle(trained.model, device)
-        learn_normal(trained, trained.model, held, quiet)
-        finish(run)
-    return Trained(Run(run.path), source)
+        learn_normal(trained, held, quiet)
+        finish(trained)
+    return Trained(trained, source)
 
 
 def _engine(run: Run, device: torch.device) -> Engine:

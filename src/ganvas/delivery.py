@@ -11,6 +11,7 @@ from pyarrow.csv import write_csv
 from torch import Tensor
 
 from .core import (
+    Answer,
     Augmented,
     Detections,
     Exact,
@@ -29,7 +30,6 @@ from .run import write_atomically
 
 PICTURES = (".png", ".jpg", ".webp")
 SHOWN = 200  # findings that are drawn
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Parcel | Exact
 
 
 def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
@@ -40,18 +40,17 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
         case Augmented(given, added):
-            file = out if out.suffix else out / "rows.csv"
-            return [(rows := _rows(modality)).save([rows.extended(given, added)], file)]
+            return [(rows := _rows(modality)).save([rows.extended(given, added)], _file(out, "rows.csv"))]
         case Detections():
             return _detected(answer, modality, out)
         case Parcel():
-            file = out if out.suffix else out / "rows.ganvas"
+            file = _file(out, "rows.ganvas")
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, sealed(answer))
             return [file]
         case Exact(codes, rest):
             rows = _rows(modality)
-            return [rows.save([rows.rebuilt(codes, rest)], out if out.suffix else out / "rows.csv")]
+            return [rows.save([rows.rebuilt(codes, rest)], _file(out, "rows.csv"))]
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
@@ -61,12 +60,18 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
 def figures(answer: Answer) -> dict[str, Any]:
     """What an answer says in numbers beside its files, for programs."""
     if isinstance(answer, Parcel):
-        return {"rows": answer.n, "bytes": len(sealed(answer)), "bits per row": 8 * len(sealed(answer)) / answer.n}
+        size = len(sealed(answer))
+        return {"rows": answer.n, "bytes": size, "bits per row": 8 * size / answer.n}
     if isinstance(answer, Detections):
         return {"found": int(answer.found.sum()), "of": len(answer.found), "normal": len(answer.normal.scores)}
     if not isinstance(answer, Augmented):
         return {}
     return {"average precision": {name: asdict(e) for name, e in answer.precision.items()}}
+
+
+def _file(out: Path, name: str) -> Path:
+    """The file that was asked for, or one of this name in the folder that was."""
+    return out if out.suffix else out / name
 
 
 def _rows(modality: Modality) -> Rowwise:
@@ -76,7 +81,7 @@ def _rows(modality: Modality) -> Rowwise:
 
 def _made(made: Made, modality: Modality, out: Path) -> list[Path]:
     if isinstance(modality, Rowwise) and out.suffix not in PICTURES:
-        return [modality.save(modality.finish(made.parts), out if out.suffix else out / "rows.csv")]
+        return [modality.save(modality.finish(made.parts), _file(out, "rows.csv"))]
     if out.suffix:
         return [modality.sheet(made.examples, out)]
     return [*modality.write(made.examples, out), modality.sheet(made.examples[:100], out / "sheet.png")]
@@ -84,14 +89,14 @@ def _made(made: Made, modality: Modality, out: Path) -> list[Path]:
 
 def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Path) -> list[Path]:
     """One file for each draw: filled.csv, or filled-1.csv, filled-2.csv and so on."""
-    out = out if out.suffix else out / "rows.csv"
+    out = _file(out, "rows.csv")
     names = [out.with_stem(f"{out.stem}-{i + 1}") if len(draws) > 1 else out for i in range(len(draws))]
     return [modality.save([modality.filled(given, x)], name) for x, name in zip(draws, names, strict=True)]
 
 
 def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
     """A table of all examples; and into a folder, what of the findings can be seen, the strangest first."""
-    table, file = findings(answer, modality), out if out.suffix else out / "scores.csv"
+    table, file = findings(answer, modality), _file(out, "scores.csv")
     if isinstance(modality, Rowwise):
         modality.save([table], file)
     else:

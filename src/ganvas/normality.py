@@ -9,25 +9,28 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from .core import Data, InputError, Model, Normal, Scores, spread
+from .core import Data, InputError, Normal, Scores, spread
 from .run import Run
 
+AT_ONCE = 256
 MOST = 10_000  # scores that are kept
 NEIGHBOURS = 20_000  # examples that findings are compared with
 
 
 @torch.no_grad()
-def learn_normal(run: Run, model: Model, held_out: Data, quiet: bool) -> None:
+def learn_normal(run: Run, held_out: Data, quiet: bool) -> None:
     """Keeps in a run how its model scores what training held out, of at most so many examples."""
+    model = run.model
     if not isinstance(model, Scores) or not len(held_out):
         return
-    batches, n = held_out.in_batches(most=MOST), min(len(held_out), MOST)
-    scores, blame = list[Tensor](), list[Tensor]()
-    for batch in track(batches, "what is normal", n / 256, console=Console(stderr=True, quiet=quiet), transient=True):
-        x = batch.x.to(model.device)
-        scores.append(model.score(x).float().cpu())
-        blame.append(model.blame(x).float().sum(0).cpu())
-    run.keep("normal", {"scores": torch.cat(scores), "blame": torch.stack(blame).sum(0) / n})
+    batches, n = held_out.in_batches(AT_ONCE, most=MOST), min(len(held_out), MOST)
+    console = Console(stderr=True, quiet=quiet)
+    scores, total = list[Tensor](), torch.zeros(())
+    for batch in track(batches, "what is normal", n / AT_ONCE, console=console, transient=True):
+        score, blame = model.weigh(batch.x.to(model.device))
+        scores.append(score.float().cpu())
+        total = total + blame.float().sum(0).cpu()
+    run.keep("normal", {"scores": torch.cat(scores), "blame": total / n})
 
 
 def normal(run: Run, source: Any) -> Normal:

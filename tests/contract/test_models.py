@@ -71,7 +71,7 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             assert (begun.keep <= 1.001).all()
         if isinstance(model, Scores):
             assert model.score(batch.x).shape == (16,)
-            blame = model.blame(batch.x)
+            _, blame = model.weigh(batch.x)
             assert len(blame) == 16
             assert (blame.flatten(1).sum(1) <= model.score(batch.x) + 1e-3).all()
         if isinstance(model, Bounds):

@@ -15,6 +15,7 @@ from .abilities import (
     Translates,
 )
 from .answers import (
+    Answer,
     Augmented,
     Detections,
     Estimate,
@@ -38,8 +39,8 @@ from .space import Continuous, Mixed, Space, Tokens
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
-    "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data", "Decodes",
-    "Detections", "Encodes", "Estimate", "Evidence", "Exact", "Factorises", "Features", "Filled", "Frames",
+    "Answer", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data",
+    "Decodes", "Detections", "Encodes", "Estimate", "Evidence", "Exact", "Factorises", "Features", "Filled", "Frames",
     "Generates", "Given", "InputError", "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named",
     "Normal", "Optimizer", "Pairs", "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores",
     "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held", "seeded",

@@ -62,12 +62,12 @@ class Scores(ABC):
     """Says how strange each example is."""
 
     @abstractmethod
-    def score(self, x: Tensor) -> Tensor:
-        """Strangeness, shape (B,): higher is stranger."""
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Strangeness, shape (B,), higher is stranger; and what each place adds, (B, *places) as in `Space.costs`."""
 
-    @abstractmethod
-    def blame(self, x: Tensor) -> Tensor:
-        """What each place adds to it, shape (B, *places) as `Space.costs` has it."""
+    def score(self, x: Tensor) -> Tensor:
+        """Strangeness alone, shape (B,)."""
+        return self.weigh(x)[0]
 
 
 class Bounds(ABC):

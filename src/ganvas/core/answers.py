@@ -142,6 +142,10 @@ class Parcel:
     fingerprint: str
 
 
+Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Parcel | Exact
+"""What a task answers."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A number and the interval a bootstrap puts around it (95 %)."""

@@ -101,6 +101,10 @@ class Column(ABC):
         """Values as the column can have them, and what that hides: minus the log of how rare it is to go so far beyond
         what was seen in so many rows, float32 (N,), 0 for what can be had."""
 
+    def _absent(self, codes: np.ndarray) -> np.ndarray:
+        """Which codes say that there is no value, boolean (N,)."""
+        return codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
+
     def _refuse_missing(self, values: pa.Array) -> None:
         if values.null_count and not self.missing:
             row = int(np.flatnonzero(np.asarray(pc.is_null(values)))[0])
@@ -140,17 +144,20 @@ class Category(Column):
     def encode(self, values: pa.Array) -> np.ndarray:
         texts = as_text(values)
         self._refuse_missing(texts)
-        rank = pc.index_in(texts, self._texts)
-        unknown = pc.and_(pc.is_null(rank), pc.is_valid(texts))
-        if len(self.levels) <= LEVELS and pc.any(unknown).as_py():
-            row = int(np.flatnonzero(np.asarray(unknown))[0])
+        rank, unknown = self._looked_up(texts)
+        if len(self.levels) <= LEVELS and unknown.any():
+            row = int(np.flatnonzero(unknown)[0])
             raise InputError(
                 f"column {self.name!r}, row {row}: the model never saw {texts[row].as_py()!r}; it knows "
                 f"{', '.join(self.levels[:5])}{' …' if len(self.levels) > 5 else ''}"
             )
-        ranks = np.where(np.asarray(unknown), self.own, np.asarray(pc.fill_null(rank, -1)))
-        codes = np.minimum(ranks.astype(np.int64), self.own)
+        codes = np.minimum(np.where(unknown, self.own, rank), self.own)
         return np.where(codes < 0, self.size - 1, codes)
+
+    def _looked_up(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """Which level each text is, int64 (N,), -1 for none; and which texts were never seen, boolean (N,)."""
+        rank = np.asarray(pc.fill_null(pc.index_in(texts, self._texts), -1), dtype=np.int64)
+        return rank, (rank < 0) & np.asarray(pc.is_valid(texts))
 
     def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         rank = codes.copy()
@@ -158,7 +165,7 @@ class Category(Column):
             rare = codes == self.own
             among = np.cumsum(self.rare).searchsorted(chance[rare], "right").clip(max=len(self.rare) - 1)
             rank[rare] = LEVELS + among
-        absent = codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
+        absent = self._absent(codes)
         return self._texts.take(pa.array(np.where(absent, 0, rank), mask=absent))
 
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
@@ -172,11 +179,11 @@ class Category(Column):
         return np.where((codes == self.own) & (len(self.levels) > LEVELS), len(self.levels) - LEVELS, 1)
 
     def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
-        rank = np.asarray(pc.fill_null(pc.index_in(as_text(values), self._texts), 0), dtype=np.int64)
-        return np.where(self.sharing(codes) > 1, rank - LEVELS, 0)
+        rank, _ = self._looked_up(as_text(values))
+        return np.where(self.sharing(codes) > 1, rank.clip(0) - LEVELS, 0)
 
     def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
-        absent = codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
+        absent = self._absent(codes)
         return self._texts.take(pa.array(np.where(absent, 0, codes + ranks), mask=absent))
 
     def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
@@ -184,7 +191,7 @@ class Category(Column):
         texts = as_text(values)
         new = np.zeros(len(texts), bool) if self.missing else ~np.asarray(pc.is_valid(texts))
         if len(self.levels) <= LEVELS:
-            new |= np.asarray(pc.and_(pc.is_valid(texts), pc.is_null(pc.index_in(texts, self._texts))))
+            new |= self._looked_up(texts)[1]
         known = pc.if_else(pa.array(new), self.levels[0], texts)
         return known, (new * np.log1p(rows)).astype(np.float32)
 
@@ -282,21 +289,27 @@ class Number(Column):
             inside = ~own & (rest < len(self.modes))
             mean, deviation = np.asarray(self.modes).T
             v[inside] = mean[rest[inside]] + 4 * deviation[rest[inside]] * offsets[inside]
-        absent = codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
+        absent = self._absent(codes)
+        return pa.array(self._snapped(v).clip(self.low, self.high), mask=absent)
+
+    def _snapped(self, v: np.ndarray) -> np.ndarray:
+        """Numbers moved to the nearest that moves in its steps."""
         if 0 < self.step < 1:
-            v = np.round(v, -round(log10(self.step)))
-        elif self.step:
-            v = self.origin + np.round((v - self.origin) / self.step) * self.step
-        return pa.array(v.clip(self.low, self.high), mask=absent)
+            return np.round(v, -round(log10(self.step)))
+        return self.origin + self._steps(v) * self.step if self.step else v
+
+    def _steps(self, v: np.ndarray) -> np.ndarray:
+        """How many steps numbers are from the origin, whole ones, as float64."""
+        return np.round((v - self.origin) / self.step)
 
     @cached_property
     def _grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Of each code, its first step from the origin and how many it spans, both int64 (size,)."""
         bounds = [(v, v) for v in self.exact] + [(k[0], k[-1]) for k in self.knots] + [(self.low, self.low)]
-        low, high = np.asarray(bounds)[: max(self.size, 1)].T
+        low, high = np.asarray(bounds)[: self.size].T
         if not self.step or self.modes:
             return np.zeros(self.size, np.int64), np.ones(self.size, np.int64)
-        first, last = (np.round((v - self.origin) / self.step).astype(np.int64) for v in (low, high))
+        first, last = (self._steps(v).astype(np.int64) for v in (low, high))
         steps = last - first + 1
         return first, np.where(steps > ENDLESS, 1, steps)
 
@@ -308,15 +321,12 @@ class Number(Column):
             return np.zeros(len(codes), np.int64)
         v = np.nan_to_num(as_numbers(values), nan=self.low)
         first, steps = self._grid
-        steps_from = np.round((v - self.origin) / self.step).astype(np.int64)
-        return (steps_from - first[codes]).clip(0, steps[codes] - 1)
+        return (self._steps(v).astype(np.int64) - first[codes]).clip(0, steps[codes] - 1)
 
     def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
-        absent = codes == self.size - 1 if self.missing else np.zeros(len(codes), bool)
+        absent = self._absent(codes)
         exact = codes < len(self.exact)
-        v = self.origin + (self._grid[0][codes] + ranks) * self.step
-        if 0 < self.step < 1:
-            v = np.round(v, -round(log10(self.step)))
+        v = self._snapped(self.origin + (self._grid[0][codes] + ranks) * self.step)
         if self.exact:
             v = np.where(exact, np.asarray(self.exact)[np.where(exact, codes, 0)], v)
         return pa.array(v, mask=absent)
@@ -489,7 +499,7 @@ class Sketch:
         if len(self.counts) > (LEVELS if is_numeric(self.type) else DISTINCT):
             self.many, self.counts = True, {}
 
-    def column(self, kind: Kind | None, encoding: Encoding, room: int = ROOM) -> Column:
+    def column(self, kind: Kind | None, encoding: Encoding, room: int) -> Column:
         """What the column is: what was said, or what it looks like. Raises InputError for free text.
 
         room: Codes that a number may take, or ten where that is more.

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core import InputError
+from .. import coding
 
 FINE = 2**16  # a rank is coded in two parts where there are more
 
 
 def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Which of how many values that share a code each value is: (rank, number) by column, each (N,), in few bits."""
-    encoder, uniform = _coder().queue.RangeEncoder(), _coder().model.Uniform()
+    encoder, uniform = coding.encoder(), coding.uniform()
     for rank, number in pairs:
         for part, size in _parts(rank, number):
             encoder.encode(part.astype(np.int32), uniform, size.astype(np.int32))
@@ -26,8 +25,7 @@ def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
 
 def unpacked_ranks(packed: bytes, numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The ranks of each column, (N,), from how many values share each code."""
-    decoder = _coder().queue.RangeDecoder(np.frombuffer(packed, np.uint32))
-    uniform, ranks = _coder().model.Uniform(), []
+    decoder, uniform, ranks = coding.decoder(packed), coding.uniform(), []
     for number in numbers:
         rank = np.zeros(len(number), np.int64)
         high, low = number > FINE, number > 1
@@ -93,11 +91,3 @@ def differing(a: pa.Array, b: pa.Array) -> np.ndarray:
     else:
         unlike = np.asarray(pc.fill_null(pc.not_equal(a, b), False))
     return (there != also) | (there & unlike)
-
-
-def _coder() -> Any:
-    try:
-        from constriction import stream
-    except ImportError as error:
-        raise InputError("packing needs a range coder: pip install 'ganvas[compress]'") from error
-    return stream

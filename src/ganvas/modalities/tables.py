@@ -118,6 +118,11 @@ class Tables(Modality, Rowwise, Understands):
         return tuple(column for column in self.columns if column.size)
 
     @cached_property
+    def _places(self) -> list[int]:
+        """How many places of the space each learned column takes."""
+        return [1 if self.numbers == "bins" else len(_widths(column)) for column in self.learned]
+
+    @cached_property
     def _schema(self) -> pa.Schema:
         return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.schema)))
 
@@ -171,9 +176,8 @@ class Tables(Modality, Rowwise, Understands):
 
     def read_any(self, source: Any, device: str | torch.device = "cpu") -> tuple[Rows, Tensor]:
         rows, hidden = self._read(source, device, tame=True)
-        widths = [1 if self.numbers == "bins" else len(_widths(column)) for column in self.learned]
-        places = torch.zeros(len(rows), sum(widths))
-        places[:, torch.tensor([0, *widths]).cumsum(0)[:-1]] = hidden
+        places = torch.zeros(len(rows), sum(self._places))
+        places[:, torch.tensor([0, *self._places]).cumsum(0)[:-1]] = hidden
         return rows, places
 
     def _read(self, source: Any, device: str | torch.device, tame: bool) -> tuple[Rows, Tensor]:
@@ -416,8 +420,7 @@ class Tables(Modality, Rowwise, Understands):
         return torch.cat([_places(column)[codes[:, i]] for i, column in enumerate(self.learned)], 1)
 
     def reasons(self, blame: Tensor) -> dict[str, Tensor]:
-        widths = [1 if self.numbers == "bins" else len(_widths(column)) for column in self.learned]
-        parts = blame.split(widths, 1)
+        parts = blame.split(self._places, 1)
         return {column.name: part.sum(1) for column, part in zip(self.learned, parts, strict=True)}
 
     def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:

@@ -70,8 +70,6 @@ class AE(Model, Autoencodes, Scores):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.activate(self.decoder(z))
 
-    def score(self, x: Tensor) -> Tensor:
-        return self.space.nll(self.decoder(self.encoder(x)), x)
-
-    def blame(self, x: Tensor) -> Tensor:
-        return self.space.costs(self.decoder(self.encoder(x)), x)
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        costs = self.space.costs(self.decoder(self.encoder(x)), x)
+        return costs.flatten(1).sum(1), costs

@@ -128,13 +128,10 @@ class MADE(Model, Samples, Scores, Bounds, Completes, Factorises, Private):
             drawn = torch.rand(len(data), generator=chance) < size / len(data)
             yield data.batch(drawn.nonzero().squeeze(1), step)
 
-    def score(self, x: Tensor) -> Tensor:
-        """-log p(x) in nats, exact, shape (B,)."""
-        return self.space.nll(self.logits(x), x)
-
-    def blame(self, x: Tensor) -> Tensor:
-        """-log p(x_k | x_<k) in nats: how strange each symbol is after those before it."""
-        return self.space.costs(self.logits(x), x)
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """-log p(x) in nats, exact; and of it -log p(x_k | x_<k), how strange each symbol is after those before it."""
+        costs = self.space.costs(self.logits(x), x)
+        return costs.flatten(1).sum(1), costs
 
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
         return self.autoencoder.unfold(x, list(range(len(self.sizes))), 0)

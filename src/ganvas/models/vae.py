@@ -94,14 +94,11 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.activate(self.decoder(z))
 
-    def score(self, x: Tensor) -> Tensor:
-        """Minus the ELBO at the posterior's mean, in nats, shape (B,)."""
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place."""
         mean, logvar = self.posterior(x)
-        return self.space.nll(self.decoder(mean), x) + kl_standard_normal(mean, logvar).sum(1)
-
-    def blame(self, x: Tensor) -> Tensor:
-        """What each place costs at the posterior's mean; the latent's part of the score belongs to no place."""
-        return self.space.costs(self.decoder(self.posterior(x)[0]), x)
+        costs = self.space.costs(self.decoder(mean), x)
+        return costs.flatten(1).sum(1) + kl_standard_normal(mean, logvar).sum(1), costs
 
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016, equation 8).

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from .. import coding
 from ..core import Exact, Factorises, Parcel
-from ._coding import CHUNK, digest, probabilities, symbols
+from ._coding import CHUNK, digest, probabilities
 from ._progress import counted
 
 
@@ -19,7 +20,7 @@ def compress(model: Factorises, x: Exact) -> Parcel:
 
     Example: ganvas compress runs/made-people people.csv --out people.ganvas
     """
-    encoder, family = symbols()
+    encoder, family = coding.encoder(), coding.categorical()
     for part in counted(x.codes.to(model.device).split(CHUNK), len(x.codes), "packing"):
         for place, logits in model.unfold(part):
             if logits.shape[1] > 1:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from .. import coding
 from ..core import Exact, Factorises, InputError, Parcel
-from ._coding import CHUNK, digest, opened, probabilities
+from ._coding import CHUNK, digest, probabilities
 from ._progress import counted
 
 
@@ -15,13 +16,12 @@ def decompress(model: Factorises, x: Parcel) -> Exact:
 
     Example: ganvas decompress runs/made-people people.ganvas --out people.csv
     """
-    decoder, family = opened(x.packed)
+    decoder, family = coding.decoder(x.packed), coding.categorical()
     codes = torch.zeros(x.n, *model.space.shape, dtype=torch.int64, device=model.device)
     for part in counted(codes.split(CHUNK), x.n, "unpacking"):
         for place, logits in model.unfold(part):
-            if logits.shape[1] == 1:
-                continue
-            part[:, place] = torch.from_numpy(decoder.decode(family, probabilities(logits))).to(part)
+            if logits.shape[1] > 1:
+                part[:, place] = torch.from_numpy(decoder.decode(family, probabilities(logits))).to(part)
     if digest(codes) != x.digest:
         raise InputError(
             "the file was packed by a processor that computes other last bits than this one; unpack it where it was "

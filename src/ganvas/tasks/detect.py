@@ -28,9 +28,8 @@ def detect(model: Scores, x: Named, normal: Normal, *, fdr: float = 0.1, alpha: 
     for name, share in (("fdr", fdr), ("alpha", alpha)):
         if share is not None and not 0 < share < 1:
             raise InputError(f"--{name} is {share}; it must be above 0 and below 1")
-    judged = [(model.score(part).float().cpu(), model.blame(part).float().cpu())
-              for part in counted(x.x.split(AT_ONCE), len(x.x), "scoring")]  # fmt: skip
-    scores, blame = (torch.cat(parts) for parts in zip(*judged, strict=True))
+    judged = [model.weigh(part) for part in counted(x.x.split(AT_ONCE), len(x.x), "scoring")]
+    scores, blame = (torch.cat(parts).float().cpu() for parts in zip(*judged, strict=True))
     if x.hidden.dim():
         scores, blame = scores + x.hidden.flatten(1).sum(1), blame + x.hidden
     p = p_values(scores, normal.scores)

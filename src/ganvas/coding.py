@@ -1,0 +1,37 @@
+"""The range coder that rows are packed with: constriction's, where it is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .core import InputError
+
+
+def encoder() -> Any:
+    """Takes symbols, int32 (N,), with a distribution and its parameters: `encode`, `get_compressed`."""
+    return _stream().queue.RangeEncoder()
+
+
+def decoder(packed: bytes) -> Any:
+    """Gives symbols back in the order that an encoder took them: `decode`."""
+    return _stream().queue.RangeDecoder(np.frombuffer(packed, np.uint32))
+
+
+def categorical() -> Any:
+    """Symbols by their probabilities, float32 (N, K)."""
+    return _stream().model.Categorical(perfect=False)
+
+
+def uniform() -> Any:
+    """Numbers that are equally likely below a size, int32 (N,)."""
+    return _stream().model.Uniform()
+
+
+def _stream() -> Any:
+    try:
+        from constriction import stream
+    except ImportError as error:
+        raise InputError("packing needs a range coder: pip install 'ganvas[compress]'") from error
+    return stream
