@@ -23,13 +23,14 @@ import pyarrow.compute as pc
 from ..core import InputError
 
 Kind = Literal["category", "number", "date", "key"]
-Encoding = Literal["modes", "bins"]
+Encoding = Literal["modes", "bins", "plain"]
 
 FEW = 256  # values that each get a code of their own, where there are four times as many rows
 LEVELS = 1000  # levels that each get a code of their own; the rest share one
 BINS = 100  # of numbers, where each holds twenty rows
 KNOTS = 16  # pieces of a bin within which values are spread evenly
 MODES = 10
+REACH = 100.0  # times its range, in which a number that is written plainly keeps its value
 SPIKE = 0.05  # share of a column that makes one of its values a mode of its own
 ENDLESS = 2**38  # steps within a code from which on they are not counted
 FARTHEST = 100.0  # nats that lying beyond a range may add
@@ -205,6 +206,7 @@ class Number(Column):
     exact: Values with a code of their own, in order.
     knots: Bins of the others: of each the bounds of the pieces within which they are spread evenly.
     modes: Or modes of the others: mean and standard deviation of each.
+    reach: How far beyond [-1, 1] the place within a mode may go, where what lies beyond the range keeps its value.
     """
 
     low: float = 0.0
@@ -214,6 +216,7 @@ class Number(Column):
     exact: tuple[float, ...] = ()
     knots: tuple[tuple[float, ...], ...] = ()
     modes: tuple[tuple[float, float], ...] = ()
+    reach: float = 1.0
     kind: Literal["number", "date"] = "number"
 
     @property
@@ -269,7 +272,7 @@ class Number(Column):
         mode = codes - len(self.exact)
         inside = (mode >= 0) & (mode < len(self.modes))
         mode = np.where(inside, mode, 0)
-        return np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0).clip(-1, 1).astype(np.float32)
+        return np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0).clip(-self.reach, self.reach).astype(np.float32)
 
     def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         v = np.zeros(len(codes))
@@ -336,14 +339,22 @@ class Number(Column):
         was never missing reads as the lowest, as new as one in so many rows."""
         numbers = as_numbers(values)
         absent = np.isnan(numbers)
-        below, above = self._tails
+        (below, above), (low, high) = self._tails, self._bounds
         v = np.nan_to_num(numbers, nan=self.low, posinf=np.finfo(float).max, neginf=np.finfo(float).min)
-        beyond = np.maximum((self.low - v) / below, (v - self.high) / above).clip(0, FARTHEST)
+        beyond = np.maximum((low - v) / below, (v - high) / above).clip(0, FARTHEST)
         if self.missing:
-            known = pa.array(v.clip(self.low, self.high), mask=absent)
+            known = pa.array(v.clip(low, high), mask=absent)
         else:
-            known, beyond = pa.array(v.clip(self.low, self.high)), np.where(absent, np.log1p(rows), beyond)
+            known, beyond = pa.array(v.clip(low, high)), np.where(absent, np.log1p(rows), beyond)
         return restored(known, values.type), beyond.astype(np.float32)
+
+    @cached_property
+    def _bounds(self) -> tuple[float, float]:
+        """Between what values are read as they are, however far beyond the range they lie."""
+        if self.reach <= 1:
+            return self.low, self.high
+        (mean, deviation), = self.modes
+        return mean - 4 * self.reach * deviation, mean + 4 * self.reach * deviation
 
     @cached_property
     def _tails(self) -> tuple[float, float]:
@@ -575,6 +586,8 @@ class Sketch:
             self.name, share, low=self.low, high=self.high, origin=self.low if step >= 1 else 0.0, step=step,
             kind="date" if pa.types.is_temporal(self.type) else "number",
         )  # fmt: skip
+        if encoding == "plain":
+            return replace(known, modes=(_whole(values),), reach=REACH)
         distinct, counts = np.unique(values, return_counts=True)
         shares = counts / len(values)
         few = max(min(FEW, room, len(values) // 4), MODES) if encoding == "bins" else MODES
@@ -618,6 +631,12 @@ def _bins(values: np.ndarray, bins: int) -> tuple[tuple[float, ...], ...]:
     share = np.linspace(0, 1, KNOTS + 1)
     inside = [values[place == i] for i in range(len(edges) - 1)]
     return tuple(_plain(np.quantile(v, share)) for v in inside if len(v))
+
+
+def _whole(values: np.ndarray) -> tuple[float, float]:
+    """All values as one mode around their median, which reaches as far as they do."""
+    middle = float(np.median(values))
+    return middle, (float(np.abs(values - middle).max()) or 1.0) / 4
 
 
 def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:

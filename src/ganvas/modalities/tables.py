@@ -150,7 +150,7 @@ class Tables(Modality, Rowwise, Understands):
         date: Columns to take for dates.
         id: Columns that identify rows: made afresh, never learned.
         drop: Columns to leave out.
-        numbers: How numbers are written for the model: as places within modes, or as bins; models have their wish.
+        numbers: How numbers are written for the model: as places within modes, as bins, or plainly; models have their wish.
         query: What to ask of a database, in SQL, or the name of a table.
         """
         frame = open_frame(source, query)

@@ -1,0 +1,98 @@
+"""Views: examples as vectors whose distances mean something, and back: what a distance says of each place."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..core import Continuous, InputError, Mixed, Space
+
+SIDE = 32  # cells a side of a picture is seen in, at most
+LEAST = 1e-6  # deviation below which nothing varies
+
+
+class View(nn.Module, ABC):
+    """Maps examples (B, *space.shape) to vectors (B, width); every coordinate belongs to one of `seen` places."""
+
+    owner: Tensor
+    """The place of each coordinate, int64 (width,)."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.seen = len(widths)
+        self.register_buffer("owner", torch.repeat_interleave(torch.tensor(widths)), persistent=False)
+
+    @property
+    def width(self) -> int:
+        return len(self.owner)
+
+    @abstractmethod
+    def deviation(self, v: Tensor) -> Tensor:
+        """What to divide coordinates of examples v, (N, width), by, so that places weigh alike: (width,)."""
+
+    @abstractmethod
+    def shown(self, parts: Tensor) -> Tensor:
+        """What belongs to the places that are seen, (B, seen), as places of the space, (B, *places); sums stay."""
+
+    def joined(self, v: Tensor) -> Tensor:
+        """Coordinates (..., width) summed over the places that they belong to, (..., seen)."""
+        return v if self.width == self.seen else v.new_zeros(*v.shape[:-1], self.seen).index_add(-1, self.owner, v)
+
+
+class Columns(View):
+    """Rows and vectors as they are: numbers of one deviation each; two categories lie as far apart as two numbers do
+    on average."""
+
+    def __init__(self, space: Continuous | Mixed) -> None:
+        super().__init__(space.columns if isinstance(space, Mixed) else (1,) * prod(space.shape))
+        self.shape = (self.seen,) if isinstance(space, Mixed) else space.shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).float()
+
+    def deviation(self, v: Tensor) -> Tensor:
+        number = self.owner.bincount(minlength=self.seen)[self.owner] == 1
+        return torch.where(number, _or_one(v.std(0)), 1.0)
+
+    def shown(self, parts: Tensor) -> Tensor:
+        return parts.unflatten(1, self.shape)
+
+
+class Cells(View):
+    """Pictures as their brightness to the eye, its square root, in cells of three pixels at every second place, and of
+    twice that until no side has more than 32: a shift by a pixel is little seen, differences in the dark are."""
+
+    def __init__(self, space: Continuous) -> None:
+        self.shape = space.shape
+        super().__init__((1,) * self._halved(torch.zeros(1, *space.shape)).numel())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._halved(((x.float() + 1) / 2).clamp(min=0).sqrt()).flatten(1)
+
+    def _halved(self, x: Tensor) -> Tensor:
+        x = F.avg_pool2d(x, 3, 2, 1)
+        return x if max(x.shape[2:]) <= SIDE else self._halved(x)
+
+    def deviation(self, v: Tensor) -> Tensor:
+        return _or_one(v.std()).expand(self.width)
+
+    def shown(self, parts: Tensor) -> Tensor:
+        cells = self._halved(torch.empty(1, *self.shape, device="meta")).shape[1:]
+        spread = F.interpolate(parts.unflatten(1, cells), self.shape[1:], mode="bilinear")
+        share = parts.sum(1) / spread.flatten(1).sum(1).clamp(min=LEAST)
+        return spread * share.view(-1, 1, 1, 1)
+
+
+def view(space: Space) -> View:
+    """The view that fits a space. Raises InputError for symbols, between which there are no distances."""
+    if not isinstance(space, Continuous | Mixed):
+        raise InputError("this model measures distances: pictures, vectors and rows of numbers, not symbols")
+    return Cells(space) if isinstance(space, Continuous) and len(space.shape) == 3 else Columns(space)
+
+
+def _or_one(deviation: Tensor) -> Tensor:
+    return torch.where(deviation > LEAST, deviation, 1.0)
