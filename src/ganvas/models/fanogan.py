@@ -15,7 +15,7 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
     """A Wasserstein GAN (Gulrajani et al., 2017), and an encoder E that finds the latent an example was made from:
 
     D maximises E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2,      G maximises E D(G(z)),
-    E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2      (equations 3 and 5 of the paper: izi_f)
+    E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2      (izi_f of the paper)
 
     with f the features that D judges by. The same A says afterwards how strange an example is. G and D never see the
     encoder: an example that is not normal has no latent, and stays far from all that G makes. Errors of categories
@@ -67,20 +67,19 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         yield Turn("discriminator", judged | {"penalty": self.penalty * slope})
         if self.step % self.discriminator_steps == 0:
             yield Turn("generator", critic_generator_loss(self.discriminator(fake)))
-        residual, features = self.residuals(x)
-        yield Turn("encoder", {"residual": residual.flatten(1).sum(1).mean(), "features": features.mean()})
+        costs, features = self.residuals(x)
+        yield Turn("encoder", {"residual": costs.mean(), "features": features.mean()})
 
     def residuals(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The two terms of A(x): what each place adds to the first, (B, *places), and the second, (B,)."""
+        """Error of each place, (B, *places), and kappa times that of the features, (B,)."""
         raw = self.generator(self.encoder(x))
-        costs = self.space.costs(raw, x)
         apart = self.discriminator.features(x) - self.discriminator.features(self.space.mean(raw))
-        return costs / costs[0].numel(), self.kappa * apart.float().square().mean(1)
+        return self.space.costs(raw, x), self.kappa * apart.float().square().mean(1)
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A(x); of it, the features' error belongs to no place."""
-        residual, features = self.residuals(x)
-        return residual.flatten(1).sum(1) + features, residual
+        """A(x) times the number of places, which then add their costs; the features' error belongs to no place."""
+        costs, features = self.residuals(x)
+        return costs.flatten(1).sum(1) + costs[0].numel() * features, costs
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self.decode(self.prior(n, truncation))

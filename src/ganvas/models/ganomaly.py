@@ -15,7 +15,7 @@ class GANomaly(Model, Autoencodes, Scores):
     """An autoencoder x -> z -> x' within a GAN, and a second encoder E that reads a latent z' out of x' again:
 
     z = G_E(x),  x' = G_D(z),  z' = E(x');       D maximises E log D(x) + E log(1 - D(x'))
-    G minimises  adversarial |f(x) - f(x')|^2 + contextual |x - x'|_1 + latents |z - z'|^2    (equations 1 to 4 of the paper)
+    G minimises  adversarial |f(x) - f(x')|^2 + contextual |x - x'|_1 + latents |z - z'|^2    (equations 1 to 4)
 
     each the mean over coordinates, with f the features that D judges by. The score is A(x) = |z - z'|_1 (equation 5).
 

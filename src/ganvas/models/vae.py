@@ -17,7 +17,6 @@ from ..nets import Network, decoder, encoder, standard_normal
 Score = Literal["elbo", "regret"]
 
 PACE = 0.05  # of Adam on the posterior of a single example
-PAIRS = 2  # of opposite noise that the posterior of a single example is fitted with
 
 
 class VAE(Model, Generates, Autoencodes, Scores, Bounds):
@@ -35,7 +34,7 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         beta: Weight of the KL term once warm.
         warmup: Steps over which the KL term grows to its weight.
         free_bits: Nats of KL each latent dimension may spend for nothing.
-        score: How strange an example is: `elbo` is minus its ELBO, `regret` how far that falls short of the example's best.
+        score: Of how strange an example is: `elbo` for minus its ELBO, `regret` for what that lacks of its best.
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
@@ -111,28 +110,34 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         costs = self.space.costs(self.decoder(mean), x)
         return costs.flatten(1).sum(1) + kl_standard_normal(mean, logvar).sum(1), costs
 
-    def regret(self, x: Tensor, steps: int = 50) -> tuple[Tensor, Tensor]:
+    def regret(self, x: Tensor, steps: int = 25) -> tuple[Tensor, Tensor]:
         """How much the ELBO of each example gains, in nats, from a posterior fitted to it alone; and at which places.
 
-        Xiao et al., 2020, equation 6: the decoder stays, mean and variance of q(z | x) go `steps` of Adam from where the
-        encoder put them. What the fit costs in KL is taken off the places' gains in proportion.
+        Likelihood regret (Xiao et al., 2020): the decoder stays, and the mean and variance of q(z | x) take `steps` of
+        Adam from where the encoder put them. What the fit costs in KL is taken off the places' gains in proportion.
         """
-        noise = torch.randn(PAIRS, 1, self.latent, generator=seeded(0)).to(x.device)
-        noise = torch.cat([noise, -noise])  # the same for all examples and steps: the objective is a fixed function
-        fitted = [part.detach().clone().requires_grad_() for part in self.posterior(x)]
-        costs, kl = (part.detach() for part in self._elbo(x, noise, *fitted))
-        optimizer = torch.optim.Adam(fitted, lr=PACE)
-        with torch.enable_grad():  # scores are asked for where nothing else learns
-            for _ in range(steps):
-                optimizer.zero_grad()
-                sum(part.sum() for part in self._elbo(x, noise, *fitted)).backward(inputs=fitted)
-                optimizer.step()
-        fitted_costs, fitted_kl = (part.detach() for part in self._elbo(x, noise, *fitted))
-        gains = costs - fitted_costs
+        noise = torch.randn(1, self.latent, generator=seeded(0)).to(x.device)
+        noise = torch.stack([noise, -noise])  # the same for all examples and steps: the objective is a fixed function
+        first = self.posterior(x)
+        costs, kl = self._elbo(x, noise, *first)
+        best_costs, best_kl = self._elbo(x, noise, *self._fitted(x, noise, first, steps))
+        gains = costs - best_costs
         gained = gains.flatten(1).sum(1)
-        regret = (gained + kl - fitted_kl).clamp(min=0)
+        regret = (gained + kl - best_kl).clamp(min=0)
         kept = torch.where(gained > regret, regret / gained, 1.0)
         return regret, gains * kept.view(-1, *[1] * (gains.dim() - 1))
+
+    @torch.enable_grad()  # scores are asked for where nothing else learns
+    def _fitted(self, x: Tensor, noise: Tensor, first: tuple[Tensor, Tensor], steps: int) -> list[Tensor]:
+        """Mean and log-variance of q(z | x), both (B, latent), that are better for each x than the first ones."""
+        fitted = [part.detach().clone().requires_grad_() for part in first]
+        optimizer = torch.optim.Adam(fitted, lr=PACE)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            costs, kl = self._elbo(x, noise, *fitted)
+            (costs.sum() + kl.sum()).backward(inputs=fitted)
+            optimizer.step()
+        return [part.detach() for part in fitted]
 
     def _elbo(self, x: Tensor, noise: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
         """The two terms of minus the ELBO: costs of places (B, *places) averaged over noise (S, 1, latent), KL (B,)."""
