@@ -135,6 +135,15 @@ def test_category_means_are_what_draws_come_to() -> None:
 
 
 @pytest.mark.parametrize("make", [FAnoGAN, GANomaly])
+@pytest.mark.parametrize("space", SMOOTH.values(), ids=SMOOTH.keys())
+def test_they_learn_in_bf16(space: Space, make: type[FAnoGAN] | type[GANomaly]) -> None:
+    torch.manual_seed(0)
+    engine = Engine(make(space, latent=4, width=8), precision=torch.bfloat16)
+    for log in islice(engine.rounds(repeat(Batch(examples(space)))), 2):
+        assert all(torch.isfinite(value) for value in log.values())
+
+
+@pytest.mark.parametrize("make", [FAnoGAN, GANomaly])
 def test_they_refuse_tokens(make: type[FAnoGAN] | type[GANomaly]) -> None:
     with pytest.raises(InputError, match="change smoothly"):
         make(Tokens(3, 4))

@@ -66,9 +66,9 @@ class GANomaly(Model, Autoencodes, Scores):
         yield Turn(
             "generator",
             {
-                "adversarial": self.adversarial * apart.square().mean(),
+                "adversarial": self.adversarial * apart.float().square().mean(),
                 "contextual": self.contextual * (x - remade).abs().mean(),
-                "latents": self.latents * (z - self.generator["again"](remade)).square().mean(),
+                "latents": self.latents * (z - self.generator["again"](remade)).float().square().mean(),
             },
         )
 
