@@ -50,6 +50,13 @@ def report(name: str, results: Mapping[str, Any]) -> None:
     print(json.dumps(results, indent=2))
 
 
+def named(words: str) -> tuple[str, dict[str, Any]]:
+    """A model with its options: "vae:score=regret,width=64"."""
+    model, _, options = words.partition(":")
+    pairs = (pair.split("=") for pair in options.split(",") if pair)
+    return model, {name: int(value) if value.isdigit() else value for name, value in pairs}
+
+
 def spread(values: Sequence[float]) -> dict[str, Any]:
     """A figure over repetitions."""
     return {"median": median(values), "min": min(values), "max": max(values), "all": list(values),

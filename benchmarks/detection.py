@@ -3,7 +3,7 @@
 Half of the normal rows, shuffled by the seed, are learned from; the other half and all anomalies are judged
 (Livernoche et al., 2024, semi-supervised setting). Beside it scikit-learn's simple baselines, on standardised columns.
 
-python benchmarks/detection.py --anomaly FOLDER --seeds 0 1 2 --models made
+python benchmarks/detection.py --anomaly FOLDER --seeds 0 1 2 --models made vae:score=regret
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
-from _common import report
+from _common import named, report
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
@@ -35,10 +35,11 @@ def split(file: Path, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x[learn], x[judge], y[judge] == 1
 
 
-def ours(model: str, learn: np.ndarray, judge: np.ndarray, seed: int) -> pd.DataFrame:
+def ours(words: str, learn: np.ndarray, judge: np.ndarray, seed: int) -> pd.DataFrame:
+    model, options = named(words)
     learn, judge = (pd.DataFrame(x).rename(columns="x{}".format) for x in (learn, judge))
     with tempfile.TemporaryDirectory() as folder:
-        run = ganvas.train(model, learn, out=Path(folder) / "run", seed=seed, quiet=True)
+        run = ganvas.train(model, learn, out=Path(folder) / "run", seed=seed, quiet=True, **options)
         return run.detect(judge, fdr=0.1)
 
 
@@ -55,9 +56,10 @@ def baselines(learn: np.ndarray, judge: np.ndarray, seed: int) -> dict[str, np.n
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--anomaly", type=Path, required=True, help="folder of ADBench's classical sets, .npz")
-    parser.add_argument("--models", nargs="+", default=["made"])
+    parser.add_argument("--models", nargs="+", default=["made"], help="names, perhaps with options: vae:score=regret")
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--id", default="detection", help="name of the file of results")
     given = parser.parse_args()
     runs = []
     for file in sorted(given.anomaly.glob("*.npz")):
@@ -82,7 +84,7 @@ def main() -> None:
         s: {n: mean(r[n] for r in runs if r["set"] == s) for n in names} for s in dict.fromkeys(r["set"] for r in runs)
     }
     means = {name: mean(figures[name] for figures in sets.values()) for name in names}
-    report("detection", {"means": means, "sets": sets, "runs": runs})
+    report(given.id, {"means": means, "sets": sets, "runs": runs})
 
 
 if __name__ == "__main__":

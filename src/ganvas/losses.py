@@ -41,7 +41,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """(|grad D| - 1)^2 somewhere between each real and its fake example, shape (B,) (Gulrajani et al., 2017)."""
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
     with torch.enable_grad():  # also where nobody learns, and the penalty is only looked at
-        between = real.lerp(fake, share).requires_grad_()
+        between = real.lerp(fake.to(real.dtype), share).requires_grad_()
         (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square()
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Data, InputError, Model, Samples, Scores, chance, seeded
+from .core import Autoencodes, Bounds, Data, InputError, Model, Samples, Scores, chance, seeded
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
@@ -32,6 +32,8 @@ most, when a model has learned. Models learn the first that they take."""
 ROUNDS = 1000
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli"}
 """Options that make a model small enough to learn in seconds, where it has them."""
+
+RECONSTRUCTION = "squared error of reconstruction"
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def prove(name: str, rounds: int = ROUNDS) -> Proof:
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
             pass
     trained, before = (_cost(m, learn, held, device) for m in (engine.averaged, untrained))
-    objective = "-log likelihood, or a bound" if isinstance(model, Scores) else "Fréchet distance of 32 components"
-    return Proof(name, objective, trained, before, _naive_cost(model, learn, held), perf_counter() - start, margin)
+    return Proof(
+        name, _objective(model), trained, before, _naive_cost(model, learn, held), perf_counter() - start, margin
+    )
 
 
 def _begin(name: str) -> tuple[Model, Data, Data, float]:
@@ -88,11 +91,23 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     raise InputError(f"{name} can be tried on nothing that ships: {'; '.join(refusals)}")
 
 
+def _objective(model: Model) -> str:
+    """By what a model is judged here. A score says whether it learned only where it is the cost of an example."""
+    if isinstance(model, Bounds):
+        return "-log likelihood, or a bound"
+    if isinstance(model, Autoencodes):
+        return RECONSTRUCTION
+    return "score" if isinstance(model, Scores) else "Fréchet distance of 32 components"
+
+
 @torch.no_grad()
 def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     """The model's own cost of held-out examples where it has one, else how far its samples are from them."""
     model.eval()
     real = held.gather()
+    if _objective(model) == RECONSTRUCTION:
+        assert isinstance(model, Autoencodes)
+        return _error(model.decode(model.encode(real.x.to(device))).cpu(), real.x)
     if isinstance(model, Scores):
         return model.score(real.x.to(device)).mean().item()
     assert isinstance(model, Samples)
@@ -105,13 +120,20 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
 def _naive_cost(model: Model, learn: Data, held: Data) -> float:
     """The same of independent pixels or columns: no network at all."""
     x, train = held.gather().x, learn.gather().x
+    raw = model.space.marginal(train)
+    if _objective(model) == RECONSTRUCTION:
+        return _error(model.space.mean(raw), x)
     if isinstance(model, Scores):
-        raw = model.space.marginal(train)
         return model.space.nll(raw.expand(len(x), *raw.shape[1:]), x).mean().item()
     shuffled = train.flatten(1)[
         torch.rand(train.flatten(1).shape, generator=seeded(0)).argsort(0)[: len(x)], torch.arange(train[0].numel())
     ]
     return _distance(shuffled.view_as(x), x, train)
+
+
+def _error(made: Tensor, x: Tensor) -> float:
+    """Squared error of an example, on average."""
+    return (made - x).square().flatten(1).sum(1).mean().item()
 
 
 def _distance(a: Tensor, b: Tensor, train: Tensor) -> float:

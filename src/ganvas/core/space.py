@@ -56,6 +56,10 @@ class Space(ABC):
         """The same space with another likelihood, where it has a choice of them."""
         return self
 
+    def mean(self, raw: Tensor) -> Tensor:
+        """Like `activate`, but leaves nothing to chance: of a category the probabilities."""
+        return self.activate(raw)
+
     def draw(self, raw: Tensor) -> Tensor:
         """Like `activate`, but lands on definite examples: the step that sampling ends with."""
         return self.activate(raw)
@@ -191,8 +195,15 @@ class Mixed(Space):
     def activate(self, raw: Tensor) -> Tensor:
         """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients pass."""
         raw, _ = self._parts(raw)
-        noisy = (raw - (-torch.rand_like(raw).log()).log()) / 0.2
-        pairs = zip(raw.split(self.columns, -1), noisy.split(self.columns, -1), strict=True)
+        return self._activated(raw, (raw - (-torch.rand_like(raw).log()).log()) / 0.2)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        raw, _ = self._parts(raw)
+        return self._activated(raw, raw)
+
+    def _activated(self, raw: Tensor, logits: Tensor) -> Tensor:
+        """Numbers by tanh of raw output, categories by softmax of logits, both (B, coordinates)."""
+        pairs = zip(raw.split(self.columns, -1), logits.split(self.columns, -1), strict=True)
         return torch.cat([r.tanh() if r.shape[-1] == 1 else n.softmax(-1) for r, n in pairs], -1)
 
     def draw(self, raw: Tensor) -> Tensor:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import log, pi
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Bounds, Generates, InputError, Model, Practice, Scores, Space, Turn, adam
+from ..core import Autoencodes, Batch, Bounds, Generates, InputError, Model, Practice, Scores, Space, Turn, adam, seeded
 from ..core.space import Likelihood
 from ..losses import kl_standard_normal
 from ..nets import Network, decoder, encoder, standard_normal
+
+Score = Literal["elbo", "regret"]
+
+PACE = 0.05  # of Adam on the posterior of a single example
 
 
 class VAE(Model, Generates, Autoencodes, Scores, Bounds):
@@ -29,6 +34,7 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         beta: Weight of the KL term once warm.
         warmup: Steps over which the KL term grows to its weight.
         free_bits: Nats of KL each latent dimension may spend for nothing.
+        score: Of how strange an example is: `elbo` for minus its ELBO, `regret` for what that lacks of its best.
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
@@ -47,6 +53,7 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         beta: float = 1.0,
         warmup: int = 0,
         free_bits: float = 0.0,
+        score: Score = "elbo",
         network: Network = "fitting",
         width: int = 0,
         depth: int = 0,
@@ -56,6 +63,7 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         super().__init__(space.under(likelihood))
         self.latent, self.samples = latent, samples
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
+        self.by_regret = score == "regret"
         self.encoder = encoder(self.space, 2 * latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
 
@@ -95,10 +103,48 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         return self.space.activate(self.decoder(z))
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place."""
+        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place. Or the regret."""
+        if self.by_regret:
+            return self.regret(x)
         mean, logvar = self.posterior(x)
         costs = self.space.costs(self.decoder(mean), x)
         return costs.flatten(1).sum(1) + kl_standard_normal(mean, logvar).sum(1), costs
+
+    def regret(self, x: Tensor, steps: int = 25) -> tuple[Tensor, Tensor]:
+        """How much the ELBO of each example gains, in nats, from a posterior fitted to it alone; and at which places.
+
+        Likelihood regret (Xiao et al., 2020): the decoder stays, and the mean and variance of q(z | x) take `steps` of
+        Adam from where the encoder put them. What the fit costs in KL is taken off the places' gains in proportion.
+        """
+        noise = torch.randn(1, self.latent, generator=seeded(0)).to(x.device)
+        noise = torch.stack([noise, -noise])  # the same for all examples and steps: the objective is a fixed function
+        first = self.posterior(x)
+        costs, kl = self._elbo(x, noise, *first)
+        best_costs, best_kl = self._elbo(x, noise, *self._fitted(x, noise, first, steps))
+        gains = costs - best_costs
+        gained = gains.flatten(1).sum(1)
+        regret = (gained + kl - best_kl).clamp(min=0)
+        kept = torch.where(gained > regret, regret / gained, 1.0)
+        return regret, gains * kept.view(-1, *[1] * (gains.dim() - 1))
+
+    @torch.enable_grad()  # scores are asked for where nothing else learns
+    def _fitted(self, x: Tensor, noise: Tensor, first: tuple[Tensor, Tensor], steps: int) -> list[Tensor]:
+        """Mean and log-variance of q(z | x), both (B, latent), that are better for each x than the first ones."""
+        fitted = [part.detach().clone().requires_grad_() for part in first]
+        optimizer = torch.optim.Adam(fitted, lr=PACE)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            costs, kl = self._elbo(x, noise, *fitted)
+            (costs.sum() + kl.sum()).backward(inputs=fitted)
+            optimizer.step()
+        return [part.detach() for part in fitted]
+
+    def _elbo(self, x: Tensor, noise: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+        """The two terms of minus the ELBO: costs of places (B, *places) averaged over noise (S, 1, latent), KL (B,)."""
+        z = mean + (logvar / 2).exp() * noise
+        repeated = x.expand(len(noise), *x.shape).flatten(0, 1)
+        costs = self.space.costs(self.decoder(z.flatten(0, 1)), repeated)
+        return costs.unflatten(0, (len(noise), -1)).mean(0), kl_standard_normal(mean, logvar).sum(1)
 
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016, equation 8).

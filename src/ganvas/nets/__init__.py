@@ -8,10 +8,11 @@ from torch import nn
 
 from ..core import Continuous, Mixed, Space
 from .convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from .judge import Judge
 from .latent import standard_normal
 from .perceptron import PerceptronDecoder, PerceptronEncoder, WithScale, perceptron
 
-__all__ = ["Network", "decoder", "encoder", "perceptron", "standard_normal"]
+__all__ = ["Judge", "Network", "decoder", "encoder", "perceptron", "standard_normal"]
 
 Network = Literal["fitting", "perceptron", "convolutional"]
 

@@ -1,0 +1,98 @@
+"""f-AnoGAN: what a generator of normal examples cannot make is strange (Schlegl et al., 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from ..core import Autoencodes, Batch, Generates, InputError, Model, Practice, Scores, Space, Tokens, Turn, adam
+from ..losses import critic_generator_loss, critic_loss, gradient_penalty
+from ..nets import Judge, Network, decoder, encoder, standard_normal
+
+
+class FAnoGAN(Model, Generates, Autoencodes, Scores):
+    """A Wasserstein GAN (Gulrajani et al., 2017), and an encoder E that finds the latent an example was made from:
+
+    D maximises E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2,      G maximises E D(G(z)),
+    E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2      (izi_f of the paper)
+
+    with f the features that D judges by. The same A says afterwards how strange an example is. G and D never see the
+    encoder: an example that is not normal has no latent, and stays far from all that G makes. Errors of categories
+    are cross-entropies. The encoder plays in every round, against the generator of that round, where the paper trains
+    it afterwards.
+
+    Arguments:
+        latent: Dimensions of the noise an example is made from.
+        kappa: Weight of the features' error.
+        penalty: Weight of the gradient penalty.
+        discriminator_steps: Rounds the discriminator plays for each one of the generator's.
+        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
+        depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+    """
+
+    players = {
+        "discriminator": adam(2e-4, (0.0, 0.9)),
+        "generator": adam(2e-4, (0.0, 0.9)),
+        "encoder": adam(5e-4),
+    }
+    practice = Practice(batch=64, epochs=50, steps=5000)
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        latent: int = 32,
+        kappa: float = 1.0,
+        penalty: float = 10.0,
+        discriminator_steps: int = 1,
+        network: Network = "fitting",
+        width: int = 0,
+        depth: int = 0,
+    ) -> None:
+        super().__init__(space)
+        if isinstance(space, Tokens):
+            raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+        self.latent, self.kappa, self.penalty = latent, kappa, penalty
+        self.discriminator_steps = discriminator_steps
+        self.generator = decoder(space, latent, network, width, depth)
+        self.discriminator = Judge(encoder(space, FEATURES, network, width, depth), FEATURES)
+        self.encoder = encoder(space, latent, network, width, depth)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        x, fake = batch.x, self.space.activate(self.generator(self.prior(len(batch))))
+        slope = gradient_penalty(self.discriminator, x, fake.detach()).mean()
+        judged = critic_loss(self.discriminator(x), self.discriminator(fake.detach()))
+        yield Turn("discriminator", judged | {"penalty": self.penalty * slope})
+        if self.step % self.discriminator_steps == 0:
+            yield Turn("generator", critic_generator_loss(self.discriminator(fake)))
+        costs, features = self.residuals(x)
+        yield Turn("encoder", {"residual": costs.mean(), "features": features.mean()})
+
+    def residuals(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Error of each place, (B, *places), and kappa times that of the features, (B,)."""
+        raw = self.generator(self.encoder(x))
+        apart = self.discriminator.features(x) - self.discriminator.features(self.space.mean(raw))
+        return self.space.costs(raw, x), self.kappa * apart.float().square().mean(1)
+
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A(x) times the number of places, which then add their costs; the features' error belongs to no place."""
+        costs, features = self.residuals(x)
+        return costs.flatten(1).sum(1) + costs[0].numel() * features, costs
+
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        return self.decode(self.prior(n, truncation))
+
+    def prior(self, n: int, truncation: float | None = None) -> Tensor:
+        return standard_normal(n, self.latent, self.device, truncation)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.space.draw(self.generator(z))
+
+
+FEATURES = 128
+"""Numbers that the discriminator judges an example by."""

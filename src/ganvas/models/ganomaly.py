@@ -1,0 +1,92 @@
+"""GANomaly: what a reconstruction's latent does not give back is strange (Akcay et al., 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from ..core import Autoencodes, Batch, InputError, Model, Practice, Scores, Space, Tokens, Turn, adam
+from ..losses import discriminator_loss
+from ..nets import Judge, Network, decoder, encoder
+
+
+class GANomaly(Model, Autoencodes, Scores):
+    """An autoencoder x -> z -> x' within a GAN, and a second encoder E that reads a latent z' out of x' again:
+
+    z = G_E(x),  x' = G_D(z),  z' = E(x');       D maximises E log D(x) + E log(1 - D(x'))
+    G minimises  adversarial |f(x) - f(x')|^2 + contextual |x - x'|_1 + latents |z - z'|^2    (equations 1 to 4)
+
+    each the mean over coordinates, with f the features that D judges by. The score is A(x) = |z - z'|_1 (equation 5).
+
+    Arguments:
+        latent: Numbers an example is squeezed into.
+        adversarial: Weight of the features' distance (w_adv).
+        contextual: Weight of the reconstruction's error (w_con).
+        latents: Weight of the latents' distance (w_enc).
+        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
+        depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+    """
+
+    players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}
+    practice = Practice(batch=64, epochs=50, steps=5000)
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        latent: int = 32,
+        adversarial: float = 1.0,
+        contextual: float = 50.0,
+        latents: float = 1.0,
+        network: Network = "fitting",
+        width: int = 0,
+        depth: int = 0,
+    ) -> None:
+        super().__init__(space)
+        if isinstance(space, Tokens):
+            raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+        self.adversarial, self.contextual, self.latents = adversarial, contextual, latents
+        self.generator = nn.ModuleDict(
+            {
+                "encoder": encoder(space, latent, network, width, depth),
+                "decoder": decoder(space, latent, network, width, depth),
+                "again": encoder(space, latent, network, width, depth),
+            }
+        )
+        self.discriminator = Judge(encoder(space, FEATURES, network, width, depth), FEATURES)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        x = batch.x
+        z = self.encode(x)
+        remade = self.space.mean(self.generator["decoder"](z))
+        yield Turn("discriminator", discriminator_loss(self.discriminator(x), self.discriminator(remade.detach())))
+        apart = self.discriminator.features(x).detach() - self.discriminator.features(remade)
+        yield Turn(
+            "generator",
+            {
+                "adversarial": self.adversarial * apart.float().square().mean(),
+                "contextual": self.contextual * (x - remade).abs().mean(),
+                "latents": self.latents * (z - self.generator["again"](remade)).float().square().mean(),
+            },
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.generator["encoder"](x)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.space.activate(self.generator["decoder"](z))
+
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A(x). Latents have no places: each place is given its share of the reconstruction's cost, of the score."""
+        z = self.encode(x)
+        raw = self.generator["decoder"](z)
+        score = (z - self.generator["again"](self.space.mean(raw))).float().abs().sum(1)
+        costs = self.space.costs(raw, x)
+        share = score / costs.flatten(1).sum(1).clamp(min=1e-12)
+        return score, costs * share.view(-1, *[1] * (costs.dim() - 1))
+
+
+FEATURES = 128
+"""Numbers that the discriminator judges an example by."""
