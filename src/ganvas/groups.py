@@ -8,6 +8,7 @@ import torch
 
 from .core import Clustered, Modality
 from .findings import origin
+from .frames import numbers, said
 
 TYPICAL = 10  # examples of a group that are shown
 TOLD = 3  # columns that tell a group apart
@@ -41,27 +42,29 @@ def described(answer: Clustered, modality: Modality) -> pa.Table | None:
 
 def _apart(frame: pd.DataFrame, inside: pd.Series) -> str:
     """The columns in which a group differs most from all rows, in words."""
-    told = [_numbers(frame[c], inside) if _is_number(frame[c]) else _categories(frame[c], inside) for c in frame]
+    told = [_number(frame[c], values, inside) if (values := numbers(frame[c])) is not None else
+            _category(frame[c], inside) for c in frame]  # fmt: skip
     return "; ".join(words for far, words in sorted(told, reverse=True)[:TOLD] if far > 0)
 
 
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def _numbers(column: pd.Series, inside: pd.Series) -> tuple[float, str]:
+def _number(column: pd.Series, values: pd.Series, inside: pd.Series) -> tuple[float, str]:
     """How far a group's mean is from that of all, in standard deviations of all; and both medians."""
-    values = column.astype(float)
-    spread, middle = values.std(), values[inside].median()
-    if not spread > 0 or pd.isna(middle):
+    spread = values.std()
+    if not spread > 0 or values[inside].isna().all():
         return 0.0, ""
-    far = abs(values[inside].mean() - values.mean()) / spread
-    return far, f"{column.name} {middle:.6g} (all: {values.median():.6g})"
+    own, of_all = (said(column[_middle(part)]) for part in (values[inside], values))
+    return abs(values[inside].mean() - values.mean()) / spread, f"{column.name} {own} (all: {of_all})"
 
 
-def _categories(column: pd.Series, inside: pd.Series) -> tuple[float, str]:
+def _middle(values: pd.Series) -> int:
+    """Where the median is."""
+    ranked = values.dropna().sort_values()
+    return ranked.index[len(ranked) // 2]
+
+
+def _category(column: pd.Series, inside: pd.Series) -> tuple[float, str]:
     """The value whose share differs most, in standard deviations of being it or not; and both shares."""
-    texts = column.astype("string").fillna("missing")
+    texts = column.map(lambda value: said(value) or "missing").astype(str)
     of_all, own = texts.value_counts(normalize=True), texts[inside].value_counts(normalize=True)
     rise = (own.reindex(of_all.index, fill_value=0) - of_all) / (of_all * (1 - of_all)).clip(lower=1e-12) ** 0.5
     level = str(rise.abs().idxmax())

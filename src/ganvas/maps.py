@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import date
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from .core import Embedded, InputError, Modality
 from .findings import origin
+from .frames import numbers, said
 from .run import write_atomically
 
 CATEGORIES = (
@@ -128,42 +128,25 @@ def _colourings(answer: Embedded, modality: Modality, most: int) -> list[Colouri
 
 
 def _colouring(name: str, values: pd.Series) -> Colouring:
-    words = ["" if absent else _cut(_said(v)) for v, absent in zip(values, values.isna(), strict=True)]
-    numbers = _numbers(values)
-    if numbers is not None and numbers.nunique() > len(CATEGORIES):
-        ranked = numbers.reset_index(drop=True).dropna().sort_values()
+    words = [_cut(said(value)) for value in values]
+    found = numbers(values)
+    if found is not None and found.nunique() > len(CATEGORIES):
+        ranked = found.reset_index(drop=True).dropna().sort_values()
         low, high = (ranked.index[round(share * (len(ranked) - 1))] for share in (0.02, 0.98))
-        far = (numbers.to_numpy() - ranked[low]) / max(ranked[high] - ranked[low], 1e-12)
+        far = (found.to_numpy() - ranked[low]) / max(ranked[high] - ranked[low], 1e-12)
         codes = [len(CATEGORIES) if step != step else _step(step) for step in far.tolist()]
         return Colouring(name, words, codes, [(f"≤ {words[low]}", _step(0)), (f"≥ {words[high]}", _step(1))])
     common = pd.Series(words).value_counts().index[: len(CATEGORIES)]
     number = {word: i for i, word in enumerate(sorted(word for word in common if word))}
     codes = [number.get(word, len(CATEGORIES)) for word in words]
-    others = [("others", len(CATEGORIES))] if len(CATEGORIES) in codes else []
-    return Colouring(name, words, codes, [*number.items(), *others])
+    others = {word for word in words if word not in number}
+    rest = [("others" if any(others) else "missing", len(CATEGORIES))] if others else []
+    return Colouring(name, words, codes, [*number.items(), *rest])
 
 
 def _step(far: float) -> int:
     """The number of the colour that is so far along the ramp, from 0 to 1."""
     return len(CATEGORIES) + 1 + int(min(max(far, 0) * len(RAMP), len(RAMP) - 1))
-
-
-def _numbers(values: pd.Series) -> pd.Series | None:
-    """A column as numbers, days and times too; None where it is none."""
-    if pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
-        return None
-    if values.dtype == object and all(isinstance(v, date) for v in values.dropna()):
-        values = pd.to_datetime(values)
-    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-        return values.astype("int64").where(values.notna()).astype(float)
-    if not pd.api.types.is_numeric_dtype(values):
-        return None
-    numbers = values.astype("Float64").astype(float)
-    return numbers.where(numbers.abs() < float("inf"))
-
-
-def _said(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _cut(text: str) -> str:
