@@ -34,10 +34,9 @@ PENALTIES = (0.01, 1.0)
 """Values of C, scikit-learn's inverse strength, that are tried on the held-out part."""
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "autoencoder": ("ae", {"network": "perceptron"}),
-    "denoising autoencoder, gaussian": ("ae", {"network": "perceptron", "corrupt": "gaussian", "strength": 0.5}),
+    "denoising autoencoder, gaussian": ("ae", {"network": "perceptron", "corrupt": "gaussian", "strength": 1.0}),
     "denoising autoencoder, masking": ("ae", {"network": "perceptron", "corrupt": "masking", "strength": 0.5}),
     "VAE": ("vae", {"network": "perceptron"}),
-    "VAE, bernoulli": ("vae", {"network": "perceptron", "likelihood": "bernoulli"}),
 }
 
 Encode = Callable[[np.ndarray], np.ndarray]

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas import InputError, api, cli, maps
-from ganvas.core import Decodes, Embedded, Encodes, Named
+from ganvas.core import Decodes, Embedded, Encodes, Named, Samples, Tokens
 from ganvas.groups import _apart
 from ganvas.modalities.images import Images
 from ganvas.tasks._latents import principal
@@ -275,6 +275,22 @@ def test_columns_of_every_kind_have_words_and_colours() -> None:
     assert "endless 11 (all: 31)" in told
 
 
+def test_a_walk_of_a_model_with_labels_is_of_one_label() -> None:
+    class Asked(Itself, Samples):
+        condition = Tokens(1, 3)
+
+        def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+            raise NotImplementedError
+
+        def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+            assert y is not None
+            return z + 100 * y
+
+    x = torch.randn(30, 2)
+    assert traverse(Asked(), x, label=2).examples.min() > 150
+    assert traverse(Asked(), x).examples.max() < 50
+
+
 WRONG = {
     "no map to draw": (["embed", "people", "CSV", "--map", "none", "--out", "x.png"], "there is no map"),
     "no points": (["embed", "people", "CSV", "--points", "0"], "--points is 0"),
@@ -286,6 +302,7 @@ WRONG = {
     "rows drawn": (["cluster", "people", "CSV", "--k", "2", "--out", "x.png"], "end --out in .csv"),
     "one stop": (["traverse", "people", "--steps", "1"], "--steps is 1"),
     "no reach": (["traverse", "people", "--reach", "0"], "--reach is 0"),
+    "no labels": (["traverse", "people", "--label", "0"], "no label is called"),
     "no prior": (["traverse", "plain"], "give at least two examples"),
     "no such example": (["traverse", "people", "CSV", "--example", "400"], "there are 400, counted from 0"),
     "blind": (["traverse", "gan", "CSV"], "finds no latents of given examples"),

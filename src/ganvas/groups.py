@@ -26,7 +26,7 @@ def typical(answer: Clustered) -> list[torch.Tensor]:
     return [own[answer.distance[own].argsort(stable=True)[:TYPICAL]] for own in groups]
 
 
-def described(answer: Clustered, modality: Modality) -> pa.Table | None:
+def described(answer: Clustered, modality: Modality) -> pa.Table:
     """Of each group its size, its most typical member and, where examples are rows, what tells it apart."""
     frame = modality.frame(answer.given.x.cpu())
     cluster = pd.Series(answer.cluster.numpy())

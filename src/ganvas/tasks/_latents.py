@@ -25,7 +25,8 @@ def latents(model: Encodes, x: Tensor) -> Tensor:
 
 
 def principal(z: Tensor, most: int) -> Tensor:
-    """The first principal components of z (n, D), as many as there are but at most so many, (n, <= most)."""
-    u, s, v = torch.linalg.svd(z.double() - z.double().mean(0), full_matrices=False)
-    turned = v.gather(1, v.abs().argmax(1, keepdim=True)).sign().squeeze(1)  # of the two directions always the same
-    return (u * s * turned)[:, :most].float()
+    """The first principal components of z (n, D), at most so many, (n, min(most, D))."""
+    centred = z.double() - z.double().mean(0)
+    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :most]
+    largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
+    return (centred @ (directions * largest.sign())).float()  # of two opposite directions always the same

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, chance
+from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, chance
 from ._latents import encoded
 from ._progress import counted
 
@@ -34,7 +34,7 @@ def traverse(
     reach: How far each walk goes to either side of the middle, in standard deviations.
     most: Latents that are shown; those that change the example most come first.
     example: Place, from 0, of the given example to start at.
-    label: What the example shall be, where the model learned labels.
+    label: What the example shall be, where the model learned labels; by default the first of them.
     seed: Start at a new example that this seed draws, where none are given; without, at the middle of the prior.
 
     Middle and standard deviation are those of the prior, or of a model without one those of the given examples'
@@ -46,7 +46,7 @@ def traverse(
     with chance(seed or 0):
         start, middle, width = _latent(model, x, example, seed)
     along = middle + torch.linspace(-reach, reach, steps, device=width.device)[:, None] * width
-    walk = partial(_walks, model, start, along, label, seed or 0)
+    walk = partial(_walks, model, start, along, _asked(model, label), seed or 0)
     numbers = torch.arange(len(width))
     change = torch.cat([_change(walk(some)) for some in counted(numbers.split(AT_ONCE), len(width), "walking")])
     rows = change.argsort(descending=True, stable=True)[:most]
@@ -61,6 +61,14 @@ def _check(steps: int, reach: float, most: int) -> None:
     for name, value in (("reach", reach), ("most", most)):
         if not value > 0:
             raise InputError(f"--{name} is {value}; it must be above zero")
+
+
+def _asked(model: Decodes, label: int | str | None) -> Tensor | None:
+    """What every example on the walks is asked to be, (1, 1), of a model that can be asked."""
+    can = isinstance(model, Samples) and model.condition is not None
+    if label is not None and not can:
+        raise InputError("this model learned no labels, so none can be asked for; leave out --label")
+    return torch.full((1, 1), int(label or 0)) if can else None
 
 
 def _latent(model: Decodes, x: Tensor | None, example: int, seed: int | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -83,7 +91,7 @@ def _found(model: Decodes, x: Tensor) -> Tensor:
     return encoded(model, x)
 
 
-def _walks(model: Decodes, start: Tensor, along: Tensor, label: int | str | None, seed: int, rows: Tensor) -> Tensor:
+def _walks(model: Decodes, start: Tensor, along: Tensor, y: Tensor | None, seed: int, rows: Tensor) -> Tensor:
     """Walks along the numbers `rows` of a latent, (steps, rows, *space.shape).
 
     start: The latent, of any shape.
@@ -91,13 +99,12 @@ def _walks(model: Decodes, start: Tensor, along: Tensor, label: int | str | None
 
     What a model leaves to chance falls the same at every stop.
     """
-    y = None if label is None else torch.full((len(rows), 1), int(label))
     stops = []
     for stop in along:
         z = start.flatten().repeat(len(rows), 1)
         z[torch.arange(len(rows)), rows] = stop[rows]
         with chance(seed):
-            stops.append(model.decode(z.unflatten(1, start.shape), y).cpu())
+            stops.append(model.decode(z.unflatten(1, start.shape), None if y is None else y.expand(len(rows), 1)).cpu())
     return torch.stack(stops)
 
 
