@@ -14,15 +14,18 @@ from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+import pyarrow as pa
 import torch
 
-from . import plugins, privacy, processes
+from . import groups, maps, plugins, privacy, processes
 from .core import (
     Answer,
     Augmented,
     Balance,
+    Clustered,
     Data,
     Detections,
+    Embedded,
     Exact,
     Filled,
     Frames,
@@ -254,7 +257,8 @@ class Trained:
         return unsealed(Path(source).read_bytes(), str(source), own)
 
     def _named(self, data: Data, hidden: torch.Tensor) -> Named:
-        return Named(data.gather().x.to(self.model.device), data.names, hidden)
+        whole = data.gather()
+        return Named(whole.x.to(self.model.device), data.names, hidden, whole.y)
 
     def _present(self, answer: Answer) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
@@ -267,8 +271,8 @@ class Trained:
                 return frames if len(frames) > 1 else frames[0]
             case Augmented(given, added) if isinstance(modality, Rowwise):
                 return modality.collect([modality.extended(given, added)], given.form)
-            case Detections():
-                table = findings(answer, modality)
+            case Detections() | Embedded() | Clustered():
+                table = _tabled(answer, modality)
                 return modality.collect([table]) if isinstance(modality, Rowwise) else table.to_pandas()
             case Parcel():
                 return sealed(answer)
@@ -278,11 +282,23 @@ class Trained:
                 return present(x)
             case Pairs(before=a, after=b):
                 return list(zip(present(a), present(b), strict=True))
-            case Frames(examples=frames):
-                return [present(walk) for walk in frames.transpose(0, 1)]
+            case Frames(examples=frames, names=names):
+                walks = [present(walk) for walk in frames.transpose(0, 1)]
+                return dict(zip(names, walks, strict=True)) if names else walks
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
+
+
+def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> pa.Table:
+    """What an answer says of each example, one row each."""
+    match answer:
+        case Detections():
+            return findings(answer, modality)
+        case Embedded():
+            return maps.latents(answer, modality)
+        case Clustered():
+            return groups.members(answer, modality)
 
 
 def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:

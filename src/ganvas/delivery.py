@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pyarrow.csv import write_csv
 from torch import Tensor
 
+from . import groups, maps
 from .core import (
     Answer,
     Augmented,
+    Clustered,
     Detections,
+    Embedded,
     Exact,
     Filled,
     Frames,
     Given,
+    InputError,
     Made,
     Modality,
     Pairs,
@@ -27,6 +30,7 @@ from .core import (
 from .findings import findings
 from .parcel import sealed
 from .run import write_atomically
+from .writers import save_tables
 
 PICTURES = (".png", ".jpg", ".webp")
 SHOWN = 200  # findings that are drawn
@@ -43,6 +47,10 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
             return [(rows := _rows(modality)).save([rows.extended(given, added)], _file(out, "rows.csv"))]
         case Detections():
             return _detected(answer, modality, out)
+        case Embedded():
+            return _embedded(answer, modality, out)
+        case Clustered():
+            return _clustered(answer, modality, out)
         case Parcel():
             file = _file(out, "rows.ganvas")
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +72,12 @@ def figures(answer: Answer) -> dict[str, Any]:
         return {"rows": answer.n, "bytes": size, "bits per row": 8 * size / answer.n}
     if isinstance(answer, Detections):
         return {"found": int(answer.found.sum()), "of": len(answer.found), "normal": len(answer.normal.scores)}
+    if isinstance(answer, Embedded):
+        return {"examples": len(answer.latents), "latents": answer.latents.shape[1], "on the map": len(answer.rows)}
+    if isinstance(answer, Clustered):
+        return {"sizes": answer.cluster.bincount().tolist()}
+    if isinstance(answer, Frames):
+        return {"strips": list(answer.names)} if answer.names else {}
     if not isinstance(answer, Augmented):
         return {}
     return {"average precision": {name: asdict(e) for name, e in answer.precision.items()}}
@@ -96,12 +110,7 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Pat
 
 def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
     """A table of all examples; and into a folder, what of the findings can be seen, the strangest first."""
-    table, file = findings(answer, modality), _file(out, "scores.csv")
-    if isinstance(modality, Rowwise):
-        modality.save([table], file)
-    else:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(table, file)
+    file = save_tables([findings(answer, modality)], _file(out, "scores.csv"))
     if out.suffix:
         return [file]
     found = answer.found.nonzero().flatten()
@@ -111,6 +120,37 @@ def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
     names = [answer.given.names[i] for i in rows.tolist()]
     x, blame = answer.given.x.cpu()[rows], answer.blame[rows]
     return [file, *modality.point_out(x, blame, nearest, names, out / "found")]
+
+
+def _embedded(answer: Embedded, modality: Modality, out: Path) -> list[Path]:
+    """A table of latents, a picture of their map and a page to point at it; or one of these, as the ending asks."""
+    if out.suffix == ".html":
+        return [maps.page(answer, modality, out)]
+    if out.suffix in PICTURES:
+        return [maps.picture(answer, modality, out)]
+    table = save_tables([maps.latents(answer, modality)], _file(out, "latents.parquet"))
+    if out.suffix or not len(answer.rows):
+        return [table]
+    return [table, maps.picture(answer, modality, out / "map.png"), maps.page(answer, modality, out / "map.html")]
+
+
+def _clustered(answer: Clustered, modality: Modality, out: Path) -> list[Path]:
+    """Who is in which group, what the groups are, and where examples can be seen, a row of typical ones for each."""
+    members = groups.members(answer, modality)
+    if out.suffix and out.suffix not in PICTURES:
+        return [save_tables([members], out)]
+    rows, across = groups.typical(answer), groups.TYPICAL
+    x = answer.given.x.cpu()
+    seen = modality.thumbnails(x[:1], 1) is not None
+    if out.suffix and not seen:
+        raise InputError(f"rows have no typical ones to draw into {out}; end --out in .csv")
+    blank = torch.ones_like(x[:1])
+    sheet = torch.cat([torch.cat([x[own], blank.expand(across - len(own), *x.shape[1:])]) for own in rows])
+    if out.suffix:
+        return [modality.sheet(sheet, out, across)]
+    files = [save_tables([members], out / "clusters.csv"),
+             save_tables([groups.described(answer, modality)], out / "groups.csv")]  # fmt: skip
+    return [*files, modality.sheet(sheet, out / "typical.png", across)] if seen else files
 
 
 def _pairs(before: Tensor, after: Tensor, modality: Modality, out: Path) -> list[Path]:

@@ -1,11 +1,11 @@
-"""Detections as a table: one row an example."""
+"""Detections as a table: one row an example; and where examples come from."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import torch
 
-from .core import Detections, Modality
+from .core import Detections, Modality, Named
 
 REASONS = 3  # that are named in words
 
@@ -29,3 +29,11 @@ def findings(answer: Detections, modality: Modality) -> pa.Table:
         columns["why"] = pa.array([", ".join(names[i] for i in row) for row in top])
         columns |= {f"why: {name}": pa.array(values.numpy()) for name, values in reasons.items()}
     return pa.table(columns)
+
+
+def origin(given: Named, modality: Modality) -> dict[str, pa.Array]:
+    """name of every example, and its label where it has one."""
+    columns = {"name": pa.array(given.names, pa.string())}
+    if given.y is not None:
+        columns["label"] = pa.array([modality.classes[i] for i in given.y.flatten().tolist()], pa.string())
+    return columns

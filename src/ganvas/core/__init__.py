@@ -17,7 +17,9 @@ from .abilities import (
 from .answers import (
     Answer,
     Augmented,
+    Clustered,
     Detections,
+    Embedded,
     Estimate,
     Evidence,
     Exact,
@@ -39,10 +41,10 @@ from .space import Continuous, Mixed, Space, Tokens
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
-    "Answer", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data",
-    "Decodes", "Detections", "Encodes", "Estimate", "Evidence", "Exact", "Factorises", "Features", "Filled", "Frames",
-    "Generates", "Given", "InputError", "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named",
-    "Normal", "Optimizer", "Pairs", "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores",
-    "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held", "seeded",
-    "spread",
+    "Answer", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Clustered", "Completes",
+    "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate", "Evidence", "Exact",
+    "Factorises", "Features", "Filled", "Frames", "Generates", "Given", "InputError", "Likeness", "Made",
+    "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Pairs", "Parcel", "Practice",
+    "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands",
+    "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
 ]  # fmt: skip

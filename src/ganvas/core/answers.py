@@ -39,9 +39,13 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Frames:
-    """Examples that belong in order, shape (frames, n, *space.shape): n strips, or one animation of n panels."""
+    """Examples that belong in order, shape (frames, n, *space.shape): n strips, or one animation of n panels.
+
+    names: What each strip shows, n of them, where they have names.
+    """
 
     examples: Tensor
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,13 @@ class Named:
     """Examples x, (n, *space.shape), and where each came from.
 
     hidden: What they hold that x cannot show, in nats for each place, like `Space.costs`, or ().
+    y: What each is labelled, as class numbers (n, 1), where they are labelled.
     """
 
     x: Tensor
     names: list[str]
     hidden: Tensor
+    y: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,37 @@ class Detections:
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """Latents of examples, (n, D), and a map of some of these.
+
+    rows: Which of the examples are on the map, int64 (m,); none where there is no map.
+    map: Where these lie, (m, 2).
+    words: How the map was made.
+    """
+
+    given: Named
+    latents: Tensor
+    rows: Tensor
+    map: Tensor
+    words: str
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """Examples in groups.
+
+    cluster: The group of each, int64 (n,); 0 is the largest.
+    probability: That it belongs there rather than to another, (n,).
+    distance: From the middle of its group, in standard deviations of the group, (n,).
+    """
+
+    given: Named
+    cluster: Tensor
+    probability: Tensor
+    distance: Tensor
+
+
+@dataclass(frozen=True)
 class Exact:
     """Rows to the last bit: the codes of what a model learned, int64 (n, places), and the rest, which it did not.
 
@@ -142,7 +179,7 @@ class Parcel:
     fingerprint: str
 
 
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Parcel | Exact
+Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Embedded | Clustered | Parcel | Exact
 """What a task answers."""
 
 

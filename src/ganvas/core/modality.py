@@ -174,6 +174,11 @@ class Modality(ABC):
         be seen. Returns the files written."""
 
     @abstractmethod
+    def thumbnails(self, x: Tensor, most: int) -> Tensor | None:
+        """Examples as small pictures, uint8 (n, side, side, 3) with a side of at most so many pixels, where they can be
+        seen; else None."""
+
+    @abstractmethod
     def frame(self, x: Tensor) -> pd.DataFrame | None:
         """Examples as a data frame, where they are rows of a table; else None."""
 

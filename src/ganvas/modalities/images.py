@@ -240,6 +240,11 @@ class Images(Modality):
         beside = [x.expand(-1, 3, -1, -1), glowing, *([nearest.expand(-1, 3, -1, -1)] if len(nearest) else [])]
         return self.write(torch.cat(beside, 3), folder, [f"{i:04d}-{Path(n).stem}" for i, n in enumerate(names)])
 
+    def thumbnails(self, x: Tensor, most: int) -> Tensor:
+        side = min(self.size, most)
+        small = F.interpolate(x.float(), (side, side), mode="area").expand(-1, 3, -1, -1)
+        return torch.from_numpy(_pixels(small))
+
     def frame(self, x: Tensor) -> None:
         return None
 

@@ -39,6 +39,7 @@ from ..core import (
     Wish,
     held,
 )
+from ..writers import save_tables
 from ._columns import (
     FEW,
     KNOTS,
@@ -61,7 +62,6 @@ from ._drawing import save_gif
 from ._exact import differing, packed_ranks, packed_tables, unpacked_ranks, unpacked_tables
 from ._frames import ENDINGS, Form, Frame, is_table, open_frame
 from ._sources import holds_pictures
-from ._writers import save_tables
 
 PANEL = (240, 130)  # pixels of the picture of one column
 BARS = 24
@@ -425,6 +425,9 @@ class Tables(Modality, Rowwise, Understands):
 
     def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
         return []
+
+    def thumbnails(self, x: Tensor, most: int) -> None:
+        return None
 
     def frame(self, x: Tensor) -> pd.DataFrame:
         table = self.table(x)

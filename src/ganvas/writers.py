@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from ..core import InputError
+from .core import InputError
 
 Open = Callable[[Path, pa.Schema], AbstractContextManager[Callable[[pa.Table], Any]]]
 
