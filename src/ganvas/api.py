@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
@@ -15,16 +16,19 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import torch
+from pyarrow import concat_tables
 
 from . import plugins, privacy, processes
 from .core import (
     Answer,
+    Arriving,
     Augmented,
     Balance,
     Data,
     Detections,
     Exact,
     Filled,
+    Follows,
     Frames,
     Given,
     InputError,
@@ -32,7 +36,6 @@ from .core import (
     Made,
     Modality,
     Model,
-    Named,
     Normal,
     Pairs,
     Parcel,
@@ -40,6 +43,8 @@ from .core import (
     Private,
     Rowwise,
     Understands,
+    Weigh,
+    Weighed,
     Wish,
 )
 from .engine import Engine
@@ -53,6 +58,7 @@ from .progress import Progress
 from .run import Run, build, card_of, is_part
 from .tensorboard import board
 from .training import Training, Until, stopping
+from .weighing import weighed
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 
@@ -187,7 +193,7 @@ class Trained:
         model = self.model
         settle(model, choose_device())
         with torch.no_grad():
-            given: list[Any] = [*map(self._reader(function), sources)]
+            given: list[Any] = self._given(function, sources, options.get("follow", False))
             if Normal in get_type_hints(function).values():
                 given.append(normal(self.run, self.source))
             return function(model, *given, **options)
@@ -226,12 +232,30 @@ class Trained:
                 understood[option.name] = (balance if Balance in kinds else modality.likeness)(words)
         return understood
 
-    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel]:
-        """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
+    def _given(self, function: Callable[..., Any], sources: Sequence[Any], follow: bool) -> list[Any]:
+        """What a task works on: one thing of each source, or of all together what arrives."""
+        if not takes_many(function):
+            return [*map(self._reader(function), sources)]
+        if not sources:
+            raise InputError(f"{function.__name__} needs something to work on; name files")
+        return [Arriving(partial(self._weighed, sources, follow))]
+
+    def _weighed(self, sources: Sequence[Any], follow: bool, weigh: Weigh) -> Iterator[Weighed]:
+        """All examples of all sources, named after these where there are several; or of a file that grows."""
+        modality = self.run.modality
+        on_device = lambda x: weigh(x.to(self.model.device))  # noqa: E731
+        if follow:
+            yield from _followed(modality, sources, on_device)
+            return
+        for source in sources:
+            where = f"{Path(source).name}: " if len(sources) > 1 and isinstance(source, str | Path) else ""
+            for part in weighed(modality, modality.read_any(source), on_device):
+                yield replace(part, names=[where + name for name in part.names]) if where else part
+
+    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Given | Exact | Parcel]:
+        """What makes of a source what a task wants: examples, or rows as they were given."""
         modality, hints = self.run.modality, get_type_hints(function)
         kinds = {hints[source.name] for source in sources(function)}
-        if Named in kinds:
-            return lambda source: self._named(*modality.read_any(source))
         if not kinds & {Given, Exact, Parcel}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if not isinstance(modality, Rowwise):
@@ -253,9 +277,6 @@ class Trained:
             raise InputError(f"{source} does not exist; check the path")
         return unsealed(Path(source).read_bytes(), str(source), own)
 
-    def _named(self, data: Data, hidden: torch.Tensor) -> Named:
-        return Named(data.gather().x.to(self.model.device), data.names, hidden)
-
     def _present(self, answer: Answer) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
         modality, present = self.run.modality, self.run.modality.present
@@ -268,8 +289,8 @@ class Trained:
             case Augmented(given, added) if isinstance(modality, Rowwise):
                 return modality.collect([modality.extended(given, added)], given.form)
             case Detections():
-                table = findings(answer, modality)
-                return modality.collect([table]) if isinstance(modality, Rowwise) else table.to_pandas()
+                tables = [findings(part, answer.normal, modality) for part in answer.parts]
+                return modality.collect(tables) if isinstance(modality, Rowwise) else concat_tables(tables).to_pandas()
             case Parcel():
                 return sealed(answer)
             case Exact(codes, rest) if isinstance(modality, Rowwise):
@@ -290,6 +311,22 @@ def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
     hints = get_type_hints(task)
     by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return [p for p in by_position[1:] if hints[p.name] is not Normal]
+
+
+def takes_many(task: Callable[..., Any]) -> bool:
+    """Whether a task works on any number of sources as on one."""
+    return Arriving in get_type_hints(task).values()
+
+
+def _followed(modality: Modality, sources: Sequence[Any], weigh: Weigh) -> Iterator[Weighed]:
+    """What is in a file and what is added to it, until Ctrl-C or SIGTERM: what was read by then is done first."""
+    if len(sources) != 1 or not isinstance(sources[0], str | Path):
+        raise InputError("--follow is for one file that grows; name just that one")
+    if not isinstance(modality, Follows):
+        raise InputError("--follow is for rows and series, in CSV or JSON lines; these files do not grow")
+    stop = threading.Event()
+    with stopping(stop):
+        yield from weighed(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
 
 
 def guess(source: Any) -> str:
