@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from torch import Tensor
 
 from ..core import InputError
-from ._frames import ROWS, Frame, files_of, is_table, open_frame
+from ._frames import ROWS, Frame, files_of, open_frame
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,7 @@ def joined(*parts: Stretch | None) -> Stretch:
 
 
 def is_series(source: Any) -> bool:
-    """Whether a source can be nothing but series: an array (T,) or (T, D), or a folder of tables other than Parquet."""
-    if isinstance(source, str | Path):
-        path = Path(source)
-        return path.is_dir() and any(is_table(file) for file in path.iterdir()) and not any(path.rglob("*.parquet"))
+    """Whether a source can be nothing but a series: an array (T,) or (T, D)."""
     return isinstance(source, np.ndarray | Tensor) and source.ndim in (1, 2)
 
 

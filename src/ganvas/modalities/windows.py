@@ -31,7 +31,7 @@ RAREST = 0.001  # of values, at either end
 FALLS = 0.05  # how far beyond [-1, 1], and all that was seen, a value becomes less likely by a factor of e
 FARTHEST = 1e4  # nats that one value hides at most
 BLOCKS = 40  # that a series is cut into at least, where it is long enough
-LONGEST_BLOCK = 32  # windows
+SHORTEST_BLOCK, LONGEST_BLOCK = 6, 32  # windows
 BRIDGED = 8  # a gap is bridged up to a window's length over this
 DESCRIBED = 40  # columns that are named
 NEAR = 16  # moments that blame is averaged over: a window's length over this, on either side
@@ -132,7 +132,7 @@ class Windows(Modality, Follows, Overlaps):
     def _blocks(self, moments: int) -> Iterator[tuple[int, int]]:
         """Where the blocks of a series begin and end."""
         windows = moments / self.window
-        size = self.window * int(np.clip(windows // BLOCKS, 4, LONGEST_BLOCK))
+        size = self.window * int(np.clip(windows // BLOCKS, SHORTEST_BLOCK, LONGEST_BLOCK))
         edges = [*range(0, max(moments - size // 2, 1), size), moments]
         for first, end in pairwise(edges):
             yield first, end if end == moments else end - self.window
@@ -232,7 +232,7 @@ class Windows(Modality, Follows, Overlaps):
                 yield from settled.weighed()
             elif before:
                 yield from before.weighed()
-            settled, before = covered.split(len(covered.times) - self.window + 1)
+            settled, before = covered.split(len(covered.times) - self.window)
             yield from settled.weighed()
         if before:
             yield from before.weighed()
