@@ -13,7 +13,7 @@ from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Wei
 from ._progress import counting
 
 COMPARED = 2**22  # distances that are worked out at a time
-ROOM = 2**22  # numbers of examples and blame that are kept while others are still to be weighed
+ROOM = 2**21  # numbers of examples and blame that are kept while others are still to be weighed
 FDR, ALPHA = 0.1, 0.01
 
 Examples = Callable[[], Iterator[Weighed]]
@@ -70,6 +70,8 @@ def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged
         room -= part.x.numel() + part.blame.numel()
         if room >= 0:
             kept.append(part)
+        else:
+            kept.clear()
     whole = torch.cat(p)
     found = whole[discoveries(whole, fdr)]
     again = examples() if room < 0 else iter(kept)
