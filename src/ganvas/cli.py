@@ -164,7 +164,8 @@ def _generated(
     """`function` with a signature made of these arguments, as the command line needs it."""
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
-        *(inspect.Parameter(n, positional, annotation=Annotated[t, Parameter(help=h)]) for n, (t, h) in places.items()),
+        *(inspect.Parameter(n, positional, annotation=Annotated[t, Parameter(help=h, negative=())])
+          for n, (t, h) in places.items()),
         *(inspect.Parameter(n, positional, default=None, annotation=Annotated[t | None, Parameter(help=h)])
           for n, (t, h) in optional.items()),
         *map(_parameter, options),
