@@ -123,7 +123,7 @@ def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
     scratched = plain[:6].copy()
     scratched[:, 4:7, 9:12] = 255
     run = api.train("ae", plain, out=tmp_path / "run", steps=60, width=32, latent=2, network="perceptron", quiet=True)
-    answer = run.do("detect", scratched, alpha=0.1)
+    answer = run.do("detect", scratched, alpha=0.1).whole
     assert answer.found.all()
     heat = answer.blame[:, 0]
     assert (heat[:, 4:7, 9:12].flatten(1).sum(1) > 0.5 * heat.clamp(min=0).flatten(1).sum(1)).all()

@@ -48,7 +48,7 @@ def blobs(n: int, *middles: tuple[float, ...]) -> Tensor:
 
 
 def named(x: Tensor) -> Named:
-    return Named(x, [f"row {i}" for i in range(len(x))], torch.zeros(()))
+    return Named(x, [f"row {i}" for i in range(len(x))])
 
 
 def people(n: int, seed: int = 0) -> pd.DataFrame:
@@ -149,7 +149,7 @@ def test_a_page_says_names_as_they_are_and_nothing_of_them_is_markup(
 ) -> None:
     names = [*names, NASTY]
     n = len(names)
-    named = Named(torch.zeros(n, 1, 4, 4), names, torch.zeros(()), torch.arange(n)[:, None])
+    named = Named(torch.zeros(n, 1, 4, 4), names, torch.arange(n)[:, None])
     answer = Embedded(named, torch.zeros(n, 2), torch.arange(n), torch.rand(n, 2), "words")
     out = maps.page(answer, Images(4, 1, classes=tuple(names)), tmp_path_factory.mktemp("page") / "map.html")
     told = content(out)

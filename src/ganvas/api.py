@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
@@ -14,12 +15,13 @@ from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-import pyarrow as pa
 import torch
+from pyarrow import Table, concat_tables
 
 from . import groups, maps, plugins, privacy, processes
 from .core import (
     Answer,
+    Arriving,
     Augmented,
     Balance,
     Clustered,
@@ -28,6 +30,7 @@ from .core import (
     Embedded,
     Exact,
     Filled,
+    Follows,
     Frames,
     Given,
     InputError,
@@ -43,6 +46,8 @@ from .core import (
     Private,
     Rowwise,
     Understands,
+    Weigh,
+    Weighed,
     Wish,
 )
 from .engine import Engine
@@ -56,6 +61,7 @@ from .progress import Progress
 from .run import Run, build, card_of, is_part
 from .tensorboard import board
 from .training import Training, Until, stopping
+from .weighing import weighed
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 
@@ -190,7 +196,7 @@ class Trained:
         model = self.model
         settle(model, choose_device())
         with torch.no_grad():
-            given: list[Any] = [*map(self._reader(function), sources)]
+            given: list[Any] = self._given(function, sources, options.get("follow", False))
             if Normal in get_type_hints(function).values():
                 given.append(normal(self.run, self.source))
             return function(model, *given, **options)
@@ -229,12 +235,32 @@ class Trained:
                 understood[option.name] = (balance if Balance in kinds else modality.likeness)(words)
         return understood
 
+    def _given(self, function: Callable[..., Any], sources: Sequence[Any], follow: bool) -> list[Any]:
+        """What a task works on: one thing of each source, or of all together what arrives."""
+        if not takes_many(function):
+            return [*map(self._reader(function), sources)]
+        if not sources:
+            raise InputError(f"{function.__name__} needs something to work on; name files")
+        return [Arriving(partial(self._weighed, sources, follow))]
+
+    def _weighed(self, sources: Sequence[Any], follow: bool, weigh: Weigh) -> Iterator[Weighed]:
+        """All examples of all sources, named after these where there are several; or of a file that grows."""
+        modality = self.run.modality
+        on_device = lambda x: weigh(x.to(self.model.device))  # noqa: E731
+        if follow:
+            yield from _followed(modality, sources, on_device)
+            return
+        for source in sources:
+            where = f"{Path(source).name}: " if len(sources) > 1 and isinstance(source, str | Path) else ""
+            for part in weighed(modality, modality.read_any(source), on_device):
+                yield replace(part, names=[where + name for name in part.names]) if where else part
+
     def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel]:
         """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
         modality, hints = self.run.modality, get_type_hints(function)
         kinds = {hints[source.name] for source in sources(function)}
         if Named in kinds:
-            return lambda source: self._named(*modality.read_any(source))
+            return self._named
         if not kinds & {Given, Exact, Parcel}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if not isinstance(modality, Rowwise):
@@ -256,9 +282,13 @@ class Trained:
             raise InputError(f"{source} does not exist; check the path")
         return unsealed(Path(source).read_bytes(), str(source), own)
 
-    def _named(self, data: Data, hidden: torch.Tensor) -> Named:
-        whole = data.gather()
-        return Named(whole.x.to(self.model.device), data.names, hidden, whole.y)
+    def _named(self, source: Any) -> Named:
+        """Examples with their names, and labels where they have them."""
+        parts = [data for data, _ in self.run.modality.read_any(source)]
+        wholes = [data.gather() for data in parts]
+        labels = [whole.y for whole in wholes if whole.y is not None]
+        x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
+        return Named(x, [name for data in parts for name in data.names], torch.cat(labels) if labels else None)
 
     def _present(self, answer: Answer) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
@@ -272,8 +302,8 @@ class Trained:
             case Augmented(given, added) if isinstance(modality, Rowwise):
                 return modality.collect([modality.extended(given, added)], given.form)
             case Detections() | Embedded() | Clustered():
-                table = _tabled(answer, modality)
-                return modality.collect([table]) if isinstance(modality, Rowwise) else table.to_pandas()
+                tables = _tabled(answer, modality)
+                return modality.collect(tables) if isinstance(modality, Rowwise) else concat_tables(tables).to_pandas()
             case Parcel():
                 return sealed(answer)
             case Exact(codes, rest) if isinstance(modality, Rowwise):
@@ -290,15 +320,15 @@ class Trained:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
 
 
-def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> pa.Table:
-    """What an answer says of each example, one row each."""
+def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> list[Table]:
+    """What an answer says of each example, one row each, as tables that belong together."""
     match answer:
         case Detections():
-            return findings(answer, modality)
+            return [findings(part, answer.normal, modality) for part in answer.parts]
         case Embedded():
-            return maps.latents(answer, modality)
+            return [maps.latents(answer, modality)]
         case Clustered():
-            return groups.members(answer, modality)
+            return [groups.members(answer, modality)]
 
 
 def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -306,6 +336,22 @@ def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
     hints = get_type_hints(task)
     by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return [p for p in by_position[1:] if hints[p.name] is not Normal]
+
+
+def takes_many(task: Callable[..., Any]) -> bool:
+    """Whether a task works on any number of sources as on one."""
+    return Arriving in get_type_hints(task).values()
+
+
+def _followed(modality: Modality, sources: Sequence[Any], weigh: Weigh) -> Iterator[Weighed]:
+    """What is in a file and what is added to it, until Ctrl-C or SIGTERM: what was read by then is done first."""
+    if len(sources) != 1 or not isinstance(sources[0], str | Path):
+        raise InputError("--follow is for one file that grows; name just that one")
+    if not isinstance(modality, Follows):
+        raise InputError("--follow is for rows and series, in CSV or JSON lines; these files do not grow")
+    stop = threading.Event()
+    with stopping(stop):
+        yield from weighed(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
 
 
 def guess(source: Any) -> str:

@@ -124,17 +124,19 @@ def _task_command(task: str) -> Callable[..., None]:
 
     function = plugins.load("tasks", task)
     inputs = api.sources(function)
-    required = {p.name: (str, "Files to work on.") for p in inputs if p.default is p.empty}
+    many = api.takes_many(function)
+    required = {p.name: (list[str] if many else str, "Files to work on.") for p in inputs if p.default is p.empty}
     optional = {p.name: (str, "Files to work on.") for p in inputs if p.default is not p.empty}
 
     def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
         from . import delivery
 
-        sources = [given.pop(p.name) for p in inputs]
+        named = [given.pop(p.name) for p in inputs]
+        sources = [s for source in named for s in (source if many else [source]) if s is not None]
         trained = api.load(run)
-        answer = trained.do(task, *[s for s in sources if s is not None], **given)
+        answer = trained.do(task, *sources, **given)
         out = out or trained.run.path / task
-        files = delivery.deliver(answer, trained.run.modality, out)
+        files = delivery.deliver(answer, trained.run.modality, out, _telling(json))
         _answer(
             {"files": [str(f) for f in files]} | delivery.figures(answer),
             json,
@@ -162,7 +164,8 @@ def _generated(
     """`function` with a signature made of these arguments, as the command line needs it."""
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
-        *(inspect.Parameter(n, positional, annotation=Annotated[t, Parameter(help=h)]) for n, (t, h) in places.items()),
+        *(inspect.Parameter(n, positional, annotation=Annotated[t, Parameter(help=h, negative=())])
+          for n, (t, h) in places.items()),
         *(inspect.Parameter(n, positional, default=None, annotation=Annotated[t | None, Parameter(help=h)])
           for n, (t, h) in optional.items()),
         *map(_parameter, options),
@@ -301,6 +304,19 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
     if not all(proof.learned for proof in proofs):
         raise InputError("not every model learned; see the table above")
+
+
+def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:
+    """Says what was found as it is found: one line each, as JSON on standard output or in words on standard error."""
+    if as_json:
+        return lambda row: print(json.dumps(row, default=str), flush=True)
+    console = Console(stderr=True, highlight=False, markup=False)
+
+    def tell(row: dict[str, Any]) -> None:
+        why = f": {row['why']}" if row.get("why") else ""
+        console.print(f"{next(iter(row.values()))} is strange (p {row['p']:.2g}){why}", soft_wrap=True)
+
+    return tell
 
 
 def _answer(answer: Any, as_json: bool, words: Any) -> None:

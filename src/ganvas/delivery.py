@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from pyarrow import Table
+from pyarrow.csv import WriteOptions, write_csv
 from torch import Tensor
 
 from . import groups, maps
@@ -21,8 +25,11 @@ from .core import (
     Frames,
     Given,
     InputError,
+    Judged,
     Made,
     Modality,
+    Normal,
+    Overlaps,
     Pairs,
     Parcel,
     Rowwise,
@@ -35,10 +42,17 @@ from .writers import save_tables
 PICTURES = (".png", ".jpg", ".webp")
 SHOWN = 200  # findings that are drawn
 
+Tell = Callable[[dict[str, Any]], None]
 
-def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
-    """Writes an answer: everything into a folder, or one thing to look at where `out` has an ending (.png, .gif)."""
+
+def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _: None) -> list[Path]:
+    """Writes an answer: everything into a folder, or one thing to look at where `out` has an ending (.png, .gif).
+
+    tell: Called with what was found, as it is found, by an answer that has no end.
+    """
     match answer:
+        case Detections(endless=True):
+            return _followed(answer, modality, out, tell)
         case Made():
             return _made(answer, modality, out)
         case Filled(given, draws):
@@ -71,7 +85,7 @@ def figures(answer: Answer) -> dict[str, Any]:
         size = len(sealed(answer))
         return {"rows": answer.n, "bytes": size, "bits per row": 8 * size / answer.n}
     if isinstance(answer, Detections):
-        return {"found": int(answer.found.sum()), "of": len(answer.found), "normal": len(answer.normal.scores)}
+        return {"found": answer.tally["found"], "of": answer.tally["of"], "normal": len(answer.normal.scores)}
     if isinstance(answer, Embedded):
         return {"examples": len(answer.latents), "latents": answer.latents.shape[1], "on the map": len(answer.rows)}
     if isinstance(answer, Clustered):
@@ -109,17 +123,73 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Pat
 
 
 def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
-    """A table of all examples; and into a folder, what of the findings can be seen, the strangest first."""
-    file = save_tables([findings(answer, modality)], _file(out, "scores.csv"))
-    if out.suffix:
+    """A table of all examples, written as they are judged; and into a folder, what of the findings can be seen."""
+    strangest, whole = Strangest(), list[Judged]()
+    shown = whole if isinstance(modality, Overlaps) else strangest
+
+    def tables() -> Iterator[Table]:
+        for part in answer.parts:
+            if not out.suffix:
+                shown.append(part)
+            yield findings(part, answer.normal, modality)
+
+    file = save_tables(tables(), _file(out, "scores.csv"))
+    if out.suffix or not answer.tally["of"]:
         return [file]
-    found = answer.found.nonzero().flatten()
-    strangest = answer.scores[found].argsort(descending=True)[:SHOWN]
-    rows = found[strangest]
-    nearest = answer.normal.examples[answer.nearest[strangest]] if len(answer.nearest) else answer.normal.examples[:0]
-    names = [answer.given.names[i] for i in rows.tolist()]
-    x, blame = answer.given.x.cpu()[rows], answer.blame[rows]
-    return [file, *modality.point_out(x, blame, nearest, names, out / "found")]
+    if isinstance(modality, Overlaps):
+        return [file, *modality.trace(whole, out)]
+    return [file, *_pointed_out(strangest, answer.normal, modality, out / "found")]
+
+
+class Strangest(list[Judged]):
+    """Of parts of examples only those that were found, and of these the strangest."""
+
+    def append(self, part: Judged) -> None:
+        found = part.found.nonzero().flatten()
+        if not len(found):
+            return
+        names = [part.names[i] for i in found.tolist()]
+        of = (part.x, part.scores, part.p, part.found, part.blame, part.nearest)
+        x, *rest = (value[found] for value in of)
+        super().append(Judged(x, names, *rest))
+        if sum(len(kept.scores) for kept in self) > 2 * SHOWN:
+            self[:] = [self.strangest()]
+
+    def strangest(self) -> Judged:
+        """At most so many as are shown, the strangest first."""
+        names = [name for part in self for name in part.names]
+        scores = torch.cat([part.scores for part in self])
+        first = scores.argsort(descending=True)[:SHOWN]
+        of = lambda field: torch.cat([getattr(part, field) for part in self])[first]  # noqa: E731
+        fields = map(of, ("scores", "p", "found", "blame", "nearest"))
+        return Judged(of("x"), [names[i] for i in first.tolist()], *fields)
+
+
+def _pointed_out(found: Strangest, normal: Normal, modality: Modality, folder: Path) -> list[Path]:
+    if not found:
+        return []
+    shown = found.strangest()
+    nearest = normal.examples[shown.nearest] if len(normal.examples) else normal.examples
+    return modality.point_out(shown.x, shown.blame, nearest, shown.names, folder)
+
+
+def _followed(answer: Detections, modality: Modality, out: Path, tell: Tell) -> list[Path]:
+    """Adds what is judged to a table as it comes, and tells of every finding."""
+    file = _file(out, "scores.csv")
+    if file.suffix.lower() not in (".csv", ".jsonl"):
+        raise InputError(f"{file} cannot be added to while following; end it in .csv or .jsonl")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as stream:
+        for part in answer.parts:
+            table = findings(part, answer.normal, modality)
+            if file.suffix.lower() == ".csv":
+                write_csv(table, stream, WriteOptions(include_header=not stream.tell()))
+            else:
+                stream.write(b"".join(json.dumps(row).encode() + b"\n" for row in table.to_pylist()))
+            stream.flush()
+            for row in table.filter(table["found"]).to_pylist():
+                tell(row)
+    return [file]
 
 
 def _embedded(answer: Embedded, modality: Modality, out: Path) -> list[Path]:

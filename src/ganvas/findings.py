@@ -5,25 +5,26 @@ from __future__ import annotations
 import pyarrow as pa
 import torch
 
-from .core import Detections, Modality, Named
+from .core import Judged, Modality, Named, Normal, Overlaps
 
 REASONS = 3  # that are named in words
 
 
-def findings(answer: Detections, modality: Modality) -> pa.Table:
+def findings(part: Judged, normal: Normal, modality: Modality) -> pa.Table:
     """name, score, p and found of every example; nearest, the name of the normal example that is nearest to a finding;
-    and where examples have named parts, why in words, and what each part adds to the score beyond what is normal."""
-    found = answer.found.nonzero().flatten().tolist()
-    nearest = dict(zip(found, answer.nearest.tolist(), strict=False))
+    and where examples have named parts, why in words, and what each part adds to the score beyond what is normal.
+
+    Of moments there is the time instead of a name, and none is near another.
+    """
     columns: dict[str, pa.Array] = {
-        "name": pa.array(answer.given.names),
-        "score": pa.array(answer.scores.numpy()),
-        "p": pa.array(answer.p.numpy()),
-        "found": pa.array(answer.found.numpy()),
-        "nearest": pa.array([answer.normal.names[nearest[i]] if i in nearest else None
-                             for i in range(len(answer.scores))], pa.string()),
-    }  # fmt: skip
-    if reasons := modality.reasons(answer.blame):
+        "time" if isinstance(modality, Overlaps) else "name": pa.array(part.names, pa.string()),
+        "score": pa.array(part.scores.numpy()),
+        "p": pa.array(part.p.numpy()),
+        "found": pa.array(part.found.numpy()),
+    }
+    if not isinstance(modality, Overlaps):
+        columns["nearest"] = pa.array([normal.names[i] if i >= 0 else None for i in part.nearest.tolist()], pa.string())
+    if reasons := modality.reasons(part.blame):
         names, most = list(reasons), min(REASONS, len(reasons))
         top = torch.stack(list(reasons.values()), 1).topk(most, 1).indices.tolist()
         columns["why"] = pa.array([", ".join(names[i] for i in row) for row in top])

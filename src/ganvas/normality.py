@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from .core import Data, InputError, Normal, Scores, spread
+from .core import Data, InputError, Normal, Overlaps, Scores, spread
 from .run import Run
+from .weighing import AT_ONCE, weighed
 
-AT_ONCE = 256
 MOST = 10_000  # scores that are kept
 NEIGHBOURS = 20_000  # examples that findings are compared with
 
@@ -23,14 +23,16 @@ def learn_normal(run: Run, held_out: Data, quiet: bool) -> None:
     model = run.model
     if not isinstance(model, Scores) or not len(held_out):
         return
-    batches, n = held_out.in_batches(AT_ONCE, most=MOST), min(len(held_out), MOST)
+    if not isinstance(run.modality, Overlaps):
+        held_out = held_out.subset(spread(len(held_out), MOST))
     console = Console(stderr=True, quiet=quiet)
+    parts = weighed(run.modality, [(held_out, torch.zeros(()))], lambda x: model.weigh(x.to(model.device)))
     scores, total = list[Tensor](), torch.zeros(())
-    for batch in track(batches, "what is normal", n / AT_ONCE, console=console, transient=True):
-        score, blame = model.weigh(batch.x.to(model.device))
-        scores.append(score.float().cpu())
-        total = total + blame.float().sum(0).cpu()
-    run.keep("normal", {"scores": torch.cat(scores), "blame": total / n})
+    for part in track(parts, "what is normal", len(held_out) / AT_ONCE, console=console, transient=True):
+        scores.append(part.scores)
+        total = total + part.blame.sum(0)
+    every = torch.cat(scores)
+    run.keep("normal", {"scores": every[spread(len(every), MOST)], "blame": total / len(every)})
 
 
 def normal(run: Run, source: Any) -> Normal:
@@ -44,7 +46,8 @@ def normal(run: Run, source: Any) -> Normal:
                          "--held-out 0.1")  # fmt: skip
     examples, names = torch.empty(0, *run.modality.space.shape), list[str]()
     try:
-        learn = run.modality.read(source).split(run.card["training"]["held_out"])[0] if source is not None else None
+        here = source is not None and not isinstance(run.modality, Overlaps)  # moments are near nothing
+        learn = run.modality.read(source).split(run.card["training"]["held_out"])[0] if here else None
     except InputError:  # moved or changed since: findings go without their nearest normal example
         learn = None
     if learn is not None:

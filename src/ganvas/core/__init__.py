@@ -16,6 +16,7 @@ from .abilities import (
 )
 from .answers import (
     Answer,
+    Arriving,
     Augmented,
     Clustered,
     Detections,
@@ -25,26 +26,30 @@ from .answers import (
     Exact,
     Filled,
     Frames,
+    Judged,
     Made,
     Measured,
     Named,
     Normal,
     Pairs,
     Parcel,
+    Weigh,
+    Weighed,
 )
 from .chance import chance, seeded
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
+from .moments import Follows, Overlaps
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
-    "Answer", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Clustered", "Completes",
+    "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Clustered", "Completes",
     "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate", "Evidence", "Exact",
-    "Factorises", "Features", "Filled", "Frames", "Generates", "Given", "InputError", "Likeness", "Made",
-    "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Pairs", "Parcel", "Practice",
-    "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands",
-    "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
+    "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError", "Judged", "Likeness",
+    "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps", "Pairs", "Parcel",
+    "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn",
+    "Understands", "Weigh", "Weighed", "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
 ]  # fmt: skip

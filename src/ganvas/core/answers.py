@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -70,18 +71,37 @@ class Augmented:
     helped: Estimate | None
 
 
+Weigh = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""`Scores.weigh` of a model."""
+
+
 @dataclass(frozen=True)
 class Named:
     """Examples x, (n, *space.shape), and where each came from.
 
-    hidden: What they hold that x cannot show, in nats for each place, like `Space.costs`, or ().
     y: What each is labelled, as class numbers (n, 1), where they are labelled.
     """
 
     x: Tensor
     names: list[str]
-    hidden: Tensor
     y: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Examples x, (n, ...), where each came from, its score (n,), and what each of its places adds, (n, *places)."""
+
+    x: Tensor
+    names: list[str]
+    scores: Tensor
+    blame: Tensor
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """Examples of any number of sources, which are read as they are weighed, in parts: from the start at every call."""
+
+    weighed: Callable[[Weigh], Iterator[Weighed]]
 
 
 @dataclass(frozen=True)
@@ -101,25 +121,53 @@ class Normal:
     names: list[str]
     vectors: Callable[[Tensor], Tensor]
 
+    @cached_property
+    def known(self) -> Tensor:
+        """Vectors of the examples, (M, D)."""
+        return self.vectors(self.examples)
+
 
 @dataclass(frozen=True)
-class Detections:
-    """How strange examples are beside normal ones, and why.
+class Judged:
+    """How strange examples x, (n, ...), are beside normal ones, and why.
 
     scores: The model's, (n,); higher is stranger.
     p: Share of normal examples that are as strange, (n,).
     found: Which are called strange, boolean (n,).
     blame: What each place adds to the score beyond what is normal, (n, *places).
-    nearest: Of what was found, the number of the nearest normal example, (found,); empty where none are at hand.
+    nearest: Of what was found, the number of the nearest normal example, (n,); -1 for the rest, or where none are at
+        hand.
     """
 
-    given: Named
+    x: Tensor
+    names: list[str]
     scores: Tensor
     p: Tensor
     found: Tensor
     blame: Tensor
     nearest: Tensor
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Examples, judged in parts when they are asked for, and once.
+
+    tally: How many were found, of how many, so far.
+    endless: Whether more may come at any time.
+    """
+
+    parts: Iterable[Judged]
     normal: Normal
+    tally: Counter[str]
+    endless: bool = False
+
+    @cached_property
+    def whole(self) -> Judged:
+        """All of them as one."""
+        parts = list(self.parts)
+        names = [name for part in parts for name in part.names]
+        of = lambda field: torch.cat([getattr(part, field) for part in parts])  # noqa: E731
+        return Judged(of("x"), names, *map(of, ("scores", "p", "found", "blame", "nearest")))
 
 
 @dataclass(frozen=True)

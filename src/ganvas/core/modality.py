@@ -143,10 +143,10 @@ class Modality(ABC):
         """Opens data that must look like what was learned from. Raises InputError on bad input."""
 
     @abstractmethod
-    def read_any(self, source: Any, device: str | torch.device = "cpu") -> tuple[Data, Tensor]:
-        """Opens data that may hold what was never learned: it reads as what comes nearest.
+    def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
+        """Reads data, part after part, that may hold what was never learned: it reads as what comes nearest.
 
-        Beside it what that hides, in nats for each place of each example: to be added to `Space.costs`.
+        Beside each part what that hides, in nats for each place of each example, or (): to be added to `Space.costs`.
         """
 
     @abstractmethod

@@ -272,7 +272,11 @@ class Number(Column):
         mode = codes - len(self.exact)
         inside = (mode >= 0) & (mode < len(self.modes))
         mode = np.where(inside, mode, 0)
-        return np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0).clip(-self.reach, self.reach).astype(np.float32)
+        return (
+            np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0)
+            .clip(-self.reach, self.reach)
+            .astype(np.float32)
+        )
 
     def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         v = np.zeros(len(codes))
@@ -353,7 +357,7 @@ class Number(Column):
         """Between what values are read as they are, however far beyond the range they lie."""
         if self.reach <= 1:
             return self.low, self.high
-        (mean, deviation), = self.modes
+        ((mean, deviation),) = self.modes
         return mean - 4 * self.reach * deviation, mean + 4 * self.reach * deviation
 
     @cached_property

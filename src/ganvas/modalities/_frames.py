@@ -55,6 +55,16 @@ def is_table(source: Any) -> bool:
     return _form(source) is not None
 
 
+def files_of(source: Any) -> list[Any]:
+    """The tables in a folder where that holds others than Parquet; else the source itself."""
+    if not isinstance(source, str | Path) or not Path(source).is_dir() or any(Path(source).rglob("*.parquet")):
+        return [source]
+    files = sorted(file for file in Path(source).iterdir() if file.suffix.lower() in ENDINGS)
+    if not files:
+        raise InputError(f"{source} has no tables; files of these end in {', '.join(sorted(ENDINGS))}")
+    return files
+
+
 def open_frame(source: Any, query: str | None = None) -> Frame:
     """Opens a table. Raises InputError where there is none, or where it has no columns or repeats a name."""
     if isinstance(source, str | Path):
@@ -184,7 +194,7 @@ def _database(url: str, query: str | None) -> Frame:
 
 def _csv(path: Path) -> Frame:
     """Text that is sniffed for its separator; the type of a column is the narrowest that all its values fit."""
-    parse = pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True)
+    parse = pacsv.ParseOptions(delimiter=delimiter_of(path), newlines_in_values=True)
     read = pacsv.ReadOptions(block_size=BLOCK, encoding=_encoding(path))
     with _readable(path):
         names = pacsv.open_csv(path, read, parse).schema.names
@@ -201,7 +211,8 @@ def _csv(path: Path) -> Frame:
     return Frame(str(path), "file", schema, lambda: (_cast(batch, schema) for batch in rows()))
 
 
-def _delimiter(path: Path) -> str:
+def delimiter_of(path: Path) -> str:
+    """What separates the values of a line of text."""
     if path.suffix.lower() == ".tsv":
         return "\t"
     with path.open(encoding=_encoding(path), errors="replace", newline="") as stream:

@@ -115,8 +115,8 @@ class Images(Modality):
             return self._decode_all(found, labels, device)
         return self._survey(found, labels)
 
-    def read_any(self, source: Any, device: str | torch.device = "cpu") -> tuple[Data, Tensor]:
-        return self.read(source, device), torch.zeros(())
+    def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
+        yield self.read(source, device), torch.zeros(())
 
     def _decode_all(self, found: Encoded, labels: Tensor | None, device: torch.device) -> Resident:
         """Every picture decoded once, in one tensor."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from math import ceil
 from operator import and_
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from ..core import (
     Batch,
     Data,
     Features,
+    Follows,
     Given,
     InputError,
     Likeness,
@@ -60,11 +61,13 @@ from ._columns import (
 from ._conditions import Condition, comparable, conditions, possible
 from ._drawing import save_gif
 from ._exact import differing, packed_ranks, packed_tables, unpacked_ranks, unpacked_tables
-from ._frames import ENDINGS, Form, Frame, is_table, open_frame
+from ._following import followed, readable
+from ._frames import ENDINGS, Form, Frame, files_of, is_table, open_frame
 from ._sources import holds_pictures
 
 PANEL = (240, 130)  # pixels of the picture of one column
 BARS = 24
+AT_ONCE = 8192  # rows that are judged at a time
 MOSTLY_UNLIKE = 0.1  # of a column's values that codes cannot give back: from there on it is kept as it is
 DESCRIBED = 60  # columns that are named one by one
 PICTURES = (".png", ".jpg", ".webp")
@@ -73,7 +76,7 @@ MOST = 254  # codes of a category that boosted trees tell apart
 
 
 @dataclass(frozen=True)
-class Tables(Modality, Rowwise, Understands):
+class Tables(Modality, Rowwise, Understands, Follows):
     """Rows of columns that were looked at once: what kind each is, and what values it takes.
 
     columns: In the order of the table.
@@ -171,39 +174,65 @@ class Tables(Modality, Rowwise, Understands):
             raise InputError(f"{frame.where} has no column that varies, so there is nothing to learn")
         return known
 
+    def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Rows, Tensor]]:
+        frames = [open_frame(file, self.query) for file in files_of(source)]
+        for frame in frames:
+            rows, where = 0, f"{Path(frame.where).name}: " if len(frames) > 1 else ""
+            self._refuse_missing(frame)
+            for batch in frame.batches():
+                for start in range(0, len(batch), AT_ONCE):
+                    part = batch.slice(start, AT_ONCE)
+                    yield self._tamed(part, frame, Called(rows, where), device)
+                    rows += len(part)
+            if not rows:
+                raise InputError(f"{frame.where} has no rows; give some")
+
+    def follow(self, file: Path, wait: Callable[[float], bool]) -> Iterator[tuple[Rows, Tensor]]:
+        first, columns = 0, [column.name for column in self.columns]
+        for frame, batch in followed(file, columns, wait):
+            self._refuse_missing(frame)
+            yield from readable(batch, lambda part, n: self._tamed(part, frame, Called(first + n), "cpu"))  # noqa: B023 # used up at once
+            first += len(batch)
+
+    def _tamed(
+        self, batch: pa.RecordBatch, frame: Frame, called: Called, device: str | torch.device
+    ) -> tuple[Rows, Tensor]:
+        """Rows as they can be read, and what that hides of each place, (N, places)."""
+        tamed = [(column, *column.tamed(array, self.rows)) for column, array in self._arrays(batch, frame)]
+        codes, offsets, keys = self._encoded([(column, array) for column, array, _ in tamed], frame)
+        tensors = (torch.from_numpy(codes.astype(np.int16)), torch.from_numpy(offsets.astype(np.float32)))
+        hidden = torch.zeros(len(batch), sum(self._places))
+        first = torch.tensor([0, *self._places]).cumsum(0)[:-1]
+        hidden[:, first] = torch.from_numpy(np.stack([nats for _, _, nats in tamed], 1))
+        return Rows(self, *tensors, torch.from_numpy(keys.copy()), torch.device(device), called=called), hidden
+
     def read(self, source: Any, device: str | torch.device = "cpu") -> Rows:
-        return self._read(source, device, tame=False)[0]
-
-    def read_any(self, source: Any, device: str | torch.device = "cpu") -> tuple[Rows, Tensor]:
-        rows, hidden = self._read(source, device, tame=True)
-        places = torch.zeros(len(rows), sum(self._places))
-        places[:, torch.tensor([0, *self._places]).cumsum(0)[:-1]] = hidden
-        return rows, places
-
-    def _read(self, source: Any, device: str | torch.device, tame: bool) -> tuple[Rows, Tensor]:
-        """Rows, and where they are to be tamed, what that hides in each column, (N, columns)."""
         frame = open_frame(source, self.query)
+        self._refuse_missing(frame)
+        codes, offsets, keys = Growing(np.int16), Growing(np.float32), []
+        for batch in _watched(frame, "reading rows"):
+            own, places, hashes = self._encoded(self._arrays(batch, frame), frame)
+            codes.add(own)
+            offsets.add(places)
+            keys.append(hashes)
+        if not keys:
+            raise InputError(f"{frame.where} has no rows; give some")
+        known = torch.from_numpy(np.concatenate(keys))
+        return Rows(self, codes.tensor(), offsets.tensor(), known, torch.device(device))
+
+    def _refuse_missing(self, frame: Frame) -> None:
         missing = [c.name for c in self.columns if c.name not in frame.schema.names]
         if missing:
             raise InputError(f"{frame.where} has no column {missing[0]!r}, which the model learned from; add it")
-        codes, offsets, keys, hidden = Growing(np.int16), Growing(np.float32), [], []
-        for batch in _watched(frame, "reading rows"):
-            arrays = self._arrays(batch, frame)
-            if tame:
-                tamed = [column.tamed(array, self.rows) for column, array in arrays]
-                arrays = [(column, array) for (column, _), (array, _) in zip(arrays, tamed, strict=True)]
-                hidden.append(np.stack([nats for _, nats in tamed], 1))
-            encoded = [self._encode(column, array, frame) for column, array in arrays]
-            codes.add(np.stack([one for one, _ in encoded], 1))
-            places = [place for _, place in encoded if place is not None]
-            offsets.add(np.stack(places, 1) if places else np.empty((len(batch), 0)))
-            keys.append(_keys(arrays))
-        if not keys:
-            raise InputError(f"{frame.where} has no rows; give some")
-        rows = Rows(
-            self, codes.tensor(), offsets.tensor(), torch.from_numpy(np.concatenate(keys)), torch.device(device)
-        )
-        return rows, torch.from_numpy(np.concatenate(hidden)) if tame else torch.empty(0)
+
+    def _encoded(
+        self, arrays: list[tuple[Column, pa.Array]], frame: Frame
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codes of a batch (N, columns), places within modes (N, columns with modes), and a hash of each row (N,)."""
+        encoded = [self._encode(column, array, frame) for column, array in arrays]
+        places = [place for _, place in encoded if place is not None]
+        codes = np.stack([one for one, _ in encoded], 1)
+        return codes, np.stack(places, 1) if places else np.empty((len(codes), 0)), _keys(arrays)
 
     def _arrays(self, batch: pa.RecordBatch, frame: Frame) -> list[tuple[Column, pa.Array]]:
         """The learned columns of a batch, in the types they were learned in."""
@@ -608,6 +637,13 @@ class Tables(Modality, Rowwise, Understands):
         return picture
 
 
+class Called(NamedTuple):
+    """What rows are called: the number of the first, and what comes before it."""
+
+    first: int = 0
+    where: str = ""
+
+
 class Rows(Data):
     """A table as codes: 2 bytes for every value, 4 more for the place of a number within its mode."""
 
@@ -619,13 +655,15 @@ class Rows(Data):
         keys: Tensor,
         device: torch.device,
         rows: Tensor | None = None,
+        called: Called | None = None,
     ) -> None:
         self.tables, self.codes, self.offsets, self.all_keys, self.device = tables, codes, offsets, keys, device
+        self.called = called or Called()
         self.rows = torch.arange(len(codes)) if rows is None else rows
 
     @property
     def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
-        return [f"row {i}" for i in self.rows.tolist()]
+        return [f"{self.called.where}row {self.called.first + i}" for i in self.rows.tolist()]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -639,7 +677,7 @@ class Rows(Data):
         return self.all_keys[self.rows]
 
     def subset(self, rows: Tensor) -> Rows:
-        return Rows(self.tables, self.codes, self.offsets, self.all_keys, self.device, self.rows[rows])
+        return Rows(self.tables, self.codes, self.offsets, self.all_keys, self.device, self.rows[rows], self.called)
 
     def kept(self) -> str:
         return f"{(self.codes.nbytes + self.offsets.nbytes) / 2**20:,.0f} MB"

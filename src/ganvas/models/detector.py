@@ -56,9 +56,7 @@ class Detector(Model, Scores):
         reading={"numbers": "plain"},
     )
 
-    def __init__(
-        self, space: Space, *, members: int = 2, width: int = 256, depth: int = 2, memory: int = 8192
-    ) -> None:
+    def __init__(self, space: Space, *, members: int = 2, width: int = 256, depth: int = 2, memory: int = 8192) -> None:
         super().__init__(space)
         self.view = view(space)
         n, wide = self.view.seen, self.view.width

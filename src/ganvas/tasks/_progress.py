@@ -21,3 +21,13 @@ def counted(parts: Iterable[Part], n: int, words: str, size: Callable[[Any], int
         for part in parts:
             yield part
             bar.advance(task, size(part))
+
+
+def counting(parts: Iterable[Part], words: str, size: Callable[[Any], int]) -> Iterator[Part]:
+    """The same parts, with a count of how many examples they came to where nobody knows how many there are."""
+    done = 0
+    with Console(stderr=True).status(words) as status:
+        for part in parts:
+            yield part
+            done += size(part)
+            status.update(f"{words}: {done:,}")

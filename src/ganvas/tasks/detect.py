@@ -2,40 +2,93 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import Detections, InputError, Named, Normal, Scores
-from ._progress import counted
+from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed
+from ._progress import counting
 
-AT_ONCE = 1024
 COMPARED = 2**22  # distances that are worked out at a time
+ROOM = 2**21  # numbers of examples and blame that are kept while others are still to be weighed
+FDR, ALPHA = 0.1, 0.01
+
+Examples = Callable[[], Iterator[Weighed]]
 
 
-@torch.no_grad()
-def detect(model: Scores, x: Named, normal: Normal, *, fdr: float = 0.1, alpha: float | None = None) -> Detections:
+def detect(
+    model: Scores,
+    x: Arriving,
+    normal: Normal,
+    *,
+    fdr: float | None = None,
+    alpha: float | None = None,
+    follow: bool = False,
+) -> Detections:
     """Scores examples, and finds those that are stranger than normal ones are.
 
-    fdr: Share of what is found that may be normal after all (Benjamini & Hochberg, 1995).
-    alpha: Or share of normal examples that may be found.
+    fdr: Share of what is found that may be normal after all (Benjamini & Hochberg, 1995); 0.1 where nothing is said.
+    alpha: Or share of normal examples that may be found; 0.01 where nothing is said while following.
+    follow: Wait for what is added to a file, and judge it as it comes, until Ctrl-C.
 
     The p-value of an example is the share of normal examples, which the model did not learn from, that are as strange:
     if it is one of them, p is below a with a probability of a at most, whatever the model (Vovk et al., 2005).
 
-    Example: ganvas detect runs/made-payments today.csv --fdr 0.1 --out strange.csv
+    Example: ganvas detect RUN today.csv more/ --fdr 0.1 --out strange.csv
     """
     for name, share in (("fdr", fdr), ("alpha", alpha)):
         if share is not None and not 0 < share < 1:
             raise InputError(f"--{name} is {share}; it must be above 0 and below 1")
-    judged = [model.weigh(part) for part in counted(x.x.split(AT_ONCE), len(x.x), "scoring")]
-    scores, blame = (torch.cat(parts).float().cpu() for parts in zip(*judged, strict=True))
-    if x.hidden.dim():
-        scores, blame = scores + x.hidden.flatten(1).sum(1), blame + x.hidden
-    p = p_values(scores, normal.scores)
-    found = discoveries(p, fdr) if alpha is None else p <= alpha
-    _say(int(found.sum()), len(found), len(normal.scores), fdr if alpha is None else alpha)
-    return Detections(x, scores, p, found, blame - normal.blame, _nearest(x.x.cpu()[found], normal), normal)
+    if fdr and alpha:
+        raise InputError("--fdr and --alpha contradict each other; leave one out")
+    if fdr and follow:
+        raise InputError("--fdr looks at everything at once, and --follow never has everything; say --alpha instead")
+    alpha = alpha or (ALPHA if follow else None)
+    tally = Counter[str]()
+
+    def examples() -> Iterator[Weighed]:
+        parts = x.weighed(torch.no_grad()(model.weigh))
+        return parts if follow else counting(parts, "scoring", lambda part: len(part.scores))
+
+    found = _alone(examples, normal, alpha) if alpha else _together(examples, normal, fdr or FDR)
+    return Detections(_told(found, tally, len(normal.scores), alpha or fdr or FDR), normal, tally, follow)
+
+
+def _alone(examples: Examples, normal: Normal, alpha: float) -> Iterator[Judged]:
+    """Each example by its own p-value."""
+    yield from map(_judge(normal, alpha), examples())
+
+
+def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged]:
+    """Each example by the p-values of all: of very many these alone are kept, and the rest is worked out again."""
+    p, kept, room = [torch.empty(0, dtype=torch.float64)], list[Weighed](), ROOM
+    for part in examples():
+        p.append(p_values(part.scores, normal.scores))
+        room -= part.x.numel() + part.blame.numel()
+        if room >= 0:
+            kept.append(part)
+        else:
+            kept.clear()
+    whole = torch.cat(p)
+    found = whole[discoveries(whole, fdr)]
+    again = examples() if room < 0 else iter(kept)
+    yield from map(_judge(normal, float(found.max()) if len(found) else 0.0), again)
+
+
+def _judge(normal: Normal, level: float) -> Callable[[Weighed], Judged]:
+    """What finds examples whose p-value is at most `level`."""
+
+    def judge(part: Weighed) -> Judged:
+        p = p_values(part.scores, normal.scores)
+        found = p <= level
+        nearest = torch.full(p.shape, -1)
+        nearest[found] = _nearest(part.x[found], normal)
+        return Judged(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
+
+    return judge
 
 
 def p_values(scores: Tensor, normal: Tensor) -> Tensor:
@@ -54,18 +107,25 @@ def discoveries(p: Tensor, fdr: float) -> Tensor:
 
 
 def _nearest(found: Tensor, normal: Normal) -> Tensor:
-    """Numbers of the normal examples nearest to what was found, (found,); empty where there are none at hand."""
+    """Numbers of the normal examples nearest to what was found, (found,); -1 where there are none at hand."""
     if not len(normal.examples) or not len(found):
-        return torch.empty(0, dtype=torch.int64)
-    known = normal.vectors(normal.examples)
-    parts = normal.vectors(found).split(max(COMPARED // len(known), 1))
-    return torch.cat([torch.cdist(part, known).argmin(1) for part in parts])
+        return torch.full((len(found),), -1)
+    parts = normal.vectors(found).split(max(COMPARED // len(normal.known), 1))
+    return torch.cat([torch.cdist(part, normal.known).argmin(1) for part in parts])
+
+
+def _told(parts: Iterator[Judged], tally: Counter[str], normal: int, share: float) -> Iterator[Judged]:
+    """The same parts, counted, and at the end what came of them in words."""
+    for part in parts:
+        tally.update(found=int(part.found.sum()), of=len(part.found))
+        yield part
+    _say(tally["found"], tally["of"], normal, share)
 
 
 def _say(found: int, of: int, normal: int, share: float) -> None:
     console = Console(stderr=True, highlight=False)
     console.print(f"{found:,} of {of:,} are strange, beside {normal:,} normal examples", soft_wrap=True)
     least = 1 / (1 + normal)
-    if least > share or (not found and least > share / of):
+    if least > share or (not found and of and least > share / of):
         words = f"with {normal:,} normal examples no p-value is below {least:.1g}, so that a few findings among {of:,}"
         console.print(f"{words} may not show: train with more examples, or a larger --held-out", soft_wrap=True)
