@@ -153,7 +153,7 @@ class Tables(Modality, Rowwise, Understands, Follows):
         date: Columns to take for dates.
         id: Columns that identify rows: made afresh, never learned.
         drop: Columns to leave out.
-        numbers: How numbers are written for the model: as places within modes, as bins, or plainly; models have their wish.
+        numbers: How numbers are written: as places within modes, as bins, or plainly; models have their wish.
         query: What to ask of a database, in SQL, or the name of a table.
         """
         frame = open_frame(source, query)

@@ -1,4 +1,4 @@
-"""Detector: neighbours by local scale (Zelnik-Manor & Perona, 2004), and columns from columns (Vincent et al., 2008)."""
+"""Detector: what lies apart, and what does not go together, by neighbours and denoising (Vincent et al., 2008)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..nets.perceptron import Residual
 from ..nets.views import view
 
 NEIGHBOURS = 5
-LOCAL = 0.25  # how much of a neighbour's own scale counts: none is a distance to neighbours, all of it a local outlier
+LOCAL = 0.25  # power of a neighbour's own distances: 0 is a distance to neighbours, 1 all but a local outlier factor
 GROUPS = 6  # places are hidden in so many groups, one after the other
 PARTITIONS = 4  # ways to make such groups
-WEIGHT = 2 / 3  # of the distance, the rest is the error's
-FLOOR = 0.1  # of an error that is usual, where columns follow from others all but exactly
+WEIGHT = 2 / 3  # of the distance; the rest is the error's
+FLOOR = 0.1  # of an error that is usual: columns that follow from others all but exactly do not drown all else
 SLOW = 0.99
 AT_ONCE = 1024
 LEAST = 1e-3
@@ -26,20 +26,21 @@ ROOM = 2**24  # coordinates that are remembered, at most
 
 
 class Detector(Model, Scores):
-    """Two views of what is normal; each sees what the other is blind to:
+    """Two views of what is normal, each blind where the other sees; of a normal example either is about 1:
 
-    score(x) = near(x)^(2/3) error(x)^(1/3), either being about 1 for what is normal
+    score(x) = near(x)^(2/3) error(x)^(1/3)
 
-    near: mean over the five nearest of the normal examples n that are remembered, of |x - n|^2 / s(n)^(1/2), with s(n)
-        the mean distance of n to its own five. What lies apart is strange, the sooner where the others lie close.
-    error: mean over places k of (x_k - f_k(x without k))^2 / (v_k + 0.1), with v_k what is usual. Networks f are denoising
-        autoencoders that learn to say a sixth of the places from the others. What does not go together is strange, however
-        close each part of it is to what is normal.
+    near: (mean distance of x to its five nearest normal examples / s^(1/4))^2, with s the mean distance of these to
+        their own five: what lies apart is strange, the sooner where others lie close (local scales: Zelnik-Manor &
+        Perona, 2004; all of s would make it the local outlier factor of Breunig et al., 2000).
+    error: mean over places k of (x_k - f_k(x without k))^2 / (v_k + 0.1), with v_k what is usual there. Networks f are
+        denoising autoencoders: they learn to say a sixth of the places from the others (Vincent et al., 2008, masking).
+        What does not go together is strange, however usual each part of it is.
 
-    Numbers are standardised, pictures seen as `ganvas.nets.views.Cells`. The run keeps normal examples in its weights.
+    Numbers are standardised, and pictures seen in cells: `ganvas.nets.views`. The weights of a run hold normal examples.
 
     Arguments:
-        members: Networks whose predictions are averaged.
+        members: Networks whose errors are averaged.
         width: Units of each hidden layer.
         depth: Residual blocks.
         memory: Normal examples that are remembered, at most; fewer where they are wide.
@@ -56,21 +57,33 @@ class Detector(Model, Scores):
         reading={"numbers": "plain"},
     )
 
+    group: Tensor
+    mean: Tensor
+    deviation: Tensor
+    usual: Tensor
+    memory: Tensor
+    scale: Tensor
+    usual_distance: Tensor
+    remembered: Tensor
+
     def __init__(self, space: Space, *, members: int = 2, width: int = 256, depth: int = 2, memory: int = 8192) -> None:
         super().__init__(space)
+        if members < 1 or memory <= NEIGHBOURS:
+            raise InputError(
+                f"--members {members} --memory {memory}: one member at least, and {NEIGHBOURS + 1} examples"
+            )
         self.view = view(space)
-        n, wide = self.view.seen, self.view.width
-        self.groups = min(GROUPS, n)
-        if members < 1 or memory < NEIGHBOURS + 1:
-            raise InputError(f"--members {members} --memory {memory}: one member at least, {NEIGHBOURS + 1} examples")
+        seen, wide = self.view.seen, self.view.width
+        room = min(memory, max(ROOM // wide, NEIGHBOURS + 1))
+        self.groups = min(GROUPS, seen)
         self.predictor = nn.ModuleList(_network(wide, width, depth) for _ in range(members))
-        order = torch.stack([torch.randperm(n, generator=seeded(n, i)) for i in range(PARTITIONS)])
+        order = torch.stack([torch.randperm(seen, generator=seeded(seen, i)) for i in range(PARTITIONS)])
         self.register_buffer("group", order % self.groups, persistent=False)
         self.register_buffer("mean", torch.zeros(wide))
         self.register_buffer("deviation", torch.ones(wide))
-        self.register_buffer("usual", torch.ones(n))
-        self.register_buffer("memory", torch.zeros(min(memory, max(ROOM // wide, NEIGHBOURS + 1)), wide))
-        self.register_buffer("scale", torch.ones(len(self.memory)))
+        self.register_buffer("usual", torch.ones(seen))
+        self.register_buffer("memory", torch.zeros(room, wide))
+        self.register_buffer("scale", torch.ones(room))
         self.register_buffer("usual_distance", torch.ones(()))
         self.register_buffer("remembered", torch.zeros((), dtype=torch.int64))
 
@@ -80,47 +93,48 @@ class Detector(Model, Scores):
 
     @torch.no_grad()
     def remember(self, x: Tensor) -> None:
-        """Takes examples (N, *space.shape) for what is normal: how they spread, and each one, at most as many as fit."""
-        v = self.view(x[: len(self.memory)])
-        n, self.mean, self.deviation = len(v), v.mean(0), self.view.deviation(v)
+        """Takes examples (N, *space.shape) for normal: how they spread, and themselves, as many as there is room for."""
+        x = x[: len(self.memory)]
+        n, v = len(x), self.view(x)
+        self.mean, self.deviation = v.mean(0), self.view.deviation(v)
         self.remembered.fill_(n)
-        self.memory[:n] = self._standardised(x[:n])
+        self.memory[:n] = self._standardised(x)
         if n > NEIGHBOURS:
             parts = self.memory[:n].split(AT_ONCE)
-            own = torch.cat([self._nearest(part, NEIGHBOURS + 1)[0][:, 1:].mean(1) for part in parts])
-            self.usual_distance = own.mean()
-            self.scale[:n] = own / own.mean().clamp(min=LEAST) + LEAST
+            own = torch.cat([self._nearest(part, NEIGHBOURS + 1)[0][:, 1:].mean(1) for part in parts])  # not itself
+            self.usual_distance = own.mean().clamp(min=LEAST)
+            self.scale[:n] = own / self.usual_distance + LEAST
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         v = self._standardised(batch.x)
         hidden = torch.rand(len(v), self.view.seen, device=v.device).argsort(1) % self.groups == 0
-        errors = self._errors(v, hidden)
-        robust = 2 * ((1 + errors).sqrt() - 1)  # beyond one deviation it grows with the distance, not with its square
-        yield Turn("predictor", {"error": (robust * hidden).mean() * self.groups})
+        errors = self._errors(v, hidden) * hidden
+        robust = 2 * ((1 + errors).sqrt() - 1)  # beyond one deviation it grows as the distance, not as its square
+        yield Turn("predictor", {"error": robust.mean() * self.groups})
         if self.training:
-            told = (errors * hidden).detach().mean(0).sum(0) / hidden.sum(0).clamp(min=1)
+            told = errors.detach().mean(0).sum(0) / hidden.sum(0).clamp(min=1)
             self.usual = torch.where(hidden.any(0), told.lerp(self.usual, SLOW), self.usual)
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The score, about 1 for what is normal; each place's share of it, as far as it is to blame for either view."""
+        """The score, and of it each place's share, as far as it makes the distance and the error."""
         v = self._standardised(x)
-        far, apart = self._distance(v)
-        odd = self._oddity(v)
-        score = far**WEIGHT * odd.mean(1) ** (1 - WEIGHT)
-        blame = WEIGHT * _shares(apart) + (1 - WEIGHT) * _shares(odd)
-        return score, self.view.shown(score.unsqueeze(1) * blame)
+        near, apart = self._near(v)
+        odd = self._odd(v)
+        score = near**WEIGHT * odd.mean(1) ** (1 - WEIGHT)
+        share = WEIGHT * _shares(apart) + (1 - WEIGHT) * _shares(odd)
+        return score, self.view.shown(score.unsqueeze(1) * share)
 
     def _standardised(self, x: Tensor) -> Tensor:
         return ((self.view(x) - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST)
 
-    def _distance(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """near(x) of v (B, width), (B,), and the squared distances that it is made of, (B, seen)."""
+    def _near(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """near(x) of v (B, width), (B,); and what each place adds to the squared distances, (B, seen)."""
         k = min(NEIGHBOURS, int(self.remembered))
         if not k:
-            return torch.ones(len(v), device=v.device), torch.ones(len(v), self.view.seen, device=v.device)
+            return v.new_ones(len(v)), v.new_ones(len(v), self.view.seen)
         distance, index = self._nearest(v, k)
         local = self.scale[index].mean(1) ** LOCAL
-        near = (distance.mean(1) / local / self.usual_distance.clamp(min=LEAST)).square()
+        near = (distance.mean(1) / self.usual_distance / local).square()
         return near, self.view.joined((v.unsqueeze(1) - self.memory[index]).square().mean(1))
 
     def _nearest(self, v: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -128,24 +142,24 @@ class Detector(Model, Scores):
         nearest = torch.cdist(v, self.memory[: int(self.remembered)]).topk(k, 1, largest=False)
         return nearest.values, nearest.indices
 
-    def _oddity(self, v: Tensor) -> Tensor:
-        """How much further off than usual each place is where it is predicted from others, (B, seen)."""
-        total = torch.zeros(len(v), self.view.seen, device=v.device)
-        for partition in self.group:
+    def _odd(self, v: Tensor) -> Tensor:
+        """How far off each place is where it is predicted from others, in what is usual, (B, seen)."""
+        total = v.new_zeros(len(v), self.view.seen)
+        for group in self.group:
             for number in range(self.groups):
-                hidden = (partition == number).expand(len(v), -1)
+                hidden = (group == number).expand(len(v), -1)
                 total += self._errors(v, hidden).mean(0) * hidden
         return total / len(self.group) / (self.usual + FLOOR)
 
     def _errors(self, v: Tensor, hidden: Tensor) -> Tensor:
-        """Squared errors of each network at each place, (members, B, seen), where some are hidden, boolean (B, seen)."""
+        """Squared errors at each place, hidden, boolean (B, seen), or not, of each network, (members, B, seen)."""
         known = (~hidden)[:, self.view.owner]
         shown = torch.cat([v * known, known], 1)
         return torch.stack([self.view.joined((member(shown).float() - v).square()) for member in self.predictor])
 
 
 def _network(wide: int, width: int, depth: int) -> nn.Module:
-    """What is seen (B, wide) and which of it is, as often, to all of it (B, wide)."""
+    """What is shown, and which coordinates that are, (B, 2 wide), to all coordinates (B, wide)."""
     blocks = [Residual(width) for _ in range(depth)]
     return nn.Sequential(nn.Linear(2 * wide, width), nn.SiLU(), *blocks, nn.SiLU(), nn.Linear(width, wide))
 
