@@ -272,11 +272,8 @@ class Number(Column):
         mode = codes - len(self.exact)
         inside = (mode >= 0) & (mode < len(self.modes))
         mode = np.where(inside, mode, 0)
-        return (
-            np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0)
-            .clip(-self.reach, self.reach)
-            .astype(np.float32)
-        )
+        places = np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0)
+        return places.clip(-self.reach, self.reach).astype(np.float32)
 
     def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
         v = np.zeros(len(codes))

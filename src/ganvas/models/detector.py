@@ -37,7 +37,7 @@ class Detector(Model, Scores):
         denoising autoencoders: they learn to say a sixth of the places from the others (Vincent et al., 2008, masking).
         What does not go together is strange, however usual each part of it is.
 
-    Numbers are standardised, and pictures seen in cells: `ganvas.nets.views`. The weights of a run hold normal examples.
+    Numbers are standardised, pictures seen in cells: `ganvas.nets.views`. The weights of a run hold normal examples.
 
     Arguments:
         members: Networks whose errors are averaged.
@@ -93,7 +93,7 @@ class Detector(Model, Scores):
 
     @torch.no_grad()
     def remember(self, x: Tensor) -> None:
-        """Takes examples (N, *space.shape) for normal: how they spread, and themselves, as many as there is room for."""
+        """Takes examples (N, *space.shape) for normal: how they spread, and as many of them as there is room for."""
         x = x[: len(self.memory)]
         n, v = len(x), self.view(x)
         self.mean, self.deviation = v.mean(0), self.view.deviation(v)
