@@ -1,0 +1,37 @@
+"""PyOD's detectors on one split: python detection_peers.py SPLIT.npz SEED AutoEncoder VAE ...; run in their environment.
+
+Prints a line of JSON: of each detector its seconds to fit, its seconds to score, and the file has its scores by name.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from time import perf_counter
+
+import numpy as np
+
+MODULES = {"AutoEncoder": "auto_encoder", "VAE": "vae", "DeepSVDD": "deep_svdd", "ALAD": "alad"}
+
+
+def main() -> None:
+    file, seed, *names = sys.argv[1:]
+    with np.load(file) as split:
+        learn, judge = split["learn"], split["judge"]
+    scores, times = {}, {}
+    for name in names:
+        own = {"n_features": learn.shape[1]} if name == "DeepSVDD" else {}
+        settings = {"random_state": int(seed)} if name in ("AutoEncoder", "VAE", "DeepSVDD") else {}
+        make = getattr(import_module(f"pyod.models.{MODULES[name]}"), name)
+        start = perf_counter()
+        detector = make(**own, **settings).fit(learn)
+        fitted = perf_counter()
+        scores[name] = detector.decision_function(judge)
+        times[name] = {"fit": fitted - start, "score": perf_counter() - fitted}
+    np.savez(file, **scores)
+    print("TIMES", json.dumps(times), flush=True)
+
+
+if __name__ == "__main__":
+    main()
