@@ -8,7 +8,7 @@ in may lack values (nan).
 from __future__ import annotations
 
 import shutil
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,8 +55,10 @@ class Folder:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._home = None if path else TemporaryDirectory(prefix="ganvas-")
-        self.path = path or Path(self._home.name) / "run"  # type: ignore[union-attr] # one of the two is there
+        if path is None:
+            self._home = TemporaryDirectory(prefix="ganvas-")
+            path = Path(self._home.name) / "run"
+        self.path = path
 
     @cached_property
     def run(self) -> Trained:
@@ -106,9 +108,9 @@ class Estimator(BaseEstimator, ABC):
     able: ClassVar[type]
     """What the model must be able to do."""
 
+    @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Trains the model on rows X, (n, features): a data frame, or an array of numbers; y is not looked at."""
-        return self._train(self._rows(X, reset=True))
+        """Trains the model on rows X, (n, features): a data frame, or an array of numbers."""
 
     @property
     def run_(self) -> Trained:
@@ -142,7 +144,7 @@ class Estimator(BaseEstimator, ABC):
         self = cls(**{**settings, **own, **parameters})
         self._able()
         self._remember([column["name"] for column in run.card["modality"]["state"]["columns"]])
-        self.folder_ = Folder(Path(path))
+        self.folder_ = Folder(Path(path).resolve())
         self._take_up()
         return self
 
@@ -159,7 +161,7 @@ class Estimator(BaseEstimator, ABC):
             raise InputError(f"{type(self).__name__}: {self.model!r} is not able to; these are: {', '.join(can)}")
 
     def _train(self, rows: pd.DataFrame, **settings: Any) -> Self:
-        """Trains the model; the person's options go before these settings."""
+        """Trains the model with these settings, unless `options` says otherwise."""
         self._able()
         options = dict(self.options or {})
         named = {name for kind in ("category", "date", "id", "drop") for name in options.get(kind) or ()}
@@ -167,11 +169,9 @@ class Estimator(BaseEstimator, ABC):
         for name in numbers:
             if rows[name].abs().max() > LARGEST:
                 raise InputError(f"column {name!r} holds numbers beyond {LARGEST:g}; scale it")
+        own = {"steps": self.steps, "epochs": self.epochs, "seed": _seed(self.random_state), "number": numbers}
         folder = Folder()
-        train(
-            self.model, rows, out=folder.path, as_="tables", steps=self.steps, epochs=self.epochs,
-            **{"seed": _seed(self.random_state), "number": numbers, "quiet": True, **settings, **options},
-        )  # fmt: skip
+        train(self.model, rows, out=folder.path, as_="tables", **{"quiet": True, **own, **settings, **options})
         self.folder_ = folder
         self._take_up()
         return self
@@ -374,6 +374,10 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Estimator):
     model: str = "made"
 
     able = Completes
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learns from rows X, holes and all; y is not looked at."""
+        return self._train(self._rows(X, reset=True))
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """The same rows without nan, as X came: an array or a data frame; a column that was all nan stays so."""
