@@ -110,6 +110,9 @@ def test_detector_names_p_values_as_the_task_does(fitted: list[Estimator], peopl
     found = detector.run_.detect(others, alpha=detector.alpha)
     assert np.allclose(detector.p_values(others), found["p"])
     assert np.array_equal(detector.predict(others) == -1, found["found"])
+    for alpha in (0.02, 0.1, 0.29, 0.5, 0.98):
+        other = AnomalyDetector.load(detector.folder_.path, alpha=alpha)
+        assert np.array_equal(other.predict(others) == -1, other.p_values(others) <= alpha)
     odd = people.head(1).assign(city="Atlantis", age=10**6)
     assert detector.p_values(odd)[0] <= detector.p_values(people).min()
     assert detector.predict(odd)[0] == -1

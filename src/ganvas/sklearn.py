@@ -253,11 +253,11 @@ class AnomalyDetector(OutlierMixin, Estimator):
         scores = self.run_.run.tensors("normal").get("scores")
         if scores is None:
             raise InputError("no rows were held out to be compared with; fit to more rows, or train with held_out=0.1")
-        self.normal_scores_ = np.sort(-scores.double().numpy())
-        few = int(self.alpha * (1 + len(self.normal_scores_)))
+        self.normal_scores_, n = np.sort(-scores.double().numpy()), len(scores)
+        few = int((np.arange(1, n + 1) / (1 + n) <= self.alpha).sum())  # of the p-values there are, those found
         if not few:
-            warn(f"alpha={self.alpha} needs {1 / self.alpha - 1:.0f} normal rows held out and there are "
-                 f"{len(self.normal_scores_)}: what is stranger than all of them is found", stacklevel=3)  # fmt: skip
+            warn(f"alpha={self.alpha} needs {1 / self.alpha - 1:.0f} normal rows held out and there are {n}: what is "
+                 "stranger than all of them is found", stacklevel=3)  # fmt: skip
         self.offset_ = float(self.normal_scores_[max(few, 1) - 1])
 
     def score_samples(self, X: Any) -> np.ndarray:
