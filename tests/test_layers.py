@@ -49,6 +49,7 @@ ROOMS = {
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "parcel", "weighing"},
     "samples": set(),
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
+    "sklearn": {"core", "plugins", "machine", "api"},
     "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},

@@ -70,14 +70,21 @@ def test_the_marginal_is_the_best_constant_answer(likelihood: str) -> None:
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_what_is_drawn_lives_in_the_space(space: object) -> None:
     raw = torch.randn(7, *space.raw)
-    drawn = space.draw(raw)
-    assert drawn.shape == (7, *space.shape)
-    assert space.nll(raw, drawn).shape == (7,)
-    if isinstance(space, Mixed):
-        parts = [p for p in drawn.split(space.columns, -1) if p.shape[-1] > 1]
-        assert all(torch.equal(p.sort(-1).values[:, -1], torch.ones(7)) for p in parts)
-    if isinstance(space, Tokens):
-        assert 0 <= drawn.min() <= drawn.max() < space.vocabulary
+    for drawn in (space.draw(raw), space.likeliest(raw)):
+        assert drawn.shape == (7, *space.shape)
+        assert space.nll(raw, drawn).shape == (7,)
+        if isinstance(space, Mixed):
+            parts = [p for p in drawn.split(space.columns, -1) if p.shape[-1] > 1]
+            assert all(torch.equal(p.sort(-1).values[:, -1], torch.ones(7)) for p in parts)
+        if isinstance(space, Tokens):
+            assert 0 <= drawn.min() <= drawn.max() < space.vocabulary
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+def test_nothing_drawn_is_likelier_than_the_likeliest(space: object) -> None:
+    raw = torch.randn(7, *space.raw)
+    assert (space.nll(raw, space.likeliest(raw)) <= space.nll(raw, space.draw(raw)) + 1e-6).all()
+    assert torch.equal(space.likeliest(raw), space.likeliest(raw))
 
 
 def test_row_likelihood_is_the_sum_over_columns() -> None:

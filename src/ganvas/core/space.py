@@ -64,6 +64,10 @@ class Space(ABC):
         """Like `activate`, but lands on definite examples: the step that sampling ends with."""
         return self.activate(raw)
 
+    def likeliest(self, raw: Tensor) -> Tensor:
+        """Like `draw`, but leaves nothing to chance: what a reconstruction is."""
+        return self.activate(raw)
+
     def observe(self, x: Tensor) -> Tensor:
         """The examples as the likelihood sees them; random where it is one of dequantised or binarised data."""
         return x
@@ -213,6 +217,18 @@ class Mixed(Space):
         return torch.cat(
             [self._number(p, scales) if p.shape[-1] == 1 else hard(p) for p in raw.split(self.columns, -1)], -1
         )
+
+    def likeliest(self, raw: Tensor) -> Tensor:
+        parts = self._parts(raw)[0].split(self.columns, -1)
+        hard = [p.tanh() if p.shape[-1] == 1 else F.one_hot(p.argmax(-1), p.shape[-1]).to(p) for p in parts]
+        return torch.cat(hard, -1)
+
+    def swapped(self, x: Tensor, others: Tensor, share: float) -> Tensor:
+        """Rows x with the numbers of others, shape like x, and for a share of their categories those of another row."""
+        widths = torch.tensor(self.columns, device=x.device)
+        lost = torch.rand(len(x), len(widths), device=x.device) < share
+        swapped = torch.where(lost.repeat_interleave(widths, 1), x[torch.randperm(len(x), device=x.device)], x)
+        return torch.where((widths == 1).repeat_interleave(widths), others, swapped)
 
     def _number(self, raw: Tensor, scales: Iterator[Tensor]) -> Tensor:
         if not self.scales:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Continuous, InputError, Model, Practice, Scores, Space, Turn, adam
+from ..core import Autoencodes, Batch, InputError, Mixed, Model, Practice, Scores, Space, Tokens, Turn, adam
 from ..nets import Network, decoder, encoder
 
 Corruption = Literal["none", "gaussian", "masking", "salt-and-pepper"]
@@ -24,7 +24,7 @@ class AE(Model, Autoencodes, Scores):
     Arguments:
         latent: Numbers an example is squeezed into.
         corrupt: Damage the model learns to undo.
-        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of values lost.
+        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what is lost.
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
@@ -45,8 +45,8 @@ class AE(Model, Autoencodes, Scores):
         depth: int = 0,
     ) -> None:
         super().__init__(space)
-        if corrupt != "none" and not isinstance(space, Continuous):
-            raise InputError(f"corruption {corrupt!r} is for pictures and vectors; leave out --corrupt")
+        if corrupt != "none" and isinstance(space, Tokens):
+            raise InputError(f"corruption {corrupt!r} is for what has numbers; leave out --corrupt")
         self.corrupt, self.strength = corrupt, strength
         self.encoder = encoder(space, latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
@@ -56,9 +56,15 @@ class AE(Model, Autoencodes, Scores):
         yield Turn("autoencoder", {"reconstruction": self.space.nll(raw, batch.x).mean()})
 
     def corrupted(self, x: Tensor) -> Tensor:
-        """Damaged examples, shape like x; masked values are 0, salt and pepper are 1 and -1."""
+        """Damaged examples, shape like x: masked values are 0, salt and pepper are 1 and -1; categories of
+        rows are swapped for those of others."""
         if self.corrupt == "none":
             return x
+        damaged = self._damaged(x)
+        return self.space.swapped(x, damaged, self.strength) if isinstance(self.space, Mixed) else damaged
+
+    def _damaged(self, x: Tensor) -> Tensor:
+        """Numbers with noise on them, or in place of some of them; shape like x."""
         if self.corrupt == "gaussian":
             return x + self.strength * torch.randn_like(x)
         lost = torch.rand_like(x) < self.strength
@@ -68,7 +74,7 @@ class AE(Model, Autoencodes, Scores):
         return self.encoder(x)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.space.activate(self.decoder(z))
+        return self.space.likeliest(self.decoder(z))
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
         costs = self.space.costs(self.decoder(self.encoder(x)), x)

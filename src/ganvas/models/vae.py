@@ -100,7 +100,7 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.space.activate(self.decoder(z))
+        return self.space.likeliest(self.decoder(z))
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place. Or the regret."""
