@@ -38,9 +38,9 @@ from .api import Trained, load, train
 from .core import Autoencodes, Bounds, Completes, InputError, Samples, Scores, Tokens, chance
 from .machine import choose_device, settle
 
-DETECTOR = "vae"
+DETECTOR = "detector"
 """The model that finds what is not normal, where nobody names another."""
-NUMBERS = "modes"
+NUMBERS = "plain"
 """How those that go to latents and back read numbers: an option of reading tables."""
 BLOCK = 256
 """Examples that are worked out together."""
@@ -198,8 +198,9 @@ class Estimator(BaseEstimator, ABC):
 
     def _examples(self, rows: pd.DataFrame) -> tuple[Tensor, np.ndarray]:
         """Rows as examples (n, *space.shape), and what that hides in nats, float64 (n,): see `Modality.read_any`."""
-        data, hidden = self.run_.run.modality.read_any(rows)
-        return data.gather().x, hidden.double().flatten(1).sum(1).numpy()
+        data, hidden = zip(*self.run_.run.modality.read_any(rows), strict=True)
+        x = torch.cat([part.gather().x for part in data])
+        return x, torch.cat(hidden).double().flatten(1).sum(1).numpy()
 
     def _blocks(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """What a function makes of examples or latents x (n, ...), float32 on the CPU.
@@ -336,12 +337,12 @@ class Denoiser(OneToOneFeatureMixin, TransformerMixin, Estimator):
     Arguments:
         model: Name of a model that goes to latents and back, and has the options below.
         corrupt: Damage it learns to undo: gaussian, masking or salt-and-pepper; categories are swapped for others.
-        strength: How much of it; see the model.
+        strength: How much of it, see the model: an eighth is gaussian noise of half a deviation.
     """
 
     model: str = "ae"
     corrupt: str = "gaussian"
-    strength: float = 0.3
+    strength: float = 0.125
 
     able = Autoencodes
 

@@ -30,7 +30,7 @@ LEVELS = 1000  # levels that each get a code of their own; the rest share one
 BINS = 100  # of numbers, where each holds twenty rows
 KNOTS = 16  # pieces of a bin within which values are spread evenly
 MODES = 10
-REACH = 100.0  # times its range, in which a number that is written plainly keeps its value
+REACH = 100.0  # times four deviations, in which a number that is written plainly keeps its value
 SPIKE = 0.05  # share of a column that makes one of its values a mode of its own
 ENDLESS = 2**38  # steps within a code from which on they are not counted
 FARTHEST = 100.0  # nats that lying beyond a range may add
@@ -635,9 +635,8 @@ def _bins(values: np.ndarray, bins: int) -> tuple[tuple[float, ...], ...]:
 
 
 def _whole(values: np.ndarray) -> tuple[float, float]:
-    """All values as one mode around their median, which reaches as far as they do."""
-    middle = float(np.median(values))
-    return middle, (float(np.abs(values - middle).max()) or 1.0) / 4
+    """All values as one mode."""
+    return float(values.mean()), float(values.std()) or 1.0
 
 
 def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:
