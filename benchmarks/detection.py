@@ -1,14 +1,17 @@
 """Detection in rows: areas under the ROC curve on ADBench's sets, and whether false discoveries keep to --fdr.
 
 Half of the normal rows, shuffled by the seed, are learned from; the other half and all anomalies are judged
-(Livernoche et al., 2024, semi-supervised setting). Beside it scikit-learn's simple baselines, on standardised columns.
+(Livernoche et al., 2024, semi-supervised setting). Beside it scikit-learn's simple baselines and PyOD's networks, on
+standardised columns.
 
-python benchmarks/detection.py --anomaly FOLDER --seeds 0 1 2 --models made vae:score=regret
+python benchmarks/detection.py --anomaly FOLDER --seeds 0 1 2 --models detector --peers AutoEncoder VAE DeepSVDD ALAD
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import tempfile
 from pathlib import Path
 from statistics import mean
@@ -16,7 +19,7 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
-from _common import named, report
+from _common import HERE, named, peer, report
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
@@ -35,17 +38,16 @@ def split(file: Path, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x[learn], x[judge], y[judge] == 1
 
 
-def ours(words: str, learn: np.ndarray, judge: np.ndarray, seed: int) -> pd.DataFrame:
+def ours(words: str, learn: np.ndarray, judge: np.ndarray, seed: int, held_out: float) -> pd.DataFrame:
     model, options = named(words)
     learn, judge = (pd.DataFrame(x).rename(columns="x{}".format) for x in (learn, judge))
     with tempfile.TemporaryDirectory() as folder:
-        run = ganvas.train(model, learn, out=Path(folder) / "run", seed=seed, quiet=True, **options)
+        run = ganvas.train(model, learn, out=Path(folder) / "run", seed=seed, held_out=held_out, quiet=True, **options)
         return run.detect(judge, fdr=0.1)
 
 
 def baselines(learn: np.ndarray, judge: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    scale = StandardScaler().fit(learn)
-    a, b = scale.transform(learn), scale.transform(judge)
+    a, b = standardised(learn, judge)
     return {
         "kNN (5)": NearestNeighbors(n_neighbors=5).fit(a).kneighbors(b)[0].mean(1),
         "LOF": -LocalOutlierFactor(novelty=True).fit(a).score_samples(b),
@@ -53,10 +55,32 @@ def baselines(learn: np.ndarray, judge: np.ndarray, seed: int) -> dict[str, np.n
     }
 
 
+def peers(names: list[str], learn: np.ndarray, judge: np.ndarray, seed: int) -> dict[str, tuple[np.ndarray, float]]:
+    """Scores by PyOD's detectors, and the seconds that each took, as ours are taken: to fit and to score."""
+    if not names:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "split.npz"
+        a, b = standardised(learn, judge)
+        np.savez(file, learn=a, judge=b)
+        command = [peer("pyod", "pyod==3.6.7"), HERE / "detection_peers.py", file, str(seed), *names]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        times = json.loads(next(line for line in said if line.startswith("TIMES")).removeprefix("TIMES"))
+        with np.load(file) as scores:
+            return {name: (scores[name], sum(times[name].values())) for name in names}
+
+
+def standardised(learn: np.ndarray, judge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scale = StandardScaler().fit(learn)
+    return scale.transform(learn), scale.transform(judge)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--anomaly", type=Path, required=True, help="folder of ADBench's classical sets, .npz")
     parser.add_argument("--models", nargs="+", default=["made"], help="names, perhaps with options: vae:score=regret")
+    parser.add_argument("--held-out", type=float, default=0.1, help="of what is learned from, for p-values")
+    parser.add_argument("--peers", nargs="*", default=[], help="of PyOD: AutoEncoder, VAE, DeepSVDD, ALAD")
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--id", default="detection", help="name of the file of results")
@@ -70,13 +94,15 @@ def main() -> None:
             run: dict[str, object] = {"set": file.stem, "seed": seed, "learn": len(learn), "judge": len(judge)}
             for model in given.models:
                 start = perf_counter()
-                answer = ours(model, learn, judge, seed)
+                answer = ours(model, learn, judge, seed, given.held_out)
                 found = answer["found"].to_numpy()
                 run[f"{model} (s)"] = perf_counter() - start
                 run[model] = roc_auc_score(strange, answer["score"])
                 run[f"{model}: false share of findings"] = float((found & ~strange).sum() / max(found.sum(), 1))
                 run[f"{model}: share found"] = float((found & strange).sum() / strange.sum())
             run |= {name: roc_auc_score(strange, s) for name, s in baselines(learn, judge, seed).items()}
+            for name, (scores, seconds) in peers(given.peers, learn, judge, seed).items():
+                run |= {name: roc_auc_score(strange, scores), f"{name} (s)": seconds}
             runs.append(run)
             print(run, flush=True)
     names = [name for name in runs[0] if name not in ("set", "seed", "learn", "judge")]

@@ -1,4 +1,4 @@
-"""PyOD's detectors on one split: python detection_peers.py SPLIT.npz SEED AutoEncoder VAE ...; run in their environment.
+"""PyOD's detectors on one split, in an environment of their own: detection_peers.py SPLIT.npz SEED AutoEncoder VAE ...
 
 Prints a line of JSON: of each detector its seconds to fit, its seconds to score, and the file has its scores by name.
 """
