@@ -18,6 +18,7 @@ from .core import (
     Filled,
     Frames,
     Given,
+    Lossless,
     Made,
     Modality,
     Pairs,
@@ -44,13 +45,13 @@ def deliver(answer: Answer, modality: Modality, out: Path) -> list[Path]:
         case Detections():
             return _detected(answer, modality, out)
         case Parcel():
-            file = _file(out, "rows.ganvas")
+            file = _file(out, "packed.ganvas")
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, sealed(answer))
             return [file]
         case Exact(codes, rest):
-            rows = _rows(modality)
-            return [rows.save([rows.rebuilt(codes, rest)], _file(out, "rows.csv"))]
+            assert isinstance(modality, Lossless), "only what was taken apart is put together again"
+            return modality.rebuild(codes, rest, out)
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
@@ -61,7 +62,7 @@ def figures(answer: Answer) -> dict[str, Any]:
     """What an answer says in numbers beside its files, for programs."""
     if isinstance(answer, Parcel):
         size = len(sealed(answer))
-        return {"rows": answer.n, "bytes": size, "bits per row": 8 * size / answer.n}
+        return {"examples": answer.n, "bytes": size, "bits per example": 8 * size / answer.n}
     if isinstance(answer, Detections):
         return {"found": int(answer.found.sum()), "of": len(answer.found), "normal": len(answer.normal.scores)}
     if not isinstance(answer, Augmented):

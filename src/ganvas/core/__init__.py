@@ -31,6 +31,7 @@ from .answers import (
     Parcel,
 )
 from .chance import chance, seeded
+from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .privacy import Private, Promise
@@ -41,8 +42,8 @@ from .wishes import Balance, Likeness, Understands, Wish, all_of
 __all__ = [
     "Answer", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Completes", "Continuous", "Data",
     "Decodes", "Detections", "Encodes", "Estimate", "Evidence", "Exact", "Factorises", "Features", "Filled", "Frames",
-    "Generates", "Given", "InputError", "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named",
-    "Normal", "Optimizer", "Pairs", "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores",
-    "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held", "seeded",
-    "spread",
+    "Generates", "Given", "InputError", "Likeness", "Lossless", "Made", "Measured", "Mixed", "Modality", "Model",
+    "Named", "Normal", "Optimizer", "Pairs", "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples",
+    "Scores", "Space", "Tokens", "Translates", "Turn", "Understands", "Wish", "adam", "all_of", "chance", "held",
+    "seeded", "spread",
 ]  # fmt: skip

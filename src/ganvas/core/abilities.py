@@ -94,6 +94,8 @@ class Factorises(ABC):
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
         """(place, logits (B, alphabet)) of every place given those before it, for examples x (B, places).
 
+        Of pictures, x has the levels, flattened: whole numbers from 0 to 255.
+
         x[:, place] is read when the next is asked for, so that it may be filled in until then.
         """
 

@@ -118,7 +118,7 @@ class Detections:
 
 @dataclass(frozen=True)
 class Exact:
-    """Rows to the last bit: the codes of what a model learned, int64 (n, places), and the rest, which it did not.
+    """Examples to the last bit: the codes of what a model learned, whole numbers (n, places), and the rest.
 
     fingerprint: Of the model and of what its modality learned.
     """
@@ -130,7 +130,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Parcel:
-    """Rows in few bytes: the codes of n rows as a model's probabilities pack them, and the rest.
+    """Examples in few bytes: the codes of n of them as a model's probabilities pack them, and the rest.
 
     digest: Of the codes, to know them by when they are unpacked.
     """

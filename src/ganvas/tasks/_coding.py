@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..core import Factorises
+from ._progress import counted
+
 CHUNK = 4096
-"""Rows that are coded together: packing and unpacking must compute the same, so both go by it."""
+"""Examples that are coded together: packing and unpacking must compute the same, so both go by it."""
+
+
+def places(model: Factorises, codes: Tensor, words: str) -> Iterator[tuple[Tensor, int, np.ndarray]]:
+    """(examples coded together, place, its probabilities) for all codes (n, places), one place after the other.
+
+    What the place holds is read when the next is asked for. A place with one symbol needs no code, and is left out.
+    """
+    pairs = ((part, *step) for part in codes.split(CHUNK) for step in model.unfold(part))
+    for part, place, logits in counted(pairs, codes.numel(), words, lambda pair: len(pair[0])):
+        if logits.shape[1] > 1:
+            yield part, place, probabilities(logits)
 
 
 def probabilities(logits: Tensor) -> np.ndarray:
