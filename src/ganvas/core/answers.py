@@ -130,9 +130,10 @@ class Exact:
 
 @dataclass(frozen=True)
 class Parcel:
-    """Examples in few bytes: the codes of n of them as a model's probabilities pack them, and the rest.
+    """Examples in few bytes: the symbols of n of them as a model's probabilities pack them, and the rest.
 
-    digest: Of the codes, to know them by when they are unpacked.
+    digest: Of the symbols, to know them by when they are unpacked.
+    quality: How much was kept, from 0 to 100, or None where nothing was lost.
     """
 
     packed: bytes
@@ -140,6 +141,7 @@ class Parcel:
     n: int
     digest: str
     fingerprint: str
+    quality: int | None = None
 
 
 Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Parcel | Exact

@@ -30,7 +30,7 @@ from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
 Crop = Literal["centre", "stretch", "pad"]
 THREADS = min(os.cpu_count() or 1, 16)
 SHOWN = 50  # names that an error lists
-HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
+HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ class Images(Modality, Lossless):
         """Levels (n, channels * size * size), uint8, of the pictures that are of the model's kind; and the rest."""
         found = open_source(source)
         if isinstance(found, Arrays):
-            return self._whole(found, source), Album(self._form(source), found.given.shape).packed()
+            form = "tensor" if issubclass(_kind(source), Tensor) else "array"
+            return self._whole(found, source), Album(form, found.given.shape).packed()
         if isinstance(source, list) and (strange := {p.mode for p in source} - set(HELD_BY_PNG)):
             raise InputError(f"a picture has the mode {min(strange)}, which no PNG file holds; convert it first")
         seen = list(_over(found, lambda i: self._levels(found.content(i)), "reading pictures"))
@@ -246,7 +247,8 @@ class Images(Modality, Lossless):
         if out.suffix:
             raise InputError(f"{out} is one file; name a folder for pictures, or an .npy for what came as an array")
         files = inside(out, album.names or [f"{i:0{len(str(len(codes)))}}.png" for i in range(len(codes))])
-        for file, picture in zip(files, self._in_order(codes, album), strict=True):
+        pairs = zip(files, self._in_order(codes, album), strict=True)
+        for file, picture in _tracked(pairs, len(files), "writing pictures"):
             file.parent.mkdir(parents=True, exist_ok=True)
             picture.save(file) if isinstance(picture, Image.Image) else file.write_bytes(picture)
         return files
@@ -265,9 +267,6 @@ class Images(Modality, Lossless):
             raise InputError(f"{words}; what comes back to the last bit is uint8, {self._kind_of_picture}")
         return pixels.flatten(1)
 
-    def _form(self, source: Any) -> str:
-        return "tensor" if issubclass(_kind(source), Tensor) else "array"
-
     def _levels(self, content: bytes) -> np.ndarray | None:
         """Levels (channels, size, size) that say all there is of a picture's pixels; None where none do."""
         opened = _opened(content)
@@ -285,11 +284,9 @@ class Images(Modality, Lossless):
 
     def _array(self, codes: Tensor, album: Album) -> np.ndarray:
         """The array that was given."""
-        pixels = self._stacked(codes)
-        channels_last = len(album.shape) == 3 or album.shape[-1] in (1, 3)
-        return (
-            pixels if channels_last else pixels.reshape(-1, self.size, self.size, self.channels).transpose(0, 3, 1, 2)
-        ).reshape(album.shape)
+        pixels = self._stacked(codes).reshape(-1, self.size, self.size, self.channels)
+        channels_first = len(album.shape) == 4 and album.shape[-1] not in (1, 3)
+        return (pixels.transpose(0, 3, 1, 2) if channels_first else pixels).reshape(album.shape)
 
     def _stacked(self, codes: Tensor) -> np.ndarray:
         """Levels (n, places) as pictures, uint8 (n, S, S[, 3])."""
@@ -442,8 +439,12 @@ def _over(found: Encoded, take: Callable[[int], Any], words: str) -> Iterator[An
             for start in range(0, len(found.names), 1024):
                 yield from pool.map(one, range(start, min(start + 1024, len(found.names))))
 
-    quiet = len(found.names) < 2000
-    return iter(track(results(), words, len(found.names), console=Console(stderr=True), transient=True, disable=quiet))
+    return _tracked(results(), len(found.names), words)
+
+
+def _tracked(steps: Iterable[Any], n: int, words: str) -> Iterator[Any]:
+    """The same steps, with a bar where there are many."""
+    return iter(track(steps, words, n, console=Console(stderr=True), transient=True, disable=n < 2000))
 
 
 def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:
