@@ -19,7 +19,7 @@ SIDE = 12
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, fashion: tuple[torch.Tensor, torch.Tensor]) -> api.Trained:
-    options = {"steps": 200, "average": 0.9, "channels": 8, "latent": 8, "quiet": True}
+    options = {"steps": 60, "average": 0.9, "channels": 8, "latent": 8, "quiet": True}
     return api.train("codec", small(fashion, 0), out=tmp_path_factory.mktemp("codec") / "run", **options)
 
 
@@ -38,6 +38,15 @@ def test_masses_of_all_bins_sum_to_one() -> None:
     torch.testing.assert_close(masses.sum(0), torch.ones(3, 2, 2), rtol=1e-3, atol=1e-3)
     far = density.log_mass(torch.full((1, 3, 2, 2), 40.0), step)
     assert torch.isfinite(far).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 16), (1, 10, 10), (3, 17, 17)])
+def test_transforms_begin_by_losing_nothing(shape: tuple[int, ...]) -> None:
+    model = Codec(Continuous(shape), latent=shape[0] * 16, channels=8)
+    x = torch.rand(2, *shape) * 2 - 1
+    y = model.analysis(x)
+    assert y.shape == (2, *model.grid)
+    torch.testing.assert_close(model.synthesis(y), x, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("quality", [0, 37, 100])
@@ -70,7 +79,7 @@ def test_quality_buys_likeness_with_bits(run: api.Trained, fashion: tuple[torch.
         assert 8 * sizes[-1] == pytest.approx(nats / np.log(2), rel=0.02)
     assert sizes == sorted(sizes)
     assert errors == sorted(errors, reverse=True)
-    assert errors[-1] < 0.5 * np.square(x - x.mean(0)).mean()
+    assert errors[-1] < 0.1 * np.square(x - x.mean(0)).mean()
 
 
 def test_the_command_takes_a_quality(run: api.Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

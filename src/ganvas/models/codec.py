@@ -24,7 +24,7 @@ from ..core import (
     adam,
 )
 from ..core.space import from_levels, to_levels
-from ..nets.transforms import Density, analysis, steps, synthesis
+from ..nets.transforms import Analysis, Density, Synthesis, steps
 
 FEWEST, MOST = 10.0, 4000.0
 """What an error is worth at qualities 0 and 100: bits a value that one pays to lower the mean squared error by one."""
@@ -59,8 +59,8 @@ class Codec(Model, Packs, Autoencodes, Scores):
         if not 1 <= halvings <= 6:
             raise InputError(f"--halvings is {halvings}; it is from 1 to 6")
         self.grid = (latent, *steps(space.shape, halvings)[-1])
-        self.analysis = analysis(space.shape, latent, channels, halvings)
-        self.synthesis = synthesis(space.shape, latent, channels, halvings)
+        self.analysis = Analysis(space.shape, latent, channels, halvings)
+        self.synthesis = Synthesis(space.shape, latent, channels, halvings)
         self.density = Density(self.grid)
         self.gain = nn.Parameter(torch.zeros(2, latent, 1, 1))
 
@@ -78,9 +78,10 @@ class Codec(Model, Packs, Autoencodes, Scores):
     def step_of(self, quality: Tensor) -> Tensor:
         """How far apart the values are that latents are rounded to, by channel, (B, latent, 1, 1); quality in [0, 1].
 
-        Errors of high-resolution quantisation are s^2 / 12 and worth 1 / lambda: s begins as lambda^(-1/2).
+        At high resolution rounding costs s^2 / 12, and rate and distortion balance where that is 1 / (2 lambda ln 2):
+        there s begins.
         """
-        usual = (worth_of(quality) / worth_of(torch.tensor(0.5))).log().view(-1, 1, 1, 1) / -2
+        usual = (6 / (log(2) * worth_of(quality))).log().view(-1, 1, 1, 1) / 2
         return (usual + self.gain[0] + self.gain[1] * (quality.view(-1, 1, 1, 1) - 0.5)).exp()
 
     def packing(self, quality: int | None) -> Packing:
@@ -100,9 +101,12 @@ class Codec(Model, Packs, Autoencodes, Scores):
         return self.synthesis(z).float().clamp(-1, 1)
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared error of what is left at the middle quality."""
-        costs = (self.decode(self.encode(x)) - x).square()
-        return costs.flatten(1).sum(1), costs
+        """Squared error of what is left at the middle quality, and of no pixel its bits, at what they are worth."""
+        middle = torch.tensor([MIDDLE / 100], device=x.device)
+        z, worth = self.encode(x), worth_of(middle)
+        bits = -self.density.log_mass(z, self.step_of(middle)).flatten(1).sum(1) / log(2)
+        costs = (self.decode(z) - x).square()
+        return costs.flatten(1).sum(1) + bits / worth, costs
 
     def _fold(self, step: Tensor, codes: Tensor) -> Tensor:
         parts = from_levels(codes).unflatten(1, self.space.shape).split(AT_ONCE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import pi
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,27 +36,74 @@ class PlainBlock(nn.Module):
         return x + self.layers(x)
 
 
-def analysis(shape: tuple[int, ...], latent: int, width: int, halvings: int) -> nn.Sequential:
-    """Pictures (B, *shape) to latents (B, latent, h, w); channels are doubled where resolution is halved."""
-    layers: list[nn.Module] = []
-    channels = shape[0]
-    for level in range(halvings):
-        wide = width * min(2**level, 4)
-        layers += [Halve(channels, wide, 3), PlainBlock(wide)]
-        channels = wide
-    return nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(channels, latent, 3, 1, 1))
+class Analysis(nn.Module):
+    """Pictures (B, *shape) to latents (B, latent, h, w): cosines of blocks, as it begins, and what a network adds.
+
+    width: Channels at half resolution, doubled where resolution is halved.
+    """
+
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int, halvings: int) -> None:
+        super().__init__()
+        self.missing = [2**halvings * small - large for small, large in zip(*_ends(shape, halvings), strict=True)]
+        self.blocks = nn.Conv2d(shape[0], latent, 2**halvings, 2**halvings, bias=False)
+        self.blocks.weight.data.copy_(cosines(shape[0], latent, 2**halvings))
+        channels, layers = shape[0], list[nn.Module]()
+        for level in range(halvings):
+            wide = width * min(2**level, 4)
+            layers += [Halve(channels, wide, 3), PlainBlock(wide)]
+            channels = wide
+        self.network = nn.Sequential(*layers, nn.SiLU(), _silent(nn.Conv2d(channels, latent, 3, 1, 1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = F.pad(x, (0, self.missing[1], 0, self.missing[0]), mode="replicate")
+        return self.blocks(whole) + self.network(x)
 
 
-def synthesis(shape: tuple[int, ...], latent: int, width: int, halvings: int) -> nn.Sequential:
+class Synthesis(nn.Module):
     """Latents (B, latent, h, w) to pictures (B, *shape): analysis, backwards."""
+
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int, halvings: int) -> None:
+        super().__init__()
+        sizes, channels = steps(shape, halvings), width * min(2 ** (halvings - 1), 4)
+        self.blocks = nn.ConvTranspose2d(latent, shape[0], 2**halvings, 2**halvings, bias=False)
+        self.blocks.weight.data.copy_(cosines(shape[0], latent, 2**halvings))
+        layers: list[nn.Module] = [nn.Conv2d(latent, channels, 3, 1, 1)]
+        for level in reversed(range(halvings)):
+            wide = width * min(2 ** max(level - 1, 0), 4)
+            layers += [PlainBlock(channels), nn.SiLU(), Double(channels, wide), Crop(*sizes[level])]
+            channels = wide
+        self.crop = Crop(*sizes[0])
+        self.network = nn.Sequential(*layers, nn.SiLU(), _silent(nn.Conv2d(channels, shape[0], 3, 1, 1)))
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.crop(self.blocks(y)) + self.network(y)
+
+
+def cosines(channels: int, latent: int, side: int) -> Tensor:
+    """The discrete cosine transform of blocks, (latent, channels, side, side): orthonormal, low frequencies first."""
+    n = torch.arange(side)
+    waves = torch.cos(pi / side * (n + 0.5) * n.unsqueeze(1)) * (2 / side) ** 0.5
+    waves[0] /= 2**0.5
+    frequencies = sorted(((i, j) for i in range(side) for j in range(side)), key=lambda at: (sum(at), at))
+    found = torch.zeros(latent, channels, side, side)
+    for number in range(min(latent, channels * side**2)):
+        i, j = frequencies[number // channels]
+        found[number, number % channels] = waves[i].unsqueeze(1) * waves[j]
+    return found
+
+
+def _ends(shape: tuple[int, ...], halvings: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(height, width) at the lowest and at the full resolution."""
     sizes = steps(shape, halvings)
-    channels = width * min(2 ** (halvings - 1), 4)
-    layers: list[nn.Module] = [nn.Conv2d(latent, channels, 3, 1, 1)]
-    for level in reversed(range(halvings)):
-        wide = width * min(2 ** max(level - 1, 0), 4)
-        layers += [PlainBlock(channels), nn.SiLU(), Double(channels, wide), Crop(*sizes[level])]
-        channels = wide
-    return nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(channels, shape[0], 3, 1, 1))
+    return sizes[-1], sizes[0]
+
+
+def _silent(layer: nn.Conv2d) -> nn.Conv2d:
+    """A layer that begins by saying nothing."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 class Density(nn.Module):
