@@ -67,6 +67,20 @@ def test_the_marginal_is_the_best_constant_answer(likelihood: str) -> None:
         assert cost(best) <= cost(best - move) + 5e-3
 
 
+def test_levels_have_logits_of_their_own() -> None:
+    """Masses sum to one; of all constants, frequencies cost least: the entropy."""
+    space = Continuous((1, 2, 2), "softmax")
+    assert space.raw == (256, 1, 2, 2)
+    raw = torch.randn(1, *space.raw)
+    every = LEVELS.view(256, 1, 1, 1).expand(256, 1, 2, 2)
+    masses = space.costs(raw.expand(256, *space.raw), every).neg().exp().sum(0)
+    torch.testing.assert_close(masses, torch.ones(1, 2, 2))
+    torch.testing.assert_close(space.activate(raw), (raw.softmax(1) * LEVELS.view(1, 256, 1, 1, 1)).sum(1))
+    x = LEVELS[torch.arange(8000) % 5 * 9].view(2000, 1, 2, 2)
+    entropy = space.nll(space.marginal(x).expand(len(x), *space.raw), x).mean().item()
+    assert entropy == pytest.approx(4 * math.log(5), abs=0.02)
+
+
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_what_is_drawn_lives_in_the_space(space: object) -> None:
     raw = torch.randn(7, *space.raw)

@@ -35,6 +35,7 @@ from .core import (
     Given,
     InputError,
     Likeness,
+    Lossless,
     Made,
     Modality,
     Model,
@@ -263,19 +264,19 @@ class Trained:
             return self._named
         if not kinds & {Given, Exact, Parcel}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
-        if not isinstance(modality, Rowwise):
-            name = self.run.card["modality"]["name"]
-            raise InputError(f"{function.__name__} is for rows of tables, and these are {name}")
-        if Given in kinds:
+        if Given in kinds and isinstance(modality, Rowwise):
             share = self.run.card["training"]["held_out"]
             return lambda source: modality.given(source, share).to(self.model.device)
+        if Given in kinds or not isinstance(modality, Lossless):
+            fit = "rows of tables" if Given in kinds else "what can be packed without loss"
+            raise InputError(f"{function.__name__} is for {fit}, and these are {self.run.card['modality']['name']}")
         own = fingerprint(self.run, self.model)
         if Parcel in kinds:
             return partial(self._parcel, own)
         return lambda source: Exact(*modality.exact(source), own)
 
     def _parcel(self, own: str, source: bytes | str | Path) -> Parcel:
-        """Compressed rows, in memory or in a file."""
+        """What was compressed, in memory or in a file."""
         if isinstance(source, bytes):
             return unsealed(source, "what was given", own)
         if not Path(source).is_file():
@@ -306,8 +307,8 @@ class Trained:
                 return modality.collect(tables) if isinstance(modality, Rowwise) else concat_tables(tables).to_pandas()
             case Parcel():
                 return sealed(answer)
-            case Exact(codes, rest) if isinstance(modality, Rowwise):
-                return modality.collect([modality.rebuilt(codes, rest)])
+            case Exact(codes, rest) if isinstance(modality, Lossless):
+                return modality.rebuilt(codes, rest)
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):

@@ -26,6 +26,7 @@ from .core import (
     Given,
     InputError,
     Judged,
+    Lossless,
     Made,
     Modality,
     Normal,
@@ -66,13 +67,13 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
         case Clustered():
             return _clustered(answer, modality, out)
         case Parcel():
-            file = _file(out, "rows.ganvas")
+            file = _file(out, "packed.ganvas")
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, sealed(answer))
             return [file]
         case Exact(codes, rest):
-            rows = _rows(modality)
-            return [rows.save([rows.rebuilt(codes, rest)], _file(out, "rows.csv"))]
+            assert isinstance(modality, Lossless), "only what was taken apart is put together again"
+            return modality.rebuild(codes, rest, out)
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
@@ -83,7 +84,7 @@ def figures(answer: Answer) -> dict[str, Any]:
     """What an answer says in numbers beside its files, for programs."""
     if isinstance(answer, Parcel):
         size = len(sealed(answer))
-        return {"rows": answer.n, "bytes": size, "bits per row": 8 * size / answer.n}
+        return {"examples": answer.n, "bytes": size, "bits per example": 8 * size / answer.n}
     if isinstance(answer, Detections):
         return {"found": answer.tally["found"], "of": answer.tally["of"], "normal": len(answer.normal.scores)}
     if isinstance(answer, Embedded):

@@ -1,4 +1,4 @@
-"""The file of compressed rows: magic, version, header, content, checksum. Nothing in it is ever executed."""
+"""The file of compressed examples: magic, version, header, content, checksum. Nothing in it is ever executed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def fingerprint(run: Run, model: Model) -> str:
 
 def sealed(parcel: Parcel) -> bytes:
     """A parcel as the content of a file."""
-    about = {"version": VERSION, "rows": parcel.n, "digest": parcel.digest, "fingerprint": parcel.fingerprint,
-             "packed": len(parcel.packed)}  # fmt: skip
+    about = {"version": VERSION, "examples": parcel.n, "digest": parcel.digest, "fingerprint": parcel.fingerprint,
+             "quality": parcel.quality, "packed": len(parcel.packed)}  # fmt: skip
     header = json.dumps(about).encode()
     content = MAGIC + len(header).to_bytes(4, "little") + header + parcel.packed + parcel.rest
     return content + blake2b(content, digest_size=CHECK).digest()
@@ -43,4 +43,5 @@ def unsealed(content: bytes, where: str, fingerprint: str) -> Parcel:
         raise InputError(f"{where} was compressed by another model; name the run that it was compressed with")
     body = content[start + size : -CHECK]
     split = about["packed"]
-    return Parcel(body[:split], body[split:], about["rows"], about["digest"], about["fingerprint"])
+    known = about["examples"], about["digest"], about["fingerprint"], about["quality"]
+    return Parcel(body[:split], body[split:], *known)

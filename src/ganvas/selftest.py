@@ -30,7 +30,7 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 most, when a model has learned. Models learn the first that they take."""
 
 ROUNDS = 1000
-SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli"}
+SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 RECONSTRUCTION = "squared error of reconstruction"

@@ -10,6 +10,8 @@ from .abilities import (
     Encodes,
     Factorises,
     Generates,
+    Packing,
+    Packs,
     Samples,
     Scores,
     Translates,
@@ -37,6 +39,7 @@ from .answers import (
     Weighed,
 )
 from .chance import chance, seeded
+from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
@@ -49,7 +52,8 @@ __all__ = [
     "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Clustered", "Completes",
     "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate", "Evidence", "Exact",
     "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError", "Judged", "Likeness",
-    "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps", "Pairs", "Parcel",
-    "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn",
-    "Understands", "Weigh", "Weighed", "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
+    "Lossless", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps",
+    "Packing", "Packs", "Pairs", "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space",
+    "Tokens", "Translates", "Turn", "Understands", "Weigh", "Weighed", "Wish", "adam", "all_of", "chance", "held",
+    "seeded", "spread",
 ]  # fmt: skip

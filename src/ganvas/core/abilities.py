@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from .space import Space, Tokens
 
 
@@ -80,10 +82,26 @@ class Bounds(ABC):
         """Upper bounds on -log p(x) in nats, shape (B,), tighter with more samples."""
 
 
-class Factorises(ABC):
-    """Says how likely each symbol of an example is, one place after the other."""
+class Packing(NamedTuple):
+    """How examples are turned into symbols that a range coder packs, and back.
 
-    space: Space
+    places: Symbols of an example.
+    quality: How much it keeps, from 0 to 100, or None where it keeps everything.
+    fold: Codes of examples (B, ...), as `Lossless.exact` gives them, to symbols (B, places), int64.
+    unfold: (place, logits (B, alphabet)) of every place given those before it, for symbols (B, places).
+        symbols[:, place] is read when the next is asked for, so that it may be filled in until then.
+    restore: Symbols to codes.
+    """
+
+    places: int
+    quality: int | None
+    fold: Callable[[Tensor], Tensor]
+    unfold: Callable[[Tensor], Iterator[tuple[int, Tensor]]]
+    restore: Callable[[Tensor], Tensor]
+
+
+class Packs(ABC):
+    """Turns examples into symbols that it knows the probabilities of."""
 
     @property
     @abstractmethod
@@ -91,8 +109,25 @@ class Factorises(ABC):
         """Where it computes."""
 
     @abstractmethod
+    def packing(self, quality: int | None) -> Packing:
+        """How it packs at a quality, or as it likes best. Raises InputError for one that it has not."""
+
+
+class Factorises(Packs):
+    """Says how likely each symbol of an example is, one place after the other, so that nothing is lost."""
+
+    space: Space
+
+    def packing(self, quality: int | None) -> Packing:
+        if quality is not None:
+            raise InputError("--quality is for models that lose something, such as codec; this one keeps every bit")
+        return Packing(prod(self.space.shape), None, lambda codes: codes, self.unfold, lambda symbols: symbols)
+
+    @abstractmethod
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
         """(place, logits (B, alphabet)) of every place given those before it, for examples x (B, places).
+
+        Of pictures, x has the levels, flattened: whole numbers from 0 to 255.
 
         x[:, place] is read when the next is asked for, so that it may be filled in until then.
         """

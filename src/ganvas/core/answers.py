@@ -203,7 +203,7 @@ class Clustered:
 
 @dataclass(frozen=True)
 class Exact:
-    """Rows to the last bit: the codes of what a model learned, int64 (n, places), and the rest, which it did not.
+    """Examples to the last bit: the codes of what a model learned, whole numbers (n, places), and the rest.
 
     fingerprint: Of the model and of what its modality learned.
     """
@@ -215,9 +215,10 @@ class Exact:
 
 @dataclass(frozen=True)
 class Parcel:
-    """Rows in few bytes: the codes of n rows as a model's probabilities pack them, and the rest.
+    """Examples in few bytes: the symbols of n of them as a model's probabilities pack them, and the rest.
 
-    digest: Of the codes, to know them by when they are unpacked.
+    digest: Of the symbols, to know them by when they are unpacked.
+    quality: How much was kept, from 0 to 100, or None where nothing was lost.
     """
 
     packed: bytes
@@ -225,6 +226,7 @@ class Parcel:
     n: int
     digest: str
     fingerprint: str
+    quality: int | None = None
 
 
 Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Embedded | Clustered | Parcel | Exact

@@ -63,14 +63,6 @@ class Rowwise(ABC):
         """Given rows as a table, their holes filled from examples (B, *space.shape), all else as it was."""
 
     @abstractmethod
-    def exact(self, source: Any) -> tuple[Tensor, bytes]:
-        """All there is of rows: their codes, int64 (n, places), and the rest. Raises InputError on bad input."""
-
-    @abstractmethod
-    def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
-        """The table that `exact` took apart, equal in every value and type."""
-
-    @abstractmethod
     def finish(self, parts: Iterable[Tensor]) -> Iterator[Any]:
         """Parts of examples, (b, ...) and settled or not, as tables that together are one: identifiers go on."""
 

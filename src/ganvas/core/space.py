@@ -14,6 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
+Stated = Literal[Likelihood, "softmax"]
+"""What `Continuous` knows to cost: `softmax` is for models whose networks put out a logit for each level."""
+
+LEVELS = 256  # of 8-bit data
 
 HALF_BIN = 1 / 255  # half the distance between two of the 256 levels that share [-1, 1]
 
@@ -52,7 +56,7 @@ class Space(ABC):
     def marginal(self, x: Tensor) -> Tensor:
         """The one raw output, shape (1, *raw), that describes all of `x` best: independent coordinates, no network."""
 
-    def under(self, likelihood: Likelihood) -> Space:
+    def under(self, likelihood: Stated) -> Space:
         """The same space with another likelihood, where it has a choice of them."""
         return self
 
@@ -84,15 +88,18 @@ class Continuous(Space):
     | `binary`    | the same of black-or-white values, drawn afresh each time (Salakhutdinov & Murray, 2008) | r |
     | `gaussian`  | N(x; tanh r, s^2), x dequantised (Theis et al., 2016)                          | r and log s  |
     | `logistic`  | mass of x's level under a logistic (Salimans et al., 2017, equation 2)        | r and log s  |
+    | `softmax`   | -log softmax(r) of x's level (van den Oord et al., 2016)                       | 256 r's      |
 
-    The last three are likelihoods of 8-bit data: bits per dimension may be quoted.
+    The last four are likelihoods of 8-bit data: bits per dimension may be quoted.
     """
 
     shape: tuple[int, ...] = ()
-    likelihood: Likelihood = "squared"
+    likelihood: Stated = "squared"
 
     @property
     def raw(self) -> tuple[int, ...]:
+        if self.likelihood == "softmax":
+            return (LEVELS, *self.shape)
         return (2 * self.shape[0], *self.shape[1:]) if self.scaled else self.shape
 
     @property
@@ -102,14 +109,16 @@ class Continuous(Space):
 
     @property
     def is_likelihood(self) -> bool:
-        return self.likelihood in ("binary", "gaussian", "logistic")
+        return self.likelihood in ("binary", "gaussian", "logistic", "softmax")
 
-    def under(self, likelihood: Likelihood) -> Continuous:
+    def under(self, likelihood: Stated) -> Continuous:
         return replace(self, likelihood=likelihood)
 
     def activate(self, raw: Tensor) -> Tensor:
         if self.likelihood in ("bernoulli", "binary"):
             return 2 * raw.sigmoid() - 1
+        if self.likelihood == "softmax":
+            return torch.tensordot(raw.float().softmax(1), from_levels(torch.arange(LEVELS)).to(raw.device), ([1], [0]))
         return (raw.chunk(2, 1)[0] if self.scaled else raw).tanh()
 
     def observe(self, x: Tensor) -> Tensor:
@@ -132,8 +141,14 @@ class Continuous(Space):
             case "logistic":
                 mean, log_scale = raw.chunk(2, 1)
                 return _logistic_nll(mean, log_scale, x)
+            case "softmax":
+                parts = zip(raw.split(64), to_levels(x).split(64), strict=True)  # logits of many pictures are large
+                return torch.cat([F.cross_entropy(logits, levels, reduction="none") for logits, levels in parts])
 
     def marginal(self, x: Tensor) -> Tensor:
+        if self.likelihood == "softmax":
+            counts = torch.full((LEVELS, *self.shape), 1 / LEVELS, device=x.device)
+            return counts.scatter_add_(0, to_levels(x), torch.ones_like(x)).log().unsqueeze(0)
         mean, deviation = x.mean(0, keepdim=True), x.std(0, keepdim=True).clamp(min=HALF_BIN)
         if self.likelihood in ("bernoulli", "binary"):
             n = len(x)
@@ -141,6 +156,16 @@ class Continuous(Space):
         raw = mean.clamp(HALF_BIN - 1, 1 - HALF_BIN).atanh()
         scale = deviation if self.likelihood == "gaussian" else deviation * 3**0.5 / pi
         return torch.cat([raw, scale.log()], 1) if self.scaled else raw
+
+
+def to_levels(x: Tensor) -> Tensor:
+    """The nearest of 256 levels of values in [-1, 1], int64, of the same shape."""
+    return ((x + 1) / (2 * HALF_BIN)).round().long().clamp(0, LEVELS - 1)
+
+
+def from_levels(levels: Tensor) -> Tensor:
+    """Values in [-1, 1] of levels 0 to 255."""
+    return levels.float() / 127.5 - 1
 
 
 def _gaussian_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
@@ -193,7 +218,7 @@ class Mixed(Space):
     def is_likelihood(self) -> bool:
         return 1 not in self.columns
 
-    def under(self, likelihood: Likelihood) -> Mixed:
+    def under(self, likelihood: Stated) -> Mixed:
         return replace(self, likelihood="gaussian" if likelihood == "gaussian" else "squared")
 
     def activate(self, raw: Tensor) -> Tensor:

@@ -43,9 +43,13 @@ class Encoded:
 
 @dataclass
 class Arrays:
-    """Pictures as numbers: uint8, shape (N, H, W) or (N, H, W, C)."""
+    """Pictures as numbers: uint8, shape (N, H, W) or (N, H, W, C).
+
+    given: The same as it was given, of any shape and type.
+    """
 
     pixels: np.ndarray
+    given: np.ndarray
     labels: list[str] | None = None
     classes: tuple[str, ...] = ()
 
@@ -61,9 +65,9 @@ def open_source(source: Any) -> Encoded | Arrays:
     if isinstance(source, str | Path):
         return _open_path(Path(source))
     if isinstance(source, torch.Tensor):
-        return Arrays(_as_bytes(source.detach().cpu().numpy(), "the tensor"))
+        return _arrays(source.detach().cpu().numpy(), "the tensor")
     if isinstance(source, np.ndarray):
-        return Arrays(_as_bytes(source, "the array"))
+        return _arrays(source, "the array")
     if isinstance(source, Sequence) and source and all(isinstance(item, Image.Image) for item in source):
         return Encoded([f"picture {i}" for i in range(len(source))], lambda i: _png(source[i]))
     raise InputError(
@@ -190,7 +194,7 @@ def _idx(path: Path) -> Arrays:
         raise InputError(f"{path} holds numbers of shape {pixels.shape}, not pictures; name the images file")
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     if beside == path or not beside.exists():
-        return Arrays(pixels)
+        return Arrays(pixels, pixels)
     numbers = _read_idx(beside)
     if len(numbers) != len(pixels):
         raise InputError(
@@ -199,7 +203,7 @@ def _idx(path: Path) -> Arrays:
     words = path.with_name("labels.txt")
     classes = tuple(words.read_text("utf-8").split("\n")[: int(numbers.max()) + 1]) if words.exists() else ()
     classes = classes or tuple(map(str, range(int(numbers.max()) + 1)))
-    return Arrays(pixels, [classes[n] for n in numbers.tolist()], classes)
+    return Arrays(pixels, pixels, [classes[n] for n in numbers.tolist()], classes)
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -218,7 +222,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def _npy(path: Path) -> Arrays:
-    return Arrays(_as_bytes(_load_numpy(path), str(path)))
+    return _arrays(_load_numpy(path), str(path))
 
 
 def _npz(path: Path) -> Encoded | Arrays:
@@ -227,7 +231,7 @@ def _npz(path: Path) -> Encoded | Arrays:
     images = next((a for n, a in arrays.items() if n in ("x", "X", "images", "x_train") or a.ndim in (3, 4)), None)
     if images is None:
         raise InputError(f"{path} holds no array of pictures, only {', '.join(arrays)}; call it x, shape (N, H, W, C)")
-    found = Arrays(_as_bytes(images, str(path)))
+    found = _arrays(images, str(path))
     labels = next((a for n, a in arrays.items() if n in ("y", "Y", "labels", "y_train")), None)
     return found if labels is None else _with_labels(found, labels.ravel())
 
@@ -237,6 +241,10 @@ def _load_numpy(path: Path) -> Any:
         return np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path} cannot be read as plain numbers ({error}); save it without objects") from error
+
+
+def _arrays(given: np.ndarray, where: str) -> Arrays:
+    return Arrays(_as_bytes(given, where), given)
 
 
 def _as_bytes(array: np.ndarray, where: str) -> np.ndarray:

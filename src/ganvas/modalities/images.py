@@ -22,17 +22,19 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, Data, InputError, Modality, Tokens, seeded
+from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Tokens, seeded
+from ._albums import Album, inside, plain_names
 from ._drawing import glow, save_gif
 from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
 
 Crop = Literal["centre", "stretch", "pad"]
 THREADS = min(os.cpu_count() or 1, 16)
 SHOWN = 50  # names that an error lists
+HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 @dataclass(frozen=True)
-class Images(Modality):
+class Images(Modality, Lossless):
     """Square pictures of one size, 8 bits a channel; sub-folders are classes."""
 
     size: int
@@ -210,6 +212,87 @@ class Images(Modality):
         array = np.array(picture)
         return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
+    def exact(self, source: Any) -> tuple[Tensor, bytes]:
+        """Levels (n, channels * size * size), uint8, of the pictures that are of the model's kind; and the rest."""
+        found = open_source(source)
+        if isinstance(found, Arrays):
+            form = "tensor" if issubclass(_kind(source), Tensor) else "array"
+            return self._whole(found, source), Album(form, found.given.shape).packed()
+        if isinstance(source, list) and (strange := {p.mode for p in source} - set(HELD_BY_PNG)):
+            raise InputError(f"a picture has the mode {min(strange)}, which no PNG file holds; convert it first")
+        seen = list(_over(found, lambda i: self._levels(found.content(i)), "reading pictures"))
+        for one in seen:
+            if isinstance(one, _Unreadable):
+                raise InputError(f"{one.name} cannot be read ({one.why}); mend it, or take it out")
+        odd = {i: found.content(i) for i, one in enumerate(seen) if one is None}
+        if len(odd) == len(seen):
+            raise InputError(f"no picture of {_named(source)} is {self._kind_of_picture}, as the model learned them")
+        album = Album("pictures", (), plain_names(found.names, odd), odd)
+        return torch.from_numpy(np.stack([one for one in seen if one is not None])).flatten(1), album.packed()
+
+    def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
+        album = Album.unpacked(rest)
+        if album.form == "pictures":
+            return [p if isinstance(p, Image.Image) else Image.open(BytesIO(p)) for p in self._in_order(codes, album)]
+        array = self._array(codes, album)
+        return torch.from_numpy(array) if album.form == "tensor" else array
+
+    def rebuild(self, codes: Tensor, rest: bytes, out: Path) -> list[Path]:
+        """PNG files of the same names, in folders as they were; what came as an array, as .npy where that is asked."""
+        album = Album.unpacked(rest)
+        if out.suffix == ".npy" and album.form != "pictures":
+            out.parent.mkdir(parents=True, exist_ok=True)
+            np.save(out, self._array(codes, album))
+            return [out]
+        if out.suffix:
+            raise InputError(f"{out} is one file; name a folder for pictures, or an .npy for what came as an array")
+        files = inside(out, album.names or [f"{i:0{len(str(len(codes)))}}.png" for i in range(len(codes))])
+        pairs = zip(files, self._in_order(codes, album), strict=True)
+        for file, picture in _tracked(pairs, len(files), "writing pictures"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(file) if isinstance(picture, Image.Image) else file.write_bytes(picture)
+        return files
+
+    @property
+    def _kind_of_picture(self) -> str:
+        return f"{self.size} × {self.size} pixels of 8 bits in {'grey' if self.channels == 1 else 'colour'}"
+
+    def _whole(self, found: Arrays, source: Any) -> Tensor:
+        """Levels of an array that says all there is of it. Raises InputError where they would not."""
+        given = found.given
+        pixels = torch.from_numpy(np.array(found.pixels))
+        pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
+        if given.dtype != np.uint8 or given.size != pixels.numel() or pixels.shape[1:] != self.space.shape:
+            words = f"{_named(source)} is {given.dtype} of shape {given.shape}"
+            raise InputError(f"{words}; what comes back to the last bit is uint8, {self._kind_of_picture}")
+        return pixels.flatten(1)
+
+    def _levels(self, content: bytes) -> np.ndarray | None:
+        """Levels (channels, size, size) that say all there is of a picture's pixels; None where none do."""
+        opened = _opened(content)
+        picture = _upright(opened)
+        kind = ("L" if self.channels == 1 else "RGB", (self.size, self.size), 1, False)
+        if (picture.mode, picture.size, getattr(opened, "n_frames", 1), "transparency" in picture.info) != kind:
+            return None
+        return np.array(picture).reshape(self.size, self.size, self.channels).transpose(2, 0, 1)
+
+    def _in_order(self, codes: Tensor, album: Album) -> Iterator[Image.Image | bytes]:
+        """Pictures, and files of those that are odd, as they stood."""
+        pixels = iter(self._stacked(codes))
+        for i in range(len(codes) + len(album.odd)):
+            yield album.odd[i] if i in album.odd else Image.fromarray(next(pixels))
+
+    def _array(self, codes: Tensor, album: Album) -> np.ndarray:
+        """The array that was given."""
+        pixels = self._stacked(codes).reshape(-1, self.size, self.size, self.channels)
+        channels_first = len(album.shape) == 4 and album.shape[-1] not in (1, 3)
+        return (pixels.transpose(0, 3, 1, 2) if channels_first else pixels).reshape(album.shape)
+
+    def _stacked(self, codes: Tensor) -> np.ndarray:
+        """Levels (n, places) as pictures, uint8 (n, S, S[, 3])."""
+        levels = codes.to(torch.uint8).cpu().numpy().reshape(-1, *self.space.shape).transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(levels[..., 0] if self.channels == 1 else levels)
+
     def describe(self, data: Data) -> str:
         colours = "grey" if self.channels == 1 else "colour"
         words = [f"{len(data):,} pictures, {self.size} × {self.size} {colours}"]
@@ -361,8 +444,12 @@ def _over(found: Encoded, take: Callable[[int], Any], words: str) -> Iterator[An
             for start in range(0, len(found.names), 1024):
                 yield from pool.map(one, range(start, min(start + 1024, len(found.names))))
 
-    quiet = len(found.names) < 2000
-    return iter(track(results(), words, len(found.names), console=Console(stderr=True), transient=True, disable=quiet))
+    return _tracked(results(), len(found.names), words)
+
+
+def _tracked(steps: Iterable[Any], n: int, words: str) -> Iterator[Any]:
+    """The same steps, with a bar where there are many."""
+    return iter(track(steps, words, n, console=Console(stderr=True), transient=True, disable=n < 2000))
 
 
 def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:

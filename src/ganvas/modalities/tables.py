@@ -31,6 +31,7 @@ from ..core import (
     Given,
     InputError,
     Likeness,
+    Lossless,
     Mixed,
     Modality,
     Rowwise,
@@ -76,7 +77,7 @@ MOST = 254  # codes of a category that boosted trees tell apart
 
 
 @dataclass(frozen=True)
-class Tables(Modality, Rowwise, Understands, Follows):
+class Tables(Modality, Rowwise, Understands, Follows, Lossless):
     """Rows of columns that were looked at once: what kind each is, and what values it takes.
 
     columns: In the order of the table.
@@ -516,7 +517,13 @@ class Tables(Modality, Rowwise, Understands, Follows):
                 "odd": table.filter(pa.array(unlike)).drop_columns(raw)}  # fmt: skip
         return torch.from_numpy(codes), packed_tables(kept, packed_ranks(ranks))
 
-    def rebuilt(self, codes: Tensor, rest: bytes) -> pa.Table:
+    def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
+        return self.collect([self._rebuilt(codes, rest)])
+
+    def rebuild(self, codes: Tensor, rest: bytes, out: Path) -> list[Path]:
+        return [self.save([self._rebuilt(codes, rest)], out if out.suffix else out / "rows.csv")]
+
+    def _rebuilt(self, codes: Tensor, rest: bytes) -> pa.Table:
         kept, packed = unpacked_tables(rest)
         schema, raw, odd, numbers = kept["schema"].schema, kept["raw"], kept["odd"], codes.cpu().numpy()
         learned = {column.name: (column, numbers[:, i]) for i, column in enumerate(self.learned)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..core import Packing
+from ._progress import counted
+
 CHUNK = 4096
-"""Rows that are coded together: packing and unpacking must compute the same, so both go by it."""
+"""Examples that are coded together: packing and unpacking must compute the same, so both go by it."""
+
+
+def places(packing: Packing, symbols: Tensor, words: str) -> Iterator[tuple[Tensor, int, np.ndarray]]:
+    """(examples coded together, place, its probabilities) for all symbols (n, places), one place after the other.
+
+    What the place holds is read when the next is asked for. A place with one symbol needs no code, and is left out.
+    """
+    pairs = ((part, *step) for part in symbols.split(CHUNK) for step in packing.unfold(part))
+    for part, place, logits in counted(pairs, symbols.numel(), words, lambda pair: len(pair[0])):
+        if logits.shape[1] > 1:
+            yield part, place, probabilities(logits)
 
 
 def probabilities(logits: Tensor) -> np.ndarray:
@@ -17,5 +32,5 @@ def probabilities(logits: Tensor) -> np.ndarray:
     return torch.softmax(logits.double(), -1).clamp(min=1e-7).float().cpu().numpy()
 
 
-def digest(codes: Tensor) -> str:
-    return blake2b(codes.cpu().numpy().astype(np.int32).tobytes(), digest_size=16).hexdigest()
+def digest(symbols: Tensor) -> str:
+    return blake2b(symbols.cpu().numpy().astype(np.int32).tobytes(), digest_size=16).hexdigest()

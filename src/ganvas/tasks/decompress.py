@@ -1,30 +1,30 @@
-"""Unpack rows that were compressed."""
+"""Unpack rows or pictures that were compressed."""
 
 from __future__ import annotations
 
 import torch
 
 from .. import coding
-from ..core import Exact, Factorises, InputError, Parcel
-from ._coding import CHUNK, digest, probabilities
-from ._progress import counted
+from ..core import Exact, InputError, Packs, Parcel
+from ._coding import digest, places
 
 
 @torch.no_grad()
-def decompress(model: Factorises, x: Parcel) -> Exact:
-    """The rows that were packed, equal in every value and type.
+def decompress(model: Packs, x: Parcel) -> Exact:
+    """The rows that were packed, equal in every value and type; or the pictures, equal in every pixel.
+
+    Where the model loses something, what it kept at the quality that was asked for.
 
     Example: ganvas decompress runs/made-people people.ganvas --out people.csv
     """
+    packing = model.packing(x.quality)
     decoder, family = coding.decoder(x.packed), coding.categorical()
-    codes = torch.zeros(x.n, *model.space.shape, dtype=torch.int64, device=model.device)
-    for part in counted(codes.split(CHUNK), x.n, "unpacking"):
-        for place, logits in model.unfold(part):
-            if logits.shape[1] > 1:
-                part[:, place] = torch.from_numpy(decoder.decode(family, probabilities(logits))).to(part)
-    if digest(codes) != x.digest:
+    symbols = torch.zeros(x.n, packing.places, dtype=torch.int64, device=model.device)
+    for part, place, likely in places(packing, symbols, "unpacking"):
+        part[:, place] = torch.from_numpy(decoder.decode(family, likely)).to(part)
+    if digest(symbols) != x.digest:
         raise InputError(
             "the file was packed by a processor that computes other last bits than this one; unpack it where it was "
             "packed, or with as many threads"
         )
-    return Exact(codes, x.rest, x.fingerprint)
+    return Exact(packing.restore(symbols), x.rest, x.fingerprint)

@@ -1,0 +1,21 @@
+"""A codec: pictures in fewer bits, as many as one likes to spend."""
+
+from pathlib import Path
+
+import numpy as np
+
+import ganvas
+from ganvas.samples import FASHION
+
+
+def main(out: Path = Path("runs/example-codec"), **options: object) -> None:
+    run = ganvas.train("codec", FASHION, out=out, **options)
+    unseen = FASHION / "t10k-images-idx3-ubyte.gz"
+    for quality in (0, 50, 100):
+        packed = run.compress(unseen, quality=quality)
+        pictures = run.decompress(packed)
+        print(f"quality {quality}: {8 * len(packed) / np.size(pictures):.2f} bits a pixel")
+
+
+if __name__ == "__main__":
+    main()
