@@ -36,10 +36,13 @@ from .core import (
     Normal,
     Pairs,
     Parcel,
+    Pictorial,
     Practice,
     Private,
+    Restored,
     Rowwise,
     Understands,
+    Whole,
     Wish,
 )
 from .engine import Engine
@@ -226,12 +229,19 @@ class Trained:
                 understood[option.name] = (balance if Balance in kinds else modality.likeness)(words)
         return understood
 
-    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel]:
-        """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
+    def _reader(
+        self, function: Callable[..., Any]
+    ) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel | Whole]:
+        """What makes of a source what a task wants: examples, perhaps with their names, or what was given as it is."""
         modality, hints = self.run.modality, get_type_hints(function)
         kinds = {hints[source.name] for source in sources(function)}
         if Named in kinds:
             return lambda source: self._named(*modality.read_any(source))
+        if Whole in kinds:
+            if not isinstance(modality, Pictorial):
+                name = self.run.card["modality"]["name"]
+                raise InputError(f"{function.__name__} is for pictures, and these are {name}")
+            return modality.whole
         if not kinds & {Given, Exact, Parcel}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if not isinstance(modality, Rowwise):
@@ -274,6 +284,8 @@ class Trained:
                 return sealed(answer)
             case Exact(codes, rest) if isinstance(modality, Rowwise):
                 return modality.collect([modality.rebuilt(codes, rest)])
+            case Restored(given, pairs) if isinstance(modality, Pictorial):
+                return modality.album((after for _, after in pairs), given.form)
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):

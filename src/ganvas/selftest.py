@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Data, InputError, Model, Samples, Scores, chance, seeded
+from .core import Data, InputError, Model, Restores, Samples, Scores, chance, seeded
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
@@ -67,8 +67,9 @@ def prove(name: str, rounds: int = ROUNDS) -> Proof:
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
             pass
     trained, before = (_cost(m, learn, held, device) for m in (engine.averaged, untrained))
-    objective = "-log likelihood, or a bound" if isinstance(model, Scores) else "Fréchet distance of 32 components"
-    return Proof(name, objective, trained, before, _naive_cost(model, learn, held), perf_counter() - start, margin)
+    return Proof(
+        name, _objective(model), trained, before, _naive_cost(model, learn, held), perf_counter() - start, margin
+    )
 
 
 def _begin(name: str) -> tuple[Model, Data, Data, float]:
@@ -88,6 +89,12 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     raise InputError(f"{name} can be tried on nothing that ships: {'; '.join(refusals)}")
 
 
+def _objective(model: Model) -> str:
+    if isinstance(model, Scores):
+        return "-log likelihood, or a bound"
+    return "squared error, restored" if isinstance(model, Restores) else "Fréchet distance of 32 components"
+
+
 @torch.no_grad()
 def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     """The model's own cost of held-out examples where it has one, else how far its samples are from them."""
@@ -95,6 +102,10 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     real = held.gather()
     if isinstance(model, Scores):
         return model.score(real.x.to(device)).mean().item()
+    if isinstance(model, Restores):
+        with chance(0):
+            damaged = model.damaged(real.x.to(device))
+        return (model.restore(damaged).cpu() - real.x).square().mean().item()
     assert isinstance(model, Samples)
     with chance(0):
         made = model.sample(len(real), real.y if model.condition else None)
@@ -103,11 +114,14 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
 
 @torch.no_grad()
 def _naive_cost(model: Model, learn: Data, held: Data) -> float:
-    """The same of independent pixels or columns: no network at all."""
+    """The same of independent pixels or columns, or of damage that is left: no network at all."""
     x, train = held.gather().x, learn.gather().x
     if isinstance(model, Scores):
         raw = model.space.marginal(train)
         return model.space.nll(raw.expand(len(x), *raw.shape[1:]), x).mean().item()
+    if isinstance(model, Restores):
+        with chance(0):
+            return (model.damaged(x) - x).square().mean().item()
     shuffled = train.flatten(1)[
         torch.rand(train.flatten(1).shape, generator=seeded(0)).argsort(0)[: len(x)], torch.arange(train[0].numel())
     ]

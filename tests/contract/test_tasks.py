@@ -8,14 +8,24 @@ from typing import get_type_hints
 import pytest
 
 from ganvas import plugins
-from ganvas.core import Augmented, Detections, Exact, Filled, Frames, Made, Pairs, Parcel, abilities
+from ganvas.core import Augmented, Detections, Exact, Filled, Frames, Made, Pairs, Parcel, Restored, abilities
 
 
 @pytest.mark.parametrize("name", plugins.names("tasks"))
 def test_a_task_is_a_function_of_one_ability(name: str) -> None:
     task = plugins.load("tasks", name)
     assert plugins.needs(task).__module__ == abilities.__name__
-    assert get_type_hints(task)["return"] in (Made, Pairs, Frames, Filled, Augmented, Detections, Parcel, Exact)
+    assert get_type_hints(task)["return"] in (
+        Made,
+        Pairs,
+        Frames,
+        Filled,
+        Augmented,
+        Detections,
+        Parcel,
+        Exact,
+        Restored,
+    )
     assert all(option.help for option in plugins.options(task))
     assert plugins.summary("tasks", name).endswith(".")
     assert all(
