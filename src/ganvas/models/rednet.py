@@ -33,8 +33,8 @@ class REDNet(Model, Restores):
         depth: Residual blocks at each resolution, on the way down and on the way up.
     """
 
-    players = {"autoencoder": adam(1e-3)}
-    practice = Practice(batch=16, epochs=0, steps=20_000, reading={"crop": "random", "flip": True})
+    players = {"autoencoder": adam(2e-3)}
+    practice = Practice(batch=8, epochs=0, steps=20_000, schedule="one-cycle", reading={"crop": "random", "flip": True})
     any_size = True
 
     def __init__(
@@ -44,8 +44,8 @@ class REDNet(Model, Restores):
         corrupt: Kind = "mixed",
         strength: float = 0.5,
         blind: bool = True,
-        channels: int = 64,
-        depth: int = 1,
+        channels: int = 32,
+        depth: int = 3,
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3:

@@ -79,8 +79,9 @@ def tiled(restore: Callable[[Tensor], Tensor], x: Tensor, height: int, width: in
 
 def _starts(length: int, side: int, overlap: int) -> list[int]:
     """Where tiles begin that cover a length together."""
-    step = side - overlap
-    return [i * step for i in range(max(ceil((length - overlap) / step), 1))]
+    if length <= side:
+        return [0]
+    return [i * (side - overlap) for i in range(ceil((length - overlap) / (side - overlap)))]
 
 
 def _ramp(side: int, overlap: int) -> Tensor:
