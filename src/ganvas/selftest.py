@@ -29,7 +29,9 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
-ROUNDS = 1000
+ROUNDS, RESTORING = 1000, 250
+"""Rounds that a model learns for; and one that only restores, which begins by leaving pictures as they are."""
+
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli"}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
@@ -54,7 +56,7 @@ class Proof:
         return asdict(self) | {"learned": self.learned}
 
 
-def prove(name: str, rounds: int = ROUNDS) -> Proof:
+def prove(name: str, rounds: int | None = None) -> Proof:
     """Trains a small model of this name and says what it learned."""
     start = perf_counter()
     device = choose_device("auto")
@@ -62,8 +64,9 @@ def prove(name: str, rounds: int = ROUNDS) -> Proof:
         model, learn, held, margin = _begin(name)
         settle(model, device)
         untrained = deepcopy(model).eval()
+        rounds = rounds or (ROUNDS if isinstance(model, Samples | Scores) else RESTORING)
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
-        game = engine.rounds(b.to(device) for b in model.batches(learn, 64, seed=0))
+        game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
             pass
     trained, before = (_cost(m, learn, held, device) for m in (engine.averaged, untrained))
