@@ -33,7 +33,6 @@ TRY = ("Bridge_by_Sander_Klootwijk", "Kleiber_by_Lukas_Baubkus", "life_by_Aitzol
 SKIMAGE = ("camera.png", "astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 LONGER = (1280, 640)
 SIDE = 512
-Image.MAX_IMAGE_PIXELS = None  # packages of the distribution are no bombs
 
 
 def rivals() -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
 from itertools import islice
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -144,7 +144,7 @@ class Images(Modality, Pictorial):
         good = self._checked(found, take)
         names = [found.names[i] for i in good.tolist()]
         described = sizes[good], keys[good], None if labels is None else labels[good], names
-        if room >= 0:
+        if len(kept) == len(good):
             return Held(torch.cat([kept[i] for i in good.tolist()]).to(device), self.channels, *described)
         kept.clear()
         return Filed(lambda i: self.decode(found.content(int(good[i]))), *described)
@@ -466,7 +466,7 @@ def _opened(content: bytes, size: int | None = None) -> Image.Image:
         picture = Image.open(BytesIO(content))
     except UnidentifiedImageError as error:
         raise OSError("not a picture that can be read") from error
-    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or 0):
+    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or inf):
         raise OSError(f"decompression bomb: {picture.width} × {picture.height} pixels")
     if size is not None:
         picture.draft(None, (2 * size, 2 * size))  # JPEG can be decoded at a fraction of its size

@@ -14,9 +14,10 @@ from ..machine import choose_precision
 from ._progress import counted
 
 TILE = 512  # pixels a side that are restored at a time
-OVERLAP = 64  # pixels that neighbouring tiles share: more than the network sees beyond a pixel
+OVERLAP = 64  # pixels that neighbouring tiles share
 GRID = 8  # tiles start at multiples of it, as the blocks of a JPEG file do
 AT_ONCE = 2**18  # pixels
+LONG = 0  # even one picture may be a large one
 
 
 def denoise(model: Restores, x: Whole) -> Restored:
@@ -30,7 +31,7 @@ def denoise(model: Restores, x: Whole) -> Restored:
         raise InputError("this model learned from no pictures; denoise is for those that did")
     if model.undoes == "none":
         raise InputError("this model learned to undo no damage; train it with --corrupt, such as gaussian")
-    return Restored(x, counted(_pairs(model, x), len(x.names), "restoring", size=lambda pair: 1))
+    return Restored(x, counted(_pairs(model, x), len(x.names), "restoring", lambda pair: 1, LONG))
 
 
 @torch.no_grad()
