@@ -6,11 +6,11 @@ mixed   in colour: sigma 25, salt and pepper (10 %), missing pixels (half, black
         that learned of all four
 
 Noise is neither rounded nor cut off, as is usual. Rivals are told the sigma of gaussian noise, ours never is; of other
-damage they work with what scikit-image estimates, and BM3D, which takes a minute for a colour picture, is left out. Rivals
-work in a process of their own while ours waits.
+damage they work with what scikit-image estimates, and BM3D, which takes a minute for a colour picture, is left out.
+Rivals work in a process of their own while ours waits.
 
 python benchmarks/denoising.py --minutes 40
-python benchmarks/denoising.py grey --minutes 2 --pictures 2 a trial# a trial
+python benchmarks/denoising.py grey --minutes 2 --pictures 2     # a trial
 """
 
 from __future__ import annotations
