@@ -193,7 +193,7 @@ def test_refuses_in_one_sentence(x: Any, words: str) -> None:
 def test_damaged_rows_are_rows() -> None:
     torch.manual_seed(0)
     x = examples(ROW, 4000)
-    damaged = AE(ROW, width=8, corrupt="gaussian", strength=0.3).corrupted(x)
+    damaged = AE(ROW, width=8, corrupt="gaussian", strength=0.3).damaged(x)
     for width, before, after in zip(ROW.columns, x.split(ROW.columns, 1), damaged.split(ROW.columns, 1), strict=True):
         if width == 1:
             assert (after - before).std().item() == pytest.approx(0.3, rel=0.1)

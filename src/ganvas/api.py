@@ -43,12 +43,15 @@ from .core import (
     Normal,
     Pairs,
     Parcel,
+    Pictorial,
     Practice,
     Private,
+    Restored,
     Rowwise,
     Understands,
     Weigh,
     Weighed,
+    Whole,
     Wish,
 )
 from .engine import Engine
@@ -256,12 +259,19 @@ class Trained:
             for part in weighed(modality, modality.read_any(source), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
-    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel]:
-        """What makes of a source what a task wants: examples, perhaps with their names, or rows as they were given."""
+    def _reader(
+        self, function: Callable[..., Any]
+    ) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel | Whole]:
+        """What makes of a source what a task wants: examples, perhaps with their names, or what was given as it is."""
         modality, hints = self.run.modality, get_type_hints(function)
         kinds = {hints[source.name] for source in sources(function)}
         if Named in kinds:
             return self._named
+        if Whole in kinds:
+            if not isinstance(modality, Pictorial):
+                name = self.run.card["modality"]["name"]
+                raise InputError(f"{function.__name__} is for pictures, and these are {name}")
+            return modality.whole
         if not kinds & {Given, Exact, Parcel}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if Given in kinds and isinstance(modality, Rowwise):
@@ -309,6 +319,8 @@ class Trained:
                 return sealed(answer)
             case Exact(codes, rest) if isinstance(modality, Lossless):
                 return modality.rebuilt(codes, rest)
+            case Restored(given, pairs) if isinstance(modality, Pictorial):
+                return modality.album((after for _, after in pairs), given.form)
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,10 @@ from .core import (
     Overlaps,
     Pairs,
     Parcel,
+    Pictorial,
+    Restored,
     Rowwise,
+    mirrored,
 )
 from .findings import findings
 from .parcel import sealed
@@ -42,6 +46,7 @@ from .writers import save_tables
 
 PICTURES = (".png", ".jpg", ".webp")
 SHOWN = 200  # findings that are drawn
+MIDDLES, MIDDLE = 20, 160  # restored pictures that are shown, and pixels a side of each
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -74,6 +79,8 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
         case Exact(codes, rest):
             assert isinstance(modality, Lossless), "only what was taken apart is put together again"
             return modality.rebuild(codes, rest, out)
+        case Restored():
+            return _restored(answer, modality, out)
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
@@ -225,14 +232,57 @@ def _clustered(answer: Clustered, modality: Modality, out: Path) -> list[Path]:
 
 
 def _pairs(before: Tensor, after: Tensor, modality: Modality, out: Path) -> list[Path]:
-    """The sheet has rows in twos: above what was given, below what became of it."""
+    if out.suffix:
+        return [_sheet(before, after, modality, out)]
+    return [*modality.write(after, out), _sheet(before, after, modality, out / "before-and-after.png")]
+
+
+def _sheet(before: Tensor, after: Tensor, modality: Modality, target: Path) -> Path:
+    """Rows in twos: above what was given, below what became of it."""
     shown = min(len(before), 60)
     rows = [part for pair in zip(before[:shown].split(10), after[:shown].split(10), strict=True) for part in pair]
-    sheet = torch.cat(rows)
-    columns = min(10, shown)
+    return modality.sheet(torch.cat(rows), target, min(10, shown))
+
+
+def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
+    """Every picture under its own name, and a sheet of the middles of some, before and after; into a file, the one
+    picture there is, or that sheet alone."""
+    assert isinstance(modality, Pictorial), "only what reads pictures as they are has an answer that keeps them"
+    names, middles = answer.given.names, list[tuple[Tensor, Tensor]]()
+
+    def restored() -> Iterator[Tensor]:
+        for before, after in answer.pairs:
+            if len(middles) < MIDDLES:
+                middles.append((_middle(before), _middle(after)))
+            yield after
+
+    if out.suffix and len(names) == 1:
+        return modality.hang(restored(), [out])
     if out.suffix:
-        return [modality.sheet(sheet, out, columns)]
-    return [*modality.write(after, out), modality.sheet(sheet, out / "before-and-after.png", columns)]
+        files, sheet = [], out
+        deque(restored(), maxlen=0)
+    else:
+        sheet = out / "before-and-after.png"
+        files = modality.hang(restored(), [out / name for name in _file_names(names, modality.endings)])
+    before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
+    return [*files, _sheet(before, after, modality, sheet)]
+
+
+def _file_names(names: list[str], endings: Collection[str]) -> list[Path]:
+    """What pictures of these names are called as PNG files: the same, folders too, but never outside the folder that
+    they go to; behind their old endings where two would be called the same."""
+    paths = [Path(name) for name in names]
+    inside = [Path(p.name) if p.is_absolute() or ".." in p.parts else p for p in paths]
+    plain = [p.with_suffix("") if p.suffix.lower() in endings else p for p in inside]
+    often = Counter(plain)
+    chosen = [p if often[q] > 1 else q for p, q in zip(inside, plain, strict=True)]
+    return [p.with_name(f"{p.name}.png") for p in chosen]
+
+
+def _middle(x: Tensor) -> Tensor:
+    """The middle of a picture (C, H, W), pixel by pixel."""
+    top, left = (max(n - MIDDLE, 0) // 2 for n in x.shape[1:])
+    return mirrored(x, MIDDLE, MIDDLE)[:, top : top + MIDDLE, left : left + MIDDLE]
 
 
 def _frames(frames: Tensor, modality: Modality, out: Path) -> list[Path]:

@@ -15,8 +15,21 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Batch, Bounds, Continuous, Estimate, Evidence, Measured, Model, Samples, chance, spread
-from .metrics._baselines import Components, Independent, Replay, noisy, per_coordinate, shuffled
+from .core import (
+    Autoencodes,
+    Batch,
+    Bounds,
+    Continuous,
+    Estimate,
+    Evidence,
+    Measured,
+    Model,
+    Restores,
+    Samples,
+    chance,
+    spread,
+)
+from .metrics._baselines import Components, Independent, Replay, Untouched, noisy, per_coordinate, shuffled
 from .verdict import verdict
 
 Rivals = Mapping[str, object]
@@ -159,6 +172,8 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
         return {name: Replay(x, model.condition) for name, x in rivals.items()}
     if ability is Bounds and isinstance(model, Bounds):
         return {"independent coordinates": Independent(model.space, train)}
+    if ability is Restores and isinstance(model, Restores):
+        return {"left as it is": Untouched(model)}
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

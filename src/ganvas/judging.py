@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import plugins
 from .associations import draw_associations
-from .core import Autoencodes, Batch, Data, InputError, Samples, chance, spread
+from .core import Autoencodes, Batch, Data, InputError, Restores, Samples, chance, spread
 from .evaluation import Evaluation, evaluate
 from .machine import choose_device, settle
 from .metrics.memorisation import nearest
@@ -165,6 +165,11 @@ def _show(
         near = torch.cdist(embed(made), embed(train.x)).topk(NEIGHBOURS, 1, largest=False).indices
         rows = torch.cat([made, *(train.x[column] for column in near.T.to(train.x.device))])
         run.modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(made))
+    if isinstance(model, Restores) and model.undoes != "none":
+        with chance(0):
+            damaged = model.damaged(held.x[spread(len(held), 10)])
+        run.modality.sheet(torch.cat([damaged, model.restore(damaged).float()]).cpu(),
+                           folder / "restorations.png", columns=10)  # fmt: skip
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -179,6 +184,7 @@ CAPTIONS = {
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
+    "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
 }
 
 

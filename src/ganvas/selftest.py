@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Bounds, Data, InputError, Model, Samples, Scores, chance, seeded
+from .core import Autoencodes, Bounds, Data, InputError, Model, Restores, Samples, Scores, chance, seeded
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
@@ -29,11 +29,14 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
-ROUNDS = 1000
+ROUNDS, RESTORING = 1000, 250
+"""Rounds that a model learns for; and one that only restores, which begins by leaving pictures as they are."""
+
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 RECONSTRUCTION = "squared error of reconstruction"
+STRANGENESS = "how strange examples are, beside shuffled ones"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Proof:
         return asdict(self) | {"learned": self.learned}
 
 
-def prove(name: str, rounds: int = ROUNDS) -> Proof:
+def prove(name: str, rounds: int | None = None) -> Proof:
     """Trains a small model of this name and says what it learned."""
     start = perf_counter()
     device = choose_device("auto")
@@ -64,8 +67,9 @@ def prove(name: str, rounds: int = ROUNDS) -> Proof:
         model, learn, held, margin = _begin(name)
         settle(model, device)
         untrained = deepcopy(model).eval()
+        rounds = rounds or (ROUNDS if isinstance(model, Samples | Scores) else RESTORING)
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
-        game = engine.rounds(b.to(device) for b in model.batches(learn, 64, seed=0))
+        game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
             pass
     trained, before = (_cost(m, learn, held, device) for m in (engine.averaged, untrained))
@@ -97,7 +101,9 @@ def _objective(model: Model) -> str:
         return "-log likelihood, or a bound"
     if isinstance(model, Autoencodes):
         return RECONSTRUCTION
-    return "score" if isinstance(model, Scores) else "Fréchet distance of 32 components"
+    if isinstance(model, Scores):
+        return STRANGENESS
+    return "squared error, restored" if isinstance(model, Restores) else "Fréchet distance of 32 components"
 
 
 @torch.no_grad()
@@ -108,8 +114,16 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     if _objective(model) == RECONSTRUCTION:
         assert isinstance(model, Autoencodes)
         return _error(model.decode(model.encode(real.x.to(device))).cpu(), real.x)
+    if _objective(model) == STRANGENESS:
+        assert isinstance(model, Scores)
+        strange, usual = (model.score(x.to(device)).mean().item() for x in (_shuffled(real.x), real.x))
+        return usual / strange
     if isinstance(model, Scores):
         return model.score(real.x.to(device)).mean().item()
+    if isinstance(model, Restores):
+        with chance(0):
+            damaged = model.damaged(real.x.to(device))
+        return (model.restore(damaged).cpu() - real.x).square().mean().item()
     assert isinstance(model, Samples)
     with chance(0):
         made = model.sample(len(real), real.y if model.condition else None)
@@ -118,17 +132,25 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
 
 @torch.no_grad()
 def _naive_cost(model: Model, learn: Data, held: Data) -> float:
-    """The same of independent pixels or columns: no network at all."""
+    """The same of independent pixels or columns, or of damage that is left: no network at all."""
     x, train = held.gather().x, learn.gather().x
+    if _objective(model) == STRANGENESS:
+        return 1.0
     raw = model.space.marginal(train)
     if _objective(model) == RECONSTRUCTION:
         return _error(model.space.mean(raw), x)
     if isinstance(model, Scores):
         return model.space.nll(raw.expand(len(x), *raw.shape[1:]), x).mean().item()
-    shuffled = train.flatten(1)[
-        torch.rand(train.flatten(1).shape, generator=seeded(0)).argsort(0)[: len(x)], torch.arange(train[0].numel())
-    ]
-    return _distance(shuffled.view_as(x), x, train)
+    if isinstance(model, Restores):
+        with chance(0):
+            return (model.damaged(x) - x).square().mean().item()
+    return _distance(_shuffled(train)[: len(x)], x, train)
+
+
+def _shuffled(x: Tensor) -> Tensor:
+    """Examples (N, ...) with each coordinate that of another example: independent of each other."""
+    order = torch.rand(x.flatten(1).shape, generator=seeded(0)).argsort(0)
+    return x.flatten(1).gather(0, order).view_as(x)
 
 
 def _error(made: Tensor, x: Tensor) -> float:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from . import processes
-from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Samples, chance
+from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, chance
 from .engine import SCHEDULES, Engine
 from .run import Run
 
@@ -185,13 +185,22 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     if isinstance(model, Samples):
         with chance(0):
             shown = model.sample(4 * columns)
-    elif isinstance(model, Autoencodes) and len(held_out):
-        x = held_out.gather(most=20).x.to(model.device)
-        shown = torch.cat([x, model.decode(model.encode(x))])
+    elif isinstance(model, Autoencodes | Restores) and len(held_out):
+        shown = _beside(model, held_out.gather(most=20).x.to(model.device))
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)
     modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=columns)
+
+
+def _beside(model: Autoencodes | Restores, x: Tensor) -> Tensor:
+    """Examples, damaged if the model undoes damage, and what it makes of them."""
+    if not isinstance(model, Restores) or model.undoes == "none":
+        assert isinstance(model, Autoencodes)
+        return torch.cat([x, model.decode(model.encode(x))])
+    with chance(0):
+        damaged = model.damaged(x)
+    return torch.cat([damaged, model.restore(damaged)])
 
 
 def prepared(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:

@@ -10,7 +10,20 @@ import torch
 
 from conftest import LABELS, SPACES, examples
 from ganvas import plugins
-from ganvas.core import Batch, Bounds, Completes, Decodes, Encodes, Generates, InputError, Model, Samples, Scores, Space
+from ganvas.core import (
+    Batch,
+    Bounds,
+    Completes,
+    Decodes,
+    Encodes,
+    Generates,
+    InputError,
+    Model,
+    Restores,
+    Samples,
+    Scores,
+    Space,
+)
 from ganvas.engine import Engine
 
 SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2}
@@ -74,6 +87,9 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             _, blame = model.weigh(batch.x)
             assert len(blame) == 16
             assert (blame.flatten(1).sum(1) <= model.score(batch.x) + 1e-3).all()
+        if isinstance(model, Restores):
+            damaged = model.damaged(batch.x)
+            assert damaged.shape == model.restore(damaged).shape == shape
         if isinstance(model, Bounds):
             assert model.bound(batch.x, samples=3).shape == (16,)
 

@@ -12,6 +12,7 @@ from .abilities import (
     Generates,
     Packing,
     Packs,
+    Restores,
     Samples,
     Scores,
     Translates,
@@ -35,6 +36,7 @@ from .answers import (
     Normal,
     Pairs,
     Parcel,
+    Restored,
     Weigh,
     Weighed,
 )
@@ -43,6 +45,7 @@ from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
+from .pictures import Pictorial, Whole, mirrored
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens
@@ -53,7 +56,7 @@ __all__ = [
     "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate", "Evidence", "Exact",
     "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError", "Judged", "Likeness",
     "Lossless", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps",
-    "Packing", "Packs", "Pairs", "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space",
-    "Tokens", "Translates", "Turn", "Understands", "Weigh", "Weighed", "Wish", "adam", "all_of", "chance", "held",
-    "seeded", "spread",
+    "Packing", "Packs", "Pairs", "Parcel", "Pictorial", "Practice", "Private", "Promise", "Restored", "Restores",
+    "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands", "Weigh", "Weighed",
+    "Whole", "Wish", "adam", "all_of", "chance", "held", "mirrored", "seeded", "spread",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -139,6 +139,31 @@ class Translates(ABC):
     @abstractmethod
     def translate(self, x: Tensor) -> Tensor:
         """The counterpart of each example."""
+
+
+class Restores(ABC):
+    """Undoes damage."""
+
+    space: Space
+
+    undoes: str
+    """The kind of damage it learned to undo; "none" where it learned of none."""
+
+    any_size: ClassVar[bool] = False
+    """Whether grids of any height and width can be restored, not only those of its space."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    @abstractmethod
+    def damaged(self, x: Tensor) -> Tensor:
+        """Examples as the model saw them while it learned, shape like x; by torch's random numbers."""
+
+    @abstractmethod
+    def restore(self, x: Tensor) -> Tensor:
+        """Whole examples of damaged ones, shape like x."""
 
 
 class Begun(NamedTuple):

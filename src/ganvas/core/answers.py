@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .modality import Batch
+from .pictures import Whole
 from .rows import Given
 
 if TYPE_CHECKING:
@@ -229,7 +230,16 @@ class Parcel:
     quality: int | None = None
 
 
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Embedded | Clustered | Parcel | Exact
+@dataclass(frozen=True)
+class Restored:
+    """Damaged pictures, and what became of each: (before, after), both (C, H, W), made when they are asked for, and
+    once."""
+
+    given: Whole
+    pairs: Iterable[tuple[Tensor, Tensor]]
+
+
+Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Embedded | Clustered | Parcel | Exact | Restored
 """What a task answers."""
 
 

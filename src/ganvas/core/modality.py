@@ -44,7 +44,7 @@ class Data(ABC):
     names: list[str]
     """Where each example came from: a file, or a place in an array."""
 
-    ahead: ClassVar[int] = 0
+    ahead: int = 0
     """Batches worth preparing in the background while the model learns: none where they are in memory already."""
 
     @abstractmethod

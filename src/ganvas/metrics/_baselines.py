@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Bounds, Mixed, Samples, Space, Tokens, seeded
+from ..core import Autoencodes, Bounds, Mixed, Restores, Samples, Space, Tokens, seeded
 
 
 class Replay(Samples):
@@ -45,6 +45,23 @@ class Independent(Bounds):
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         x = self.space.observe(x)
         return self.space.nll(self.raw.expand(len(x), *self.raw.shape[1:]), x)
+
+
+class Untouched(Restores):
+    """Leaves the damage that a model undoes."""
+
+    def __init__(self, model: Restores) -> None:
+        self.model, self.space, self.undoes = model, model.space, model.undoes
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def damaged(self, x: Tensor) -> Tensor:
+        return self.model.damaged(x)
+
+    def restore(self, x: Tensor) -> Tensor:
+        return x.clamp(-1, 1)
 
 
 class Components(Autoencodes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log10
 
 import numpy as np
 import torch
@@ -23,6 +24,22 @@ def mean(values: Tensor, transform: Callable[[float], float] = lambda value: val
     means = values[picks].mean(1)
     low, high = (transform(means.quantile(q).item()) for q in (0.025, 0.975))
     return Estimate(transform(values.mean().item()), min(low, high), max(low, high))
+
+
+def likeness(after: Tensor, x: Tensor) -> dict[str, Estimate]:
+    """How like examples x (N, ...) others are: SSIM by torchmetrics, for pictures of at least 11 pixels."""
+    errors = (after - x).square().flatten(1).mean(1)
+    numbers = {
+        "mean squared error": mean(errors),
+        "PSNR (dB)": mean(errors, lambda error: 10 * log10(4 / max(error, 1e-12))),
+    }
+    if x.ndim == 4 and min(x.shape[2:]) >= 11:
+        from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
+        parts = zip(after.split(256), x.split(256), strict=True)
+        values = [ssim(a, b, data_range=(-1.0, 1.0), reduction="none") for a, b in parts]
+        numbers["SSIM"] = mean(torch.cat([torch.atleast_1d(v) for v in values]))
+    return numbers
 
 
 def resampled(statistic: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor, draws: int = 16) -> Estimate:

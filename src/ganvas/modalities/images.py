@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
 from itertools import islice
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,20 +22,21 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Tokens, seeded
+from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Pictorial, Tokens, Whole, mirrored
 from ._albums import Album, inside, plain_names
 from ._drawing import glow, save_gif
+from ._patches import THREADS, Filed, Held, Patches, scaled
 from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
 
-Crop = Literal["centre", "stretch", "pad"]
-THREADS = min(os.cpu_count() or 1, 16)
+Crop = Literal["centre", "stretch", "pad", "random"]
+PATCH = 64  # side of squares that are cut out of larger pictures, where nothing else is said
 SHOWN = 50  # names that an error lists
 HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 @dataclass(frozen=True)
-class Images(Modality, Lossless):
-    """Square pictures of one size, 8 bits a channel; sub-folders are classes."""
+class Images(Modality, Pictorial, Lossless):
+    """Square pictures of one size, or squares out of pictures of any; 8 bits a channel; sub-folders are classes."""
 
     size: int
     channels: int
@@ -81,7 +82,8 @@ class Images(Modality, Lossless):
         """Looks at every picture's size and colours.
 
         size: Side of the pictures in pixels; by default their own where they are small squares, else 16 to 64.
-        crop: What becomes of pictures that are no squares: cut to the centre, stretched, or padded.
+        crop: What becomes of pictures that are no squares: cut to the centre, stretched, or padded; random cuts squares
+            out of pictures of any size, at full resolution, elsewhere in every round.
         grey: Make all pictures grey.
         flip: Mirror pictures at random while training.
         skip_unreadable: Leave out files that cannot be read, instead of stopping.
@@ -96,7 +98,7 @@ class Images(Modality, Lossless):
         distinct = {label for label in found.labels or [] if label is not None}
         form: Any = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         return cls(
-            size=size or _natural_size(sizes),
+            size=size or (min(PATCH, int(sizes.min())) if crop == "random" else _natural_size(sizes)),
             channels=1 if grey or greys.all() else 3,
             classes=(found.classes or tuple(sorted(distinct))) if len(distinct) > 1 else (),
             crop=crop,
@@ -110,6 +112,8 @@ class Images(Modality, Lossless):
         device = torch.device(device)
         found = open_source(source)
         labels = self._numbers(found, source)
+        if self.crop == "random":
+            return Patches(self._kept_whole(found, labels, device), self.size, self.flip)
         if isinstance(found, Arrays):
             pixels = self._fit(torch.from_numpy(np.array(found.pixels)))
             return Resident(pixels.to(device), labels, _hashes(map(bytes, found.pixels)), found.names, self.flip)
@@ -119,6 +123,60 @@ class Images(Modality, Lossless):
 
     def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
         yield self.read(source, device), torch.zeros(())
+
+    def _kept_whole(self, found: Encoded | Arrays, labels: Tensor | None, device: torch.device) -> Held | Filed:
+        """Every picture decoded once, whole; kept if there is room for all."""
+        if isinstance(found, Arrays):
+            x = mirrored(self._coloured(torch.from_numpy(np.array(found.pixels))), self.size, self.size)
+            sizes = torch.tensor(x.shape[2:]).expand(len(x), 2)
+            keys = _hashes(map(bytes, found.pixels))
+            return Held(x.flatten().to(device), self.channels, sizes, keys, labels, found.names)
+        sizes, keys = torch.empty(len(found.names), 2, dtype=torch.int64), torch.empty(len(found.names)).long()
+        kept, room = dict[int, Tensor](), self._room(device)
+
+        def take(i: int) -> None:
+            nonlocal room
+            content = found.content(i)
+            pixels = torch.from_numpy(self.decode(content))
+            keys[i], sizes[i] = _hash(content), torch.tensor(pixels.shape[1:])
+            room -= pixels.nbytes
+            if room >= 0:
+                kept[i] = pixels.flatten()
+
+        good = self._checked(found, take)
+        names = [found.names[i] for i in good.tolist()]
+        described = sizes[good], keys[good], None if labels is None else labels[good], names
+        if len(kept) == len(good):
+            return Held(torch.cat([kept[i] for i in good.tolist()]).to(device), self.channels, *described)
+        kept.clear()
+        return Filed(lambda i: self.decode(found.content(int(good[i]))), *described)
+
+    def whole(self, source: Any) -> Whole:
+        found = open_source(source)
+        kind = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
+        if isinstance(found, Arrays):
+            arrays = torch.from_numpy(np.array(found.pixels))
+            return Whole(found.names, lambda i: scaled(self._coloured(arrays[i : i + 1]), None)[0], kind)
+        good = self._checked(found, lambda i: _opened(found.content(i)).close()).tolist()
+        return Whole([found.names[i] for i in good], lambda i: self._whole_picture(found, good[i]), kind)
+
+    def _whole_picture(self, found: Encoded, i: int) -> Tensor:
+        try:
+            return scaled(torch.from_numpy(self._levels(found.content(i))), None)
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
+            raise InputError(f"{found.names[i]} cannot be read: {error}; mend it, or leave it out") from error
+
+    def album(self, pictures: Iterable[Tensor], form: str) -> Any:
+        if form == "tensor":
+            return torch.stack([x.cpu() for x in pictures])
+        pixels = (_pixels(x[None])[0] for x in pictures)
+        return np.stack(list(pixels)) if form == "array" else [Image.fromarray(p) for p in pixels]
+
+    def hang(self, pictures: Iterable[Tensor], files: list[Path]) -> list[Path]:
+        for x, file in zip(pictures, files, strict=True):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(_pixels(x[None])[0]).save(file)
+        return files
 
     def _decode_all(self, found: Encoded, labels: Tensor | None, device: torch.device) -> Resident:
         """Every picture decoded once, in one tensor."""
@@ -174,14 +232,19 @@ class Images(Modality, Lossless):
             return torch.cuda.mem_get_info(device)[0] / 4
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 4
 
-    def _fit(self, pixels: Tensor) -> Tensor:
-        """Arrays (N, H, W[, C]) as pictures (N, channels, size, size), uint8."""
+    def _coloured(self, pixels: Tensor) -> Tensor:
+        """Arrays (N, H, W[, C]) as pictures (N, channels, H, W), uint8."""
         x = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
         if x.shape[1] != self.channels:
             weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
             x = x.expand(-1, 3, -1, -1) if self.channels == 3 else (x * weights).sum(1, keepdim=True).round().byte()
+        return x.contiguous()
+
+    def _fit(self, pixels: Tensor) -> Tensor:
+        """Arrays (N, H, W[, C]) as pictures (N, channels, size, size), uint8."""
+        x = self._coloured(pixels)
         if x.shape[2:] == (self.size, self.size):
-            return x.contiguous()
+            return x
         return torch.cat([self._resize(part) for part in x.split(1024)])
 
     def _resize(self, x: Tensor) -> Tensor:
@@ -198,9 +261,11 @@ class Images(Modality, Lossless):
         return F.interpolate(x.float(), size, mode="bicubic", antialias=True).round().clamp(0, 255).byte()
 
     def decode(self, content: bytes) -> np.ndarray:
-        """A file's bytes as a picture, uint8 (channels, size, size). Raises OSError where that cannot be."""
-        picture = _upright(_opened(content, self.size))
-        picture = _flat(picture, "L" if self.channels == 1 else "RGB")
+        """A file's bytes as a picture, uint8 (channels, size, size), or of any larger size where squares are cut out of
+        it. Raises OSError where that cannot be."""
+        if self.crop == "random":
+            return mirrored(torch.from_numpy(self._levels(content)), self.size, self.size).numpy()
+        picture = _flat(_upright(_opened(content, self.size)), self._mode)
         size = (self.size, self.size)
         if picture.size != size:
             if self.crop == "centre":
@@ -209,8 +274,16 @@ class Images(Modality, Lossless):
                 picture = ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white")
             else:
                 picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
-        array = np.array(picture)
-        return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+        return _channels_first(picture)
+
+    def _levels(self, content: bytes) -> np.ndarray:
+        """A file's bytes as the picture it is, uint8 (channels, H, W). Raises OSError where that cannot be."""
+        return _channels_first(_flat(_upright(_opened(content)), self._mode))
+
+    @property
+    def _mode(self) -> str:
+        """As Pillow calls it."""
+        return "L" if self.channels == 1 else "RGB"
 
     def exact(self, source: Any) -> tuple[Tensor, bytes]:
         """Levels (n, channels * size * size), uint8, of the pictures that are of the model's kind; and the rest."""
@@ -220,7 +293,7 @@ class Images(Modality, Lossless):
             return self._whole(found, source), Album(form, found.given.shape).packed()
         if isinstance(source, list) and (strange := {p.mode for p in source} - set(HELD_BY_PNG)):
             raise InputError(f"a picture has the mode {min(strange)}, which no PNG file holds; convert it first")
-        seen = list(_over(found, lambda i: self._levels(found.content(i)), "reading pictures"))
+        seen = list(_over(found, lambda i: self._exact_levels(found.content(i)), "reading pictures"))
         for one in seen:
             if isinstance(one, _Unreadable):
                 raise InputError(f"{one.name} cannot be read ({one.why}); mend it, or take it out")
@@ -267,7 +340,7 @@ class Images(Modality, Lossless):
             raise InputError(f"{words}; what comes back to the last bit is uint8, {self._kind_of_picture}")
         return pixels.flatten(1)
 
-    def _levels(self, content: bytes) -> np.ndarray | None:
+    def _exact_levels(self, content: bytes) -> np.ndarray | None:
         """Levels (channels, size, size) that say all there is of a picture's pixels; None where none do."""
         opened = _opened(content)
         picture = _upright(opened)
@@ -296,7 +369,9 @@ class Images(Modality, Lossless):
     def describe(self, data: Data) -> str:
         colours = "grey" if self.channels == 1 else "colour"
         words = [f"{len(data):,} pictures, {self.size} × {self.size} {colours}"]
-        assert isinstance(data, Resident | Streamed)
+        assert isinstance(data, Resident | Streamed | Patches)
+        if isinstance(data, Patches):
+            words = [f"{data.pictures:,} pictures: {len(data):,} squares, {self.size} × {self.size} {colours}"]
         if data.labels is not None:
             counts = Counter(data.labels.flatten().tolist())
             listed = ", ".join(f"{name} {counts[i]:,}" for i, name in islice(enumerate(self.classes), 10))
@@ -363,7 +438,7 @@ class Resident(Data):
 
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
         pixels = self.pixels[rows.to(self.pixels.device)]
-        return Batch(_scaled(pixels, step if self.flip else None), None if self.labels is None else self.labels[rows])
+        return Batch(scaled(pixels, step if self.flip else None), None if self.labels is None else self.labels[rows])
 
     def keys(self) -> Tensor:
         return self._keys
@@ -402,7 +477,7 @@ class Streamed(Data):
         decoded = self.pool.map(lambda i: self.images.decode(self.found.content(i)), chosen.tolist())
         pixels = torch.from_numpy(np.stack(list(decoded)))
         labels = None if self.all_labels is None else self.all_labels[chosen]
-        return Batch(_scaled(pixels, step if self.images.flip else None), labels)
+        return Batch(scaled(pixels, step if self.images.flip else None), labels)
 
     def keys(self) -> Tensor:
         return self.all_keys[self.rows]
@@ -412,15 +487,6 @@ class Streamed(Data):
 
     def kept(self) -> str:
         return f"too many for memory: decoded as they are needed, by {THREADS} threads"
-
-
-def _scaled(pixels: Tensor, step: int | None) -> Tensor:
-    """Levels 0 to 255 as values in [-1, 1]; mirrored or not by a coin that the step decides, if given."""
-    x = pixels.to(torch.float32).div_(127.5).sub_(1)
-    if step is None:
-        return x
-    heads = torch.rand(len(x), generator=seeded(step)) < 0.5
-    return torch.where(heads.to(x.device)[:, None, None, None], x.flip(3), x)
 
 
 @dataclass(frozen=True)
@@ -492,7 +558,7 @@ def _opened(content: bytes, size: int | None = None) -> Image.Image:
         picture = Image.open(BytesIO(content))
     except UnidentifiedImageError as error:
         raise OSError("not a picture that can be read") from error
-    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or 0):
+    if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or inf):
         raise OSError(f"decompression bomb: {picture.width} × {picture.height} pixels")
     if size is not None:
         picture.draft(None, (2 * size, 2 * size))  # JPEG can be decoded at a fraction of its size
@@ -516,6 +582,11 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     if picture.mode == "P":
         picture = picture.convert("RGB")
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _channels_first(picture: Image.Image) -> np.ndarray:
+    array = np.array(picture)
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
 def _brightest(mode: str, highest: float) -> int:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
-import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, InputError, Mixed, Model, Practice, Scores, Space, Tokens, Turn, adam
+from ..core import Autoencodes, Batch, Mixed, Model, Practice, Restores, Scores, Space, Turn, adam
+from ..damage import Damage, Kind
 from ..nets import Network, decoder, encoder
 
-Corruption = Literal["none", "gaussian", "masking", "salt-and-pepper"]
 
-
-class AE(Model, Autoencodes, Scores):
+class AE(Model, Autoencodes, Restores, Scores):
     """Encoder f and decoder g learn to give back what they were given:
 
     min over f, g of  E -log p(x | g(f(x~)))
@@ -25,6 +22,7 @@ class AE(Model, Autoencodes, Scores):
         latent: Numbers an example is squeezed into.
         corrupt: Damage the model learns to undo.
         strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what is lost.
+        blind: Damage every example by a strength of its own, up to `strength`.
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
@@ -38,37 +36,32 @@ class AE(Model, Autoencodes, Scores):
         space: Space,
         *,
         latent: int = 32,
-        corrupt: Corruption = "none",
+        corrupt: Kind = "none",
         strength: float = 0.3,
+        blind: bool = False,
         network: Network = "fitting",
         width: int = 0,
         depth: int = 0,
     ) -> None:
         super().__init__(space)
-        if corrupt != "none" and isinstance(space, Tokens):
-            raise InputError(f"corruption {corrupt!r} is for what has numbers; leave out --corrupt")
-        self.corrupt, self.strength = corrupt, strength
+        self.undoes, self.damage = corrupt, Damage(corrupt, strength, blind)
+        self.damage.fit(space)
         self.encoder = encoder(space, latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        raw = self.decoder(self.encoder(self.corrupted(batch.x)))
+        raw = self.decoder(self.encoder(self.damaged(batch.x)))
         yield Turn("autoencoder", {"reconstruction": self.space.nll(raw, batch.x).mean()})
 
-    def corrupted(self, x: Tensor) -> Tensor:
-        """Damaged examples, shape like x: masked values are 0, salt and pepper are 1 and -1; categories of
-        rows are swapped for those of others."""
-        if self.corrupt == "none":
-            return x
-        damaged = self._damaged(x)
-        return self.space.swapped(x, damaged, self.strength) if isinstance(self.space, Mixed) else damaged
+    def damaged(self, x: Tensor) -> Tensor:
+        """Damaged examples, shape like x; categories of rows are swapped for those of others."""
+        damaged = self.damage(x)
+        if self.undoes == "none" or not isinstance(self.space, Mixed):
+            return damaged
+        return self.space.swapped(x, damaged, self.damage.strength)
 
-    def _damaged(self, x: Tensor) -> Tensor:
-        """Numbers with noise on them, or in place of some of them; shape like x."""
-        if self.corrupt == "gaussian":
-            return x + self.strength * torch.randn_like(x)
-        lost = torch.rand_like(x) < self.strength
-        return torch.where(lost, 0.0 if self.corrupt == "masking" else torch.randn_like(x).sign(), x)
+    def restore(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)

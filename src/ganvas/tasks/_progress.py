@@ -13,10 +13,12 @@ LONG = 2**14  # examples that are worth a bar
 Part = TypeVar("Part")
 
 
-def counted(parts: Iterable[Part], n: int, words: str, size: Callable[[Any], int] = len) -> Iterator[Part]:
-    """The same parts, with a bar of how many of `n` examples they came to where there are many."""
+def counted(
+    parts: Iterable[Part], n: int, words: str, size: Callable[[Any], int] = len, long: int = LONG
+) -> Iterator[Part]:
+    """The same parts, with a bar of how many of `n` examples they came to where there are more than `long`."""
     columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=n <= LONG) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=n <= long) as bar:
         task = bar.add_task(words, total=n)
         for part in parts:
             yield part

@@ -1,0 +1,109 @@
+"""RED-Net: a convolutional autoencoder with symmetric skip connections that restores pictures (Mao et al., 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import ceil
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored
+from ..damage import Damage, Kind
+
+RESOLUTIONS = 3  # a half, a quarter, an eighth
+
+
+class REDNet(Model, Restores):
+    """The encoder halves the picture again and again, the decoder doubles it, and what the encoder had is added to what
+    the decoder has at the same resolution (Mao et al., 2016, section 3.1). Only the damage is learned (Zhang et al.,
+    2017, DnCNN):
+
+    min over f of  E |x~ + f(x~) - x|^2
+
+    where x~ is x, damaged. The first halving moves pixels into channels and loses nothing (Zhang et al., 2018, FFDNet).
+    There is no fully connected layer: pictures of any size can be restored.
+
+    Arguments:
+        corrupt: Damage the model learns to undo.
+        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of values lost.
+        blind: Damage every picture by a strength of its own, up to `strength`.
+        channels: Channels at half resolution; they double with each halving.
+        depth: Residual blocks at each resolution, on the way down and on the way up.
+    """
+
+    players = {"autoencoder": adam(2e-3)}
+    practice = Practice(batch=8, epochs=0, steps=20_000, schedule="one-cycle", reading={"crop": "random", "flip": True})
+    any_size = True
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        corrupt: Kind = "mixed",
+        strength: float = 0.5,
+        blind: bool = True,
+        channels: int = 32,
+        depth: int = 3,
+    ) -> None:
+        super().__init__(space)
+        if not isinstance(space, Continuous) or len(space.shape) != 3:
+            raise InputError("rednet restores pictures; choose ae for everything else")
+        if corrupt == "none":
+            raise InputError("rednet learns to undo damage; say which with --corrupt")
+        self.undoes, self.damage = corrupt, Damage(corrupt, strength, blind)
+        self.damage.fit(space)
+        widths = [channels * 2**level for level in range(RESOLUTIONS)]
+        self.enter = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * space.shape[0], channels, 3, 1, 1))
+        self.encoder = nn.ModuleList(_blocks(width, depth) for width in widths)
+        self.decoder = nn.ModuleList(_blocks(width, depth) for width in widths[:-1])
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in pairwise(widths))
+        self.leave = nn.Sequential(nn.Conv2d(channels, 4 * space.shape[0], 3, 1, 1), nn.PixelShuffle(2))
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        error = (self(self.damage(batch.x)) - batch.x).square().mean()
+        yield Turn("autoencoder", {"squared error": error}, {"PSNR (dB)": 10 * (4 / error.detach()).log10()})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Damaged pictures (B, C, H, W), restored; of any height and width."""
+        h = self.enter(_padded(x, 2**RESOLUTIONS))
+        kept = []
+        for blocks, down in zip(self.encoder, self.down, strict=False):
+            kept.append(blocks(h))
+            h = down(kept[-1])
+        h = self.encoder[-1](h)
+        for blocks, up in zip(reversed(self.decoder), reversed(self.up), strict=True):
+            h = blocks(up(h) + kept.pop())
+        return x + self.leave(h)[:, :, : x.shape[2], : x.shape[3]].to(x.dtype)
+
+    def damaged(self, x: Tensor) -> Tensor:
+        return self.damage(x)
+
+    def restore(self, x: Tensor) -> Tensor:
+        return self(x).clamp(-1, 1)
+
+
+class Block(nn.Module):
+    """h + f(h), with f two convolutions; small at first, so that deep networks begin as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        last = nn.Conv2d(width, width, 3, 1, 1)
+        self.layers = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(), last)
+        with torch.no_grad():
+            last.weight.mul_(0.3)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.layers(h)
+
+
+def _blocks(width: int, depth: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(depth)))
+
+
+def _padded(x: Tensor, multiple: int) -> Tensor:
+    """Pictures (B, C, H, W), mirrored at the right and below until their sides are multiples."""
+    height, width = (ceil(n / multiple) * multiple for n in x.shape[2:])
+    return x if x.shape[2:] == (height, width) else mirrored(x, height, width)
