@@ -38,7 +38,11 @@ def strange(n: int, seed: int) -> pd.DataFrame:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, api.Trained]:
     folder = tmp_path_factory.mktemp("detect")
     payments(3000, 0).to_csv(folder / "normal.csv", index=False)
-    options = {"made": {"width": 48, "steps": 250, "batch": 256}, "vae": {"width": 64, "steps": 250, "latent": 4}}
+    options = {
+        "made": {"width": 48, "steps": 250, "batch": 256},
+        "vae": {"width": 64, "steps": 250, "latent": 4},
+        "detector": {"width": 32, "steps": 100, "memory": 1000},
+    }
     return {m: api.train(m, folder / "normal.csv", out=folder / m, quiet=True, held_out=0.2, **o)
             for m, o in options.items()}  # fmt: skip
 
@@ -66,7 +70,7 @@ def test_discoveries_are_those_of_the_definition(p: list[float], fdr: float) -> 
     assert found.tolist() == expected
 
 
-@pytest.mark.parametrize("model", ["made", "vae"])
+@pytest.mark.parametrize("model", ["made", "vae", "detector"])
 def test_what_is_strange_is_found_and_what_is_normal_is_not(runs: dict[str, api.Trained], model: str) -> None:
     seen = pd.concat([payments(400, 1), strange(40, 2)], ignore_index=True)
     answer = runs[model].detect(seen, fdr=0.2)
@@ -85,7 +89,7 @@ def test_the_columns_to_blame_are_named(runs: dict[str, api.Trained]) -> None:
     assert np.ptp(answer["score"] - total) < 1e-3  # what is normal was taken off, the same for all
 
 
-@pytest.mark.parametrize("model", ["made", "vae"])
+@pytest.mark.parametrize("model", ["made", "vae", "detector"])
 def test_what_was_never_seen_is_strange_too(runs: dict[str, api.Trained], model: str) -> None:
     seen = payments(6, 8).astype({"amount": object, "hour": float})
     seen["amount"] = seen["amount"].astype(float)
