@@ -10,6 +10,7 @@ from .abilities import (
     Encodes,
     Factorises,
     Generates,
+    Redraws,
     Samples,
     Scores,
     Translates,
@@ -37,6 +38,7 @@ from .answers import (
     Weighed,
 )
 from .chance import chance, seeded
+from .intervals import Between, Calibration, Values
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
@@ -46,10 +48,11 @@ from .space import Continuous, Mixed, Space, Tokens
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
-    "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Clustered", "Completes",
-    "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate", "Evidence", "Exact",
-    "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError", "Judged", "Likeness",
-    "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps", "Pairs", "Parcel",
-    "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn",
-    "Understands", "Weigh", "Weighed", "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
+    "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Between", "Bounds", "Calibration",
+    "Clustered", "Completes", "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate",
+    "Evidence", "Exact", "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError",
+    "Judged", "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps",
+    "Pairs", "Parcel", "Practice", "Private", "Promise", "Redraws", "Rowwise", "Samples", "Scores", "Space", "Tokens",
+    "Translates", "Turn", "Understands", "Values", "Weigh", "Weighed", "Wish", "adam", "all_of", "chance", "held",
+    "seeded", "spread",
 ]  # fmt: skip
