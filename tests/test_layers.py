@@ -34,6 +34,7 @@ ROOMS = {
     "progress": {"plan", "run", "training"},
     "findings": {"core"},
     "normality": {"core", "run", "weighing"},
+    "calibration": {"core", "run"},
     "parcel": {"core", "run"},
     "frames": set(),
     "maps": {"core", "findings", "frames", "run"},
@@ -47,7 +48,7 @@ ROOMS = {
     "tensorboard": {"core"},
     "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
-    | {"judging", "privacy", "findings", "maps", "groups", "normality", "parcel", "weighing"},
+    | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "parcel", "weighing"},
     "samples": set(),
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
     "sklearn": {"core", "plugins", "machine", "api"},

@@ -19,11 +19,14 @@ import torch
 from pyarrow import Table, concat_tables
 
 from . import groups, maps, plugins, privacy, processes
+from .calibration import calibration, learn_calibration
 from .core import (
     Answer,
     Arriving,
     Augmented,
     Balance,
+    Between,
+    Calibration,
     Clustered,
     Data,
     Detections,
@@ -203,6 +206,8 @@ class Trained:
             given: list[Any] = self._given(function, sources, options.get("follow", False))
             if Normal in get_type_hints(function).values():
                 given.append(normal(self.run, self.source))
+            if Calibration in get_type_hints(function).values():
+                given.append(calibration(self.run))
             return function(model, *given, **options)
 
     def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
@@ -307,6 +312,12 @@ class Trained:
         match answer:
             case Made() if isinstance(modality, Rowwise):
                 return modality.collect(modality.finish(answer.parts))
+            case Filled(given, between=Between() as between) if isinstance(modality, Rowwise):
+                return modality.collect([modality.ranged(between, given)], given.form)
+            case Pairs(between=Between() as between) if isinstance(modality, Rowwise):
+                return modality.collect([modality.ranged(between)])
+            case Pairs(a, b, Between() as between):
+                return list(zip(*map(present, (a, b, *between.shaped(b.cpu()))), strict=True))
             case Filled(given, draws) if isinstance(modality, Rowwise):
                 frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
                 return frames if len(frames) > 1 else frames[0]
@@ -348,7 +359,7 @@ def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
     """What a task works on, of what a person gives: all that comes by position, but the model and what a run has."""
     hints = get_type_hints(task)
     by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    return [p for p in by_position[1:] if hints[p.name] is not Normal]
+    return [p for p in by_position[1:] if hints[p.name] not in (Normal, Calibration)]
 
 
 def takes_many(task: Callable[..., Any]) -> bool:
@@ -461,6 +472,7 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
     if processes.leads():
         settle(trained.model, device)
         learn_normal(trained, held, quiet)
+        learn_calibration(trained, held, quiet)
         finish(trained)
     return Trained(trained, source)
 

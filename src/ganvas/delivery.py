@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from . import groups, maps
 from .core import (
     Answer,
     Augmented,
+    Between,
     Clustered,
     Detections,
     Embedded,
@@ -61,6 +64,8 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
             return _followed(answer, modality, out, tell)
         case Made():
             return _made(answer, modality, out)
+        case Filled(given, between=Between() as between):
+            return [(rows := _rows(modality)).save([rows.ranged(between, given)], _file(out, "rows.csv"))]
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
         case Augmented(given, added):
@@ -81,6 +86,10 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
             return modality.rebuild(codes, rest, out)
         case Restored():
             return _restored(answer, modality, out)
+        case Pairs(between=Between() as between) if isinstance(modality, Rowwise):
+            return [modality.save([modality.ranged(between)], _file(out, "rows.csv"))]
+        case Pairs(before, after, Between() as between):
+            return _unsure(before, after, between, modality, out)
         case Pairs(before=before, after=after):
             return _pairs(before, after, modality, out)
         case Frames(examples=frames):
@@ -232,16 +241,27 @@ def _clustered(answer: Clustered, modality: Modality, out: Path) -> list[Path]:
 
 
 def _pairs(before: Tensor, after: Tensor, modality: Modality, out: Path) -> list[Path]:
+    """The sheet has rows in twos: above what was given, below what became of it."""
+    sheet = partial(_stacked, (before, after), modality)
+    return [sheet(out)] if out.suffix else [*modality.write(after, out), sheet(out / "before-and-after.png")]
+
+
+def _unsure(before: Tensor, after: Tensor, between: Between, modality: Modality, out: Path) -> list[Path]:
+    """The sheet has rows in threes: what was given, what became of it, and how wide the intervals are, as heat."""
+    low, high = between.shaped(after)
+    heat = (high.clamp(-1, 1) - low.clamp(-1, 1)) - 1  # as wide as all values is white
+    sheet = partial(_stacked, (before, after, heat), modality)
     if out.suffix:
-        return [_sheet(before, after, modality, out)]
-    return [*modality.write(after, out), _sheet(before, after, modality, out / "before-and-after.png")]
+        return [sheet(out)]
+    files = [modality.write(x, out / name) for name, x in (("low", low), ("high", high), ("unsure", heat))]
+    return [*modality.write(after, out), *chain(*files), sheet(out / "before-and-after.png")]
 
 
-def _sheet(before: Tensor, after: Tensor, modality: Modality, target: Path) -> Path:
-    """Rows in twos: above what was given, below what became of it."""
-    shown = min(len(before), 60)
-    rows = [part for pair in zip(before[:shown].split(10), after[:shown].split(10), strict=True) for part in pair]
-    return modality.sheet(torch.cat(rows), target, min(10, shown))
+def _stacked(kinds: Sequence[Tensor], modality: Modality, file: Path) -> Path:
+    """A sheet of examples, ten a row, below each what goes with it."""
+    shown = min(len(kinds[0]), 60)
+    rows = [part for parts in zip(*(kind[:shown].split(10) for kind in kinds), strict=True) for part in parts]
+    return modality.sheet(torch.cat(rows), file, min(10, shown))
 
 
 def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
@@ -265,7 +285,7 @@ def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
         sheet = out / "before-and-after.png"
         files = modality.hang(restored(), [out / name for name in _file_names(names, modality.endings)])
     before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
-    return [*files, _sheet(before, after, modality, sheet)]
+    return [*files, _stacked((before, after), modality, sheet)]
 
 
 def _file_names(names: list[str], endings: Collection[str]) -> list[Path]:

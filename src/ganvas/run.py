@@ -5,6 +5,7 @@ log.jsonl              one line per logged round
 state.json             the step that the weights belong to: writing it is what commits a save
 weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)    best.safetensors
 normal.safetensors     how the model scores what training held out
+calibration.safetensors  how values that training held out came out of the model's intervals
 previews/  report.html
 """
 

@@ -12,6 +12,7 @@ from .abilities import (
     Generates,
     Packing,
     Packs,
+    Redraws,
     Restores,
     Samples,
     Scores,
@@ -41,6 +42,7 @@ from .answers import (
     Weighed,
 )
 from .chance import chance, seeded
+from .intervals import Between, Calibration, Values
 from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
@@ -52,11 +54,12 @@ from .space import Continuous, Mixed, Space, Tokens
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
-    "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Clustered", "Completes",
-    "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate", "Evidence", "Exact",
-    "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError", "Judged", "Likeness",
-    "Lossless", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps",
-    "Packing", "Packs", "Pairs", "Parcel", "Pictorial", "Practice", "Private", "Promise", "Restored", "Restores",
-    "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn", "Understands", "Weigh", "Weighed",
-    "Whole", "Wish", "adam", "all_of", "chance", "held", "mirrored", "seeded", "spread",
+    "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Between", "Bounds", "Calibration",
+    "Clustered", "Completes", "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate",
+    "Evidence", "Exact", "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError",
+    "Judged", "Likeness", "Lossless", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal",
+    "Optimizer", "Overlaps", "Packing", "Packs", "Pairs", "Parcel", "Pictorial", "Practice", "Private", "Promise",
+    "Redraws", "Restored", "Restores", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn",
+    "Understands", "Values", "Weigh", "Weighed", "Whole", "Wish", "adam", "all_of", "chance", "held", "mirrored",
+    "seeded", "spread",
 ]  # fmt: skip

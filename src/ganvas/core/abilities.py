@@ -60,6 +60,17 @@ class Autoencodes(Encodes, Decodes):
     """Goes to latents and back."""
 
 
+class Redraws(Autoencodes):
+    """Goes to latents and back, and knows what else an example might have been."""
+
+    @abstractmethod
+    def redraw(self, x: Tensor, n: int) -> Tensor:
+        """Each example n times anew, (n, B, *space.shape): x' ~ p(x' | z), z ~ q(z | x).
+
+        Numbers have the noise that the likelihood learned, which may go beyond what the space holds.
+        """
+
+
 class Scores(ABC):
     """Says how strange each example is."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .intervals import Between
 from .modality import Batch
 from .pictures import Whole
 from .rows import Given
@@ -33,10 +34,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Examples beside what became of them, both (n, *space.shape)."""
+    """Examples beside what became of them, both (n, *space.shape).
+
+    between: Between what their values lie, where that was asked.
+    """
 
     before: Tensor
     after: Tensor
+    between: Between | None = None
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,14 @@ class Frames:
 
 @dataclass(frozen=True)
 class Filled:
-    """Rows whose holes were filled, once or several times: of each draw all rows, (n, *space.shape)."""
+    """Rows whose holes were filled, once or several times: of each draw all rows, (n, *space.shape).
+
+    between: Instead of draws what these say of every hole, where intervals were asked.
+    """
 
     given: Given
-    draws: tuple[Tensor, ...]
+    draws: tuple[Tensor, ...] = ()
+    between: Between | None = None
 
 
 @dataclass(frozen=True)

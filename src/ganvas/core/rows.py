@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .intervals import Between, Measure, Values
+
 
 @dataclass(frozen=True)
 class Features:
@@ -32,6 +34,7 @@ class Given:
     form: What they came as, as the modality calls it.
     held_out: Which of them the model's training held out, or would have, boolean (B,): never learned from.
     features: These rows as numbers but for one column (by name), or where examples are given, those.
+    measure: `Rowwise.measure`.
     """
 
     codes: Tensor
@@ -41,6 +44,7 @@ class Given:
     form: str
     held_out: Tensor
     features: Callable[[Tensor | None, str], Features]
+    measure: Measure
 
     def to(self, device: torch.device) -> Given:
         return replace(self, codes=self.codes.to(device), known=self.known.to(device))
@@ -61,6 +65,15 @@ class Rowwise(ABC):
     @abstractmethod
     def filled(self, given: Given, x: Tensor) -> Any:
         """Given rows as a table, their holes filled from examples (B, *space.shape), all else as it was."""
+
+    @abstractmethod
+    def measure(self, x: Tensor) -> Values:
+        """Examples in the units of the table."""
+
+    @abstractmethod
+    def ranged(self, between: Between, given: Given | None = None) -> Any:
+        """What values are held to be as a table, and beside each column, where something is said of it, its low and
+        high or its probability. Of given rows what was known stays, and only of holes something is said."""
 
     @abstractmethod
     def finish(self, parts: Iterable[Tensor]) -> Iterator[Any]:

@@ -68,6 +68,10 @@ class Space(ABC):
         """Like `activate`, but lands on definite examples: the step that sampling ends with."""
         return self.activate(raw)
 
+    def noisy(self, raw: Tensor) -> Tensor:
+        """Like `draw`, with the noise of the likelihood where it learns how much there is; which may lie beyond."""
+        return self.draw(raw)
+
     def likeliest(self, raw: Tensor) -> Tensor:
         """Like `draw`, but leaves nothing to chance: what a reconstruction is."""
         return self.activate(raw)
@@ -120,6 +124,14 @@ class Continuous(Space):
         if self.likelihood == "softmax":
             return torch.tensordot(raw.float().softmax(1), from_levels(torch.arange(LEVELS)).to(raw.device), ([1], [0]))
         return (raw.chunk(2, 1)[0] if self.scaled else raw).tanh()
+
+    def noisy(self, raw: Tensor) -> Tensor:
+        if not self.scaled:
+            return self.activate(raw)
+        mean, log_scale = raw.float().chunk(2, 1)
+        log_scale = log_scale.clamp(min=log(HALF_BIN))
+        noise = torch.randn_like(mean) if self.likelihood == "gaussian" else torch.rand_like(mean).logit(1e-6)
+        return mean.tanh() + log_scale.exp() * noise
 
     def observe(self, x: Tensor) -> Tensor:
         if self.likelihood == "binary":

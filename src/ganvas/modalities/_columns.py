@@ -169,6 +169,15 @@ class Category(Column):
         absent = self._absent(codes)
         return self._texts.take(pa.array(np.where(absent, 0, rank), mask=absent))
 
+    def measured(self, values: pa.Array) -> np.ndarray:
+        """Which level each value is, -1 where it is missing; float64 (N,)."""
+        return self._looked_up(as_text(values))[0].astype(float)
+
+    def told(self, ranks: np.ndarray) -> pa.Array:
+        """Levels by number; missing for -1 and nan."""
+        ranks = np.nan_to_num(ranks, nan=-1).astype(np.int64)
+        return self._texts.take(pa.array(ranks.clip(0), mask=ranks < 0))
+
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
         codes = np.minimum(np.arange(len(self.levels) + (self.missing > 0)), self.own)
         if not self.missing:
@@ -305,6 +314,15 @@ class Number(Column):
     def _steps(self, v: np.ndarray) -> np.ndarray:
         """How many steps numbers are from the origin, whole ones, as float64."""
         return np.round((v - self.origin) / self.step)
+
+    def measured(self, values: pa.Array) -> np.ndarray:
+        """Values as float64 (N,), nan where missing."""
+        return as_numbers(values)
+
+    def told(self, numbers: np.ndarray) -> pa.Array:
+        """Numbers as values that the column can have; missing for nan."""
+        absent = np.isnan(numbers)
+        return pa.array(self._snapped(np.where(absent, self.low, numbers.clip(self.low, self.high))), mask=absent)
 
     @cached_property
     def _grid(self) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from ..core import (
     Balance,
     Batch,
+    Between,
     Data,
     Features,
     Follows,
@@ -38,6 +39,7 @@ from ..core import (
     Space,
     Tokens,
     Understands,
+    Values,
     Wish,
     held,
 )
@@ -46,6 +48,7 @@ from ._columns import (
     FEW,
     KNOTS,
     ROOM,
+    Category,
     Column,
     Encoding,
     Key,
@@ -489,7 +492,7 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         def features(x: Tensor | None, without: str) -> Features:
             return self._features(rows if x is None else self.table(x), without, frame)
 
-        return Given(codes, known, fits, rows, frame.form, self._held_out(frame, held_out), features)
+        return Given(codes, known, fits, rows, frame.form, self._held_out(frame, held_out), features, self.measure)
 
     def exact(self, source: Any) -> tuple[Tensor, bytes]:
         frame = open_frame(source, self.query)
@@ -583,8 +586,48 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         full = array.take(pa.array(np.where(there, np.arange(len(array)), there.argmax())))
         return self._encode(column, full, frame)[0], there
 
+    def measure(self, x: Tensor) -> Values:
+        table = self.table(x)
+        own = [column.measured(table[column.name].combine_chunks()) for column in self._measured]
+        return Values(np.stack(own, 1), np.array([isinstance(column, Category) for column in self._measured]))
+
+    @cached_property
+    def _measured(self) -> list[Category | Number]:
+        """The learned columns; others than these two kinds have nothing to learn."""
+        return [column for column in self.learned if isinstance(column, Category | Number)]
+
+    def ranged(self, between: Between, given: Given | None = None) -> pa.Table:
+        told = self._told(between.middle)
+        rows = told if given is None else self._patched(given, told)
+        for i, column in enumerate(self._measured):
+            if given is not None and bool(given.known[:, i].all()):
+                continue
+            place, kind = rows.column_names.index(column.name) + 1, self._schema.field(column.name).type
+            if isinstance(column, Category):
+                share = between.share[:, i]
+                rows = rows.add_column(place, f"{column.name} probability", pa.array(share, mask=np.isnan(share)))
+            else:
+                for end, values in (("high", between.high[:, i]), ("low", between.low[:, i])):
+                    array = restored(column.told(values), kind, column.listed)
+                    rows = rows.add_column(place, f"{column.name} {end}", array)
+        return rows
+
+    def _told(self, values: np.ndarray) -> pa.Table:
+        """The table whose learned columns `measure` measures so."""
+        place = {column.name: (i, column) for i, column in enumerate(self._measured)}
+        arrays, none = [], np.zeros(len(values), np.int64)
+        for column, field in zip(self.columns, self._schema, strict=True):
+            i, known = place.get(column.name, (-1, None))
+            own = known.told(values[:, i]) if known else column.decode(none, None, none)
+            arrays.append(restored(own, field.type, column.listed))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(list(self._schema), self._schema.metadata))
+
     def filled(self, given: Given, x: Tensor) -> pa.Table:
-        rows, made = given.rows, self.table(x)
+        return self._patched(given, self.table(x))
+
+    def _patched(self, given: Given, made: pa.Table) -> pa.Table:
+        """Given rows, their holes filled from those of another table."""
+        rows = given.rows
         for column in self.columns:
             own = made[column.name].combine_chunks()
             if isinstance(column, Key) or own.null_count == len(own) > 0:

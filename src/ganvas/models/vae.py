@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Bounds, Generates, InputError, Model, Practice, Scores, Space, Turn, adam, seeded
+from ..core import Batch, Bounds, Generates, InputError, Model, Practice, Redraws, Scores, Space, Turn, adam, seeded
 from ..core.space import Likelihood
 from ..losses import kl_standard_normal
 from ..nets import Network, decoder, encoder, standard_normal
@@ -19,7 +19,7 @@ Score = Literal["elbo", "regret"]
 PACE = 0.05  # of Adam on the posterior of a single example
 
 
-class VAE(Model, Generates, Autoencodes, Scores, Bounds):
+class VAE(Model, Generates, Redraws, Scores, Bounds):
     """Maximises a lower bound of log p(x), the ELBO:
 
     log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z)),    q(z | x) = N(mean(x), var(x)),  p(z) = N(0, 1)
@@ -101,6 +101,11 @@ class VAE(Model, Generates, Autoencodes, Scores, Bounds):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.likeliest(self.decoder(z))
+
+    def redraw(self, x: Tensor, n: int) -> Tensor:
+        mean, logvar = self.posterior(x)
+        z = mean + (logvar / 2).exp() * torch.randn(n, *mean.shape, device=x.device)
+        return self.space.noisy(self.decoder(z.flatten(0, 1))).unflatten(0, (n, -1))
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place. Or the regret."""
