@@ -27,6 +27,7 @@ from .answers import (
     Filled,
     Frames,
     Judged,
+    Labelled,
     Made,
     Measured,
     Named,
@@ -48,8 +49,8 @@ from .wishes import Balance, Likeness, Understands, Wish, all_of
 __all__ = [
     "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Bounds", "Clustered", "Completes",
     "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes", "Estimate", "Evidence", "Exact",
-    "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError", "Judged", "Likeness",
-    "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps", "Pairs", "Parcel",
-    "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn",
+    "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given", "InputError", "Judged", "Labelled",
+    "Likeness", "Made", "Measured", "Mixed", "Modality", "Model", "Named", "Normal", "Optimizer", "Overlaps", "Pairs",
+    "Parcel", "Practice", "Private", "Promise", "Rowwise", "Samples", "Scores", "Space", "Tokens", "Translates", "Turn",
     "Understands", "Weigh", "Weighed", "Wish", "adam", "all_of", "chance", "held", "seeded", "spread",
 ]  # fmt: skip
