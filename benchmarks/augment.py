@@ -31,7 +31,7 @@ file, seed = sys.argv[1:]
 frame = pd.read_parquet(file)
 run = ganvas.train("made", frame, out=tempfile.mkdtemp(), seed=int(seed), held_out=0.3, quiet=True)
 answer = run.do("augment", frame, target="rare", to_share=0.5, seed=int(seed))
-print(json.dumps({name: estimate.value for name, estimate in answer.precision.items()}))
+print(json.dumps({name: estimate.value for name, estimate in answer.scores.items()}))
 """
 
 

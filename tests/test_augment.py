@@ -1,4 +1,4 @@
-"""Rows of rare classes are added below the given ones, and judged on rows that nobody has seen."""
+"""Examples of rare classes are added, and judged on examples that nobody has seen."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
 from ganvas import InputError, api, cli
-from ganvas.core import Augmented
+from ganvas.core import Augmented, Estimate
+from ganvas.delivery import folders
+from ganvas.tasks._comparing import compared, verdict
+from ganvas.tasks._networks import Cases, Varied, Way, accuracy, mirrored, shifted
 from ganvas.tasks._trees import _smoted
 from ganvas.tasks.augment import lacking
 
@@ -98,7 +103,7 @@ def test_rows_that_are_held_out_are_those_of_the_training_and_none_is_added(runs
     other = given.assign(fraud=np.where(rows.held_out.numpy() & (given["fraud"] == "yes"), "no", given["fraud"]))
     answer = run.do("augment", other[~rows.held_out.numpy()], target="fraud", seed=1)
     assert isinstance(answer, Augmented)
-    assert answer.precision == {}  # nobody was held out of these, so nothing is claimed
+    assert answer.scores == {} == answer.helped  # nobody was held out of these, so nothing is claimed
 
 
 WRONG = {
@@ -115,3 +120,153 @@ def test_what_is_wrong_is_said(runs: dict[str, api.Trained], kind: str) -> None:
     options, words = WRONG[kind]
     with pytest.raises(InputError, match=words):
         runs["made"].augment(payments(), **options)
+
+
+COUNTS = {"cross": 90, "ring/round": 60, "..": 12}
+
+
+def drawings(folder: Path) -> Path:
+    """Pictures of three classes, in a list: their names are not all fit for folders."""
+    random, rows = np.random.default_rng(0), []
+    for place, (name, count) in enumerate(COUNTS.items()):
+        for i in range(count):
+            pixels = random.integers(0, 60, (16, 16), dtype=np.uint8)
+            pixels[4 * place : 4 * place + 5, 3:13] += 150
+            Image.fromarray(pixels).save(folder / f"{place}-{i}.png")
+            rows.append((f"{place}-{i}.png", name))
+    pd.DataFrame(rows, columns=["path", "label"]).to_csv(folder / "list.csv", index=False)
+    return folder / "list.csv"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[api.Trained, Path]:
+    folder = tmp_path_factory.mktemp("drawings")
+    source = drawings(folder)
+    options = {"steps": 20, "quiet": True, "width": 32, "depth": 1, "held_out": 0.5}
+    return api.train("cgan", source, out=folder / "cgan", **options), source
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganvas.tasks._networks.ROUNDS", 12)
+
+
+def test_new_pictures_of_rare_classes_lie_in_folders(
+    drawn: tuple[api.Trained, Path], hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, source = drawn
+    out = tmp_path / "more"
+    assert cli.run(["augment", str(run.run.path), str(source), "--out", str(out), "--seed", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    classes = run.run.modality.classes
+    more = {folder.name: len(list(folder.iterdir())) for folder in out.iterdir() if folder.is_dir()}
+    assert more == {n: 90 - COUNTS[c] for n, c in zip(folders(classes), classes, strict=True) if COUNTS[c] < 90}
+    assert answer["added"] == sum(more.values()) == len(answer["files"]) - 1
+    assert {"real pictures alone", "classes weighted", "shifted", "shifted and mirrored"} == set(
+        answer["gained by new ones over"]
+    )
+    assert set(answer["accuracy"]) == {"with new pictures", *answer["gained by new ones over"]}
+    for words in ("added 108 pictures", "shifted and mirrored: accuracy", "new pictures "):
+        assert words in said.err.replace("\n", " ")
+    sheet = Image.open(out / "sheet.png")
+    assert sheet.width > sheet.height
+
+
+def test_every_class_comes_to_a_number_in_python_too(drawn: tuple[api.Trained, Path], hasty: None) -> None:
+    run, source = drawn
+    more = run.augment(source, per_class=70, seed=1)
+    assert {name: len(pictures) for name, pictures in more.items()} == {"ring/round": 10, "..": 58}
+    again = run.augment(source, per_class=70, seed=1)
+    assert all(np.array_equal(a, b) for name in more for a, b in zip(more[name], again[name], strict=True))
+
+
+def test_pictures_that_nobody_held_out_are_no_judges(
+    drawn: tuple[api.Trained, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, source = drawn
+    data = run.run.modality.read(source)
+    learn, _ = data.split(0.5)
+    x = ((learn.gather().x + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    names = np.array(run.run.modality.classes)[learn.gather().y.flatten()]  # type: ignore[union-attr] # labelled
+    answer = run.do("augment", (x[:4], names[:4].tolist()), per_class=3)
+    assert isinstance(answer, Augmented)
+    assert answer.scores == {} == answer.helped
+    assert "too few held-out pictures" in capsys.readouterr().err
+
+
+WRONG_PICTURES = {
+    "no number": ({"per_class": 0}, "--per-class is 0"),
+    "enough already": ({"per_class": 5}, "ask for more with --per-class"),
+    "a column": ({"target": "label"}, "--target is for rows of tables"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_PICTURES)
+def test_what_is_wrong_with_pictures_is_said(drawn: tuple[api.Trained, Path], kind: str) -> None:
+    options, words = WRONG_PICTURES[kind]
+    with pytest.raises(InputError, match=words):
+        drawn[0].augment(drawn[1], **options)
+
+
+def test_models_and_pictures_without_labels_are_said(drawn: tuple[api.Trained, Path], tmp_path: Path) -> None:
+    run, source = drawn
+    with pytest.raises(InputError, match="what is given has no labels"):
+        run.augment(np.zeros((9, 16, 16), np.uint8))
+    options = {"steps": 2, "quiet": True}
+    plain = api.train("vae", source, out=tmp_path / "vae", width=8, **options)
+    with pytest.raises(InputError, match="the model learned no labels"):
+        plain.augment(source)
+    noise = np.random.default_rng(0).integers(0, 255, (60, 16, 16), dtype=np.uint8)
+    unlabelled = api.train("vae", noise, out=tmp_path / "noise", width=8, **options)
+    with pytest.raises(InputError, match="the training had no labels"):
+        unlabelled.augment(noise)
+
+
+def test_what_varies_is_only_where_pictures_lie() -> None:
+    x = torch.rand(64, 1, 16, 16)
+    moved = shifted(x, torch.Generator().manual_seed(0))
+    still = (moved == x).flatten(1).all(1)
+    assert 16 < still.sum() < 48
+    middle, inside = moved[:, :, 4:12, 4:12], x.unfold(2, 8, 1).unfold(3, 8, 1)[:, :, 2:7, 2:7]
+    assert (inside == middle[:, :, None, None]).flatten(4).all(4).flatten(1).any(1).all()
+    turned = mirrored(x, torch.Generator().manual_seed(0))
+    assert ((turned == x) | (turned == x.flip(3))).all()
+    cases = Cases(x, torch.zeros(64, dtype=torch.int64))
+    data, rows = Varied(Way(cases, shifted=True), 0), torch.arange(8)
+    assert torch.equal(data.batch(rows, 3).x, data.batch(rows, 3).x)
+    assert not torch.equal(data.batch(rows, 3).x, data.batch(rows, 4).x)
+
+
+def test_all_classes_count_alike() -> None:
+    y, right = np.array([0] * 8 + [2] * 2), np.array([1.0] * 8 + [0.0] * 2)
+    assert accuracy(y, right) == 0.5
+
+
+def test_no_difference_is_rarely_called_one() -> None:
+    """Answers of two ways that are equally good, and differ by repetition as by picture."""
+    random, y, claims = np.random.default_rng(0), np.arange(60) % 3, 0
+    figure = lambda rows, right: accuracy(y[rows], right)  # noqa: E731
+    for _ in range(60):
+        hard = random.random(60)
+        a, b = (random.random((3, 60)) < hard + 0.1 * random.standard_normal((3, 1)) for _ in range(2))
+        _, helped = compared({"alone": a.astype(float), "new": b.astype(float)}, "new", figure, 200)
+        claims += helped["alone"].low > 0
+    assert claims <= 6
+
+
+def test_a_verdict_claims_no_more_than_was_seen() -> None:
+    better, unsure, worse = Estimate(0.1, 0.05, 0.2), Estimate(0.1, -0.05, 0.2), Estimate(-0.1, -0.2, -0.05)
+    say = lambda *changes: verdict("new", "accuracy", dict(zip("abc", changes, strict=True)))  # noqa: E731
+    assert say(better, better, better).startswith("new helped: accuracy +0.100")
+    assert "but not more than b or c" in say(better, unsure, worse)
+    assert say(unsure, better, better).startswith("new made no difference that can be told")
+    assert say(worse, better, better).startswith("new did harm")
+
+
+@pytest.mark.parametrize("classes", [["..", "a", ""], ["a/b", "a-b", "0-a-b"], ["A", "a", "b"], ["1", "1-", "0-1"]])
+def test_folders_are_safe_and_all_different(classes: list[str]) -> None:
+    names = folders(classes)
+    assert len({name.casefold() for name in names}) == len(classes)
+    assert all("/" not in name and name.strip(".") for name in names)
+    assert folders(["T-shirt/top", "Ankle boot"]) == ["T-shirt-top", "Ankle boot"]

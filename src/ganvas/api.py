@@ -37,6 +37,7 @@ from .core import (
     Frames,
     Given,
     InputError,
+    Labelled,
     Likeness,
     Lossless,
     Made,
@@ -56,6 +57,7 @@ from .core import (
     Weighed,
     Whole,
     Wish,
+    held,
 )
 from .engine import Engine
 from .findings import findings
@@ -71,6 +73,7 @@ from .training import Training, Until, stopping
 from .weighing import weighed
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
+Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole
 
 
 class Interrupted(KeyboardInterrupt):
@@ -264,12 +267,10 @@ class Trained:
             for part in weighed(modality, modality.read_any(source), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
-    def _reader(
-        self, function: Callable[..., Any]
-    ) -> Callable[[Any], torch.Tensor | Named | Given | Exact | Parcel | Whole]:
+    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], Source]:
         """What makes of a source what a task wants: examples, perhaps with their names, or what was given as it is."""
         modality, hints = self.run.modality, get_type_hints(function)
-        kinds = {hints[source.name] for source in sources(function)}
+        kinds = {kind for source in sources(function) for kind in get_args(hints[source.name]) or [hints[source.name]]}
         if Named in kinds:
             return self._named
         if Whole in kinds:
@@ -277,6 +278,8 @@ class Trained:
                 name = self.run.card["modality"]["name"]
                 raise InputError(f"{function.__name__} is for pictures, and these are {name}")
             return modality.whole
+        if Labelled in kinds and not isinstance(modality, Rowwise):
+            return self._labelled
         if not kinds & {Given, Exact, Parcel}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if Given in kinds and isinstance(modality, Rowwise):
@@ -306,6 +309,16 @@ class Trained:
         x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
         return Named(x, [name for data in parts for name in data.names], torch.cat(labels) if labels else None)
 
+    def _labelled(self, source: Any) -> Labelled:
+        """Examples with their classes. Raises InputError where they have none."""
+        data, classes = self.run.modality.read(source), self.run.modality.classes
+        whole, device = data.gather(), self.model.device
+        if whole.y is None:
+            lack = "what is given has no labels" if classes else "the training had no labels"
+            raise InputError(f"{lack}, so there is no class to add to; put pictures into one sub-folder per class")
+        out = held(data.keys(), self.run.card["training"]["held_out"])
+        return Labelled(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
+
     def _present(self, answer: Answer) -> Any:
         """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
         modality, present = self.run.modality, self.run.modality.present
@@ -321,8 +334,10 @@ class Trained:
             case Filled(given, draws) if isinstance(modality, Rowwise):
                 frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
                 return frames if len(frames) > 1 else frames[0]
-            case Augmented(given, added) if isinstance(modality, Rowwise):
+            case Augmented(given, added) if isinstance(modality, Rowwise) and isinstance(given, Given):
                 return modality.collect([modality.extended(given, added)], given.form)
+            case Augmented(given, added, y) if isinstance(given, Labelled):
+                return {name: present(added[y == i]) for i, name in enumerate(given.classes) if (y == i).any()}
             case Detections() | Embedded() | Clustered():
                 tables = _tabled(answer, modality)
                 return modality.collect(tables) if isinstance(modality, Rowwise) else concat_tables(tables).to_pandas()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
@@ -68,8 +69,8 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
             return [(rows := _rows(modality)).save([rows.ranged(between, given)], _file(out, "rows.csv"))]
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
-        case Augmented(given, added):
-            return [(rows := _rows(modality)).save([rows.extended(given, added)], _file(out, "rows.csv"))]
+        case Augmented():
+            return _augmented(answer, modality, out)
         case Detections():
             return _detected(answer, modality, out)
         case Embedded():
@@ -111,7 +112,8 @@ def figures(answer: Answer) -> dict[str, Any]:
         return {"strips": list(answer.names)} if answer.names else {}
     if not isinstance(answer, Augmented):
         return {}
-    return {"average precision": {name: asdict(e) for name, e in answer.precision.items()}}
+    found = {answer.measure: answer.scores, "gained by new ones over": answer.helped}
+    return {"added": len(answer.added)} | {k: {name: asdict(e) for name, e in v.items()} for k, v in found.items()}
 
 
 def _file(out: Path, name: str) -> Path:
@@ -130,6 +132,30 @@ def _made(made: Made, modality: Modality, out: Path) -> list[Path]:
     if out.suffix:
         return [modality.sheet(made.examples, out)]
     return [*modality.write(made.examples, out), modality.sheet(made.examples[:100], out / "sheet.png")]
+
+
+def _augmented(answer: Augmented, modality: Modality, out: Path) -> list[Path]:
+    """Given rows with new ones below; or new pictures alone, in sub-folders by class, and a sheet of these."""
+    if isinstance(answer.given, Given):
+        rows = _rows(modality)
+        return [rows.save([rows.extended(answer.given, answer.added)], _file(out, "rows.csv"))]
+    own = {name: answer.added[answer.y == i] for i, name in enumerate(folders(answer.given.classes))}
+    own = {name: x for name, x in own.items() if len(x)}
+    across = min(10, max(map(len, own.values())))
+    sheet = _in_rows([x[:across] for x in own.values()], across)
+    if out.suffix:
+        return [modality.sheet(sheet, out, across)]
+    files = list[Path]()
+    for name, x in own.items():
+        files += modality.write(x, out / name, [f"new-{i:04d}" for i in range(len(x))])
+    return [*files, modality.sheet(sheet, out / "sheet.png", across)]
+
+
+def folders(classes: Sequence[str]) -> list[str]:
+    """A folder's name for each class, all different: what names may hold and folders may not becomes a dash."""
+    plain = [re.sub(r"[^\w .-]+", "-", name).strip(" .-") for name in classes]
+    clear = all(plain) and len({name.casefold() for name in plain}) == len(plain)
+    return plain if clear else [f"{i}-{name}" for i, name in enumerate(plain)]
 
 
 def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Path) -> list[Path]:
@@ -231,13 +257,18 @@ def _clustered(answer: Clustered, modality: Modality, out: Path) -> list[Path]:
     seen = modality.thumbnails(x[:1], 1) is not None
     if out.suffix and not seen:
         raise InputError(f"rows have no typical ones to draw into {out}; end --out in .csv")
-    blank = torch.ones_like(x[:1])
-    sheet = torch.cat([torch.cat([x[own], blank.expand(across - len(own), *x.shape[1:])]) for own in rows])
+    sheet = _in_rows([x[own] for own in rows], across)
     if out.suffix:
         return [modality.sheet(sheet, out, across)]
     files = [save_tables([members], out / "clusters.csv"),
              save_tables([groups.described(answer, modality)], out / "groups.csv")]  # fmt: skip
     return [*files, modality.sheet(sheet, out / "typical.png", across)] if seen else files
+
+
+def _in_rows(rows: Sequence[Tensor], across: int) -> Tensor:
+    """Examples of each row one after the other, (rows * across, ...); what a row lacks stays white."""
+    white = [row.new_ones(across - len(row), *row.shape[1:]) for row in rows]
+    return torch.cat([part for pair in zip(rows, white, strict=True) for part in pair])
 
 
 def _pairs(before: Tensor, after: Tensor, modality: Modality, out: Path) -> list[Path]:

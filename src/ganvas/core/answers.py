@@ -68,17 +68,34 @@ class Filled:
 
 
 @dataclass(frozen=True)
-class Augmented:
-    """Given rows and new ones of rare classes, (n, ...), with average precisions of those who learned from them.
+class Labelled:
+    """Examples x, (n, *space.shape), their classes y, int64 (n,), and what these are called.
 
-    precision: By what was learned from; empty where too few rows were held out.
-    helped: By how much new rows changed it.
+    held_out: Which of them the model's training held out, or would have, boolean (n,): never learned from.
     """
 
-    given: Given
+    x: Tensor
+    y: Tensor
+    classes: tuple[str, ...]
+    held_out: Tensor
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Given examples and new ones of classes that lack them, (n, ...), and how well those do who learned from either.
+
+    y: The class of each new one, int64 (n,).
+    measure: What the scores are.
+    scores: By what was learned from, and how; empty where too few were held out.
+    helped: By how much new ones give a higher score than each other way.
+    """
+
+    given: Given | Labelled
     added: Tensor
-    precision: dict[str, Estimate]
-    helped: Estimate | None
+    y: Tensor
+    measure: str
+    scores: dict[str, Estimate]
+    helped: dict[str, Estimate]
 
 
 Weigh = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..core import Estimate
+from ._comparing import compared
 
 DRAWS = 200
 ROUNDS = 100
+NEW = "with new rows"
 
 Cases = tuple[np.ndarray, np.ndarray]
 """Features (N, columns), nan where missing, and classes (N,)."""
@@ -17,25 +19,18 @@ Cases = tuple[np.ndarray, np.ndarray]
 
 def judged(
     learn: Cases, held: Cases, new: Cases, categories: Sequence[bool], rare: Sequence[int]
-) -> tuple[dict[str, Estimate], Estimate]:
-    """Average precision on held-out rows of trees by what they learned from; and by how much new rows changed it.
+) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Average precision on held-out rows of trees by what they learned from; and how much more new rows gave.
 
     rare: Classes whose average precision, each against all others, is averaged.
-
-    Intervals are of 95 % of held-out sets, by the bootstrap (Efron, 1979); that of the change by its pairs.
     """
     both = (np.concatenate([learn[0], new[0]]), np.concatenate([learn[1], new[1]]))
-    sets = {"real rows alone": (learn, None), "classes weighted": (learn, "balanced"), "with new rows": (both, None)}
+    sets = {"real rows alone": (learn, None), "classes weighted": (learn, "balanced")}
     if (smoted := _smoted(learn, new[1], categories)) is not None:
         sets["with SMOTE"] = (smoted, None)
-    scores = {name: _scores(cases, held[0], categories, weights, rare) for name, (cases, weights) in sets.items()}
-    random, precision = np.random.default_rng(0), {}
-    picks = [random.integers(len(held[1]), size=len(held[1])) for _ in range(DRAWS)]
-    drawn = {name: np.array([_precision(held[1][p], score[p], rare) for p in picks]) for name, score in scores.items()}
-    for name, score in scores.items():
-        precision[name] = _estimate(_precision(held[1], score, rare), drawn[name])
-    change = precision["with new rows"].value - precision["real rows alone"].value
-    return precision, _estimate(change, drawn["with new rows"] - drawn["real rows alone"])
+    sets[NEW] = (both, None)
+    scores = {name: _scores(cases, held[0], categories, weights, rare)[None] for name, (cases, weights) in sets.items()}
+    return compared(scores, NEW, lambda rows, score: _precision(held[1][rows], score, rare), DRAWS)
 
 
 def _scores(
@@ -56,11 +51,6 @@ def _precision(classes: np.ndarray, scores: np.ndarray, rare: Sequence[int]) -> 
 
     there = [i for i, c in enumerate(rare) if (classes == c).any()]
     return float(np.mean([average_precision_score(classes == rare[i], scores[:, i]) for i in there] or [np.nan]))
-
-
-def _estimate(value: float, drawn: np.ndarray) -> Estimate:
-    low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return Estimate(value, float(low), float(high))
 
 
 def _smoted(learn: Cases, new: np.ndarray, categories: Sequence[bool]) -> Cases | None:
