@@ -15,4 +15,4 @@ def test_it_runs(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("ganvas.features.learned.ROUNDS", 10)
     runpy.run_path(str(file))["main"](tmp_path / "run", steps=3, minutes=None, quiet=True)
     assert list(tmp_path.rglob("run.json"))
-    assert list(tmp_path.rglob("*.png"))
+    assert list(tmp_path.rglob("report.html"))

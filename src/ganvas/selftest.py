@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Bounds, Data, InputError, Model, Restores, Samples, Scores, chance, seeded
+from .core import Autoencodes, Bounds, Data, InputError, Model, Packs, Restores, Samples, Scores, chance, seeded
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
@@ -99,6 +99,8 @@ def _objective(model: Model) -> str:
     """By what a model is judged here. A score says whether it learned only where it is the cost of an example."""
     if isinstance(model, Bounds):
         return "-log likelihood, or a bound"
+    if isinstance(model, Packs):  # its transforms give all back before they have learned
+        return "cost of packing"
     if isinstance(model, Autoencodes):
         return RECONSTRUCTION
     if isinstance(model, Scores):
