@@ -68,9 +68,8 @@ def chosen(all_of: networks.Cases, count: int, seed: int) -> networks.Cases:
 
 def trained(few: networks.Cases, seed: int, until: dict[str, Any]) -> ganvas.Trained:
     pixels = few.x.add(1).mul(127.5).round().byte().squeeze(1).numpy()
-    folder = tempfile.mkdtemp(prefix="augment-pictures-")
-    return ganvas.train("dcgan", (pixels, few.y.tolist()), out=Path(folder) / "run", seed=seed, held_out=0.0,
-                        quiet=True, **until)  # fmt: skip
+    out = Path(tempfile.mkdtemp(prefix="augment-pictures-")) / "run"
+    return ganvas.train("dcgan", (pixels, few.y.tolist()), out=out, seed=seed, held_out=0.0, quiet=True, **until)
 
 
 @torch.no_grad()

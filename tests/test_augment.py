@@ -69,6 +69,11 @@ def test_given_rows_stay_and_rare_ones_come_below(
         assert words in said
 
 
+def test_rows_of_each_class_come_to_a_number(runs: dict[str, api.Trained]) -> None:
+    more = runs["made"].augment(payments(), target="fraud", per_class=250, seed=1)
+    assert (more["fraud"] == "yes").sum() == 250
+
+
 def test_the_command_writes_the_rows_and_says_what_they_are_worth(
     runs: dict[str, api.Trained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,8 +174,7 @@ def test_new_pictures_of_rare_classes_lie_in_folders(
     assert set(answer["accuracy"]) == {"with new pictures", *answer["gained by new ones over"]}
     for words in ("added 108 pictures", "shifted and mirrored: accuracy", "new pictures "):
         assert words in said.err.replace("\n", " ")
-    sheet = Image.open(out / "sheet.png")
-    assert sheet.width > sheet.height
+    assert Image.open(out / "sheet.png").size == (10 * 66 + 2, 2 * 66 + 2)
 
 
 def test_every_class_comes_to_a_number_in_python_too(drawn: tuple[api.Trained, Path], hasty: None) -> None:

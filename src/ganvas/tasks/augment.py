@@ -31,7 +31,7 @@ def augment(
     """Adds examples of rare classes, and judges them.
 
     target: Column of a table whose rare classes get new rows; of pictures, the labels do.
-    to_share: Share of all that each rare class shall come to; with many classes, at most evenly.
+    to_share: Share of all that each rare class shall come to, an even one at most: so by default the largest's count.
     per_class: Examples, given and new ones, that every class shall come to at least, instead of a share.
     seed: The same seed gives the same new examples.
 
