@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import platform
@@ -14,12 +15,44 @@ from pathlib import Path
 from statistics import median, stdev
 from typing import Any
 
+import numpy as np
 import torch
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".peers"
 FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 """All of Fashion-MNIST as IDX files: Debian's package dataset-fashion-mnist, or set FASHION_MNIST."""
+
+
+PEAK = """
+import json, sys, time
+from pathlib import Path
+def peak():  # of this program alone: what getrusage says begins with what its parent took
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM")) / 1024
+"""
+"""How a script that is run by `child` begins."""
+
+
+def child(script: str, *words: object) -> dict[str, Any]:
+    """What a script prints, in a process of its own."""
+    command = [sys.executable, "-c", script, *map(str, words)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def fashion(part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of Fashion-MNIST, uint8 (N, 28, 28), and their classes, uint8 (N,); of the part train or t10k."""
+    x = gzip.decompress((FASHION / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
+    y = gzip.decompress((FASHION / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]
+    return np.frombuffer(x, np.uint8).reshape(-1, 28, 28), np.frombuffer(y, np.uint8)
+
+
+def fashion_run(model: str, runs: Path) -> Any:
+    """A run of this model on Fashion-MNIST, kept in a folder of runs: trained first where it is not there."""
+    import ganvas
+
+    folder = runs / f"{model}-fashion"
+    return ganvas.load(folder) if (folder / "report.html").exists() else ganvas.train(model, FASHION, out=folder)
 
 
 def machine() -> dict[str, Any]:

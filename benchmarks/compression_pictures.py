@@ -9,7 +9,6 @@ python benchmarks/compression_pictures.py [--runs runs]      # trains first wher
 from __future__ import annotations
 
 import argparse
-import gzip
 import lzma
 from collections.abc import Callable
 from io import BytesIO
@@ -18,10 +17,8 @@ from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
-from _common import FASHION, report
+from _common import fashion, fashion_run, report
 from PIL import Image
-
-import ganvas
 
 OTHERS: dict[str, Callable[[np.ndarray], int]] = {
     "zstd -19": lambda x: len(pa.Codec("zstd", 19).compress(x.tobytes())),
@@ -38,9 +35,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes")
     parser.add_argument("--pictures", type=int, default=10_000, help="how many, a multiple of a hundred")
     given = parser.parse_args()
-    folder = given.runs / "pixelcnn-fashion"
-    run = ganvas.load(folder) if (folder / "report.html").exists() else ganvas.train("pixelcnn", FASHION, out=folder)
-    x = _held_out()[: given.pictures]
+    run, x = fashion_run("pixelcnn", given.runs), fashion("t10k")[0][: given.pictures]
     run.decompress(run.compress(x[:10]))
     start = perf_counter()
     packed = run.compress(x)
@@ -56,12 +51,6 @@ def main() -> None:
         "trained": {"rounds": run.run.state["step"], "seconds": run.run.state["seconds"]},
         "weights_bytes": sum(value.nbytes for value in run.model.state_dict().values()),
     })  # fmt: skip
-
-
-def _held_out() -> np.ndarray:
-    """The test pictures, uint8 (10000, 28, 28)."""
-    content = gzip.decompress((FASHION / "t10k-images-idx3-ubyte.gz").read_bytes())
-    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)
 
 
 def _size(pixels: np.ndarray, form: str, **options: object) -> int:

@@ -9,25 +9,22 @@ python benchmarks/detecting_streams.py --rows 2000000
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _common import report
+from _common import PEAK, child, report
 
-CHILD = """
-import json, sys, time
-from pathlib import Path
+CHILD = (
+    PEAK
+    + """
 from ganvas import cli
 start = time.perf_counter()
-code = cli.run(sys.argv[1:])
-peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print(json.dumps({"code": code, "peak_mib": int(peak.split()[1]) / 1024, "seconds": time.perf_counter() - start}))
+assert cli.run(sys.argv[1:]) == 0
+print(json.dumps({"peak_mib": peak(), "seconds": time.perf_counter() - start}))
 """
+)
 
 
 def main() -> None:
@@ -39,10 +36,11 @@ def main() -> None:
         folder = Path(temporary)
         tables = {rows: write(folder / f"{rows}.csv", rows) for rows in (given.rows // 10, given.rows)}
         write(folder / "normal.csv", 20_000)
-        child("train", "made", folder / "normal.csv", "--out", folder / "run", "--steps", given.steps, "--width", 64)
+        run, steps = folder / "run", given.steps
+        child(CHILD, "train", "made", folder / "normal.csv", "--out", run, "--steps", steps, "--width", 64)
         runs = {
             f"{rows:,} rows, --{rule[0]} {rule[1]}": child(
-                "detect", folder / "run", table, f"--{rule[0]}", rule[1], "--out", folder / "scores.csv"
+                CHILD, "detect", run, table, f"--{rule[0]}", rule[1], "--out", folder / "scores.csv"
             )
             for rule in (("alpha", 0.01), ("fdr", 0.1))
             for rows, table in tables.items()
@@ -65,15 +63,6 @@ def write(file: Path, rows: int) -> Path:
         })  # fmt: skip
         part.to_csv(file, mode="a", header=not start, index=False)
     return file
-
-
-def child(*words: object) -> dict[str, float]:
-    command = [sys.executable, "-c", CHILD, *map(str, words)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    answer = json.loads(done.stdout.splitlines()[-1])
-    if answer.pop("code"):
-        raise SystemExit(f"ganvas {words[0]} failed")
-    return answer
 
 
 if __name__ == "__main__":

@@ -8,25 +8,17 @@ python benchmarks/detection_pictures.py --classes 0 1 4 8 --models ae vae vae:sc
 from __future__ import annotations
 
 import argparse
-import gzip
 import tempfile
 from pathlib import Path
 from statistics import mean
 from time import perf_counter
 
 import numpy as np
-from _common import FASHION, named, report
+from _common import fashion, named, report
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 import ganvas
-
-
-def pictures(part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (N, 28, 28) and their classes (N,)."""
-    x = gzip.decompress((FASHION / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
-    y = gzip.decompress((FASHION / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]
-    return np.frombuffer(x, np.uint8).reshape(-1, 28, 28), np.frombuffer(y, np.uint8)
 
 
 def ours(words: str, learn: np.ndarray, judge: np.ndarray, steps: int | None, seed: int) -> np.ndarray:
@@ -51,7 +43,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--id", default="detection-pictures", help="name of the file of results")
     given = parser.parse_args()
-    (x, y), (judge, truth) = pictures("train"), pictures("t10k")
+    (x, y), (judge, truth) = fashion("train"), fashion("t10k")
     runs = []
     for normal in given.classes:
         learn, strange = x[y == normal], truth != normal

@@ -10,7 +10,6 @@ python benchmarks/rate_distortion.py [--runs runs]      # trains first where run
 from __future__ import annotations
 
 import argparse
-import gzip
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import pairwise
@@ -20,11 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from _common import FASHION, HERE, report
+from _common import HERE, fashion, fashion_run, report
 from PIL import Image, ImageDraw, ImageFont
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-import ganvas
 from ganvas.api import Trained
 
 SIDE, TILE = 28, 32
@@ -48,10 +46,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes")
     parser.add_argument("--pictures", type=int, default=2_000, help="how many, a multiple of a hundred")
     given = parser.parse_args()
-    folder = given.runs / "codec-fashion"
-    run = ganvas.load(folder) if (folder / "report.html").exists() else ganvas.train("codec", FASHION, out=folder)
-    content = gzip.decompress((FASHION / "t10k-images-idx3-ubyte.gz").read_bytes())
-    x = np.frombuffer(content, np.uint8, offset=16).reshape(-1, SIDE, SIDE)[: given.pictures]
+    run, x = fashion_run("codec", given.runs), fashion("t10k")[0][: given.pictures]
     curves = {"ganvas compress, Codec": list(_ours(run, x))}
     for form in ("JPEG", "WEBP"):
         name = form.replace("WEBP", "WebP")

@@ -11,26 +11,16 @@ python benchmarks/scaling.py --draw 100000 1000000 10000000
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _common import report
+from _common import PEAK, child, report
 from pyarrow.parquet import ParquetFile
 
 import ganvas
 from ganvas.samples import ADULT
-
-PEAK = """
-import json, sys, time
-from pathlib import Path
-def peak():  # of this program alone: what getrusage says begins with what its parent took
-    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmHWM")) / 1024
-"""
 
 CHILD = (
     PEAK
@@ -61,12 +51,6 @@ took, size = time.perf_counter() - start, Path(out).stat().st_size / 2**20
 print(json.dumps({"sample_s": took, "peak_mib": peak(), "file_mib": size}))
 """
 )
-
-
-def child(script: str, *words: object) -> dict[str, float]:
-    """What a script prints, in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", script, *map(str, words)], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(rows: int) -> pd.DataFrame:

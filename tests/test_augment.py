@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from ganvas import InputError, api, cli
-from ganvas.core import Augmented, Estimate
+from ganvas.core import Augmented, Estimate, flipped
 from ganvas.delivery import folders
 from ganvas.tasks._comparing import compared, verdict
-from ganvas.tasks._networks import Cases, Varied, Way, accuracy, mirrored, shifted
+from ganvas.tasks._networks import Cases, Varied, Way, accuracy, shifted
 from ganvas.tasks._trees import _smoted
 from ganvas.tasks.augment import lacking
 
@@ -234,7 +234,7 @@ def test_what_varies_is_only_where_pictures_lie() -> None:
     assert 16 < still.sum() < 48
     middle, inside = moved[:, :, 4:12, 4:12], x.unfold(2, 8, 1).unfold(3, 8, 1)[:, :, 2:7, 2:7]
     assert (inside == middle[:, :, None, None]).flatten(4).all(4).flatten(1).any(1).all()
-    turned = mirrored(x, torch.Generator().manual_seed(0))
+    turned = flipped(x, torch.Generator().manual_seed(0))
     assert ((turned == x) | (turned == x.flip(3))).all()
     cases = Cases(x, torch.zeros(64, dtype=torch.int64))
     data, rows = Varied(Way(cases, shifted=True), 0), torch.arange(8)

@@ -76,6 +76,10 @@ Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole
 
 
+KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {Normal: normal, Calibration: lambda run, _: calibration(run)}
+"""What a task may ask for that comes from the run and the data of its training, not from a person."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Training was asked to stop, and did so with everything saved."""
 
@@ -206,12 +210,9 @@ class Trained:
         model = self.model
         settle(model, choose_device())
         with torch.no_grad():
-            given: list[Any] = self._given(function, sources, options.get("follow", False))
-            if Normal in get_type_hints(function).values():
-                given.append(normal(self.run, self.source))
-            if Calibration in get_type_hints(function).values():
-                given.append(calibration(self.run))
-            return function(model, *given, **options)
+            given = self._given(function, sources, options.get("follow", False))
+            own = [KEPT[kind](self.run, self.source) for kind in get_type_hints(function).values() if kind in KEPT]
+            return function(model, *given, *own, **options)
 
     def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
         """Judges the run on data it has not seen; without a source, on the share that training held out.
@@ -374,7 +375,7 @@ def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
     """What a task works on, of what a person gives: all that comes by position, but the model and what a run has."""
     hints = get_type_hints(task)
     by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    return [p for p in by_position[1:] if hints[p.name] not in (Normal, Calibration)]
+    return [p for p in by_position[1:] if hints[p.name] not in KEPT]
 
 
 def takes_many(task: Callable[..., Any]) -> bool:

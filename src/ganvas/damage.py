@@ -47,9 +47,15 @@ class Damage:
         if self.strength <= 0 or (self.strength > 1 and self.kind != "gaussian"):
             raise InputError(f"--strength is {self.strength}; it must be above 0, and 1 at most where it is a share")
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, space: Space | None = None) -> Tensor:
+        """Damaged examples; of rows, whose space is to be given, a share s of the categories is that of other rows."""
         if self.kind == "none":
             return x
+        y = self._numbers(x)
+        return space.swapped(x, y, self.strength) if isinstance(space, Mixed) else y
+
+    def _numbers(self, x: Tensor) -> Tensor:
+        """Examples with all values damaged as if they were numbers."""
         s = torch.rand(len(x), device=x.device) * self.strength if self.blind else x.new_full((len(x),), self.strength)
         s = s.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
         if self.kind != "mixed":

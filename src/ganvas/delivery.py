@@ -19,6 +19,7 @@ from torch import Tensor
 
 from . import groups, maps
 from .core import (
+    PICTURES,
     Answer,
     Augmented,
     Between,
@@ -48,7 +49,6 @@ from .parcel import sealed
 from .run import write_atomically
 from .writers import save_tables
 
-PICTURES = (".png", ".jpg", ".webp")
 SHOWN = 200  # findings that are drawn
 MIDDLES, MIDDLE = 20, 160  # restored pictures that are shown, and pixels a side of each
 

@@ -166,10 +166,8 @@ def _show(
         rows = torch.cat([made, *(train.x[column] for column in near.T.to(train.x.device))])
         run.modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(made))
     if isinstance(model, Restores) and model.undoes != "none":
-        with chance(0):
-            damaged = model.damaged(held.x[spread(len(held), 10)])
-        run.modality.sheet(torch.cat([damaged, model.restore(damaged).float()]).cpu(),
-                           folder / "restorations.png", columns=10)  # fmt: skip
+        shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
+        run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),

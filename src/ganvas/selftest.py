@@ -123,9 +123,7 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     if isinstance(model, Scores):
         return model.score(real.x.to(device)).mean().item()
     if isinstance(model, Restores):
-        with chance(0):
-            damaged = model.damaged(real.x.to(device))
-        return (model.restore(damaged).cpu() - real.x).square().mean().item()
+        return (model.shown(real.x.to(device))[1].cpu() - real.x).square().mean().item()
     assert isinstance(model, Samples)
     with chance(0):
         made = model.sample(len(real), real.y if model.condition else None)

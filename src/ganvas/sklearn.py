@@ -35,7 +35,7 @@ from torch import Tensor
 
 from . import plugins
 from .api import Trained, load, train
-from .core import Autoencodes, Bounds, Completes, InputError, Samples, Scores, Tokens, chance
+from .core import Autoencodes, Bounds, Completes, InputError, Samples, Scores, Tokens, chance, p_values
 from .machine import choose_device, settle
 
 DETECTOR = "detector"
@@ -276,8 +276,7 @@ class AnomalyDetector(OutlierMixin, Estimator):
 
     def p_values(self, X: Any) -> np.ndarray:
         """Share of normal rows that are as strange as each row, itself among them, (n,)."""
-        as_strange = np.searchsorted(self.normal_scores_, self.score_samples(X), "right")
-        return (1 + as_strange) / (1 + len(self.normal_scores_))
+        return p_values(torch.from_numpy(-self.score_samples(X)), torch.from_numpy(-self.normal_scores_)).numpy()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -198,9 +198,7 @@ def _beside(model: Autoencodes | Restores, x: Tensor) -> Tensor:
     if not isinstance(model, Restores) or model.undoes == "none":
         assert isinstance(model, Autoencodes)
         return torch.cat([x, model.decode(model.encode(x))])
-    with chance(0):
-        damaged = model.damaged(x)
-    return torch.cat([damaged, model.restore(damaged)])
+    return torch.cat(model.shown(x))
 
 
 def prepared(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:

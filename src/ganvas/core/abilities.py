@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .chance import chance
 from .space import Space, Tokens
 
 
@@ -175,6 +176,12 @@ class Restores(ABC):
     @abstractmethod
     def restore(self, x: Tensor) -> Tensor:
         """Whole examples of damaged ones, shape like x."""
+
+    def shown(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Examples as they are shown: damaged, every time alike, and restored, both shaped like x."""
+        with chance(0):
+            damaged = self.damaged(x)
+        return damaged, self.restore(damaged).float()
 
 
 class Begun(NamedTuple):

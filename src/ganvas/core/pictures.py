@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+PICTURES = (".png", ".jpg", ".webp")
+"""Endings of files that something is drawn into."""
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -45,6 +48,12 @@ class Pictorial(ABC):
 def mirrored(x: Tensor, height: int, width: int) -> Tensor:
     """Grids (..., H, W), mirrored at their right and lower edges, as often as it takes to make them this large."""
     return x[..., _folded(x.shape[-2], height).to(x.device), :][..., _folded(x.shape[-1], width).to(x.device)]
+
+
+def flipped(x: Tensor, random: torch.Generator) -> Tensor:
+    """Pictures (B, C, H, W), each left as it is or its left and right exchanged, by a coin."""
+    heads = torch.rand(len(x), generator=random) < 0.5
+    return torch.where(heads.to(x.device)[:, None, None, None], x.flip(3), x)
 
 
 def _folded(length: int, wanted: int) -> Tensor:

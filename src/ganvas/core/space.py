@@ -187,13 +187,17 @@ def _gaussian_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     return error.square() / 2 + log_scale + log(2 * pi) / 2 - log(2 * HALF_BIN)
 
 
+def log_between(upper: Tensor, lower: Tensor) -> Tensor:
+    """log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)): nothing cancels."""
+    return F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
+
+
 def _logistic_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     """-log P(level of x), the edges taking the tails; in nats (Salimans et al., 2017)."""
     inverse = (-log_scale.clamp(min=-7.0)).exp()
     centred = x - raw.tanh()
     upper, lower = inverse * (centred + HALF_BIN), inverse * (centred - HALF_BIN)
-    # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)): nothing cancels
-    inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
+    inside = log_between(upper, lower)
     edge = 1 - HALF_BIN
     return -torch.where(x < -edge, F.logsigmoid(upper), torch.where(x > edge, F.logsigmoid(-lower), inside))
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import Batch, Data, seeded
+from ..core import Batch, Data, flipped, seeded
 
 THREADS = min(os.cpu_count() or 1, 16)
 
 
-class Album(ABC):
+class Stack(ABC):
     """Pictures of any size that squares are cut out of.
 
     Arguments:
@@ -49,7 +49,7 @@ class Album(ABC):
         return torch.cartesian_prod(torch.tensor([number]), top, left).view(-1, 3)
 
 
-class Held(Album):
+class Held(Stack):
     """Pictures that live on the device: one after the other in one tensor, uint8, each (channels, height, width)."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Held(Album):
         return f"in memory ({self.pixels.nbytes / 2**20:,.0f} MB)"
 
 
-class Filed(Album):
+class Filed(Stack):
     """Pictures that are decoded whenever a square is cut out of them, by threads."""
 
     ahead = 2
@@ -103,21 +103,21 @@ class Patches(Data):
         places: Which squares these are; by default all.
     """
 
-    def __init__(self, album: Album, size: int, flip: bool, places: Tensor | None = None) -> None:
-        self.album, self.size, self.flip = album, size, flip
-        self.places = album.grid(size) if places is None else places
-        self.ahead = album.ahead
+    def __init__(self, stack: Stack, size: int, flip: bool, places: Tensor | None = None) -> None:
+        self.stack, self.size, self.flip = stack, size, flip
+        self.places = stack.grid(size) if places is None else places
+        self.ahead = stack.ahead
 
     def __len__(self) -> int:
         return len(self.places)
 
     @property
     def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
-        return [f"{self.album.names[number]} at {left}, {top}" for number, top, left in self.places.tolist()]
+        return [f"{self.stack.names[number]} at {left}, {top}" for number, top, left in self.places.tolist()]
 
     @property
     def labels(self) -> Tensor | None:
-        return None if self.album.labels is None else self.album.labels[self.places[:, 0]]
+        return None if self.stack.labels is None else self.stack.labels[self.places[:, 0]]
 
     @property
     def pictures(self) -> int:
@@ -127,26 +127,23 @@ class Patches(Data):
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
         places = self.places[rows]
         if step is not None:
-            free = self.album.sizes[places[:, 0]] - self.size + 1
+            free = self.stack.sizes[places[:, 0]] - self.size + 1
             corners = torch.rand(len(rows), 2, dtype=torch.float64, generator=seeded(step, 1)) * free
             places = torch.cat([places[:, :1], corners.long()], 1)
-        y = None if self.album.labels is None else self.album.labels[places[:, 0]]
-        return Batch(scaled(self.album.cut(places, self.size), step if self.flip else None), y)
+        y = None if self.stack.labels is None else self.stack.labels[places[:, 0]]
+        return Batch(scaled(self.stack.cut(places, self.size), step if self.flip else None), y)
 
     def keys(self) -> Tensor:
-        return self.album.keys[self.places[:, 0]]
+        return self.stack.keys[self.places[:, 0]]
 
     def subset(self, rows: Tensor) -> Patches:
-        return Patches(self.album, self.size, self.flip, self.places[rows])
+        return Patches(self.stack, self.size, self.flip, self.places[rows])
 
     def kept(self) -> str:
-        return self.album.kept()
+        return self.stack.kept()
 
 
 def scaled(pixels: Tensor, step: int | None) -> Tensor:
     """Levels 0 to 255 as values in [-1, 1]; mirrored or not by a coin that the step decides, if given."""
     x = pixels.to(torch.float32).div_(127.5).sub_(1)
-    if step is None:
-        return x
-    heads = torch.rand(len(x), generator=seeded(step)) < 0.5
-    return torch.where(heads.to(x.device)[:, None, None, None], x.flip(3), x)
+    return x if step is None else flipped(x, seeded(step))

@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-PICTURES = (".png", ".jpg", ".webp")
 COLOURS = ("#3366cc", "#dc3912", "#109618", "#ff9900", "#990099", "#0099c6", "#dd4477", "#66aa00")
 FOUND, INK, FRAME = "#fbd0d0", "#333333", "#cccccc"
 PANEL = (160, 96)  # pixels of one window

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core import (
+    PICTURES,
     Balance,
     Batch,
     Between,
@@ -74,7 +75,6 @@ BARS = 24
 AT_ONCE = 8192  # rows that are judged at a time
 MOSTLY_UNLIKE = 0.1  # of a column's values that codes cannot give back: from there on it is kept as it is
 DESCRIBED = 60  # columns that are named one by one
-PICTURES = (".png", ".jpg", ".webp")
 CHANCES = 2**53
 MOST = 254  # codes of a category that boosted trees tell apart
 

@@ -17,12 +17,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, Data, Follows, InputError, Judged, Modality, Overlaps, Weigh, Weighed
+from ..core import PICTURES, Batch, Continuous, Data, Follows, InputError, Judged, Modality, Overlaps, Weigh, Weighed
 from ..writers import save_tables
 from ._drawing import save_gif
 from ._following import followed, readable
 from ._frames import ENDINGS, Form, Frame
-from ._plots import PANEL, PICTURES, draw_series, draw_windows, stretches
+from ._plots import PANEL, draw_series, draw_windows, stretches
 from ._series import Bridge, Stretch, is_series, joined, numbers, numeric, open_series, times_of
 
 AT_ONCE = 512  # windows that are weighed at a time

@@ -18,6 +18,12 @@ Loss = Literal["non-saturating", "minimax"]
 _GENERATOR_LOSSES = {"non-saturating": non_saturating_generator_loss, "minimax": minimax_generator_loss}
 
 
+def refuse_tokens(space: Space) -> None:
+    """Raises InputError for a space of symbols: what a discriminator says of them has no gradient to follow."""
+    if isinstance(space, Tokens):
+        raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+
+
 class Adversarial(Model, Generates):
     """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014, equation 1).
 
@@ -32,8 +38,7 @@ class Adversarial(Model, Generates):
         self, space: Space, condition: Tokens | None, *, latent: int, loss: Loss, discriminator_steps: int
     ) -> None:
         super().__init__(space)
-        if isinstance(space, Tokens):
-            raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+        refuse_tokens(space)
         self.condition, self.latent, self.discriminator_steps = condition, latent, discriminator_steps
         self.generator_loss = _GENERATOR_LOSSES[loss]
 

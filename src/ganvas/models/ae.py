@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Mixed, Model, Practice, Restores, Scores, Space, Turn, adam
+from ..core import Autoencodes, Batch, Model, Practice, Restores, Scores, Space, Turn, adam
 from ..damage import Damage, Kind
 from ..nets import Network, decoder, encoder
 
@@ -54,11 +54,7 @@ class AE(Model, Autoencodes, Restores, Scores):
         yield Turn("autoencoder", {"reconstruction": self.space.nll(raw, batch.x).mean()})
 
     def damaged(self, x: Tensor) -> Tensor:
-        """Damaged examples, shape like x; categories of rows are swapped for those of others."""
-        damaged = self.damage(x)
-        if self.undoes == "none" or not isinstance(self.space, Mixed):
-            return damaged
-        return self.space.swapped(x, damaged, self.damage.strength)
+        return self.damage(x, self.space)
 
     def restore(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Batch, Data, InputError, Model, Practice, Scores, Space, Turn, seeded
-from ..nets.perceptron import Residual
+from ..nets.perceptron import residual
 from ..nets.views import view
 
 NEIGHBOURS = 5
@@ -76,7 +76,8 @@ class Detector(Model, Scores):
         seen, wide = self.view.seen, self.view.width
         room = min(memory, max(ROOM // wide, NEIGHBOURS + 1))
         self.groups = min(GROUPS, seen)
-        self.predictor = nn.ModuleList(_network(wide, width, depth) for _ in range(members))
+        # what is shown and which coordinates that are, to all coordinates
+        self.predictor = nn.ModuleList(residual(2 * wide, width, depth, wide) for _ in range(members))
         order = torch.stack([torch.randperm(seen, generator=seeded(seen, i)) for i in range(PARTITIONS)])
         self.register_buffer("group", order % self.groups, persistent=False)
         self.register_buffer("mean", torch.zeros(wide))
@@ -156,12 +157,6 @@ class Detector(Model, Scores):
         known = (~hidden)[:, self.view.owner]
         shown = torch.cat([v * known, known], 1)
         return torch.stack([self.view.joined((member(shown).float() - v).square()) for member in self.predictor])
-
-
-def _network(wide: int, width: int, depth: int) -> nn.Module:
-    """What is shown, and which coordinates that are, (B, 2 wide), to all coordinates (B, wide)."""
-    blocks = [Residual(width) for _ in range(depth)]
-    return nn.Sequential(nn.Linear(2 * wide, width), nn.SiLU(), *blocks, nn.SiLU(), nn.Linear(width, wide))
 
 
 def _shares(parts: Tensor) -> Tensor:

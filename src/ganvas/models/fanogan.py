@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Generates, InputError, Model, Practice, Scores, Space, Tokens, Turn, adam
+from ..core import Autoencodes, Batch, Generates, Model, Practice, Scores, Space, Turn, adam
 from ..losses import critic_generator_loss, critic_loss, gradient_penalty
-from ..nets import Judge, Network, decoder, encoder, standard_normal
+from ..nets import Network, decoder, encoder, judge, standard_normal
+from ._adversarial import refuse_tokens
 
 
 class FAnoGAN(Model, Generates, Autoencodes, Scores):
@@ -52,12 +53,11 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         depth: int = 0,
     ) -> None:
         super().__init__(space)
-        if isinstance(space, Tokens):
-            raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+        refuse_tokens(space)
         self.latent, self.kappa, self.penalty = latent, kappa, penalty
         self.discriminator_steps = discriminator_steps
         self.generator = decoder(space, latent, network, width, depth)
-        self.discriminator = Judge(encoder(space, FEATURES, network, width, depth), FEATURES)
+        self.discriminator = judge(space, network, width, depth)
         self.encoder = encoder(space, latent, network, width, depth)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -92,7 +92,3 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.draw(self.generator(z))
-
-
-FEATURES = 128
-"""Numbers that the discriminator judges an example by."""

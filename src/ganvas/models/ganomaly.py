@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from ..core import Autoencodes, Batch, InputError, Model, Practice, Scores, Space, Tokens, Turn, adam
+from ..core import Autoencodes, Batch, Model, Practice, Scores, Space, Turn, adam
 from ..losses import discriminator_loss
-from ..nets import Judge, Network, decoder, encoder
+from ..nets import Network, decoder, encoder, judge
+from ._adversarial import refuse_tokens
 
 
 class GANomaly(Model, Autoencodes, Scores):
@@ -45,8 +46,7 @@ class GANomaly(Model, Autoencodes, Scores):
         depth: int = 0,
     ) -> None:
         super().__init__(space)
-        if isinstance(space, Tokens):
-            raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+        refuse_tokens(space)
         self.adversarial, self.contextual, self.latents = adversarial, contextual, latents
         self.generator = nn.ModuleDict(
             {
@@ -55,7 +55,7 @@ class GANomaly(Model, Autoencodes, Scores):
                 "again": encoder(space, latent, network, width, depth),
             }
         )
-        self.discriminator = Judge(encoder(space, FEATURES, network, width, depth), FEATURES)
+        self.discriminator = judge(space, network, width, depth)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = batch.x
@@ -86,7 +86,3 @@ class GANomaly(Model, Autoencodes, Scores):
         costs = self.space.costs(raw, x)
         share = score / costs.flatten(1).sum(1).clamp(min=1e-12)
         return score, costs * share.view(-1, *[1] * (costs.dim() - 1))
-
-
-FEATURES = 128
-"""Numbers that the discriminator judges an example by."""

@@ -8,11 +8,11 @@ from torch import nn
 
 from ..core import Continuous, Mixed, Space
 from .convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from .judge import Judge
+from .judge import FEATURES, Judge
 from .latent import standard_normal
 from .perceptron import PerceptronDecoder, PerceptronEncoder, WithScale, perceptron
 
-__all__ = ["Judge", "Network", "decoder", "encoder", "perceptron", "standard_normal"]
+__all__ = ["Judge", "Network", "decoder", "encoder", "judge", "perceptron", "standard_normal"]
 
 Network = Literal["fitting", "perceptron", "convolutional"]
 
@@ -39,6 +39,11 @@ def decoder(space: Space, into: int, network: Network = "fitting", width: int = 
     if isinstance(space, Continuous) and space.scaled:
         return WithScale(body, space.shape)
     return WithScale(body, (space.scales,)) if isinstance(space, Mixed) and space.scales else body
+
+
+def judge(space: Space, network: Network = "fitting", width: int = 0, depth: int = 0) -> Judge:
+    """A discriminator whose features can be looked at; the arguments are those of `encoder`."""
+    return Judge(encoder(space, FEATURES, network, width, depth))
 
 
 def _on_a_grid(space: Space, network: Network) -> bool:

@@ -36,6 +36,12 @@ class Residual(nn.Module):
         return x + self.out(nn.functional.glu(self.gate(self.normalise(x))))
 
 
+def residual(into: int, width: int, blocks: int, out: int) -> nn.Sequential:
+    """Vectors (B, into) to vectors (B, out), by way of so many residual blocks."""
+    between = [Residual(width) for _ in range(blocks)]
+    return nn.Sequential(nn.Linear(into, width), nn.SiLU(), *between, nn.SiLU(), nn.Linear(width, out))
+
+
 class Appending(nn.Module):
     """x with ReLU(normalised f(x)) appended, (B, into + width) (Xu et al., 2019, section 4.4)."""
 
@@ -75,8 +81,7 @@ class PerceptronEncoder(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(space.vocabulary, 32) if isinstance(space, Tokens) else nn.Identity()
         into = prod(space.shape) * (32 if isinstance(space, Tokens) else 1)
-        blocks = [Residual(width) for _ in range(depth - 1)]
-        self.layers = nn.Sequential(nn.Linear(into, width), nn.SiLU(), *blocks, nn.SiLU(), nn.Linear(width, out))
+        self.layers = residual(into, width, depth - 1, out)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(self.embed(x).flatten(1))

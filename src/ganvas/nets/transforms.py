@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..core.space import log_between
 from .convolutional import Crop
 from .strided import Double, Halve
 
@@ -124,6 +125,5 @@ class Density(nn.Module):
         inverse = (-PACE * self.log_scale).exp()
         centred, half = (y.unsqueeze(1) - PACE * self.mean) * inverse, step.unsqueeze(1) / 2 * inverse
         mirrored = -centred.abs()  # F(a) - F(b) = F(-b) - F(-a): taken where nothing cancels
-        upper, lower = mirrored + half, mirrored - half
-        inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
+        inside = log_between(mirrored + half, mirrored - half)
         return (inside + (PACE * self.weight).log_softmax(0)).logsumexp(1)

@@ -67,8 +67,8 @@ class Cells(View):
     twice that until no side has more than 32: a shift by a pixel is little seen, differences in the dark are."""
 
     def __init__(self, space: Continuous) -> None:
-        self.shape = space.shape
-        super().__init__((1,) * self._halved(torch.zeros(1, *space.shape)).numel())
+        self.shape, self.cells = space.shape[1:], self._halved(torch.zeros(1, *space.shape)).shape[1:]
+        super().__init__((1,) * self.cells.numel())
 
     def forward(self, x: Tensor) -> Tensor:
         return self._halved(((x.float() + 1) / 2).clamp(min=0).sqrt()).flatten(1)
@@ -81,8 +81,7 @@ class Cells(View):
         return _or_one(v.std()).expand(self.width)
 
     def shown(self, parts: Tensor) -> Tensor:
-        cells = self._halved(torch.empty(1, *self.shape, device="meta")).shape[1:]
-        spread = F.interpolate(parts.unflatten(1, cells), self.shape[1:], mode="bilinear")
+        spread = F.interpolate(parts.unflatten(1, self.cells), self.shape, mode="bilinear")
         share = parts.sum(1) / spread.flatten(1).sum(1).clamp(min=LEAST)
         return spread * share.view(-1, 1, 1, 1)
 

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from ..classifier import Network, lessons
-from ..core import Batch, Continuous, Data, Estimate, chance, seeded
+from ..core import Batch, Continuous, Data, Estimate, chance, flipped, seeded
 from ._comparing import Figure, compared
 
 ROUNDS, BATCH = 800, 64
@@ -112,7 +112,7 @@ class Varied(Data):
         own = rows.to(self.x.device)
         x, random = self.x[own], seeded(self.seed, step or 0)
         x = shifted(x, random) if self.way.shifted else x
-        x = mirrored(x, random) if self.way.mirrored else x
+        x = flipped(x, random) if self.way.mirrored else x
         return Batch(x, self.y[own].unsqueeze(1))
 
     def keys(self) -> Tensor:
@@ -131,9 +131,3 @@ def shifted(x: Tensor, random: torch.Generator) -> Tensor:
     down, right = ((torch.arange(size) + by).clamp(0, size - 1).to(x.device) for by in far)
     own = torch.arange(len(x), device=x.device)[:, None, None]
     return x[own, :, down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
-
-
-def mirrored(x: Tensor, random: torch.Generator) -> Tensor:
-    """Pictures (B, C, S, S), each mirrored or not by a coin."""
-    heads = (torch.rand(len(x), generator=random) < 0.5).to(x.device)
-    return torch.where(heads[:, None, None, None], x.flip(3), x)

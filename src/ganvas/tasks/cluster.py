@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from ..core import Clustered, Encodes, InputError, Named, spread
 from ._latents import latents, principal
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 FITTED = 10_000  # examples that groups are looked for among
 WIDE = 16  # principal components that groups are described in: their covariances have WIDE² numbers
@@ -54,6 +56,9 @@ def cluster(model: Encodes, x: Named, *, k: int | None = None, seed: int = 0) ->
 
 
 def _fitted(z: np.ndarray, k: int, seed: int, starts: int = 1) -> GaussianMixture:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer points than groups differ, or it is still moving
         return GaussianMixture(k, reg_covar=1e-4, n_init=starts, random_state=seed).fit(z)

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed
+from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed, p_values
 from ._progress import counting
 
 COMPARED = 2**22  # distances that are worked out at a time
@@ -89,13 +89,6 @@ def _judge(normal: Normal, level: float) -> Callable[[Weighed], Judged]:
         return Judged(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
 
     return judge
-
-
-def p_values(scores: Tensor, normal: Tensor) -> Tensor:
-    """(1 + number of normal scores (N,) that are as high) / (1 + N), of each score (n,); float64."""
-    ranked = normal.sort().values
-    as_high = len(ranked) - torch.searchsorted(ranked, scores.contiguous())
-    return (1 + as_high).double() / (1 + len(ranked))
 
 
 def discoveries(p: Tensor, fdr: float) -> Tensor:
