@@ -63,7 +63,13 @@ def peers(names: list[str], learn: np.ndarray, judge: np.ndarray, seed: int) -> 
         file = Path(folder) / "split.npz"
         a, b = standardised(learn, judge)
         np.savez(file, learn=a, judge=b)
-        command = [peer("pyod", "pyod==3.6.7", "torch", "tqdm", "pandas"), HERE / "detection_peers.py", file, str(seed), *names]
+        command = [
+            peer("pyod", "pyod==3.6.7", "torch", "tqdm", "pandas"),
+            HERE / "detection_peers.py",
+            file,
+            str(seed),
+            *names,
+        ]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
         times = json.loads(next(line for line in said if line.startswith("TIMES")).removeprefix("TIMES"))
         with np.load(file) as scores:
