@@ -54,7 +54,7 @@ def test_coverage_is_nominal_even_of_a_model_that_is_wrong_about_itself(swagger:
     least = np.full(6, 1e-6)
     known = Calibration(plain, ways(model, held_out, model.decode(model.encode(held_out)), plain).scores(least), least)
     for level in LEVELS:
-        between = reconstruct(model, x, known, interval=level).between
+        between = reconstruct(model, x, lambda: known, interval=level).between
         assert between is not None
         covered = ((between.low <= x.numpy()) & (x.numpy() <= between.high)).mean(0)
         error = sqrt(level * (1 - level) * (1 / 2000 + 1 / 4000))
@@ -219,7 +219,7 @@ def test_a_model_without_a_posterior_and_a_run_that_held_nothing_out_say_so(tmp_
     with pytest.raises(InputError, match="no posterior"):
         ae.reconstruct(people(3), interval=0.9)
     vae = api.train("vae", people(100), out=tmp_path / "vae", steps=3, width=8, held_out=0.0, quiet=True)
-    with pytest.raises(InputError, match="train with --held-out"):
+    with pytest.raises(InputError, match="held nothing out; train with --held-out"):
         vae.reconstruct(people(3), interval=0.9)
 
 

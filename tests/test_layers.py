@@ -34,8 +34,9 @@ ROOMS = {
     "training": {"core", "processes", "engine", "run"},
     "progress": {"plan", "run", "training"},
     "findings": {"core"},
-    "normality": {"core", "run", "weighing"},
-    "calibration": {"core", "run"},
+    "hindsight": {"core", "run"},
+    "normality": {"core", "run", "weighing", "hindsight"},
+    "calibration": {"core", "run", "hindsight"},
     "parcel": {"core", "run"},
     "frames": set(),
     "maps": {"core", "findings", "frames", "run"},
@@ -49,7 +50,8 @@ ROOMS = {
     "tensorboard": {"core"},
     "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
-    | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "parcel", "weighing"},
+    | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
+    | {"weighing"},
     "samples": set(),
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
     "sklearn": {"core", "plugins", "machine", "api"},
