@@ -139,6 +139,9 @@ def test_rows_are_reconstructed_with_intervals_in_the_units_of_the_table(rows: a
         assert ((low <= x[column]) & (x[column] <= high)).mean() > 0.84  # 800 of them, scaled by 300
     assert wide["city probability"].between(0, 1).all()
     pd.testing.assert_frame_equal(wide, rows.reconstruct(x, interval=0.9))
+    bare = rows.reconstruct(x)
+    assert (bare.dtypes == x.dtypes).all()
+    assert (bare["age"] - wide["age"]).abs().max() <= 1  # other batches round otherwise
 
 
 def test_pictures_come_with_their_ends_and_how_unsure_each_value_is(

@@ -336,6 +336,8 @@ class Trained:
                 return modality.collect([modality.ranged(between, given)], given.form)
             case Pairs(between=Between() as between) if isinstance(modality, Rowwise):
                 return modality.collect([modality.ranged(between)])
+            case Pairs(after=rows) if isinstance(modality, Rowwise):
+                return present(rows)
             case Pairs(a, b, Between() as between):
                 return list(zip(*map(present, (a, b, *between.shaped(b.cpu()))), strict=True))
             case Filled(given, draws) if isinstance(modality, Rowwise):
