@@ -28,6 +28,8 @@ class CGAN(Adversarial):
         labels: How the discriminator hears of the label.
         loss: What the generator minimises; `minimax` is the game's value, `non-saturating` learns faster.
         discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
+
+    Example: ganvas train cgan photos/ --size 32 --out runs/cgan-photos
     """
 
     def __init__(

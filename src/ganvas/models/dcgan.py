@@ -29,6 +29,8 @@ class DCGAN(Adversarial):
         conditional: Whether to learn the labels, where the data has them.
         loss: What the generator minimises; `minimax` is the game's value, `non-saturating` learns faster.
         discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
+
+    Example: ganvas train dcgan photos/ --size 64 --out runs/dcgan-photos
     """
 
     def __init__(

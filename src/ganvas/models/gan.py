@@ -23,6 +23,8 @@ class GAN(Adversarial):
         depth: Hidden layers of each player.
         loss: What the generator minimises; `minimax` is the game's value, `non-saturating` learns faster.
         discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
+
+    Example: ganvas train gan photos/ --size 32 --out runs/gan-photos
     """
 
     def __init__(
