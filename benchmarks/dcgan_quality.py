@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--rounds", type=int, default=6000, help="of the classifier's training")
     parser.add_argument("--runs", type=Path, default=Path("runs/quality"))
     given = parser.parse_args()
     runs = [
@@ -35,7 +36,7 @@ def main() -> None:
                      **SETTINGS) for seed in given.seeds
     ]  # fmt: skip
     modality = runs[0].run.modality
-    classifier = Learned.fit(modality.read(FASHION), 10, given.runs / ".features", rounds=6000)
+    classifier = Learned.fit(modality.read(FASHION), modality, given.runs / ".features", rounds=given.rounds)
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather()
     assert test.y is not None
     labels = test.y.squeeze(1)

@@ -12,6 +12,8 @@ class DCGAN(Convolutional):
 
     Weights start from N(0, 0.02) and Adam runs with rate 2e-4 and first decay 0.5 (section 4 of the paper).
     With 64 channels and 64-pixel pictures these are the networks of figure 1 at half their width.
+
+    Example: ganvas train dcgan photos/ --size 64 --out runs/dcgan-photos
     """
 
     normalises = True

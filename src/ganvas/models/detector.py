@@ -63,6 +63,8 @@ class Detector(Model, Scores):
         width: Units of each hidden layer.
         depth: Residual blocks.
         memory: Normal examples that are remembered, at most; fewer where they are wide.
+
+    Example: ganvas train detector payments.csv --out runs/detector-payments
     """
 
     players = {"predictor": partial(torch.optim.AdamW, lr=3e-3, weight_decay=0.01, fused=True)}

@@ -24,6 +24,8 @@ class GAN(Adversarial):
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
         deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
+
+    Example: ganvas train gan photos/ --size 32 --out runs/gan-photos
     """
 
     def __init__(

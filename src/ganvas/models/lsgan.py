@@ -13,6 +13,8 @@ class LSGAN(Convolutional):
     """The networks of DCGAN, which do not judge whether but how far from it.
 
     min over D of  E (D(x) - 1)^2 / 2 + E D(G(z))^2 / 2,    min over G of  E (D(G(z)) - 1)^2 / 2    (equation 9)
+
+    Example: ganvas train lsgan photos/ --size 32 --out runs/lsgan-photos
     """
 
     normalises = True

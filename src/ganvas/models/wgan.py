@@ -16,6 +16,8 @@ class WGAN(Convolutional):
 
     The critic plays five rounds for each one of the generator's, and Adam runs with rate 1e-4 and no first moment
     (algorithm 1).
+
+    Example: ganvas train wgan photos/ --size 32 --out runs/wgan-photos
     """
 
     players = {"discriminator": adam(1e-4, (0.0, 0.9)), "generator": adam(1e-4, (0.0, 0.9))}
