@@ -26,13 +26,8 @@ class CGAN(Adversarial):
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
         labels: How the discriminator hears of the label.
-<<<<<<< HEAD
-=======
-        loss: What the generator minimises; `minimax` is the game's value, `non-saturating` learns faster.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
 
     Example: ganvas train cgan photos/ --size 32 --out runs/cgan-photos
->>>>>>> leftovers
     """
 
     def __init__(
