@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,6 +45,40 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         between = real.lerp(fake.to(real.dtype), share).requires_grad_()
         (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1).square()
+
+
+def zero_centred_penalty(judge: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """|grad D(x)|^2 of each example, shape (B,): R1 where x is real, R2 where it is made (Mescheder et al., 2018)."""
+    with torch.enable_grad():  # also where nobody learns, and the penalty is only looked at
+        at = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(judge(at).sum(), at, create_graph=True)
+    return slope.flatten(1).float().square().sum(1)
+
+
+def relativistic_discriminator_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """-log sigmoid(D(x) - D(G(z))) of pairs of logits, (B,): the real more real (Jolicoeur-Martineau, 2019)."""
+    return {"pairs": softplus(fake - real).mean()}
+
+
+def relativistic_generator_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """-log sigmoid(D(G(z)) - D(x)) of pairs of logits, (B,): the same with the parts exchanged (ibid.)."""
+    return {"pairs": softplus(real - fake).mean()}
+
+
+class Game(NamedTuple):
+    """What each player minimises, given logits (B,) of real and of made examples."""
+
+    discriminator: Callable[[Tensor, Tensor], dict[str, Tensor]]
+    generator: Callable[[Tensor, Tensor], dict[str, Tensor]]
+
+
+Loss = Literal["non-saturating", "minimax", "relativistic"]
+
+GAMES: Mapping[Loss, Game] = {
+    "non-saturating": Game(discriminator_loss, lambda real, fake: non_saturating_generator_loss(fake)),
+    "minimax": Game(discriminator_loss, lambda real, fake: minimax_generator_loss(fake)),
+    "relativistic": Game(relativistic_discriminator_loss, relativistic_generator_loss),
+}
 
 
 def kl_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..core import Batch, Generates, InputError, Model, Practice, Space, Tokens, Turn, adam
-from ..losses import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
+from ..losses import GAMES, Loss, zero_centred_penalty
 from ..nets import standard_normal
 
-Loss = Literal["non-saturating", "minimax"]
-
-_GENERATOR_LOSSES = {"non-saturating": non_saturating_generator_loss, "minimax": minimax_generator_loss}
+__all__ = ["Adversarial", "Loss", "refuse_tokens"]
 
 
 def refuse_tokens(space: Space) -> None:
@@ -35,12 +32,22 @@ class Adversarial(Model, Generates):
     practice = Practice(batch=64, epochs=50, steps=10_000, schedule="constant")
 
     def __init__(
-        self, space: Space, condition: Tokens | None, *, latent: int, loss: Loss, discriminator_steps: int
+        self,
+        space: Space,
+        condition: Tokens | None,
+        *,
+        latent: int,
+        loss: Loss = "non-saturating",
+        discriminator_steps: int = 1,
+        r1: float = 0.0,
+        r2: float = 0.0,
+        lazy: int = 1,
     ) -> None:
         super().__init__(space)
         refuse_tokens(space)
         self.condition, self.latent, self.discriminator_steps = condition, latent, discriminator_steps
-        self.generator_loss = _GENERATOR_LOSSES[loss]
+        self.game, self.lazy = GAMES[loss], lazy
+        self.weights = {"r1": r1, "r2": r2}
 
     @abstractmethod
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
@@ -53,10 +60,22 @@ class Adversarial(Model, Generates):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         y = self.labels(batch.y, len(batch))
         fake = self.space.activate(self.generate(self.prior(len(batch)), y))
-        real_logits, fake_logits = self.discriminate(batch.x, y), self.discriminate(fake.detach(), y)
-        yield Turn("discriminator", discriminator_loss(real_logits, fake_logits))
+        logits = self.discriminate(batch.x, y), self.discriminate(fake.detach(), y)
+        yield Turn("discriminator", self.game.discriminator(*logits) | self._penalties(batch.x, fake, y))
         if self.step % self.discriminator_steps == 0:
-            yield Turn("generator", self.generator_loss(self.discriminate(fake, y)))
+            with torch.no_grad():
+                real = self.discriminate(batch.x, y)
+            yield Turn("generator", self.game.generator(real, self.discriminate(fake, y)))
+
+    def _penalties(self, real: Tensor, fake: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        """weight / 2 E |grad D|^2 of real (R1) and made (R2) examples, every `lazy` rounds and that much heavier."""
+        if self.step % self.lazy:
+            return {}
+        return {
+            name: self.lazy * weight / 2 * zero_centred_penalty(lambda at: self.discriminate(at, y), x).mean()
+            for (name, weight), x in zip(self.weights.items(), (real, fake), strict=True)
+            if weight
+        }
 
     def labels(self, y: Tensor | None, n: int) -> Tensor | None:
         """The labels a conditional model works with, (n,): those given, or every class in turn."""
