@@ -47,11 +47,12 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return (slope.flatten(1).norm(dim=1) - 1).square()
 
 
-def zero_centred_penalty(judge: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """|grad D(x)|^2 of each example, shape (B,): R1 where x is real, R2 where it is made (Mescheder et al., 2018)."""
-    with torch.enable_grad():  # also where nobody learns, and the penalty is only looked at
-        at = x.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(judge(at).sum(), at, create_graph=True)
+def zero_centred_penalty(logits: Tensor, x: Tensor) -> Tensor:
+    """|grad D(x)|^2 of each example, shape (B,): R1 where x is real, R2 where it is made (Mescheder et al., 2018).
+
+    Takes logits (B,) that were worked out from x, which requires a gradient: they serve the loss as well.
+    """
+    (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return slope.flatten(1).float().square().sum(1)
 
 

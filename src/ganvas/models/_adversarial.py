@@ -60,22 +60,27 @@ class Adversarial(Model, Generates):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         y = self.labels(batch.y, len(batch))
         fake = self.space.activate(self.generate(self.prior(len(batch)), y))
-        logits = self.discriminate(batch.x, y), self.discriminate(fake.detach(), y)
-        yield Turn("discriminator", self.game.discriminator(*logits) | self._penalties(batch.x, fake, y))
+        yield Turn("discriminator", self._judged(batch.x, fake.detach(), y))
         if self.step % self.discriminator_steps == 0:
             with torch.no_grad():
                 real = self.discriminate(batch.x, y)
             yield Turn("generator", self.game.generator(real, self.discriminate(fake, y)))
 
-    def _penalties(self, real: Tensor, fake: Tensor, y: Tensor | None) -> dict[str, Tensor]:
-        """weight / 2 E |grad D|^2 of real (R1) and made (R2) examples, every `lazy` rounds and that much heavier."""
-        if self.step % self.lazy:
-            return {}
-        return {
-            name: self.lazy * weight / 2 * zero_centred_penalty(lambda at: self.discriminate(at, y), x).mean()
-            for (name, weight), x in zip(self.weights.items(), (real, fake), strict=True)
-            if weight
-        }
+    def _judged(self, real: Tensor, fake: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        """What the discriminator minimises, with weight / 2 E |grad D|^2 of real (R1) and made (R2) examples.
+
+        The penalties come every `lazy` rounds, that much heavier; logits are worked out once for all terms.
+        """
+        weights = {} if self.step % self.lazy else {name: w for name, w in self.weights.items() if w}
+        examples = {"r1": real, "r2": fake}
+        with torch.set_grad_enabled(torch.is_grad_enabled() or bool(weights)):
+            examples = {name: x.detach().requires_grad_(name in weights) for name, x in examples.items()}
+            logits = {name: self.discriminate(x, y) for name, x in examples.items()}
+            penalties = {
+                name: self.lazy * w / 2 * zero_centred_penalty(logits[name], examples[name]).mean()
+                for name, w in weights.items()
+            }
+        return self.game.discriminator(logits["r1"], logits["r2"]) | penalties
 
     def labels(self, y: Tensor | None, n: int) -> Tensor | None:
         """The labels a conditional model works with, (n,): those given, or every class in turn."""

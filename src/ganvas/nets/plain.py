@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,88 @@ from torch.nn import functional as F
 from .convolutional import Crop
 
 SLOPE = 0.2  # of leaky ReLU
+
+
+class _Leaky(torch.autograd.Function):
+    """Leaky ReLU. Its second derivative is zero, and is not worked out place by place to be carried to the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = F.leaky_relu(x, SLOPE)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return _Sloped.apply(gradient, y.detach())
+
+
+class _Sloped(torch.autograd.Function):
+    """Numbers times the slope of leaky ReLU where it gave y; linear in the numbers, so its own derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(y)
+        return torch.ops.aten.leaky_relu_backward(x, y, SLOPE, True)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _Sloped.apply(gradient, *ctx.saved_tensors), None
+
+
+class Convolution(nn.Conv2d):
+    """A convolution whose penalised gradients are learned from as fast as its values: torch takes groups one by one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+        weight = self.weight.to(kind)
+        y = _Convolved.apply(x.to(kind), weight, self.padding, self.groups)
+        return y if self.bias is None else y + self.bias.to(kind)[:, None, None]
+
+
+class _Convolved(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = padding, groups
+        return F.conv2d(x, weight, None, 1, padding, 1, groups)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _Returned.apply(gradient, weight, x.detach(), *ctx.how), None, None, None
+        return *_gradients(gradient, x, weight, *ctx.how, *ctx.needs_input_grad[:2]), None, None
+
+
+class _Returned(torch.autograd.Function):
+    """The gradient of a convolution's input: linear in the gradient of its output, and in its weight."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, weight: Tensor, like: Tensor, padding: tuple[int, int], groups: int) -> Tensor:
+        ctx.save_for_backward(y, weight)
+        ctx.how = padding, groups
+        return _gradients(y, like, weight, padding, groups, True, False)[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
+        y, weight = ctx.saved_tensors
+        padding, groups = ctx.how
+        back = F.conv2d(gradient, weight, None, 1, padding, 1, groups)
+        learned = _gradients(y, gradient, weight, padding, groups, False, True)[1]
+        return back, learned, None, None, None
+
+
+def _gradients(
+    y: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int, into: bool, learn: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of x and of the weight, where y is that of the convolution."""
+    one = [1, 1]
+    found = torch.ops.aten.convolution_backward(
+        y, x, weight, None, one, padding, one, False, [0, 0], groups, [into, learn, False]
+    )
+    return found[0], found[1]
 
 
 class Bottleneck(nn.Module):
@@ -27,19 +110,19 @@ class Bottleneck(nn.Module):
 
     def __init__(self, width: int, inside: int, group: int, blocks: int) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(width, inside, 1)
-        self.middle = nn.Conv2d(inside, inside, 3, 1, 1, groups=inside // group if group else 1)
-        self.leave = nn.Conv2d(inside, width, 1, bias=False)
+        self.enter = Convolution(width, inside, 1)
+        self.middle = Convolution(inside, inside, 3, 1, 1, groups=inside // group if group else 1)
+        self.leave = Convolution(inside, width, 1, bias=False)
         for layer in (self.enter, self.middle):
             _start(layer, sqrt(2 / (1 + SLOPE**2)) * blocks**-0.25)
         nn.init.zeros_(self.leave.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = F.leaky_relu(self.enter(x), SLOPE, inplace=True)
-        return x + self.leave(F.leaky_relu(self.middle(inner), SLOPE, inplace=True))
+        inner = _Leaky.apply(self.enter(x))
+        return x + self.leave(_Leaky.apply(self.middle(inner)))
 
 
-class Mix(nn.Conv2d):
+class Mix(Convolution):
     """A linear map of channels at each place, without a bias, that keeps the variance."""
 
     def __init__(self, channels: int, out: int) -> None:
