@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import torch
@@ -10,14 +11,39 @@ from torch import Tensor, nn
 
 from ..core import Continuous, InputError, Practice, Space, Tokens, adam
 from ..nets.convolutional import sizes
-from ..nets.plain import Basis, Bottleneck, Down, Mix, Summary, Up
+from ..nets.plain import Basis, Bottleneck, Down, Grow, Shrink, Summary, Up, mix
 from ._adversarial import Adversarial, Loss
 
 EXPANSION = 2  # channels inside of a block for each one outside
 
 
 class R3GAN(Adversarial):
-    """max over D, min over G of  E f(D(G(z)) - D(x)) - r1/2 E |grad D(x)|^2 - r2/2 E |grad D(G(z))|^2."""
+    """Pairs of a real and a made picture, gradients held down at both, and two residual networks without tricks:
+
+    max over D, min over G of  E f(D(G(z)) - D(x)) - r1/2 E |grad D(x)|^2 - r2/2 E |grad D(G(z))|^2,
+    f(t) = -log(1 + e^t)
+
+    D has no use for one yardstick by which all made pictures are bad: each is compared with a real one, so that none of
+    the data may be left out; the two penalties make the game converge where G is the data (section 2 of the paper).
+    Networks are those of configuration E (section 4): from a learned 4 x 4 picture scaled by z, blocks of 1 x 1,
+    grouped 3 x 3 and 1 x 1 convolutions, bilinear resampling, no normalisation; D is G backwards.
+
+    Pictures of 16 to 256 pixels, halved (rounding up) until 4 are left; labels as in DCGAN.
+
+    Departs from the paper to be fast on a processor: fewer channels and one block at each resolution; full resolution,
+    where most of the time would go, has none, but a strided convolution. Penalties keep their weights throughout.
+
+    Arguments:
+        latent: Dimensions of the noise a picture is made from.
+        channels: Channels at the finest resolution that has blocks, a multiple of 8; doubled with each halving...
+        most: ...up to so many.
+        blocks: Residual blocks at each resolution.
+        finest: Residual blocks at full resolution; with none, one strided convolution leads to it.
+        conditional: Whether to learn the labels, where the data has them.
+        loss: The game of the two players; `relativistic` is the paper's.
+        r1: Weight of the gradient at real pictures; by default 0.5 for 32 pixels, and by their number for others.
+        r2: Weight of the gradient at made pictures; by default that of r1.
+    """
 
     players = {"discriminator": adam(2e-4, (0.0, 0.99)), "generator": adam(2e-4, (0.0, 0.99))}
     practice = Practice(batch=64, epochs=50, steps=10_000, schedule="constant")
@@ -30,22 +56,27 @@ class R3GAN(Adversarial):
         latent: int = 64,
         channels: int = 32,
         most: int = 128,
-        blocks: int = 2,
-        group: int = 16,
+        blocks: int = 1,
+        finest: int = 0,
         conditional: bool = True,
         loss: Loss = "relativistic",
-        r1: float = 0.5,
-        r2: float = 0.5,
+        r1: float | None = None,
+        r2: float | None = None,
         **game: Any,
     ) -> None:
-        if not isinstance(space, Continuous) or len(space.shape) != 3 or not 16 <= space.shape[-1] <= 256:
+        if not isinstance(space, Continuous) or len(space.shape) != 3 or not _fit(space.shape[1:]):
             raise InputError(f"r3gan makes pictures of 16 to 256 pixels, not {space}; choose another --size or model")
+        if channels < 8 or channels % 8 or most < channels or most % 8:
+            raise InputError(f"--channels {channels} --most {most}: multiples of 8, the second no less than the first")
+        if blocks < 1 or finest < 0:
+            raise InputError(f"--blocks {blocks} --finest {finest}: one block at least, and at the finest none or more")
+        r1 = 0.5 * prod(space.shape[1:]) / 32**2 if r1 is None else r1
         condition = condition if conditional else None
-        super().__init__(space, condition, latent=latent, loss=loss, r1=r1, r2=r2, **game)
+        super().__init__(space, condition, latent=latent, loss=loss, r1=r1, r2=r1 if r2 is None else r2, **game)
         classes = 0 if condition is None else condition.vocabulary
-        widths = [min(channels * 2**level, most) for level in range(len(sizes(space.shape)))]
-        self.generator = Generator(space.shape, latent, widths, blocks, group, classes)
-        self.discriminator = Discriminator(space.shape, widths, blocks, group, classes)
+        stages = Stages(space.shape, channels, most, blocks, finest)
+        self.generator = Generator(stages, latent, classes)
+        self.discriminator = Discriminator(stages, classes)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z, y)
@@ -54,20 +85,41 @@ class R3GAN(Adversarial):
         return self.discriminator(x, y)
 
 
+class Stages:
+    """What both networks are made of: a size of pictures, channels and residual blocks at each level, 0 the finest."""
+
+    def __init__(self, shape: tuple[int, ...], channels: int, most: int, blocks: int, finest: int) -> None:
+        self.shape, self.strided = shape, not finest
+        self.sizes = sizes(shape)[self.strided :]
+        self.widths = [min(channels * 2**level, most) for level in range(len(self.sizes))]
+        self.blocks = [finest or blocks, *[blocks] * (len(self.sizes) - 1)]
+
+    def level(self, level: int) -> list[nn.Module]:
+        width = self.widths[level]
+        return [Bottleneck(width, EXPANSION * width, sum(self.blocks)) for _ in range(self.blocks[level])]
+
+    def first(self) -> nn.Module:
+        """From pictures to channels of level 0."""
+        return (Shrink if self.strided else mix)(self.shape[0], self.widths[0])
+
+    def last(self) -> nn.Module:
+        """From channels of level 0 to pictures."""
+        channels, height, width = self.shape
+        return Grow(self.widths[0], channels, (height, width)) if self.strided else mix(self.widths[0], channels)
+
+
 class Generator(nn.Module):
     """Noise (B, latent) and labels (B,) to raw pictures (B, C, H, W), from 4 x 4 or less up."""
 
-    def __init__(
-        self, shape: tuple[int, ...], latent: int, widths: list[int], blocks: int, group: int, classes: int
-    ) -> None:
+    def __init__(self, stages: Stages, latent: int, classes: int) -> None:
         super().__init__()
-        steps, widths = sizes(shape)[::-1], widths[::-1]
+        widths, steps = stages.widths, stages.sizes
         self.embed = nn.Embedding(classes, latent) if classes else None
-        layers: list[nn.Module] = [Basis(latent * (2 if classes else 1), widths[0], steps[0])]
-        layers += _stage(widths[0], blocks, group, len(widths))
-        for (a, b), step in zip(pairwise(widths), steps[1:], strict=True):
-            layers += [Up(a, b, step), *_stage(b, blocks, group, len(widths))]
-        self.layers = nn.Sequential(*layers, Mix(widths[-1], shape[0]))
+        layers: list[nn.Module] = [Basis(latent * (2 if classes else 1), widths[-1], steps[-1])]
+        for level in range(len(widths) - 1, 0, -1):
+            layers += [*stages.level(level), Up(widths[level], widths[level - 1], steps[level - 1])]
+        layers += [*stages.level(0), stages.last()]
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.layers(z if self.embed is None else torch.cat([z, self.embed(y)], 1))
@@ -76,21 +128,22 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Pictures (B, C, H, W) and labels (B,) to logits (B,), down to 4 x 4 or less."""
 
-    def __init__(self, shape: tuple[int, ...], widths: list[int], blocks: int, group: int, classes: int) -> None:
+    def __init__(self, stages: Stages, classes: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [Mix(shape[0], widths[0]), *_stage(widths[0], blocks, group, len(widths))]
-        for a, b in pairwise(widths):
-            layers += [Down(a, b), *_stage(b, blocks, group, len(widths))]
-        self.layers = nn.Sequential(*layers, Summary(widths[-1], sizes(shape)[-1]))
-        self.head = nn.Parameter(torch.randn(widths[-1]) / widths[-1] ** 0.5)
-        self.embed = nn.Embedding(classes, widths[-1]) if classes else None
+        layers = [stages.first(), *stages.level(0)]
+        for level, (a, b) in enumerate(pairwise(stages.widths), 1):
+            layers += [Down(a, b), *stages.level(level)]
+        out = stages.widths[-1]
+        self.layers = nn.Sequential(*layers, Summary(out, stages.sizes[-1]))
+        self.head = nn.Parameter(torch.randn(out) / out**0.5)
+        self.embed = nn.Embedding(classes, out) if classes else None
         if self.embed is not None:
-            nn.init.normal_(self.embed.weight, 0.0, widths[-1] ** -0.5)
+            nn.init.normal_(self.embed.weight, 0.0, out**-0.5)
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
         features = self.layers(x)
         return (features * (self.head if self.embed is None else self.head + self.embed(y))).sum(1)
 
 
-def _stage(width: int, blocks: int, group: int, stages: int) -> list[nn.Module]:
-    return [Bottleneck(width, EXPANSION * width, group, blocks * stages) for _ in range(blocks)]
+def _fit(sides: tuple[int, ...]) -> bool:
+    return all(16 <= side <= 256 for side in sides)

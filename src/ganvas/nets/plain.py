@@ -3,131 +3,74 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .convolutional import Crop
+from .penalised import SLOPE, Convolution, LeakyReLU
+from .strided import Double, Halve
 
-SLOPE = 0.2  # of leaky ReLU
-
-
-class _Leaky(torch.autograd.Function):
-    """Leaky ReLU. Its second derivative is zero, and is not worked out place by place to be carried to the weights."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = F.leaky_relu(x, SLOPE)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (y,) = ctx.saved_tensors
-        return _Sloped.apply(gradient, y.detach())
-
-
-class _Sloped(torch.autograd.Function):
-    """Numbers times the slope of leaky ReLU where it gave y; linear in the numbers, so its own derivative."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
-        ctx.save_for_backward(y)
-        return torch.ops.aten.leaky_relu_backward(x, y, SLOPE, True)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Sloped.apply(gradient, *ctx.saved_tensors), None
-
-
-class Convolution(nn.Conv2d):
-    """A convolution whose penalised gradients are learned from as fast as its values: torch takes groups one by one."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
-        weight = self.weight.to(kind)
-        y = _Convolved.apply(x.to(kind), weight, self.padding, self.groups)
-        return y if self.bias is None else y + self.bias.to(kind)[:, None, None]
-
-
-class _Convolved(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.how = padding, groups
-        return F.conv2d(x, weight, None, 1, padding, 1, groups)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            return _Returned.apply(gradient, weight, x.detach(), *ctx.how), None, None, None
-        return *_gradients(gradient, x, weight, *ctx.how, *ctx.needs_input_grad[:2]), None, None
-
-
-class _Returned(torch.autograd.Function):
-    """The gradient of a convolution's input: linear in the gradient of its output, and in its weight."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, weight: Tensor, like: Tensor, padding: tuple[int, int], groups: int) -> Tensor:
-        ctx.save_for_backward(y, weight)
-        ctx.how = padding, groups
-        return _gradients(y, like, weight, padding, groups, True, False)[0]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
-        y, weight = ctx.saved_tensors
-        padding, groups = ctx.how
-        back = F.conv2d(gradient, weight, None, 1, padding, 1, groups)
-        learned = _gradients(y, gradient, weight, padding, groups, False, True)[1]
-        return back, learned, None, None, None
-
-
-def _gradients(
-    y: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int, into: bool, learn: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of x and of the weight, where y is that of the convolution."""
-    one = [1, 1]
-    found = torch.ops.aten.convolution_backward(
-        y, x, weight, None, one, padding, one, False, [0, 0], groups, [into, learn, False]
-    )
-    return found[0], found[1]
+GROUP = 16  # channels of each group of a 3 x 3 convolution
 
 
 class Bottleneck(nn.Module):
-    """x + f(x), with f convolutions of 1 x 1, 3 x 3 and 1 x 1, and leaky ReLU between them.
+    """x + f(x), with f convolutions of 1 x 1, 3 x 3 in groups of 16 channels, and 1 x 1; leaky ReLU between them.
 
-    Started as fix-up says (Zhang et al., 2019): the last convolution at zero, the others for a constant variance and
-    then L^(-1/4) times that, where L is the number of blocks of the network.
+    Begins as fix-up says (Zhang et al., 2019): the last convolution at zero, the others at L^(-1/4) times what keeps
+    the variance, where L is the number of blocks of the network.
 
     width: Channels outside of the block.
-    inside: Channels of the 3 x 3 convolution.
-    group: Channels that one group of it has; 0 for all.
+    inside: Channels inside.
     blocks: L.
     """
 
-    def __init__(self, width: int, inside: int, group: int, blocks: int) -> None:
+    def __init__(self, width: int, inside: int, blocks: int) -> None:
         super().__init__()
-        self.enter = Convolution(width, inside, 1)
-        self.middle = Convolution(inside, inside, 3, 1, 1, groups=inside // group if group else 1)
-        self.leave = Convolution(inside, width, 1, bias=False)
-        for layer in (self.enter, self.middle):
+        enter = Convolution(width, inside, 1)
+        middle = Convolution(inside, inside, 3, 1, 1, groups=max(inside // GROUP, 1))
+        leave = Convolution(inside, width, 1, bias=False)
+        for layer in (enter, middle):
             _start(layer, sqrt(2 / (1 + SLOPE**2)) * blocks**-0.25)
-        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(leave.weight)
+        self.layers = nn.Sequential(enter, LeakyReLU(), middle, LeakyReLU(), leave)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = _Leaky.apply(self.enter(x))
-        return x + self.leave(_Leaky.apply(self.middle(inner)))
+        return x + self.layers(x)
 
 
-class Mix(Convolution):
+def mix(channels: int, out: int) -> Convolution:
     """A linear map of channels at each place, without a bias, that keeps the variance."""
+    layer = Convolution(channels, out, 1, bias=False)
+    _start(layer, 1.0)
+    return layer
+
+
+class Shrink(nn.Module):
+    """(B, C, H, W) to (B, O, H/2, W/2), rounded up, by one strided convolution."""
 
     def __init__(self, channels: int, out: int) -> None:
-        super().__init__(channels, out, 1, bias=False)
-        _start(self, 1.0)
+        super().__init__()
+        self.shrunk = Halve(channels, out, bias=False)
+        nn.init.normal_(self.shrunk.weight, 0.0, (16 * channels) ** -0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        odd = (0, x.shape[3] % 2, 0, x.shape[2] % 2)
+        return self.shrunk(F.pad(x, odd) if any(odd) else x)
+
+
+class Grow(nn.Module):
+    """(B, C, h, w) to (B, O, H, W) of at most twice the size, by one transposed convolution."""
+
+    def __init__(self, channels: int, out: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.doubled = Double(channels, out, bias=False)
+        nn.init.normal_(self.doubled.weight, 0.0, (4 * channels) ** -0.5)  # four places of each kernel meet a pixel
+        self.crop = Crop(*size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.crop(self.doubled(x))
 
 
 class Down(nn.Module):
@@ -135,7 +78,7 @@ class Down(nn.Module):
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
-        self.mix = Mix(channels, out) if channels != out else nn.Identity()
+        self.mix = mix(channels, out) if channels != out else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mix(F.avg_pool2d(x, 2, ceil_mode=True))
@@ -149,7 +92,7 @@ class Up(nn.Module):
 
     def __init__(self, channels: int, out: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.mix = Mix(channels, out) if channels != out else nn.Identity()
+        self.mix = mix(channels, out) if channels != out else nn.Identity()
         self.crop = Crop(*size)
 
     def forward(self, x: Tensor) -> Tensor:
