@@ -59,13 +59,19 @@ def _by_torch(x: Tensor, first: nn.Conv2d, last: nn.Conv2d) -> Tensor:
 
 
 def _derivatives(function: object, layers: nn.Module) -> list[Tensor]:
-    """Values; gradients of their squares; and gradients, in the weights, of the square of the gradient of x."""
+    """Values; gradients of their squares; and gradients of the square of the gradient of x."""
     x = torch.randn(3, 8, 5, 5, generator=torch.Generator().manual_seed(1)).requires_grad_()
     weights = [p for p in layers.parameters() if p.dim() > 1]
     y = function(x)
     first = torch.autograd.grad(y.square().sum(), [x, *layers.parameters()], retain_graph=True)
     (slope,) = torch.autograd.grad(y.sin().sum(), x, create_graph=True)
     return [y, *first, *torch.autograd.grad(slope.square().sum(), [x, *weights])]
+
+
+def test_gradients_of_weights_are_not_differentiable_and_say_so() -> None:
+    layer = mix(8, 4)
+    with pytest.raises(RuntimeError, match="not have been used"):
+        torch.autograd.grad(layer(torch.randn(2, 8, 3, 3)).sum(), layer.weight, create_graph=True)
 
 
 def test_a_block_begins_as_the_identity() -> None:

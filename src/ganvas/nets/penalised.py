@@ -49,7 +49,10 @@ class _Sloped(torch.autograd.Function):
 
 
 class Convolution(nn.Conv2d):
-    """A convolution of stride 1 that pads with zeros."""
+    """A convolution of stride 1 that pads with zeros.
+
+    With `create_graph`, gradients of inputs can be asked for, and not those of its weight: there are none.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
@@ -68,7 +71,7 @@ class _Convolved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled():  # to be differentiated again; ctx does not tell that the weight's is not asked for
             return _Returned.apply(gradient, weight, x.detach(), *ctx.how), None, None, None
         return *_gradients(gradient, x, weight, *ctx.how, *ctx.needs_input_grad[:2]), None, None
 
@@ -93,8 +96,8 @@ class _Returned(torch.autograd.Function):
 
 def _gradients(
     y: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int, into: bool, learn: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of x and of the weight, where y is that of the convolution."""
+) -> tuple[Any, Any]:
+    """Gradients of x and of the weight, where y is that of the convolution; None for what is not asked for."""
     one = [1, 1]
     found = torch.ops.aten.convolution_backward(
         y, x, weight, None, one, padding, one, False, [0, 0], groups, [into, learn, False]
