@@ -110,7 +110,7 @@ class Adversarial(Model, Generates):
         weight = {name: self.lazy * w for name, w in self.hyperparameters.items() if w and due}
         real = self._seen(real).detach().requires_grad_("r1" in weight)
         fake = self._seen(fake).detach().requires_grad_("r2" in weight)
-        real_logits, fake_logits = self.discriminate(real, y), self.discriminate(fake, y)
+        real_logits, fake_logits = (self.discriminate(x, y).float() for x in (real, fake))
         loss = dict(self.game.discriminator(real_logits, fake_logits))
         if "r1" in weight:
             loss["r1"] = weight["r1"] / 2 * zero_centred_penalty(real_logits, real).mean()
