@@ -12,7 +12,7 @@ from conftest import LABELS, SPACES, examples
 from ganvas import plugins
 from ganvas.core import Batch, InputError
 from ganvas.engine import Engine
-from ganvas.losses import GAMES, Loss, ordering, zero_centred_penalty
+from ganvas.losses import GAMES, Loss, ordering
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.gan import GAN
 from ganvas.nets.perceptron import BatchDeviation
@@ -50,12 +50,6 @@ def test_every_loss_and_every_restraint_is_an_option_of_every_model(loss: Loss) 
     for name in ("gan", "cgan", "dcgan", "lsgan", "wgan"):
         own = {option.name for option in plugins.options(plugins.load("models", name))}
         assert own >= {"loss", "augment", "discriminator_steps", *restraints}
-
-
-def test_zero_centred_penalty_of_a_linear_judge_is_the_square_of_its_weights() -> None:
-    judge, x = nn.Linear(6, 1), torch.randn(5, 6, requires_grad=True)
-    penalty = zero_centred_penalty(judge(x).squeeze(1), x)
-    torch.testing.assert_close(penalty, judge.weight.square().sum().expand(5))
 
 
 def test_ordering_is_the_area_under_the_curve() -> None:
