@@ -30,6 +30,16 @@ from ganvas.engine import SCHEDULES, Engine
 
 POINTS = 100_000
 SAMPLES = 2_500
+POINTS_MODELS = [
+    "gan", "gan:loss=least-squares", "gan:loss=hinge,spectral=true", "gan:loss=wasserstein,gradient_penalty=10",
+    "gan:loss=non-saturating,r1=0.01,r2=0.01", "gan:loss=relativistic,r1=0.01,r2=0.01",
+]  # fmt: skip
+STACKED_MODELS = [
+    "dcgan:channels=32", "lsgan:channels=32", "wgan:channels=32", "wgan:channels=32,loss=relativistic,"
+    "discriminator_steps=1,gradient_penalty=0,r1=1,r2=1", "dcgan:channels=32,discriminator_channels=8",
+    "wgan:channels=32,discriminator_channels=8,loss=relativistic,discriminator_steps=1,gradient_penalty=0,r1=1,r2=1",
+]  # fmt: skip
+
 PERCEPTRONS = {"latent": 2, "width": 128, "depth": 3, "normalised": False}
 BY_POINTS = {
     "model": PERCEPTRONS, "batch": 64, "steps": 12_000, "rate": 1e-3, "betas": (0.0, 0.99), "schedule": "cosine",
@@ -148,10 +158,6 @@ def place(words: str) -> str:
 def _parts(pictures: Any) -> Any:
     """Real stacks, as many as samples are judged, in parts."""
     return (stacked(pictures, 500, 10**6 + i) for i in range(MOST // 500))
-
-
-POINTS_MODELS = ["gan", "gan:loss=relativistic,r1=1,r2=1"]
-STACKED_MODELS = ["dcgan", "dcgan:loss=relativistic,r1=1,r2=1"]
 
 
 if __name__ == "__main__":
