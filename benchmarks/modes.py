@@ -32,7 +32,7 @@ POINTS = 100_000
 SAMPLES = 2_500
 POINTS_MODELS = [
     "gan", "gan:loss=least-squares", "gan:loss=hinge,spectral=true", "gan:loss=wasserstein,gradient_penalty=10",
-    "gan:loss=non-saturating,r1=0.01,r2=0.01", "gan:loss=relativistic,r1=0.01,r2=0.01",
+    "gan:loss=non-saturating,r1=0.003,r2=0.003", "gan:loss=relativistic,r1=0.003,r2=0.003",
 ]  # fmt: skip
 STACKED_MODELS = [
     "dcgan:channels=32", "lsgan:channels=32", "wgan:channels=32", "wgan:channels=32,loss=relativistic,"

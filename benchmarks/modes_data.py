@@ -144,8 +144,8 @@ class Judge:
     @torch.no_grad()
     def modes(self, x: torch.Tensor) -> np.ndarray:
         """Which of the 1,000 modes colour pictures (B, 3, S, S) in [-1, 1] are of, (B,)."""
-        names = [self.network.classify(x[:, channel : channel + 1].float()) for channel in range(3)]
-        return (names[0] * 100 + names[1] * 10 + names[2]).cpu().numpy()  # type: ignore[operator] # it learned classes
+        names = [self.network.classify(x[:, channel : channel + 1].float().cpu()) for channel in range(3)]
+        return (names[0] * 100 + names[1] * 10 + names[2]).numpy()  # type: ignore[operator] # it learned classes
 
     def judged(self, parts: Any) -> dict[str, float]:
         """How colour pictures, in parts, cover the modes."""
