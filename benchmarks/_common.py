@@ -84,10 +84,18 @@ def report(name: str, results: Mapping[str, Any]) -> None:
 
 
 def named(words: str) -> tuple[str, dict[str, Any]]:
-    """A model with its options: "vae:score=regret,width=64"."""
+    """A model with its options: "vae:score=regret,width=64,r1=0.1,conditional=false"."""
     model, _, options = words.partition(":")
     pairs = (pair.split("=") for pair in options.split(",") if pair)
-    return model, {name: int(value) if value.isdigit() else value for name, value in pairs}
+    return model, {name: _meant(value) for name, value in pairs}
+
+
+def _meant(word: str) -> Any:
+    """A number, true or false where the word is one; else the word."""
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:

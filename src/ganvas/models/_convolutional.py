@@ -25,6 +25,7 @@ class Convolutional(Adversarial):
     Arguments:
         latent: Dimensions of the noise a picture is made from.
         channels: Channels at half the picture's resolution; doubled with each halving, up to eightfold.
+        discriminator_channels: The same of the discriminator, where it is to be another size than the generator.
         conditional: Whether to learn the labels, where the data has them.
         deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
     """
@@ -39,6 +40,7 @@ class Convolutional(Adversarial):
         *,
         latent: int = 100,
         channels: int = 64,
+        discriminator_channels: int | None = None,
         conditional: bool = True,
         deviation: bool = False,
         **game: Any,
@@ -51,7 +53,8 @@ class Convolutional(Adversarial):
         widths = _widths(space.shape[-1], channels)
         classes = 0 if condition is None else condition.vocabulary
         self.generator = Generator(space.shape, latent, widths[::-1], classes)
-        self.discriminator = Discriminator(space.shape, widths, classes, self.normalises, deviation)
+        judging = _widths(space.shape[-1], discriminator_channels or channels)
+        self.discriminator = Discriminator(space.shape, judging, classes, self.normalises, deviation)
         if self.game.unanchored:
             self.discriminator.head.bias = None
         self.apply(_initialise)

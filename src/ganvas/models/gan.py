@@ -23,6 +23,7 @@ class GAN(Adversarial):
         latent: Dimensions of the noise an example is made from.
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
+        normalised: Whether the generator's hidden units are normalised over the batch.
         deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
 
     Example: ganvas train gan photos/ --size 32 --out runs/gan-photos
@@ -35,12 +36,13 @@ class GAN(Adversarial):
         latent: int = 64,
         width: int = 512,
         depth: int = 3,
+        normalised: bool = True,
         deviation: bool = False,
         **game: Any,
     ) -> None:
         super().__init__(space, None, latent=latent, **game)
         hidden = [width] * depth
-        layers = perceptron(latent, *hidden, prod(space.raw), normalised=True)
+        layers = perceptron(latent, *hidden, prod(space.raw), activation=nn.ReLU, normalised=normalised)
         self.generator = nn.Sequential(layers, nn.Unflatten(1, space.raw))
         judging = perceptron(prod(space.shape), *hidden, 1, activation=partial(nn.LeakyReLU, 0.2))
         if deviation:
