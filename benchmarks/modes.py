@@ -34,10 +34,12 @@ POINTS_MODELS = [
     "gan", "gan:loss=least-squares", "gan:loss=hinge,spectral=true", "gan:loss=wasserstein,gradient_penalty=10",
     "gan:loss=non-saturating,r1=0.003,r2=0.003", "gan:loss=relativistic,r1=0.003,r2=0.003",
 ]  # fmt: skip
+PAIRED = "wgan:channels=32,loss=relativistic,discriminator_steps=1,gradient_penalty=0,r1=0.5,r2=0.5,rate=0.0005"
+"""DCGAN's networks without batch normalisation in the discriminator, under R3GAN's game."""
+
 STACKED_MODELS = [
-    "dcgan:channels=32", "lsgan:channels=32", "wgan:channels=32", "wgan:channels=32,loss=relativistic,"
-    "discriminator_steps=1,gradient_penalty=0,r1=1,r2=1", "dcgan:channels=32,discriminator_channels=8",
-    "wgan:channels=32,discriminator_channels=8,loss=relativistic,discriminator_steps=1,gradient_penalty=0,r1=1,r2=1",
+    "dcgan:channels=32", "lsgan:channels=32", "wgan:channels=32", PAIRED, "r3gan",
+    "dcgan:channels=32,discriminator_channels=8", f"{PAIRED},discriminator_channels=8",
 ]  # fmt: skip
 
 PERCEPTRONS = {"latent": 2, "width": 128, "depth": 3, "normalised": False}
@@ -129,6 +131,8 @@ def on_stacks(given: argparse.Namespace, runs: Path) -> dict[str, Any]:
 def stacking(words: str, source: Any, judge: Judge, seed: int, settings: dict[str, Any], out: Path) -> dict[str, float]:
     """One training on stacked digits, and what its samples cover."""
     model, options = named(words)
+    if "rate" in options:
+        options["rate"] = dict.fromkeys(plugins.load("models", model).players, options["rate"])
     start = perf_counter()
     run = ganvas.train(model, source, out=out, seed=seed, **{**settings, **options})
     seconds = perf_counter() - start
