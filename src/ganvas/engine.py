@@ -64,8 +64,8 @@ class Engine:
             games = [self.model.turns(batch) for batch in micro]
             log: dict[str, Tensor] = {}
             while turns := [turn for game in games if (turn := self._move(game)) is not None]:
-                self._learn(_player(turns, len(games)))
-                log |= _report(turns)
+                player = _player(turns, len(games))
+                log |= _report(turns) | {f"{player}/gradient": self._learn(player)}
             self._average()
             yield log
 
@@ -96,13 +96,17 @@ class Engine:
         (loss if self.accumulate == 1 else loss / self.accumulate).backward(inputs=self.teams[turn.player])
         return turn
 
-    def _learn(self, player: str) -> None:
+    def _learn(self, player: str) -> Tensor:
+        """Steps a player's optimizer; the norm of its gradient before it was clipped."""
         team, optimizer = self.teams[player], self.optimizers[player]
-        processes.average(p.grad for p in team if p.grad is not None)
+        gradients = [p.grad for p in team if p.grad is not None]
+        processes.average(gradients)
+        norm = nn.utils.get_total_norm(gradients)
         if self.clip < inf:
-            nn.utils.clip_grad_norm_(team, self.clip)
+            nn.utils.clip_grads_with_norm_(team, self.clip, norm)
         optimizer.step()
         optimizer.zero_grad()
+        return norm
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -72,6 +72,8 @@ class Model(nn.Module, ABC):
     def __init__(self, space: Space) -> None:
         super().__init__()
         self.space = space
+        self.hyperparameters: dict[str, float] = {}
+        """Weights in the losses that may be changed while it learns; `turns` reads them in each round."""
 
     @abstractmethod
     def turns(self, batch: Batch) -> Iterator[Turn]:
