@@ -6,7 +6,7 @@ paper that describes the illness. Thresholds are those of a sign that lasts, sin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import inf, isfinite
 from statistics import median
@@ -19,6 +19,9 @@ GROWN = 400  # rounds after which samples of a healthy game are no longer all al
 
 FOOLED, CERTAIN = 0.6, 0.99
 """Share of pairs that a discriminator orders when it cannot tell real from made, and when it always can."""
+
+TOLD = 2.0
+"""Bits about an example that latents must tell at least: enough to say which of four kinds it is."""
 
 RECKLESS = 0.2
 """Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes (0.01 to 0.05)."""
@@ -162,11 +165,12 @@ class History:
         points = [(int(line["step"]), line[name]) for line in self.lines if name in line and isfinite(line[name])]
         return Curve(*zip(*points, strict=True)) if points else Curve()
 
-    def ending(self, end: str) -> Iterable[tuple[str, Curve]]:
-        """All columns of players whose names end so."""
+    def terms(self, end: str = "") -> Iterator[tuple[str, Curve]]:
+        """The columns of players' terms and notes whose names end so, where they have values."""
         for name in dict.fromkeys(name for line in self.lines for name in line):
-            if name.endswith(end) and name.count("/") == 1:
-                yield name, self.curve(name)
+            curve = self.curve(name)
+            if curve.values and name.count("/") == 1 and name.endswith(end) and not name.startswith("made/"):
+                yield name, curve
 
     @property
     def lost(self) -> tuple[str, float] | None:
@@ -193,7 +197,7 @@ def exploded(history: History) -> Diagnosis | None:
 
 def exploding(history: History) -> Diagnosis | None:
     """Gradients a thousand times as long as they usually are (Pascanu et al., 2013)."""
-    for name, curve in history.ending("/gradient"):
+    for name, curve in history.terms("/gradient"):
         usual = max(median(curve.values), curve.values[0], 1e-12)
         far = 1e3 * usual
         since = next((step for step, norm in zip(*curve, strict=True) if norm > far), None)
@@ -328,7 +332,7 @@ def too_fast(history: History) -> Diagnosis | None:
     """Steps that are long beside the weights they change do not descend anything (You et al., 2017, section 4)."""
     fast = {player: pace for player, pace in history.facts.paces.items() if pace > RECKLESS}
     signs = (exploded, exploding, vanished, lost, collapsed, won, oscillates, leapt)
-    if not fast or not (others := [sign for sign in (look(history) for look in signs) if sign]):
+    if not fast or history.age < 50 or not (others := [sign for sign in (look(history) for look in signs) if sign]):
         return None
     player, pace = max(fast.items(), key=lambda item: item[1])
     seen = others[0]
@@ -342,35 +346,31 @@ def too_fast(history: History) -> Diagnosis | None:
 
 def leapt(history: History) -> Diagnosis | None:
     """A term that rose far above where it began: what one round learned, the next undid (Smith, 2017)."""
-    for name in dict.fromkeys(name for line in history.lines for name in line if name.count("/") == 1):
-        curve = history.curve(name)
-        if (
-            not name.startswith("made/")
-            and curve.values
-            and (most := max(curve.values)) > 10 * abs(curve.values[0]) + 5
-        ):
+    for name, curve in history.terms():
+        first, most = curve.values[0], max(curve.values)
+        if most > 10 * abs(first) + 5:
             step = curve.steps[curve.values.index(most)]
-            return Diagnosis(
-                "divergence", step, f"{name} rose from {curve.values[0]:.3g} to {most:.3g}", "lower --rate"
-            )
+            return _diverged(step, f"{name} rose from {first:.3g} to {most:.3g}")
     return None
 
 
 def posterior_collapsed(history: History) -> Diagnosis | None:
-    """Latents say nothing about examples (Bowman et al., 2016; active units of Burda et al., 2016)."""
-    for name, curve in history.ending("/active"):
-        since = curve.smooth().lasting(lambda active: active < 0.5)
+    """Latents say next to nothing about examples (Bowman et al., 2016; rate of Alemi et al., 2018)."""
+    for _, curve in history.terms("/bits"):
+        since = curve.smooth().lasting(lambda bits: bits < TOLD)
         if since is not None:
-            return Diagnosis(
-                "posterior collapse", since, f"{name} is {curve.last:.0f}: no latent says anything about an example",
-                "lower --beta, or use --warmup or --free-bits", True, (Remedy("beta", 0.03, 0.01), Remedy("beta", 0.1)),
-            )  # fmt: skip
+            words = f"the latents tell {curve.smooth().last:.2g} bits about an example"
+            for _, active in history.terms("/active"):
+                words += f", and {active.last:.0f} of them move at all"
+            remedies = (Remedy("beta", 0.03, 0.01), Remedy("beta", 0.1), Remedy("beta", 0.1))
+            advice = "lower --beta, or use --warmup or --free-bits"
+            return Diagnosis("posterior collapse", since, words, advice, True, remedies)
     return None
 
 
 def dead_codes(history: History) -> Diagnosis | None:
     """Most entries of a codebook are never used (van den Oord et al., 2017; Dhariwal et al., 2020)."""
-    for name, curve in history.ending("/perplexity"):
+    for name, curve in history.terms("/perplexity"):
         since = curve.smooth().lasting(lambda used: used < 0.1 * history.facts.codes)
         if since is not None:
             words = f"{name} is {curve.last:.3g} of {history.facts.codes:,}: most codes are dead"

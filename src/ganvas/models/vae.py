@@ -77,20 +77,20 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         x = self.space.observe(batch.x)
         mean, logvar = self.posterior(x)
         beta = self.hyperparameters["beta"] * (min(self.step / self.warmup, 1.0) if self.warmup else 1.0)
-        active = {"active": _active(mean)}
+        kl = kl_standard_normal(mean, logvar).mean(0)
+        notes = {"bits": kl.sum() / log(2), "active": _active(mean)}
         if self.samples > 1:
             weights = self._log_weights(x, mean, logvar, self.samples, beta)
-            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()}, active)
+            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()}, notes)
             return
         raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
-        kl = kl_standard_normal(mean, logvar).mean(0)
         yield Turn(
             "autoencoder",
             {
                 "reconstruction": self.space.nll(raw, x).mean(),
                 "kl": beta * kl.clamp(min=self.free_bits).sum(),
             },
-            active,
+            notes,
         )
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
