@@ -390,9 +390,11 @@ def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis
     if not history.lines:
         return []
     begun = {diagnosis.illness: diagnosis.since for diagnosis in known}
-    found = [diagnosis for look in DIAGNOSES if (diagnosis := look(history))]
-    found = [replace(one, since=min(one.since, begun.get(one.illness, one.since))) for one in found]
-    return sorted(found, key=lambda diagnosis: not diagnosis.grave)
+    found: dict[str, Diagnosis] = {}
+    for look in DIAGNOSES:
+        if (one := look(history)) is not None:
+            found.setdefault(one.illness, replace(one, since=min(one.since, begun.get(one.illness, one.since))))
+    return sorted(found.values(), key=lambda diagnosis: not diagnosis.grave)
 
 
 def recent(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:

@@ -73,7 +73,7 @@ def unrelated_labels(x: Tensor, some: Batch, model: Model) -> Diagnosis | None:
     if right > guess + 3 * (guess * (1 - guess) / len(y)) ** 0.5:
         return None
     words = f"neighbours guess {right:.0%} of labels, and always saying the commonest would guess {guess:.0%}"
-    advice = "check that labels belong to their examples, or use --no-conditional"
+    advice = "check that labels belong to their examples, or use a model that needs none"
     return Diagnosis("labels that go with nothing", 0, words, advice)
 
 
