@@ -77,20 +77,19 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         x = self.space.observe(batch.x)
         mean, logvar = self.posterior(x)
         beta = self.hyperparameters["beta"] * (min(self.step / self.warmup, 1.0) if self.warmup else 1.0)
-        kl = kl_standard_normal(mean, logvar).mean(0)
-        notes = {"bits": kl.sum() / log(2), "active": _active(mean)}
         if self.samples > 1:
             weights = self._log_weights(x, mean, logvar, self.samples, beta)
-            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()}, notes)
+            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()}, _told(mean, logvar))
             return
         raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
+        kl = kl_standard_normal(mean, logvar).mean(0)
         yield Turn(
             "autoencoder",
             {
                 "reconstruction": self.space.nll(raw, x).mean(),
                 "kl": beta * kl.clamp(min=self.free_bits).sum(),
             },
-            notes,
+            _told(mean, logvar),
         )
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
@@ -179,9 +178,12 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         return -error + beta * (log_prior - log_posterior)
 
 
-def _active(mean: Tensor) -> Tensor:
-    """How many latents say something about x: those whose posterior means (B, latent) vary by more than 0.01.
+@torch.no_grad()
+def _told(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
+    """What posteriors, mean and log-variance (B, latent), say about examples.
 
-    Active units (Burda et al., 2016, section 5.2), of the examples of a batch.
+    bits: KL from the prior, of all latents. active: latents whose means vary by more than 0.01 over the batch (active
+    units; Burda et al., 2016, section 5.2).
     """
-    return (mean.var(0, correction=0) > 0.01).float().sum()
+    bits = kl_standard_normal(mean, logvar).sum(1).mean() / log(2)
+    return {"bits": bits, "active": (mean.var(0, correction=0) > 0.01).float().sum()}
