@@ -55,14 +55,15 @@ def baselines(learn: np.ndarray, judge: np.ndarray, seed: int) -> dict[str, np.n
     }
 
 
-def peers(names: list[str], learn: np.ndarray, judge: np.ndarray, seed: int) -> dict[str, tuple[np.ndarray, float]]:
-    """Scores by PyOD's detectors, and the seconds that each took, as ours are taken: to fit and to score."""
+def peers(
+    names: list[str], learn: np.ndarray, judge: np.ndarray, seed: int
+) -> dict[str, tuple[np.ndarray, dict[str, float]]]:
+    """Scores by PyOD's detectors, and the seconds that each took: {"fit": ..., "score": ...}."""
     if not names:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "split.npz"
-        a, b = standardised(learn, judge)
-        np.savez(file, learn=a, judge=b)
+        np.savez(file, learn=learn, judge=judge)
         command = [
             peer("pyod", "pyod==3.6.7", "torch", "tqdm", "pandas"),
             HERE / "detection_peers.py",
@@ -73,7 +74,7 @@ def peers(names: list[str], learn: np.ndarray, judge: np.ndarray, seed: int) -> 
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
         times = json.loads(next(line for line in said if line.startswith("TIMES")).removeprefix("TIMES"))
         with np.load(file) as scores:
-            return {name: (scores[name], sum(times[name].values())) for name in names}
+            return {name: (scores[name], times[name]) for name in names}
 
 
 def standardised(learn: np.ndarray, judge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +108,8 @@ def main() -> None:
                 run[f"{model}: false share of findings"] = float((found & ~strange).sum() / max(found.sum(), 1))
                 run[f"{model}: share found"] = float((found & strange).sum() / strange.sum())
             run |= {name: roc_auc_score(strange, s) for name, s in baselines(learn, judge, seed).items()}
-            for name, (scores, seconds) in peers(given.peers, learn, judge, seed).items():
-                run |= {name: roc_auc_score(strange, scores), f"{name} (s)": seconds}
+            for name, (scores, seconds) in peers(given.peers, *standardised(learn, judge), seed).items():
+                run |= {name: roc_auc_score(strange, scores), f"{name} (s)": sum(seconds.values())}
             runs.append(run)
             print(run, flush=True)
     names = [name for name in runs[0] if name not in ("set", "seed", "learn", "judge")]

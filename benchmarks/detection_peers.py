@@ -5,8 +5,8 @@ Prints a line of JSON: of each detector its seconds to fit, its seconds to score
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from importlib import import_module
 from time import perf_counter
 
@@ -16,13 +16,18 @@ MODULES = {"AutoEncoder": "auto_encoder", "VAE": "vae", "DeepSVDD": "deep_svdd",
 
 
 def main() -> None:
-    file, seed, *names = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    file = given.file
     with np.load(file) as split:
         learn, judge = split["learn"], split["judge"]
     scores, times = {}, {}
-    for name in names:
+    for name in given.names:
         own = {"n_features": learn.shape[1]} if name == "DeepSVDD" else {}
-        settings = {"random_state": int(seed)} if name in ("AutoEncoder", "VAE", "DeepSVDD") else {}
+        settings = {"random_state": given.seed} if name in ("AutoEncoder", "VAE", "DeepSVDD") else {}
         make = getattr(import_module(f"pyod.models.{MODULES[name]}"), name)
         start = perf_counter()
         detector = make(**own, **settings).fit(learn)

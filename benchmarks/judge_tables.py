@@ -12,8 +12,8 @@ copying: share of synthetic rows nearer to a training row than to a held-out row
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 
 import numpy as np
 import pandas as pd
@@ -108,10 +108,13 @@ def load(path: str, columns: list[str] | None = None) -> pd.DataFrame:
 
 
 def main() -> None:
-    train = load(sys.argv[1])
-    test, made = (load(path, list(train.columns)) for path in sys.argv[2:4])
-    target, positive = sys.argv[4:6]
-    figures = usefulness(train, test, made, target, positive) | {"C2ST": detection(test, made)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("train", "held_out", "synthetic", "target", "positive"):
+        parser.add_argument(name)
+    given = parser.parse_args()
+    train = load(given.train)
+    test, made = (load(path, list(train.columns)) for path in (given.held_out, given.synthetic))
+    figures = usefulness(train, test, made, given.target, given.positive) | {"C2ST": detection(test, made)}
     print(json.dumps(figures | quality(train, made) | {"copying": copying(train, test, made)}))
 
 

@@ -44,7 +44,7 @@ class Dwarf(Adversarial):
     """A generator of two hidden units against a discriminator of three layers of 512."""
 
     def __init__(self, space: Space) -> None:
-        super().__init__(space, None, latent=64, loss="non-saturating", discriminator_steps=1)
+        super().__init__(space, None, latent=64)
         self.generator = nn.Sequential(perceptron(64, 2, prod(space.raw)), nn.Unflatten(1, space.raw))
         self.discriminator = nn.Sequential(nn.Flatten(), perceptron(prod(space.shape), 512, 512, 512, 1), nn.Flatten(0))
 

@@ -5,6 +5,7 @@ python benchmarks/startup.py
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from time import perf_counter
@@ -20,6 +21,7 @@ COMMANDS = {
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(15):
         for name, command in COMMANDS.items():

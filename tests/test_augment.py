@@ -13,7 +13,7 @@ from PIL import Image
 
 from ganvas import InputError, api, cli
 from ganvas.core import Augmented, Estimate, flipped
-from ganvas.delivery import folders
+from ganvas.naming import folders
 from ganvas.tasks._comparing import compared, verdict
 from ganvas.tasks._networks import Cases, Varied, Way, accuracy, shifted
 from ganvas.tasks._trees import _smoted
@@ -266,11 +266,3 @@ def test_a_verdict_claims_no_more_than_was_seen() -> None:
     assert "but not more than b or c" in say(better, unsure, worse)
     assert say(unsure, better, better).startswith("new made no difference that can be told")
     assert say(worse, better, better).startswith("new did harm")
-
-
-@pytest.mark.parametrize("classes", [["..", "a", ""], ["a/b", "a-b", "0-a-b"], ["A", "a", "b"], ["1", "1-", "0-1"]])
-def test_folders_are_safe_and_all_different(classes: list[str]) -> None:
-    names = folders(classes)
-    assert len({name.casefold() for name in names}) == len(classes)
-    assert all("/" not in name and name.strip(".") for name in names)
-    assert folders(["T-shirt/top", "Ankle boot"]) == ["T-shirt-top", "Ankle boot"]

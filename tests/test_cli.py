@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -133,15 +135,31 @@ def test_what_is_wrong_is_said_in_one_sentence(
 
 def verbs() -> list[list[str]]:
     trains = [["train", model] for model in plugins.names("models")]
-    return [[], ["train"], *trains, *([t] for t in plugins.names("tasks")), ["evaluate"], ["show"], ["selftest"]]
+    return [[], ["train"], *trains, *([t] for t in plugins.names("tasks")), ["evaluate"], ["show"], ["selftest"],
+            ["models"], ["tasks"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", verbs(), ids=" ".join)
 def test_every_verb_explains_itself_with_an_example(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([*verb, "--help"]) == 0
-    said = capsys.readouterr().out
-    assert "ganvas" in said
-    assert "Example: ganvas" in said
+    assert " ".join(["Example: ganvas", *verb]) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", [verb for verb in verbs() if verb and verb != ["train"]], ids=" ".join)
+def test_every_example_is_a_command_that_there_is(
+    verb: list[str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.load(pictures)["x"][0]).save(tmp_path / "photos" / "a.png")
+    for name in ("people", "payments"):
+        (tmp_path / f"{name}.csv").write_text("age,city\n3,Ulm\n")
+    monkeypatch.chdir(tmp_path)
+    cli.run([*verb, "--help"])
+    (line,) = re.findall(r"Example: ganvas (.+?)\n *\n", capsys.readouterr().out, re.DOTALL)
+    argv = shlex.split(line)
+    command, _, unused = cli._app(argv).parse_args(argv, exit_on_error=False, print_error=False)[:3]
+    assert callable(command)
+    assert not unused
 
 
 def test_help_and_import_never_load_torch() -> None:

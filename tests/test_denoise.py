@@ -210,7 +210,7 @@ def test_files_never_leave_their_folder_and_never_hide_each_other(run: api.Train
     (tmp_path / "list" / "of.csv").write_text(f"path\n../a.png\n../a.jpg\n{tmp_path / 'b.png'}\n")
     out = tmp_path / "out"
     assert cli.run(["denoise", str(run.run.path), str(tmp_path / "list" / "of.csv"), "--out", str(out)]) == 0
-    assert sorted(f.name for f in out.iterdir()) == ["a.jpg.png", "a.png.png", "b.png", "before-and-after.png"]
+    assert sorted(f.name for f in out.iterdir()) == ["a.jpg.png", "a.png", "b.png", "before-and-after.png"]
 
 
 def test_restoring_is_judged_beside_leaving_it(run: api.Trained) -> None:

@@ -99,9 +99,11 @@ def test_a_player_meets_what_the_other_just_learned() -> None:
     model = DCGAN(PICTURE, None, latent=8, channels=8)
     seen = []
     before = [p.clone() for p in model.discriminator.parameters()]
-    original = model.generator_loss
-    model.generator_loss = lambda fake: (
-        seen.extend(p.clone() for p in model.discriminator.parameters()) or original(fake)
+    original = model.game
+    model.game = original._replace(
+        generator=lambda fake: (
+            seen.extend(p.clone() for p in model.discriminator.parameters()) or original.generator(fake)
+        )
     )
     play(Engine(model), repeat(Batch(examples(PICTURE))), 1)
     assert all(not torch.equal(b, s) for b, s in zip(before, seen, strict=True))
@@ -158,7 +160,8 @@ def test_judging_changes_nothing() -> None:
     batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
     play(engine, repeat(batch), 2)
     before = {k: v.clone() for k, v in engine.averaged.state_dict().items()}
-    assert set(engine.judge([batch, batch])) == {"discriminator/real", "discriminator/fake", "generator/fool"}
+    terms = {"discriminator/real", "discriminator/fake", "discriminator/ordering", "generator/fool"}
+    assert set(engine.judge([batch, batch])) == terms
     assert all(torch.equal(v, before[k]) for k, v in engine.averaged.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 

@@ -361,7 +361,7 @@ def test_hyperparameters_are_changed_in_both_models_and_taken_up_again() -> None
     state = json.loads(json.dumps(healing.state()))
     other, taking = ward()
     taking.restore(state, {})
-    assert other.model.hyperparameters == other.averaged.hyperparameters == {"r1": 1.0}
+    assert other.model.hyperparameters["r1"] == other.averaged.hyperparameters["r1"] == 1
     assert taking.treatments == healing.treatments
     assert other.rates == engine.rates
 

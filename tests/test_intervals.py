@@ -54,7 +54,7 @@ def test_coverage_is_nominal_even_of_a_model_that_is_wrong_about_itself(swagger:
     least = np.full(6, 1e-6)
     known = Calibration(plain, ways(model, held_out, model.decode(model.encode(held_out)), plain).scores(least), least)
     for level in LEVELS:
-        between = reconstruct(model, x, known, interval=level).between
+        between = reconstruct(model, x, lambda: known, interval=level).between
         assert between is not None
         covered = ((between.low <= x.numpy()) & (x.numpy() <= between.high)).mean(0)
         error = sqrt(level * (1 - level) * (1 / 2000 + 1 / 4000))
@@ -139,6 +139,9 @@ def test_rows_are_reconstructed_with_intervals_in_the_units_of_the_table(rows: a
         assert ((low <= x[column]) & (x[column] <= high)).mean() > 0.84  # 800 of them, scaled by 300
     assert wide["city probability"].between(0, 1).all()
     pd.testing.assert_frame_equal(wide, rows.reconstruct(x, interval=0.9))
+    bare = rows.reconstruct(x)
+    assert (bare.dtypes == x.dtypes).all()
+    assert (bare["age"] - wide["age"]).abs().max() <= 1  # other batches round otherwise
 
 
 def test_pictures_come_with_their_ends_and_how_unsure_each_value_is(
@@ -219,7 +222,7 @@ def test_a_model_without_a_posterior_and_a_run_that_held_nothing_out_say_so(tmp_
     with pytest.raises(InputError, match="no posterior"):
         ae.reconstruct(people(3), interval=0.9)
     vae = api.train("vae", people(100), out=tmp_path / "vae", steps=3, width=8, held_out=0.0, quiet=True)
-    with pytest.raises(InputError, match="train with --held-out"):
+    with pytest.raises(InputError, match="held nothing out; train with --held-out"):
         vae.reconstruct(people(3), interval=0.9)
 
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from hashlib import blake2b
 from importlib.metadata import version
 from math import ceil, inf
 from pathlib import Path
@@ -26,7 +25,7 @@ from .core import (
     Augmented,
     Balance,
     Between,
-    Calibration,
+    Calibrated,
     Clustered,
     Data,
     Detections,
@@ -62,6 +61,7 @@ from .core import (
 from .engine import Engine
 from .findings import findings
 from .health import Diagnosis
+from .hindsight import Learn, digest
 from .judging import Evaluation, finish, judge
 from .machine import Precision, choose_device, choose_precision, settle
 from .normality import learn_normal, normal
@@ -78,8 +78,14 @@ Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole
 
 
-KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {Normal: normal, Calibration: lambda run, _: calibration(run)}
+KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
+    Normal: normal,
+    Calibrated: lambda run, source: partial(calibration, run, source),
+}
 """What a task may ask for that comes from the run and the data of its training, not from a person."""
+
+HINDSIGHT: Mapping[str, Learn] = {"normal": learn_normal, "calibration": learn_calibration}
+"""What is learned of a model when its training has ended, by the name of the file that keeps it."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -339,6 +345,8 @@ class Trained:
                 return modality.collect([modality.ranged(between, given)], given.form)
             case Pairs(between=Between() as between) if isinstance(modality, Rowwise):
                 return modality.collect([modality.ranged(between)])
+            case Pairs(after=rows) if isinstance(modality, Rowwise):
+                return present(rows)
             case Pairs(a, b, Between() as between):
                 return list(zip(*map(present, (a, b, *between.shaped(b.cpu()))), strict=True))
             case Filled(given, draws) if isinstance(modality, Rowwise):
@@ -500,8 +508,9 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
     progress.say(*(one for one in trained.health if one.grave))
     if processes.leads():
         settle(trained.model, device)
-        learn_normal(trained, held, quiet)
-        learn_calibration(trained, held, quiet)
+        for name, learned in HINDSIGHT.items():
+            if tensors := learned(trained, held, quiet):
+                trained.keep(name, tensors)
         finish(trained)
     return Trained(trained, source)
 
@@ -527,10 +536,10 @@ def _engine(run: Run, device: torch.device) -> Engine:
 
 def _same_data(run: Run, learn: Data) -> None:
     """Remembers what a run learns from. Raises InputError when it has changed since."""
-    digest = blake2b(learn.keys().numpy().tobytes(), digest_size=8).hexdigest()
-    if digest != run.state.get("data", digest):
+    found = digest(learn)
+    if found != run.state.get("data", found):
         raise InputError(f"the data has changed since {run.path} was started; put it back, or choose another --out")
-    run.state["data"] = digest
+    run.state["data"] = found
 
 
 def _promise(run: Run, model: Model, rows: int, batch: int, until: Until) -> None:

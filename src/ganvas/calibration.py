@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from rich.console import Console
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from .core import Calibration, Data, Redraws, Rowwise, Values, chance, spread
 from .core.intervals import Measure, parted, ways
+from .hindsight import hindsight
 from .run import Run
 
 MOST, FEWEST = 400, 40  # examples that are looked at...
@@ -18,11 +21,11 @@ FINEST = 1 / 256  # of a value's range: smaller differences count as this
 
 
 @torch.no_grad()
-def learn_calibration(run: Run, held_out: Data, quiet: bool) -> None:
-    """Keeps in a run how the model's intervals fit what training held out, where it draws examples anew."""
+def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor]:
+    """How the intervals of a run's model fit what training held out; empty where it draws no examples anew."""
     model = run.model
     if not isinstance(model, Redraws) or not len(held_out):
-        return
+        return {}
     most = min(MOST, max(ROOM // held_out.batch(torch.tensor([0])).x.numel(), FEWEST))
     x, measure = held_out.subset(spread(len(held_out), most)).gather().x, measured(run)
     console = Console(stderr=True, quiet=quiet)
@@ -33,13 +36,16 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> None:
     given = np.concatenate([part.given for part in found])
     least = np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6) * FINEST
     scores = np.concatenate([part.scores(least) for part in found])
-    run.keep("calibration", {"scores": torch.from_numpy(scores).float(), "least": torch.from_numpy(least).double()})
+    return {"scores": torch.from_numpy(scores).float(), "least": torch.from_numpy(least).double()}
 
 
-def calibration(run: Run) -> Calibration:
-    """What a run knows of how sure its model may be."""
-    kept = run.tensors("calibration")
-    return Calibration(measured(run), *(kept[name].double().numpy() for name in ("scores", "least") if kept))
+def calibration(run: Run, source: Any) -> Calibration:
+    """What a run knows of how sure its model may be. Raises InputError where it cannot know.
+
+    source: The data of the training, or None where it is not at hand.
+    """
+    kept = hindsight(run, "calibration", source, learn_calibration)
+    return Calibration(measured(run), *(kept[name].double().numpy() for name in ("scores", "least")))
 
 
 def measured(run: Run) -> Measure:

@@ -104,7 +104,7 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
         answer = {"run": str(trained.run.path), "step": state["step"], "seconds": state["seconds"]}
         _answer(answer, json, f"done: {trained.run.path}  (open {trained.run.path / 'report.html'})")
 
-    example = f"Example: ganvas train {model} photos/ --out runs/mine"
+    example = _example(make, f"ganvas train {model} photos/ --out runs/mine")
     return _generated(command, {"source": (str, "Files to learn from.")}, options, f"{_first_line(make)}\n\n{example}")
 
 
@@ -147,11 +147,16 @@ def _task_command(task: str) -> Callable[..., None]:
     out = plugins.Option(
         "out", Path | None, None, "Folder for everything, or one file to look at; by default RUN/TASK."
     )
-    own = re.search(r"^Example: .+$", inspect.getdoc(function) or "", re.MULTILINE)
-    example = own[0] if own else f"Example: ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
+    example = _example(function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/")
     return _generated(
         command, places, [*plugins.options(function), out], f"{_first_line(function)}\n\n{example}", optional
     )
+
+
+def _example(plugin: Any, otherwise: str) -> str:
+    """The line of a plug-in's documentation that shows how it is used, or one that is true of any."""
+    own = re.search(r"^Example: .+$", inspect.getdoc(plugin) or "", re.MULTILINE)
+    return own[0] if own else f"Example: {otherwise}"
 
 
 def _generated(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
@@ -17,7 +16,7 @@ from pyarrow import Table
 from pyarrow.csv import WriteOptions, write_csv
 from torch import Tensor
 
-from . import groups, maps
+from . import groups, maps, naming
 from .core import (
     PICTURES,
     Answer,
@@ -139,7 +138,7 @@ def _augmented(answer: Augmented, modality: Modality, out: Path) -> list[Path]:
     if isinstance(answer.given, Given):
         rows = _rows(modality)
         return [rows.save([rows.extended(answer.given, answer.added)], _file(out, "rows.csv"))]
-    own = {name: answer.added[answer.y == i] for i, name in enumerate(folders(answer.given.classes))}
+    own = {name: answer.added[answer.y == i] for i, name in enumerate(naming.folders(answer.given.classes))}
     own = {name: x for name, x in own.items() if len(x)}
     across = min(10, max(map(len, own.values())))
     sheet = _in_rows([x[:across] for x in own.values()], across)
@@ -149,13 +148,6 @@ def _augmented(answer: Augmented, modality: Modality, out: Path) -> list[Path]:
     for name, x in own.items():
         files += modality.write(x, out / name, [f"new-{i:04d}" for i in range(len(x))])
     return [*files, modality.sheet(sheet, out / "sheet.png", across)]
-
-
-def folders(classes: Sequence[str]) -> list[str]:
-    """A folder's name for each class, all different: what names may hold and folders may not becomes a dash."""
-    plain = [re.sub(r"[^\w .-]+", "-", name).strip(" .-") for name in classes]
-    clear = all(plain) and len({name.casefold() for name in plain}) == len(plain)
-    return plain if clear else [f"{i}-{name}" for i, name in enumerate(plain)]
 
 
 def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Path) -> list[Path]:
@@ -314,20 +306,9 @@ def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
         deque(restored(), maxlen=0)
     else:
         sheet = out / "before-and-after.png"
-        files = modality.hang(restored(), [out / name for name in _file_names(names, modality.endings)])
+        files = modality.hang(restored(), [out / name for name in naming.pictures(names)])
     before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
     return [*files, _stacked((before, after), modality, sheet)]
-
-
-def _file_names(names: list[str], endings: Collection[str]) -> list[Path]:
-    """What pictures of these names are called as PNG files: the same, folders too, but never outside the folder that
-    they go to; behind their old endings where two would be called the same."""
-    paths = [Path(name) for name in names]
-    inside = [Path(p.name) if p.is_absolute() or ".." in p.parts else p for p in paths]
-    plain = [p.with_suffix("") if p.suffix.lower() in endings else p for p in inside]
-    often = Counter(plain)
-    chosen = [p if often[q] > 1 else q for p, q in zip(inside, plain, strict=True)]
-    return [p.with_name(f"{p.name}.png") for p in chosen]
 
 
 def _middle(x: Tensor) -> Tensor:

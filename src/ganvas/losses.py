@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
+
+Loss = Literal["non-saturating", "minimax", "least-squares", "hinge", "wasserstein", "relativistic"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
@@ -35,6 +38,80 @@ def critic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 def critic_generator_loss(fake: Tensor) -> dict[str, Tensor]:
     """-E D(G(z)) of scores, shape (B,) (Arjovsky et al., 2017)."""
     return {"please": -fake.mean()}
+
+
+def least_squares_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """(D(x) - 1)^2 / 2 + D(G(z))^2 / 2 of scores, shape (B,) (Mao et al., 2017, equation 9)."""
+    return {"real": (real - 1).square().mean() / 2, "fake": fake.square().mean() / 2}
+
+
+def least_squares_generator_loss(fake: Tensor) -> dict[str, Tensor]:
+    """(D(G(z)) - 1)^2 / 2 of scores, shape (B,) (Mao et al., 2017, equation 9)."""
+    return {"fool": (fake - 1).square().mean() / 2}
+
+
+def hinge_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))) of scores, shape (B,) (Lim & Ye, 2017; Miyato et al., 2018, equation 16).
+
+    The generator's part is `critic_generator_loss`.
+    """
+    return {"real": relu(1 - real).mean(), "fake": relu(1 + fake).mean()}
+
+
+def relativistic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """-log sigmoid(D(x) - D(G(z))) of logits, shape (B,): of each pair call the real one the more real.
+
+    Jolicoeur-Martineau, 2019; Huang et al., 2024, equation 2.
+    """
+    return {"pair": softplus(fake - real).mean()}
+
+
+def relativistic_generator_loss(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """-log sigmoid(D(G(z)) - D(x)) of logits, shape (B,): the same the other way round (ibid.)."""
+    return {"fool": softplus(real - fake).mean()}
+
+
+class Game(NamedTuple):
+    """What the players minimise.
+
+    discriminator: Of logits of real and of made examples, each (B,).
+    generator: Of logits of made examples, and of real ones where they are compared.
+    relative: Whether they are.
+    unanchored: Whether only differences between logits matter, so that a bias of the last layer would learn nothing.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], dict[str, Tensor]]
+    generator: Callable[..., dict[str, Tensor]]
+    relative: bool = False
+    unanchored: bool = False
+
+
+GAMES: Mapping[Loss, Game] = {
+    "non-saturating": Game(discriminator_loss, non_saturating_generator_loss),
+    "minimax": Game(discriminator_loss, minimax_generator_loss),
+    "least-squares": Game(least_squares_loss, least_squares_generator_loss),
+    "hinge": Game(hinge_loss, critic_generator_loss),
+    "wasserstein": Game(critic_loss, critic_generator_loss, unanchored=True),
+    "relativistic": Game(relativistic_loss, relativistic_generator_loss, relative=True, unanchored=True),
+}
+
+
+def ordering(real: Tensor, fake: Tensor) -> Tensor:
+    """The share of pairs of logits (B,) that are in the right order, the real one above, whatever their zero is.
+
+    It is the area under the discriminator's ROC curve: 1/2 where it cannot tell, 1 where it always can.
+    """
+    apart = real.detach().unsqueeze(1) - fake.detach()
+    return ((apart > 0).float() + (apart == 0).float() / 2).mean()
+
+
+def zero_centred_penalty(logits: Tensor, x: Tensor) -> Tensor:
+    """|grad D|^2 at each example, shape (B,): R1 where they are real, R2 where they are made (Mescheder et al., 2018).
+
+    logits: D(x), shape (B,), as it was worked out from x, which requires a gradient.
+    """
+    (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    return slope.flatten(1).float().square().sum(1)
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from rich.progress import track
 from torch import Tensor
 
 from .core import Data, InputError, Normal, Overlaps, Scores, spread
+from .hindsight import hindsight
 from .run import Run
 from .weighing import AT_ONCE, weighed
 
@@ -18,11 +19,11 @@ NEIGHBOURS = 20_000  # examples that findings are compared with
 
 
 @torch.no_grad()
-def learn_normal(run: Run, held_out: Data, quiet: bool) -> None:
-    """Keeps in a run how its model scores what training held out, of at most so many examples."""
+def learn_normal(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor]:
+    """How a run's model scores what training held out, of at most so many examples; empty where it scores nothing."""
     model = run.model
     if not isinstance(model, Scores) or not len(held_out):
-        return
+        return {}
     if not isinstance(run.modality, Overlaps):
         held_out = held_out.subset(spread(len(held_out), MOST))
     console = Console(stderr=True, quiet=quiet)
@@ -32,18 +33,15 @@ def learn_normal(run: Run, held_out: Data, quiet: bool) -> None:
         scores.append(part.scores)
         total = total + part.blame.sum(0)
     every = torch.cat(scores)
-    run.keep("normal", {"scores": every[spread(len(every), MOST)], "blame": total / len(every)})
+    return {"scores": every[spread(len(every), MOST)], "blame": total / len(every)}
 
 
 def normal(run: Run, source: Any) -> Normal:
-    """What is normal to the model of a run. Raises InputError where training held nothing out.
+    """What is normal to the model of a run. Raises InputError where the run cannot know.
 
     source: The data of the training, or None where it is not at hand.
     """
-    kept = run.tensors("normal")
-    if not kept:
-        raise InputError(f"{run.path} knows no normal scores: training held nothing out, or ended early; train with "
-                         "--held-out 0.1")  # fmt: skip
+    kept = hindsight(run, "normal", source, learn_normal)
     examples, names = torch.empty(0, *run.modality.space.shape), list[str]()
     try:
         here = source is not None and not isinstance(run.modality, Overlaps)  # moments are near nothing

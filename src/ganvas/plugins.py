@@ -10,7 +10,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -77,12 +77,25 @@ def summary(kind: Kind, name: str) -> str:
 
 
 def options(plugin: Callable[..., Any]) -> list[Option]:
-    """Reads a plug-in's keyword-only arguments from its signature, and their meaning from its docstring."""
+    """Reads a plug-in's keyword-only arguments from its signature, and their meaning from its docstring.
+
+    Where a class passes on `**keywords`, those that its base class has besides are its options too.
+    """
     hints = get_type_hints(plugin.__init__ if inspect.isclass(plugin) else plugin)
     documented = inspect.getdoc(plugin) or ""
     helps = dict(re.findall(r"^\s*(\w+): (.+)$", documented, re.MULTILINE))
-    keywords = [p for p in inspect.signature(plugin).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    return [Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in keywords]
+    parameters = inspect.signature(plugin).parameters.values()
+    own = [
+        Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in parameters if p.kind is p.KEYWORD_ONLY
+    ]
+    if not inspect.isclass(plugin) or not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return own
+    names = {option.name for option in own}
+    base = {option.name: option for option in options(plugin.__mro__[1])}
+    own = [
+        replace(option, help=option.help or base[option.name].help) if option.name in base else option for option in own
+    ]
+    return own + [option for name, option in base.items() if name not in names]
 
 
 def needs(plugin: Callable[..., Any]) -> type:

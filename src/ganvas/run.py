@@ -18,6 +18,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,13 @@ class Run:
 
     @cached_property
     def modality(self) -> Modality:
-        """What stands between the person's files and tensors, as it was learned."""
-        return plugins.load("modalities", self.card["modality"]["name"])(**_tuples(self.card["modality"]["state"]))
+        """What stands between the person's files and tensors, as it was learned. Raises InputError where that was by a
+        version that learned other things."""
+        name, state = self.card["modality"]["name"], _tuples(self.card["modality"]["state"])
+        try:
+            return plugins.load("modalities", name)(**state)
+        except (TypeError, KeyError) as error:
+            raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
 
     def build(self) -> Model:
         """The model with fresh weights."""
@@ -82,11 +88,24 @@ class Run:
 
     @cached_property
     def model(self) -> Model:
-        """The trained model, ready for use: its best weights where a held-out loss decided, or the averaged ones."""
-        model = self.build()
-        model.load_state_dict(self.tensors("best") or self.tensors("averaged") or self.tensors("weights"))
+        """The trained model, ready for use: its best weights where a held-out loss decided, or the averaged ones.
+
+        Raises InputError where there are none, or they are of a version whose model had other parts.
+        """
+        model, weights = self.build(), self.tensors("best") or self.tensors("averaged") or self.tensors("weights")
+        if not weights:
+            raise InputError(f"{self.path} has no weights yet: its training ended before its first save; go on with: "
+                             f"ganvas train --resume {self.path}")  # fmt: skip
+        if other := _difference(weights, model.state_dict()):
+            raise self._other_version(f"has a {self.card['model']} of other parts ({other})")
+        model.load_state_dict(weights)
         model.step = self.state["step"]
         return model.requires_grad_(False).eval()
+
+    def _other_version(self, words: str) -> InputError:
+        old, new = self.card["versions"]["ganvas"], version("ganvas")
+        known = f"was trained by Ganvas {old}" if old != new else f"was trained by another state of Ganvas {old}"
+        return InputError(f"{self.path} {known}, and {words}; use that one, or train again")
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of one file of the last save; empty where it has no such file."""
@@ -151,6 +170,15 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
     conditional = "condition" in inspect.signature(make).parameters
     return make(modality.space, *([modality.condition] if conditional else []), **options)
+
+
+def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """What of saved weights does not fit a model, in words; empty where all does."""
+    for name in {**saved, **wanted}:
+        there, asked = (f"of shape {tuple(of[name].shape)}" if name in of else "missing" for of in (saved, wanted))
+        if there != asked:
+            return f"{name} is {there} there and {asked} here"
+    return ""
 
 
 def card_of(modality: Modality) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from .answers import (
 )
 from .chance import chance, seeded
 from .conformal import p_values
-from .intervals import Between, Calibration, Values
+from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
@@ -57,10 +57,10 @@ from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
     "PICTURES", "Answer", "Arriving", "Augmented", "Autoencodes", "Balance", "Batch", "Begun", "Between", "Bounds",
-    "Calibration", "Clustered", "Completes", "Continuous", "Data", "Decodes", "Detections", "Embedded", "Encodes",
-    "Estimate", "Evidence", "Exact", "Factorises", "Features", "Filled", "Follows", "Frames", "Generates", "Given",
-    "InputError", "Judged", "Labelled", "Likeness", "Lossless", "Made", "Measured", "Mixed", "Modality", "Model",
-    "Named", "Normal", "Optimizer", "Overlaps", "Packing", "Packs", "Pairs", "Parcel", "Pictorial", "Practice",
+    "Calibrated", "Calibration", "Clustered", "Completes", "Continuous", "Data", "Decodes", "Detections", "Embedded",
+    "Encodes", "Estimate", "Evidence", "Exact", "Factorises", "Features", "Filled", "Follows", "Frames", "Generates",
+    "Given", "InputError", "Judged", "Labelled", "Likeness", "Lossless", "Made", "Measured", "Mixed", "Modality",
+    "Model", "Named", "Normal", "Optimizer", "Overlaps", "Packing", "Packs", "Pairs", "Parcel", "Pictorial", "Practice",
     "Private", "Promise", "Redraws", "Restored", "Restores", "Rowwise", "Samples", "Scores", "Space", "Tokens",
     "Translates", "Turn", "Understands", "Values", "Weigh", "Weighed", "Whole", "Wish", "adam", "all_of", "chance",
     "flipped", "held", "mirrored", "p_values", "seeded", "spread",

@@ -63,13 +63,13 @@ class Calibration:
 
     measure: The modality's.
     scores: How far each value lay from its reconstruction, in times the way from there to where 80 % of its draws
-        end, (N, V); nan where it was missing. None where nothing is known.
+        end, (N, V); nan where it was missing.
     least: Ways that are taken for so long at least, (V,).
     """
 
     measure: Measure
-    scores: np.ndarray | None = None
-    least: np.ndarray | None = None
+    scores: np.ndarray
+    least: np.ndarray
 
     def reach(self, level: float) -> np.ndarray:
         """How many of those ways an interval must reach for a new value to lie inside with a probability of `level` at
@@ -77,7 +77,6 @@ class Calibration:
 
         Raises InputError where too few examples were held out for that.
         """
-        assert self.scores is not None, "the caller looks"
         ranked = np.sort(self.scores, 0)
         there = (~np.isnan(ranked)).sum(0)
         rank = np.ceil((there + 1) * level - 1e-9).astype(int)
@@ -87,6 +86,10 @@ class Calibration:
                              "400 at most; ask for less, or train with a larger --held-out")  # fmt: skip
         found = np.take_along_axis(ranked, np.clip(rank, 1, len(ranked))[None] - 1, 0)[0]
         return np.where(rank <= there, found, np.inf)
+
+
+Calibrated = Callable[[], Calibration]
+"""What a run knows of how sure its model may be, for those who ask. Raises InputError where it cannot know."""
 
 
 def checked(level: float) -> float:

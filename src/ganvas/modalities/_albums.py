@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -41,20 +41,6 @@ class Album:
         names = tables["names"]["names"][0].as_py().split("\0") if "names" in tables else []
         odd = dict(zip(*tables["odd"].to_pydict().values(), strict=True)) if "odd" in tables else {}
         return cls(about["form"], tuple(about["shape"]), names, odd)
-
-
-def plain_names(names: Iterable[str], odd: Mapping[int, bytes]) -> list[str]:
-    """Names of files inside a folder, each once; what becomes a PNG file ends as one."""
-    taken: dict[str, None] = {}
-    for number, name in enumerate(names):
-        path = PurePath(name)
-        name = path.name if path.is_absolute() else "/".join(part for part in path.parts if part != "..")
-        if number not in odd and path.suffix.lower() != ".png":
-            name += ".png"
-        while name in taken:
-            name = str(PurePath(name).with_stem(PurePath(name).stem + "-again"))
-        taken[name] = None
-    return list(taken)
 
 
 def inside(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -23,7 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Pictorial, Tokens, Whole, mirrored
-from ._albums import Album, inside, plain_names
+from ..naming import pictures
+from ._albums import Album, inside
 from ._drawing import glow, save_gif
 from ._patches import THREADS, Filed, Held, Patches, scaled
 from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
@@ -300,7 +301,7 @@ class Images(Modality, Pictorial, Lossless):
         odd = {i: found.content(i) for i, one in enumerate(seen) if one is None}
         if len(odd) == len(seen):
             raise InputError(f"no picture of {_named(source)} is {self._kind_of_picture}, as the model learned them")
-        album = Album("pictures", (), plain_names(found.names, odd), odd)
+        album = Album("pictures", (), pictures(found.names, odd), odd)
         return torch.from_numpy(np.stack([one for one in seen if one is not None])).flatten(1), album.packed()
 
     def rebuilt(self, codes: Tensor, rest: bytes) -> Any:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import Batch, Generates, InputError, Model, Practice, Space, Tokens, Turn, adam
-from ..losses import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
+from ..core import Batch, Continuous, Generates, InputError, Model, Practice, Space, Tokens, Turn, adam
+from ..losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
 from ..nets import standard_normal
+from ..nets.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
 
-Loss = Literal["non-saturating", "minimax"]
+__all__ = ["Adversarial", "Augment", "Loss", "refuse_tokens"]
 
-_GENERATOR_LOSSES = {"non-saturating": non_saturating_generator_loss, "minimax": minimax_generator_loss}
+Augment = Literal["none", "fixed", "adaptive"]
 
 
 def refuse_tokens(space: Space) -> None:
@@ -29,18 +31,56 @@ class Adversarial(Model, Generates):
 
     A round is algorithm 1 of the paper: the discriminator moves first, on one batch; every
     `discriminator_steps`-th round the generator moves too, and meets the discriminator that just learned.
+
+    What the players minimise, and what holds the discriminator back, may be chosen freely.
+
+    Arguments:
+        loss: What the players minimise; `minimax` is the value of the game above, the others are named by their papers.
+        discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
+        r1: Weight of the discriminator's squared gradient at real examples, halved (Mescheder et al., 2018).
+        r2: The same at made examples.
+        gradient_penalty: Weight of (|gradient| - 1)^2 between real and made examples (Gulrajani et al., 2017).
+        consistency: Weight of how far real examples' logits move when they are transformed (Zhang et al., 2020).
+        lazy: Penalties come in every so many rounds, that much heavier (Karras et al., 2020, StyleGAN2).
+        augment: Transform what the discriminator sees: always (Zhao et al., 2020) or as it overfits (Karras et al.).
+        spectral: Divide each of the discriminator's weights by its largest singular value (Miyato et al., 2018).
     """
 
     players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}
     practice = Practice(batch=64, epochs=50, steps=10_000, schedule="constant")
 
     def __init__(
-        self, space: Space, condition: Tokens | None, *, latent: int, loss: Loss, discriminator_steps: int
+        self,
+        space: Space,
+        condition: Tokens | None,
+        *,
+        latent: int,
+        loss: Loss = "non-saturating",
+        discriminator_steps: int = 1,
+        r1: float = 0.0,
+        r2: float = 0.0,
+        gradient_penalty: float = 0.0,
+        consistency: float = 0.0,
+        lazy: int = 1,
+        augment: Augment = "none",
+        spectral: bool = False,
     ) -> None:
         super().__init__(space)
         refuse_tokens(space)
+        weights = {"r1": r1, "r2": r2, "gradient_penalty": gradient_penalty, "consistency": consistency}
+        _refuse_below(0, weights)
+        _refuse_below(1, {"lazy": lazy, "discriminator_steps": discriminator_steps})
+        grids = isinstance(space, Continuous) and len(space.shape) == 3
+        if not grids and (augment != "none" or consistency):
+            raise InputError(f"--augment and --consistency transform pictures, and these are {space}; leave them out")
         self.condition, self.latent, self.discriminator_steps = condition, latent, discriminator_steps
-        self.generator_loss = _GENERATOR_LOSSES[loss]
+        self.game, self.lazy, self.spectral = GAMES[loss], lazy, spectral
+        self.hyperparameters |= weights
+        if grids:
+            self.hyperparameters["augmentation"] = float(augment == "fixed")
+        self.transformed = Augmentation(DIFFERENTIABLE if augment == "fixed" else None)
+        self.shifted = Augmentation(Policy(geometric=(whole_shift,)))
+        self.adaptive = Adaptive() if augment == "adaptive" else None
 
     @abstractmethod
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
@@ -53,10 +93,48 @@ class Adversarial(Model, Generates):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         y = self.labels(batch.y, len(batch))
         fake = self.space.activate(self.generate(self.prior(len(batch)), y))
-        real_logits, fake_logits = self.discriminate(batch.x, y), self.discriminate(fake.detach(), y)
-        yield Turn("discriminator", discriminator_loss(real_logits, fake_logits))
+        loss, order = self._judge(batch.x, fake.detach(), y)
+        yield Turn("discriminator", loss, {"ordering": order})
+        if self.adaptive is not None:
+            self.adaptive.step(order, len(batch))
         if self.step % self.discriminator_steps == 0:
-            yield Turn("generator", self.generator_loss(self.discriminate(fake, y)))
+            logits = [self.discriminate(self._seen(fake), y)]
+            if self.game.relative:
+                with torch.no_grad():
+                    logits.append(self.discriminate(self._seen(batch.x), y))
+            yield Turn("generator", self.game.generator(*logits))
+
+    def _judge(self, real: Tensor, fake: Tensor, y: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+        """What the discriminator minimises, and the share of pairs it orders. Penalties are for who learns."""
+        due = torch.is_grad_enabled() and self.step % self.lazy == 0
+        weight = {name: self.lazy * w for name, w in self.hyperparameters.items() if w and due}
+        real = self._seen(real).detach().requires_grad_("r1" in weight)
+        fake = self._seen(fake).detach().requires_grad_("r2" in weight)
+        real_logits, fake_logits = self.discriminate(real, y), self.discriminate(fake, y)
+        loss = dict(self.game.discriminator(real_logits, fake_logits))
+        if "r1" in weight:
+            loss["r1"] = weight["r1"] / 2 * zero_centred_penalty(real_logits, real).mean()
+        if "r2" in weight:
+            loss["r2"] = weight["r2"] / 2 * zero_centred_penalty(fake_logits, fake).mean()
+        if "gradient_penalty" in weight:
+            penalty = gradient_penalty(lambda x: self.discriminate(x, y), real.detach(), fake.detach())
+            loss["gradient_penalty"] = weight["gradient_penalty"] * penalty.mean()
+        if "consistency" in weight:
+            moved = self.discriminate(self.shifted(real.detach(), 1.0), y) - real_logits
+            loss["consistency"] = weight["consistency"] * moved.square().mean()
+        return loss, ordering(real_logits, fake_logits)
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """Examples as the discriminator sees them."""
+        p = self.hyperparameters.get("augmentation", 0.0)
+        return self.transformed(x, p if self.adaptive is None else self.adaptive.p.clamp(min=p))
+
+    def constrained(self, network: nn.Module) -> nn.Module:
+        """A discriminator's network as it was chosen: with spectral normalisation, or as it is."""
+        for module in [*network.modules()] if self.spectral else []:
+            if isinstance(weight := getattr(module, "weight", None), Tensor) and weight.dim() > 1:
+                spectral_norm(module)
+        return network
 
     def labels(self, y: Tensor | None, n: int) -> Tensor | None:
         """The labels a conditional model works with, (n,): those given, or every class in turn."""
@@ -74,3 +152,9 @@ class Adversarial(Model, Generates):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.draw(self.generate(z, self.labels(y, len(z))))
+
+
+def _refuse_below(least: int, options: Mapping[str, float]) -> None:
+    for name, value in options.items():
+        if value < least:
+            raise InputError(f"--{name.replace('_', '-')} is {value:g}; it must be at least {least}")

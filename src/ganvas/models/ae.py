@@ -26,6 +26,8 @@ class AE(Model, Autoencodes, Restores, Scores):
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+
+    Example: ganvas train ae photos/ --latent 32 --out runs/ae-photos
     """
 
     players = {"autoencoder": adam(1e-3)}

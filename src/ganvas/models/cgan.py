@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..core import InputError, Space, Tokens
 from ..nets import perceptron
-from ._adversarial import Adversarial, Loss
+from ._adversarial import Adversarial
 
 
 class CGAN(Adversarial):
@@ -26,8 +26,8 @@ class CGAN(Adversarial):
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
         labels: How the discriminator hears of the label.
-        loss: What the generator minimises; `minimax` is the game's value, `non-saturating` learns faster.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
+
+    Example: ganvas train cgan photos/ --size 32 --out runs/cgan-photos
     """
 
     def __init__(
@@ -39,12 +39,11 @@ class CGAN(Adversarial):
         width: int = 512,
         depth: int = 3,
         labels: Literal["projection", "concatenation"] = "projection",
-        loss: Loss = "non-saturating",
-        discriminator_steps: int = 1,
+        **game: Any,
     ) -> None:
         if condition is None:
             raise InputError("cgan needs labels and the data has none: put the pictures into one sub-folder per class")
-        super().__init__(space, condition, latent=latent, loss=loss, discriminator_steps=discriminator_steps)
+        super().__init__(space, condition, latent=latent, **game)
         self.projects = labels == "projection"
         self.generator = nn.ModuleDict({
             "embed": nn.Embedding(condition.vocabulary, latent),
@@ -55,6 +54,7 @@ class CGAN(Adversarial):
             "layers": perceptron(prod(space.shape) + (0 if self.projects else width), *[width] * depth, width),
             "head": nn.Sequential(nn.SiLU(), nn.Linear(width, 1)),
         })  # fmt: skip
+        self.constrained(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         joined = torch.cat([z, self.generator["embed"](y)], 1)

@@ -47,6 +47,8 @@ class Codec(Model, Packs, Autoencodes, Scores):
         latent: Channels of the latent.
         channels: Channels at half resolution.
         halvings: How often resolution is halved on the way to the latent.
+
+    Example: ganvas train codec photos/ --size 64 --out runs/codec-photos
     """
 
     players = {"codec": adam(1e-3)}

@@ -34,6 +34,8 @@ class CTGAN(Model, Samples):
         pac: Rows that the discriminator judges together.
         penalty: Weight of the gradient penalty.
         discriminator_steps: Rounds the discriminator plays for each one of the generator's.
+
+    Example: ganvas train ctgan people.csv --out runs/ctgan-people
     """
 
     players = {

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..core import Batch, Data, InputError, Model, Practice, Scores, Space, Turn, seeded
 from ..nets.perceptron import residual
-from ..nets.views import view
+from ..nets.views import Cells, view
 
 NEIGHBOURS = 5
 LOCAL = 0.25  # power of a neighbour's own distances: 0 is a distance to neighbours, 1 all but a local outlier factor
-GROUPS = 6  # places are hidden in so many groups, one after the other
-PARTITIONS = 4  # ways to make such groups
 WEIGHT = 2 / 3  # of the distance; the rest is the error's
 FLOOR = 0.1  # of an error that is usual: columns that follow from others all but exactly do not drown all else
 SLOW = 0.99
@@ -23,6 +23,25 @@ AT_ONCE = 1024
 LEAST = 1e-3
 FARTHEST = 100.0  # deviations
 ROOM = 2**24  # coordinates that are remembered, at most
+
+
+class Habits(NamedTuple):
+    """How much is made of denoising.
+
+    members: Networks.
+    groups: Places are hidden in so many groups, one after the other.
+    partitions: Ways to make such groups.
+    steps: Rounds of training, at least.
+    """
+
+    members: int
+    groups: int
+    partitions: int
+    steps: int
+
+
+ROWS = Habits(members=2, groups=6, partitions=4, steps=600)
+PICTURES = Habits(members=1, groups=3, partitions=1, steps=200)  # each cell is told by its neighbours: less will do
 
 
 class Detector(Model, Scores):
@@ -34,23 +53,25 @@ class Detector(Model, Scores):
         their own five: what lies apart is strange, the sooner where others lie close (local scales: Zelnik-Manor &
         Perona, 2004; all of s would make it the local outlier factor of Breunig et al., 2000).
     error: mean over places k of (x_k - f_k(x without k))^2 / (v_k + 0.1), with v_k what is usual there. Networks f are
-        denoising autoencoders: they learn to say a sixth of the places from the others (Vincent et al., 2008, masking).
+        denoising autoencoders: they learn to say some of the places from the others (Vincent et al., 2008, masking).
         What does not go together is strange, however usual each part of it is.
 
     Numbers are standardised, pictures seen in cells: `ganvas.nets.views`. The weights of a run hold normal examples.
 
     Arguments:
-        members: Networks whose errors are averaged.
+        members: Networks whose errors are averaged; by default two, and one for pictures.
         width: Units of each hidden layer.
         depth: Residual blocks.
         memory: Normal examples that are remembered, at most; fewer where they are wide.
+
+    Example: ganvas train detector payments.csv --out runs/detector-payments
     """
 
     players = {"predictor": partial(torch.optim.AdamW, lr=3e-3, weight_decay=0.01, fused=True)}
     practice = Practice(
         batch=512,
         epochs=10,
-        steps=600,
+        steps=ROWS.steps,
         schedule="one-cycle",
         average=0.0,
         decides="held_out/predictor/error",
@@ -66,19 +87,24 @@ class Detector(Model, Scores):
     usual_distance: Tensor
     remembered: Tensor
 
-    def __init__(self, space: Space, *, members: int = 2, width: int = 256, depth: int = 2, memory: int = 8192) -> None:
+    def __init__(
+        self, space: Space, *, members: int | None = None, width: int = 256, depth: int = 2, memory: int = 8192
+    ) -> None:
         super().__init__(space)
+        self.view = view(space)
+        habits = PICTURES if isinstance(self.view, Cells) else ROWS
+        self.practice = replace(self.practice, steps=habits.steps)
+        members = habits.members if members is None else members
         if members < 1 or memory <= NEIGHBOURS:
             raise InputError(
                 f"--members {members} --memory {memory}: one member at least, and {NEIGHBOURS + 1} examples"
             )
-        self.view = view(space)
         seen, wide = self.view.seen, self.view.width
         room = min(memory, max(ROOM // wide, NEIGHBOURS + 1))
-        self.groups = min(GROUPS, seen)
+        self.groups = min(habits.groups, seen)
         # what is shown and which coordinates that are, to all coordinates
         self.predictor = nn.ModuleList(residual(2 * wide, width, depth, wide) for _ in range(members))
-        order = torch.stack([torch.randperm(seen, generator=seeded(seen, i)) for i in range(PARTITIONS)])
+        order = torch.stack([torch.randperm(seen, generator=seeded(seen, i)) for i in range(habits.partitions)])
         self.register_buffer("group", order % self.groups, persistent=False)
         self.register_buffer("mean", torch.zeros(wide))
         self.register_buffer("deviation", torch.ones(wide))

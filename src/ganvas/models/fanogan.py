@@ -31,6 +31,8 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+
+    Example: ganvas train fanogan photos/ --size 32 --out runs/fanogan-photos
     """
 
     players = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
 from ..core import Space
 from ..nets import perceptron
-from ._adversarial import Adversarial, Loss
+from ..nets.perceptron import BatchDeviation
+from ._adversarial import Adversarial
 
 
 class GAN(Adversarial):
@@ -21,8 +23,9 @@ class GAN(Adversarial):
         latent: Dimensions of the noise an example is made from.
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
-        loss: What the generator minimises; `minimax` is the game's value, `non-saturating` learns faster.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
+        deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
+
+    Example: ganvas train gan photos/ --size 32 --out runs/gan-photos
     """
 
     def __init__(
@@ -32,15 +35,17 @@ class GAN(Adversarial):
         latent: int = 64,
         width: int = 512,
         depth: int = 3,
-        loss: Loss = "non-saturating",
-        discriminator_steps: int = 1,
+        deviation: bool = False,
+        **game: Any,
     ) -> None:
-        super().__init__(space, None, latent=latent, loss=loss, discriminator_steps=discriminator_steps)
+        super().__init__(space, None, latent=latent, **game)
         hidden = [width] * depth
         layers = perceptron(latent, *hidden, prod(space.raw), normalised=True)
         self.generator = nn.Sequential(layers, nn.Unflatten(1, space.raw))
         judging = perceptron(prod(space.shape), *hidden, 1, activation=partial(nn.LeakyReLU, 0.2))
-        self.discriminator = nn.Sequential(nn.Flatten(), judging, nn.Flatten(0))
+        if deviation:
+            judging[-1] = nn.Sequential(BatchDeviation(), nn.Linear(width + 1, 1))
+        self.discriminator = self.constrained(nn.Sequential(nn.Flatten(), judging, nn.Flatten(0)))
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z)

@@ -16,9 +16,10 @@ class GANomaly(Model, Autoencodes, Scores):
     """An autoencoder x -> z -> x' within a GAN, and a second encoder E that reads a latent z' out of x' again:
 
     z = G_E(x),  x' = G_D(z),  z' = E(x');       D maximises E log D(x) + E log(1 - D(x'))
-    G minimises  adversarial |f(x) - f(x')|^2 + contextual |x - x'|_1 + latents |z - z'|^2    (equations 1 to 4)
+    G minimises  adversarial |f(x) - f(x')|^2 + contextual |x - x'|_1 + latents |z - z'|^2
 
-    each the mean over coordinates, with f the features that D judges by. The score is A(x) = |z - z'|_1 (equation 5).
+    the adversarial, contextual and encoder loss of the paper, each the mean over coordinates; f are the features that
+    D judges by. The score is the paper's, A(x) = |z - z'|_1; its authors' program squares the difference.
 
     Arguments:
         latent: Numbers an example is squeezed into.
@@ -28,6 +29,8 @@ class GANomaly(Model, Autoencodes, Scores):
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+
+    Example: ganvas train ganomaly photos/ --size 32 --out runs/ganomaly-photos
     """
 
     players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}

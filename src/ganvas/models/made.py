@@ -55,6 +55,8 @@ class MADE(Model, Samples, Scores, Bounds, Completes, Factorises, Private):
         agnostic: Share of batches that are learned in an order of their own; 0 for those who complete nothing.
         epsilon: Differential privacy of each example, such as 3; 0 for none. Needs `pip install 'ganvas[privacy]'`.
         delta: Probability that the promise of privacy does not hold; 0 for 1 / examples^1.1.
+
+    Example: ganvas train made people.csv --out runs/made-people
     """
 
     players = {"autoencoder": partial(torch.optim.AdamW, lr=6e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}

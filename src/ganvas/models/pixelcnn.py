@@ -31,6 +31,8 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         depth: Residual blocks of two layers.
         reach: Rows above and columns to either side that a pixel is predicted from.
         pixels: How many of a picture's pixels are learned from in a round, drawn afresh each time.
+
+    Example: ganvas train pixelcnn photos/ --size 32 --out runs/pixelcnn-photos
     """
 
     players = {"network": partial(torch.optim.AdamW, lr=3e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}

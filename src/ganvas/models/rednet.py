@@ -31,6 +31,8 @@ class REDNet(Model, Restores):
         blind: Damage every picture by a strength of its own, up to `strength`.
         channels: Channels at half resolution; they double with each halving.
         depth: Residual blocks at each resolution, on the way down and on the way up.
+
+    Example: ganvas train rednet photos/ --corrupt gaussian --out runs/rednet-photos
     """
 
     players = {"autoencoder": adam(2e-3)}

@@ -38,6 +38,8 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
+
+    Example: ganvas train vae photos/ --latent 32 --out runs/vae-photos
     """
 
     players = {"autoencoder": adam(1e-3)}

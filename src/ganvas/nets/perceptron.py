@@ -74,6 +74,17 @@ class Gate(nn.Module):
         return x * factor.to(x.dtype)
 
 
+class BatchDeviation(nn.Module):
+    """Appends one feature, or one channel: how much all the others vary over the batch, on average.
+
+    (B, C, ...) to (B, C + 1, ...). Made examples too much alike give themselves away (Karras et al., 2018, section 3).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        varied = (x.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(x.dtype)
+        return torch.cat([x, varied.expand(len(x), 1, *x.shape[2:])], 1)
+
+
 class PerceptronEncoder(nn.Module):
     """Examples (B, *space.shape) to vectors (B, out)."""
 

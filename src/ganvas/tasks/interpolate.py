@@ -23,6 +23,8 @@ def interpolate(
     n: Walks between new examples, where none are given.
     label: What the new examples shall be, where the model learned labels.
     seed: The same seed gives the same walks.
+
+    Example: ganvas interpolate runs/dcgan-photos --n 6 --out walks/
     """
     if steps < 2:
         raise InputError(f"--steps is {steps}; a walk has at least its two ends")

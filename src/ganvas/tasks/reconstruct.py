@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Autoencodes, Between, Calibration, InputError, Pairs, Redraws, chance
+from ..core import Autoencodes, Between, Calibrated, InputError, Pairs, Redraws, chance
 from ..core.intervals import FIELDS, checked, parted, ways
 
 
 @torch.no_grad()
 def reconstruct(
-    model: Autoencodes, x: Tensor, known: Calibration, *, interval: float | None = None, seed: int = 0
+    model: Autoencodes, x: Tensor, known: Calibrated, *, interval: float | None = None, seed: int = 0
 ) -> Pairs:
     """Shows each example beside what the model makes of it: what the latent could not hold is missing.
 
@@ -33,19 +33,17 @@ def reconstruct(
     return Pairs(x, torch.cat([model.decode(model.encode(part)) for part in parts]))
 
 
-def _within(model: Autoencodes, x: Tensor, known: Calibration, level: float, seed: int) -> Pairs:
+def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int) -> Pairs:
     """Reconstructions and the intervals around them."""
     if not isinstance(model, Redraws):
         raise InputError("this model has no posterior, so it knows no --interval: it gives one answer; train a vae")
-    if known.scores is None or known.least is None:
-        raise InputError("this run knows nothing of held-out examples to scale an --interval by; train with --held-out "
-                         "0.1")  # fmt: skip
-    reach, shown, said = known.reach(level), list[Tensor](), list[Between]()
+    calibration = known()
+    reach, shown, said = calibration.reach(level), list[Tensor](), list[Between]()
     console = Console(stderr=True)
     with chance(seed):
         for part in track(parted(x), "reconstructing", console=console, transient=True, disable=len(x) <= 64):
             after = model.decode(model.encode(part))
             shown.append(after)
-            said.append(ways(model, part, after, known.measure).reaching(reach, known.least, level))
+            said.append(ways(model, part, after, calibration.measure).reaching(reach, calibration.least, level))
     whole = [np.concatenate([getattr(part, field) for part in said]) for field in FIELDS]
     return Pairs(x, torch.cat(shown), Between(level, *whole))

@@ -1,0 +1,43 @@
+"""Wasserstein GAN: its critic says how far apart real and made pictures lie (Gulrajani et al., 2017)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import Space, Tokens, adam
+from ._adversarial import Loss
+from ._convolutional import Convolutional
+
+
+class WGAN(Convolutional):
+    """The networks of DCGAN, the critic without batch normalisation: its penalty is of each example (section 4).
+
+    max over D, min over G of  E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2    (equation 3)
+
+    The critic plays five rounds for each one of the generator's, and Adam runs with rate 1e-4 and no first moment
+    (algorithm 1).
+
+    Example: ganvas train wgan photos/ --size 32 --out runs/wgan-photos
+    """
+
+    players = {"discriminator": adam(1e-4, (0.0, 0.9)), "generator": adam(1e-4, (0.0, 0.9))}
+    normalises = False
+
+    def __init__(
+        self,
+        space: Space,
+        condition: Tokens | None = None,
+        *,
+        loss: Loss = "wasserstein",
+        discriminator_steps: int = 5,
+        gradient_penalty: float = 10.0,
+        **game: Any,
+    ) -> None:
+        super().__init__(
+            space,
+            condition,
+            loss=loss,
+            discriminator_steps=discriminator_steps,
+            gradient_penalty=gradient_penalty,
+            **game,
+        )

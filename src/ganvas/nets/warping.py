@@ -1,0 +1,95 @@
+"""Linear maps of pictures that can be differentiated any number of times: each one's gradient is its own transpose.
+
+No matrix product takes part: training lets these be rounded to bfloat16 or TF32, and a place or a colour may not be.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Beyond = Literal["reflection", "zeros"]
+"""What lies beyond a picture's edges."""
+
+_MODES = {"zeros": 0, "reflection": 2}  # the numbers by which torch's own operators know them
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Matrices (..., I, K) times matrices (..., K, J)."""
+    return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
+
+
+def warp(x: Tensor, matrices: Tensor, beyond: Beyond = "reflection") -> Tensor:
+    """Pictures (B, C, H, W) whose pixel at (u, v) is what x has at M (u, v, 1): bilinear, in one pass.
+
+    matrices: M, (B, 3, 3) with last row (0, 0, 1), in pixels from the middle of the picture, u to the right and v
+        downwards. Where M is the identity, x stays as it is, bit for bit.
+    """
+    height, width = x.shape[2:]
+    u = torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2
+    v = torch.arange(height, device=x.device, dtype=x.dtype).unsqueeze(1) - (height - 1) / 2
+    (a, b, c), (d, e, f) = (row[:, :, None, None].unbind(1) for row in matrices[:, :2].unbind(1))
+    places = torch.stack([(a * u + b * v + c) * (2 / width), (d * u + e * v + f) * (2 / height)], -1)
+    still = (matrices == torch.eye(3, device=x.device)).all(2).all(1)
+    return _Gather.apply(x, places, still.view(-1, 1, 1, 1), beyond)
+
+
+def recolour(x: Tensor, matrices: Tensor) -> Tensor:
+    """Pictures (B, C, H, W) whose colours c are M (c, 1).
+
+    matrices: M, (B, C + 1, C + 1) with last row (0, ..., 0, 1). Its linear part is taken as constant.
+    """
+    channels = x.shape[1]
+    return _Mix.apply(x, matrices[:, :channels, :channels].detach()) + matrices[:, :channels, channels, None, None]
+
+
+class _Gather(torch.autograd.Function):
+    """What pictures have at places (B, H, W, 2), as `grid_sample` defines them; those that stand still are not touched.
+
+    torch 2.6, with which Ganvas still works, cannot differentiate the gradient of `grid_sample`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, places: Tensor, still: Tensor, beyond: Beyond) -> Tensor:
+        ctx.save_for_backward(places, still)
+        ctx.beyond = beyond
+        return torch.where(still, x, F.grid_sample(x, places, padding_mode=beyond, align_corners=False))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return _Scatter.apply(gradient, *ctx.saved_tensors, ctx.beyond), None, None, None
+
+
+class _Scatter(torch.autograd.Function):
+    """The transpose of `_Gather`: adds what pictures have to the places that it was gathered from."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, places: Tensor, still: Tensor, beyond: Beyond) -> Tensor:
+        ctx.save_for_backward(places, still)
+        ctx.beyond = beyond
+        back = torch.ops.aten.grid_sampler_2d_backward
+        return back(y.contiguous(), y, places, 0, _MODES[beyond], False, [True, False])[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return _Gather.apply(gradient, *ctx.saved_tensors, ctx.beyond), None, None, None
+
+
+class _Mix(torch.autograd.Function):
+    """Colours (B, C, H, W) by matrices (B, C, C)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrices: Tensor) -> Tensor:
+        ctx.save_for_backward(matrices)
+        columns, channels = matrices[..., None, None].unbind(2), x.split(1, 1)
+        y = columns[0] * channels[0]
+        for column, channel in zip(columns[1:], channels[1:], strict=True):
+            y.addcmul_(column, channel)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _Mix.apply(gradient, ctx.saved_tensors[0].mT), None

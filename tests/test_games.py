@@ -1,0 +1,100 @@
+"""Games: what players minimise, and what holds a discriminator back."""
+
+from __future__ import annotations
+
+from itertools import islice, repeat
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conftest import LABELS, SPACES, examples
+from ganvas import plugins
+from ganvas.core import Batch, InputError
+from ganvas.engine import Engine
+from ganvas.losses import GAMES, Loss, ordering, zero_centred_penalty
+from ganvas.models.dcgan import DCGAN
+from ganvas.models.gan import GAN
+from ganvas.nets.perceptron import BatchDeviation
+
+PICTURE, VECTOR = SPACES["picture"], SPACES["vector"]
+
+
+@pytest.mark.parametrize("loss", GAMES)
+def test_a_discriminator_gains_by_telling_apart_and_a_generator_by_being_taken_for_real(loss: Loss) -> None:
+    game, apart = GAMES[loss], torch.tensor(0.3)
+    low, high = torch.zeros(4), torch.full((4,), 0.5)
+
+    def total(terms: dict[str, Tensor]) -> Tensor:
+        return torch.stack([*terms.values()]).sum()
+
+    def fooled(fake: Tensor) -> Tensor:
+        return total(game.generator(fake, high) if game.relative else game.generator(fake))
+
+    assert total(game.discriminator(high, low)) < total(game.discriminator(low, high))
+    assert fooled(low + apart) < fooled(low)
+    shifted = total(game.discriminator(high + 1, low + 1)) - total(game.discriminator(high, low))
+    assert game.unanchored == (shifted.abs() < 1e-6).item()
+
+
+@pytest.mark.parametrize("loss", GAMES)
+def test_every_loss_and_every_restraint_is_an_option_of_every_model(loss: Loss) -> None:
+    restraints = {"r1": 0.1, "r2": 0.1, "gradient_penalty": 0.1, "consistency": 0.1, "spectral": True, "lazy": 2}
+    torch.manual_seed(0)
+    model = DCGAN(PICTURE, LABELS, latent=4, channels=8, loss=loss, augment="adaptive", deviation=True, **restraints)
+    batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
+    logs = list(islice(Engine(model).rounds(repeat(batch)), 4))
+    assert all(torch.isfinite(value) for log in logs for value in log.values())
+    penalties = {f"discriminator/{name}" for name in ("r1", "r2", "gradient_penalty", "consistency")}
+    assert [penalties <= set(log) for log in logs] == [False, True, False, True]
+    for name in ("gan", "cgan", "dcgan", "lsgan", "wgan"):
+        own = {option.name for option in plugins.options(plugins.load("models", name))}
+        assert own >= {"loss", "augment", "discriminator_steps", *restraints}
+
+
+def test_zero_centred_penalty_of_a_linear_judge_is_the_square_of_its_weights() -> None:
+    judge, x = nn.Linear(6, 1), torch.randn(5, 6, requires_grad=True)
+    penalty = zero_centred_penalty(judge(x).squeeze(1), x)
+    torch.testing.assert_close(penalty, judge.weight.square().sum().expand(5))
+
+
+def test_ordering_is_the_area_under_the_curve() -> None:
+    real, fake = torch.tensor([2.0, 0.0, 1.0]), torch.tensor([0.0, -1.0])
+    assert ordering(real, fake).item() == pytest.approx(5.5 / 6)
+    assert ordering(fake, real).item() == pytest.approx(0.5 / 6)
+
+
+def test_lazy_penalties_weigh_as_much_over_time() -> None:
+    def penalty(lazy: int) -> float:
+        torch.manual_seed(0)
+        model = GAN(VECTOR, latent=4, width=16, depth=1, r1=1.0, lazy=lazy)
+        log = list(islice(Engine(model, rates={"discriminator": 0.0, "generator": 0.0}).rounds(repeat(batch)), 4))
+        return sum(line.get("discriminator/r1", torch.zeros(())).item() for line in log)
+
+    batch = Batch(examples(VECTOR))
+    assert penalty(4) == pytest.approx(penalty(1), rel=1e-5)
+
+
+def test_spectral_normalisation_makes_the_largest_singular_value_one() -> None:
+    model = GAN(VECTOR, latent=4, width=16, depth=2, spectral=True)
+    list(islice(Engine(model).rounds(repeat(Batch(examples(VECTOR)))), 30))
+    weights = [m.weight for m in model.discriminator.modules() if isinstance(m, nn.Linear)]
+    assert len(weights) == 3
+    for weight in weights:
+        assert torch.linalg.matrix_norm(weight, 2).item() == pytest.approx(1, abs=0.05)
+
+
+def test_batch_deviation_tells_a_collapsed_batch() -> None:
+    x = torch.randn(64, 5, 2, 2)
+    assert BatchDeviation()(x).shape == (64, 6, 2, 2)
+    assert BatchDeviation()(x)[0, -1, 0, 0].item() == pytest.approx(1, abs=0.2)
+    assert BatchDeviation()(x[:1].expand(64, -1, -1, -1))[:, -1].max() < 1e-3
+
+
+def test_what_cannot_be_is_refused_in_a_sentence() -> None:
+    with pytest.raises(InputError, match="--augment"):
+        GAN(VECTOR, augment="fixed")
+    with pytest.raises(InputError, match="--r1 is -1"):
+        GAN(VECTOR, r1=-1.0)
+    with pytest.raises(InputError, match="--lazy is 0"):
+        GAN(VECTOR, lazy=0)
