@@ -95,7 +95,8 @@ SICK: dict[str, History] = {
         facts=Facts(parameters={"generator": 1000, "discriminator": 1_000_000}),
     ),
     "learning rate too high": replace(
-        ill(discriminator__real=lambda step: 500.0 if step == 50 else 0.7), facts=Facts(paces={"discriminator": 0.5})
+        ill(discriminator__real=lambda step: 500.0 if step == 50 else 0.7),
+        facts=Facts({"discriminator": 0.01}, sizes={"discriminator": 0.02}),
     ),
     "posterior collapse": history(autoencoder__bits=lambda step: 30.0 if step < 300 else 0.1, autoencoder__active=0.0),
     "dead codes": history(autoencoder__perplexity=20.0, facts=Facts(codes=512)),
@@ -138,7 +139,9 @@ def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, r
         "autoencoder/bits": 7.0,
     }
     names = {name.replace("/", "__"): column for name, column in (WELL | well).items()}
-    facts = Facts(paces={"generator": 0.04}, parameters={"generator": 10, "discriminator": 10}, codes=512)
+    facts = Facts(
+        {"generator": 2e-4}, sizes={"generator": 0.02}, parameters={"generator": 10, "discriminator": 10}, codes=512
+    )
     assert examine(history(10 * rounds, facts, **names)) == []
 
 

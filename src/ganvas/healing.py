@@ -79,15 +79,10 @@ class Healing:
 
     def facts(self) -> Facts:
         """What a history should know of the game, before its first round."""
-        sizes = {player: sum(p.numel() for p in team) for player, team in self.engine.teams.items()}
-        squares = {player: sum(p.detach().square().sum().item() for p in team if p.dim() > 1)
-                   for player, team in self.engine.teams.items()}  # fmt: skip
-        weights = {player: sum(p.numel() for p in team if p.dim() > 1) for player, team in self.engine.teams.items()}
-        size = {player: (squares[player] / max(weights[player], 1)) ** 0.5 for player in sizes}
-        paces = {player: rate / size[player] for player, rate in self.engine.rates.items() if size[player] > 0}
-        return Facts(
-            dict(self.engine.rates), paces, sizes, codes=int(self.engine.model.hyperparameters.get("codes", 0))
-        )
+        model, teams = self.engine.model, self.engine.teams
+        parameters = {player: sum(p.numel() for p in team) for player, team in teams.items()}
+        sizes = {player: _size([p.detach() for p in team if p.dim() > 1]) for player, team in teams.items()}
+        return Facts(dict(self.engine.rates), sizes, parameters, int(model.hyperparameters.get("codes", 0)))
 
     def state(self) -> dict[str, Any]:
         """What JSON needs to know to go on exactly."""
@@ -146,3 +141,8 @@ class Healing:
             one.load_state_dict(one.state_dict() | weights)
         for optimizer in self.engine.optimizers.values():
             optimizer.state.clear()
+
+
+def _size(weights: Sequence[Tensor]) -> float:
+    """The root mean square of all numbers in weights; 0 where there are none."""
+    return (sum(w.square().sum().item() for w in weights) / max(sum(w.numel() for w in weights), 1)) ** 0.5

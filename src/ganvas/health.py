@@ -15,13 +15,16 @@ from typing import Any, NamedTuple, Self
 RECENT = 200  # lines of the log that are looked at, beside all earlier ones with a preview
 SMOOTH = 10  # lines that are averaged, so that one batch is no sign
 LASTING = 300  # rounds for which a sign must have been there
-GROWN = 400  # rounds after which samples of a healthy game are no longer all alike
+GROWN = 500  # rounds after which samples of a healthy game are no longer all alike
 
 FOOLED, CERTAIN = 0.6, 0.99
 """Share of pairs that a discriminator orders when it cannot tell real from made, and when it always can."""
 
 TOLD = 2.0
 """Bits about an example that latents must tell at least: enough to say which of four kinds it is."""
+
+NOTES = ("/gradient", "/bits", "/active", "/kl", "/perplexity")
+"""What may well rise."""
 
 RECKLESS = 0.2
 """Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes (0.01 to 0.05)."""
@@ -129,15 +132,20 @@ class Facts:
     """What is known of a game beside its log.
 
     rates: Learning rates by player.
-    paces: Those as shares of the size (root mean square) of the weights that a player began with.
+    sizes: Root mean squares of the weights that players began with.
     parameters: How many a player has.
     codes: Size of the codebook of a model that has one.
     """
 
     rates: Mapping[str, float] = field(default_factory=dict)
-    paces: Mapping[str, float] = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     codes: int = 0
+
+    @property
+    def paces(self) -> dict[str, float]:
+        """How far one step of Adam may change a weight, as a share of its size, by player."""
+        return {player: self.rates[player] / size for player, size in self.sizes.items() if size}
 
 
 @dataclass(frozen=True)
@@ -181,10 +189,11 @@ class History:
         return next((term for term in terms if not isfinite(term[1])), None)
 
     @property
-    def varied(self) -> bool:
-        """Whether samples, where they have been looked at, spread over what there is."""
-        coverage = self.curve("made/coverage")
-        return bool(coverage.values) and coverage.last > 0.3
+    def poor(self) -> bool:
+        """Whether samples were looked at after they had time to become good, and have not."""
+        coverage, diversity = self.curve("made/coverage"), self.curve("made/diversity")
+        grown = self.age >= GROWN and len(coverage.values) > 2
+        return grown and coverage.last < 0.15 and (not diversity.values or diversity.last < 0.7)
 
 
 def exploded(history: History) -> Diagnosis | None:
@@ -214,11 +223,11 @@ def _diverged(since: int, words: str) -> Diagnosis:
 def won(history: History) -> Diagnosis | None:
     """The discriminator tells real from made every time, and what is made is poor (Arjovsky & Bottou, 2017)."""
     since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share > CERTAIN)
-    if since is None or history.varied:
+    if since is None or not history.poor:
         return None
     words = f"the discriminator has put {CERTAIN:.0%} of pairs and more in order, and samples are far from real"
     return Diagnosis(
-        "discriminator has won", since, words, "lower --rate discriminator=..., or raise --r1", _looked(history),
+        "discriminator has won", since, words, "lower --rate discriminator=..., or raise --r1", True,
         (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.2)),
     )  # fmt: skip
 
@@ -226,7 +235,7 @@ def won(history: History) -> Diagnosis | None:
 def lost(history: History) -> Diagnosis | None:
     """The generator learns faster than the discriminator, and so from nobody (Goodfellow et al., 2014, section 6)."""
     since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share < FOOLED)
-    if since is None or history.varied or not _looked(history):
+    if since is None or not history.poor:
         return None
     words = f"the discriminator has put fewer than {FOOLED:.0%} of pairs in order, yet samples are far from real"
     return Diagnosis(
@@ -239,7 +248,7 @@ def lost(history: History) -> Diagnosis | None:
 def vanished(history: History) -> Diagnosis | None:
     """Gradients of the generator vanish before a perfect discriminator (Arjovsky & Bottou, 2017, theorem 2.4)."""
     gradient = history.curve("generator/gradient")
-    if not gradient.values or history.varied:
+    if not gradient.values or not history.poor:
         return None
     first = max(gradient.values[:SMOOTH])
     since = gradient.smooth().lasting(lambda norm: norm < 0.05 * first, LASTING // 2)
@@ -264,7 +273,7 @@ def oscillates(history: History) -> Diagnosis | None:
         "oscillation", turns[0],
         f"the discriminator went from winning to losing and back {len(turns) // 2} times "
         f"in {ordering.steps[-1] - turns[0]:,} rounds",
-        "lower --rate, or raise --r1", not history.varied and _looked(history),
+        "lower --rate, or raise --r1", history.poor,
         (Remedy("r1", 10, 1, 100), Remedy("rate", 0.3), Remedy("rate", 0.3)),
     )  # fmt: skip
 
@@ -320,7 +329,7 @@ def small_generator(history: History) -> Diagnosis | None:
     if not {"generator", "discriminator"} <= sizes.keys() or sizes["generator"] * 20 > sizes["discriminator"]:
         return None
     since = ordering.lasting(lambda share: share > 0.95)
-    if since is None or history.varied:
+    if since is None or not history.poor:
         return None
     words = (
         f"the generator has {sizes['generator']:,} parameters, the discriminator {sizes['discriminator']:,}, and wins"
@@ -348,7 +357,7 @@ def leapt(history: History) -> Diagnosis | None:
     """A term that rose far above where it began: what one round learned, the next undid (Smith, 2017)."""
     for name, curve in history.terms():
         first, most = curve.values[0], max(curve.values)
-        if most > 10 * abs(first) + 5:
+        if not name.endswith(NOTES) and most > 10 * abs(first) + 5:
             step = curve.steps[curve.values.index(most)]
             return _diverged(step, f"{name} rose from {first:.3g} to {most:.3g}")
     return None
@@ -400,12 +409,6 @@ def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis
 def recent(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
     """The lines of a log that matter: all that show samples, and the last ones."""
     return [line for line in lines[:-RECENT] if "made/coverage" in line] + list(lines[-RECENT:])
-
-
-def _looked(history: History) -> bool:
-    """Whether samples were looked at after they had time to become good: else a verdict on them is none."""
-    coverage = history.curve("made/coverage")
-    return history.age >= GROWN and len(coverage.values) > 2
 
 
 def _twice(curve: Curve, holds: Callable[[float], bool]) -> int | None:
