@@ -83,7 +83,10 @@ SICK: dict[str, History] = {
     ),
     "discriminator has lost": ill(discriminator__ordering=0.4, made__coverage=0.1, made__diversity=0.6),
     "vanishing gradients": ill(
-        discriminator__ordering=0.99, generator__gradient=lambda step: math.exp(-step / 50), made__coverage=0.1
+        discriminator__ordering=0.99,
+        generator__gradient=lambda step: math.exp(-step / 50),
+        made__coverage=0.1,
+        made__diversity=0.3,
     ),
     "oscillation": ill(discriminator__ordering=lambda step: 0.6 + 0.39 * math.sin(step / 60), made__coverage=0.1),
     "mode collapse": ill(
