@@ -64,7 +64,8 @@ class Healing:
     def obey(self, order: Order, step: int, illness: str) -> Treatment | None:
         """Does what was decided; the same in every process."""
         if order.keep:
-            self.healthy[step] = {k: v.detach().clone() for k, v in self.engine.averaged.state_dict().items()}
+            weights = self.engine.averaged.state_dict()
+            self.healthy[step] = {k: v.detach().to("cpu", copy=True) for k, v in weights.items()}
             for old in sorted(self.healthy)[:-KEPT]:
                 del self.healthy[old]
         if not order.number:

@@ -340,7 +340,7 @@ def small_generator(history: History) -> Diagnosis | None:
 def too_fast(history: History) -> Diagnosis | None:
     """Steps that are long beside the weights they change do not descend anything (You et al., 2017, section 4)."""
     fast = {player: pace for player, pace in history.facts.paces.items() if pace > RECKLESS}
-    signs = (exploded, exploding, vanished, lost, collapsed, won, oscillates, leapt)
+    signs = (exploded, exploding, vanished, lost, won, collapsed, oscillates, leapt)
     if not fast or history.age < 50 or not (others := [sign for sign in (look(history) for look in signs) if sign]):
         return None
     player, pace = max(fast.items(), key=lambda item: item[1])
@@ -388,10 +388,10 @@ def dead_codes(history: History) -> Diagnosis | None:
 
 
 DIAGNOSES: tuple[Callable[[History], Diagnosis | None], ...] = (
-    too_fast, exploded, exploding, small_generator, vanished, lost, collapsed, won, posterior_collapsed, dead_codes,
+    too_fast, exploded, exploding, small_generator, vanished, lost, won, collapsed, posterior_collapsed, dead_codes,
     memorised, oscillates,
 )  # fmt: skip
-"""What is looked for; of several grave illnesses, the first is treated."""
+"""What is looked for; of several grave illnesses the first is treated, and causes come before what they lead to."""
 
 
 def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis]:
