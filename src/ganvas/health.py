@@ -20,8 +20,9 @@ GROWN = 500  # rounds after which samples of a healthy game are no longer all al
 FOOLED, CERTAIN = 0.6, 0.99
 """Share of pairs that a discriminator orders when it cannot tell real from made, and when it always can."""
 
-TOLD = 2.0
-"""Bits about an example that latents must tell at least: enough to say which of four kinds it is."""
+TOLD, BYTE = 2.0, 8.0
+"""Bits about an example that latents must tell at least: enough to say which of four kinds it is; and those that are
+few where nine in ten latents are idle."""
 
 NOTES = ("/gradient", "/bits", "/active", "/kl", "/perplexity")
 """What may well rise."""
@@ -364,13 +365,15 @@ def leapt(history: History) -> Diagnosis | None:
 
 
 def posterior_collapsed(history: History) -> Diagnosis | None:
-    """Latents say next to nothing about examples (Bowman et al., 2016; rate of Alemi et al., 2018)."""
-    for _, curve in history.terms("/bits"):
-        since = curve.smooth().lasting(lambda bits: bits < TOLD)
+    """Latents say next to nothing about examples (Bowman et al., 2016), or few of them do (Burda et al., 2016)."""
+    for name, bits in history.terms("/bits"):
+        active = history.curve(name.replace("/bits", "/active")).smooth()
+        since = bits.smooth().lasting(lambda told: told < TOLD)
+        if since is None and bits.smooth().last < BYTE:
+            since = active.lasting(lambda share: share < 0.1)
         if since is not None:
-            words = f"the latents tell {curve.smooth().last:.2g} bits about an example"
-            for _, active in history.terms("/active"):
-                words += f", and {active.last:.0f} of them move at all"
+            words = f"the latents tell {bits.smooth().last:.2g} bits about an example"
+            words += f", and {active.last:.0%} of them move at all" if active.values else ""
             remedies = (Remedy("beta", 0.03, 0.01), Remedy("beta", 0.1), Remedy("beta", 0.1))
             advice = "lower --beta, or use --warmup or --free-bits"
             return Diagnosis("posterior collapse", since, words, advice, True, remedies)

@@ -184,8 +184,8 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
 def _told(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
     """What posteriors, mean and log-variance (B, latent), say about examples.
 
-    bits: KL from the prior, of all latents. active: latents whose means vary by more than 0.01 over the batch (active
-    units; Burda et al., 2016, section 5.2).
+    bits: KL from the prior, of all latents. active: share of latents whose means vary by more than 0.01 over the batch
+    (active units; Burda et al., 2016, section 5.2).
     """
     bits = kl_standard_normal(mean, logvar).sum(1).mean() / log(2)
-    return {"bits": bits, "active": (mean.var(0, correction=0) > 0.01).float().sum()}
+    return {"bits": bits, "active": (mean.var(0, correction=0) > 0.01).float().mean()}
