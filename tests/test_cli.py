@@ -32,7 +32,7 @@ def test_a_run_holds_what_it_should(runs: dict[str, Path]) -> None:
     names = {file.name for file in run.iterdir()}
     assert names == {
         "run.json", "state.json", "log.jsonl", "report.html", "previews",
-        "weights.safetensors", "averaged.safetensors", "optimizer.safetensors",
+        "weights.safetensors", "averaged.safetensors", "optimizer.safetensors", "healthy.safetensors",
     }  # fmt: skip
     assert (run / "previews" / "training.gif").exists()
     card = json.loads((run / "run.json").read_text())

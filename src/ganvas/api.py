@@ -60,6 +60,7 @@ from .core import (
 )
 from .engine import Engine
 from .findings import findings
+from .health import Diagnosis
 from .hindsight import Learn, digest
 from .judging import Evaluation, finish, judge
 from .machine import Precision, choose_device, choose_precision, settle
@@ -68,6 +69,7 @@ from .parcel import fingerprint, sealed, unsealed
 from .plan import make_plan
 from .progress import Progress
 from .run import Run, build, card_of, is_part
+from .screening import look
 from .tensorboard import board
 from .training import Training, Until, stopping
 from .weighing import weighed
@@ -110,6 +112,7 @@ def train(
     device: str = "auto",
     compile: bool = False,
     held_out: float = 0.1,
+    heal: bool = True,
     save_every: float = 60.0,
     tensorboard: bool = False,
     quiet: bool = False,
@@ -136,6 +139,7 @@ def train(
         device: Device to train on; auto takes the best there is.
         compile: Compile the networks first: slower to start, faster after.
         held_out: Share of the data that is kept from the model, to judge it by.
+        heal: Go back and change one thing when a training falls ill, up to three times; what it did is in the run.
         save_every: Seconds between saves.
         tensorboard: Write TensorBoard events beside the log.
         quiet: Say nothing while training.
@@ -150,7 +154,7 @@ def train(
         "steps": steps, "epochs": epochs, "minutes": minutes, "batch": batch or practice.batch, "seed": seed,
         "rate": dict(rate or {}), "schedule": schedule or practice.schedule,
         "average": practice.average if average is None else average, "accumulate": accumulate, "clip": clip,
-        "precision": precision, "device": device, "compile": compile, "held_out": held_out,
+        "precision": precision, "device": device, "compile": compile, "held_out": held_out, "heal": heal,
         "save_every": save_every, "tensorboard": tensorboard,
     }  # fmt: skip
     _check(settings, make)
@@ -195,6 +199,11 @@ class Trained:
     def model(self) -> Model:
         """The nn.Module, for the curious."""
         return self.run.model
+
+    @property
+    def health(self) -> list[Diagnosis]:
+        """What was wrong when training was saved last, the gravest first; empty where nothing was."""
+        return self.run.health
 
     @property
     def tasks(self) -> list[str]:
@@ -476,14 +485,17 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
     batch = min(settings["batch"], len(learn))
     until = _until(settings, engine.model.practice, len(learn), batch)
     _promise(run, engine.model, len(learn), batch, until)
+    found = look(learn, run.modality.vectors, engine.model)
     training = Training(
-        run, engine, learn, held, until, batch, settings["seed"], settings["schedule"], settings["save_every"], device
-    )
+        run, engine, learn, held, until, batch, settings["seed"], settings["schedule"], settings["save_every"], device,
+        heal=settings.get("heal", False) and run.promise is None, found=found,
+    )  # fmt: skip
     progress = Progress(run, batch * settings["accumulate"], quiet=quiet or not processes.leads())
     if run.state["step"] == 0:
         plan = make_plan(engine, learn, max(batch // processes.count(), 2), device)
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
-    training.watch = progress.watch
+        progress.say(*found)
+    training.watch, training.diagnosed, training.say = progress.watch, progress.diagnosed, progress.say
     if settings["tensorboard"] and processes.leads():
         training.mirror = board(run.path / "tensorboard", run.state["step"])
     with stopping(training.stopped), progress:
@@ -493,6 +505,7 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
             f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
         )
     trained = Run(run.path)
+    progress.say(*(one for one in trained.health if one.grave))
     if processes.leads():
         settle(trained.model, device)
         for name, learned in HINDSIGHT.items():

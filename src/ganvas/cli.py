@@ -269,6 +269,7 @@ def _show(run: Path, *, json: Json = False) -> None:
     ]
     if promise := trained.run.promise:
         lines.insert(3, f"privacy: {promise}")
+    lines += [f"health: {one}" for one in trained.health] + [f"treated: {one}" for one in trained.run.treatments]
     _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
 
 

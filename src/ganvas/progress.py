@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from torch import Tensor
 
+from .health import Diagnosis
 from .plan import Plan
 from .run import Run
 from .training import Until
@@ -30,6 +33,7 @@ class Progress:
                        console=self.console, disable=not self.console.is_terminal)  # fmt: skip
         self.task = self.bar.add_task(run.card["model"], total=1.0, words="")
         self.first: tuple[int, float] | None = None
+        self.illness = ""
         self.spoke = monotonic()
         self.shown = 0.0
 
@@ -51,6 +55,15 @@ class Progress:
             table.add_row(f"[bold]{name}", words)
         self.console.print(Panel(table, title="plan", title_align="left", expand=False))
 
+    def say(self, *words: object) -> None:
+        """Sentences that stay, above the line that lives."""
+        for sentence in words:
+            self.console.print(f"[bold yellow]health:[/] {escape(str(sentence))}", soft_wrap=True)
+
+    def diagnosed(self, seen: Sequence[Diagnosis]) -> None:
+        """Takes the gravest illness into the line."""
+        self.illness = f"{seen[0].illness} · " if seen else ""
+
     def watch(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> None:
         """Shows one round: losses per player, examples per second, time left. Reads the losses ten times a second."""
         now = monotonic()
@@ -68,7 +81,7 @@ class Progress:
         first_step, first_seconds = self.first or (step, seconds)
         speed = (step - first_step) * self.examples / max(seconds - first_seconds, 1e-9)
         left = seconds * (1 - share) / max(share, 1e-9)
-        return f"{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · round {step:,}"
+        return f"{self.illness}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · round {step:,}"
 
     def __enter__(self) -> Self:
         self.bar.start()

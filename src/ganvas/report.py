@@ -57,6 +57,7 @@ def write_report(
         ("", _summary(run)),
         ("What it makes", _pictures(pictures)),
         ("How good it is", _figures(evaluation, run)),
+        ("Health", _health(run)),
         ("How it learned", _charts(run.read_log())),
         ("How to use it", _usage(run, tasks)),
     ]
@@ -86,6 +87,16 @@ def _summary(run: Run) -> str:
         rows["privacy"] = str(run.promise)
     items = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in rows.items())
     return f"<dl>{items}</dl>"
+
+
+def _health(run: Run) -> str:
+    """What was wrong, since when, what to do about it, and what was done."""
+    if "health" not in run.state:
+        return ""
+    ills = "".join(f"<li><b>{escape(one.illness)}</b>{escape(str(one).removeprefix(one.illness))}</li>"
+                   for one in run.health)  # fmt: skip
+    done = "".join(f"<li class=soft>treated in {escape(str(one))}</li>" for one in run.treatments)
+    return f"<ul>{ills}{done}</ul>" if ills or done else "<p>Nothing was seen to be wrong.</p>"
 
 
 def _pictures(pictures: Sequence[Picture]) -> str:
@@ -119,7 +130,7 @@ def _charts(log: list[dict[str, Any]]) -> str:
     """One chart a player: its terms over the rounds, and the same terms on held-out data, dashed."""
     players: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for line in log for name in line):
-        if name not in ("step", "seconds") and not name.startswith("held_out/"):
+        if name not in ("step", "seconds") and not name.startswith(("held_out/", "seen/")):
             players.setdefault(name.partition("/")[0], []).append(name)
     charts = "".join(_chart(player, names, log) for player, names in players.items())
     return f'<div class="charts">{charts}</div>' if charts else ""

@@ -4,6 +4,7 @@ run.json               model, options, modality and what it learned, training se
 log.jsonl              one line per logged round
 state.json             the step that the weights belong to: writing it is what commits a save
 weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)    best.safetensors
+healthy.safetensors    averaged weights of rounds in which nothing was wrong, until training is done
 normal.safetensors     how the model scores what training held out
 calibration.safetensors  how values that training held out came out of the model's intervals
 previews/  report.html
@@ -27,6 +28,7 @@ from torch import Tensor
 
 from . import plugins
 from .core import InputError, Modality, Model, Promise
+from .health import Diagnosis, Treatment
 
 
 class Run:
@@ -59,6 +61,16 @@ class Run:
     def promise(self) -> Promise | None:
         """What the training promised about the privacy of each example, if it did."""
         return Promise(**self.state["privacy"]) if "privacy" in self.state else None
+
+    @property
+    def health(self) -> list[Diagnosis]:
+        """What was wrong at the last save, the gravest first; empty where nothing was."""
+        return [Diagnosis.from_json(one) for one in self.state.get("health", [])]
+
+    @property
+    def treatments(self) -> list[Treatment]:
+        """What was done about it on the way."""
+        return [Treatment(**one) for one in self.state.get("healed", [])]
 
     @cached_property
     def modality(self) -> Modality:

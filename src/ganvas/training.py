@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import inf, isfinite
 from pathlib import Path
 from queue import Empty, Queue
@@ -17,12 +18,16 @@ from torch import Tensor
 
 from . import processes
 from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, chance
+from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
+from .healing import Healing, Order
+from .health import Diagnosis, Facts, History, examine, recent
 from .run import Run
 
 PREVIEWS = 24
 PATIENCE = 0.3  # share of the training without a better held-out loss after which there is none to hope for
 LOG_EVERY = 10
+EXAMINE_EVERY = 50
 
 
 @dataclass
@@ -58,6 +63,10 @@ class Training:
 
     watch: Called after every round with (step, seconds, share done, log).
     mirror: Called with every line of the log.
+    heal: Whether a game that is ill is treated.
+    found: What is wrong with the data, for this model.
+    diagnosed: Called with all that is wrong whenever that was looked for.
+    say: Called with what was done about it.
     """
 
     run: Run
@@ -72,11 +81,23 @@ class Training:
     device: torch.device
     watch: Callable[[int, float, float, dict[str, Tensor]], None] = lambda *_: None
     mirror: Callable[[dict[str, float]], None] = lambda _: None
+    heal: bool = True
+    found: Sequence[Diagnosis] = ()
+    diagnosed: Callable[[Sequence[Diagnosis]], None] = lambda _: None
+    say: Callable[[str], None] = lambda _: None
     stopped: threading.Event = field(default_factory=threading.Event)
     best: Best = field(default_factory=lambda: Best())
+    lines: list[Mapping[str, float]] = field(default_factory=list)
+    seen: list[Diagnosis] = field(default_factory=list)
+    ill: Diagnosis | None = None
+    facts: Facts = field(default_factory=Facts)
+
+    def __post_init__(self) -> None:
+        self.healing = Healing(self.engine, self._first)
 
     def play(self) -> bool:
         """Trains until done or stopped, saving on the way; true if done. Raises InputError if losses explode."""
+        self.facts = self.healing.facts()
         self._take_up()
         step, seconds = self.engine.model.step, self.run.state["seconds"]
         last_save, start = perf_counter(), perf_counter() - seconds
@@ -89,9 +110,10 @@ class Training:
                 share = 1.0
             share, stop, save = self._agree(share, perf_counter() - last_save > self.save_every)
             self.watch(step, seconds, share, log)
+            due = int(PREVIEWS * before**0.5) < int(PREVIEWS * share**0.5) or step == 1
+            if due or step % LOG_EVERY == 0:
+                self._heal(self._record(step, seconds, share, log, due) if processes.leads() else Order())
             self.engine.pace(SCHEDULES[self.schedule](share))
-            if processes.leads():
-                self._record(step, seconds, before, share, log)
             if share >= 1 or stop or save:
                 self._save(seconds, finished=share >= 1)
                 last_save = perf_counter()
@@ -108,6 +130,10 @@ class Training:
         if state["step"] == 0:
             return
         self.best = Best(**state["best"], weights=self.run.tensors("best")) if "best" in state else Best()
+        self.healing.restore(state, self.run.tensors("healthy"))
+        self.seen = [one for one in self.run.health if one.since]
+        begun = max((treatment.step for treatment in self.healing.treatments), default=0)
+        self.lines = recent([line for line in self.run.read_log() if line["step"] > begun])
         model.load_state_dict(self.run.tensors("weights"))
         if engine.averaged is not model:
             engine.averaged.load_state_dict(self.run.tensors("averaged"))
@@ -131,34 +157,74 @@ class Training:
         share, stops, saves = processes.highest([share, self.stopped.is_set(), save], self.device)
         return share, bool(stops), bool(saves)
 
-    def _record(self, step: int, seconds: float, before: float, share: float, log: dict[str, Tensor]) -> None:
-        """Writes the log every so often, and a preview when the next one is due: often at first, then less."""
-        due = int(PREVIEWS * before**0.5) < int(PREVIEWS * share**0.5) or step == 1
-        if not due and step % LOG_EVERY:
-            return
+    def _record(self, step: int, seconds: float, share: float, log: dict[str, Tensor], due: bool) -> Order:
+        """Writes a line of the log, and a preview where one is due; what is to be done about what the log says."""
         line = {"step": step, "seconds": round(seconds, 3), **{name: value.item() for name, value in log.items()}}
-        bad = [name for name, value in line.items() if not isfinite(value)]
-        if bad:
-            raise InputError(
-                f"{bad[0]} became {line[bad[0]]} in round {step}: training cannot go on from here; "
-                f"the last save is whole. Try again with a lower --rate, or --clip 1"
-            )
-        if due:
-            line |= (judged := self._judge())
+        whole = all(map(isfinite, line.values()))
+        if due and whole:
+            line |= (judged := self._judge()) | self._glance(judged)
             if (decides := self.engine.model.practice.decides) in judged:
                 self.best.meet(judged[decides], share, self.engine.averaged)
             preview(self.engine.averaged, self.run.modality, self.held_out, self.run.path, step)
-        self.run.log(line)
-        self.mirror(line)
+        self.lines = recent([*self.lines, line])
+        logged = {name: value for name, value in line.items() if isfinite(value)}
+        self.run.log(logged)
+        self.mirror(logged)
+        return self._examine(due) if due or not whole or step % EXAMINE_EVERY == 0 else Order()
+
+    def _examine(self, due: bool) -> Order:
+        """Looks for what is wrong, and decides what to do. Raises InputError where a loss is lost and nothing helps."""
+        history = History(self.lines, replace(self.facts, rates=dict(self.engine.rates)))
+        self.seen = examine(history, self.seen)
+        self.diagnosed([*self.seen, *self.found])
+        self.ill, order = self.healing.decide(self.seen, keep=due) if self.heal else (None, Order())
+        if self.ill is None and (lost := history.lost):
+            tried = "; ".join(map(str, self.healing.treatments))
+            raise InputError(
+                f"{lost[0]} became {lost[1]} in round {history.step}: training cannot go on from here"
+                f"{f', and nothing helped ({tried})' if tried else ''}; the last save is whole. "
+                f"Try again with a lower --rate, or --clip 1"
+            )
+        return order
+
+    def _heal(self, order: Order) -> None:
+        """Does what the process that leads decided."""
+        order = Order(*processes.highest(order, self.device))
+        treatment = self.healing.obey(order, self.engine.model.step, self.ill.illness if self.ill else "")
+        if treatment is not None:
+            self.lines, self.seen = [], []
+            if self.ill:
+                self.say(f"{self.ill}. Done: {treatment}")
+
+    def _first(self) -> Model:
+        """The model as it was before the first round."""
+        with chance(self.seed):
+            return self.run.build()
 
     def _judge(self) -> dict[str, float]:
         """Losses on held-out data, with the same random numbers every time: on more of it where they decide."""
-        if not len(self.held_out):
-            return {}
+        return {f"held_out/{name}": value for name, value in self._judged(self.held_out).items()}
+
+    def _judged(self, data: Data) -> dict[str, float]:
         most = (8 if self.engine.model.practice.decides else 2) * self.batch
-        batches = (b.to(self.device) for b in self.held_out.in_batches(self.batch, most=most))
+        batches = (b.to(self.device) for b in data.in_batches(self.batch, most=most)) if len(data) else ()
         with chance(0):
-            return {f"held_out/{name}": value.item() for name, value in self.engine.judge(batches).items()}
+            return {name: value.item() for name, value in self.engine.judge(batches).items()}
+
+    def _glance(self, judged: Mapping[str, float]) -> dict[str, float]:
+        """Of a game, how varied samples are, and how it does on examples it has seen beside held-out ones."""
+        model = self.engine.averaged
+        if len(model.players) == 1 or not isinstance(model, Samples):
+            return {}
+        with chance(0), torch.no_grad():
+            made = self._diversity.of(model.sample(EXAMPLES).float())
+        told = "discriminator/ordering"
+        return made | ({f"seen/{told}": self._judged(self.train)[told]} if f"held_out/{told}" in judged else {})
+
+    @cached_property
+    def _diversity(self) -> Diversity:
+        real = self.held_out if len(self.held_out) >= EXAMPLES else self.train
+        return Diversity(real, self.run.modality.vectors)
 
     def _save(self, seconds: float, finished: bool) -> None:
         """Saves all that is needed to go on exactly."""
@@ -171,6 +237,9 @@ class Training:
             files["averaged"] = averaged.state_dict()
         files["optimizer"] = {f"optimizer.{k}": v for k, v in self.engine.state().items()} | randoms
         state = self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}
+        state |= {"health": [one.to_json() for one in (*self.seen, *self.found)], **self.healing.state()}
+        if self.heal:
+            files["healthy"] = {} if finished else self.healing.tensors()
         if self.best.weights:
             files["best"] = self.best.weights
             state["best"] = {"loss": self.best.loss, "share": self.best.share}

@@ -64,8 +64,9 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
             raise InputError("free bits need the bound of one latent per example; leave out --free-bits or --samples")
         super().__init__(space.under(likelihood))
         self.latent, self.samples = latent, samples
-        self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
+        self.warmup, self.free_bits = warmup, free_bits
         self.by_regret = score == "regret"
+        self.hyperparameters["beta"] = beta
         self.encoder = encoder(self.space, 2 * latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
 
@@ -77,10 +78,10 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = self.space.observe(batch.x)
         mean, logvar = self.posterior(x)
-        beta = self.beta * (min(self.step / self.warmup, 1.0) if self.warmup else 1.0)
+        beta = self.hyperparameters["beta"] * (min(self.step / self.warmup, 1.0) if self.warmup else 1.0)
         if self.samples > 1:
             weights = self._log_weights(x, mean, logvar, self.samples, beta)
-            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()})
+            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()}, _told(mean, logvar))
             return
         raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
         kl = kl_standard_normal(mean, logvar).mean(0)
@@ -90,6 +91,7 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
                 "reconstruction": self.space.nll(raw, x).mean(),
                 "kl": beta * kl.clamp(min=self.free_bits).sum(),
             },
+            _told(mean, logvar),
         )
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
@@ -176,3 +178,14 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         log_prior = -(z.square() + log(2 * pi)).sum(2) / 2
         log_posterior = -(noise.square() + logvar + log(2 * pi)).sum(2) / 2
         return -error + beta * (log_prior - log_posterior)
+
+
+@torch.no_grad()
+def _told(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
+    """What posteriors, mean and log-variance (B, latent), say about examples.
+
+    bits: KL from the prior, of all latents. active: share of latents whose means vary by more than 0.01 over the batch
+    (active units; Burda et al., 2016, section 5.2).
+    """
+    bits = kl_standard_normal(mean, logvar).sum(1).mean() / log(2)
+    return {"bits": bits, "active": (mean.var(0, correction=0) > 0.01).float().mean()}

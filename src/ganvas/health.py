@@ -1,0 +1,439 @@
+"""Reads the log of a game while it is played and says, in words, what is wrong with it and what would help.
+
+An illness is told by a function of the history, or by nothing: what it needs may not be in the log. Each names the
+paper that describes the illness. Thresholds are those of a sign that lasts, since every game is ill for a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from math import inf, isfinite
+from statistics import median
+from typing import Any, NamedTuple, Self
+
+RECENT = 200  # lines of the log that are looked at, beside all earlier ones with a preview
+SMOOTH = 10  # lines that are averaged, so that one batch is no sign
+LASTING = 300  # rounds for which a sign must have been there
+GROWN = 500  # rounds after which samples of a healthy game are no longer all alike
+
+FOOLED, CERTAIN = 0.6, 0.99
+"""Share of pairs that a discriminator orders when it cannot tell real from made, and when it always can."""
+
+TOLD, BYTE = 2.0, 8.0
+"""Bits about an example that latents must tell at least: enough to say which of four kinds it is; and those that are
+few where nine in ten latents are idle."""
+
+NOTES = ("/gradient", "/bits", "/active", "/kl", "/perplexity")
+"""What may well rise."""
+
+RECKLESS = 0.2
+"""Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes (0.01 to 0.05)."""
+
+
+class Remedy(NamedTuple):
+    """One thing to change: multiplied by `factor`, then kept between `least` and `most`.
+
+    what: "rate" for the learning rate of every player, "rate.PLAYER" for that of one, or one of the model's
+        `hyperparameters`.
+    """
+
+    what: str
+    factor: float
+    least: float = 0.0
+    most: float = inf
+
+    def changed(self, value: float) -> float:
+        """The value after the change; the same value where nothing can be changed any more."""
+        return min(max(value * self.factor, self.least), self.most)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong, in words.
+
+    illness: Its usual name.
+    since: Round in which the sign began; 0 for what was so before the first.
+    words: What is seen, with numbers.
+    advice: What to do.
+    grave: Whether training that goes on as it does is wasted.
+    remedies: What may help, in the order in which to try it.
+    """
+
+    illness: str
+    since: int
+    words: str
+    advice: str
+    grave: bool = False
+    remedies: tuple[Remedy, ...] = ()
+
+    def __str__(self) -> str:
+        since = f" since round {self.since:,}" if self.since else ""
+        return f"{self.illness}{since}: {self.words}; {self.advice}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(**{**value, "remedies": tuple(Remedy(*remedy) for remedy in value["remedies"])})
+
+
+class Treatment(NamedTuple):
+    """One change that was made to a game that was ill.
+
+    step: Round after which it was made; to_step: round whose averaged weights the game went back to, 0 for none.
+    what, before, after: as in `Remedy.what`, with its value.
+    """
+
+    step: int
+    illness: str
+    what: str
+    before: float
+    after: float
+    to_step: int
+
+    def __str__(self) -> str:
+        back = f"the weights of round {self.to_step:,}" if self.to_step else "the first weights"
+        return f"round {self.step:,}, {self.illness}: back to {back}, {self.what} {self.before:.3g} -> {self.after:.3g}"
+
+
+class Curve(NamedTuple):
+    """One column of a log: a value in some of the rounds, oldest first."""
+
+    steps: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+    @property
+    def last(self) -> float:
+        return self.values[-1]
+
+    def smooth(self) -> Curve:
+        """Each value averaged with those before it."""
+        windows = (self.values[max(i - SMOOTH, 0) : i] for i in range(1, len(self.values) + 1))
+        return Curve(self.steps, tuple(sum(window) / len(window) for window in windows))
+
+    def since(self, holds: Callable[[float], bool]) -> int | None:
+        """The first round of the unbroken stretch, up to now, in which this holds; None where it does not now."""
+        begun = None
+        for step, value in zip(reversed(self.steps), reversed(self.values), strict=True):
+            if not holds(value):
+                break
+            begun = step
+        return begun
+
+    def lasting(self, holds: Callable[[float], bool], rounds: int = LASTING) -> int | None:
+        """The same, where the stretch has lasted for so many rounds."""
+        begun = self.since(holds)
+        return begun if begun is not None and self.steps[-1] - begun >= rounds else None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a game beside its log.
+
+    rates: Learning rates by player.
+    sizes: Root mean squares of the weights that players began with.
+    parameters: How many a player has.
+    codes: Size of the codebook of a model that has one.
+    """
+
+    rates: Mapping[str, float] = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    codes: int = 0
+
+    @property
+    def paces(self) -> dict[str, float]:
+        """How far one step of Adam may change a weight, as a share of its size, by player."""
+        return {player: self.rates[player] / size for player, size in self.sizes.items() if size}
+
+
+@dataclass(frozen=True)
+class History:
+    """A view of the log of a game, oldest line first, and the facts."""
+
+    lines: Sequence[Mapping[str, float]]
+    facts: Facts = field(default_factory=Facts)
+
+    @property
+    def step(self) -> int:
+        return int(self.lines[-1]["step"]) if self.lines else 0
+
+    @property
+    def begun(self) -> int:
+        """The round it starts after: what came before a treatment is another game."""
+        return int(self.lines[0]["step"]) - 1 if self.lines else 0
+
+    @property
+    def age(self) -> int:
+        return self.step - self.begun
+
+    def curve(self, name: str) -> Curve:
+        """A column, as far as it was logged and is a number."""
+        points = [(int(line["step"]), line[name]) for line in self.lines if name in line and isfinite(line[name])]
+        return Curve(*zip(*points, strict=True)) if points else Curve()
+
+    def terms(self, end: str = "") -> Iterator[tuple[str, Curve]]:
+        """The columns of players' terms and notes whose names end so, where they have values."""
+        for name in dict.fromkeys(name for line in self.lines for name in line):
+            curve = self.curve(name)
+            if curve.values and name.count("/") == 1 and name.endswith(end) and not name.startswith("made/"):
+                yield name, curve
+
+    @property
+    def lost(self) -> tuple[str, float] | None:
+        """A term of a player's that is no number in the last round, by name, if there is one."""
+        terms = (
+            (name, v) for name, v in self.lines[-1].items() if name.count("/") == 1 and not name.startswith("made/")
+        )
+        return next((term for term in terms if not isfinite(term[1])), None)
+
+    @property
+    def poor(self) -> bool:
+        """Whether samples were looked at after they had time to become good, and have not."""
+        coverage, diversity = self.curve("made/coverage"), self.curve("made/diversity")
+        grown = self.age >= GROWN and len(coverage.values) > 2
+        return grown and coverage.last < 0.15 and (not diversity.values or diversity.last < 0.7)
+
+
+def exploded(history: History) -> Diagnosis | None:
+    """Numbers out of range: steps were longer than the loss is smooth (Goodfellow et al., 2016, section 8.2.4)."""
+    if not history.lost:
+        return None
+    name, value = history.lost
+    return _diverged(history.step, f"{name} became {value}")
+
+
+def exploding(history: History) -> Diagnosis | None:
+    """Gradients a thousand times as long as they usually are (Pascanu et al., 2013)."""
+    for name, curve in history.terms("/gradient"):
+        usual = max(median(curve.values), curve.values[0], 1e-12)
+        far = 1e3 * usual
+        since = next((step for step, norm in zip(*curve, strict=True) if norm > far), None)
+        if since is not None and curve.smooth().last > far / SMOOTH:
+            return _diverged(since, f"{name} is {max(curve.values):.3g}, and {usual:.3g} as a rule")
+    return None
+
+
+def _diverged(since: int, words: str) -> Diagnosis:
+    advice = "try again with a lower --rate, or --clip 1"
+    return Diagnosis("divergence", since, words, advice, True, (Remedy("rate", 0.1),) * 3)
+
+
+def won(history: History) -> Diagnosis | None:
+    """The discriminator tells real from made every time, and what is made is poor (Arjovsky & Bottou, 2017)."""
+    since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share > CERTAIN)
+    if since is None or not history.poor:
+        return None
+    words = f"the discriminator has put {CERTAIN:.0%} of pairs and more in order, and samples are far from real"
+    return Diagnosis(
+        "discriminator has won", since, words, "lower --rate discriminator=..., or raise --r1", True,
+        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.2)),
+    )  # fmt: skip
+
+
+def lost(history: History) -> Diagnosis | None:
+    """The generator learns faster than the discriminator, and so from nobody (Goodfellow et al., 2014, section 6)."""
+    since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share < FOOLED)
+    if since is None or not history.poor:
+        return None
+    words = f"the discriminator has put fewer than {FOOLED:.0%} of pairs in order, yet samples are far from real"
+    return Diagnosis(
+        "discriminator has lost", since, words, "raise --rate discriminator=..., or lower --rate generator=...", True,
+        (Remedy("rate.discriminator", max(_ahead(history.facts.rates), 3)), Remedy("rate.generator", 0.3),
+         Remedy("rate.generator", 0.3)),
+    )  # fmt: skip
+
+
+def vanished(history: History) -> Diagnosis | None:
+    """Gradients of the generator vanish before a perfect discriminator (Arjovsky & Bottou, 2017, theorem 2.4)."""
+    gradient = history.curve("generator/gradient")
+    if not gradient.values or not history.poor:
+        return None
+    first = max(gradient.values[:SMOOTH])
+    since = gradient.smooth().lasting(lambda norm: norm < 0.05 * first, LASTING // 2)
+    certain = history.curve("discriminator/ordering").smooth().since(lambda share: share > 0.95)
+    if since is None or certain is None:
+        return None
+    return Diagnosis(
+        "vanishing gradients", since,
+        f"the generator's gradient fell from {first:.2g} to {gradient.smooth().last:.2g} while the discriminator wins",
+        "use --loss non-saturating (or relativistic), or lower --rate discriminator=...", True,
+        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.1)),
+    )  # fmt: skip
+
+
+def oscillates(history: History) -> Diagnosis | None:
+    """The players chase each other in circles instead of coming to rest (Mescheder et al., 2018)."""
+    ordering = history.curve("discriminator/ordering").smooth()
+    turns = _swings(ordering, 0.25)
+    if len(turns) < 5:
+        return None
+    return Diagnosis(
+        "oscillation", turns[0],
+        f"the discriminator went from winning to losing and back {len(turns) // 2} times "
+        f"in {ordering.steps[-1] - turns[0]:,} rounds",
+        "lower --rate, or raise --r1", history.poor,
+        (Remedy("r1", 10, 1, 100), Remedy("rate", 0.3), Remedy("rate", 0.3)),
+    )  # fmt: skip
+
+
+def collapsed(history: History) -> Diagnosis | None:
+    """Many latents give the same few examples (Goodfellow, 2016, section 5.1; coverage of Naeem et al., 2020)."""
+    coverage, diversity = history.curve("made/coverage"), history.curve("made/diversity")
+    if len(coverage.values) < 3 or history.age < GROWN:
+        return None
+    best = max(coverage.values)
+    alike = _twice(diversity, lambda ratio: ratio < 0.4)
+    fallen = _twice(coverage, lambda share: share < min(0.4 * best, 0.15)) if best > 0.2 else None
+    if alike is None and fallen is None:
+        return None
+    since = min(step for step in (alike, fallen) if step is not None)
+    words = f"samples lie {diversity.last:.0%} as far apart as real examples, and cover {coverage.last:.0%} of them"
+    if best > coverage.last:
+        words += f" (best {best:.0%})"
+    ordering = history.curve("discriminator/ordering").smooth()
+    if ordering.values and ordering.last < FOOLED:
+        words += ", and the discriminator does not notice"
+    return Diagnosis(
+        "mode collapse", since, words, "lower --rate generator=..., or raise --rate discriminator=... or --r1", True,
+        (Remedy("rate.generator", min(1 / _ahead(history.facts.rates), 0.3)), Remedy("r1", 10, 1, 100),
+         Remedy("rate.generator", 0.3)),
+    )  # fmt: skip
+
+
+def memorised(history: History) -> Diagnosis | None:
+    """The discriminator knows its training examples by heart: it takes held-out ones for made ones.
+
+    The heuristic r_v of Karras et al. (2020, equation 1), of shares of pairs in order in place of mean logits.
+    """
+    seen, held = history.curve("seen/discriminator/ordering"), history.curve("held_out/discriminator/ordering")
+    if len(seen.values) < 3 or seen.steps != held.steps:
+        return None
+    gap = Curve(seen.steps, tuple(a - b for a, b in zip(seen.values, held.values, strict=True)))
+    since = _twice(gap, lambda apart: apart > 0.2)
+    if since is None:
+        return None
+    return Diagnosis(
+        "memorisation", since,
+        f"the discriminator orders {seen.last:.0%} of pairs with training examples and {held.last:.0%} with held-out "
+        "ones: it learns them by heart, or they are too few",
+        "give more examples, or --augment adaptive, or raise --r1", _twice(gap, lambda apart: apart > 0.35) is not None,
+        (Remedy("augmentation", 2, 0.2, 0.8), Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3)),
+    )  # fmt: skip
+
+
+def small_generator(history: History) -> Diagnosis | None:
+    """A generator far smaller than what judges it cannot follow (Arora et al., 2017, on capacity and equilibria)."""
+    sizes, ordering = history.facts.parameters, history.curve("discriminator/ordering").smooth()
+    if not {"generator", "discriminator"} <= sizes.keys() or sizes["generator"] * 20 > sizes["discriminator"]:
+        return None
+    since = ordering.lasting(lambda share: share > 0.95)
+    if since is None or not history.poor:
+        return None
+    words = (
+        f"the generator has {sizes['generator']:,} parameters, the discriminator {sizes['discriminator']:,}, and wins"
+    )
+    return Diagnosis("small generator", since, words, "give the generator more width or depth")
+
+
+def too_fast(history: History) -> Diagnosis | None:
+    """Steps that are long beside the weights they change do not descend anything (You et al., 2017, section 4)."""
+    fast = {player: pace for player, pace in history.facts.paces.items() if pace > RECKLESS}
+    signs = (exploded, exploding, vanished, lost, won, collapsed, oscillates, leapt)
+    if not fast or history.age < 50 or not (others := [sign for sign in (look(history) for look in signs) if sign]):
+        return None
+    player, pace = max(fast.items(), key=lambda item: item[1])
+    seen = others[0]
+    words = f"a step of the {player} may change each weight by {pace:.0%} of its size, and so there is {seen.illness}"
+    every = len(fast) == len(history.facts.paces)
+    remedy = Remedy("rate" if every else f"rate.{player}", 0.1)
+    return Diagnosis(
+        "learning rate too high", seen.since, f"{words} ({seen.words})", "lower --rate", True, (remedy,) * 3
+    )
+
+
+def leapt(history: History) -> Diagnosis | None:
+    """A term that rose far above where it began: what one round learned, the next undid (Smith, 2017)."""
+    for name, curve in history.terms():
+        first, most = curve.values[0], max(curve.values)
+        if not name.endswith(NOTES) and most > 10 * abs(first) + 5:
+            step = curve.steps[curve.values.index(most)]
+            return _diverged(step, f"{name} rose from {first:.3g} to {most:.3g}")
+    return None
+
+
+def posterior_collapsed(history: History) -> Diagnosis | None:
+    """Latents say next to nothing about examples (Bowman et al., 2016), or few of them do (Burda et al., 2016)."""
+    for name, bits in history.terms("/bits"):
+        active = history.curve(name.replace("/bits", "/active")).smooth()
+        since = bits.smooth().lasting(lambda told: told < TOLD)
+        if since is None and bits.smooth().last < BYTE:
+            since = active.lasting(lambda share: share < 0.1)
+        if since is not None:
+            words = f"the latents tell {bits.smooth().last:.2g} bits about an example"
+            words += f", and {active.last:.0%} of them move at all" if active.values else ""
+            remedies = (Remedy("beta", 0.03, 0.01), Remedy("beta", 0.1), Remedy("beta", 0.1))
+            advice = "lower --beta, or use --warmup or --free-bits"
+            return Diagnosis("posterior collapse", since, words, advice, True, remedies)
+    return None
+
+
+def dead_codes(history: History) -> Diagnosis | None:
+    """Most entries of a codebook are never used (van den Oord et al., 2017; Dhariwal et al., 2020)."""
+    for name, curve in history.terms("/perplexity"):
+        since = curve.smooth().lasting(lambda used: used < 0.1 * history.facts.codes)
+        if since is not None:
+            words = f"{name} is {curve.last:.3g} of {history.facts.codes:,}: most codes are dead"
+            return Diagnosis("dead codes", since, words, "use fewer codes, or bring unused ones back to life", True)
+    return None
+
+
+DIAGNOSES: tuple[Callable[[History], Diagnosis | None], ...] = (
+    too_fast, exploded, exploding, small_generator, vanished, lost, won, collapsed, posterior_collapsed, dead_codes,
+    memorised, oscillates,
+)  # fmt: skip
+"""What is looked for; of several grave illnesses the first is treated, and causes come before what they lead to."""
+
+
+def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis]:
+    """All that is wrong, the gravest first; of what was known before, since when is remembered."""
+    if not history.lines:
+        return []
+    begun = {diagnosis.illness: diagnosis.since for diagnosis in known}
+    found: dict[str, Diagnosis] = {}
+    for look in DIAGNOSES:
+        if (one := look(history)) is not None:
+            found.setdefault(one.illness, replace(one, since=min(one.since, begun.get(one.illness, one.since))))
+    return sorted(found.values(), key=lambda diagnosis: not diagnosis.grave)
+
+
+def recent(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+    """The lines of a log that matter: all that show samples, and the last ones."""
+    return [line for line in lines[:-RECENT] if "made/coverage" in line] + list(lines[-RECENT:])
+
+
+def _twice(curve: Curve, holds: Callable[[float], bool]) -> int | None:
+    """Since when it holds, if it did at the last two looks."""
+    return curve.since(holds) if len(curve.values) > 1 and all(map(holds, curve.values[-2:])) else None
+
+
+def _swings(curve: Curve, height: float) -> list[int]:
+    """The rounds at which a curve turned round, after it had moved by `height` at least."""
+    turns: list[int] = []
+    rising, extreme, at = None, curve.values[0] if curve.values else 0.0, 0
+    for step, value in zip(*curve, strict=True):
+        if rising is None and abs(value - extreme) >= height:
+            rising, extreme, at = value > extreme, value, step
+        elif rising is not None and (value > extreme) == rising:
+            extreme, at = value, step
+        elif rising is not None and abs(value - extreme) >= height:
+            turns.append(at)
+            rising, extreme, at = not rising, value, step
+    return turns
+
+
+def _ahead(rates: Mapping[str, float]) -> float:
+    """How many times as fast as the discriminator the generator learns; one at most is sound (Heusel et al., 2017)."""
+    return rates.get("generator", 1.0) / max(rates.get("discriminator", 1.0), 1e-12)

@@ -1,0 +1,383 @@
+"""A game that is ill is told so in words, and treated; one that is well is left alone."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import random
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ganvas
+from conftest import LABELS, PICTURE, SPACES, VECTOR, InMemory, examples
+from contract.test_models import build
+from ganvas import cli, plugins
+from ganvas.core import InputError
+from ganvas.diversity import Diversity
+from ganvas.engine import Engine
+from ganvas.healing import TRIES, Healing
+from ganvas.health import (
+    DIAGNOSES,
+    RECKLESS,
+    Curve,
+    Diagnosis,
+    Facts,
+    History,
+    Remedy,
+    Treatment,
+    examine,
+    recent,
+)
+from ganvas.models.cgan import CGAN
+from ganvas.models.gan import GAN
+from ganvas.models.vae import VAE
+from ganvas.run import Run
+from ganvas.screening import dimension, look
+from test_run import same
+
+Column = Callable[[int], float] | float
+RARE = ("made/", "seen/", "held_out/")
+WELL: dict[str, Column] = {
+    "discriminator/ordering": 0.85,
+    "discriminator/gradient": 3.0,
+    "generator/gradient": 2.0,
+    "made/coverage": lambda step: min(step / 1000, 0.8),
+    "made/diversity": lambda step: min(step / 300, 0.9),
+    "seen/discriminator/ordering": 0.85,
+    "held_out/discriminator/ordering": 0.82,
+}
+
+
+def history(rounds: int = 1000, facts: Facts | None = None, **columns: Column) -> History:
+    """A log as training writes it: a line every 10 rounds, what is rare every 100; `__` in names stands for a slash."""
+    chosen = {name.replace("__", "/"): column for name, column in columns.items()}
+    lines = [
+        {"step": step}
+        | {
+            name: column(step) if callable(column) else column
+            for name, column in chosen.items()
+            if step % 100 == 0 or not name.startswith(RARE)
+        }
+        for step in range(10, rounds + 1, 10)
+    ]
+    return History(lines, facts or Facts({"discriminator": 2e-4, "generator": 2e-4}))
+
+
+def ill(**columns: Column) -> History:
+    return history(**{name.replace("/", "__"): column for name, column in WELL.items()} | columns)
+
+
+SICK: dict[str, History] = {
+    "divergence": ill(generator__gradient=lambda step: 2.0 if step < 980 else 1e6),
+    "discriminator has won": ill(
+        discriminator__ordering=lambda step: 0.9 if step < 200 else 1.0, made__coverage=0.1, made__diversity=0.6
+    ),
+    "discriminator has lost": ill(discriminator__ordering=0.4, made__coverage=0.1, made__diversity=0.6),
+    "vanishing gradients": ill(
+        discriminator__ordering=0.99,
+        generator__gradient=lambda step: math.exp(-step / 50),
+        made__coverage=0.1,
+        made__diversity=0.3,
+    ),
+    "oscillation": ill(discriminator__ordering=lambda step: 0.6 + 0.39 * math.sin(step / 60), made__coverage=0.1),
+    "mode collapse": ill(
+        made__coverage=lambda step: 0.6 if step < 600 else 0.05, made__diversity=lambda step: 0.8 if step < 600 else 0.1
+    ),
+    "memorisation": ill(seen__discriminator__ordering=0.99, held_out__discriminator__ordering=0.6),
+    "small generator": replace(
+        ill(discriminator__ordering=0.99, made__coverage=0.05, made__diversity=0.6),
+        facts=Facts(parameters={"generator": 1000, "discriminator": 1_000_000}),
+    ),
+    "learning rate too high": replace(
+        ill(discriminator__real=lambda step: 500.0 if step == 50 else 0.7),
+        facts=Facts({"discriminator": 0.01}, sizes={"discriminator": 0.02}),
+    ),
+    "posterior collapse": history(autoencoder__bits=lambda step: 30.0 if step < 300 else 0.1, autoencoder__active=0.0),
+    "posterior collapse of most latents": history(
+        autoencoder__bits=3.0, autoencoder__active=lambda step: 0.9 if step < 300 else 0.05
+    ),
+    "dead codes": history(autoencoder__perplexity=20.0, facts=Facts(codes=512)),
+}
+
+
+@pytest.mark.parametrize("illness", SICK)
+def test_an_illness_is_named(illness: str) -> None:
+    found = {diagnosis.illness: diagnosis for diagnosis in examine(SICK[illness])}
+    named = illness.partition(" of ")[0]
+    assert named in found
+    diagnosis = found[named]
+    assert 0 < diagnosis.since <= SICK[illness].step
+    assert re.search(r"\d", diagnosis.words), "no number in it"
+    assert diagnosis.advice
+    assert Diagnosis.from_json(json.loads(json.dumps(diagnosis.to_json()))) == diagnosis
+
+
+@pytest.mark.parametrize(("illness", "step"), [("posterior collapse", 300), ("discriminator has won", 200)])
+def test_it_says_since_when(illness: str, step: int) -> None:
+    (diagnosis,) = (one for one in examine(SICK[illness]) if one.illness == illness)
+    assert step <= diagnosis.since <= step + 100
+    earlier = replace(diagnosis, since=17)
+    (again,) = (one for one in examine(SICK[illness], [earlier]) if one.illness == illness)
+    assert again.since == 17
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32), winning=st.floats(0.65, 0.93), noise=st.floats(0, 0.06), rounds=st.integers(1, 300))
+def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, rounds: int) -> None:
+    """Whatever its scale, with the noise of batches, at any age."""
+    chance = random.Random(seed)
+    scale = 10 ** chance.uniform(-3, 3)
+    well = {
+        "discriminator/ordering": lambda step: min(winning + chance.gauss(0, noise), 1.0),
+        "generator/gradient": lambda step: scale * math.exp(chance.gauss(0, 0.7)),
+        "discriminator/gradient": lambda step: scale * math.exp(chance.gauss(0, 0.7)),
+        "seen/discriminator/ordering": lambda step: winning + chance.gauss(0, 0.03),
+        "held_out/discriminator/ordering": lambda step: winning - 0.05 + chance.gauss(0, 0.03),
+        "made/coverage": lambda step: min(step / 1000, 0.7) + chance.uniform(0, 0.1),
+        "autoencoder/bits": 7.0,
+    }
+    names = {name.replace("/", "__"): column for name, column in (WELL | well).items()}
+    facts = Facts(
+        {"generator": 2e-4}, sizes={"generator": 0.02}, parameters={"generator": 10, "discriminator": 10}, codes=512
+    )
+    assert examine(history(10 * rounds, facts, **names)) == []
+
+
+@given(st.sets(st.sampled_from(sorted(WELL))))
+@settings(max_examples=30, deadline=None)
+def test_what_is_not_logged_is_not_judged(lacking: set[str]) -> None:
+    left = {name.replace("/", "__"): column for name, column in WELL.items() if name not in lacking}
+    assert examine(history(**left)) == []
+    assert examine(History([])) == []
+
+
+def test_every_diagnosis_cites_its_paper() -> None:
+    assert all(re.search(r"\(.*(19|20)\d\d", inspect.getdoc(look) or "") for look in DIAGNOSES)
+
+
+def test_of_a_long_log_only_what_matters_is_kept() -> None:
+    long = ill().lines * 10
+    kept = recent(long)
+    assert kept[-200:] == long[-200:]
+    assert [line for line in kept if "made/coverage" in line] == [line for line in long if "made/coverage" in line]
+    assert len(kept) < len(long)
+
+
+def test_a_curve_is_smoothed_and_followed_back() -> None:
+    curve = Curve(tuple(range(10, 210, 10)), tuple(float(i) for i in range(20)))
+    assert curve.smooth().last == sum(range(10, 20)) / 10
+    assert curve.since(lambda value: value >= 5) == 60
+    assert curve.since(lambda value: value < 19) is None
+    assert curve.lasting(lambda value: value >= 5, 140) == 60
+    assert curve.lasting(lambda value: value >= 5, 150) is None
+
+
+@pytest.mark.parametrize("name", plugins.names("models"))
+def test_no_model_takes_reckless_steps_by_itself(name: str) -> None:
+    engine = Engine(build(name, SPACES["picture"]))
+    paces = Healing(engine, lambda: engine.model).facts().paces
+    assert set(paces) == set(engine.model.players)
+    assert max(paces.values()) < RECKLESS
+
+
+def test_remedies_stay_within_bounds() -> None:
+    r1 = Remedy("r1", 10, 1, 100)
+    assert [r1.changed(value) for value in (0, 0.05, 1, 10, 100)] == [1, 1, 10, 100, 100]
+
+
+def test_real_examples_cover_themselves_and_one_example_does_not() -> None:
+    x = examples(VECTOR, 300)
+    diversity = Diversity(InMemory(x[:256]), lambda x: x)
+    itself, alike = diversity.of(x[:256]), diversity.of(x[:1].repeat(256, 1))
+    assert itself == pytest.approx({"made/coverage": 1.0, "made/diversity": 1.0})
+    assert alike["made/coverage"] < 0.1
+    assert alike["made/diversity"] < 1e-3
+
+
+def named(x: torch.Tensor, model: torch.nn.Module, y: torch.Tensor | None = None) -> list[str]:
+    return [diagnosis.illness for diagnosis in look(InMemory(x, y), lambda x: x.flatten(1), model)]
+
+
+def test_data_is_looked_at_before_anything_learns() -> None:
+    gan, x = GAN(VECTOR, latent=8, width=8), examples(VECTOR, 1200)
+    assert named(x, gan) == []
+    assert named(x[:1].repeat(1200, 1), gan) == ["constant data"]
+    assert "duplicates" in named(x[:60].repeat(20, 1), gan)
+    assert named(x[:100], gan) == ["too few data"]
+    assert named(x[:100], VAE(VECTOR, latent=8, width=8)) == []
+    assert named(x, GAN(VECTOR, latent=1, width=8)) == ["narrow latent"]
+    x[7] = torch.nan
+    with pytest.raises(InputError, match="7 holds values that are no numbers"):
+        named(x, gan)
+
+
+def test_labels_that_go_with_nothing_are_noticed() -> None:
+    x, y = examples(VECTOR, 1200), torch.arange(1200).unsqueeze(1) % 3
+    cgan = CGAN(VECTOR, LABELS, latent=8, width=8)
+    assert named(x, cgan, y) == ["labels that go with nothing"]
+    assert named(x + y, cgan, y) == []
+
+
+@pytest.mark.parametrize("d", [1, 2, 4])
+def test_the_dimension_is_that_of_what_examples_lie_on(d: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    x = torch.rand(1000, d, generator=random) @ torch.randn(d, 20, generator=random)
+    assert dimension(x) == pytest.approx(d, rel=0.2)
+
+
+def test_active_latents_are_those_that_move() -> None:
+    torch.manual_seed(0)
+    model, x = VAE(VECTOR, latent=4, width=8), examples(VECTOR)
+    (turn,) = model.turns(ganvas.core.Batch(x))
+    assert turn.notes["active"] == (model.posterior(x)[0].var(0, correction=0) > 0.01).float().mean()
+    model.hyperparameters["beta"] = 0.0
+    (turn,) = model.turns(ganvas.core.Batch(x))
+    assert turn.loss["kl"] == 0
+
+
+SMALL = {"steps": 150, "batch": 16, "latent": 4, "width": 16, "depth": 1, "quiet": True, "precision": "float32"}
+ABSURD = {"discriminator": 3e3, "generator": 3e3}
+
+
+def trained(source: Path, out: Path, **more: object) -> ganvas.Trained:
+    return ganvas.train("gan", source, out=out, **{**SMALL, "rate": ABSURD, **more})
+
+
+@pytest.fixture(scope="module")
+def healed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.Trained:
+    return trained(pictures, tmp_path_factory.mktemp("runs") / "healed")
+
+
+def test_absurd_rates_are_healed(healed: ganvas.Trained) -> None:
+    treatments = healed.run.treatments
+    assert 1 <= len(treatments) <= TRIES
+    for treatment in treatments:
+        assert treatment.what == "rate"
+        assert treatment.after == pytest.approx(0.1 * treatment.before)
+    assert healed.run.state["rates"]["generator"] == treatments[-1].after
+    assert "too few data" in [diagnosis.illness for diagnosis in healed.health]
+    assert all(value.isfinite().all() for value in healed.model.state_dict().values())
+
+
+def test_what_was_done_is_in_the_report_and_in_words(
+    healed: ganvas.Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (healed.run.path / "report.html").read_text()
+    assert "<h2>Health</h2>" in page
+    assert "treated in round" in page
+    assert cli.run(["show", str(healed.run.path)]) == 0
+    said = capsys.readouterr().out
+    assert "health: too few data" in said
+    assert f"treated: {healed.run.treatments[0]}" in said.replace("\n", " ")
+
+
+@pytest.mark.parametrize("cut", [30, 140])
+def test_a_run_that_was_healed_goes_on_exactly(
+    cut: int, healed: ganvas.Trained, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != cut))
+        with pytest.raises(ZeroDivisionError):
+            trained(pictures, tmp_path / "run", save_every=0.05)
+    again = trained(pictures, tmp_path / "run", save_every=0.05)
+    assert same(healed.run.path, again.run.path)
+    assert again.run.treatments == healed.run.treatments
+    assert again.health == healed.health
+
+
+def test_without_healing_nothing_is_changed(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lower --rate") as error:
+        ganvas.train("ae", pictures, out=tmp_path / "run", steps=50, batch=8, latent=2, width=8, quiet=True,
+                     precision="float32", rate={"autoencoder": 1e30}, heal=False)  # fmt: skip
+    assert "nothing helped" not in str(error.value)
+
+
+def test_what_cannot_be_healed_ends_with_a_diagnosis(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "ae", str(pictures), "--out", str(tmp_path / "run"), "--steps", "80", "--batch", "8"]
+    small = ["--latent", "2", "--width", "8", "--precision", "float32"]
+    assert cli.run([*command, *small, "--rate", "autoencoder=1e30"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("Done: round") == TRIES
+    assert re.search(r"became (nan|inf) in round \d+.*nothing helped.*lower --rate, or --clip 1", said)
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) > TRIES
+
+
+def ward() -> tuple[Engine, Healing]:
+    torch.manual_seed(0)
+    engine = Engine(GAN(PICTURE, latent=4, width=8, depth=1), average=0.9)
+    torch.manual_seed(0)
+    return engine, Healing(engine, lambda: GAN(PICTURE, latent=4, width=8, depth=1))
+
+
+def play(engine: Engine, rounds: int) -> None:
+    batch = ganvas.core.Batch(examples(PICTURE))
+    list(zip(range(rounds), engine.rounds(iter([batch] * rounds)), strict=False))
+
+
+def test_it_goes_back_to_weights_from_before_the_illness() -> None:
+    engine, healing = ward()
+    kept = {}
+    for step in (100, 200, 300):
+        play(engine, 2)
+        kept[step] = {k: v.clone() for k, v in engine.averaged.state_dict().items()}
+        healing.obey(healing.decide([], keep=True)[1], step, "")
+    assert sorted(healing.healthy) == [200, 300]
+    rate = engine.rates["generator"]
+    fever = Diagnosis("fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("rate.generator", 0.5)))
+    diagnosis, order = healing.decide([fever], keep=True)
+    assert diagnosis == fever
+    assert healing.obey(order, 400, "fever") == Treatment(400, "fever", "rate.generator", rate, rate / 2, 200)
+    for model in (engine.model, engine.averaged):
+        assert all(torch.equal(v, kept[200][k]) for k, v in model.state_dict().items())
+    assert not engine.state()
+    assert engine.rates["discriminator"] == rate
+    assert list(healing.healthy) == [200]
+
+
+def test_of_an_early_illness_it_begins_again_and_gives_up_in_the_end() -> None:
+    engine, healing = ward()
+    first = {k: v.clone() for k, v in engine.model.state_dict().items()}
+    torch.manual_seed(0)
+    healing.first = lambda: engine.averaged.__class__(PICTURE, latent=4, width=8, depth=1)
+    play(engine, 3)
+    fever = Diagnosis("fever", 2, "38", "rest", True, (Remedy("rate", 0.5),) * 9)
+    _, order = healing.decide([fever], keep=False)
+    torch.manual_seed(0)
+    assert healing.obey(order, 3, "fever")
+    floats = {k: v for k, v in first.items() if v.is_floating_point()}
+    assert all(torch.equal(engine.model.state_dict()[k], v) for k, v in floats.items())
+    for _ in range(TRIES - 1):
+        assert healing.obey(healing.decide([fever], keep=False)[1], 9, "fever")
+    assert healing.decide([fever], keep=False)[0] is None
+
+
+def test_hyperparameters_are_changed_in_both_models_and_taken_up_again() -> None:
+    engine, healing = ward()
+    for model in (engine.model, engine.averaged):
+        model.hyperparameters["r1"] = 0.0
+    ill = Diagnosis("fever", 2, "38", "rest", True, (Remedy("r1", 10, 1, 100),))
+    healing.obey(healing.decide([ill], keep=False)[1], 9, "fever")
+    state = json.loads(json.dumps(healing.state()))
+    other, taking = ward()
+    taking.restore(state, {})
+    assert other.model.hyperparameters["r1"] == other.averaged.hyperparameters["r1"] == 1
+    assert taking.treatments == healing.treatments
+    assert other.rates == engine.rates
+
+
+def test_numbers_that_are_none_are_refused_with_their_place(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((40, 16, 16), dtype=np.float32)
+    x[3, 2, 1] = np.nan
+    with pytest.raises(InputError, match="picture 3"):
+        ganvas.train("gan", x, out=tmp_path / "run", steps=4, quiet=True)
