@@ -51,7 +51,7 @@ def one(words: str, seed: int, steps: int) -> dict[str, Any]:
             "seed": seed, "finished": True, "coverage": coverage.value.value,
             "coverage of real pictures": coverage.beside["real data"].value,
             "health": [str(diagnosis) for diagnosis in run.health if diagnosis.grave],
-            "treatments": [str(treatment) for treatment in run.run.state.get("healed", [])],
+            "treatments": [str(treatment) for treatment in run.run.treatments],
         }  # fmt: skip
     print(words, said, flush=True)
     return said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,12 +26,10 @@ class Convolutional(Adversarial):
         latent: Dimensions of the noise a picture is made from.
         channels: Channels at half the picture's resolution; doubled with each halving, up to eightfold.
         discriminator_channels: The same of the discriminator, where it is to be another size than the generator.
+        normalised: Whether the discriminator normalises over the batch; where its slope is penalised it should not.
         conditional: Whether to learn the labels, where the data has them.
         deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
     """
-
-    normalises: ClassVar[bool]
-    """Whether the discriminator normalises over the batch."""
 
     def __init__(
         self,
@@ -41,6 +39,7 @@ class Convolutional(Adversarial):
         latent: int = 100,
         channels: int = 64,
         discriminator_channels: int | None = None,
+        normalised: bool = True,
         conditional: bool = True,
         deviation: bool = False,
         **game: Any,
@@ -54,7 +53,7 @@ class Convolutional(Adversarial):
         classes = 0 if condition is None else condition.vocabulary
         self.generator = Generator(space.shape, latent, widths[::-1], classes)
         judging = _widths(space.shape[-1], discriminator_channels or channels)
-        self.discriminator = Discriminator(space.shape, judging, classes, self.normalises, deviation)
+        self.discriminator = Discriminator(space.shape, judging, classes, normalised, deviation)
         if self.game.unanchored:
             self.discriminator.head.bias = None
         self.apply(_initialise)
@@ -88,13 +87,13 @@ class Discriminator(nn.Module):
     """Pictures (B, C, S, S) and labels (B,) to logits (B,), halved by strided convolutions."""
 
     def __init__(
-        self, shape: tuple[int, ...], widths: list[int], classes: int, normalises: bool, deviation: bool
+        self, shape: tuple[int, ...], widths: list[int], classes: int, normalised: bool, deviation: bool
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [Halve(shape[0], widths[0]), nn.LeakyReLU(0.2, True)]
         for a, b in pairwise(widths):
-            normalised = [nn.BatchNorm2d(b)] * normalises
-            layers += [Halve(a, b, bias=not normalises), *normalised, nn.LeakyReLU(0.2, True)]
+            norm = [nn.BatchNorm2d(b)] * normalised
+            layers += [Halve(a, b, bias=not normalised), *norm, nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers)
         self.beside = BatchDeviation() if deviation else nn.Identity()
         self.head = nn.Conv2d(widths[-1] + deviation, 1, shape[-1] >> len(widths))

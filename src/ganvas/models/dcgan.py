@@ -15,5 +15,3 @@ class DCGAN(Convolutional):
 
     Example: ganvas train dcgan photos/ --size 64 --out runs/dcgan-photos
     """
-
-    normalises = True

@@ -17,8 +17,6 @@ class LSGAN(Convolutional):
     Example: ganvas train lsgan photos/ --size 32 --out runs/lsgan-photos
     """
 
-    normalises = True
-
     def __init__(
         self, space: Space, condition: Tokens | None = None, *, loss: Loss = "least-squares", **game: Any
     ) -> None:

@@ -21,7 +21,6 @@ class WGAN(Convolutional):
     """
 
     players = {"discriminator": adam(1e-4, (0.0, 0.9)), "generator": adam(1e-4, (0.0, 0.9))}
-    normalises = False
 
     def __init__(
         self,
@@ -31,6 +30,7 @@ class WGAN(Convolutional):
         loss: Loss = "wasserstein",
         discriminator_steps: int = 5,
         gradient_penalty: float = 10.0,
+        normalised: bool = False,
         **game: Any,
     ) -> None:
         super().__init__(
@@ -39,5 +39,6 @@ class WGAN(Convolutional):
             loss=loss,
             discriminator_steps=discriminator_steps,
             gradient_penalty=gradient_penalty,
+            normalised=normalised,
             **game,
         )
