@@ -84,10 +84,14 @@ def report(name: str, results: Mapping[str, Any]) -> None:
 
 
 def named(words: str) -> tuple[str, dict[str, Any]]:
-    """A model with its options: "vae:score=regret,width=64,r1=0.1,conditional=false"."""
+    """A model with its options: "vae:score=regret,width=64,r1=0.1,conditional=false"; a rate is every player's."""
+    from ganvas import plugins
+
     model, _, options = words.partition(":")
-    pairs = (pair.split("=") for pair in options.split(",") if pair)
-    return model, {name: _meant(value) for name, value in pairs}
+    chosen = {name: _meant(value) for name, value in (pair.split("=") for pair in options.split(",") if pair)}
+    if "rate" in chosen:
+        chosen["rate"] = dict.fromkeys(plugins.load("models", model).players, chosen["rate"])
+    return model, chosen
 
 
 def _meant(word: str) -> Any:

@@ -131,8 +131,6 @@ def on_stacks(given: argparse.Namespace, runs: Path) -> dict[str, Any]:
 def stacking(words: str, source: Any, judge: Judge, seed: int, settings: dict[str, Any], out: Path) -> dict[str, float]:
     """One training on stacked digits, and what its samples cover."""
     model, options = named(words)
-    if "rate" in options:
-        options["rate"] = dict.fromkeys(plugins.load("models", model).players, options["rate"])
     start = perf_counter()
     run = ganvas.train(model, source, out=out, seed=seed, **{**settings, **options})
     seconds = perf_counter() - start
