@@ -34,7 +34,7 @@ POINTS_MODELS = [
     "gan", "gan:loss=least-squares", "gan:loss=hinge,spectral=true", "gan:loss=wasserstein,gradient_penalty=10",
     "gan:loss=non-saturating,r1=0.003,r2=0.003", "gan:loss=relativistic,r1=0.003,r2=0.003",
 ]  # fmt: skip
-PAIRED = "dcgan:channels=32,loss=relativistic,normalised=false,r1=0.5,r2=0.5,rate=0.001"
+PAIRED = "dcgan:channels=32,loss=relativistic,discriminator_normalised=false,r1=0.5,r2=0.5,rate=0.001"
 """DCGAN's networks without batch normalisation in the discriminator, under R3GAN's game."""
 
 STACKED_MODELS = [

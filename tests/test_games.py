@@ -92,3 +92,12 @@ def test_what_cannot_be_is_refused_in_a_sentence() -> None:
         GAN(VECTOR, r1=-1.0)
     with pytest.raises(InputError, match="--lazy is 0"):
         GAN(VECTOR, lazy=0)
+
+
+def test_words_that_are_none_are_refused_in_python_too() -> None:
+    with pytest.raises(InputError, match="--loss is one of"):
+        GAN(VECTOR, loss="bogus")
+    with pytest.raises(InputError, match="--spectral"):
+        plugins.load("models", "r3gan")(PICTURE, spectral=True)
+    with pytest.raises(InputError, match="--depth 0"):
+        GAN(VECTOR, depth=0, deviation=True)

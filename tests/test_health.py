@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -381,3 +382,24 @@ def test_numbers_that_are_none_are_refused_with_their_place(tmp_path: Path) -> N
     x[3, 2, 1] = np.nan
     with pytest.raises(InputError, match="picture 3"):
         ganvas.train("gan", x, out=tmp_path / "run", steps=4, quiet=True)
+
+
+def test_a_detector_that_is_healed_still_knows_what_is_normal(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    run = ganvas.train("detector", frame, out=tmp_path / "run", steps=120, rate={"predictor": 30.0}, quiet=True)
+    assert run.run.treatments
+    assert (run.model.deviation - 1).abs().max() > 1e-3
+    assert run.model.memory[: int(run.model.remembered)].abs().sum() > 0
+
+
+def test_a_remedy_never_pulls_the_other_way() -> None:
+    assert Remedy("augmentation", 2, 0.2, 0.8).changed(1.0) == 1.0
+    assert Remedy("r1", 10, 1, 100).changed(200.0) == 200.0
+    assert Remedy("r1", 10, 1, 100).changed(0.0) == 1.0
+
+
+def test_diagnoses_are_plain_json() -> None:
+    told = [one.to_json() for name in SICK for one in examine(SICK[name])]
+    assert told
+    json.dumps(told, allow_nan=False)

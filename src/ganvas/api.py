@@ -139,7 +139,7 @@ def train(
         device: Device to train on; auto takes the best there is.
         compile: Compile the networks first: slower to start, faster after.
         held_out: Share of the data that is kept from the model, to judge it by.
-        heal: Go back and change one thing when a training falls ill, up to three times; what it did is in the run.
+        heal: Go back and change one thing when a training falls ill, up to three times, unless it is compiled.
         save_every: Seconds between saves.
         tensorboard: Write TensorBoard events beside the log.
         quiet: Say nothing while training.
@@ -488,7 +488,7 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
     found = look(learn, run.modality.vectors, engine.model)
     training = Training(
         run, engine, learn, held, until, batch, settings["seed"], settings["schedule"], settings["save_every"], device,
-        heal=settings.get("heal", False) and run.promise is None, found=found,
+        heal=settings.get("heal", False) and run.promise is None and not settings["compile"], found=found,
     )  # fmt: skip
     progress = Progress(run, batch * settings["accumulate"], quiet=quiet or not processes.leads())
     if run.state["step"] == 0:
@@ -505,8 +505,8 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
             f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
         )
     trained = Run(run.path)
-    progress.say(*(one for one in trained.health if one.grave))
     if processes.leads():
+        progress.say(*(one for one in trained.health if one.grave))
         settle(trained.model, device)
         for name, learned in HINDSIGHT.items():
             if tensors := learned(trained, held, quiet):
@@ -521,7 +521,13 @@ def _engine(run: Run, device: torch.device) -> Engine:
     torch.manual_seed(settings["seed"])
     model = run.build()
     settle(model, device)
+    if run.card["options"].get("augment") == "adaptive" and processes.count() > 1:
+        raise InputError(
+            "--augment adaptive follows one discriminator; start it without torchrun, or use --augment fixed"
+        )
     if settings["compile"]:
+        if any(model.hyperparameters.get(name) for name in ("r1", "r2", "gradient_penalty")):
+            raise InputError("--compile cannot differentiate twice, and penalties of slopes want that; leave one out")
         for part in model.children():
             part.compile()
     return Engine(

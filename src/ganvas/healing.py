@@ -39,7 +39,7 @@ class Healing:
         engine: Plays the game.
         first: Makes the model as it was before the first round.
         treatments: Those that were made, oldest first.
-        healthy: Averaged weights by round, of rounds in which nothing was wrong.
+        healthy: Averaged weights by round, of rounds in which nothing grave was wrong.
     """
 
     engine: Engine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import inf, isfinite
+from math import isfinite
 from statistics import median
 from typing import Any, NamedTuple, Self
 
@@ -41,11 +41,12 @@ class Remedy(NamedTuple):
     what: str
     factor: float
     least: float = 0.0
-    most: float = inf
+    most: float = 1e12
 
     def changed(self, value: float) -> float:
         """The value after the change; the same value where nothing can be changed any more."""
-        return min(max(value * self.factor, self.least), self.most)
+        new = min(max(value * self.factor, self.least), self.most)
+        return new if (new > value) == (self.factor > 1) else value  # a bound does not pull the other way
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from torch import Tensor
 
-from .health import Diagnosis
+from .health import NOTES, Diagnosis
 from .plan import Plan
 from .run import Run
 from .training import Until
@@ -95,6 +95,8 @@ def _losses(log: dict[str, Tensor]) -> str:
     """Each player's terms: `discriminator real 0.61 fake 0.58 · generator fool 1.20`."""
     players: dict[str, list[str]] = {}
     for name, value in log.items():
+        if name.endswith((*NOTES, "/ordering")):
+            continue
         player, _, term = name.partition("/")
         players.setdefault(player, []).append(f"{term} {value.item():.4g}")
     return " · ".join(f"{player} {' '.join(terms)}" for player, terms in players.items())

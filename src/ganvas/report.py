@@ -130,7 +130,11 @@ def _charts(log: list[dict[str, Any]]) -> str:
     """One chart a player: its terms over the rounds, and the same terms on held-out data, dashed."""
     players: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for line in log for name in line):
-        if name not in ("step", "seconds") and not name.startswith(("held_out/", "seen/")):
+        if (
+            name not in ("step", "seconds")
+            and not name.startswith(("held_out/", "seen/"))
+            and not name.endswith("/gradient")
+        ):
             players.setdefault(name.partition("/")[0], []).append(name)
     charts = "".join(_chart(player, names, log) for player, names in players.items())
     return f'<div class="charts">{charts}</div>' if charts else ""

@@ -96,6 +96,8 @@ def dimension(x: Tensor, k: int = NEIGHBOURS) -> float:
     Levina & Bickel, 2005, equation 8, averaged as by MacKay & Ghahramani, 2005; copies of an example do not count.
     """
     x = x.double().unique(dim=0)
+    if len(x) < 3:
+        return 0.0
     nearest = torch.cdist(x, x).topk(min(k + 1, len(x)), largest=False).values[:, 1:].clamp(min=1e-12)
     inverse = (nearest[:, -1:] / nearest[:, :-1]).log().mean()
     return (1 / inverse.clamp(min=1e-12)).item()

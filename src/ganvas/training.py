@@ -176,7 +176,7 @@ class Training:
         """Looks for what is wrong, and decides what to do. Raises InputError where a loss is lost and nothing helps."""
         history = History(self.lines, replace(self.facts, rates=dict(self.engine.rates)))
         self.seen = examine(history, self.seen)
-        self.diagnosed([*self.seen, *self.found])
+        self.diagnosed(self._wrong)
         self.ill, order = self.healing.decide(self.seen, keep=due) if self.heal else (None, Order())
         if self.ill is None and (lost := history.lost):
             tried = "; ".join(map(str, self.healing.treatments))
@@ -186,6 +186,11 @@ class Training:
                 f"Try again with a lower --rate, or --clip 1"
             )
         return order
+
+    @property
+    def _wrong(self) -> list[Diagnosis]:
+        """All that is wrong, with the game and with the data, the gravest first."""
+        return sorted((*self.seen, *self.found), key=lambda one: not one.grave)
 
     def _heal(self, order: Order) -> None:
         """Does what the process that leads decided."""
@@ -197,9 +202,11 @@ class Training:
                 self.say(f"{self.ill}. Done: {treatment}")
 
     def _first(self) -> Model:
-        """The model as it was before the first round."""
+        """The model as it was before the first round, with what it takes from the data before it."""
         with chance(self.seed):
-            return self.run.build()
+            model = self.run.build().to(self.device)
+        model.batches(self.train, self.batch, self.seed)
+        return model
 
     def _judge(self) -> dict[str, float]:
         """Losses on held-out data, with the same random numbers every time: on more of it where they decide."""
@@ -216,8 +223,9 @@ class Training:
         model = self.engine.averaged
         if len(model.players) == 1 or not isinstance(model, Samples):
             return {}
+        parts = [len(part) for part in torch.arange(EXAMPLES).split(self.batch)]
         with chance(0), torch.no_grad():
-            made = self._diversity.of(model.sample(EXAMPLES).float())
+            made = self._diversity.of(torch.cat([model.sample(n).float() for n in parts]))
         told = "discriminator/ordering"
         return made | ({f"seen/{told}": self._judged(self.train)[told]} if f"held_out/{told}" in judged else {})
 
@@ -237,7 +245,7 @@ class Training:
             files["averaged"] = averaged.state_dict()
         files["optimizer"] = {f"optimizer.{k}": v for k, v in self.engine.state().items()} | randoms
         state = self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}
-        state |= {"health": [one.to_json() for one in (*self.seen, *self.found)], **self.healing.state()}
+        state |= {"health": [one.to_json() for one in self._wrong], **self.healing.state()}
         if self.heal:
             files["healthy"] = {} if finished else self.healing.tensors()
         if self.best.weights:

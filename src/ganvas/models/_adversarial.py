@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ class Adversarial(Model, Generates):
     Arguments:
         loss: What the players minimise; `minimax` is the value of the game above, the others are named by their papers.
         discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
-        r1: Weight of the discriminator's squared gradient at real examples, halved (Mescheder et al., 2018).
+        r1: Weight of D's squared gradient at real examples, as it sees them, halved (Mescheder et al., 2018).
         r2: The same at made examples.
         gradient_penalty: Weight of (|gradient| - 1)^2 between real and made examples (Gulrajani et al., 2017).
         consistency: Weight of how far real examples' logits move when they are transformed (Zhang et al., 2020).
@@ -67,6 +67,9 @@ class Adversarial(Model, Generates):
     ) -> None:
         super().__init__(space)
         refuse_tokens(space)
+        if loss not in GAMES or augment not in get_args(Augment):
+            known = f"--loss is one of {', '.join(GAMES)}, --augment of {', '.join(get_args(Augment))}"
+            raise InputError(f"{known}; not {loss!r} and {augment!r}")
         weights = {"r1": r1, "r2": r2, "gradient_penalty": gradient_penalty, "consistency": consistency}
         _refuse_below(0, weights)
         _refuse_below(1, {"lazy": lazy, "discriminator_steps": discriminator_steps})
@@ -98,10 +101,10 @@ class Adversarial(Model, Generates):
         if self.adaptive is not None:
             self.adaptive.step(order, len(batch))
         if self.step % self.discriminator_steps == 0:
-            logits = [self.discriminate(self._seen(fake), y)]
+            logits = [self.discriminate(self._seen(fake), y).float()]
             if self.game.relative:
                 with torch.no_grad():
-                    logits.append(self.discriminate(self._seen(batch.x), y))
+                    logits.append(self.discriminate(self._seen(batch.x), y).float())
             yield Turn("generator", self.game.generator(*logits))
 
     def _judge(self, real: Tensor, fake: Tensor, y: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:

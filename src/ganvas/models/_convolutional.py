@@ -26,7 +26,7 @@ class Convolutional(Adversarial):
         latent: Dimensions of the noise a picture is made from.
         channels: Channels at half the picture's resolution; doubled with each halving, up to eightfold.
         discriminator_channels: The same of the discriminator, where it is to be another size than the generator.
-        normalised: Whether the discriminator normalises over the batch; where its slope is penalised it should not.
+        discriminator_normalised: Whether it normalises over the batch; better not where slopes are penalised.
         conditional: Whether to learn the labels, where the data has them.
         deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
     """
@@ -39,7 +39,7 @@ class Convolutional(Adversarial):
         latent: int = 100,
         channels: int = 64,
         discriminator_channels: int | None = None,
-        normalised: bool = True,
+        discriminator_normalised: bool = True,
         conditional: bool = True,
         deviation: bool = False,
         **game: Any,
@@ -53,7 +53,7 @@ class Convolutional(Adversarial):
         classes = 0 if condition is None else condition.vocabulary
         self.generator = Generator(space.shape, latent, widths[::-1], classes)
         judging = _widths(space.shape[-1], discriminator_channels or channels)
-        self.discriminator = Discriminator(space.shape, judging, classes, normalised, deviation)
+        self.discriminator = Discriminator(space.shape, judging, classes, discriminator_normalised, deviation)
         if self.game.unanchored:
             self.discriminator.head.bias = None
         self.apply(_initialise)

@@ -52,7 +52,7 @@ class CGAN(Adversarial):
         self.discriminator = nn.ModuleDict({
             "embed": nn.Embedding(condition.vocabulary, width),
             "layers": perceptron(prod(space.shape) + (0 if self.projects else width), *[width] * depth, width),
-            "head": nn.Sequential(nn.SiLU(), nn.Linear(width, 1)),
+            "head": nn.Sequential(nn.SiLU(), nn.Linear(width, 1, bias=not self.game.unanchored)),
         })  # fmt: skip
         self.constrained(self.discriminator)
 

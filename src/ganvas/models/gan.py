@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..core import Space
+from ..core import InputError, Space
 from ..nets import perceptron
 from ..nets.perceptron import BatchDeviation
 from ._adversarial import Adversarial
@@ -40,13 +40,16 @@ class GAN(Adversarial):
         deviation: bool = False,
         **game: Any,
     ) -> None:
+        if deviation and not depth:
+            raise InputError("--deviation is of the discriminator's last hidden layer, and --depth 0 has none")
         super().__init__(space, None, latent=latent, **game)
         hidden = [width] * depth
         layers = perceptron(latent, *hidden, prod(space.raw), activation=nn.ReLU, normalised=normalised)
         self.generator = nn.Sequential(layers, nn.Unflatten(1, space.raw))
-        judging = perceptron(prod(space.shape), *hidden, 1, activation=partial(nn.LeakyReLU, 0.2))
+        anchored = not self.game.unanchored
+        judging = perceptron(prod(space.shape), *hidden, 1, activation=partial(nn.LeakyReLU, 0.2), bias=anchored)
         if deviation:
-            judging[-1] = nn.Sequential(BatchDeviation(), nn.Linear(width + 1, 1))
+            judging[-1] = nn.Sequential(BatchDeviation(), nn.Linear(width + 1, 1, bias=anchored))
         self.discriminator = self.constrained(nn.Sequential(nn.Flatten(), judging, nn.Flatten(0)))
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:

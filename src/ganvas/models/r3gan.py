@@ -68,6 +68,8 @@ class R3GAN(Adversarial):
     ) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3 or not _fit(space.shape[1:]):
             raise InputError(f"r3gan makes pictures of 16 to 256 pixels, not {space}; choose another --size or model")
+        if game.get("spectral"):
+            raise InputError("r3gan's blocks begin at zero, which has no largest singular value; leave out --spectral")
         if channels < 8 or channels % 8 or most < channels or most % 8:
             raise InputError(f"--channels {channels} --most {most}: multiples of 8, the second no less than the first")
         if blocks < 1 or finest < 0:
@@ -79,7 +81,6 @@ class R3GAN(Adversarial):
         stages = Stages(space.shape, channels, most, blocks, finest)
         self.generator = Generator(stages, latent, classes)
         self.discriminator = Discriminator(stages, classes)
-        self.constrained(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z, y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import Space, Tokens, adam
+from ..core import Practice, Space, Tokens, adam
 from ._adversarial import Loss
 from ._convolutional import Convolutional
 
@@ -22,6 +22,8 @@ class WGAN(Convolutional):
 
     players = {"discriminator": adam(1e-4, (0.0, 0.9)), "generator": adam(1e-4, (0.0, 0.9))}
 
+    practice = Practice(batch=64, epochs=50, steps=30_000, schedule="constant")
+
     def __init__(
         self,
         space: Space,
@@ -30,7 +32,7 @@ class WGAN(Convolutional):
         loss: Loss = "wasserstein",
         discriminator_steps: int = 5,
         gradient_penalty: float = 10.0,
-        normalised: bool = False,
+        discriminator_normalised: bool = False,
         **game: Any,
     ) -> None:
         super().__init__(
@@ -39,6 +41,6 @@ class WGAN(Convolutional):
             loss=loss,
             discriminator_steps=discriminator_steps,
             gradient_penalty=gradient_penalty,
-            normalised=normalised,
+            discriminator_normalised=discriminator_normalised,
             **game,
         )

@@ -12,15 +12,18 @@ from torch import Tensor, nn
 from ..core import Space, Tokens
 
 
-def perceptron(*widths: int, activation: Callable[[], nn.Module] = nn.SiLU, normalised: bool = False) -> nn.Sequential:
+def perceptron(
+    *widths: int, activation: Callable[[], nn.Module] = nn.SiLU, normalised: bool = False, bias: bool = True
+) -> nn.Sequential:
     """Linear layers of these widths, an activation between each two.
 
     normalised: Hidden units are normalised over the batch before they are activated (Ioffe & Szegedy, 2015).
+    bias: Whether the last layer has one.
     """
     layers: list[nn.Module] = []
     for before, after in pairwise(widths[:-1]):
         layers += [nn.Linear(before, after), *[nn.BatchNorm1d(after)] * normalised, activation()]
-    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
+    return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1], bias=bias))
 
 
 class Residual(nn.Module):
