@@ -71,10 +71,10 @@ class Augmentation(nn.Module):
 class Adaptive(nn.Module):
     """The probability p of augmentation, by how much better than chance a discriminator knows its pictures.
 
-    r = 2 share - 1, where the share is of pairs (real, made) whose logits are in the right order, so that it fits losses
-    whose logits have no zero. For normal logits r is 0.77 where E sign D(x), equation 1 of Karras et al. (2020), is the
-    0.6 that they aim at. Every `every` rounds p takes a step up where the mean r lies above the target, and down where it
-    lies below.
+    r = 2 share - 1, where the share is of pairs (real, made) whose logits are in the right order, so that it fits
+    losses whose logits have no zero. For normal logits r is 0.77 where E sign D(x), equation 1 of Karras et al. (2020),
+    is the 0.6 that they aim at. Every `every` rounds p takes a step up where the mean r lies above the target, and down
+    where it lies below.
 
     target: The r to keep.
     pictures: Real pictures in which p can go from 0 to 1.
