@@ -21,7 +21,7 @@ from ganvas.nets.plain import Bottleneck, Down, Up, mix
 
 def small(space: Continuous = PICTURE, **options: object) -> R3GAN:
     torch.manual_seed(0)
-    return R3GAN(space, LABELS, latent=4, channels=8, most=16, **options)
+    return R3GAN(space, LABELS, **{"latent": 4, "channels": 8, "most": 16, "networks": "residual"} | options)
 
 
 def test_the_relativistic_game_knows_differences_alone_and_is_the_same_for_both() -> None:

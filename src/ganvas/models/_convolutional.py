@@ -49,14 +49,14 @@ class Convolutional(Adversarial):
             raise InputError(f"{name} makes pictures of 16 to 256 pixels, not {space}; choose another --size or model")
         condition = condition if conditional else None
         super().__init__(space, condition, latent=latent, **game)
-        widths = _widths(space.shape[-1], channels)
+        widths = doubling(space.shape[-1], channels)
         classes = 0 if condition is None else condition.vocabulary
         self.generator = Generator(space.shape, latent, widths[::-1], classes)
-        judging = _widths(space.shape[-1], discriminator_channels or channels)
-        self.discriminator = Discriminator(space.shape, judging, classes, discriminator_normalised, deviation)
-        if self.game.unanchored:
-            self.discriminator.head.bias = None
-        self.apply(_initialise)
+        judging = doubling(space.shape[-1], discriminator_channels or channels)
+        self.discriminator = Discriminator(
+            space.shape, judging, classes, discriminator_normalised, deviation, not self.game.unanchored
+        )
+        self.apply(initialise)
         self.constrained(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
@@ -87,7 +87,13 @@ class Discriminator(nn.Module):
     """Pictures (B, C, S, S) and labels (B,) to logits (B,), halved by strided convolutions."""
 
     def __init__(
-        self, shape: tuple[int, ...], widths: list[int], classes: int, normalised: bool, deviation: bool
+        self,
+        shape: tuple[int, ...],
+        widths: list[int],
+        classes: int,
+        normalised: bool,
+        deviation: bool = False,
+        anchored: bool = True,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [Halve(shape[0], widths[0]), nn.LeakyReLU(0.2, True)]
@@ -96,7 +102,7 @@ class Discriminator(nn.Module):
             layers += [Halve(a, b, bias=not normalised), *norm, nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers)
         self.beside = BatchDeviation() if deviation else nn.Identity()
-        self.head = nn.Conv2d(widths[-1] + deviation, 1, shape[-1] >> len(widths))
+        self.head = nn.Conv2d(widths[-1] + deviation, 1, shape[-1] >> len(widths), bias=anchored)
         self.embed = nn.Embedding(classes, widths[-1]) if classes else None
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -105,12 +111,12 @@ class Discriminator(nn.Module):
         return logit if self.embed is None else logit + (self.embed(y) * features.sum((2, 3))).sum(1)
 
 
-def _widths(size: int, channels: int) -> list[int]:
-    """Channels at each halving of the picture, down to 4 x 4."""
+def doubling(size: int, channels: int) -> list[int]:
+    """Channels at each halving of the picture, down to 4 x 4: doubled, up to eightfold."""
     return [channels * min(2**level, 8) for level in range((size - 1).bit_length() - 2)]
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """Weights from N(0, 0.02), gains from N(1, 0.02)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | Halve | Double | nn.Embedding):
         nn.init.normal_(module.weight, 0.0, 0.02)
