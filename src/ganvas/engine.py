@@ -53,6 +53,7 @@ class Engine:
             player: make(self.teams[player], **chosen.get(player, {})) for player, make in model.players.items()
         }
         self.rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()}
+        self.since = 0
         self.decay, self.averaged = average, deepcopy(model).requires_grad_(False).eval() if average else model
 
     def rounds(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
@@ -110,10 +111,11 @@ class Engine:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Moves the averaged weights towards the model's, faster while the training is young."""
+        """Moves the averaged weights towards the model's, faster in the first rounds after `since`."""
         if self.averaged is self.model:
             return
-        decay = min(self.decay, self.model.step / (self.model.step + 10))
+        age = self.model.step - self.since
+        decay = min(self.decay, age / (age + 10))
         slow: list[Tensor] = list(self.averaged.parameters())
         fast: list[Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(slow, fast, 1 - decay)

@@ -97,6 +97,7 @@ class Healing:
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Takes up what `state` and `tensors` gave."""
         self.treatments = [Treatment(**treatment) for treatment in state.get("healed", [])]
+        self.engine.since = self.treatments[-1].step if self.treatments else 0
         self.engine.rates.update(state.get("rates", {}))
         for model in (self.engine.model, self.engine.averaged):
             model.hyperparameters.update(state.get("hyperparameters", {}))
@@ -133,7 +134,7 @@ class Healing:
                 self.engine.rates[player] = remedy.changed(self.engine.rates[player])
 
     def _go_back(self, step: int) -> None:
-        """Gives both models healthy weights; optimizers forget."""
+        """Gives both models healthy weights; optimizers forget, and averaging begins anew."""
         model = self.engine.model
         weights = self.healthy.get(step) or {
             k: v for k, v in self.first().state_dict().items() if v.is_floating_point()
@@ -142,6 +143,7 @@ class Healing:
             one.load_state_dict(one.state_dict() | weights)
         for optimizer in self.engine.optimizers.values():
             optimizer.state.clear()
+        self.engine.since = model.step
 
 
 def _size(weights: Sequence[Tensor]) -> float:
