@@ -165,3 +165,16 @@ def test_a_run_without_weights_says_how_to_get_them(older: Path) -> None:
         file.unlink()
     with pytest.raises(InputError, match="has no weights yet"):
         api.load(older / "vae").sample(2)
+
+
+def test_a_run_of_before_a_setting_goes_on_by_the_same_command(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    frame = pd.DataFrame(x, columns=list("abc"))
+    api.train("ae", frame, out=tmp_path / "run", steps=3, quiet=True)
+    file = tmp_path / "run" / "run.json"
+    card = json.loads(file.read_text())
+    del card["training"]["heal"]
+    file.write_text(json.dumps(card))
+    assert api.train("ae", frame, out=tmp_path / "run", steps=3, quiet=True).run.state["step"] == 3
+    with pytest.raises(InputError, match="steps is 3, not 4"):
+        api.train("ae", frame, out=tmp_path / "run", steps=4, quiet=True)

@@ -455,11 +455,11 @@ def _open(
         return Run.create(out, card)
     run = Run(out)
     for place in ("model", "options", "modality", "source", "training"):
-        old = run.card[place]
-        if old != json.loads(json.dumps(card[place])):
-            raise InputError(
-                f"{out} holds another training: {_difference(place, old, card[place])}; choose another --out"
-            )
+        old, new = run.card[place], json.loads(json.dumps(card[place]))
+        if place == "training":  # a setting that was not there yet is as it was then
+            new = {name: value for name, value in new.items() if name in old}
+        if old != new:
+            raise InputError(f"{out} holds another training: {_difference(place, old, new)}; choose another --out")
     return run
 
 
