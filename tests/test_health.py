@@ -22,7 +22,7 @@ import ganvas
 from conftest import LABELS, PICTURE, SPACES, VECTOR, InMemory, examples
 from contract.test_models import build
 from ganvas import cli, plugins
-from ganvas.core import InputError
+from ganvas.core import Batch, InputError
 from ganvas.diversity import Diversity
 from ganvas.engine import Engine
 from ganvas.healing import TRIES, Healing
@@ -41,6 +41,7 @@ from ganvas.health import (
 from ganvas.models.cgan import CGAN
 from ganvas.models.gan import GAN
 from ganvas.models.vae import VAE
+from ganvas.progress import _losses
 from ganvas.run import Run
 from ganvas.screening import dimension, look
 from test_run import same
@@ -403,3 +404,10 @@ def test_diagnoses_are_plain_json() -> None:
     told = [one.to_json() for name in SICK for one in examine(SICK[name])]
     assert told
     json.dumps(told, allow_nan=False)
+
+
+def test_the_line_shows_every_term_of_a_loss_and_no_note() -> None:
+    model = VAE(VECTOR, latent=2, width=8)
+    (log,) = Engine(model).rounds([Batch(examples(VECTOR))])
+    shown = _losses(log)
+    assert re.findall(r"(reconstruction|kl|bits|active|gradient)", shown) == ["reconstruction", "kl"]

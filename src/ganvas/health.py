@@ -24,8 +24,8 @@ TOLD, BYTE = 2.0, 8.0
 """Bits about an example that latents must tell at least: enough to say which of four kinds it is; and those that are
 few where nine in ten latents are idle."""
 
-NOTES = ("/gradient", "/bits", "/active", "/kl", "/perplexity")
-"""What may well rise."""
+NOTES = ("/gradient", "/ordering", "/bits", "/active", "/perplexity")
+"""What is looked at while a game is played, and no term of a loss."""
 
 RECKLESS = 0.2
 """Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes (0.01 to 0.05)."""
@@ -179,16 +179,14 @@ class History:
         """The columns of players' terms and notes whose names end so, where they have values."""
         for name in dict.fromkeys(name for line in self.lines for name in line):
             curve = self.curve(name)
-            if curve.values and name.count("/") == 1 and name.endswith(end) and not name.startswith("made/"):
+            if curve.values and _of_player(name) and name.endswith(end):
                 yield name, curve
 
     @property
     def lost(self) -> tuple[str, float] | None:
         """A term of a player's that is no number in the last round, by name, if there is one."""
-        terms = (
-            (name, v) for name, v in self.lines[-1].items() if name.count("/") == 1 and not name.startswith("made/")
-        )
-        return next((term for term in terms if not isfinite(term[1])), None)
+        last = self.lines[-1].items()
+        return next(((name, v) for name, v in last if _of_player(name) and not isfinite(v)), None)
 
     @property
     def poor(self) -> bool:
@@ -359,7 +357,7 @@ def leapt(history: History) -> Diagnosis | None:
     """A term that rose far above where it began: what one round learned, the next undid (Smith, 2017)."""
     for name, curve in history.terms():
         first, most = curve.values[0], max(curve.values)
-        if not name.endswith(NOTES) and most > 10 * abs(first) + 5:
+        if not name.endswith((*NOTES, "/kl")) and most > 10 * abs(first) + 5:
             step = curve.steps[curve.values.index(most)]
             return _diverged(step, f"{name} rose from {first:.3g} to {most:.3g}")
     return None
@@ -413,6 +411,11 @@ def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis
 def recent(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
     """The lines of a log that matter: all that show samples, and the last ones."""
     return [line for line in lines[:-RECENT] if "made/coverage" in line] + list(lines[-RECENT:])
+
+
+def _of_player(name: str) -> bool:
+    """Whether a column is a player's own, and not of held-out data or of samples: "discriminator/real"."""
+    return name.count("/") == 1 and not name.startswith("made/")
 
 
 def _twice(curve: Curve, holds: Callable[[float], bool]) -> int | None:

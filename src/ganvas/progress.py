@@ -95,7 +95,7 @@ def _losses(log: dict[str, Tensor]) -> str:
     """Each player's terms: `discriminator real 0.61 fake 0.58 · generator fool 1.20`."""
     players: dict[str, list[str]] = {}
     for name, value in log.items():
-        if name.endswith((*NOTES, "/ordering")):
+        if name.endswith(NOTES):
             continue
         player, _, term = name.partition("/")
         players.setdefault(player, []).append(f"{term} {value.item():.4g}")
