@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -27,7 +28,11 @@ def look(data: Data, vectors: Callable[[Tensor], Tensor], model: Model) -> list[
     some = data.gather(most=EXAMPLES)
     _numbers(some.x, data)
     x = vectors(some.x).cpu()
-    signs = (constant(x), duplicates(data, model), few(data, model), unrelated_labels(x, some, model), narrow(x, model))
+    distinct = cache(lambda: len(data.keys().unique()))  # looks at all of the data: once, and where it matters
+    signs = (
+        constant(x), duplicates(len(data), distinct, model), few(distinct, model), unrelated_labels(x, some, model),
+        narrow(x, model),
+    )  # fmt: skip
     found = [sign for sign in signs if sign]
     return found[:1] if found and found[0].illness == "constant data" else found
 
@@ -40,23 +45,19 @@ def constant(x: Tensor) -> Diagnosis | None:
     return Diagnosis("constant data", 0, words, "check the source, and how it is read", grave=True)
 
 
-def duplicates(data: Data, model: Model) -> Diagnosis | None:
+def duplicates(n: int, distinct: Callable[[], int], model: Model) -> Diagnosis | None:
     """What comes again is learned by heart (Lee et al., 2022; Carlini et al., 2023). Rows may well come again."""
-    if not isinstance(model.space, Continuous):
+    if not isinstance(model.space, Continuous) or distinct() > 0.7 * n:
         return None
-    n, distinct = len(data), len(data.keys().unique())
-    if distinct > 0.7 * n:
-        return None
-    words = f"{1 - distinct / n:.0%} of {n:,} examples are copies of others; {distinct:,} are distinct"
+    words = f"{1 - distinct() / n:.0%} of {n:,} examples are copies of others; {distinct():,} are distinct"
     return Diagnosis("duplicates", 0, words, "leave each in once, or it will be made by heart")
 
 
-def few(data: Data, model: Model) -> Diagnosis | None:
+def few(distinct: Callable[[], int], model: Model) -> Diagnosis | None:
     """A discriminator knows few examples by heart, and its gradients mean nothing then (Karras et al., 2020)."""
-    distinct = len(data.keys().unique())
-    if len(model.players) == 1 or not isinstance(model, Samples) or distinct >= FEW:
+    if len(model.players) == 1 or not isinstance(model, Samples) or distinct() >= FEW:
         return None
-    words = f"there are {distinct:,} distinct examples, and a discriminator soon knows so few by heart"
+    words = f"there are {distinct():,} distinct examples, and a discriminator soon knows so few by heart"
     return Diagnosis("too few data", 0, words, "give more, mirror them (--flip), or use --augment adaptive")
 
 
