@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice, repeat
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import ganvas
 from conftest import LABELS, SPACES, examples
 from ganvas import plugins
 from ganvas.core import Batch, InputError
@@ -16,6 +18,7 @@ from ganvas.losses import GAMES, Loss, ordering
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.gan import GAN
 from ganvas.nets.perceptron import BatchDeviation
+from ganvas.samples import ADULT, FASHION
 
 PICTURE, VECTOR = SPACES["picture"], SPACES["vector"]
 
@@ -101,3 +104,10 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
         plugins.load("models", "r3gan")(PICTURE, spectral=True)
     with pytest.raises(InputError, match="--depth 0"):
         GAN(VECTOR, depth=0, deviation=True)
+
+
+@pytest.mark.parametrize("words", ["wgan", "ctgan"])
+def test_networks_that_are_differentiated_twice_are_not_compiled(words: str, tmp_path: Path) -> None:
+    source = ADULT / "train.csv" if words == "ctgan" else FASHION
+    with pytest.raises(InputError, match="--compile"):
+        ganvas.train(words, source, out=tmp_path / "run", steps=1, compile=True, quiet=True)

@@ -521,12 +521,10 @@ def _engine(run: Run, device: torch.device) -> Engine:
     torch.manual_seed(settings["seed"])
     model = run.build()
     settle(model, device)
-    if run.card["options"].get("augment") == "adaptive" and processes.count() > 1:
-        raise InputError(
-            "--augment adaptive follows one discriminator; start it without torchrun, or use --augment fixed"
-        )
+    if model.alone and processes.count() > 1:
+        raise InputError(f"{model.alone}; start it without torchrun")
     if settings["compile"]:
-        if any(model.hyperparameters.get(name) for name in ("r1", "r2", "gradient_penalty")):
+        if model.second_order:
             raise InputError("--compile cannot differentiate twice, and penalties of slopes want that; leave one out")
         for part in model.children():
             part.compile()
@@ -554,8 +552,6 @@ def _promise(run: Run, model: Model, rows: int, batch: int, until: Until) -> Non
         return
     if until.steps == inf:
         raise InputError("--epsilon is promised for a number of rounds; say --epochs or --steps, not --minutes alone")
-    if processes.count() > 1:
-        raise InputError("--epsilon is promised for one process; start it without torchrun")
     rounds = int(until.steps) * run.card["training"]["accumulate"]
     promise = privacy.promise(model.epsilon, model.delta, rows, batch, rounds)
     model.protect(promise, batch)

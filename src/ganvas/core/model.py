@@ -74,6 +74,10 @@ class Model(nn.Module, ABC):
         self.space = space
         self.hyperparameters: dict[str, float] = {}
         """Weights in the losses that may be changed while it learns; `turns` reads them in each round."""
+        self.second_order = False
+        """Whether its losses hold gradients of its networks, which are then differentiated twice."""
+        self.alone = ""
+        """Why one process alone can train it, in words; empty where several can."""
 
     @abstractmethod
     def turns(self, batch: Batch) -> Iterator[Turn]:

@@ -15,8 +15,6 @@ from ..losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penal
 from ..nets import standard_normal
 from ..nets.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
 
-__all__ = ["Adversarial", "Augment", "Loss", "refuse_tokens"]
-
 Augment = Literal["none", "fixed", "adaptive"]
 
 
@@ -79,6 +77,9 @@ class Adversarial(Model, Generates):
         self.condition, self.latent, self.discriminator_steps = condition, latent, discriminator_steps
         self.game, self.lazy, self.spectral = GAMES[loss], lazy, spectral
         self.hyperparameters |= weights
+        self.second_order = bool(r1 or r2 or gradient_penalty)
+        if augment == "adaptive":
+            self.alone = "--augment adaptive follows one discriminator, where --augment fixed follows none"
         if grids:
             self.hyperparameters["augmentation"] = float(augment == "fixed")
         self.transformed = Augmentation(DIFFERENTIABLE if augment == "fixed" else None)

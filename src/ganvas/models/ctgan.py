@@ -65,6 +65,7 @@ class CTGAN(Model, Samples):
             raise InputError("ctgan learns rows of a table, with numbers as places within modes; use --numbers modes")
         super().__init__(space)
         self.latent, self.pac, self.penalty = latent, pac, penalty
+        self.second_order = True
         self.discriminator_steps = discriminator_steps
         places, column = _categories(space)
         self.columns = len(column.unique())

@@ -57,6 +57,7 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         super().__init__(space)
         refuse_tokens(space)
         self.latent, self.kappa, self.penalty = latent, kappa, penalty
+        self.second_order = True
         self.discriminator_steps = discriminator_steps
         self.generator = decoder(space, latent, network, width, depth)
         self.discriminator = judge(space, network, width, depth)

@@ -86,6 +86,7 @@ class MADE(Model, Samples, Scores, Bounds, Completes, Factorises, Private):
         if epsilon < 0 or not 0 <= delta < 1:
             raise InputError(f"--epsilon {epsilon:g} --delta {delta:g}: epsilon is above 0, delta between 0 and 1")
         self.sizes, self.agnostic, self.epsilon, self.delta = space.sizes, agnostic, epsilon, delta
+        self.alone = "--epsilon is promised for one process" if epsilon else ""
         self.promise: Promise | None = None
         self.expected = 0
         self.autoencoder = MaskedPerceptron(space.sizes, width, depth)
