@@ -10,7 +10,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -82,20 +82,14 @@ def options(plugin: Callable[..., Any]) -> list[Option]:
     Where a class passes on `**keywords`, those that its base class has besides are its options too.
     """
     hints = get_type_hints(plugin.__init__ if inspect.isclass(plugin) else plugin)
-    documented = inspect.getdoc(plugin) or ""
-    helps = dict(re.findall(r"^\s*(\w+): (.+)$", documented, re.MULTILINE))
     parameters = inspect.signature(plugin).parameters.values()
-    own = [
-        Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in parameters if p.kind is p.KEYWORD_ONLY
-    ]
-    if not inspect.isclass(plugin) or not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return own
-    names = {option.name for option in own}
-    base = {option.name: option for option in options(plugin.__mro__[1])}
-    own = [
-        replace(option, help=option.help or base[option.name].help) if option.name in base else option for option in own
-    ]
-    return own + [option for name, option in base.items() if name not in names]
+    passes_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    inherited = options(plugin.__mro__[1]) if inspect.isclass(plugin) and passes_on else []
+    documented = re.findall(r"^\s*(\w+): (.+)$", inspect.getdoc(plugin) or "", re.MULTILINE)
+    helps = {option.name: option.help for option in inherited} | dict(documented)
+    keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    own = [Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in keywords]
+    return own + [option for option in inherited if option.name not in {p.name for p in keywords}]
 
 
 def needs(plugin: Callable[..., Any]) -> type:

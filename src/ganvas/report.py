@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def _charts(log: list[dict[str, Any]]) -> str:
 
 def _chart(player: str, names: list[str], log: list[dict[str, Any]]) -> str:
     curves: list[tuple[str, str, str, list[tuple[float, float]]]] = []
-    for name, colour in zip(names, COLOURS, strict=False):
+    for name, colour in zip(names, cycle(COLOURS), strict=False):
         term = name.partition("/")[2]
         for key, label, dash in ((name, term, ""), (f"held_out/{name}", f"{term}, held out", "5 4")):
             points = [(line["step"], line[key]) for line in log if key in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 from typing import Any, Literal
@@ -9,11 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..core import Continuous, InputError, Practice, Space, Tokens, adam
+from ..core import Continuous, InputError, Space, Tokens, adam
+from ..losses import Loss
+from ..nets import deep
 from ..nets.convolutional import sizes
 from ..nets.plain import Basis, Bottleneck, Down, Grow, Shrink, Summary, Up, mix
-from . import _convolutional as strided
-from ._adversarial import Adversarial, Loss
+from ._adversarial import Adversarial
 
 EXPANSION = 2  # channels inside of a block for each one outside
 
@@ -52,7 +54,7 @@ class R3GAN(Adversarial):
     """
 
     players = {"discriminator": adam(1e-3, (0.0, 0.99)), "generator": adam(1e-3, (0.0, 0.99))}
-    practice = Practice(batch=64, epochs=50, steps=10_000, schedule="cosine")
+    practice = replace(Adversarial.practice, schedule="cosine")
 
     def __init__(
         self,
@@ -94,11 +96,11 @@ class R3GAN(Adversarial):
             stages = Stages(space.shape, channels, most, blocks, finest)
             self.generator, self.discriminator = Generator(stages, latent, classes), Discriminator(stages, classes)
             return
-        widths = [min(width, most) for width in strided.doubling(space.shape[-1], channels)]
+        widths = [min(width, most) for width in deep.doubling(space.shape[-1], channels)]
         anchored = not self.game.unanchored
-        self.generator = strided.Generator(space.shape, latent, widths[::-1], classes)
-        self.discriminator = strided.Discriminator(space.shape, widths, classes, normalised=False, anchored=anchored)
-        self.apply(strided.initialise)
+        self.generator = deep.Generator(space.shape, latent, widths[::-1], classes)
+        self.discriminator = deep.Discriminator(space.shape, widths, classes, normalised=False, anchored=anchored)
+        self.apply(deep.initialise)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z, y)

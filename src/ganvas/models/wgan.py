@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ..core import Practice, Space, Tokens, adam
-from ._adversarial import Loss
+from ..core import Space, Tokens, adam
+from ..losses import Loss
 from ._convolutional import Convolutional
 
 
@@ -21,8 +22,7 @@ class WGAN(Convolutional):
     """
 
     players = {"discriminator": adam(5e-4, (0.0, 0.9)), "generator": adam(5e-4, (0.0, 0.9))}
-
-    practice = Practice(batch=64, epochs=50, steps=30_000, schedule="constant")
+    practice = replace(Convolutional.practice, steps=30_000)
 
     def __init__(
         self,
