@@ -94,6 +94,11 @@ def named(words: str) -> tuple[str, dict[str, Any]]:
     return model, chosen
 
 
+def place(words: str) -> str:
+    """A model's words as part of the name of a folder."""
+    return "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in words)
+
+
 def _meant(word: str) -> Any:
     """A number, true or false where the word is one; else the word."""
     try:

@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from _common import FASHION, named, report, spread
+from _common import FASHION, named, place, report, spread
 
 import ganvas
 from ganvas.core import chance
@@ -56,7 +56,7 @@ def main() -> None:
 
 def train(words: str, seed: int, given: argparse.Namespace) -> ganvas.Trained:
     model, options = named(words)
-    out = given.runs / f"{words.replace(':', '-')}-{seed}"
+    out = given.runs / f"{place(words)}-{seed}"
     return ganvas.train(model, FASHION, out=out, seed=seed, minutes=given.minutes, held_out=0.0, size=given.size,
                         **options)  # fmt: skip
 

@@ -20,7 +20,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 import torch
-from _common import named, report, spread
+from _common import named, place, report, spread
 from modes_data import MIXTURES, MOST, POINTS_PAPERS, STACKED_PAPERS, Judge, Mixture, digits, stacked
 
 import ganvas
@@ -158,11 +158,6 @@ def played(models: Sequence[str], seeds: Sequence[int], play: Callable[[str, int
         "models": {w: {name: spread([f[name] for f in found]) for name in found[0]} for w, found in runs.items()},
         "seeds": list(seeds),
     }
-
-
-def place(words: str) -> str:
-    """A model's words as part of the name of a folder."""
-    return "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in words)
 
 
 def _parts(pictures: Any) -> Any:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _common import fashion, report
+from _common import fashion, place, report
 from torch import Tensor, nn
 
 import ganvas
@@ -149,7 +149,7 @@ def listening() -> Iterator[dict[str, int]]:
 
 def play(name: str, case: Case, given: argparse.Namespace) -> dict[str, Any]:
     """Trains, listens, and says what came of it."""
-    out = given.runs / name.replace(", ", "-").replace(" ", "-")
+    out = given.runs / place(name)
     shutil.rmtree(out, ignore_errors=True)
     options = dict(case.options)
     if given.reduced and case.model in ("gan", "cgan", "vae"):
