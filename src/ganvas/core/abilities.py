@@ -146,11 +146,45 @@ class Factorises(Packs):
 
 
 class Translates(ABC):
-    """Maps examples to their counterpart: another domain, a higher resolution."""
+    """Maps examples of one domain, the condition of the data, to counterparts in another, its space; some also back."""
+
+    space: Space
+
+    both_ways: ClassVar[bool] = False
+    """Whether it also goes back."""
+
+    any_size: ClassVar[bool] = False
+    """Whether grids of any height and width can be translated, not only those of its spaces."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
 
     @abstractmethod
-    def translate(self, x: Tensor) -> Tensor:
-        """The counterpart of each example."""
+    def translate(self, x: Tensor, back: bool = False) -> Tensor:
+        """Counterparts of examples (B, ...) of the first domain, or with `back` of the second: (B, ...) in [-1, 1]."""
+
+
+class Upscales(ABC):
+    """Makes pictures larger, and adds the detail that they lack."""
+
+    space: Space
+
+    scale: int
+    """How many times as many pixels a side."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    @abstractmethod
+    def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
+        """Pictures (B, C, H, W) in [-1, 1] of any size as (B, C, scale * H, scale * W).
+
+        fidelity: 1 keeps to what pixels say, 0 looks as sharp as real pictures do; between, something of both.
+        """
 
 
 class Restores(ABC):
@@ -211,6 +245,10 @@ class Completes(ABC):
         allowed: Which symbols a place may be filled with, boolean (alphabet,), where not with all: it is drawn from
             its distribution among these, given what is known and what was drawn before it.
         """
+
+
+class Begins(Completes):
+    """Fills in what is missing, and knows how likely it is that a few places alone are as somebody asks."""
 
     @abstractmethod
     def begin(self, n: int, allowed: Mapping[int, Tensor]) -> Begun:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from ..errors import InputError
-from .space import Space, Tokens
+from .space import Space
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,9 @@ class Modality(ABC):
 
     @property
     @abstractmethod
-    def condition(self) -> Tokens | None:
-        """What can be asked for, or None where nothing was learned that could be."""
+    def condition(self) -> Space | None:
+        """What goes with an example: what can be asked for (a label is one token, a text many), or what it is to be
+        made of; None where nothing was learned that could be."""
 
     @property
     @abstractmethod

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import InputError
+
 Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
 Stated = Literal[Likelihood, "softmax"]
 """What `Continuous` knows to cost: `softmax` is for models whose networks put out a logit for each level."""
@@ -312,11 +314,13 @@ class Tokens(Space):
 
     alphabets: Where every place has an alphabet of its own, as the columns of a table do, their sizes; the
         vocabulary is then the largest of them, and raw output has one place's logits after another's.
+    grid: Where the places lie on a grid, row after row, its sides: (H, W) of pictures' codes, (T, H, W) of videos'.
     """
 
     length: int
     vocabulary: int
     alphabets: tuple[int, ...] = ()
+    grid: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -355,6 +359,13 @@ class Tokens(Space):
     def marginal(self, x: Tensor) -> Tensor:
         counts = [F.one_hot(x[:, i], size).float().mean(0) for i, size in enumerate(self.sizes)]
         return (torch.cat(counts) + 1e-6).log().view(1, *self.raw)
+
+
+def label(condition: Space | None) -> Tokens | None:
+    """A condition that is a label, which is one token, or None. Raises InputError where it is anything else."""
+    if condition is None or (isinstance(condition, Tokens) and condition.length == 1):
+        return condition
+    raise InputError("this model can be asked for labels alone: leave out --to and --captions, or choose another model")
 
 
 def draw_symbol(logits: Tensor) -> Tensor:

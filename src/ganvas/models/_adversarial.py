@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import Batch, Continuous, Generates, InputError, Model, Practice, Space, Tokens, Turn, adam
+from ..core import Batch, Continuous, Generates, InputError, Model, Practice, Space, Tokens, Turn, adam, label
 from ..losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
 from ..nets import standard_normal
 from ..nets.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
@@ -74,7 +74,7 @@ class Adversarial(Model, Generates):
         grids = isinstance(space, Continuous) and len(space.shape) == 3
         if not grids and (augment != "none" or consistency):
             raise InputError(f"--augment and --consistency transform pictures, and these are {space}; leave them out")
-        self.condition, self.latent, self.discriminator_steps = condition, latent, discriminator_steps
+        self.condition, self.latent, self.discriminator_steps = label(condition), latent, discriminator_steps
         self.game, self.lazy, self.spectral = GAMES[loss], lazy, spectral
         self.hyperparameters |= weights
         self.second_order = bool(r1 or r2 or gradient_penalty)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..core import (
     Batch,
+    Begins,
     Begun,
     Bounds,
-    Completes,
     Data,
     Factorises,
     InputError,
@@ -37,7 +37,7 @@ CLIP = 1.0
 """How long the gradient of one example may be in private training. Adam's steps do not depend on it."""
 
 
-class MADE(Model, Samples, Scores, Bounds, Completes, Factorises, Private):
+class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
     """Fits p(x) = product over k of p(x_k | what comes before x_k) to sequences of symbols, all factors at once.
 
     -log p(x) = -sum over k of log p(x_k | x_<k)    (equations 3 to 5 of the paper)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import Completes, InputError, Samples, Space, Wish
+from ..core import Begins, InputError, Samples, Space, Wish
 
 TRIES = 100
 """Examples drawn for each one wanted, and..."""
@@ -114,7 +114,7 @@ def meeting(model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, 
 
 def _proposed(model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
     """What is left of `n` examples once the places of which something is asked alone are as they shall be."""
-    if not isinstance(model, Completes) or not tally.wish.allowed:
+    if not isinstance(model, Begins) or not tally.wish.allowed:
         return model.sample(n, None if y is None else y.expand(n, *y.shape[1:]), truncation)
     begun = model.begin(n, tally.wish.allowed)
     tally.completed, tally.likely = True, begun.likely
