@@ -60,9 +60,7 @@ def _held_out(names: list[str]) -> set[str]:
 
 def _drawn(unpacked: Path) -> dict[str, Image.Image]:
     """Pictures by name, on white; of drawings that are the same, the first."""
-    font = ImageFont.truetype(
-        next(unpacked.rglob("NotoColorEmoji.ttf")), DRAWN, layout_engine=ImageFont.Layout.RAQM
-    )
+    font = ImageFont.truetype(next(unpacked.rglob("NotoColorEmoji.ttf")), DRAWN, layout_engine=ImageFont.Layout.RAQM)
     nothing = _picture(font, "\U0010ffff").tobytes()
     found, seen = dict[str, Image.Image](), {nothing}
     for symbol, name in _names(unpacked).items():

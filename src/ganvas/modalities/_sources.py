@@ -21,6 +21,7 @@ from ..core import InputError
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 LARGEST_FILE = 2**30  # bytes that one picture inside a zip may unpack to
+CAPTIONS = ("caption", "captions", "text", "prompt", "title")  # what columns of them are called
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Encoded:
     labels: Class name of each, or None.
     classes: Class names in an order that means something, where the source has one.
     ignored: Files that are no pictures.
+    captions: What each is said to show, where the source says so, or None.
     """
 
     names: list[str]
@@ -39,6 +41,7 @@ class Encoded:
     labels: list[str] | None = None
     classes: tuple[str, ...] = ()
     ignored: list[str] = field(default_factory=list)
+    captions: list[str] | None = None
 
 
 @dataclass
@@ -135,7 +138,10 @@ def _open_folder(folder: Path) -> Encoded | Arrays:
     files = sorted(f for f in folder.rglob("*") if f.is_file() and not _hidden(f.relative_to(folder).parts))
     names = [f.relative_to(folder).as_posix() for f in files]
     pictures, ignored = _pictures_among(names, str(folder))
-    return Encoded(pictures, lambda i: (folder / pictures[i]).read_bytes(), _folder_labels(pictures), ignored=ignored)
+    captions = _beside(pictures, set(ignored), lambda name: (folder / name).read_bytes())
+    return Encoded(
+        pictures, lambda i: (folder / pictures[i]).read_bytes(), _folder_labels(pictures), (), ignored, captions
+    )
 
 
 def _zip(path: Path) -> Encoded:
@@ -151,7 +157,17 @@ def _zip(path: Path) -> Encoded:
             raise OSError("decompression bomb: it would unpack to over 1 GiB")
         return archive.read(pictures[i])
 
-    return Encoded(pictures, content, _folder_labels(pictures), ignored=ignored)
+    return Encoded(
+        pictures, content, _folder_labels(pictures), (), ignored, _beside(pictures, set(ignored), archive.read)
+    )
+
+
+def _beside(pictures: list[str], others: set[str], read: Callable[[str], bytes]) -> list[str] | None:
+    """Captions in text files of the same name as their pictures, where there are any; empty for a picture without."""
+    files = [Path(name).with_suffix(".txt").as_posix() for name in pictures]
+    if not others.intersection(files):
+        return None
+    return [read(file).decode("utf-8", "replace") if file in others else "" for file in files]
 
 
 def _hidden(parts: Sequence[str]) -> bool:
@@ -305,7 +321,9 @@ def _csv(path: Path) -> Encoded:
         number, file = missing[0]
         raise InputError(f"{path} row {number}: {file} does not exist ({len(missing)} such rows); correct the paths")
     labels = [row["label"] for row in rows] if "label" in rows[0] else None
-    return Encoded([row["path"] for row in rows], lambda i: files[i].read_bytes(), labels)
+    column = next((name for name in CAPTIONS if name in rows[0]), None)
+    captions = None if column is None else [row[column] or "" for row in rows]
+    return Encoded([row["path"] for row in rows], lambda i: files[i].read_bytes(), labels, captions=captions)
 
 
 def _parquet(path: Path) -> Encoded:
@@ -331,7 +349,11 @@ def _parquet(path: Path) -> Encoded:
 
     names = [f"row {i}" for i in range(len(table))]
     labels = None if numbers is None else [classes[n] if classes else str(n) for n in numbers]
-    return Encoded(names, content, labels, classes)
+    told = next(
+        (n for n in CAPTIONS if n in table.schema.names and pa.types.is_string(table.schema.field(n).type)), None
+    )
+    captions = None if told is None else [text or "" for text in table[told].to_pylist()]
+    return Encoded(names, content, labels, classes, captions=captions)
 
 
 def _table(path: Path) -> pa.Table:
