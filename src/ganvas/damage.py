@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .core import Continuous, InputError, Mixed, Space
+from .core import Continuous, InputError, Mixed, Space, shrunk
 
 Kind = Literal["none", "gaussian", "salt-and-pepper", "masking", "jpeg", "mixed"]
+Lowering = Literal["bicubic", "real"]
 KINDS: tuple[Kind, ...] = ("gaussian", "salt-and-pepper", "masking", "jpeg")
 
 
@@ -87,3 +88,18 @@ def _through_jpeg(x: Tensor, quality: int) -> Tensor:
     Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(file, "JPEG", quality=quality)
     back = np.array(Image.open(file)).reshape(levels.shape)
     return torch.from_numpy(back).permute(2, 0, 1).to(x).div(127.5).sub(1)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Makes pictures x, (B, C, H, W) in [-1, 1], smaller by a factor, as cheap cameras and the web do."""
+
+    kind: Lowering
+    scale: int
+
+    def fit(self, space: Continuous) -> None:
+        """Raises InputError where pictures of this space cannot be treated so."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, C, H / scale, W / scale), of 8 bits."""
+        return shrunk(x, self.scale)

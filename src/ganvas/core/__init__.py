@@ -51,7 +51,7 @@ from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
-from .pictures import PICTURES, Pictorial, Whole, flipped, mirrored
+from .pictures import PICTURES, Pictorial, Whole, enlarged, flipped, mirrored, resized, shrunk
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
@@ -131,11 +131,14 @@ __all__ = [
     "adam",
     "all_of",
     "chance",
+    "enlarged",
     "flipped",
     "held",
     "label",
     "mirrored",
     "p_values",
+    "resized",
     "seeded",
+    "shrunk",
     "spread",
 ]  # fmt: skip

@@ -180,6 +180,10 @@ class Upscales(ABC):
         """Where it computes."""
 
     @abstractmethod
+    def lowered(self, x: Tensor) -> Tensor:
+        """Pictures as the model saw them while it learned, (B, C, H / scale, W / scale); by torch's random numbers."""
+
+    @abstractmethod
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
         """Pictures (B, C, H, W) in [-1, 1] of any size as (B, C, scale * H, scale * W).
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 PICTURES = (".png", ".jpg", ".webp")
 """Endings of files that something is drawn into."""
@@ -48,6 +49,23 @@ class Pictorial(ABC):
 def mirrored(x: Tensor, height: int, width: int) -> Tensor:
     """Grids (..., H, W), mirrored at their right and lower edges, as often as it takes to make them this large."""
     return x[..., _folded(x.shape[-2], height).to(x.device), :][..., _folded(x.shape[-1], width).to(x.device)]
+
+
+def resized(x: Tensor, height: int, width: int) -> Tensor:
+    """Pictures (B, C, H, W) of another size, by the cubic of Keys (1981) with a = -0.5, widened where they shrink: as
+    Matlab's and Pillow's bicubic."""
+    return F.interpolate(x, (height, width), mode="bicubic", antialias=True)
+
+
+def shrunk(x: Tensor, scale: int) -> Tensor:
+    """Pictures (B, C, H, W) in [-1, 1], with so many times fewer pixels a side, rounded to 8 bits."""
+    small = resized(x, x.shape[2] // scale, x.shape[3] // scale)
+    return small.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+
+
+def enlarged(x: Tensor, scale: int) -> Tensor:
+    """Pictures (B, C, H, W) with so many times as many pixels a side, bicubically; values may lie a little beyond."""
+    return resized(x, x.shape[2] * scale, x.shape[3] * scale)
 
 
 def flipped(x: Tensor, random: torch.Generator) -> Tensor:
