@@ -47,9 +47,8 @@ class Perception(nn.Module):
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """How different pictures look, (B,): 0 where they are the same, 4 at most."""
-        n = len(a)
-        parts = [_unit(f) for f in self.features(torch.cat([a, b.to(a.dtype)]))]
-        return torch.stack([(f[:n] - f[n:]).square().sum(1).flatten(1).mean(1) for f in parts]).mean(0)
+        pairs = zip(self.features(a), self.features(b), strict=True)
+        return torch.stack([(_unit(f) - _unit(g)).square().sum(1).flatten(1).mean(1) for f, g in pairs]).mean(0)
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         """What it minimises to learn from pictures: the squared error of those it restores."""
