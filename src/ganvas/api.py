@@ -30,6 +30,7 @@ from .core import (
     Data,
     Detections,
     Embedded,
+    Enlarged,
     Exact,
     Filled,
     Follows,
@@ -63,7 +64,7 @@ from .findings import findings
 from .health import Diagnosis
 from .hindsight import Learn, digest
 from .judging import Evaluation, finish, judge
-from .machine import Precision, choose_device, choose_precision, settle
+from .machine import Precision, choose_device, choose_precision, hasten, settle
 from .normality import learn_normal, normal
 from .parcel import fingerprint, sealed, unsealed
 from .plan import make_plan
@@ -364,7 +365,9 @@ class Trained:
             case Exact(codes, rest) if isinstance(modality, Lossless):
                 return modality.rebuilt(codes, rest)
             case Restored(given, pairs) if isinstance(modality, Pictorial):
-                return modality.album((after for _, after in pairs), given.form)
+                return modality.album((given.own(i).redone(after) for i, (_, after) in enumerate(pairs)), given.form)
+            case Enlarged(given, _, larger) if isinstance(modality, Pictorial):
+                return modality.album((after for _, after in larger), given.form)
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):
@@ -519,6 +522,7 @@ def _engine(run: Run, device: torch.device) -> Engine:
     """The engine that plays a run's model, fresh from its seed."""
     settings = run.card["training"]
     torch.manual_seed(settings["seed"])
+    hasten()  # a network may multiply while it is built, for the first time in this process or not
     model = run.build()
     settle(model, device)
     if model.alone and processes.count() > 1:

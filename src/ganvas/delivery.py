@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from . import groups, maps, naming
 from .core import (
+    KEPT,
     PICTURES,
     Answer,
     Augmented,
@@ -25,6 +27,7 @@ from .core import (
     Clustered,
     Detections,
     Embedded,
+    Enlarged,
     Exact,
     Filled,
     Frames,
@@ -36,12 +39,17 @@ from .core import (
     Modality,
     Normal,
     Overlaps,
+    Own,
     Pairs,
     Parcel,
     Pictorial,
     Restored,
     Rowwise,
+    Whole,
+    coloured,
+    enlarged,
     mirrored,
+    shades,
 )
 from .findings import findings
 from .parcel import sealed
@@ -86,6 +94,8 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
             return modality.rebuild(codes, rest, out)
         case Restored():
             return _restored(answer, modality, out)
+        case Enlarged():
+            return _enlarged(answer, modality, out)
         case Pairs(between=Between() as between) if isinstance(modality, Rowwise):
             return [modality.save([modality.ranged(between)], _file(out, "rows.csv"))]
         case Pairs(before, after, Between() as between):
@@ -288,25 +298,55 @@ def _stacked(kinds: Sequence[Tensor], modality: Modality, file: Path) -> Path:
 
 
 def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
-    """Every picture under its own name, and a sheet of the middles of some, before and after; into a file, the one
-    picture there is, or that sheet alone."""
+    """Every picture under its own name as a PNG file, and before and after; into a file, as `_hung` has it."""
+    given = answer.given
+    done = ((_middle(a), _middle(b), given.own(i).redone(b)) for i, (a, b) in enumerate(answer.pairs))
+    return _hung(given, done, naming.pictures(given.names), modality, out)
+
+
+def _enlarged(answer: Enlarged, modality: Modality, out: Path) -> list[Path]:
+    """Every picture under its own name and as what it was, where it can be written so; before is bicubic."""
+    given, channels = answer.given, answer.given.channels
+    kept = [i for i, name in enumerate(given.names) if Path(name).suffix.lower() in KEPT]
+    done = ((*_middles(a, b, answer.scale, channels), b) for a, b in answer.pairs)
+    return _hung(given, done, naming.pictures(given.names, kept), modality, out)
+
+
+def _middles(before: Own, after: Own, scale: int, channels: int) -> tuple[Tensor, Tensor]:
+    """The middle of a picture and of a larger one, both at the size of the larger."""
+    side = ceil(MIDDLE / scale)
+    (top, height), (left, width) = (((n - min(n, side)) // 2, min(n, side)) for n in before.levels.shape[1:])
+    small = before.levels[:, top : top + height, left : left + width]
+    large = after.levels[:, top * scale : (top + height) * scale, left * scale : (left + width) * scale]
+    grown = enlarged(shades(small, before.white)[None], scale)[0].clamp(-1, 1)
+    return tuple(_middle(coloured(x, channels)) for x in (grown, shades(large, after.white)))  # type: ignore[return-value] # two
+
+
+def _hung(
+    given: Whole, done: Iterable[tuple[Tensor, Tensor, Own]], names: list[str], modality: Modality, out: Path
+) -> list[Path]:
+    """Every picture into its file, and a sheet of the middles of some, before and after; into a file, the one picture
+    there is, or that sheet alone.
+
+    done: Of each picture its middle before and after, and what it became.
+    """
     assert isinstance(modality, Pictorial), "only what reads pictures as they are has an answer that keeps them"
-    names, middles = answer.given.names, list[tuple[Tensor, Tensor]]()
+    middles = list[tuple[Tensor, Tensor]]()
 
-    def restored() -> Iterator[Tensor]:
-        for before, after in answer.pairs:
+    def pictures() -> Iterator[Own]:
+        for before, after, one in done:
             if len(middles) < MIDDLES:
-                middles.append((_middle(before), _middle(after)))
-            yield after
+                middles.append((before, after))
+            yield one
 
-    if out.suffix and len(names) == 1:
-        return modality.hang(restored(), [out])
+    if out.suffix and len(given.names) == 1:
+        return modality.hang(pictures(), [out])
     if out.suffix:
         files, sheet = [], out
-        deque(restored(), maxlen=0)
+        deque(pictures(), maxlen=0)
     else:
         sheet = out / "before-and-after.png"
-        files = modality.hang(restored(), [out / name for name in naming.pictures(names)])
+        files = modality.hang(pictures(), [out / name for name in names])
     before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
     return [*files, _stacked((before, after), modality, sheet)]
 

@@ -26,10 +26,11 @@ from .core import (
     Model,
     Restores,
     Samples,
+    Upscales,
     chance,
     spread,
 )
-from .metrics._baselines import Components, Independent, Replay, Untouched, noisy, per_coordinate, shuffled
+from .metrics._baselines import Bicubic, Components, Independent, Replay, Untouched, noisy, per_coordinate, shuffled
 from .verdict import verdict
 
 Rivals = Mapping[str, object]
@@ -174,6 +175,8 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
         return {"independent coordinates": Independent(model.space, train)}
     if ability is Restores and isinstance(model, Restores):
         return {"left as it is": Untouched(model)}
+    if ability is Upscales and isinstance(model, Upscales):
+        return {"bicubic": Bicubic(model)}
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

@@ -19,7 +19,20 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Bounds, Data, InputError, Model, Packs, Restores, Samples, Scores, chance, seeded
+from .core import (
+    Autoencodes,
+    Bounds,
+    Data,
+    InputError,
+    Model,
+    Packs,
+    Restores,
+    Samples,
+    Scores,
+    Upscales,
+    chance,
+    seeded,
+)
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
@@ -30,12 +43,14 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 most, when a model has learned. Models learn the first that they take."""
 
 ROUNDS, RESTORING = 1000, 250
-"""Rounds that a model learns for; and one that only restores, which begins by leaving pictures as they are."""
+"""Rounds that a model learns for; and one that only restores or enlarges, which begins by leaving pictures as they
+are."""
 
-SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
+SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "scale": 2}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 RECONSTRUCTION = "squared error of reconstruction"
+ENLARGED = "squared error, enlarged"
 STRANGENESS = "how strange examples are, beside shuffled ones"
 
 
@@ -87,7 +102,7 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     for kind, (source, margin) in LESSONS.items():
         reader = plugins.load("modalities", kind)
         own = {option.name for option in plugins.options(reader.learn)}
-        modality = reader.learn(source, **{k: v for k, v in make.practice.reading.items() if k in own})
+        modality = reader.learn(source, **{k: v for k, v in make.practice.reading.items() if k in own - {"size"}})
         try:
             return build(name, options, modality), *modality.read(source).split(0.2), margin
         except InputError as refusal:
@@ -105,6 +120,8 @@ def _objective(model: Model) -> str:
         return RECONSTRUCTION
     if isinstance(model, Scores):
         return STRANGENESS
+    if isinstance(model, Upscales):
+        return ENLARGED
     return "squared error, restored" if isinstance(model, Restores) else "Fréchet distance of 32 components"
 
 
@@ -122,6 +139,9 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
         return usual / strange
     if isinstance(model, Scores):
         return model.score(real.x.to(device)).mean().item()
+    if isinstance(model, Upscales):
+        *_, after, x = model.shown(real.x.to(device))
+        return (after - x).square().mean().item()
     if isinstance(model, Restores):
         return (model.shown(real.x.to(device))[1].cpu() - real.x).square().mean().item()
     assert isinstance(model, Samples)
@@ -141,6 +161,9 @@ def _naive_cost(model: Model, learn: Data, held: Data) -> float:
         return _error(model.space.mean(raw), x)
     if isinstance(model, Scores):
         return model.space.nll(raw.expand(len(x), *raw.shape[1:]), x).mean().item()
+    if isinstance(model, Upscales):
+        _, bicubic, _, whole = model.shown(x)
+        return (bicubic - whole).square().mean().item()
     if isinstance(model, Restores):
         with chance(0):
             return (model.damaged(x) - x).square().mean().item()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from . import processes
-from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, chance
+from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, Upscales, chance
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .healing import Healing, Order
@@ -262,6 +262,8 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     if isinstance(model, Samples):
         with chance(0):
             shown = model.sample(4 * columns)
+    elif isinstance(model, Upscales) and len(held_out):
+        shown = torch.cat(model.shown(held_out.gather(most=10).x.to(model.device)))
     elif isinstance(model, Autoencodes | Restores) and len(held_out):
         shown = _beside(model, held_out.gather(most=20).x.to(model.device))
     else:

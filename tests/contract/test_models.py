@@ -24,10 +24,11 @@ from ganvas.core import (
     Samples,
     Scores,
     Space,
+    Upscales,
 )
 from ganvas.engine import Engine
 
-SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2}
+SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "warmup": 2}
 
 
 def build(name: str, space: Space) -> Model:
@@ -93,6 +94,10 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
         if isinstance(model, Restores):
             damaged = model.damaged(batch.x)
             assert damaged.shape == model.restore(damaged).shape == shape
+        if isinstance(model, Upscales):
+            low = model.lowered(batch.x)
+            assert low.shape[2:] == tuple(n // model.scale for n in shape[2:])
+            assert all(model.upscale(low, fidelity).shape == shape for fidelity in (0.0, 0.3, 1.0))
         if isinstance(model, Bounds):
             assert model.bound(batch.x, samples=3).shape == (16,)
 

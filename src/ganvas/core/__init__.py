@@ -27,6 +27,7 @@ from .answers import (
     Clustered,
     Detections,
     Embedded,
+    Enlarged,
     Estimate,
     Evidence,
     Exact,
@@ -51,13 +52,29 @@ from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
-from .pictures import PICTURES, Pictorial, Whole, enlarged, flipped, mirrored, resized, shrunk
+from .pictures import (
+    KEPT,
+    PICTURES,
+    Own,
+    Pictorial,
+    Whole,
+    coloured,
+    enlarged,
+    flipped,
+    levels,
+    mirrored,
+    resized,
+    shades,
+    shrunk,
+    whole_blocks,
+)
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
+    "KEPT",
     "PICTURES",
     "Answer",
     "Arriving",
@@ -79,6 +96,7 @@ __all__ = [
     "Detections",
     "Embedded",
     "Encodes",
+    "Enlarged",
     "Estimate",
     "Evidence",
     "Exact",
@@ -103,6 +121,7 @@ __all__ = [
     "Normal",
     "Optimizer",
     "Overlaps",
+    "Own",
     "Packing",
     "Packs",
     "Pairs",
@@ -131,14 +150,18 @@ __all__ = [
     "adam",
     "all_of",
     "chance",
+    "coloured",
     "enlarged",
     "flipped",
     "held",
     "label",
+    "levels",
     "mirrored",
     "p_values",
     "resized",
     "seeded",
+    "shades",
     "shrunk",
     "spread",
+    "whole_blocks",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from .chance import chance
+from .pictures import enlarged, whole_blocks
 from .space import Space, Tokens
 
 
@@ -189,6 +190,17 @@ class Upscales(ABC):
 
         fidelity: 1 keeps to what pixels say, 0 looks as sharp as real pictures do; between, something of both.
         """
+
+    def shown(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Examples as they are shown: made smaller, every time alike; that bicubically enlarged; upscaled; and whole.
+
+        Sides of all are the largest multiples of the scale that those of the examples hold.
+        """
+        x = whole_blocks(x, self.scale)
+        with chance(0):
+            low = self.lowered(x)
+        blocks = low.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
+        return blocks, enlarged(low, self.scale).clamp(-1, 1), self.upscale(low).float(), x
 
 
 class Restores(ABC):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .intervals import Between
 from .modality import Batch
-from .pictures import Whole
+from .pictures import Own, Whole
 from .rows import Given
 
 if TYPE_CHECKING:
@@ -265,7 +265,29 @@ class Restored:
     pairs: Iterable[tuple[Tensor, Tensor]]
 
 
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Embedded | Clustered | Parcel | Exact | Restored
+@dataclass(frozen=True)
+class Enlarged:
+    """Pictures, and each `scale` times as large a side, made when they are asked for, and once."""
+
+    given: Whole
+    scale: int
+    pairs: Iterable[tuple[Own, Own]]
+
+
+Answer = (
+    Made
+    | Pairs
+    | Frames
+    | Filled
+    | Augmented
+    | Detections
+    | Embedded
+    | Clustered
+    | Parcel
+    | Exact
+    | Restored
+    | Enlarged
+)
 """What a task answers."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Bounds, Mixed, Restores, Samples, Space, Tokens, seeded
+from ..core import Autoencodes, Bounds, Mixed, Restores, Samples, Space, Tokens, Upscales, enlarged, seeded
 
 
 class Replay(Samples):
@@ -62,6 +62,23 @@ class Untouched(Restores):
 
     def restore(self, x: Tensor) -> Tensor:
         return x.clamp(-1, 1)
+
+
+class Bicubic(Upscales):
+    """Enlarges what a model enlarges, and adds nothing."""
+
+    def __init__(self, model: Upscales) -> None:
+        self.model, self.space, self.scale = model, model.space, model.scale
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def lowered(self, x: Tensor) -> Tensor:
+        return self.model.lowered(x)
+
+    def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
+        return enlarged(x, self.scale).clamp(-1, 1)
 
 
 class Components(Autoencodes):

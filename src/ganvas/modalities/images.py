@@ -22,12 +22,13 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Pictorial, Tokens, Whole, mirrored
+from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Own, Pictorial, Tokens, Whole, mirrored
 from ..naming import pictures
 from ._albums import Album, inside
 from ._drawing import glow, save_gif
 from ._patches import THREADS, Filed, Held, Patches, scaled
 from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
+from ._whole import brightest, channels_first, drawn, is_grey, own, refuse_moving, save
 
 Crop = Literal["centre", "stretch", "pad", "random"]
 PATCH = 64  # side of squares that are cut out of larger pictures, where nothing else is said
@@ -156,27 +157,19 @@ class Images(Modality, Pictorial, Lossless):
         found = open_source(source)
         kind = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         if isinstance(found, Arrays):
-            arrays = torch.from_numpy(np.array(found.pixels))
-            return Whole(found.names, lambda i: scaled(self._coloured(arrays[i : i + 1]), None)[0], kind)
-        good = self._checked(found, lambda i: _opened(found.content(i)).close()).tolist()
-        return Whole([found.names[i] for i in good], lambda i: self._whole_picture(found, good[i]), kind)
+            return Whole(found.names, lambda i: Own(_grid_of(found.pixels[i])), self.channels, kind)
+        good = self._checked(found, lambda i: refuse_moving(_opened(found.content(i)))).tolist()
+        return Whole([found.names[i] for i in good], lambda i: _own(found, good[i]), self.channels, kind)
 
-    def _whole_picture(self, found: Encoded, i: int) -> Tensor:
-        try:
-            return scaled(torch.from_numpy(self._levels(found.content(i))), None)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
-            raise InputError(f"{found.names[i]} cannot be read: {error}; mend it, or leave it out") from error
-
-    def album(self, pictures: Iterable[Tensor], form: str) -> Any:
+    def album(self, pictures: Iterable[Own], form: str) -> Any:
         if form == "tensor":
-            return torch.stack([x.cpu() for x in pictures])
-        pixels = (_pixels(x[None])[0] for x in pictures)
-        return np.stack(list(pixels)) if form == "array" else [Image.fromarray(p) for p in pixels]
+            return torch.stack([one.examples(len(one.levels)).cpu() for one in pictures])
+        shown = (drawn(one) for one in pictures)
+        return np.stack([np.asarray(picture) for picture in shown]) if form == "array" else [*shown]
 
-    def hang(self, pictures: Iterable[Tensor], files: list[Path]) -> list[Path]:
-        for x, file in zip(pictures, files, strict=True):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(_pixels(x[None])[0]).save(file)
+    def hang(self, pictures: Iterable[Own], files: list[Path]) -> list[Path]:
+        for one, file in zip(pictures, files, strict=True):
+            save(one, file)
         return files
 
     def _decode_all(self, found: Encoded, labels: Tensor | None, device: torch.device) -> Resident:
@@ -275,11 +268,11 @@ class Images(Modality, Pictorial, Lossless):
                 picture = ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white")
             else:
                 picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
-        return _channels_first(picture)
+        return channels_first(picture)
 
     def _levels(self, content: bytes) -> np.ndarray:
         """A file's bytes as the picture it is, uint8 (channels, H, W). Raises OSError where that cannot be."""
-        return _channels_first(_flat(_upright(_opened(content)), self._mode))
+        return channels_first(_flat(_upright(_opened(content)), self._mode))
 
     @property
     def _mode(self) -> str:
@@ -529,7 +522,7 @@ def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:
         with _opened(found.content(i)) as picture:
             turned = picture.getexif().get(0x0112, 1) >= 5
             width, height = picture.size[::-1] if turned else picture.size
-            return width, height, picture.mode in ("1", "L", "LA", "I", "F") or picture.mode.startswith("I;16")
+            return width, height, is_grey(picture.mode)
 
     seen = list(_over(found, header, "looking at pictures"))
     errors = [answer for answer in seen if isinstance(answer, _Unreadable)]
@@ -566,6 +559,19 @@ def _opened(content: bytes, size: int | None = None) -> Image.Image:
     return picture
 
 
+def _own(found: Encoded, i: int) -> Own:
+    try:
+        return own(_opened(found.content(i)))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
+        raise InputError(f"{found.names[i]} cannot be read: {error}; mend it, or leave it out") from error
+
+
+def _grid_of(pixels: np.ndarray) -> Tensor:
+    """Levels (H, W) or (H, W, C) as (C, H, W)."""
+    levels = torch.from_numpy(np.array(pixels))
+    return levels[None] if levels.ndim == 2 else levels.permute(2, 0, 1)
+
+
 def _upright(picture: Image.Image) -> Image.Image:
     picture.load()
     return ImageOps.exif_transpose(picture)
@@ -575,7 +581,7 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     """Eight bits a channel, grey or colour, whatever the file had."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture).astype(np.float64)
-        full = _brightest(picture.mode, values.max())
+        full = brightest(picture.mode, values.max())
         picture = Image.fromarray(np.round(values / full * 255).clip(0, 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         white = Image.new("RGBA", picture.size, "white")
@@ -583,18 +589,6 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     if picture.mode == "P":
         picture = picture.convert("RGB")
     return picture if picture.mode == mode else picture.convert(mode)
-
-
-def _channels_first(picture: Image.Image) -> np.ndarray:
-    array = np.array(picture)
-    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
-
-
-def _brightest(mode: str, highest: float) -> int:
-    """What white is in a picture of more than eight bits: formats keep 16 bits, or shares of one, in wider types."""
-    if mode == "F" and highest <= 1:
-        return 1
-    return 65535 if mode.startswith("I;16") or highest > 255 else 255
 
 
 def _natural_size(sizes: np.ndarray) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Space, Turn, Upscales, adam, enlarged
+from ..core import Batch, Continuous, InputError, Model, Practice, Space, Turn, Upscales, adam, enlarged, whole_blocks
 from ..damage import Lowered, Lowering
 from ..losses import GAMES, Loss, ordering
 from ..nets.perception import Perception
@@ -29,10 +29,10 @@ class Upscaling(Model, Upscales):
     other generator follows the faithful one as its average; then both begin from that average. From there on the
     faithful one stays as it is, f too, and the other plays against a discriminator of patches:
 
-    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + pixels |G(low) - x|
+    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + absolute |G(low) - x|
 
-    `fidelity` leads from one to the other: weights are (1 - fidelity) G + fidelity G_faithful (Wang et al., 2018, ESRGAN,
-    section 3.4).
+    `fidelity` leads from one to the other: weights are (1 - fidelity) G + fidelity G_faithful (Wang et al., 2018,
+    ESRGAN, section 3.4).
     """
 
     players = {
@@ -53,9 +53,7 @@ class Upscaling(Model, Upscales):
         degrade: Lowering,
         warmup: int,
         loss: Loss,
-        content: float,
-        adversarial: float,
-        pixels: float,
+        weights: Mapping[str, float],
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3:
@@ -64,13 +62,13 @@ class Upscaling(Model, Upscales):
             raise InputError(f"--scale is 2, 4 or 8, --loss one of {', '.join(GAMES)}; not {scale} and {loss!r}")
         if min(space.shape[1:]) < 2 * scale:
             raise InputError(f"pictures of {space.shape[2]} pixels are too small for --scale {scale}; raise --size")
-        if warmup < 1 or min(content, adversarial, pixels) < 0:
-            raise InputError(f"--warmup is {warmup}; it must be at least 1, and --content and the like at least 0")
+        if warmup < 1 or min(weights.values()) < 0:
+            raise InputError(f"--warmup is {warmup}; it must be at least 1, and --{', --'.join(weights)} at least 0")
         self.scale: int = scale
         self.warmup, self.game = warmup, GAMES[loss]
         self.lower = Lowered(degrade, scale)
         self.lower.fit(space)
-        self.hyperparameters |= {"content": content, "adversarial": adversarial, "pixels": pixels}
+        self.hyperparameters |= weights
 
     def assemble(self, faithful: nn.Module, generator: nn.Module, widths: Sequence[int]) -> None:
         """Takes up two generators of one kind, which begin alike, and makes the discriminator and the features."""
@@ -81,8 +79,7 @@ class Upscaling(Model, Upscales):
         self.discriminator = Patches(channels, widths, anchored=not self.game.unanchored)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        height, width = (n // self.scale * self.scale for n in batch.x.shape[2:])
-        x = batch.x[:, :, :height, :width]
+        x = whole_blocks(batch.x, self.scale)
         low = self.lowered(x)
         yield from self._faithfully(x, low) if self.step <= self.warmup else self._game(x, low)
 
@@ -114,7 +111,7 @@ class Upscaling(Model, Upscales):
         weight = self.hyperparameters
         terms = {
             "content": weight["content"] * self.perception.distance(y, x).mean(),
-            "pixels": weight["pixels"] * (y - x).abs().mean(),
+            "absolute": weight["absolute"] * (y - x).abs().mean(),
             **{name: weight["adversarial"] * term for name, term in self.game.generator(*logits).items()},
         }
         yield Turn("generator", terms, {"PSNR (dB)": _psnr(y, x)})
@@ -151,7 +148,7 @@ class Between(nn.Module):
 
 class Raising(nn.Module):
     """Pictures (B, C, H, W) to (B, C, scale H, scale W): all that is costly happens at low resolution, and pixels come
-    out of channels at the end (Shi et al., 2016, ESPCN). It says nothing at first.
+    out of channels at the end (Shi et al., 2016, ESPCN). It says little at first.
 
     Arguments:
         body: From and to channels, at one resolution; what goes in is added to what comes out.

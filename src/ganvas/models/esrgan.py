@@ -20,7 +20,7 @@ class ESRGAN(Upscaling):
     """SRGAN with residual-in-residual dense blocks, and a discriminator that says which of two is the more real:
 
     min over D of  E -log sigmoid(D(x) - D(G(low))),    min over G of  content |f(G(low)) - f(x)|^2
-        + adversarial E -log sigmoid(D(G(low)) - D(x)) + pixels |G(low) - x|
+        + adversarial E -log sigmoid(D(G(low)) - D(x)) + absolute |G(low) - x|
 
     The paper compares each picture with the mean of the other kind; here each patch is compared with its own
     counterpart, which shows the same (Jolicoeur-Martineau, 2019, has both). For the rest it departs from the paper as
@@ -33,7 +33,7 @@ class ESRGAN(Upscaling):
         loss: What the players minimise afterwards.
         content: Weight of the distance between features...
         adversarial: ...of what the discriminator says...
-        pixels: ...and of the absolute error of pixels, in the game.
+        absolute: ...and of the absolute error of pixels, in the game.
         channels: Channels between the dense blocks, of which each layer within adds half as many.
         depth: Residual-in-residual blocks, of three dense blocks each.
 
@@ -50,14 +50,12 @@ class ESRGAN(Upscaling):
         loss: Loss = "relativistic",
         content: float = 1.0,
         adversarial: float = 0.01,
-        pixels: float = 1.0,
+        absolute: float = 1.0,
         channels: int = 32,
         depth: int = 3,
     ) -> None:
-        super().__init__(
-            space, scale=scale, degrade=degrade, warmup=warmup, loss=loss, content=content, adversarial=adversarial,
-            pixels=pixels,
-        )  # fmt: skip
+        weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
+        super().__init__(space, scale=scale, degrade=degrade, warmup=warmup, loss=loss, weights=weights)
 
         def network() -> nn.Module:
             body = nn.Sequential(*(RRDB(channels) for _ in range(depth)))

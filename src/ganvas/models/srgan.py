@@ -16,16 +16,16 @@ WIDTHS = (32, 64, 128)  # channels of the discriminator at a half, a quarter, an
 class SRGAN(Upscaling):
     """A residual network is taught by pixels, and then by features and by a discriminator:
 
-    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + pixels |G(low) - x|
+    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + absolute |G(low) - x|
 
-    Pixels alone make all that is uncertain blurred, which is the mean of what may be there; a discriminator asks for one
-    of these that could be (section 3 of the paper). low is x, bicubically made smaller and rounded to 8 bits, or with
-    `--degrade real` as photographs of the world are (Wang et al., 2021).
+    Pixels alone make all that is uncertain blurred, which is the mean of what may be there; a discriminator asks for
+    one of these that could be (section 3 of the paper). low is x, bicubically made smaller and rounded to 8 bits, or
+    with `--degrade real` as photographs of the world are (Wang et al., 2021).
 
-    Departs from the paper to be fast on a processor: narrower, without batch normalisation (Lim et al., 2017, EDSR), the
-    bicubic enlargement added at the end, pixels out of channels in one step at the very end; the discriminator judges
-    patches, and has spectral normalisation instead of batches'. Features are learned from the same pictures in the
-    warm-up, for VGG's are made of ImageNet. With `--fidelity` of `upscale`, both results and all between can be had.
+    Departs from the paper to be fast on a processor: narrower, without batch normalisation (Lim et al., 2017, EDSR),
+    the bicubic enlargement added at the end, pixels out of channels in one step at the very end; the discriminator
+    judges patches, and has spectral normalisation. Features are learned from the same pictures in the warm-up, where
+    the paper has a VGG that learned ImageNet. Both results and all between can be had: `upscale --fidelity`.
 
     Arguments:
         scale: How many times as many pixels a side: 2, 4 or 8.
@@ -34,7 +34,7 @@ class SRGAN(Upscaling):
         loss: What the players minimise afterwards.
         content: Weight of the distance between features...
         adversarial: ...of what the discriminator says...
-        pixels: ...and of the absolute error of pixels, in the game.
+        absolute: ...and of the absolute error of pixels, in the game.
         channels: Channels of the residual blocks.
         depth: How many of these there are.
 
@@ -51,14 +51,12 @@ class SRGAN(Upscaling):
         loss: Loss = "non-saturating",
         content: float = 1.0,
         adversarial: float = 0.01,
-        pixels: float = 1.0,
+        absolute: float = 1.0,
         channels: int = 48,
         depth: int = 10,
     ) -> None:
-        super().__init__(
-            space, scale=scale, degrade=degrade, warmup=warmup, loss=loss, content=content, adversarial=adversarial,
-            pixels=pixels,
-        )  # fmt: skip
+        weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
+        super().__init__(space, scale=scale, degrade=degrade, warmup=warmup, loss=loss, weights=weights)
 
         def network() -> nn.Module:
             body = nn.Sequential(*(Block(channels) for _ in range(depth)))
