@@ -64,7 +64,7 @@ from .findings import findings
 from .health import Diagnosis
 from .hindsight import Learn, digest
 from .judging import Evaluation, finish, judge
-from .machine import Precision, choose_device, choose_precision, hasten, settle
+from .machine import Precision, choose_device, choose_precision, settle
 from .normality import learn_normal, normal
 from .parcel import fingerprint, sealed, unsealed
 from .plan import make_plan
@@ -522,7 +522,6 @@ def _engine(run: Run, device: torch.device) -> Engine:
     """The engine that plays a run's model, fresh from its seed."""
     settings = run.card["training"]
     torch.manual_seed(settings["seed"])
-    hasten()  # a network may multiply while it is built, for the first time in this process or not
     model = run.build()
     settle(model, device)
     if model.alone and processes.count() > 1:

@@ -42,14 +42,9 @@ def _computes_in_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def hasten() -> None:
-    """Lets float32 products be faster than they are exact."""
-    torch.set_float32_matmul_precision("medium")
-
-
 def settle(model: nn.Module, device: torch.device) -> None:
     """Moves a model where it will work, its convolutions laid out as processors like them."""
-    hasten()
+    torch.set_float32_matmul_precision("medium")
     grids = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
     model.to(device)
     if grids:

@@ -9,7 +9,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.utils.parametrizations import spectral_norm
 
 from ..core import Batch, Continuous, InputError, Model, Practice, Space, Turn, Upscales, adam, enlarged, whole_blocks
 from ..damage import Lowered, Lowering
@@ -168,22 +167,27 @@ class Raising(nn.Module):
 
 
 class Patches(nn.Module):
-    """Pictures (B, C, H, W) to logits of their patches, (B, P): halved by strided convolutions, each weight divided by
-    its largest singular value (Miyato et al., 2018), nothing normalised."""
+    """Pictures (B, C, H, W) to logits of their patches, (B, P): halved by strided convolutions, nothing normalised."""
 
     def __init__(self, channels: int, widths: Sequence[int], anchored: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for a, b in pairwise([channels, *widths]):
-            layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(widths[-1], widths[-1], 3, 1, 1), nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(widths[-1], 1, 1, bias=anchored)]
-        for layer in layers[::2]:
-            spectral_norm(layer)
-        self.layers = nn.Sequential(*layers)
+            layers += [_convolution(a, b, 4, 2), nn.LeakyReLU(0.2)]
+        layers += [_convolution(widths[-1], widths[-1], 3, 1), nn.LeakyReLU(0.2)]
+        last = nn.Conv2d(widths[-1], 1, 1, bias=anchored)
+        nn.init.normal_(last.weight, 0.0, 0.02)
+        self.layers = nn.Sequential(*layers, last)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten(1)
+
+
+def _convolution(a: int, b: int, kernel: int, stride: int) -> nn.Conv2d:
+    layer = nn.Conv2d(a, b, kernel, stride, 1)
+    nn.init.kaiming_normal_(layer.weight, a=0.2)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # it has one
+    return layer
 
 
 @torch.no_grad()
