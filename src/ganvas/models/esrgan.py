@@ -49,8 +49,8 @@ class ESRGAN(Upscaling):
         warmup: int = 10_000,
         loss: Loss = "relativistic",
         content: float = 1.0,
-        adversarial: float = 0.01,
-        absolute: float = 1.0,
+        adversarial: float = 0.05,
+        absolute: float = 0.5,
         channels: int = 32,
         depth: int = 3,
     ) -> None:

@@ -50,8 +50,8 @@ class SRGAN(Upscaling):
         warmup: int = 10_000,
         loss: Loss = "non-saturating",
         content: float = 1.0,
-        adversarial: float = 0.01,
-        absolute: float = 1.0,
+        adversarial: float = 0.05,
+        absolute: float = 0.5,
         channels: int = 48,
         depth: int = 10,
     ) -> None:
