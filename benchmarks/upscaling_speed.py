@@ -137,7 +137,7 @@ def memory(megapixels: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         noise = np.random.default_rng(0).integers(0, 256, (40, 80, 80, 3), dtype=np.uint8)
-        ganvas.train("srgan", noise, out=place / "run", scale=2, steps=2, warmup=1, size=32, quiet=True)
+        ganvas.train("srgan", noise, out=place / "run", scale=2, depth=2, steps=2, warmup=1, size=32, quiet=True)
         height, width = (round((megapixels * 1e6 * share) ** 0.5) for share in (2 / 3, 3 / 2))
         low = Image.fromarray(noise[0]).resize((width, height), Image.Resampling.BICUBIC)
         low.save(place / "large.jpg", quality=90)

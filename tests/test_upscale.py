@@ -199,6 +199,7 @@ def test_it_is_judged_beside_bicubic_and_shown(run: api.Trained) -> None:
     assert not next(f for f in found.figures if f.name.startswith("looks different")).larger_is_better
     assert (run.run.path / "pictures" / "enlargements.png").exists()
     assert list((run.run.path / "previews").glob("*.png"))
+    assert not any(one.illness == "duplicates" for one in run.run.health), "squares of a picture are no copies"
 
 
 def plain(run: api.Trained, file: Path, *options: str) -> Image.Image:

@@ -28,7 +28,8 @@ def look(data: Data, vectors: Callable[[Tensor], Tensor], model: Model) -> list[
     some = data.gather(most=EXAMPLES)
     _numbers(some.x, data)
     x = vectors(some.x).cpu()
-    distinct = cache(lambda: len(data.keys().unique()))  # looks at all of the data: once, and where it matters
+    # looks at all of the data: once, and where it matters
+    distinct = cache(lambda: len(data) if data.pieces else len(data.keys().unique()))
     signs = (
         constant(x), duplicates(len(data), distinct, model), few(distinct, model), unrelated_labels(x, some, model),
         narrow(x, model),

@@ -47,6 +47,9 @@ class Data(ABC):
     ahead: int = 0
     """Batches worth preparing in the background while the model learns: none where they are in memory already."""
 
+    pieces: bool = False
+    """Whether examples are pieces of something larger, whose key they have."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
