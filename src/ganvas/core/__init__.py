@@ -17,6 +17,7 @@ from .abilities import (
     Restores,
     Samples,
     Scores,
+    Tokenizes,
     Translates,
     Upscales,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "Samples",
     "Scores",
     "Space",
+    "Tokenizes",
     "Tokens",
     "Translates",
     "Turn",

@@ -61,6 +61,13 @@ class Autoencodes(Encodes, Decodes):
     """Goes to latents and back."""
 
 
+class Tokenizes(Autoencodes):
+    """Goes to latents and back, and says what kind of thing the latents are: another model may learn them."""
+
+    latents: Space
+    """Of symbols, such as the codes of a quantiser, or of vectors of any size and place: what `encode` gives."""
+
+
 class Redraws(Autoencodes):
     """Goes to latents and back, and knows what else an example might have been."""
 

@@ -33,14 +33,14 @@ class Block(nn.Module):
 
 
 class Crop(nn.Module):
-    """Cuts pictures (B, C, H, W) to a size: what doubling made too large."""
+    """Cuts grids (B, C, *sides), such as pictures, to a size: what doubling made too large."""
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, *sides: int) -> None:
         super().__init__()
-        self.height, self.width = height, width
+        self.within = tuple(map(slice, sides))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[..., : self.height, : self.width]
+        return x[(..., *self.within)]
 
 
 class ConvolutionalEncoder(nn.Module):
