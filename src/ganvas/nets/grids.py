@@ -31,16 +31,16 @@ def sizes(sides: Sides, halvings: Sequence[Sides]) -> list[Sides]:
                            initial=sides))  # fmt: skip
 
 
-class Block(nn.Module):
-    """x + f(x) on grids (B, width, *sides), with f two normalised convolutions (He et al., 2016)."""
+class PlainBlock(nn.Module):
+    """x + f(x) on grids (B, width, *sides), with f two convolutions and no normalisation, which would forget how bright
+    a picture is."""
 
-    def __init__(self, width: int, dimensions: int) -> None:
+    def __init__(self, width: int, dimensions: int = 2) -> None:
         super().__init__()
         convolution = CONVOLUTIONS[dimensions]
         self.layers = nn.Sequential(
-            nn.GroupNorm(gcd(8, width), width), nn.SiLU(), convolution(width, width, 3, 1, 1),
-            nn.GroupNorm(gcd(8, width), width), nn.SiLU(), convolution(width, width, 3, 1, 1),
-        )  # fmt: skip
+            nn.SiLU(), convolution(width, width, 3, 1, 1), nn.SiLU(), convolution(width, width, 3, 1, 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
@@ -60,7 +60,7 @@ class GridEncoder(nn.Module):
         convolution = CONVOLUTIONS[dimensions]
         layers: list[nn.Module] = []
         for (a, b), by in zip(pairwise([channels, *_widths(width, halvings)]), halvings, strict=True):
-            layers += [convolution(a, b, 3, by, 1), *(Block(b, dimensions) for _ in range(depth))]
+            layers += [convolution(a, b, 3, by, 1), *(PlainBlock(b, dimensions) for _ in range(depth))]
         self.layers = nn.Sequential(*layers, nn.SiLU(), convolution(_widths(width, halvings)[-1], out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,23 +68,26 @@ class GridEncoder(nn.Module):
 
 
 class GridDecoder(nn.Module):
-    """Small grids (B, into, *small) to grids (B, C, *sides): the encoder, backwards."""
+    """Small grids (B, into, *small) to grids (B, C, *sides): the encoder, backwards.
 
-    def __init__(self, into: int, channels: int, sides: Sides, halvings: Sequence[Sides], width: int, depth: int):
+    last: The layer that puts out the grid.
+    """
+
+    def __init__(
+        self, into: int, channels: int, sides: Sides, halvings: Sequence[Sides], width: int, depth: int
+    ) -> None:
         super().__init__()
-        dimensions, steps = len(sides), sizes(sides, halvings)
-        widths = [width, *_widths(width, halvings)]
+        dimensions, steps, widths = len(sides), sizes(sides, halvings), _widths(width, halvings)
         layers: list[nn.Module] = [CONVOLUTIONS[dimensions](into, widths[-1], 1)]
-        for level in range(len(halvings), 0, -1):
-            kernel = tuple(2 + k for k in halvings[level - 1])  # every place is reached equally often
-            grow = TRANSPOSED[dimensions](widths[level], widths[level - 1], kernel, halvings[level - 1], 1)
-            layers += [*(Block(widths[level], dimensions) for _ in range(depth)), nn.SiLU(), grow,
-                       Crop(*steps[level - 1])]  # fmt: skip
-        self.layers = nn.Sequential(*layers, nn.SiLU())
-        self.last = CONVOLUTIONS[dimensions](width, channels, 3, 1, 1)
+        for level in range(len(halvings) - 1, -1, -1):
+            layers += [*(PlainBlock(widths[level], dimensions) for _ in range(depth)), nn.SiLU()]
+            if level:
+                layers += [_doubling(widths[level], widths[level - 1], halvings[level]), Crop(*steps[level])]
+        self.layers = nn.Sequential(*layers)
+        self.last, self.crop = _doubling(widths[0], channels, halvings[0]), Crop(*sides)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.last(self.layers(z))
+        return self.crop(self.last(self.layers(z)))
 
 
 class PatchJudge(nn.Module):
@@ -104,6 +107,11 @@ class PatchJudge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten(1)
+
+
+def _doubling(channels: int, out: int, by: Sides) -> nn.ConvTranspose2d | nn.ConvTranspose3d:
+    """Multiplies sides by 1 and 2; every place is reached equally often."""
+    return TRANSPOSED[len(by)](channels, out, tuple(2 + k for k in by), by, 1)
 
 
 def _widths(width: int, halvings: Sequence[Sides]) -> list[int]:
