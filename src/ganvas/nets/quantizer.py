@@ -16,6 +16,7 @@ Kind = Literal["vector", "finite"]
 
 DECAY = 0.99  # of the codebook's averages
 DEAD = 0.02  # share of the vectors of an evenly used code, below which a code is dead
+REVIVED = 0.1  # the same, that it is given when it is moved
 LEAST = 1e-6  # vectors that a code stands for at least, so that its mean can be told
 LLOYD = 10  # steps of k-means
 AT_ONCE = 2**14  # vectors that are held against all codes together
@@ -132,8 +133,9 @@ class Codebook(Quantizer):
         dead = self.counts < DEAD * usual
         fresh = _some(flat, self.vocabulary)
         processes.lead(fresh)
-        self.sums.copy_(torch.where(dead.unsqueeze(1), usual * fresh, self.sums))
-        self.counts.copy_(torch.where(dead, usual, self.counts))
+        few = REVIVED * usual
+        self.sums.copy_(torch.where(dead.unsqueeze(1), few * fresh, self.sums))
+        self.counts.copy_(torch.where(dead, few, self.counts))
 
     @torch.no_grad()
     def _begin(self, flat: Tensor) -> None:
