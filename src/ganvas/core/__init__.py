@@ -49,7 +49,7 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
-from .modality import Batch, Data, Modality, held, spread
+from .modality import Batch, Data, Modality, Through, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
 from .pictures import PICTURES, Pictorial, Whole, flipped, mirrored
@@ -119,6 +119,7 @@ __all__ = [
     "Samples",
     "Scores",
     "Space",
+    "Through",
     "Tokenizes",
     "Tokens",
     "Translates",

@@ -65,7 +65,12 @@ class Tokenizes(Autoencodes):
     """Goes to latents and back, and says what kind of thing the latents are: another model may learn them."""
 
     latents: Space
-    """Of symbols, such as the codes of a quantiser, or of vectors of any size and place: what `encode` gives."""
+    """What `encode` gives and `decode` takes: symbols, such as a quantiser's codes, or vectors, wherever they lie."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
 
 
 class Redraws(Autoencodes):

@@ -1,4 +1,4 @@
-"""What autoencoders whose latents are whole numbers share: an encoder, a quantiser and a decoder (van den Oord et al., 2017)."""
+"""What autoencoders whose latents are whole numbers share (van den Oord et al., 2017)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ._quantised import QuantisedAutoencoder
 class VQVAE(QuantisedAutoencoder):
     """Every place of a small grid becomes the nearest of K vectors e_k, whose number k is the code:
 
-    loss = -log p(x | e) + commitment |z - sg(e)|^2,    z = f(x),  e = the nearest e_k to z      (equation 3 of the paper)
+    loss = -log p(x | e) + commitment |z - sg(e)|^2,    z = f(x),  e = the nearest e_k to z    (equation 3)
 
     with sg the stop of gradients, which pass from e to z as if they were the same. The vectors themselves follow the
     means of what they stand for (appendix A.1 there). Both terms are means over numbers, so that neither depends on

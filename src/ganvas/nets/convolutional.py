@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import ceil, gcd, prod
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -37,10 +38,10 @@ class Crop(nn.Module):
 
     def __init__(self, *sides: int) -> None:
         super().__init__()
-        self.within = tuple(map(slice, sides))
+        self.within: tuple[Any, ...] = (..., *(slice(side) for side in sides))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[(..., *self.within)]
+        return x[self.within]
 
 
 class ConvolutionalEncoder(nn.Module):

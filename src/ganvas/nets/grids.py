@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from math import gcd
 
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from .convolutional import Crop
 
 Sides = tuple[int, ...]
+Transposed = nn.ConvTranspose2d | nn.ConvTranspose3d
 
-CONVOLUTIONS: dict[int, type[nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
-TRANSPOSED: dict[int, type[nn.ConvTranspose2d | nn.ConvTranspose3d]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+CONVOLUTIONS: Mapping[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: Mapping[int, Callable[..., Transposed]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 """By dimensions of the grid."""
 
 WIDEST = 4  # times as many channels as at first
@@ -109,7 +110,7 @@ class PatchJudge(nn.Module):
         return self.layers(x).flatten(1)
 
 
-def _doubling(channels: int, out: int, by: Sides) -> nn.ConvTranspose2d | nn.ConvTranspose3d:
+def _doubling(channels: int, out: int, by: Sides) -> Transposed:
     """Multiplies sides by 1 and 2; every place is reached equally often."""
     return TRANSPOSED[len(by)](channels, out, tuple(2 + k for k in by), by, 1)
 
