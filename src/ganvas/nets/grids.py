@@ -104,7 +104,7 @@ class PatchJudge(nn.Module):
         for level, ((a, b), by) in enumerate(zip(pairwise([channels, *widths]), halvings, strict=True)):
             norm = [nn.GroupNorm(gcd(8, b), b)] if level else []
             layers += [convolution(a, b, tuple(2 + k for k in by), by, 1), *norm, nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, convolution(widths[-1], 1, 3, 1, 1))
+        self.layers = nn.Sequential(*layers, convolution(widths[-1], 1, 3, 1, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten(1)
