@@ -64,6 +64,18 @@ def test_latents_are_what_the_model_encodes(runs: Path, pictures: Path) -> None:
     assert all(torch.equal(a.keys(), b.keys()) for a, b in zip(data.split(0.3), real.split(0.3), strict=True))
 
 
+def test_blame_of_codes_lies_on_the_pixels_that_they_cover(runs: Path, pictures: Path, tmp_path: Path) -> None:
+    modality = Run(runs / "made").modality
+    x = modality.read(pictures).gather().x[:2]
+    blame = torch.zeros(2, 16)
+    blame[:, 0] = 1  # of the code at the upper left
+    files = modality.point_out(x, blame, x, ["a", "b"], tmp_path)
+    plain, glowing, _ = np.split(np.array(Image.open(files[0])).astype(float), 3, 1)
+    apart = np.abs(plain - glowing).sum(2)
+    assert apart[:4, :4].min() > 0
+    assert apart[8:, 8:].max() == 0
+
+
 def test_samples_are_judged_beside_real_pictures_and_likelihoods_are_of_codes(
     runs: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
