@@ -14,7 +14,7 @@ ROOMS = {
     "errors": set(),
     "core": {"errors"},
     "plugins": {"errors"},
-    "nets": {"core"},
+    "nets": {"core", "processes"},
     "losses": {"core"},
     "damage": {"core"},
     "models": {"core", "nets", "losses", "damage"},
@@ -66,6 +66,9 @@ ROOMS = {
 }
 """Which rooms each room may look into; a file of the same room always."""
 
+EXCEPTIONS = {"modalities/latents.py": {"run", "parcel", "machine"}}
+"""What a single file may look into besides: a trained run is a modality, and is told from others by its weights."""
+
 FILES = sorted(HOUSE.rglob("*.py"))
 
 
@@ -90,7 +93,8 @@ def imports(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(HOUSE)))
 def test_imports_point_one_way(file: Path) -> None:
-    assert imports(file) <= ROOMS[room(file)] | {room(file)}
+    more = EXCEPTIONS.get(file.relative_to(HOUSE).as_posix(), set())
+    assert imports(file) <= ROOMS[room(file)] | {room(file)} | more
 
 
 def test_nobody_unpickles() -> None:

@@ -52,6 +52,7 @@ from .core import (
     Private,
     Restored,
     Rowwise,
+    Through,
     Understands,
     Weigh,
     Weighed,
@@ -99,6 +100,7 @@ def train(
     *,
     out: Path | None = None,
     as_: str | None = None,
+    through: Path | None = None,
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -126,6 +128,7 @@ def train(
         source: Files, or arrays, tensors or pictures in memory.
         out: Folder of the run; by default runs/MODEL-SOURCE.
         as_: Modality to read the data as; by default what it looks like.
+        through: Run that encodes the data: its codes, or vectors, are learned from in place of the data.
         steps: Rounds to play.
         epochs: Passes over the data.
         minutes: Time to train for.
@@ -149,7 +152,8 @@ def train(
     Raises InputError where the data or an option is wrong, Interrupted after Ctrl-C or SIGTERM.
     """
     make, practice = plugins.load("models", model), plugins.load("models", model).practice
-    reader = plugins.load("modalities", as_ or guess(source))
+    reader = plugins.load("modalities", "latents" if through else as_ or guess(source))
+    options |= {"through": through} if through else {}
     own = {option.name for option in plugins.options(reader.learn)}
     settings = {
         "steps": steps, "epochs": epochs, "minutes": minutes, "batch": batch or practice.batch, "seed": seed,
@@ -162,6 +166,7 @@ def train(
     out = Path(out or f"runs/{model}-{name_of(source)}")
     with processes.joined():
         modality = reader.learn(source, **{k: v for k, v in ({**practice.reading, **options}).items() if k in own})
+        modality = modality.beside(out) if isinstance(modality, Through) else modality
         chosen = {k: v for k, v in options.items() if k not in own}
         build(model, chosen, modality)
         run = _open(out, model, chosen, modality, settings, source) if processes.leads() else None

@@ -97,6 +97,7 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     make = plugins.load("models", model)
     modality = plugins.load("modalities", _modality(argv))
     options = plugins.options(modality.learn) + plugins.options(make) + plugins.options(api.train)
+    options = list({option.name: option for option in options}.values())  # of the latents, --through is in two of them
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         trained = api.train(model, source, **given)
@@ -109,9 +110,11 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
 
 def _modality(argv: Sequence[str]) -> str:
-    """The modality named by --as, or what the source looks like."""
+    """The modality named by --as, that of latents with --through, or what the source looks like."""
     from . import api
 
+    if "--through" in argv:
+        return "latents"
     if "--as" in argv[:-1]:
         return argv[list(argv).index("--as") + 1]
     source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None

@@ -29,6 +29,8 @@ from .core import (
     Restores,
     Samples,
     Scores,
+    Tokenizes,
+    Tokens,
     Upscales,
     chance,
     seeded,
@@ -42,11 +44,12 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
-ROUNDS, RESTORING = 1000, 250
-"""Rounds that a model learns for; and one that only restores or enlarges, which begins by leaving pictures as they
-are."""
+ROUNDS, QUICK = 1000, 250
+"""Rounds that a model learns for; and one that only restores or enlarges, which begins by leaving pictures as they are,
+or that keeps a grid of codes, so that places are learned once for all."""
 
-SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "scale": 2}
+SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "codes": 64}
+SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 RECONSTRUCTION = "squared error of reconstruction"
@@ -82,7 +85,7 @@ def prove(name: str, rounds: int | None = None) -> Proof:
         model, learn, held, margin = _begin(name)
         settle(model, device)
         untrained = deepcopy(model).eval()
-        rounds = rounds or (ROUNDS if isinstance(model, Samples | Scores) else RESTORING)
+        rounds = rounds or _rounds(model)
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
         game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
@@ -91,6 +94,12 @@ def prove(name: str, rounds: int | None = None) -> Proof:
     return Proof(
         name, _objective(model), trained, before, _naive_cost(model, learn, held), perf_counter() - start, margin
     )
+
+
+def _rounds(model: Model) -> int:
+    if isinstance(model, Tokenizes) and isinstance(model.latents, Tokens):
+        return QUICK
+    return ROUNDS if isinstance(model, Samples | Scores) else QUICK
 
 
 def _begin(name: str) -> tuple[Model, Data, Data, float]:

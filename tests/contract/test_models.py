@@ -24,11 +24,13 @@ from ganvas.core import (
     Samples,
     Scores,
     Space,
+    Tokenizes,
+    Tokens,
     Upscales,
 )
 from ganvas.engine import Engine
 
-SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "warmup": 2}
+SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "codes": 16, "warmup": 2, "joins": 3, "judge": 8}
 
 
 def build(name: str, space: Space) -> Model:
@@ -72,6 +74,12 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (5, *shape[1:])
         if isinstance(model, Generates):
             assert model.prior(4, truncation=0.7).abs().max() <= 0.7
+        if isinstance(model, Tokenizes):
+            z = model.encode(batch.x)
+            assert z.shape == (16, *model.latents.shape)
+            assert not isinstance(model.latents, Tokens) or (
+                z.dtype == torch.int64 and z.max() < model.latents.vocabulary
+            )
         if isinstance(model, Encodes) and isinstance(model, Decodes):
             assert model.decode(model.encode(batch.x)).shape == shape
         if isinstance(model, Completes):

@@ -17,6 +17,7 @@ from .abilities import (
     Restores,
     Samples,
     Scores,
+    Tokenizes,
     Translates,
     Upscales,
 )
@@ -49,7 +50,7 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
-from .modality import Batch, Data, Modality, held, spread
+from .modality import Batch, Data, Modality, Through, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
 from .pictures import (
@@ -137,6 +138,8 @@ __all__ = [
     "Samples",
     "Scores",
     "Space",
+    "Through",
+    "Tokenizes",
     "Tokens",
     "Translates",
     "Turn",

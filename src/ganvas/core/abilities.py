@@ -62,6 +62,18 @@ class Autoencodes(Encodes, Decodes):
     """Goes to latents and back."""
 
 
+class Tokenizes(Autoencodes):
+    """Goes to latents and back, and says what kind of thing the latents are: another model may learn them."""
+
+    latents: Space
+    """What `encode` gives and `decode` takes: symbols, such as a quantiser's codes, or vectors, wherever they lie."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+
 class Redraws(Autoencodes):
     """Goes to latents and back, and knows what else an example might have been."""
 

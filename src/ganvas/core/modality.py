@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -201,3 +201,20 @@ class Modality(ABC):
     @abstractmethod
     def film(self, sheets: list[Path], target: Path) -> Path:
         """Joins sheets written before into one thing that moves. Returns the file written."""
+
+
+class Through(Modality):
+    """A modality whose examples are what the model of another run makes of data, of that run's modality."""
+
+    @property
+    @abstractmethod
+    def inner(self) -> Modality:
+        """What stands between people and what is encoded. Raises InputError where the run is gone, or has changed."""
+
+    @abstractmethod
+    def decode(self, x: Tensor) -> Tensor:
+        """Examples of the inner modality, (n, *inner.space.shape), on the CPU, of examples of this one."""
+
+    @abstractmethod
+    def beside(self, run: Path) -> Self:
+        """The same for the run in this folder, from which it finds the other where both were moved together."""

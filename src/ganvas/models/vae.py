@@ -9,7 +9,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..core import Batch, Bounds, Generates, InputError, Model, Practice, Redraws, Scores, Space, Turn, adam, seeded
+from ..core import (
+    Batch,
+    Bounds,
+    Continuous,
+    Generates,
+    InputError,
+    Model,
+    Practice,
+    Redraws,
+    Scores,
+    Space,
+    Tokenizes,
+    Turn,
+    adam,
+    seeded,
+)
 from ..core.space import Likelihood
 from ..losses import kl_standard_normal
 from ..nets import Network, decoder, encoder, standard_normal
@@ -19,7 +34,7 @@ Score = Literal["elbo", "regret"]
 PACE = 0.05  # of Adam on the posterior of a single example
 
 
-class VAE(Model, Generates, Redraws, Scores, Bounds):
+class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds):
     """Maximises a lower bound of log p(x), the ELBO:
 
     log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z)),    q(z | x) = N(mean(x), var(x)),  p(z) = N(0, 1)
@@ -63,7 +78,7 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         if samples > 1 and free_bits:
             raise InputError("free bits need the bound of one latent per example; leave out --free-bits or --samples")
         super().__init__(space.under(likelihood))
-        self.latent, self.samples = latent, samples
+        self.latent, self.samples, self.latents = latent, samples, Continuous((latent,))
         self.warmup, self.free_bits = warmup, free_bits
         self.by_regret = score == "regret"
         self.hyperparameters["beta"] = beta
