@@ -25,7 +25,9 @@ from .answers import (
     Arriving,
     Augmented,
     Clustered,
+    Completed,
     Detections,
+    Edited,
     Embedded,
     Estimate,
     Evidence,
@@ -40,6 +42,7 @@ from .answers import (
     Normal,
     Pairs,
     Parcel,
+    Practised,
     Restored,
     Weigh,
     Weighed,
@@ -48,6 +51,7 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
+from .masks import Mask, Maskable, Masked
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
@@ -55,12 +59,14 @@ from .pictures import PICTURES, Pictorial, Whole, flipped, mirrored
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
+from .traits import Attributes
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
     "PICTURES",
     "Answer",
     "Arriving",
+    "Attributes",
     "Augmented",
     "Autoencodes",
     "Balance",
@@ -72,11 +78,13 @@ __all__ = [
     "Calibrated",
     "Calibration",
     "Clustered",
+    "Completed",
     "Completes",
     "Continuous",
     "Data",
     "Decodes",
     "Detections",
+    "Edited",
     "Embedded",
     "Encodes",
     "Estimate",
@@ -95,6 +103,9 @@ __all__ = [
     "Likeness",
     "Lossless",
     "Made",
+    "Mask",
+    "Maskable",
+    "Masked",
     "Measured",
     "Mixed",
     "Modality",
@@ -109,6 +120,7 @@ __all__ = [
     "Parcel",
     "Pictorial",
     "Practice",
+    "Practised",
     "Private",
     "Promise",
     "Redraws",
