@@ -19,6 +19,7 @@ from .core import (
     Autoencodes,
     Batch,
     Bounds,
+    Completes,
     Continuous,
     Estimate,
     Evidence,
@@ -29,7 +30,17 @@ from .core import (
     chance,
     spread,
 )
-from .metrics._baselines import Components, Independent, Replay, Untouched, noisy, per_coordinate, shuffled
+from .metrics._baselines import (
+    Bordered,
+    Components,
+    Diffused,
+    Independent,
+    Replay,
+    Untouched,
+    noisy,
+    per_coordinate,
+    shuffled,
+)
 from .verdict import verdict
 
 Rivals = Mapping[str, object]
@@ -174,6 +185,8 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
         return {"independent coordinates": Independent(model.space, train)}
     if ability is Restores and isinstance(model, Restores):
         return {"left as it is": Untouched(model)}
+    if ability is Completes and isinstance(model.space, Continuous) and len(model.space.shape) == 3:
+        return {"diffusion": Diffused(model.space), "mean of the border": Bordered(model.space)}
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from . import plugins
 from .associations import draw_associations
-from .core import Autoencodes, Batch, Data, InputError, Restores, Samples, chance, spread
+from .core import Autoencodes, Batch, Completes, Data, InputError, Restores, Samples, chance, spread
 from .evaluation import Evaluation, evaluate
+from .holes import completions
 from .machine import choose_device, settle
 from .metrics.memorisation import nearest
 from .report import Picture, write_report
@@ -168,6 +169,9 @@ def _show(
     if isinstance(model, Restores) and model.undoes != "none":
         shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
         run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
+    if isinstance(model, Completes) and held.x.ndim == 4:
+        run.modality.sheet(torch.cat(completions(model, held.x[spread(len(held), 10)])).cpu(),
+                           folder / "completions.png", columns=10)  # fmt: skip
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -182,6 +186,7 @@ CAPTIONS = {
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
+    "pictures/completions.png": "Unseen pictures with holes (above) and completed (below).",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
 }
 

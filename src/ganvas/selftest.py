@@ -19,8 +19,22 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Bounds, Data, InputError, Model, Packs, Restores, Samples, Scores, chance, seeded
+from .core import (
+    Autoencodes,
+    Bounds,
+    Completes,
+    Data,
+    InputError,
+    Model,
+    Packs,
+    Restores,
+    Samples,
+    Scores,
+    chance,
+    seeded,
+)
 from .engine import Engine
+from .holes import holes
 from .machine import choose_device, choose_precision, settle
 from .run import build
 from .samples import ADULT, FASHION
@@ -30,12 +44,13 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 most, when a model has learned. Models learn the first that they take."""
 
 ROUNDS, RESTORING = 1000, 250
-"""Rounds that a model learns for; and one that only restores, which begins by leaving pictures as they are."""
+"""Rounds that a model learns for; and one that only restores or fills holes, which has less to learn."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 RECONSTRUCTION = "squared error of reconstruction"
+FILLED = "squared error in holes"
 STRANGENESS = "how strange examples are, beside shuffled ones"
 
 
@@ -105,6 +120,8 @@ def _objective(model: Model) -> str:
         return RECONSTRUCTION
     if isinstance(model, Scores):
         return STRANGENESS
+    if isinstance(model, Completes):
+        return FILLED
     return "squared error, restored" if isinstance(model, Restores) else "Fréchet distance of 32 components"
 
 
@@ -122,6 +139,10 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
         return usual / strange
     if isinstance(model, Scores):
         return model.score(real.x.to(device)).mean().item()
+    if _objective(model) == FILLED:
+        assert isinstance(model, Completes)
+        known = _known(real.x).to(device)
+        return _error(model.complete(real.x.to(device), known).cpu(), real.x)
     if isinstance(model, Restores):
         return (model.shown(real.x.to(device))[1].cpu() - real.x).square().mean().item()
     assert isinstance(model, Samples)
@@ -141,10 +162,18 @@ def _naive_cost(model: Model, learn: Data, held: Data) -> float:
         return _error(model.space.mean(raw), x)
     if isinstance(model, Scores):
         return model.space.nll(raw.expand(len(x), *raw.shape[1:]), x).mean().item()
+    if _objective(model) == FILLED:
+        return _error(torch.where(_known(x), x, model.space.mean(raw)), x)
     if isinstance(model, Restores):
         with chance(0):
             return (model.damaged(x) - x).square().mean().item()
     return _distance(_shuffled(train)[: len(x)], x, train)
+
+
+def _known(x: Tensor) -> Tensor:
+    """Where pictures have no hole, always the same, boolean, like x."""
+    with chance(0):
+        return ~holes(x).expand_as(x)
 
 
 def _shuffled(x: Tensor) -> Tensor:
