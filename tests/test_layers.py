@@ -26,7 +26,7 @@ ROOMS = {
     "writers": {"core"},
     "naming": set(),
     "modalities": {"core", "coding", "writers", "naming"},
-    "tasks": {"core", "coding", "machine", "classifier"},
+    "tasks": {"core", "coding", "machine", "classifier", "engine", "nets"},
     "metrics": {"core", "holes"},
     "classifier": {"core", "engine", "machine"},
     "features": {"core", "classifier"},

@@ -344,7 +344,8 @@ class Trained:
         wholes = [data.gather() for data in parts]
         labels = [whole.y for whole in wholes if whole.y is not None]
         x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
-        return Named(x, [name for data in parts for name in data.names], torch.cat(labels) if labels else None)
+        names, classes = [name for data in parts for name in data.names], self.run.modality.classes
+        return Named(x, names, torch.cat(labels).to(x.device) if labels else None, classes)
 
     def _labelled(self, source: Any) -> Labelled:
         """Examples with their classes. Raises InputError where they have none."""
@@ -420,7 +421,7 @@ def practised(run: Run, source: Any, most: int) -> Named:
     learn = run.modality.read(source).split(run.card["training"]["held_out"])[0]
     some = learn.subset(spread(len(learn), most))
     whole = some.gather().to(run.model.device)
-    return Named(whole.x, some.names, whole.y)
+    return Named(whole.x, some.names, whole.y, run.modality.classes)
 
 
 def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> list[Table]:

@@ -196,7 +196,10 @@ def _parameter(option: plugins.Option) -> inspect.Parameter:
     if "Balance" in str(option.type) or "Likeness" in str(option.type):
         kind = str | None
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
-    words = Parameter(name=name, help=option.help, negative=() if wish or option.default is False else None)
+    words = Parameter(
+        name=name, help=option.help, negative=() if wish or option.default is False else None,
+        allow_leading_hyphen=kind is str,
+    )  # fmt: skip
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, words]
     )

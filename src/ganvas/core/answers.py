@@ -139,11 +139,13 @@ class Named:
     """Examples x, (n, *space.shape), and where each came from.
 
     y: What each is labelled, as class numbers (n, 1), where they are labelled.
+    classes: What these are called.
     """
 
     x: Tensor
     names: list[str]
     y: Tensor | None = None
+    classes: tuple[str, ...] = ()
 
 
 Practised = Callable[[int], Named]
