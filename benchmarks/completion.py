@@ -27,8 +27,8 @@ from ganvas.holes import holes
 from ganvas.metrics._baselines import Bordered, Diffused
 
 MODELS: dict[str, dict[str, Any]] = {
-    "vae": {"latent": 32, "network": "perceptron", "steps": 4000},
-    "inpainter": {"channels": 16, "steps": 4000},
+    "vae": {"latent": 32, "network": "perceptron", "width": 256, "steps": 2000},
+    "inpainter": {"channels": 8, "steps": 2000},
 }
 
 

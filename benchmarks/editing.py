@@ -10,7 +10,7 @@ those that are reported. A picture's attributes before are what the classifiers 
 how faithfully pictures are rendered, and how much of their identity is kept.
 
 python benchmarks/editing.py vae shoes
-python benchmarks/editing.py dcgan shoes --pictures 200       # a generator without an encoder, inverted
+python benchmarks/editing.py dcgan shoes --pictures 60       # a generator without an encoder, inverted
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ from ganvas.core import Batch, Continuous, Data, Edited, chance
 
 SETS = {"shoes": ("boot", 7, 9), "tops": ("long sleeves", 0, 2)}
 MODELS: dict[str, dict[str, Any]] = {
-    "vae": {"latent": 32, "network": "perceptron", "steps": 3000},
-    "ae": {"latent": 32, "network": "perceptron", "steps": 3000},
-    "dcgan": {"latent": 32, "channels": 12, "conditional": False, "steps": 2500},
+    "vae": {"latent": 16, "network": "perceptron", "width": 256, "steps": 1500},
+    "dcgan": {"latent": 16, "channels": 8, "conditional": False, "steps": 1500},
 }
 GRID = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
 ENOUGH = 0.85  # of pictures kept from the training, whose attribute flips at the strength that is taken
@@ -129,7 +128,7 @@ def edited(
         file = Path(folder) / "attributes.csv"
         table.astype(dict.fromkeys(judge, int)).to_csv(file, index=False)
         answer = run.do("edit", x, attribute=attribute, attributes=file, examples=pictures, hold=",".join(sorted(held)),
-                        strength=f"{-GRID[-1]:g}..{GRID[-1]:g}", steps=round(4 * GRID[-1] + 1))  # fmt: skip
+                        strength=f"{-GRID[-1]:g}..{GRID[-1]:g}", steps=round(4 * GRID[-1] + 1), rounds=300)  # fmt: skip
     tuning, trial = (told(answer, rows, attribute, judge) for rows in torch.arange(len(x)).chunk(2))
     strength = next((s for s in GRID if tuning[s]["flips"] >= ENOUGH), max(GRID, key=lambda s: tuning[s]["flips"]))
     return {"strength": strength, **trial[strength], "on pictures kept from the training": tuning[strength],

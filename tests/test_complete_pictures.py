@@ -127,6 +127,22 @@ def test_halves_and_beginnings_of_any_grid(space: Space, keep: Any, given: int |
     assert (filled.flatten()[known] == torch.tensor(known)).all()
 
 
+def test_of_large_pictures_what_is_near_a_hole_is_looked_at() -> None:
+    class Seeing(Nines):
+        any_size = True
+
+        def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+            assert x.shape == (1, 1, 272, 144)
+            return super().complete(x, known)
+
+    x = torch.rand(1, 1, 900, 256)
+    given = masked(x)
+    given.known[0][:, 500:510, 3:5] = False
+    (filled,) = complete(Seeing(Continuous((1, 8, 8))), given).draws[0]
+    assert (filled == 9).sum() == 20
+    assert torch.equal(filled[given.known[0]], x[0][given.known[0]])
+
+
 SPACE = Continuous((1, 4, 6))
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nothing missing": ({}, "nothing is missing"),

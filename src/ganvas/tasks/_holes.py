@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ Side = Literal["upper", "lower", "left", "right"]
 
 AT_ONCE = 2**19
 """Values that are completed at a time."""
+
+CONTEXT, GRID = 128, 16
+"""Pixels around a hole that are looked at; and what windows begin and end at multiples of, as networks halve them."""
 
 
 def but(x: Masked, space: Space, mask: Mask | None, keep: Side | None, given: int | None) -> Masked:
@@ -73,6 +76,16 @@ def fitting(model: Completes, x: Masked) -> None:
             wide, high = one.shape[-1], one.shape[-2]
             fit = " × ".join(map(str, model.space.shape[:0:-1]))
             raise InputError(f"{name} is {wide} × {high} pixels, and this model completes {fit} alone; use inpainter")
+
+
+def around(known: Tensor) -> tuple[Any, ...]:
+    """The window of a picture (..., H, W) that holds all that is missing, and what is near it; all where nothing is."""
+    window: list[Any] = [...]
+    for axis, length in zip((-2, -1), known.shape[-2:], strict=True):
+        missing = (~known).transpose(axis, 0).flatten(1).any(1).nonzero().flatten().tolist() or [0, length - 1]
+        first, last = max(missing[0] - CONTEXT, 0) // GRID * GRID, missing[-1] + CONTEXT
+        window.append(slice(first, min((last // GRID + 1) * GRID, length)))
+    return tuple(window)
 
 
 def batches(x: Masked, most: int) -> Iterator[list[int]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..core import Between, Completed, Completes, Filled, Given, InputError, Mask, Masked, Tokens, chance
 from ..core.intervals import FIELDS, checked, drawn, enough
-from ._holes import Side, batches, but, fitting
+from ._holes import Side, around, batches, but, fitting
 from ._meeting import at_once
 from ._progress import counted
 
@@ -58,15 +60,18 @@ def complete(
 
 
 def _completed(model: Completes, x: Masked, draws: int) -> Completed:
-    """Pictures and whatever else lies on a grid, those of one size together."""
+    """Pictures and whatever else lies on a grid, those of one size together; of large pictures what is near a hole."""
     fitting(model, x)
-    filled = [[*x.x] for _ in range(draws)]
-    parts = [(draw, rows) for draw in range(draws) for rows in batches(x, at_once(model.space))]
-    for draw, rows in counted(parts, draws * len(x.x), "filling", lambda part: len(part[1])):
-        own, known = (torch.stack([given[i] for i in rows]) for given in (x.x, x.known))
+    windows = [around(known) if model.any_size else (...,) for known in x.known]
+    seen = replace(x, x=[one[w] for one, w in zip(x.x, windows, strict=True)],
+                   known=[known[w] for known, w in zip(x.known, windows, strict=True)])  # fmt: skip
+    filled = [[one.cpu().clone() for one in x.x] for _ in range(draws)]
+    parts = [(draw, rows) for draw in range(draws) for rows in batches(seen, at_once(model.space))]
+    for draw, rows in counted(parts, draws * len(x.x), "filling", lambda part: len(part[1]), 0):
+        own, known = (torch.stack([given[i] for i in rows]) for given in (seen.x, seen.known))
         made = model.complete(own, known)
         for i, one in zip(rows, torch.where(known, own, made), strict=True):
-            filled[draw][i] = one.cpu()
+            filled[draw][i][windows[i]] = one.cpu()
     return Completed(x, tuple(filled))
 
 
