@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +135,10 @@ def _edited_figures(answer: Edited) -> dict[str, Any]:
     return {
         "directions": list(answer.directions),
         "strengths": list(answer.strengths),
-        "rendered, PSNR (dB)": dict(zip(answer.names, answer.faithful.tolist(), strict=True)),
+        "rendered, PSNR (dB)": {name: None if isnan(psnr) else psnr
+                                for name, psnr in zip(answer.names, answer.faithful.tolist(), strict=True)},
         "identity kept, cosine": None if same.isnan().any() else same.tolist(),
-    }
+    }  # fmt: skip
 
 
 def _file(out: Path, name: str) -> Path:
