@@ -212,7 +212,11 @@ def _shown(modality: Modality, x: Tensor) -> Tensor:
 
 
 def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:
-    """A strip of every walk with what was given before it, an animation, and a folder of pictures for each strength."""
+    """A strip of every walk with what was given before it, an animation, and a folder of pictures for each strength; of
+    rows a table for each strength."""
+    if isinstance(modality, Rowwise):
+        tables = {f"{strength:+g}.csv": x for strength, x in zip(answer.strengths, answer.frames, strict=True)}
+        return [modality.save(modality.finish([x]), out.with_suffix("") / name) for name, x in tables.items()]
     strengths, walks = len(answer.strengths), answer.frames.shape[1]
     own = [name if len(answer.directions) == 1 else f"{name}-{direction}" for name in answer.names
            for direction in answer.directions]  # fmt: skip
