@@ -1,13 +1,14 @@
 """Editing of Fashion-MNIST pictures whose attributes are known: how often the attribute that is edited flips, and how
 often the other one stays, by classifiers of real pictures that never saw an edit.
 
-shoes   sneaker or ankle boot; dark or bright: the mean of what is not background, below or above the training's median
+shoes   sneaker or ankle boot; dark or bright: the mean of what is not background, in the lowest or highest third
 tops    T-shirt or pullover, which is short or long sleeves; dark or bright
 
-Each attribute of test pictures is edited towards what it is not, while the other is held (`--hold`). The strength is
-the lowest of a grid at which the attribute flips in 85 % of pictures that were kept from the training, which are not
-those that are reported. A picture's attributes before are what the classifiers say of it as it was given. Also told:
-how faithfully pictures are rendered, and how much of their identity is kept.
+Pictures that are neither dark nor bright are left out. Each attribute of test pictures is edited towards what it is
+not, while the other is held (`--hold`). The strength is the lowest of a grid at which the attribute flips in 85 % of
+pictures that were kept from the training, which are not those that are reported. A picture's attributes before are what
+the classifiers say of it as it was given; at strength 0 stands what rendering alone does. Also told: how faithfully
+pictures are rendered, and how much of their identity is kept.
 
 python benchmarks/editing.py vae shoes
 python benchmarks/editing.py dcgan shoes --pictures 60       # a generator without an encoder, inverted
@@ -35,7 +36,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "vae": {"latent": 16, "network": "perceptron", "width": 256, "steps": 1500},
     "dcgan": {"latent": 16, "channels": 8, "conditional": False, "steps": 1500},
 }
-GRID = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
+GRID = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
 ENOUGH = 0.85  # of pictures kept from the training, whose attribute flips at the strength that is taken
 
 
@@ -48,11 +49,13 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trained runs are kept, and found again")
     given = parser.parse_args()
     name, low, high = SETS[given.which]
-    (x, y), (test, test_y) = (chosen(part, low, high) for part in ("train", "t10k"))
-    median = np.median(brightness(x))
-    known, judged = ({name: labels == high, "bright": brightness(p) > median} for p, labels in ((x, y), (test, test_y)))
+    thirds = np.quantile(brightness(chosen("train", low, high)[0]), [1 / 3, 2 / 3])
+    (x, y), (test, test_y) = (definite(*chosen(part, low, high), thirds) for part in ("train", "t10k"))
+    known, judged = (
+        {name: labels == high, "bright": brightness(p) > thirds[1]} for p, labels in ((x, y), (test, test_y))
+    )
     parts = np.random.default_rng(0).permutation(len(x))
-    learn, keep, teach = parts[:8000], parts[8000 : 8000 + given.pictures], parts[-3000:]
+    learn, keep, teach = parts[:5000], parts[5000 : 5000 + given.pictures], parts[-2000:]
     judge = {attribute: classifier(x[teach], values[teach]) for attribute, values in known.items()}
     accuracy = {a: float((network.named(as_tensor(test)).numpy() == judged[a]).mean()) for a, network in judge.items()}
     settings = MODELS[given.model] | ({"steps": given.steps} if given.steps else {})
@@ -76,6 +79,12 @@ def chosen(part: str, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures of two classes, and their classes."""
     x, y = fashion(part)
     own = (y == low) | (y == high)
+    return x[own], y[own]
+
+
+def definite(x: np.ndarray, y: np.ndarray, thirds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures, and their classes, that are dark or bright."""
+    own = (brightness(x) < thirds[0]) | (brightness(x) > thirds[1])
     return x[own], y[own]
 
 

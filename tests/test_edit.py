@@ -107,6 +107,29 @@ def test_strength_one_is_one_standard_deviation_along_the_direction() -> None:
     assert answer.faithful.item() > 60
 
 
+class Curved(Autoencodes):
+    """What one latent adds to an example also moves its second number, which the encoder takes for another latent."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return torch.cat([z[:, :1], z[:, 1:] + 0.4 * z[:, :1] ** 2], 1)
+
+
+def test_what_is_held_stays_in_what_comes_out() -> None:
+    x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
+    table = Attributes([str(i) for i in range(2000)], {"a": x[:, 0].double(), "b": x[:, 1].double()}, "table")
+    examples = Named(x, table.names)
+    ask = {"attribute": "a", "attributes": table, "strength": "2"}
+    loose, held = (
+        edit(Curved(), Named(torch.zeros(1, 2), ["x"]), lambda most: examples, **ask, hold=hold).frames[0, 0]
+        for hold in (None, "b")
+    )
+    assert loose.tolist() == pytest.approx([2, 1.6], abs=0.2)
+    assert held.tolist() == pytest.approx([2, 0], abs=0.2)
+
+
 def test_examples_that_have_it_do_what_labels_do() -> None:
     x = torch.randn(600, 4, generator=torch.Generator().manual_seed(2))
     answer = asked(x[:2], has=x[x[:, 1] > 0.5], lacks=x[x[:, 1] < -0.5], strength="2")

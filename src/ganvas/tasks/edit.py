@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import isfinite
 
 import torch
@@ -14,6 +15,7 @@ from ._directions import By, Scale, along, beside, telling
 from ._inversion import DRAWN, Latents, latents_of, learned_features
 
 KNOWN = 4000  # examples that directions are learned from, at most
+CORRECTIONS = 4  # of what was to be held and has changed
 BASES = 24  # latents where directions are looked for
 
 
@@ -62,12 +64,14 @@ def edit(
     latents = latents_of(model, seed, features, rounds)
     if found is None:
         known = _known(attribute, attributes, has, lacks, examples, practised)
-        scale, directions, widths = _labelled(latents, known, hold.split(",") if hold else [], by)
+        scale, directions, widths, held = _labelled(latents, known, hold.split(",") if hold else [], by)
     else:
         scale, directions, widths = _telling(latents, x, practised, found, seed)
+        held = directions[:0]
     names = (attribute or "has",) if found is None else tuple(f"direction {i + 1}" for i in range(len(directions)))
     z, y = latents.best(x.x, x.y)
-    return _moved(latents, x, z, y, scale, directions * widths[:, None], strengths, names, features)
+    walk = Walk(latents, scale, directions * widths[:, None], held)
+    return _told(x, *walk.along(z, y, strengths), strengths, names, features)
 
 
 def _strengths(words: str, steps: int) -> tuple[float, ...]:
@@ -128,16 +132,20 @@ def _values(known: Named, attributes: Attributes | None, name: str | None) -> Te
     return (known.y.flatten() == known.classes.index(name)).double().cpu()
 
 
-def _labelled(latents: Latents, known: tuple[Tensor, Values], hold: list[str], by: By) -> tuple[Scale, Tensor, Tensor]:
-    """The scale of latents; the direction of what is to be edited, (1, D), and how far examples differ along it."""
+def _labelled(
+    latents: Latents, known: tuple[Tensor, Values], hold: list[str], by: By
+) -> tuple[Scale, Tensor, Tensor, Tensor]:
+    """The scale of latents; the direction of what is to be edited, (1, D), and how far examples differ along it; the
+    directions of what is to be held, (held, D)."""
     x, values = known
     wanted = values(None)
-    held = [values(name) for name in hold]
+    others = [values(name) for name in hold]
     z = latents.of(x)
     scale = Scale.of(z)
     u = scale.there(z)
-    direction = beside(along(u, wanted, by), [along(u, other, "boundary") for other in held])
-    return scale, direction[None], (u @ direction).std()[None]
+    held = [along(u, other, "boundary") for other in others]
+    direction = beside(along(u, wanted, by), held)
+    return scale, direction[None], (u @ direction).std()[None], torch.stack(held) if held else u[:0]
 
 
 def _telling(latents: Latents, x: Named, practised: Practised, most: int, seed: int) -> tuple[Scale, Tensor, Tensor]:
@@ -170,19 +178,51 @@ def _features(
     return learned_features(seen, rounds, seed)
 
 
-def _moved(
-    latents: Latents, x: Named, z: Tensor, y: Tensor | None, scale: Scale, moves: Tensor, strengths: tuple[float, ...],
-    names: tuple[str, ...], features: Callable[[Tensor], Tensor] | None,
+@dataclass(frozen=True)
+class Walk:
+    """The way along directions of standardised latents.
+
+    moves: What strength 1 adds, (directions, D).
+    held: Directions of what is to stay, (held, D). As decoders are curved, it is looked up on what comes out, encoded
+        again, and what has changed there is taken back.
+    """
+
+    latents: Latents
+    scale: Scale
+    moves: Tensor
+    held: Tensor
+
+    def along(self, z: Tensor, y: Tensor | None, strengths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        """What latents z (n, ...) are decoded to, (n, ...), and moved along every direction, (strengths, n *
+        directions, ...)."""
+        u, count = self.scale.there(z), len(self.moves)
+        first, labels = u.repeat_interleave(count, 0), None if y is None else y.repeat_interleave(count, 0)
+        wanted = self._seen(first, labels) if len(self.held) else first
+        back, frames = torch.linalg.pinv(self.held).T, []
+        for strength in strengths:
+            moved = first + strength * self.moves.repeat(len(z), 1)
+            for _ in range(CORRECTIONS if strength and len(self.held) else 0):
+                moved = moved + (wanted - self._seen(moved, labels)) @ back
+            frames.append(self._decoded(moved, labels))
+        return self._decoded(u, y), torch.stack(frames)
+
+    def _decoded(self, u: Tensor, y: Tensor | None) -> Tensor:
+        return self.latents.decode(self.scale.back(u), y)
+
+    def _seen(self, u: Tensor, y: Tensor | None) -> Tensor:
+        """How much of what is to be held is seen in what comes out, (n, held)."""
+        return self.scale.there(self.latents.of(self._decoded(u, y))) @ self.held.T
+
+
+def _told(
+    x: Named, rendered: Tensor, frames: Tensor, strengths: tuple[float, ...], names: tuple[str, ...],
+    features: Callable[[Tensor], Tensor] | None,
 ) -> Edited:  # fmt: skip
-    """Examples of latents z, moved by multiples of moves (directions, D) of standardised latents."""
-    count = len(names)
-    u, labels = scale.there(z).repeat_interleave(count, 0), None if y is None else y.repeat_interleave(count, 0)
-    frames = torch.stack([latents.decode(scale.back(u + s * moves.repeat(len(z), 1)), labels) for s in strengths])
-    rendered = latents.decode(scale.back(scale.there(z)), y)
+    """Edits of examples, and how much of these is in their renderings and in the edits."""
     error = (rendered - x.x.float()).square().flatten(1).mean(1).clamp(min=1e-12)
+    psnr = 10 * (4 / error).log10() if x.x.is_floating_point() else torch.full_like(error, torch.nan)
     same = torch.full(frames.shape[:2], torch.nan)
     if features is not None:
-        own = features(x.x).repeat_interleave(count, 0)
+        own = features(x.x).repeat_interleave(len(names), 0)
         same = torch.stack([F.cosine_similarity(features(frame), own, 1) for frame in frames]).cpu()
-    psnr = 10 * (4 / error).log10() if x.x.is_floating_point() else torch.full_like(error, torch.nan)
     return Edited(x.x.cpu(), frames.cpu(), strengths, names, x.names, psnr.cpu(), same)
