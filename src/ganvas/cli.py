@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -151,9 +152,9 @@ def _task_command(task: str) -> Callable[..., None]:
         "out", Path | None, None, "Folder for everything, or one file to look at; by default RUN/TASK."
     )
     example = _example(function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/")
-    return _generated(
-        command, places, [*plugins.options(function), out], f"{_first_line(function)}\n\n{example}", optional
-    )
+    read = api.sources_by_option(function)
+    options = [replace(o, type=str | None) if o.name in read else o for o in plugins.options(function)]
+    return _generated(command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional)
 
 
 def _example(plugin: Any, otherwise: str) -> str:
@@ -198,7 +199,10 @@ def _parameter(option: plugins.Option) -> inspect.Parameter:
     if "Balance" in str(option.type) or "Likeness" in str(option.type):
         kind = str | None
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
-    words = Parameter(name=name, help=option.help, negative=() if wish or option.default is False else None)
+    words = Parameter(
+        name=name, help=option.help, negative=() if wish or option.default is False else None,
+        allow_leading_hyphen=kind is str,
+    )  # fmt: skip
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, words]
     )

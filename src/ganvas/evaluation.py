@@ -19,6 +19,7 @@ from .core import (
     Autoencodes,
     Batch,
     Bounds,
+    Completes,
     Continuous,
     Estimate,
     Evidence,
@@ -31,7 +32,18 @@ from .core import (
     chance,
     spread,
 )
-from .metrics._baselines import Bicubic, Components, Independent, Replay, Untouched, noisy, per_coordinate, shuffled
+from .metrics._baselines import (
+    Bicubic,
+    Bordered,
+    Components,
+    Diffused,
+    Independent,
+    Replay,
+    Untouched,
+    noisy,
+    per_coordinate,
+    shuffled,
+)
 from .verdict import verdict
 
 Rivals = Mapping[str, object]
@@ -198,6 +210,8 @@ def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Ri
         return {"left as it is": Untouched(model)}
     if ability is Upscales and isinstance(model, Upscales):
         return {"bicubic": Bicubic(model)}
+    if ability is Completes and isinstance(model.space, Continuous) and len(model.space.shape) == 3:
+        return {"diffusion": Diffused(model.space), "mean of the border": Bordered(model.space)}
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

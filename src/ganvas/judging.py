@@ -13,8 +13,22 @@ from torch import Tensor
 
 from . import plugins
 from .associations import draw_associations
-from .core import Autoencodes, Batch, Data, InputError, Modality, Restores, Samples, Through, Upscales, chance, spread
+from .core import (
+    Autoencodes,
+    Batch,
+    Completes,
+    Data,
+    InputError,
+    Modality,
+    Restores,
+    Samples,
+    Through,
+    Upscales,
+    chance,
+    spread,
+)
 from .evaluation import Coding, Evaluation, evaluate
+from .holes import completions
 from .machine import choose_device, settle
 from .metrics.memorisation import nearest
 from .report import Picture, write_report
@@ -200,6 +214,9 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     if isinstance(model, Upscales):
         shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
         run.modality.sheet(shown.cpu(), folder / "enlargements.png", columns=10)
+    if isinstance(model, Completes) and held.x.ndim == 4:
+        run.modality.sheet(torch.cat(completions(model, held.x[spread(len(held), 10)])).cpu(),
+                           folder / "completions.png", columns=10)  # fmt: skip
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -214,6 +231,7 @@ CAPTIONS = {
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
+    "pictures/completions.png": "Unseen pictures with holes (above) and completed (below).",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
     "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
 }

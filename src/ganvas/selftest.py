@@ -22,6 +22,7 @@ from . import plugins
 from .core import (
     Autoencodes,
     Bounds,
+    Completes,
     Data,
     InputError,
     Model,
@@ -36,6 +37,7 @@ from .core import (
     seeded,
 )
 from .engine import Engine
+from .holes import holes
 from .machine import choose_device, choose_precision, settle
 from .run import build
 from .samples import ADULT, FASHION
@@ -45,8 +47,8 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 most, when a model has learned. Models learn the first that they take."""
 
 ROUNDS, QUICK = 1000, 250
-"""Rounds that a model learns for; and one that only restores or enlarges, which begins by leaving pictures as they are,
-or that keeps a grid of codes, so that places are learned once for all."""
+"""Rounds that a model learns for; and one that only restores, enlarges or fills holes, which has less to learn, or that
+keeps a grid of codes, so that places are learned once for all."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "codes": 64}
 SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2}
@@ -54,6 +56,7 @@ SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2}
 
 RECONSTRUCTION = "squared error of reconstruction"
 ENLARGED = "squared error, enlarged"
+FILLED = "squared error in holes"
 STRANGENESS = "how strange examples are, beside shuffled ones"
 
 
@@ -131,6 +134,8 @@ def _objective(model: Model) -> str:
         return STRANGENESS
     if isinstance(model, Upscales):
         return ENLARGED
+    if isinstance(model, Completes):
+        return FILLED
     return "squared error, restored" if isinstance(model, Restores) else "Fréchet distance of 32 components"
 
 
@@ -151,6 +156,10 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     if isinstance(model, Upscales):
         *_, after, x = model.shown(real.x.to(device))
         return (after - x).square().mean().item()
+    if _objective(model) == FILLED:
+        assert isinstance(model, Completes)
+        known = _known(real.x).to(device)
+        return _error(model.complete(real.x.to(device), known).cpu(), real.x)
     if isinstance(model, Restores):
         return (model.shown(real.x.to(device))[1].cpu() - real.x).square().mean().item()
     assert isinstance(model, Samples)
@@ -173,10 +182,18 @@ def _naive_cost(model: Model, learn: Data, held: Data) -> float:
     if isinstance(model, Upscales):
         _, bicubic, _, whole = model.shown(x)
         return (bicubic - whole).square().mean().item()
+    if _objective(model) == FILLED:
+        return _error(torch.where(_known(x), x, model.space.mean(raw)), x)
     if isinstance(model, Restores):
         with chance(0):
             return (model.damaged(x) - x).square().mean().item()
     return _distance(_shuffled(train)[: len(x)], x, train)
+
+
+def _known(x: Tensor) -> Tensor:
+    """Where pictures have no hole, always the same, boolean, like x."""
+    with chance(0):
+        return ~holes(x).expand_as(x)
 
 
 def _shuffled(x: Tensor) -> Tensor:

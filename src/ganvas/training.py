@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from . import processes
-from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, Upscales, chance
+from .core import Autoencodes, Batch, Completes, Data, InputError, Modality, Model, Restores, Samples, Upscales, chance
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .healing import Healing, Order
 from .health import Diagnosis, Facts, History, examine, recent
+from .holes import completions
 from .run import Run
 
 PREVIEWS = 24
@@ -264,7 +265,7 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
             shown = model.sample(4 * columns)
     elif isinstance(model, Upscales) and len(held_out):
         shown = torch.cat(model.shown(held_out.gather(most=10).x.to(model.device)))
-    elif isinstance(model, Autoencodes | Restores) and len(held_out):
+    elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
         shown = _beside(model, held_out.gather(most=20).x.to(model.device))
     else:
         return
@@ -272,8 +273,10 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=columns)
 
 
-def _beside(model: Autoencodes | Restores, x: Tensor) -> Tensor:
-    """Examples, damaged if the model undoes damage, and what it makes of them."""
+def _beside(model: Autoencodes | Restores | Completes, x: Tensor) -> Tensor:
+    """Examples, damaged if the model undoes damage, with holes if it only fills these; and what it makes of them."""
+    if not isinstance(model, Autoencodes | Restores):
+        return torch.cat(completions(model, x))
     if not isinstance(model, Restores) or model.undoes == "none":
         assert isinstance(model, Autoencodes)
         return torch.cat([x, model.decode(model.encode(x))])

@@ -26,7 +26,9 @@ from .answers import (
     Arriving,
     Augmented,
     Clustered,
+    Completed,
     Detections,
+    Edited,
     Embedded,
     Enlarged,
     Estimate,
@@ -42,6 +44,7 @@ from .answers import (
     Normal,
     Pairs,
     Parcel,
+    Practised,
     Restored,
     Weigh,
     Weighed,
@@ -50,6 +53,7 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
+from .masks import Mask, Maskable, Masked
 from .modality import Batch, Data, Modality, Through, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
@@ -72,6 +76,7 @@ from .pictures import (
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
+from .traits import Attributes
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
@@ -79,6 +84,7 @@ __all__ = [
     "PICTURES",
     "Answer",
     "Arriving",
+    "Attributes",
     "Augmented",
     "Autoencodes",
     "Balance",
@@ -90,11 +96,13 @@ __all__ = [
     "Calibrated",
     "Calibration",
     "Clustered",
+    "Completed",
     "Completes",
     "Continuous",
     "Data",
     "Decodes",
     "Detections",
+    "Edited",
     "Embedded",
     "Encodes",
     "Enlarged",
@@ -114,6 +122,9 @@ __all__ = [
     "Likeness",
     "Lossless",
     "Made",
+    "Mask",
+    "Maskable",
+    "Masked",
     "Measured",
     "Mixed",
     "Modality",
@@ -129,6 +140,7 @@ __all__ = [
     "Parcel",
     "Pictorial",
     "Practice",
+    "Practised",
     "Private",
     "Promise",
     "Redraws",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..core import Autoencodes, Bounds, Mixed, Restores, Samples, Space, Tokens, Upscales, enlarged, seeded
+from ..core import Autoencodes, Bounds, Completes, Mixed, Restores, Samples, Space, Tokens, Upscales, enlarged, seeded
+
+SPREADS = 200  # times that known pixels are spread into a hole
 
 
 class Replay(Samples):
@@ -79,6 +84,33 @@ class Bicubic(Upscales):
 
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
         return enlarged(x, self.scale).clamp(-1, 1)
+
+
+class Bordered(Completes):
+    """Fills holes of pictures with the mean of the known pixels that touch them."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        touched = F.max_pool2d((~known).float(), 3, 1, 1) * known
+        mean = (x * touched).sum((2, 3), keepdim=True) / touched.sum((2, 3), keepdim=True).clamp(min=1)
+        return torch.where(known, x, mean)
+
+
+class Diffused(Completes):
+    """Lets known pixels of pictures spread into holes as heat does, each place the mean of those around it."""
+
+    def __init__(self, space: Space) -> None:
+        self.start = Bordered(space)
+        self.space = space
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        y = self.start.complete(x, known)
+        for _ in range(SPREADS):
+            around = F.avg_pool2d(F.pad(y, (1, 1, 1, 1), mode="replicate"), 3, 1)
+            y = torch.where(known, x, around)
+        return y
 
 
 class Components(Autoencodes):
