@@ -26,7 +26,9 @@ from .answers import (
     Arriving,
     Augmented,
     Clustered,
+    Completed,
     Detections,
+    Edited,
     Embedded,
     Estimate,
     Evidence,
@@ -41,6 +43,7 @@ from .answers import (
     Normal,
     Pairs,
     Parcel,
+    Practised,
     Restored,
     Weigh,
     Weighed,
@@ -49,6 +52,7 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
+from .masks import Mask, Maskable, Masked
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
@@ -56,12 +60,14 @@ from .pictures import PICTURES, Pictorial, Whole, flipped, mirrored
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
+from .traits import Attributes
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
     "PICTURES",
     "Answer",
     "Arriving",
+    "Attributes",
     "Augmented",
     "Autoencodes",
     "Balance",
@@ -73,11 +79,13 @@ __all__ = [
     "Calibrated",
     "Calibration",
     "Clustered",
+    "Completed",
     "Completes",
     "Continuous",
     "Data",
     "Decodes",
     "Detections",
+    "Edited",
     "Embedded",
     "Encodes",
     "Estimate",
@@ -96,6 +104,9 @@ __all__ = [
     "Likeness",
     "Lossless",
     "Made",
+    "Mask",
+    "Maskable",
+    "Masked",
     "Measured",
     "Mixed",
     "Modality",
@@ -110,6 +121,7 @@ __all__ = [
     "Parcel",
     "Pictorial",
     "Practice",
+    "Practised",
     "Predicts",
     "Private",
     "Promise",
