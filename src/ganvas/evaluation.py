@@ -24,12 +24,23 @@ from .core import (
     Evidence,
     Measured,
     Model,
+    Predicts,
     Restores,
     Samples,
     chance,
     spread,
 )
-from .metrics._baselines import Components, Independent, Replay, Untouched, noisy, per_coordinate, shuffled
+from .metrics._baselines import (
+    Components,
+    Independent,
+    Onward,
+    Replay,
+    Standing,
+    Untouched,
+    noisy,
+    per_coordinate,
+    shuffled,
+)
 from .verdict import verdict
 
 Rivals = Mapping[str, object]
@@ -174,6 +185,9 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
         return {"independent coordinates": Independent(model.space, train)}
     if ability is Restores and isinstance(model, Restores):
         return {"left as it is": Untouched(model)}
+    if ability is Predicts and isinstance(model, Predicts):
+        moving = {"as values changed last": Onward(model)} if model.given > 1 else {}
+        return {"last frame again": Standing(model)} | moving
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

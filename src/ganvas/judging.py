@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import plugins
 from .associations import draw_associations
-from .core import Autoencodes, Batch, Data, InputError, Restores, Samples, chance, spread
+from .core import Autoencodes, Batch, Data, InputError, Predicts, Restores, Samples, chance, spread
 from .evaluation import Evaluation, evaluate
 from .machine import choose_device, settle
 from .metrics.memorisation import nearest
@@ -168,6 +168,9 @@ def _show(
     if isinstance(model, Restores) and model.undoes != "none":
         shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
         run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
+    if isinstance(model, Predicts):
+        x = held.x[spread(len(held), 10)]
+        run.modality.sheet(torch.cat([x, model.continued(x).float()]).cpu(), folder / "predictions.png", columns=10)
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -182,6 +185,7 @@ CAPTIONS = {
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
+    "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
 }
 

@@ -6,6 +6,7 @@ held-out objective must beat an untrained copy and a naive model by a stated mar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -19,23 +20,41 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Bounds, Data, InputError, Model, Packs, Restores, Samples, Scores, chance, seeded
+from .core import (
+    Autoencodes,
+    Bounds,
+    Data,
+    InputError,
+    Model,
+    Packs,
+    Predicts,
+    Restores,
+    Samples,
+    Scores,
+    chance,
+    seeded,
+)
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
 from .samples import ADULT, FASHION
+from .samples.moving import moving_clothes
 
-LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
+LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
+    "images": (lambda: FASHION, 0.7), "tables": (lambda: ADULT / "train.csv", 0.9), "videos": (moving_clothes, 0.7),
+}  # fmt: skip
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
 ROUNDS, RESTORING = 1000, 250
-"""Rounds that a model learns for; and one that only restores, which begins by leaving pictures as they are."""
+"""Rounds that a model learns for; and one that restores, which begins by leaving pictures as they are, or predicts."""
 
-SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
+SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "translator": 32}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
+PREDICTION = "squared error of the frames that follow"
 RECONSTRUCTION = "squared error of reconstruction"
+RESTORATION = "squared error, restored"
 STRANGENESS = "how strange examples are, beside shuffled ones"
 
 
@@ -67,7 +86,7 @@ def prove(name: str, rounds: int | None = None) -> Proof:
         model, learn, held, margin = _begin(name)
         settle(model, device)
         untrained = deepcopy(model).eval()
-        rounds = rounds or (ROUNDS if isinstance(model, Samples | Scores) else RESTORING)
+        rounds = rounds or (RESTORING if _objective(model) in (RESTORATION, PREDICTION) else ROUNDS)
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
         game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
@@ -84,9 +103,10 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     known = {option.name for option in plugins.options(make)}
     options = {k: v for k, v in SMALL.items() if k in known}
     refusals = []
-    for kind, (source, margin) in LESSONS.items():
+    for kind, (make_source, margin) in LESSONS.items():
         reader = plugins.load("modalities", kind)
         own = {option.name for option in plugins.options(reader.learn)}
+        source = make_source()
         modality = reader.learn(source, **{k: v for k, v in make.practice.reading.items() if k in own})
         try:
             return build(name, options, modality), *modality.read(source).split(0.2), margin
@@ -101,11 +121,13 @@ def _objective(model: Model) -> str:
         return "-log likelihood, or a bound"
     if isinstance(model, Packs):  # its transforms give all back before they have learned
         return "cost of packing"
+    if isinstance(model, Predicts):
+        return PREDICTION
     if isinstance(model, Autoencodes):
         return RECONSTRUCTION
     if isinstance(model, Scores):
         return STRANGENESS
-    return "squared error, restored" if isinstance(model, Restores) else "Fréchet distance of 32 components"
+    return RESTORATION if isinstance(model, Restores) else "Fréchet distance of 32 components"
 
 
 @torch.no_grad()
@@ -113,6 +135,8 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     """The model's own cost of held-out examples where it has one, else how far its samples are from them."""
     model.eval()
     real = held.gather()
+    if isinstance(model, Predicts):
+        return _error(model.continued(real.x.to(device)).cpu(), real.x)
     if _objective(model) == RECONSTRUCTION:
         assert isinstance(model, Autoencodes)
         return _error(model.decode(model.encode(real.x.to(device))).cpu(), real.x)
@@ -132,10 +156,12 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
 
 @torch.no_grad()
 def _naive_cost(model: Model, learn: Data, held: Data) -> float:
-    """The same of independent pixels or columns, or of damage that is left: no network at all."""
+    """The same of independent pixels or columns, of damage that is left, of what stands still: no network at all."""
     x, train = held.gather().x, learn.gather().x
     if _objective(model) == STRANGENESS:
         return 1.0
+    if isinstance(model, Predicts):
+        return _error(_standing(x, model.given), x)
     raw = model.space.marginal(train)
     if _objective(model) == RECONSTRUCTION:
         return _error(model.space.mean(raw), x)
@@ -145,6 +171,11 @@ def _naive_cost(model: Model, learn: Data, held: Data) -> float:
         with chance(0):
             return (model.damaged(x) - x).square().mean().item()
     return _distance(_shuffled(train)[: len(x)], x, train)
+
+
+def _standing(x: Tensor, given: int) -> Tensor:
+    """Clips (N, C, T, H, W) that stand still after so many frames."""
+    return x[:, :, torch.arange(x.shape[2]).clamp(max=given - 1)]
 
 
 def _shuffled(x: Tensor) -> Tensor:

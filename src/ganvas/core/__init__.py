@@ -56,7 +56,7 @@ from .masks import Mask, Maskable, Masked
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
-from .pictures import PICTURES, Pictorial, Whole, flipped, mirrored
+from .pictures import PICTURES, Moving, Pictorial, Whole, flipped, mirrored
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
@@ -111,6 +111,7 @@ __all__ = [
     "Mixed",
     "Modality",
     "Model",
+    "Moving",
     "Named",
     "Normal",
     "Optimizer",

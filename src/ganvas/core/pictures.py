@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,14 @@ class Pictorial(ABC):
     @abstractmethod
     def hang(self, pictures: Iterable[Tensor], files: list[Path]) -> list[Path]:
         """Writes pictures (C, H, W), one at a time, each into its file; returns the files."""
+
+
+class Moving(ABC):
+    """A modality whose examples are seen in time."""
+
+    @abstractmethod
+    def abreast(self, kinds: Sequence[Tensor], names: list[str], folder: Path) -> list[Path]:
+        """Writes several versions of examples, each (n, *space.shape), beside each other: one film for each example."""
 
 
 def mirrored(x: Tensor, height: int, width: int) -> Tensor:

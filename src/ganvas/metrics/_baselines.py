@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Autoencodes, Bounds, Mixed, Restores, Samples, Space, Tokens, seeded
+from ..core import Autoencodes, Bounds, Mixed, Predicts, Restores, Samples, Space, Tokens, seeded
 
 
 class Replay(Samples):
@@ -62,6 +62,29 @@ class Untouched(Restores):
 
     def restore(self, x: Tensor) -> Tensor:
         return x.clamp(-1, 1)
+
+
+class Standing(Predicts):
+    """The last frame that was seen, again and again."""
+
+    def __init__(self, model: Predicts) -> None:
+        self.space, self.given = model.space, model.given
+        self.following = model.space.shape[1] - model.given
+
+    def predict(self, seen: Tensor) -> Tensor:
+        return seen[:, :, -1:].expand(-1, -1, self.following, -1, -1)
+
+
+class Onward(Predicts):
+    """Every value goes on changing as it did between the last two frames that were seen."""
+
+    def __init__(self, model: Predicts) -> None:
+        self.space, self.given = model.space, model.given
+        self.ahead = torch.arange(1, model.space.shape[1] - model.given + 1).view(-1, 1, 1)
+
+    def predict(self, seen: Tensor) -> Tensor:
+        last, change = seen[:, :, -1:], seen[:, :, -1:] - seen[:, :, -2:-1]
+        return (last + self.ahead.to(seen.device) * change).clamp(-1, 1)
 
 
 class Components(Autoencodes):

@@ -183,7 +183,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         form = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         if isinstance(found, Arrays):
             pixels = torch.from_numpy(np.array(found.pixels))
-            whole = scaled(self._coloured(pixels) if self.crop == "random" else self._fit(pixels), None)
+            whole = scaled(self._coloured(pixels) if self.crop == "random" else self.fit(pixels), None)
             return Masked([*whole], [*torch.ones_like(whole).bool()], found.names, _sizes(pixels), form)
 
         def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:

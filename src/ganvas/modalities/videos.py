@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
@@ -16,10 +16,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Continuous, Data, InputError, Modality, Tokens, spread
+from ..core import Continuous, Data, InputError, Mask, Maskable, Masked, Modality, Moving, Tokens, spread
 from ._clips import Clips, Reeled, Shelf, Shown, places
 from ._drawing import glow, grid, pixels_of, save_gif
 from ._films import save_film
+from ._patches import scaled
 from ._reading import Unreadable, class_numbers, natural_size, over, refuse, room
 from ._reels import FILES, Head, Reel, Roll, open_videos
 from ._sources import holds_videos
@@ -32,7 +33,7 @@ COARSE = 8  # frames, and pixels a side, that clips are compared by
 
 
 @dataclass(frozen=True)
-class Videos(Modality):
+class Videos(Modality, Maskable, Moving):
     """Clips of `frames` square frames, 8 bits a channel; sub-folders are classes.
 
     fps: Frames a second that are looked at; all of them where it is None.
@@ -152,6 +153,28 @@ class Videos(Modality):
     def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
         yield self.read(source, device), torch.zeros(())
 
+    def masked(self, source: Any) -> Masked:
+        """The clips that others are read as; of a video that is shorter than one, what there is, and the rest missing.
+
+        Frames in memory have no end that is missing.
+        """
+        found = open_videos(source)
+        rolls = self._checked(dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number], least=1))
+        whole = {number: roll for number, roll in rolls.items() if len(roll) >= self.frames}
+        clips = self._clips(Reeled([*whole.values()], self.still), whole, None)
+        x, names = ([*clips.gather().x], clips.names) if len(clips) else ([], [])
+        known = [torch.ones(self.space.shape, dtype=torch.bool) for _ in x]
+        for roll in (roll for number, roll in rolls.items() if number not in whole):
+            missing = (0, 0, 0, 0, 0, self.frames - len(roll))
+            own = scaled(roll.frames(0, len(roll), self.still), None).transpose(0, 1)
+            x.append(F.pad(own, missing))
+            known.append(F.pad(torch.ones_like(own).bool(), missing, value=False))
+            names.append(roll.name)
+        return Masked(x, known, names, [(self.size, self.size)] * len(x), self.form)
+
+    def mask(self, source: Any) -> Mask:
+        raise InputError("videos are completed after their first frames: leave out --mask, and say --given")
+
     def _checked(self, videos: Mapping[int, Reel] | Mapping[int, Roll], take: Callable[[int], Any]) -> dict[int, Any]:
         """What `take` gives for videos, by their numbers. Raises InputError naming all others, if not to skip them."""
         numbers, names = list(videos), [video.name for video in videos.values()]
@@ -159,10 +182,11 @@ class Videos(Modality):
         refuse([one for one in seen if isinstance(one, Unreadable)], len(seen), "videos", self.skip_unreadable)
         return {number: one for number, one in zip(numbers, seen, strict=True) if not isinstance(one, Unreadable)}
 
-    def _rolled(self, reel: Reel) -> Roll:
-        """A reel with the frames that are looked at. Raises ValueError where these are too few for a clip."""
+    def _rolled(self, reel: Reel, least: int = 0) -> Roll:
+        """A reel with the frames that are looked at. Raises ValueError where these are too few, by default for a
+        clip."""
         numbers = reel.chosen(self.fps)
-        if len(numbers) < self.frames:
+        if len(numbers) < (least or self.frames):
             often = f" at {self.fps:g} a second" if self.fps else ""
             raise ValueError(f"it has {len(numbers)} frames{often}, and a clip has {self.frames}; see --frames")
         return Roll(reel, numbers, reel.key())
@@ -218,10 +242,15 @@ class Videos(Modality):
 
     def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
         width = max(4, len(str(len(x) - 1)))
-        stems = [Path(name).stem for name in names] if names else [f"{i:0{width}d}" for i in range(len(x))]
-        target.mkdir(parents=True, exist_ok=True)
-        pairs = zip(x, stems, strict=True)
-        return [save_film(pixels_of(clip.transpose(0, 1)), target / f"{stem}.mp4", self.rate) for clip, stem in pairs]
+        own = [Path(name) for name in names] if names else [Path(f"{i:0{width}d}") for i in range(len(x))]
+        files = [target / (name.name if name.suffix in FILES else f"{name.stem}.mp4") for name in own]
+        pairs = zip(x, files, strict=True)
+        return [save_film(pixels_of(clip.transpose(0, 1)), file, self.rate) for clip, file in pairs]
+
+    def abreast(self, kinds: Sequence[Tensor], names: list[str], folder: Path) -> list[Path]:
+        gap = torch.ones_like(kinds[0][..., :2])
+        parts = [part for kind in kinds for part in (kind, gap)]
+        return self.write(torch.cat(parts[:-1], -1), folder, names)
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         """A strip of frames for each clip, one below the other, those that would stand in a column together; or where

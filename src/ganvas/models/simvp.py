@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +29,7 @@ class SimVP(Model, Predicts, Scores):
     Arguments:
         given: Frames that it goes on from; 0 for half of them.
         channels: Channels of a frame at half resolution, doubled at a quarter.
-        width: Channels of the translator.
+        translator: Channels of the translator.
         depth: Blocks of the translator.
 
     Example: ganvas train simvp videos/ --frames 20 --size 64 --given 10 --out runs/simvp-videos
@@ -40,7 +39,7 @@ class SimVP(Model, Predicts, Scores):
     practice = Practice(batch=16, epochs=20, steps=4000, schedule="one-cycle", decides="predictor/squared error")
 
     def __init__(
-        self, space: Space, *, given: int = 0, channels: int = 16, width: int = 128, depth: int = 4
+        self, space: Space, *, given: int = 0, channels: int = 16, translator: int = 128, depth: int = 4
     ) -> None:  # fmt: skip
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 4:
@@ -51,13 +50,14 @@ class SimVP(Model, Predicts, Scores):
         self.given = given or frames // 2
         if not 0 < self.given < frames:
             raise InputError(f"--given is {given} of {frames} frames; leave at least one on either side")
+        if channels < 2 or channels % 2:
+            raise InputError(f"--channels is {channels}; they are normalised in two halves: take an even number")
         following = frames - self.given
         self.enter = nn.Sequential(nn.PixelUnshuffle(2), *_layer(4 * colours, channels), *_layer(channels, channels))
         self.down = nn.Sequential(*_layer(channels, 2 * channels, 2), *_layer(2 * channels, 2 * channels))
-        blocks = [Block(width) for _ in range(depth)]
-        into, out = (
-            nn.Conv2d(a, b, 1) for a, b in pairwise([2 * channels * self.given, width, 2 * channels * following])
-        )
+        blocks = [Block(translator) for _ in range(depth)]
+        into = nn.Conv2d(2 * channels * self.given, translator, 1)
+        out = nn.Conv2d(translator, 2 * channels * following, 1)
         self.translator = nn.Sequential(into, *blocks, out)
         self.kept = nn.Linear(self.given, following, bias=False)
         self.up = nn.Sequential(nn.SiLU(), nn.ConvTranspose2d(2 * channels, channels, 2, 2))

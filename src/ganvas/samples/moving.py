@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
+
+from . import FASHION
 
 STEP = 0.1  # of the way that an object has between two walls, in each frame
 AT_ONCE = 512  # clips
@@ -26,6 +30,13 @@ def moving(
         for i in range(together):
             _paste(clips[part], objects[chosen[part, i]], corners[part, i])
     return clips
+
+
+def moving_clothes(n: int = 600) -> np.ndarray:
+    """Small clips made of the pictures that ship with the package, uint8 (n, 6, 28, 28)."""
+    content = gzip.decompress((FASHION / "train-images-idx3-ubyte.gz").read_bytes())[16:]
+    pictures = np.frombuffer(content, np.uint8).reshape(-1, 14, 2, 14, 2)
+    return moving(pictures.mean((2, 4)).astype(np.uint8), n, frames=6, side=28)
 
 
 def _paths(random: np.random.Generator, n: int, frames: int) -> np.ndarray:
