@@ -27,8 +27,8 @@ def mean(values: Tensor, transform: Callable[[float], float] = lambda value: val
 
 
 def likeness(after: Tensor, x: Tensor) -> dict[str, Estimate]:
-    """How like examples x (N, ...) others are: SSIM by torchmetrics, for pictures of at least 11 pixels and clips of them,
-    of which it is the mean over frames."""
+    """How like examples x (N, ...) others are: SSIM by torchmetrics, for pictures of at least 11 pixels, and for clips
+    of them, the mean over frames."""
     errors = (after - x).square().flatten(1).mean(1)
     numbers = {
         "mean squared error": mean(errors),

@@ -122,7 +122,7 @@ class Clips(Data):
 
 def places(counts: Sequence[int], frames: int, stride: int) -> Tensor:
     """Where clips begin in videos of so many frames, int64 (P, 2); of a single video, not across stretches."""
-    found = []
+    found = [torch.empty(0, 2, dtype=torch.int64)]
     for number, count in enumerate(counts):
         first = torch.arange(0, count - frames + 1, stride)
         if len(counts) == 1:

@@ -154,10 +154,7 @@ class Videos(Modality, Maskable, Moving):
         yield self.read(source, device), torch.zeros(())
 
     def masked(self, source: Any) -> Masked:
-        """The clips that others are read as; of a video that is shorter than one, what there is, and the rest missing.
-
-        Frames in memory have no end that is missing.
-        """
+        """Clips as they are read to learn from; of a video that is shorter than one, what there is, the rest missing."""
         found = open_videos(source)
         rolls = self._checked(dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number], least=1))
         whole = {number: roll for number, roll in rolls.items() if len(roll) >= self.frames}
@@ -217,8 +214,8 @@ class Videos(Modality, Maskable, Moving):
 
     def vectors(self, x: Tensor) -> Tensor:
         """Few frames of few pixels each: what is where, and how it moves."""
-        coarse = [min(COARSE, side) for side in x.shape[2:]]
-        return F.adaptive_avg_pool3d(x.float(), coarse).flatten(1)
+        frames, height, width = (min(COARSE, side) for side in x.shape[2:])
+        return F.adaptive_avg_pool3d(x.float(), (frames, height, width)).flatten(1)
 
     def reasons(self, blame: Tensor) -> dict[str, Tensor]:
         return {}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core import Between, Completed, Completes, Filled, Given, InputError, Mask, Masked, Predicts, Tokens, chance
 from ..core.intervals import FIELDS, checked, drawn, enough
-from ._holes import Side, batches, but, fitting
+from ._holes import Side, batches, begun, but, fitting
 from ._meeting import at_once
 from ._progress import counted
 
@@ -50,8 +50,8 @@ def complete(
         if isinstance(x, Masked):
             if interval is not None:
                 raise InputError("--interval is for rows of tables; ask for several --draws instead")
-            if mask is None and keep is None and given is None and isinstance(model, Predicts):
-                given = model.given
+            if isinstance(model, Predicts) and mask is None and keep is None and given is None:
+                x = begun(x, model.space, model.given)
             return _completed(model, but(x, model.space, mask, keep, given), draws or 1)
         if mask or keep or given is not None:
             raise InputError("--mask, --keep and --given are for pictures; in a table, leave cells empty")
