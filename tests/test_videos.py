@@ -328,7 +328,10 @@ def test_a_run_goes_on_with_videos(run: Path, clips: Path, tmp_path: Path, capsy
     real = trained.run.modality.read(clips).gather().x
     made = trained.do("complete", clips).draws[0]
     assert torch.equal(torch.stack([*made])[:, :, :4], real[:, :, :4])
-    beside = next((tmp_path / "next" / "beside").glob("*.mp4"))
+    long = encoded(tmp_path / "long.mp4", film(frames=25))
+    assert cli.run(["complete", str(run), str(long), "--out", str(tmp_path / "three")]) == 0
+    (beside, *others) = sorted((tmp_path / "three" / "beside").iterdir())
+    assert len(others) == 2
     assert Videos.learn(beside).read(beside).gather().x.shape[2] == 8
     assert cli.run(["complete", str(run), str(clips), "--out", str(tmp_path / "all.gif")]) == 0
     with Image.open(tmp_path / "all.gif") as sheet:

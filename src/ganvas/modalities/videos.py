@@ -154,7 +154,7 @@ class Videos(Modality, Maskable, Moving):
         yield self.read(source, device), torch.zeros(())
 
     def masked(self, source: Any) -> Masked:
-        """Clips as they are read to learn from; of a video that is shorter than one, what there is, the rest missing."""
+        """Clips as they are read otherwise; of a video that is shorter than one, what there is, the rest missing."""
         found = open_videos(source)
         rolls = self._checked(dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number], least=1))
         whole = {number: roll for number, roll in rolls.items() if len(roll) >= self.frames}
