@@ -46,8 +46,8 @@ LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
-ROUNDS, RESTORING = 1000, 250
-"""Rounds that a model learns for; and one that restores, which begins by leaving pictures as they are, or predicts."""
+ROUNDS = 1000
+"""Rounds that a model learns for."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "translator": 32}
 """Options that make a model small enough to learn in seconds, where it has them."""
@@ -56,6 +56,9 @@ PREDICTION = "squared error of the frames that follow"
 RECONSTRUCTION = "squared error of reconstruction"
 RESTORATION = "squared error, restored"
 STRANGENESS = "how strange examples are, beside shuffled ones"
+
+FEWER = {RESTORATION: 250, PREDICTION: 120}
+"""Rounds that are enough for one that begins by leaving pictures as they are, or whose rounds are long."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def prove(name: str, rounds: int | None = None) -> Proof:
         model, learn, held, margin = _begin(name)
         settle(model, device)
         untrained = deepcopy(model).eval()
-        rounds = rounds or (RESTORING if _objective(model) in (RESTORATION, PREDICTION) else ROUNDS)
+        rounds = rounds or FEWER.get(_objective(model), ROUNDS)
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
         game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):

@@ -36,7 +36,9 @@ class SimVP(Model, Predicts, Scores):
     """
 
     players = {"predictor": adam(1e-3)}
-    practice = Practice(batch=16, epochs=20, steps=4000, schedule="one-cycle", decides="predictor/squared error")
+    practice = Practice(
+        batch=16, epochs=20, steps=4000, schedule="one-cycle", decides="held_out/predictor/squared error"
+    )
 
     def __init__(
         self, space: Space, *, given: int = 0, channels: int = 16, translator: int = 128, depth: int = 4
