@@ -39,6 +39,7 @@ from .core import (
     Lossless,
     Made,
     Modality,
+    Moving,
     Normal,
     Overlaps,
     Own,
@@ -195,15 +196,19 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Pat
 def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
     """Every example under its own name, of several draws in a folder for each; and a sheet of some: what was known,
     with grey where something was missing, and below it what it was completed to. Into a file, the one picture there is,
-    or that sheet alone."""
+    or that sheet alone. What moves stands beside all that was given, which may be what really followed."""
     given, n = answer.given, len(answer.draws)
-    if out.suffix and len(given.names) == n == 1:
+    if out.suffix and len(given.names) == n == 1 and not isinstance(modality, Moving):
         return _hung(answer.draws[0], [out], modality)
     folders = [out] if n == 1 else [out / f"draw-{i + 1}" for i in range(n)]
     names, files = naming.pictures([name.replace("/", "-") for name in given.names]), list[Path]()
     for folder, draw in zip(folders, answer.draws, strict=True) if not out.suffix else ():
         files += _hung(draw, [folder / name for name in names], modality)
     before = [torch.where(known, x, torch.zeros_like(x)).cpu() for x, known in zip(given.x, given.known, strict=True)]
+    if isinstance(modality, Moving):
+        before = [x.cpu() for x in given.x]
+        versions = [torch.stack([*kind]).cpu() for kind in (before, *answer.draws)]
+        files += [] if out.suffix else modality.abreast(versions, names, out / "beside")
     kinds = [torch.stack([*map(partial(_shown, modality), kind[:60])]) for kind in (before, *answer.draws)]
     return [*files, _stacked(kinds, modality, out if out.suffix else out / "before-and-after.png")]
 

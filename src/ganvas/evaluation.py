@@ -25,6 +25,7 @@ from .core import (
     Evidence,
     Measured,
     Model,
+    Predicts,
     Restores,
     Samples,
     Space,
@@ -38,7 +39,9 @@ from .metrics._baselines import (
     Components,
     Diffused,
     Independent,
+    Onward,
     Replay,
+    Standing,
     Untouched,
     noisy,
     per_coordinate,
@@ -212,6 +215,9 @@ def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Ri
         return {"bicubic": Bicubic(model)}
     if ability is Completes and isinstance(model.space, Continuous) and len(model.space.shape) == 3:
         return {"diffusion": Diffused(model.space), "mean of the border": Bordered(model.space)}
+    if ability is Predicts and isinstance(model, Predicts):
+        moving = {"as values changed last": Onward(model)} if model.given > 1 else {}
+        return {"last frame again": Standing(model)} | moving
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

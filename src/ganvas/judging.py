@@ -20,6 +20,7 @@ from .core import (
     Data,
     InputError,
     Modality,
+    Predicts,
     Restores,
     Samples,
     Through,
@@ -217,6 +218,9 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     if isinstance(model, Completes) and held.x.ndim == 4:
         run.modality.sheet(torch.cat(completions(model, held.x[spread(len(held), 10)])).cpu(),
                            folder / "completions.png", columns=10)  # fmt: skip
+    if isinstance(model, Predicts):
+        x = held.x[spread(len(held), 10)]
+        run.modality.sheet(torch.cat([x, model.continued(x).float()]).cpu(), folder / "predictions.png", columns=10)
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -232,6 +236,7 @@ CAPTIONS = {
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
     "pictures/completions.png": "Unseen pictures with holes (above) and completed (below).",
+    "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
     "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
 }

@@ -6,6 +6,7 @@ held-out objective must beat an untrained copy and a naive model by a stated mar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -27,6 +28,7 @@ from .core import (
     InputError,
     Model,
     Packs,
+    Predicts,
     Restores,
     Samples,
     Scores,
@@ -41,8 +43,11 @@ from .holes import holes
 from .machine import choose_device, choose_precision, settle
 from .run import build
 from .samples import ADULT, FASHION
+from .samples.moving import moving_clothes
 
-LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
+LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
+    "images": (lambda: FASHION, 0.7), "tables": (lambda: ADULT / "train.csv", 0.9), "videos": (moving_clothes, 0.7),
+}  # fmt: skip
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
@@ -51,13 +56,18 @@ ROUNDS, QUICK = 1000, 250
 keeps a grid of codes, so that places are learned once for all."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "codes": 64}
-SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2}
+SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2, "translator": 32}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
+PREDICTION = "squared error of the frames that follow"
 RECONSTRUCTION = "squared error of reconstruction"
 ENLARGED = "squared error, enlarged"
 FILLED = "squared error in holes"
+RESTORATION = "squared error, restored"
 STRANGENESS = "how strange examples are, beside shuffled ones"
+
+FEWER = {RESTORATION: 250, PREDICTION: 120}
+"""Rounds that are enough for one that begins by leaving pictures as they are, or whose rounds are long."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +121,10 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     known = {option.name for option in plugins.options(make)}
     options = {k: v for k, v in SMALL.items() if k in known}
     refusals = []
-    for kind, (source, margin) in LESSONS.items():
+    for kind, (make_source, margin) in LESSONS.items():
         reader = plugins.load("modalities", kind)
         own = {option.name for option in plugins.options(reader.learn)}
+        source = make_source()
         modality = reader.learn(source, **{k: v for k, v in make.practice.reading.items() if k in own - {"size"}})
         try:
             return build(name, options, modality), *modality.read(source).split(0.2), margin
@@ -128,6 +139,8 @@ def _objective(model: Model) -> str:
         return "-log likelihood, or a bound"
     if isinstance(model, Packs):  # its transforms give all back before they have learned
         return "cost of packing"
+    if isinstance(model, Predicts):
+        return PREDICTION
     if isinstance(model, Autoencodes):
         return RECONSTRUCTION
     if isinstance(model, Scores):
@@ -136,7 +149,7 @@ def _objective(model: Model) -> str:
         return ENLARGED
     if isinstance(model, Completes):
         return FILLED
-    return "squared error, restored" if isinstance(model, Restores) else "Fréchet distance of 32 components"
+    return RESTORATION if isinstance(model, Restores) else "Fréchet distance of 32 components"
 
 
 @torch.no_grad()
@@ -144,6 +157,8 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     """The model's own cost of held-out examples where it has one, else how far its samples are from them."""
     model.eval()
     real = held.gather()
+    if isinstance(model, Predicts):
+        return _error(model.continued(real.x.to(device)).cpu(), real.x)
     if _objective(model) == RECONSTRUCTION:
         assert isinstance(model, Autoencodes)
         return _error(model.decode(model.encode(real.x.to(device))).cpu(), real.x)
@@ -170,10 +185,12 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
 
 @torch.no_grad()
 def _naive_cost(model: Model, learn: Data, held: Data) -> float:
-    """The same of independent pixels or columns, or of damage that is left: no network at all."""
+    """The same of independent pixels or columns, of damage that is left, of what stands still: no network at all."""
     x, train = held.gather().x, learn.gather().x
     if _objective(model) == STRANGENESS:
         return 1.0
+    if isinstance(model, Predicts):
+        return _error(_standing(x, model.given), x)
     raw = model.space.marginal(train)
     if _objective(model) == RECONSTRUCTION:
         return _error(model.space.mean(raw), x)
@@ -194,6 +211,11 @@ def _known(x: Tensor) -> Tensor:
     """Where pictures have no hole, always the same, boolean, like x."""
     with chance(0):
         return ~holes(x).expand_as(x)
+
+
+def _standing(x: Tensor, given: int) -> Tensor:
+    """Clips (N, C, T, H, W) that stand still after so many frames."""
+    return x[:, :, torch.arange(x.shape[2]).clamp(max=given - 1)]
 
 
 def _shuffled(x: Tensor) -> Tensor:

@@ -17,7 +17,20 @@ import torch
 from torch import Tensor
 
 from . import processes
-from .core import Autoencodes, Batch, Completes, Data, InputError, Modality, Model, Restores, Samples, Upscales, chance
+from .core import (
+    Autoencodes,
+    Batch,
+    Completes,
+    Data,
+    InputError,
+    Modality,
+    Model,
+    Predicts,
+    Restores,
+    Samples,
+    Upscales,
+    chance,
+)
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .healing import Healing, Order
@@ -267,6 +280,9 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
         shown = torch.cat(model.shown(held_out.gather(most=10).x.to(model.device)))
     elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
         shown = _beside(model, held_out.gather(most=20).x.to(model.device))
+    elif isinstance(model, Predicts) and len(held_out):
+        x = held_out.gather(most=columns).x.to(model.device)
+        columns, shown = len(x), torch.cat([x, model.continued(x)])
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ from ganvas.core import (
     Generates,
     InputError,
     Model,
+    Predicts,
     Restores,
     Samples,
     Scores,
@@ -84,6 +85,9 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             assert model.decode(model.encode(batch.x)).shape == shape
         if isinstance(model, Completes):
             known = torch.rand(batch.x.shape) < 0.5
+            if isinstance(model, Predicts):
+                known[:, :, : model.given] = True
+                assert torch.equal(model.complete(batch.x, known)[~known], model.continued(batch.x)[~known])
             filled = model.complete(batch.x, known)
             assert torch.equal(filled[known], batch.x[known])
         if isinstance(model, Begins):

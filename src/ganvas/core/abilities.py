@@ -278,6 +278,28 @@ class Completes(ABC):
         """
 
 
+class Predicts(Completes):
+    """Goes on with examples that lie in time, (C, T, H, W), from their first frames."""
+
+    given: int
+    """How many frames it goes on from."""
+
+    @abstractmethod
+    def predict(self, seen: Tensor) -> Tensor:
+        """The frames (B, C, T - given, H, W) that follow the first ones, (B, C, given, H, W)."""
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        """As in `Completes`. Raises InputError where a value of the frames that it goes on from is not known."""
+        if not known[:, :, : self.given].all():
+            raise InputError(f"this model goes on from {self.given} frames; let it know that many, or train another")
+        return torch.where(known, x, self.continued(x))
+
+    def continued(self, x: Tensor) -> Tensor:
+        """Examples with all but the frames that it goes on from made anew, shape like x."""
+        seen = x[:, :, : self.given]
+        return torch.cat([seen, self.predict(seen).to(x.dtype)], 2)
+
+
 class Begins(Completes):
     """Fills in what is missing, and knows how likely it is that a few places alone are as somebody asks."""
 

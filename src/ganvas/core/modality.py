@@ -47,8 +47,8 @@ class Data(ABC):
     ahead: int = 0
     """Batches worth preparing in the background while the model learns: none where they are in memory already."""
 
-    pieces: bool = False
-    """Whether examples are pieces of something larger, whose key they have."""
+    parts: bool = False
+    """Whether examples are parts of larger things, which are held out as a whole: they have the keys of these."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -62,7 +62,7 @@ class Data(ABC):
 
     @abstractmethod
     def keys(self) -> Tensor:
-        """A 64-bit hash of each example's content, int64 (N,): equal content has equal keys."""
+        """A 64-bit hash of each example's content, or of what it is part of, int64 (N,): equal content, equal keys."""
 
     @abstractmethod
     def subset(self, rows: Tensor) -> Data:

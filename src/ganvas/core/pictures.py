@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,14 @@ def coloured(x: Tensor, channels: int) -> Tensor:
     if channels > 1:
         return x.expand(*x.shape[:-3], channels, *x.shape[-2:])
     return (x * x.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(-3, keepdim=True)
+
+
+class Moving(ABC):
+    """A modality whose examples are seen in time."""
+
+    @abstractmethod
+    def abreast(self, kinds: Sequence[Tensor], names: list[str], folder: Path) -> list[Path]:
+        """Writes several versions of examples, each (n, *space.shape), beside each other: one film for each example."""
 
 
 def mirrored(x: Tensor, height: int, width: int) -> Tensor:

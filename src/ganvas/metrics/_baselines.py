@@ -8,7 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Autoencodes, Bounds, Completes, Mixed, Restores, Samples, Space, Tokens, Upscales, enlarged, seeded
+from ..core import (
+    Autoencodes,
+    Bounds,
+    Completes,
+    Mixed,
+    Predicts,
+    Restores,
+    Samples,
+    Space,
+    Tokens,
+    Upscales,
+    enlarged,
+    seeded,
+)
 
 SPREADS = 200  # times that known pixels are spread into a hole
 
@@ -111,6 +124,29 @@ class Diffused(Completes):
             around = F.avg_pool2d(F.pad(y, (1, 1, 1, 1), mode="replicate"), 3, 1)
             y = torch.where(known, x, around)
         return y
+
+
+class Standing(Predicts):
+    """The last frame that was seen, again and again."""
+
+    def __init__(self, model: Predicts) -> None:
+        self.space, self.given = model.space, model.given
+        self.following = model.space.shape[1] - model.given
+
+    def predict(self, seen: Tensor) -> Tensor:
+        return seen[:, :, -1:].expand(-1, -1, self.following, -1, -1)
+
+
+class Onward(Predicts):
+    """Every value goes on changing as it did between the last two frames that were seen."""
+
+    def __init__(self, model: Predicts) -> None:
+        self.space, self.given = model.space, model.given
+        self.ahead = torch.arange(1, model.space.shape[1] - model.given + 1).view(-1, 1, 1)
+
+    def predict(self, seen: Tensor) -> Tensor:
+        last, change = seen[:, :, -1:], seen[:, :, -1:] - seen[:, :, -2:-1]
+        return (last + self.ahead.to(seen.device) * change).clamp(-1, 1)
 
 
 class Components(Autoencodes):

@@ -103,7 +103,7 @@ class Patches(Data):
         places: Which squares these are; by default all.
     """
 
-    pieces = True
+    parts = True
 
     def __init__(self, stack: Stack, size: int, flip: bool, places: Tensor | None = None) -> None:
         self.stack, self.size, self.flip = stack, size, flip

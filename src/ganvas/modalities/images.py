@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import blake2b
 from io import BytesIO
 from itertools import islice
-from math import ceil, inf, sqrt
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -40,14 +36,14 @@ from ..core import (
 )
 from ..naming import pictures
 from ._albums import Album, inside
-from ._drawing import glow, save_gif
+from ._drawing import glow, grid, pixels_of, save_gif
 from ._patches import THREADS, Filed, Held, Patches, scaled
-from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
+from ._reading import Unreadable, class_numbers, hashed, hashes, natural_size, over, refuse, room, tracked
+from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, holds_videos, open_source
 from ._whole import brightest, channels_first, drawn, is_grey, own, refuse_moving, save
 
 Crop = Literal["centre", "stretch", "pad", "random"]
 PATCH = 64  # side of squares that are cut out of larger pictures, where nothing else is said
-SHOWN = 50  # names that an error lists
 HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
@@ -80,7 +76,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         if isinstance(source, tuple):
             return len(source) == 2 and cls.recognises(source[0])
         if isinstance(source, str | Path):
-            return holds_pictures(source)
+            return holds_pictures(source) and not holds_videos(source)
         pictures = isinstance(source, list) and bool(source) and isinstance(source[0], Image.Image)
         return pictures or (isinstance(source, np.ndarray | Tensor) and source.ndim in (3, 4))
 
@@ -115,7 +111,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         distinct = {label for label in found.labels or [] if label is not None}
         form: Any = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         return cls(
-            size=size or (min(PATCH, int(sizes.min())) if crop == "random" else _natural_size(sizes)),
+            size=size or (min(PATCH, int(sizes.min())) if crop == "random" else natural_size(sizes)),
             channels=1 if grey or greys.all() else 3,
             classes=(found.classes or tuple(sorted(distinct))) if len(distinct) > 1 else (),
             crop=crop,
@@ -128,13 +124,13 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
         device = torch.device(device)
         found = open_source(source)
-        labels = self._numbers(found, source)
+        labels = class_numbers(found.names, found.labels, self.classes, _named(source))
         if self.crop == "random":
             return Patches(self._kept_whole(found, labels, device), self.size, self.flip)
         if isinstance(found, Arrays):
-            pixels = self._fit(torch.from_numpy(np.array(found.pixels)))
-            return Resident(pixels.to(device), labels, _hashes(map(bytes, found.pixels)), found.names, self.flip)
-        if len(found.names) * self.channels * self.size**2 <= self._room(device):
+            pixels = self.fit(torch.from_numpy(np.array(found.pixels)))
+            return Resident(pixels.to(device), labels, hashes(map(bytes, found.pixels)), found.names, self.flip)
+        if len(found.names) * self.channels * self.size**2 <= room(self.resident, device):
             return self._decode_all(found, labels, device)
         return self._survey(found, labels)
 
@@ -146,18 +142,18 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         if isinstance(found, Arrays):
             x = mirrored(self._coloured(torch.from_numpy(np.array(found.pixels))), self.size, self.size)
             sizes = torch.tensor(x.shape[2:]).expand(len(x), 2)
-            keys = _hashes(map(bytes, found.pixels))
+            keys = hashes(map(bytes, found.pixels))
             return Held(x.flatten().to(device), self.channels, sizes, keys, labels, found.names)
         sizes, keys = torch.empty(len(found.names), 2, dtype=torch.int64), torch.empty(len(found.names)).long()
-        kept, room = dict[int, Tensor](), self._room(device)
+        kept, left = dict[int, Tensor](), room(self.resident, device)
 
         def take(i: int) -> None:
-            nonlocal room
+            nonlocal left
             content = found.content(i)
             pixels = torch.from_numpy(self.decode(content))
-            keys[i], sizes[i] = _hash(content), torch.tensor(pixels.shape[1:])
-            room -= pixels.nbytes
-            if room >= 0:
+            keys[i], sizes[i] = hashed(content), torch.tensor(pixels.shape[1:])
+            left -= pixels.nbytes
+            if left >= 0:
                 kept[i] = pixels.flatten()
 
         good = self._checked(found, take)
@@ -182,7 +178,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         form = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         if isinstance(found, Arrays):
             pixels = torch.from_numpy(np.array(found.pixels))
-            whole = scaled(self._coloured(pixels) if self.crop == "random" else self._fit(pixels), None)
+            whole = scaled(self._coloured(pixels) if self.crop == "random" else self.fit(pixels), None)
             return Masked([*whole], [*torch.ones_like(whole).bool()], found.names, _sizes(pixels), form)
 
         def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
@@ -242,7 +238,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
 
         def take(i: int) -> None:
             content = found.content(i)
-            keys[i] = _hash(content)
+            keys[i] = hashed(content)
             pixels[i] = torch.from_numpy(self.decode(content))
 
         good = self._checked(found, take)
@@ -257,7 +253,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
 
         def take(i: int) -> None:
             content = found.content(i)
-            keys[i] = _hash(content)
+            keys[i] = hashed(content)
             self.decode(content)
 
         good = self._checked(found, take)
@@ -265,29 +261,10 @@ class Images(Modality, Pictorial, Lossless, Maskable):
 
     def _checked(self, found: Encoded, take: Callable[[int], None]) -> Tensor:
         """Numbers of the pictures that `take` could take. Raises InputError naming all others, if not to skip them."""
-        errors = [error for error in _over(found, take, "reading pictures") if error is not None]
-        _refuse(errors, len(found.names), self.skip_unreadable)
+        errors = [error for error in over(found.names, take, "reading pictures") if error is not None]
+        refuse(errors, len(found.names), "pictures", self.skip_unreadable)
         bad = {error.number for error in errors}
         return torch.tensor([i for i in range(len(found.names)) if i not in bad])
-
-    def _numbers(self, found: Encoded | Arrays, source: Any) -> Tensor | None:
-        """Labels as class numbers, int64 (N, 1). Raises InputError for one that was not there in training."""
-        if found.labels is None or not self.classes:
-            return None
-        number = {name: i for i, name in enumerate(self.classes)}
-        for name, label in zip(found.names, found.labels, strict=True):
-            if label not in number:
-                where = f"{_named(source)}: {name} is labelled {label!r}"
-                raise InputError(f"{where}, which the model never saw; it knows {', '.join(number)}")
-        return torch.tensor([number[label] for label in found.labels]).unsqueeze(1)
-
-    def _room(self, device: torch.device) -> float:
-        """Bytes of decoded pictures that may live on the device."""
-        if self.resident is not None:
-            return self.resident * 2**30
-        if device.type == "cuda":
-            return torch.cuda.mem_get_info(device)[0] / 4
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 4
 
     def _coloured(self, pixels: Tensor) -> Tensor:
         """Arrays (N, H, W[, C]) as pictures (N, channels, H, W), uint8."""
@@ -297,7 +274,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
             x = x.expand(-1, 3, -1, -1) if self.channels == 3 else (x * weights).sum(1, keepdim=True).round().byte()
         return x.contiguous()
 
-    def _fit(self, pixels: Tensor) -> Tensor:
+    def fit(self, pixels: Tensor) -> Tensor:
         """Arrays (N, H, W[, C]) as pictures (N, channels, size, size), uint8."""
         x = self._coloured(pixels)
         if x.shape[2:] == (self.size, self.size):
@@ -355,9 +332,9 @@ class Images(Modality, Pictorial, Lossless, Maskable):
             return self._whole(found, source), Album(form, found.given.shape).packed()
         if isinstance(source, list) and (strange := {p.mode for p in source} - set(HELD_BY_PNG)):
             raise InputError(f"a picture has the mode {min(strange)}, which no PNG file holds; convert it first")
-        seen = list(_over(found, lambda i: self._exact_levels(found.content(i)), "reading pictures"))
+        seen = list(over(found.names, lambda i: self._exact_levels(found.content(i)), "reading pictures"))
         for one in seen:
-            if isinstance(one, _Unreadable):
+            if isinstance(one, Unreadable):
                 raise InputError(f"{one.name} cannot be read ({one.why}); mend it, or take it out")
         odd = {i: found.content(i) for i, one in enumerate(seen) if one is None}
         if len(odd) == len(seen):
@@ -383,7 +360,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
             raise InputError(f"{out} is one file; name a folder for pictures, or an .npy for what came as an array")
         files = inside(out, album.names or [f"{i:0{len(str(len(codes)))}}.png" for i in range(len(codes))])
         pairs = zip(files, self._in_order(codes, album), strict=True)
-        for file, picture in _tracked(pairs, len(files), "writing pictures"):
+        for file, picture in tracked(pairs, len(files), "writing pictures"):
             file.parent.mkdir(parents=True, exist_ok=True)
             picture.save(file) if isinstance(picture, Image.Image) else file.write_bytes(picture)
         return files
@@ -444,7 +421,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     def present(self, x: Tensor) -> Any:
         if self.form == "tensor":
             return x.cpu()
-        pixels = _pixels(x)
+        pixels = pixels_of(x)
         return pixels if self.form == "array" else [Image.fromarray(p) for p in pixels]
 
     def vectors(self, x: Tensor) -> Tensor:
@@ -463,7 +440,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     def thumbnails(self, x: Tensor, most: int) -> Tensor:
         side = min(self.size, most)
         small = F.interpolate(x.float(), (side, side), mode="area").expand(-1, 3, -1, -1)
-        return torch.from_numpy(_pixels(small))
+        return torch.from_numpy(pixels_of(small))
 
     def frame(self, x: Tensor) -> None:
         return None
@@ -473,17 +450,17 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         width = max(4, len(str(len(x) - 1)))
         stems = [Path(name).stem for name in names] if names else [f"{i:0{width}d}" for i in range(len(x))]
         files = [target / f"{stem}.png" for stem in stems]
-        for pixels, file in zip(_pixels(x), files, strict=True):
+        for pixels, file in zip(pixels_of(x), files, strict=True):
             Image.fromarray(pixels).save(file)
         return files
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _grid(x, columns).save(target)
+        grid(x, columns).save(target)
         return target
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
-        return save_gif([_grid(frame, None) for frame in frames], target, seconds)
+        return save_gif([grid(frame, None) for frame in frames], target, seconds)
 
     def film(self, sheets: list[Path], target: Path) -> Path:
         return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
@@ -551,35 +528,6 @@ class Streamed(Data):
         return f"too many for memory: decoded as they are needed, by {THREADS} threads"
 
 
-@dataclass(frozen=True)
-class _Unreadable:
-    number: int
-    name: str
-    why: str
-
-
-def _over(found: Encoded, take: Callable[[int], Any], words: str) -> Iterator[Any]:
-    """What `take` gives for every picture, or what went wrong; by threads, a bounded number at a time."""
-
-    def one(i: int) -> Any:
-        try:
-            return take(i)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
-            return _Unreadable(i, found.names[i], str(error).splitlines()[0] if str(error) else "cannot be decoded")
-
-    def results() -> Iterator[Any]:
-        with ThreadPoolExecutor(THREADS) as pool:
-            for start in range(0, len(found.names), 1024):
-                yield from pool.map(one, range(start, min(start + 1024, len(found.names))))
-
-    return _tracked(results(), len(found.names), words)
-
-
-def _tracked(steps: Iterable[Any], n: int, words: str) -> Iterator[Any]:
-    """The same steps, with a bar where there are many."""
-    return iter(track(steps, words, n, console=Console(stderr=True), transient=True, disable=n < 2000))
-
-
 def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:
     """(width, height) of every picture, and whether it is grey."""
     if isinstance(found, Arrays):
@@ -592,26 +540,13 @@ def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:
             width, height = picture.size[::-1] if turned else picture.size
             return width, height, is_grey(picture.mode)
 
-    seen = list(_over(found, header, "looking at pictures"))
-    errors = [answer for answer in seen if isinstance(answer, _Unreadable)]
+    seen = list(over(found.names, header, "looking at pictures"))
+    errors = [answer for answer in seen if isinstance(answer, Unreadable)]
     if errors and not skip:  # name those with it whose headers are whole but whose pixels are not
-        errors = [e for e in _over(found, lambda i: _opened(found.content(i)).load() and None, "checking") if e]
-    _refuse(errors, len(found.names), skip)
-    good = np.array([answer for answer in seen if not isinstance(answer, _Unreadable)])
+        errors = [e for e in over(found.names, lambda i: _opened(found.content(i)).load() and None, "checking") if e]
+    refuse(errors, len(found.names), "pictures", skip)
+    good = np.array([answer for answer in seen if not isinstance(answer, Unreadable)])
     return good[:, :2], good[:, 2].astype(bool)
-
-
-def _refuse(errors: Iterable[_Unreadable], of: int, skip: bool) -> None:
-    errors = list(errors)
-    if len(errors) == of:
-        raise InputError(f"none of the {of} pictures can be read; the first is {errors[0].name}: {errors[0].why}")
-    if errors and not skip:
-        listed = "; ".join(f"{e.name}: {e.why}" for e in errors[:SHOWN])
-        more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
-        raise InputError(
-            f"{len(errors)} of {of} pictures cannot be read ({listed}{more}); "
-            f"mend them, or go on without them: --skip-unreadable"
-        )
 
 
 def _opened(content: bytes, size: int | None = None) -> Image.Image:
@@ -669,45 +604,6 @@ def _holes(picture: Image.Image) -> Image.Image:
 def _sizes(pixels: Tensor) -> list[tuple[int, ...]]:
     """Height and width of each of some arrays (N, H, W[, C])."""
     return [tuple(pixels.shape[1:3])] * len(pixels)
-
-
-def _natural_size(sizes: np.ndarray) -> int:
-    """The pictures' own size where all are one small square; else the largest power of two that most have."""
-    width, height = sizes[0]
-    if (sizes == sizes[0]).all() and width == height and 8 <= width <= 64:
-        return int(width)
-    median = max(int(np.median(sizes.min(1))), 1)
-    return min(max(2 ** (median.bit_length() - 1), 16), 64)
-
-
-def _hash(content: bytes) -> int:
-    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
-
-
-def _hashes(contents: Iterable[bytes]) -> Tensor:
-    return torch.tensor([_hash(content) for content in contents], dtype=torch.int64)
-
-
-def _pixels(x: Tensor) -> np.ndarray:
-    """Values in [-1, 1], (N, C, S, S), as levels, uint8 (N, S, S[, 3])."""
-    levels = x.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    return levels[..., 0] if levels.shape[-1] == 1 else levels
-
-
-def _grid(x: Tensor, columns: int | None) -> Image.Image:
-    """Pictures side by side with a gap, small ones enlarged so that one sees their pixels."""
-    pixels = _pixels(x)
-    columns = columns or min(len(pixels), max(1, ceil(sqrt(len(pixels)) * 1.25)))
-    scale = max(1, 64 // pixels.shape[1])
-    side, gap = pixels.shape[1] * scale, 2
-    rows = ceil(len(pixels) / columns)
-    canvas = Image.new(
-        "RGB" if pixels.ndim == 4 else "L", (columns * (side + gap) + gap, rows * (side + gap) + gap), "white"
-    )
-    for i, one in enumerate(pixels):
-        picture = Image.fromarray(one).resize((side, side), Image.Resampling.NEAREST)
-        canvas.paste(picture, (gap + i % columns * (side + gap), gap + i // columns * (side + gap)))
-    return canvas
 
 
 def _kind(source: Any) -> type:

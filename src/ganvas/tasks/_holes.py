@@ -36,6 +36,12 @@ def but(x: Masked, space: Space, mask: Mask | None, keep: Side | None, given: in
     return x
 
 
+def begun(x: Masked, space: Space, given: int) -> Masked:
+    """Examples of which nothing is missing, known only to their first so many places; the others as they are."""
+    own = [_within(known, space, lambda sides: beginning(sides, given)) if known.all() else known for known in x.known]
+    return replace(x, known=own)
+
+
 def half(sides: tuple[int, ...], keep: Side) -> Tensor:
     """Which places of a grid (..., H, W) lie in one half of it, boolean, shaped like the grid."""
     if keep not in get_args(Side):

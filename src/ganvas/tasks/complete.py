@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import Between, Completed, Completes, Filled, Given, InputError, Mask, Masked, Tokens, chance
+from ..core import Between, Completed, Completes, Filled, Given, InputError, Mask, Masked, Predicts, Tokens, chance
 from ..core.intervals import FIELDS, checked, drawn, enough
-from ._holes import Side, around, batches, but, fitting
+from ._holes import Side, around, batches, begun, but, fitting
 from ._meeting import at_once
 from ._progress import counted
 
@@ -34,7 +34,8 @@ def complete(
 
     mask: Where pictures are to be filled, white: one for each, of the same name and size, or one for all.
     keep: Half of every picture that is known: upper, lower, left or right.
-    given: How much is known from the start: frames of a video, lines of a picture, symbols of a text.
+    given: How much is known from the start: frames of a video (by default as many as a model goes on from), lines of a
+        picture, symbols of a text.
     draws: Times to fill every hole, each anew; 1, or for an interval 100.
     interval: Of rows say between what each filled value lies with this probability, such as 0.9, in one table.
     seed: The same seed gives the same values.
@@ -51,6 +52,8 @@ def complete(
         if isinstance(x, Masked):
             if interval is not None:
                 raise InputError("--interval is for rows of tables; ask for several --draws instead")
+            if isinstance(model, Predicts) and mask is None and keep is None and given is None:
+                x = begun(x, model.space, model.given)
             return _completed(model, but(x, model.space, mask, keep, given), draws or 1)
         if mask or keep or given is not None:
             raise InputError("--mask, --keep and --given are for pictures; in a table, leave cells empty")
