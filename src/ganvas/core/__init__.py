@@ -17,6 +17,7 @@ from .abilities import (
     Restores,
     Samples,
     Scores,
+    Steers,
     Translates,
     Upscales,
 )
@@ -49,12 +50,13 @@ from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
-from .model import Model, Optimizer, Practice, Turn, adam
+from .model import Model, Optimizer, Practice, Turn, adam, adamw
 from .moments import Follows, Overlaps
 from .pictures import PICTURES, Pictorial, Whole, flipped, mirrored
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
+from .steering import Steering
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
@@ -118,6 +120,8 @@ __all__ = [
     "Samples",
     "Scores",
     "Space",
+    "Steering",
+    "Steers",
     "Tokens",
     "Translates",
     "Turn",
@@ -129,6 +133,7 @@ __all__ = [
     "Whole",
     "Wish",
     "adam",
+    "adamw",
     "all_of",
     "chance",
     "flipped",
