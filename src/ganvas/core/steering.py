@@ -33,7 +33,7 @@ class Steering:
 
     def __post_init__(self) -> None:
         if self.temperature <= 0 or self.top_k < 0 or not 0 < self.top_p <= 1 or self.guidance < 0 or self.rounds < 0:
-            raise InputError(f"{self} is out of range: --temperature is above 0, --top-p above 0 and at most 1, and none "
+            raise InputError(f"{self}: --temperature is above 0, --top-p above 0 and at most 1, and none "
                              "of --top-k, --guidance and --rounds is below 0")  # fmt: skip
 
     def tempered(self, logits: Tensor) -> Tensor:
