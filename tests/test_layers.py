@@ -42,6 +42,7 @@ ROOMS = {
     "hindsight": {"core", "run"},
     "normality": {"core", "run", "weighing", "hindsight"},
     "calibration": {"core", "run", "hindsight"},
+    "attributes": {"core"},
     "parcel": {"core", "run"},
     "frames": set(),
     "maps": {"core", "findings", "frames", "run"},
@@ -56,7 +57,7 @@ ROOMS = {
     "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
-    | {"weighing", "health", "screening"},
+    | {"weighing", "health", "screening", "attributes"},
     "samples": set(),
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
     "sklearn": {"core", "plugins", "machine", "api"},

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -148,9 +149,9 @@ def _task_command(task: str) -> Callable[..., None]:
         "out", Path | None, None, "Folder for everything, or one file to look at; by default RUN/TASK."
     )
     example = _example(function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/")
-    return _generated(
-        command, places, [*plugins.options(function), out], f"{_first_line(function)}\n\n{example}", optional
-    )
+    read = api.sources_by_option(function)
+    options = [replace(o, type=str | None) if o.name in read else o for o in plugins.options(function)]
+    return _generated(command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional)
 
 
 def _example(plugin: Any, otherwise: str) -> str:

@@ -23,7 +23,9 @@ from .core import (
     Augmented,
     Between,
     Clustered,
+    Completed,
     Detections,
+    Edited,
     Embedded,
     Exact,
     Filled,
@@ -68,6 +70,10 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
             return [(rows := _rows(modality)).save([rows.ranged(between, given)], _file(out, "rows.csv"))]
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
+        case Completed():
+            return _completed(answer, modality, out)
+        case Edited():
+            return _edited(answer, modality, out)
         case Augmented():
             return _augmented(answer, modality, out)
         case Detections():
@@ -107,12 +113,30 @@ def figures(answer: Answer) -> dict[str, Any]:
         return {"examples": len(answer.latents), "latents": answer.latents.shape[1], "on the map": len(answer.rows)}
     if isinstance(answer, Clustered):
         return {"sizes": answer.cluster.bincount().tolist()}
+    if isinstance(answer, Completed):
+        return {
+            "draws": len(answer.draws),
+            "missing": [1 - known.float().mean().item() for known in answer.given.known],
+        }
+    if isinstance(answer, Edited):
+        return _edited_figures(answer)
     if isinstance(answer, Frames):
         return {"strips": list(answer.names)} if answer.names else {}
     if not isinstance(answer, Augmented):
         return {}
     found = {answer.measure: answer.scores, "gained by new ones over": answer.helped}
     return {"added": len(answer.added)} | {k: {name: asdict(e) for name, e in v.items()} for k, v in found.items()}
+
+
+def _edited_figures(answer: Edited) -> dict[str, Any]:
+    """How faithful each example's rendering is, and how much of its identity is kept at each strength, on average."""
+    same = answer.same.nanmean(1)
+    return {
+        "directions": list(answer.directions),
+        "strengths": list(answer.strengths),
+        "rendered, PSNR (dB)": dict(zip(answer.names, answer.faithful.tolist(), strict=True)),
+        "identity kept, cosine": None if same.isnan().any() else same.tolist(),
+    }
 
 
 def _file(out: Path, name: str) -> Path:
@@ -155,6 +179,55 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Pat
     out = _file(out, "rows.csv")
     names = [out.with_stem(f"{out.stem}-{i + 1}") if len(draws) > 1 else out for i in range(len(draws))]
     return [modality.save([modality.filled(given, x)], name) for x, name in zip(draws, names, strict=True)]
+
+
+def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
+    """Every example under its own name, of several draws in a folder for each; and a sheet of some: what was known,
+    with grey where something was missing, and below it what it was completed to. Into a file, the one picture there is,
+    or that sheet alone."""
+    given, n = answer.given, len(answer.draws)
+    if out.suffix and len(given.names) == n == 1:
+        return _hung(answer.draws[0], [out], modality)
+    folders = [out] if n == 1 else [out / f"draw-{i + 1}" for i in range(n)]
+    names, files = naming.pictures([name.replace("/", "-") for name in given.names]), list[Path]()
+    for folder, draw in zip(folders, answer.draws, strict=True) if not out.suffix else ():
+        files += _hung(draw, [folder / name for name in names], modality)
+    before = [torch.where(known, x, torch.zeros_like(x)).cpu() for x, known in zip(given.x, given.known, strict=True)]
+    kinds = [torch.stack([*map(partial(_shown, modality), kind[:60])]) for kind in (before, *answer.draws)]
+    return [*files, _stacked(kinds, modality, out if out.suffix else out / "before-and-after.png")]
+
+
+def _hung(x: Sequence[Tensor], files: list[Path], modality: Modality) -> list[Path]:
+    """Writes examples, each into its file, or where they are no pictures, under its name."""
+    if isinstance(modality, Pictorial):
+        return modality.hang(x, files)
+    return modality.write(torch.stack([*x]), files[0].parent, [file.name for file in files])
+
+
+def _shown(modality: Modality, x: Tensor) -> Tensor:
+    """An example as it is shown: of a picture of another size than the model's, its middle."""
+    return _middle(x) if tuple(x.shape) != modality.space.shape else x
+
+
+def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:
+    """A strip of every walk with what was given before it, an animation, and a folder of pictures for each strength."""
+    strengths, walks = len(answer.strengths), answer.frames.shape[1]
+    own = [name if len(answer.directions) == 1 else f"{name}-{direction}" for name in answer.names
+           for direction in answer.directions]  # fmt: skip
+    first = answer.x.cpu().repeat_interleave(walks // len(answer.names), 0)
+    strips = torch.cat([first[None], answer.frames.cpu()]).transpose(0, 1)
+    if out.suffix == ".gif":
+        return [modality.animate([*answer.frames, *answer.frames.flip(0)[1:-1]], out)]
+    sheet = partial(modality.sheet, strips[:60].flatten(0, 1), columns=strengths + 1)
+    if out.suffix:
+        return [sheet(out)]
+    names, files = naming.pictures([name.replace("/", "-") for name in own]), list[Path]()
+    for strength, x in zip(answer.strengths, answer.frames, strict=True):
+        files += modality.write(x.cpu(), out / f"{strength:+g}", names)
+    for name, strip in zip(names, strips, strict=True) if walks > 1 else ():
+        files.append(modality.sheet(strip, out / "strips" / name, strengths + 1))
+    moving = [*answer.frames.cpu(), *answer.frames.cpu().flip(0)[1:-1]]
+    return [*files, sheet(out / "strip.png"), modality.animate(moving, out / "walk.gif")]
 
 
 def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:

@@ -26,7 +26,9 @@ from .answers import (
     Arriving,
     Augmented,
     Clustered,
+    Completed,
     Detections,
+    Edited,
     Embedded,
     Estimate,
     Evidence,
@@ -41,6 +43,7 @@ from .answers import (
     Normal,
     Pairs,
     Parcel,
+    Practised,
     Restored,
     Weigh,
     Weighed,
@@ -49,6 +52,7 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
+from .masks import Mask, Maskable, Masked
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam, adamw
 from .moments import Follows, Overlaps
@@ -57,12 +61,14 @@ from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
 from .steering import Steering
+from .traits import Attributes
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
     "PICTURES",
     "Answer",
     "Arriving",
+    "Attributes",
     "Augmented",
     "Autoencodes",
     "Balance",
@@ -74,11 +80,13 @@ __all__ = [
     "Calibrated",
     "Calibration",
     "Clustered",
+    "Completed",
     "Completes",
     "Continuous",
     "Data",
     "Decodes",
     "Detections",
+    "Edited",
     "Embedded",
     "Encodes",
     "Estimate",
@@ -97,6 +105,9 @@ __all__ = [
     "Likeness",
     "Lossless",
     "Made",
+    "Mask",
+    "Maskable",
+    "Masked",
     "Measured",
     "Mixed",
     "Modality",
@@ -111,6 +122,7 @@ __all__ = [
     "Parcel",
     "Pictorial",
     "Practice",
+    "Practised",
     "Private",
     "Promise",
     "Redraws",

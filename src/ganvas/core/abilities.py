@@ -247,6 +247,9 @@ class Completes(ABC):
 
     space: Space
 
+    any_size: ClassVar[bool] = False
+    """Whether grids of any height and width can be completed, not only those of its space."""
+
     @abstractmethod
     def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
         """Examples that agree with `x` where `known` (boolean, like x) is true, shape like x.

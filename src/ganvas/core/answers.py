@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .intervals import Between
+from .masks import Masked
 from .modality import Batch
 from .pictures import Whole
 from .rows import Given
@@ -68,6 +69,37 @@ class Filled:
 
 
 @dataclass(frozen=True)
+class Completed:
+    """Examples whose missing parts were filled, once or several times: of each draw every one, like those given."""
+
+    given: Masked
+    draws: tuple[list[Tensor], ...]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """Examples moved along a direction of meaning in the latents, or along several.
+
+    x: As they were given, (n, *space.shape).
+    frames: At each strength, (strengths, n * directions, *space.shape): of each example every direction.
+    strengths: In standard deviations.
+    directions: What each direction is called.
+    names: Where the examples came from.
+    faithful: How well each is rendered before it is edited: PSNR in dB, (n,).
+    same: How much of its identity each keeps: cosine of learned features, shaped like frames' first two axes; nan where
+        none were learned.
+    """
+
+    x: Tensor
+    frames: Tensor
+    strengths: tuple[float, ...]
+    directions: tuple[str, ...]
+    names: list[str]
+    faithful: Tensor
+    same: Tensor
+
+
+@dataclass(frozen=True)
 class Labelled:
     """Examples x, (n, *space.shape), their classes y, int64 (n,), and what these are called.
 
@@ -112,6 +144,10 @@ class Named:
     x: Tensor
     names: list[str]
     y: Tensor | None = None
+
+
+Practised = Callable[[int], Named]
+"""Examples of a run's training, at most so many, evenly spread. Raises InputError where these are not at hand."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +301,10 @@ class Restored:
     pairs: Iterable[tuple[Tensor, Tensor]]
 
 
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Embedded | Clustered | Parcel | Exact | Restored
+Answer = (
+    Made | Pairs | Frames | Filled | Completed | Edited | Augmented | Detections | Embedded | Clustered | Parcel | Exact
+    | Restored
+)  # fmt: skip
 """What a task answers."""
 
 

@@ -22,7 +22,21 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Pictorial, Tokens, Whole, mirrored
+from ..core import (
+    Batch,
+    Continuous,
+    Data,
+    InputError,
+    Lossless,
+    Mask,
+    Maskable,
+    Masked,
+    Modality,
+    Pictorial,
+    Tokens,
+    Whole,
+    mirrored,
+)
 from ..naming import pictures
 from ._albums import Album, inside
 from ._drawing import glow, save_gif
@@ -36,7 +50,7 @@ HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 @dataclass(frozen=True)
-class Images(Modality, Pictorial, Lossless):
+class Images(Modality, Pictorial, Lossless, Maskable):
     """Square pictures of one size, or squares out of pictures of any; 8 bits a channel; sub-folders are classes."""
 
     size: int
@@ -167,6 +181,54 @@ class Images(Modality, Pictorial, Lossless):
         except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
             raise InputError(f"{found.names[i]} cannot be read: {error}; mend it, or leave it out") from error
 
+    def masked(self, source: Any) -> Masked:
+        """Pictures; what is transparent in one is missing."""
+        found = open_source([source] if isinstance(source, Image.Image) else source)
+        form = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
+        if isinstance(found, Arrays):
+            pixels = torch.from_numpy(np.array(found.pixels))
+            whole = scaled(self._coloured(pixels) if self.crop == "random" else self._fit(pixels), None)
+            return Masked([*whole], [*torch.ones_like(whole).bool()], found.names, _sizes(pixels), form)
+
+        def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+            picture = _upright(_opened(found.content(i)))
+            x = scaled(torch.from_numpy(_channels_first(self._fitted(_flat(picture, self._mode)))), None)
+            return x, ~self._missing(_holes(picture)), (picture.height, picture.width)
+
+        x, known, sizes, names = self._all_opened(found, opened)
+        return Masked(x, known, names, sizes, form)
+
+    def mask(self, source: Any) -> Mask:
+        """Masks are white where something is missing, and black where not."""
+        flat = isinstance(source, np.ndarray | Tensor) and source.ndim == 2
+        found = open_source(source[None] if flat else [source] if isinstance(source, Image.Image) else source)
+        if isinstance(found, Arrays):
+            pixels = torch.from_numpy(np.array(found.pixels))
+            grey = [Image.fromarray(one.numpy()).convert("L") for one in pixels]
+            return Mask([*map(self._missing, grey)], found.names, _sizes(pixels))
+
+        def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+            missing = self._missing(_flat(_upright(picture := _opened(found.content(i))), "L"))
+            return missing, missing, (picture.height, picture.width)
+
+        missing, _, sizes, names = self._all_opened(found, opened)
+        return Mask(missing, names, sizes)
+
+    def _all_opened(
+        self, found: Encoded, opened: Callable[[int], tuple[Tensor, Tensor, tuple[int, ...]]]
+    ) -> tuple[list[Tensor], list[Tensor], list[tuple[int, ...]], list[str]]:
+        """What `opened` makes of every picture that can be read, each part in a list of its own; and their names."""
+        read = dict[int, tuple[Tensor, Tensor, tuple[int, ...]]]()
+        good = self._checked(found, lambda i: read.update({i: opened(i)})).tolist()
+        first, second, sizes = (list(part) for part in zip(*(read[i] for i in good), strict=True))
+        return first, second, sizes, [found.names[i] for i in good]
+
+    def _missing(self, white: Image.Image) -> Tensor:
+        """Where a grey picture is white, boolean (channels, S, S): also where it is so in part once it is smaller."""
+        hard = white.point(lambda level: 255 * (level >= 128))
+        part = torch.from_numpy(np.array(self._fitted(hard, Image.Resampling.BOX))) > 0
+        return part.expand(self.channels, *part.shape)
+
     def album(self, pictures: Iterable[Tensor], form: str) -> Any:
         if form == "tensor":
             return torch.stack([x.cpu() for x in pictures])
@@ -266,16 +328,21 @@ class Images(Modality, Pictorial, Lossless):
         it. Raises OSError where that cannot be."""
         if self.crop == "random":
             return mirrored(torch.from_numpy(self._levels(content)), self.size, self.size).numpy()
-        picture = _flat(_upright(_opened(content, self.size)), self._mode)
+        return _channels_first(self._fitted(_flat(_upright(_opened(content, self.size)), self._mode)))
+
+    def _fitted(self, picture: Image.Image, by: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
+        """A picture, cut, padded or stretched to the size that the model learned; as it is where squares are cut out.
+
+        by: How it is resampled.
+        """
         size = (self.size, self.size)
-        if picture.size != size:
-            if self.crop == "centre":
-                picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
-            elif self.crop == "pad":
-                picture = ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white")
-            else:
-                picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
-        return _channels_first(picture)
+        if picture.size == size or self.crop == "random":
+            return picture
+        if self.crop == "centre":
+            return ImageOps.fit(picture, size, by)
+        if self.crop == "pad":
+            return ImageOps.pad(picture, size, by, color="white")
+        return picture.resize(size, by, reducing_gap=3)
 
     def _levels(self, content: bytes) -> np.ndarray:
         """A file's bytes as the picture it is, uint8 (channels, H, W). Raises OSError where that cannot be."""
@@ -583,6 +650,18 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     if picture.mode == "P":
         picture = picture.convert("RGB")
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _holes(picture: Image.Image) -> Image.Image:
+    """Where a picture is transparent, as a grey one that is white there."""
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        return ImageOps.invert(picture.convert("RGBA").getchannel("A"))
+    return Image.new("L", picture.size)
+
+
+def _sizes(pixels: Tensor) -> list[tuple[int, ...]]:
+    """Height and width of each of some arrays (N, H, W[, C])."""
+    return [tuple(pixels.shape[1:3])] * len(pixels)
 
 
 def _channels_first(picture: Image.Image) -> np.ndarray:
