@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from . import processes
-from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, chance
+from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, Steers, chance
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .healing import Healing, Order
@@ -260,14 +260,19 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     columns = model.condition.vocabulary if isinstance(model, Samples) and model.condition else 10
     columns = min(columns, 16)
     if isinstance(model, Samples):
+        rows = 1 if isinstance(model, Steers) else 4  # symbol by symbol takes its time
         with chance(0):
-            shown = model.sample(4 * columns)
+            shown = model.sample(rows * columns)
     elif isinstance(model, Autoencodes | Restores) and len(held_out):
         shown = _beside(model, held_out.gather(most=20).x.to(model.device))
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)
-    modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=columns)
+    modality.sheet(
+        (shown.float() if shown.is_floating_point() else shown).cpu(),
+        folder / "previews" / f"{step:08d}.png",
+        columns=columns,
+    )
 
 
 def _beside(model: Autoencodes | Restores, x: Tensor) -> Tensor:

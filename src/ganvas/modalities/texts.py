@@ -141,6 +141,7 @@ class Texts(Modality, Maskable, Follows):
                 f"{symbols} ({size / places:.2f} bytes); in memory")  # fmt: skip
 
     def present(self, x: Tensor) -> list[str]:
+        x = x.long()  # what shows examples may have made numbers of them
         ends = self.space.counted(x).sum(1).tolist()
         return [self._text(row[:count]) for row, count in zip(x.tolist(), ends, strict=True)]
 
