@@ -174,7 +174,7 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
         return {"independent coordinates": Independent(model.space, train)}
     if ability is Restores and isinstance(model, Restores):
         return {"left as it is": Untouched(model)}
-    if ability is Autoencodes and isinstance(model, Autoencodes):
+    if ability is Autoencodes and isinstance(model, Autoencodes) and train.is_floating_point():
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}
     return {}

@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Bounds, Data, InputError, Model, Packs, Restores, Samples, Scores, chance, seeded
+from .core import Autoencodes, Bounds, Data, InputError, Model, Packs, Restores, Samples, Scores, Steers, chance, seeded
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
@@ -34,6 +34,10 @@ ROUNDS, RESTORING = 1000, 250
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
 """Options that make a model small enough to learn in seconds, where it has them."""
+
+SYMBOLS, ROUNDS_OF_SYMBOLS = {"width": 64, "depth": 2}, 400
+"""The same, and rounds, for models that tell symbols one after another, and do as much at each place as others do for
+an example."""
 
 RECONSTRUCTION = "squared error of reconstruction"
 STRANGENESS = "how strange examples are, beside shuffled ones"
@@ -67,7 +71,7 @@ def prove(name: str, rounds: int | None = None) -> Proof:
         model, learn, held, margin = _begin(name)
         settle(model, device)
         untrained = deepcopy(model).eval()
-        rounds = rounds or (ROUNDS if isinstance(model, Samples | Scores) else RESTORING)
+        rounds = rounds or _rounds(model)
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
         game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
@@ -78,11 +82,18 @@ def prove(name: str, rounds: int | None = None) -> Proof:
     )
 
 
+def _rounds(model: Model) -> int:
+    if isinstance(model, Steers):
+        return ROUNDS_OF_SYMBOLS
+    return ROUNDS if isinstance(model, Samples | Scores) else RESTORING
+
+
 def _begin(name: str) -> tuple[Model, Data, Data, float]:
     """A small model with what it learns from, what it is judged by, and the margin."""
     make = plugins.load("models", name)
     known = {option.name for option in plugins.options(make)}
-    options = {k: v for k, v in SMALL.items() if k in known}
+    small = SMALL | (SYMBOLS if issubclass(make, Steers) else {})
+    options = {k: v for k, v in small.items() if k in known}
     refusals = []
     for kind, (source, margin) in LESSONS.items():
         reader = plugins.load("modalities", kind)

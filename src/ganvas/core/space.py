@@ -372,7 +372,8 @@ class Tokens(Space):
 
     def costs(self, raw: Tensor, x: Tensor) -> Tensor:
         if not self.alphabets:
-            return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none") * self.counted(x)
+            logs = raw.float().log_softmax(-1).expand(len(x), -1, -1)  # of one raw output for all, worked out once
+            return -logs.gather(2, x[..., None]).squeeze(2) * self.counted(x)
         costs = [F.cross_entropy(p, x[:, i], reduction="none") for i, p in enumerate(self.places(raw.float()))]
         return torch.stack(costs, 1)
 

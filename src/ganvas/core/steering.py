@@ -53,7 +53,13 @@ class Steering:
         """Symbols (B,) from logits (B, K)."""
         return draw_symbol(self.tempered(logits))
 
-    def guided(self, logits: Tensor) -> Tensor:
-        """Logits (B, ...) from those given the condition and, below these, those without, (2 B, ...)."""
+    def guided(self, logits: Tensor, n: int) -> Tensor:
+        """Logits (n, ...), float32; of twice as many, from those given the condition and, below these, those without."""
+        if len(logits) == n:
+            return logits.float()
         given, free = logits.float().chunk(2)
         return torch.where(free.isinf(), free, free + self.guidance * (given - free))
+
+
+AS_IT_IS = Steering()
+"""Nothing is said."""

@@ -151,6 +151,7 @@ class Texts(Modality, Maskable, Follows):
 
     def vectors(self, x: Tensor) -> Tensor:
         """How frequent each of 256 kinds of symbols is, as square roots: distances are then those of Hellinger."""
+        x = x.long()
         counted = self.space.counted(x)
         counts = torch.zeros(len(x), BUCKETS, device=x.device).scatter_add_(1, x % BUCKETS, counted.float())
         return (counts / counts.sum(1, keepdim=True)).sqrt()

@@ -26,7 +26,8 @@ from ..core import (
     adamw,
     seeded,
 )
-from ..nets.transformer import TokenTransformer
+from ..core.steering import AS_IT_IS
+from ..nets.transformer import TokenTransformer, forbidden
 
 Order = Literal["causal", "masked"]
 
@@ -181,7 +182,7 @@ class Transformer(Model, Steers, Scores, Bounds, Completes, Factorises):
             yield place, logits[:, : self.places.sizes[place]]
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self.steer(n, y, Steering())
+        return self.steer(n, y, AS_IT_IS)
 
     def steer(self, n: int, y: Tensor | None, how: Steering) -> Tensor:
         blank = torch.full((n, self.places.length), self.places.end or 0, device=self.device)
@@ -190,7 +191,7 @@ class Transformer(Model, Steers, Scores, Bounds, Completes, Factorises):
     def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
         """What is not known, drawn. Causal: from left to right, given what precedes alone: it does not look ahead, so
         that what is known further on may not fit. Masked: given all that is known."""
-        return self._filled(x, known, None, Steering(), allowed)
+        return self._filled(x, known, None, AS_IT_IS, allowed)
 
     def _asked(self, n: int, y: Tensor | None) -> Tensor | None:
         """What each example shall be: as it was said; else labels in turn, and of texts none."""
@@ -209,27 +210,9 @@ class Transformer(Model, Steers, Scores, Bounds, Completes, Factorises):
             raise InputError("--rounds is for models that learned with --order masked; this one draws place by place")
         if how.guidance != 1 and y is not None:
             y = torch.cat([y, torch.full_like(y, self.network.nothing)])
-        fill = self._one_by_one if self.causal else self._in_rounds
-        return fill(x.clone(), known, y, how, allowed or {})
-
-    def _one_by_one(
-        self, x: Tensor, known: Tensor, y: Tensor | None, how: Steering, allowed: Mapping[int, Tensor]
-    ) -> Tensor:
-        there = known.all(0).long().cumprod(0).sum().item()
-        done = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        for place, logits in self.network.unfold(x, y, int(there)):
-            logits = _guided(logits, len(x), how)
-            if place in allowed:
-                logits = logits.masked_fill(_forbidden(allowed[place], logits), -inf)
-            drawn = how.draw(logits)
-            if self.places.end is not None:
-                drawn = drawn.masked_fill(done, self.places.end)
-            x[:, place] = torch.where(known[:, place], x[:, place], drawn)
-            if self.places.end is not None:
-                done |= x[:, place] == self.places.end
-                if done.all():
-                    return torch.where(known, x, self.places.ended(x))
-        return x
+        if self.causal:
+            return self.network.fill(x, known, y, how, allowed or {})
+        return self._in_rounds(x, known, y, how, allowed or {})
 
     def _in_rounds(
         self, x: Tensor, known: Tensor, y: Tensor | None, how: Steering, allowed: Mapping[int, Tensor]
@@ -240,7 +223,7 @@ class Transformer(Model, Steers, Scores, Bounds, Completes, Factorises):
         for round in range(1, rounds + 1):
             logits = self._all_logits(x, hidden, y, how)
             for place, fits in allowed.items():
-                logits[:, place].masked_fill_(_forbidden(fits, logits[:, place]), -inf)
+                logits[:, place] = forbidden(logits[:, place], fits)
             chances = how.tempered(logits.flatten(0, 1)).log_softmax(-1).unflatten(0, x.shape)
             drawn = how.draw(logits.flatten(0, 1)).view_as(x)
             x = torch.where(hidden, drawn, x)
@@ -254,13 +237,4 @@ class Transformer(Model, Steers, Scores, Bounds, Completes, Factorises):
         """Logits of all places, (B, length, vocabulary)."""
         times = 1 if y is None else len(y) // len(x)
         h = self.network(x.repeat(times, 1), y, hidden.repeat(times, 1))
-        return _guided(self.network.logits(h), len(x), how)
-
-
-def _guided(logits: Tensor, n: int, how: Steering) -> Tensor:
-    return how.guided(logits) if len(logits) > n else logits.float()
-
-
-def _forbidden(allowed: Tensor, logits: Tensor) -> Tensor:
-    """Which of the symbols of logits (B, vocabulary) a place may not be filled with, by those of its alphabet."""
-    return torch.nn.functional.pad(~allowed.to(logits.device), (0, logits.shape[1] - len(allowed)), value=True)
+        return how.guided(self.network.logits(h), len(x))

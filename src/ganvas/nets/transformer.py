@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import Tokens
+from ..core import Steering, Tokens
+from ..core.steering import AS_IT_IS
 
 BASE = 10_000.0  # of the wavelengths of rotary positions, as in the paper
 SCALE = 0.02  # of vectors to begin with
@@ -153,6 +154,7 @@ class TokenTransformer(nn.Module):
     Places of a grid have learned vectors for each axis, those with alphabets of their own one each; all others have
     rotary positions alone.
 
+    condition: What comes before: symbols of a space, or so many vectors that are given as they are.
     tied: Symbols are told by the vectors that they come in as (Press & Wolf, 2017).
     """
 
@@ -162,7 +164,7 @@ class TokenTransformer(nn.Module):
     def __init__(
         self,
         space: Tokens,
-        condition: Tokens | None,
+        condition: Tokens | int | None,
         *,
         width: int,
         depth: int,
@@ -173,12 +175,13 @@ class TokenTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.causal, self.own = causal, bool(space.alphabets)
-        self.said, self.nothing = (condition.length, condition.vocabulary) if condition else (0, 0)
+        words = condition if isinstance(condition, Tokens) else Tokens(condition or 0, 0)
+        self.end, self.said, self.nothing = space.end, words.length, words.vocabulary
         symbols = sum(space.alphabets) or space.vocabulary
         self.special = nn.Parameter(torch.randn(width) * SCALE)
         self.symbols = _embedding(symbols, width)
         self.outward = None if tied else _embedding(symbols, width)
-        self.condition = _embedding(self.nothing + 1, width) if condition else None
+        self.condition = _embedding(self.nothing + 1, width) if self.nothing else None
         self.sides = space.grid or ((space.length,) if self.own else ())
         self.axes = nn.ParameterList(torch.randn(side, width) * SCALE for side in self.sides)
         self.stack = Stack(width, depth, heads, self.said + space.length, dropout, causal)
@@ -191,15 +194,17 @@ class TokenTransformer(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
         """Vectors that tell of the places of x (B, places), of which the last may be left out where it is causal.
 
-        y: (B, condition.length); None says nothing.
-        hidden: Which symbols are hidden, boolean like x, where it is not causal.
+        y: (B, condition.length), or vectors (B, condition, width); None says nothing.
+        hidden: Which symbols are hidden, boolean like x.
         """
+        return self.whole(x, y, hidden)[:, self.said :]
+
+    def whole(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
+        """The same, and before these the vectors of what comes before, (B, said + places, width)."""
         if self.causal:
-            return self.stack(self._entering(x[:, :-1], y))[:, self.said :]
-        h = self._symbols(x, 0)
-        if hidden is not None:
-            h = torch.where(hidden[..., None], self.special.to(h.dtype), h)
-        return self.stack(torch.cat([self._prefix(y, len(x)), h + self._places(0, x.shape[1])], 1))[:, self.said :]
+            return self.stack(self._entering(x[:, :-1], y, None if hidden is None else hidden[:, :-1]))
+        h = self._symbols(x, 0, hidden) + self._places(0, x.shape[1])
+        return self.stack(torch.cat([self._prefix(y, len(x)), h], 1))
 
     def logits(self, h: Tensor, start: int = 0) -> Tensor:
         """Logits (B, places, vocabulary) of vectors that tell of the places from `start` on; -inf beyond alphabets."""
@@ -226,18 +231,46 @@ class TokenTransformer(nn.Module):
             yield place, self.logits(self.stack(h, memory)[:, -1:], place)[:, 0]
             h = self._symbols(x[:, place : place + 1].repeat(times, 1), place) + self._places(place + 1, place + 2)
 
-    def _entering(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def fill(
+        self,
+        x: Tensor,
+        known: Tensor,
+        y: Tensor | None = None,
+        how: Steering = AS_IT_IS,
+        allowed: Mapping[int, Tensor] = {},
+    ) -> Tensor:
+        """x with what is not known drawn, from left to right, until all examples have ended.
+
+        y: As in `unfold`; of twice as many rows, the second half what guidance leads away from.
+        allowed: As in `Completes.complete`.
+        """
+        x, done = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        there = int(known.all(0).long().cumprod(0).sum())
+        for place, logits in self.unfold(x, y, there):
+            drawn = how.draw(forbidden(how.guided(logits, len(x)), allowed.get(place)))
+            if self.end is not None:
+                drawn = drawn.masked_fill(done, self.end)
+            x[:, place] = torch.where(known[:, place], x[:, place], drawn)
+            if self.end is not None:
+                done |= x[:, place] == self.end
+                if done.all():
+                    x[:, place + 1 :] = torch.where(known[:, place + 1 :], x[:, place + 1 :], self.end)
+                    break
+        return x
+
+    def _entering(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
         """What enters for the first symbols of examples, (B, said + 1 + places, width)."""
         first = self.special.expand(len(x), 1, -1)
-        h = torch.cat([first, self._symbols(x, 0)], 1) + self._places(0, x.shape[1] + 1)
+        h = torch.cat([first, self._symbols(x, 0, hidden)], 1) + self._places(0, x.shape[1] + 1)
         return torch.cat([self._prefix(y, len(x)), h], 1) if self.said else h
 
-    def _symbols(self, x: Tensor, start: int) -> Tensor:
-        return self.symbols(x + self.index[start : start + x.shape[1], 0])
+    def _symbols(self, x: Tensor, start: int, hidden: Tensor | None = None) -> Tensor:
+        h = self.symbols(x + self.index[start : start + x.shape[1], 0])
+        return h if hidden is None else torch.where(hidden[..., None], self.special, h)
 
     def _prefix(self, y: Tensor | None, n: int) -> Tensor:
         if self.condition is None:
-            return self.special.new_empty(n, 0, len(self.special))
+            return self.special.new_empty(n, 0, len(self.special)) if y is None else y
         if y is None:
             y = torch.full((n, self.said), self.nothing, device=self.special.device)
         return self.condition(y)
@@ -256,3 +289,11 @@ def _embedding(symbols: int, width: int) -> nn.Embedding:
     made = nn.Embedding(symbols, width)
     nn.init.normal_(made.weight, std=SCALE)
     return made
+
+
+def forbidden(logits: Tensor, allowed: Tensor | None) -> Tensor:
+    """Logits (..., vocabulary) without the symbols that are not allowed, boolean (alphabet,); None allows all."""
+    if allowed is None:
+        return logits
+    beyond = F.pad(~allowed.to(logits.device), (0, logits.shape[-1] - len(allowed)), value=True)
+    return logits.masked_fill(beyond, -inf)
