@@ -54,7 +54,7 @@ class Steering:
         return draw_symbol(self.tempered(logits))
 
     def guided(self, logits: Tensor, n: int) -> Tensor:
-        """Logits (n, ...), float32; of twice as many, from those given the condition and, below these, those without."""
+        """Logits (n, ...), float32; of twice as many, from those with the condition and, below these, those without."""
         if len(logits) == n:
             return logits.float()
         given, free = logits.float().chunk(2)

@@ -189,7 +189,7 @@ class TokenTransformer(nn.Module):
         starts = (sizes.cumsum(0) - sizes) * self.own
         index = starts + within.minimum(sizes - 1) if self.own else starts
         self.register_buffer("index", index, persistent=False)
-        self.register_buffer("beyond", torch.where(within < sizes, 0.0, -inf) if self.own else None, persistent=False)
+        self.register_buffer("beyond", within >= sizes if self.own else None, persistent=False)
 
     def forward(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
         """Vectors that tell of the places of x (B, places), of which the last may be left out where it is causal.
@@ -212,7 +212,7 @@ class TokenTransformer(nn.Module):
         if not self.own:
             return F.linear(h, weight)
         span = slice(start, start + h.shape[1])
-        return torch.einsum("btw,tvw->btv", h, weight[self.index[span]]) + self.beyond[span]
+        return torch.einsum("btw,tvw->btv", h, weight[self.index[span]]).masked_fill(self.beyond[span], -inf)
 
     def costs(self, h: Tensor, x: Tensor, chosen: Tensor) -> Tensor:
         """-log p of the chosen (boolean) symbols of x (B, places), which h (B, places, width) tells of: (chosen,)."""
