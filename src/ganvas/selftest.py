@@ -35,7 +35,7 @@ ROUNDS, RESTORING = 1000, 250
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
-SYMBOLS, ROUNDS_OF_SYMBOLS = {"width": 64, "depth": 2}, 400
+SYMBOLS, ROUNDS_OF_SYMBOLS = {"width": 64, "depth": 2, "latent": 8}, 400
 """The same, and rounds, for models that tell symbols one after another, and do as much at each place as others do for
 an example."""
 

@@ -99,9 +99,7 @@ def _steered(model: Samples, **said: Any) -> Samples:
         return model
     if not isinstance(model, Steers):
         words = ", ".join(f"--{name.replace('_', '-')}" for name in said)
-        raise InputError(
-            f"{words}: this model draws no symbols that could be steered, as a transformer does; leave out"
-        )
+        raise InputError(f"{words}: for models that draw symbols, such as transformer; leave out what this one cannot")
     return Steered(model, Steering(**said))
 
 
