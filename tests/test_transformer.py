@@ -1,4 +1,4 @@
-"""Transformers: what they are told by, that they remember, that probabilities are probabilities, how they are steered."""
+"""Transformers: what they are told by, that they remember, that chances sum to one, how they are steered."""
 
 from __future__ import annotations
 
