@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from math import ceil, inf
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal, get_args, get_type_hints
 
 import torch
@@ -88,6 +89,8 @@ Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole | Masked | Mask | Attributes
 """What a task takes of what a person gives: by position, or by an option that is annotated with one of these."""
 
+
+SHOWN = 200  # characters of a setting that an error shows
 
 KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
     Normal: normal,
@@ -538,7 +541,8 @@ def _difference(place: str, old: Any, new: Any) -> str:
     if place == "modality":
         return _difference("name", old["state"], new["state"])
     key = next(k for k in {**old, **new} if old.get(k) != new.get(k))
-    return f"its {key} is {old.get(key)}, not {new.get(key)}"
+    before, after = (shorten(str(one.get(key)), SHOWN, placeholder=" …") for one in (old, new))
+    return f"its {key} is {before}, not {after}"
 
 
 def _play(run: Run, source: Any, quiet: bool) -> Trained:

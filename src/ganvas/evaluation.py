@@ -218,7 +218,7 @@ def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Ri
     if ability is Predicts and isinstance(model, Predicts):
         moving = {"as values changed last": Onward(model)} if model.given > 1 else {}
         return {"last frame again": Standing(model)} | moving
-    if ability is Autoencodes and isinstance(model, Autoencodes):
+    if ability is Autoencodes and isinstance(model, Autoencodes) and train.is_floating_point():
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}
     return {}

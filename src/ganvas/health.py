@@ -25,6 +25,7 @@ TOLD, BYTE = 2.0, 8.0
 few where nine in ten latents are idle."""
 
 NOTES = ("/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda")
+NOTES += ("/bits_per_token", "/bits_per_byte")
 """What is looked at while a game is played, and no term of a loss."""
 
 RECKLESS = 0.2

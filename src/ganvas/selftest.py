@@ -32,6 +32,7 @@ from .core import (
     Restores,
     Samples,
     Scores,
+    Steers,
     Tokenizes,
     Tokens,
     Upscales,
@@ -60,6 +61,10 @@ SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2, "tr
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 PREDICTION = "squared error of the frames that follow"
+SYMBOLS, ROUNDS_OF_SYMBOLS = {"width": 64, "depth": 2, "latent": 8}, 400
+"""The same, and rounds, for models that tell symbols one after another, and do as much at each place as others do for
+an example."""
+
 RECONSTRUCTION = "squared error of reconstruction"
 ENLARGED = "squared error, enlarged"
 FILLED = "squared error in holes"
@@ -110,6 +115,8 @@ def prove(name: str, rounds: int | None = None) -> Proof:
 
 
 def _rounds(model: Model) -> int:
+    if isinstance(model, Steers):
+        return ROUNDS_OF_SYMBOLS
     if isinstance(model, Tokenizes) and isinstance(model.latents, Tokens):
         return QUICK
     return ROUNDS if isinstance(model, Samples | Scores) else QUICK
@@ -119,7 +126,8 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     """A small model with what it learns from, what it is judged by, and the margin."""
     make = plugins.load("models", name)
     known = {option.name for option in plugins.options(make)}
-    options = {k: v for k, v in SMALL.items() if k in known}
+    small = SMALL | (SYMBOLS if issubclass(make, Steers) else {})
+    options = {k: v for k, v in small.items() if k in known}
     refusals = []
     for kind, (make_source, margin) in LESSONS.items():
         reader = plugins.load("modalities", kind)

@@ -28,6 +28,7 @@ from .core import (
     Predicts,
     Restores,
     Samples,
+    Steers,
     Upscales,
     chance,
 )
@@ -274,19 +275,24 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     columns = model.condition.vocabulary if isinstance(model, Samples) and model.condition else 10
     columns = min(columns, 16)
     if isinstance(model, Samples):
+        rows = 1 if isinstance(model, Steers) else 4  # symbol by symbol takes its time
         with chance(0):
-            shown = model.sample(4 * columns)
+            shown = model.sample(rows * columns)
     elif isinstance(model, Upscales) and len(held_out):
         shown = torch.cat(model.shown(held_out.gather(most=10).x.to(model.device)))
-    elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
-        shown = _beside(model, held_out.gather(most=20).x.to(model.device))
     elif isinstance(model, Predicts) and len(held_out):
         x = held_out.gather(most=columns).x.to(model.device)
         columns, shown = len(x), torch.cat([x, model.continued(x)])
+    elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
+        shown = _beside(model, held_out.gather(most=20).x.to(model.device))
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)
-    modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=columns)
+    modality.sheet(
+        (shown.float() if shown.is_floating_point() else shown).cpu(),
+        folder / "previews" / f"{step:08d}.png",
+        columns=columns,
+    )
 
 
 def _beside(model: Autoencodes | Restores | Completes, x: Tensor) -> Tensor:

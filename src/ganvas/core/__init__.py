@@ -18,6 +18,7 @@ from .abilities import (
     Restores,
     Samples,
     Scores,
+    Steers,
     Tokenizes,
     Translates,
     Upscales,
@@ -56,7 +57,7 @@ from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
 from .masks import Mask, Maskable, Masked
 from .modality import Batch, Data, Modality, Through, held, spread
-from .model import Model, Optimizer, Practice, Turn, adam
+from .model import Model, Optimizer, Practice, Turn, adam, adamw
 from .moments import Follows, Overlaps
 from .pictures import (
     KEPT,
@@ -78,6 +79,7 @@ from .pictures import (
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
+from .steering import Steering
 from .traits import Attributes
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
@@ -154,6 +156,8 @@ __all__ = [
     "Samples",
     "Scores",
     "Space",
+    "Steering",
+    "Steers",
     "Through",
     "Tokenizes",
     "Tokens",
@@ -167,6 +171,7 @@ __all__ = [
     "Whole",
     "Wish",
     "adam",
+    "adamw",
     "all_of",
     "chance",
     "coloured",

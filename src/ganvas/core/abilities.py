@@ -14,6 +14,7 @@ from ..errors import InputError
 from .chance import chance
 from .pictures import enlarged, whole_blocks
 from .space import Space, Tokens
+from .steering import Steering
 
 
 class Samples(ABC):
@@ -32,6 +33,14 @@ class Samples(ABC):
         truncation: Latents further out than this many standard deviations are drawn again
             (Brock et al., 2019): fewer surprises, less variety.
         """
+
+
+class Steers(Samples):
+    """Makes new examples symbol by symbol, and can be told how boldly."""
+
+    @abstractmethod
+    def steer(self, n: int, y: Tensor | None, how: Steering) -> Tensor:
+        """`sample`, steered. Raises InputError for what the model, as it was trained, cannot heed."""
 
 
 class Encodes(ABC):

@@ -62,7 +62,8 @@ class Independent(Bounds):
 
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         x = self.space.observe(x)
-        return self.space.nll(self.raw.expand(len(x), *self.raw.shape[1:]), x)
+        one = isinstance(self.space, Tokens) and not self.space.alphabets
+        return self.space.nll(self.raw if one else self.raw.expand(len(x), *self.raw.shape[1:]), x)
 
 
 class Untouched(Restores):

@@ -83,7 +83,7 @@ def holds_pictures(source: str | Path) -> bool:
         return False
     if path.is_dir():
         shards = sorted([*path.rglob("*.parquet"), *path.rglob("*.arrow")])
-        return not shards or holds_pictures(shards[0])
+        return holds_pictures(shards[0]) if shards else not holds_texts(path)
     if path.suffix.lower() == ".csv":
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             return "path" in next(csv.reader(stream), [])
@@ -126,6 +126,12 @@ def _axes(path: Path) -> int:
         return np.load(path, mmap_mode="r", allow_pickle=False).ndim
     except (ValueError, OSError, EOFError):
         return 0
+
+
+def holds_texts(folder: Path) -> bool:
+    """Whether a folder has texts and nothing else."""
+    endings = {file.suffix.lower() for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")}
+    return bool(endings) and endings <= {".txt", ".log"}
 
 
 def _schema(path: Path) -> pa.Schema:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import Balance, InputError, Likeness, Made, Samples, Wish, all_of, chance
+from ..core import Balance, InputError, Likeness, Made, Samples, Steering, Steers, Wish, all_of, chance
 from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
@@ -34,6 +35,11 @@ def sample(
     together: Wish | None = None,
     balance: Balance | None = None,
     like: Likeness | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    guidance: float | None = None,
+    rounds: int | None = None,
 ) -> Made:
     """Draws new examples, in parts, when they are asked for.
 
@@ -47,6 +53,11 @@ def sample(
     together: Columns, such as "city,state", that have only combinations which came together in training.
     balance: Column of which every level shall come equally often.
     like: Table whose columns, as far as it has them, new ones shall be distributed like: each alone.
+    temperature: Of a model of symbols: below 1 likely symbols become likelier still.
+    top_k: Draw among so many of the likeliest symbols.
+    top_p: Draw among the likeliest symbols that together have this probability.
+    guidance: How many times as much the label or text shall count; above 1 samples fit it better and vary less.
+    rounds: In how many rounds a model that draws many symbols at a time draws all; more take longer and fit better.
 
     A wish is met exactly where the model completes: what is asked of one column each is drawn first. What is left
     to be met, and any wish of another model's rows, is met by drawing until enough rows do; which way it was, and
@@ -63,11 +74,33 @@ def sample(
     if unique and like:
         raise InputError("--unique and --like contradict each other: rows of a pool may come twice; leave one out")
     y = None if label is None else torch.full((1, 1), int(label))
+    model = _steered(model, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, rounds=rounds)
     wishes = [all_of([where, constraint, together, unique, level]) for level in (balance.wishes if balance else [None])]
     tallies = [Tally(wish, n // len(wishes) + (i < n % len(wishes))) for i, wish in enumerate(wishes) if wish]
     rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
     parts = _parts(_like(rows, like, n) if like else rows, n, at_once(model.space), seed)
     return Made(counted(_told(parts, tallies), n, "sampling"))
+
+
+class Steered(Samples):
+    """A model that draws as it is told: itself a model that draws."""
+
+    def __init__(self, model: Steers, how: Steering) -> None:
+        self.model, self.how, self.space, self.condition = model, how, model.space, model.condition
+
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        return self.model.steer(n, y, self.how)
+
+
+def _steered(model: Samples, **said: Any) -> Samples:
+    """The model, told what was said, if anything was. Raises InputError where it does not draw symbols."""
+    said = {name: value for name, value in said.items() if value is not None}
+    if not said:
+        return model
+    if not isinstance(model, Steers):
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in said)
+        raise InputError(f"{words}: for models that draw symbols, such as transformer; leave out what this one cannot")
+    return Steered(model, Steering(**said))
 
 
 @torch.no_grad()
