@@ -102,6 +102,8 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
         GAN(VECTOR, loss="bogus")
     with pytest.raises(InputError, match="--spectral"):
         plugins.load("models", "r3gan")(PICTURE, spectral=True)
+    with pytest.raises(InputError, match="--waves is -1"):
+        GAN(VECTOR, waves=-1.0)
     with pytest.raises(InputError, match="--depth 0"):
         GAN(VECTOR, depth=0, deviation=True)
 
