@@ -52,6 +52,7 @@ from .core import (
     Model,
     Named,
     Normal,
+    Own,
     Pairs,
     Parcel,
     Pictorial,
@@ -67,6 +68,7 @@ from .core import (
     Whole,
     Wish,
     held,
+    levels,
     spread,
 )
 from .engine import Engine
@@ -419,7 +421,9 @@ class Trained:
 
 def _pictures(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
     """Examples of one size or of several as a person in Python wants them."""
-    return modality.album(x, form) if isinstance(modality, Pictorial) else modality.present(torch.stack([*x]))
+    if isinstance(modality, Pictorial):
+        return modality.album((Own(levels(one, 255)) for one in x), form)
+    return modality.present(torch.stack([*x]))
 
 
 def practised(run: Run, source: Any, most: int) -> Named:

@@ -51,6 +51,7 @@ from .core import (
     Whole,
     coloured,
     enlarged,
+    levels,
     mirrored,
     shades,
 )
@@ -216,7 +217,7 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
 def _hung(x: Sequence[Tensor], files: list[Path], modality: Modality) -> list[Path]:
     """Writes examples, each into its file, or where they are no pictures, under its name."""
     if isinstance(modality, Pictorial):
-        return modality.hang(x, files)
+        return modality.hang((Own(levels(one, 255)) for one in x), files)
     return modality.write(torch.stack([*x]), files[0].parent, [file.name for file in files])
 
 

@@ -27,8 +27,9 @@ TOLD, BYTE = 2.0, 8.0
 """Bits about an example that latents must tell at least: enough to say which of four kinds it is; and those that are
 few where nine in ten latents are idle."""
 
-NOTES = ("/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda")
-NOTES += ("/bits_per_token", "/bits_per_byte")
+NOTES = (
+    "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token", "/bits_per_byte",
+)  # fmt: skip
 """What is looked at while a game is played, and no term of a loss."""
 
 RECKLESS = 0.2
