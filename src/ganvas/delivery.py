@@ -204,7 +204,7 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
     folders = [out] if n == 1 else [out / f"draw-{i + 1}" for i in range(n)]
     names, files = naming.pictures([name.replace("/", "-") for name in given.names]), list[Path]()
     for folder, draw in zip(folders, answer.draws, strict=True) if not out.suffix else ():
-        files += _hung(draw, [folder / name for name in names], modality)
+        files += _filed(draw, [folder / name for name in names], modality)
     before = [torch.where(known, x, torch.zeros_like(x)).cpu() for x, known in zip(given.x, given.known, strict=True)]
     if isinstance(modality, Moving):
         before = [x.cpu() for x in given.x]
@@ -214,7 +214,7 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
     return [*files, _stacked(kinds, modality, out if out.suffix else out / "before-and-after.png")]
 
 
-def _hung(x: Sequence[Tensor], files: list[Path], modality: Modality) -> list[Path]:
+def _filed(x: Sequence[Tensor], files: list[Path], modality: Modality) -> list[Path]:
     """Writes examples, each into its file, or where they are no pictures, under its name."""
     if isinstance(modality, Pictorial):
         return modality.hang((Own(levels(one, 255)) for one in x), files)

@@ -28,7 +28,8 @@ TOLD, BYTE = 2.0, 8.0
 few where nine in ten latents are idle."""
 
 NOTES = (
-    "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token", "/bits_per_byte",
+    "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token",
+    "/bits_per_byte",
 )  # fmt: skip
 """What is looked at while a game is played, and no term of a loss."""
 
