@@ -200,7 +200,7 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
     or that sheet alone. What moves stands beside all that was given, which may be what really followed."""
     given, n = answer.given, len(answer.draws)
     if out.suffix and len(given.names) == n == 1 and not isinstance(modality, Moving):
-        return _hung(answer.draws[0], [out], modality)
+        return _filed(answer.draws[0], [out], modality)
     folders = [out] if n == 1 else [out / f"draw-{i + 1}" for i in range(n)]
     names, files = naming.pictures([name.replace("/", "-") for name in given.names]), list[Path]()
     for folder, draw in zip(folders, answer.draws, strict=True) if not out.suffix else ():
