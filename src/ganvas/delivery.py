@@ -41,6 +41,7 @@ from .core import (
     Pictorial,
     Restored,
     Rowwise,
+    alike,
     mirrored,
 )
 from .findings import findings
@@ -308,7 +309,7 @@ def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
         sheet = out / "before-and-after.png"
         files = modality.hang(restored(), [out / name for name in naming.pictures(names)])
     before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
-    return [*files, _stacked((before, after), modality, sheet)]
+    return [*files, _stacked(alike(before, after), modality, sheet)]
 
 
 def _middle(x: Tensor) -> Tensor:

@@ -26,10 +26,21 @@ from .core import (
     Model,
     Restores,
     Samples,
+    Translates,
     chance,
     spread,
 )
-from .metrics._baselines import Components, Independent, Replay, Untouched, noisy, per_coordinate, shuffled
+from .metrics._baselines import (
+    Arrived,
+    Components,
+    Independent,
+    Replay,
+    Untouched,
+    Untranslated,
+    noisy,
+    per_coordinate,
+    shuffled,
+)
 from .verdict import verdict
 
 Rivals = Mapping[str, object]
@@ -114,6 +125,7 @@ def evaluate(
     classify: Callable[[Tensor], Tensor] | None,
     frame: Callable[[Tensor], pd.DataFrame | None],
     target: str | None,
+    paired: bool,
     watch: Callable[[str], None],
 ) -> tuple[tuple[Figure, ...], Tensor | None]:
     """Every metric whose ability the model has; and the samples it was judged by.
@@ -121,7 +133,7 @@ def evaluate(
     watch: Told what is about to be measured.
     """
     asked = _asked(model, held_out)
-    evidence = Evidence(train, held_out, asked, features, classify, frame, target)
+    evidence = Evidence(train, held_out, asked, features, classify, frame, target, paired)
     drawn = _draw(model, len(held_out), asked) if isinstance(model, Samples) else None
     figures: list[Figure] = []
     rivals_of = cache(lambda ability: _rivals(ability, model, evidence))
@@ -137,7 +149,7 @@ def evaluate(
 
 def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Figure]:
     for name, value in measured.numbers.items():
-        beside = {rival: m.numbers[name] for rival, m in rivals.items()}
+        beside = {rival: m.numbers[name] for rival, m in rivals.items() if name in m.numbers}
         yield Figure(name, value, measured.larger_is_better[name], beside)
 
 
@@ -174,6 +186,9 @@ def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
         return {"independent coordinates": Independent(model.space, train)}
     if ability is Restores and isinstance(model, Restores):
         return {"left as it is": Untouched(model)}
+    if ability is Translates and isinstance(model, Translates):
+        floor = {} if evidence.paired else {"real data": Arrived(model, train)}
+        return floor | {"left as it is": Untranslated(model)}
     if ability is Autoencodes and isinstance(model, Autoencodes):
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

@@ -13,7 +13,19 @@ from torch import Tensor
 
 from . import plugins
 from .associations import draw_associations
-from .core import Autoencodes, Batch, Data, InputError, Restores, Samples, chance, spread
+from .core import (
+    Autoencodes,
+    Batch,
+    Data,
+    InputError,
+    Pictorial,
+    Restores,
+    Samples,
+    Translates,
+    alike,
+    chance,
+    spread,
+)
 from .evaluation import Evaluation, evaluate
 from .machine import choose_device, settle
 from .metrics.memorisation import nearest
@@ -69,6 +81,7 @@ def judge(
     with console.status("judging") as status, torch.no_grad():
         figures, drawn = evaluate(
             model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), run.modality.frame, target,
+            isinstance(run.modality, Pictorial) and run.modality.pairs,
             lambda words: status.update(f"judging: {words}"),
         )  # fmt: skip
         notes = [
@@ -168,6 +181,10 @@ def _show(
     if isinstance(model, Restores) and model.undoes != "none":
         shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
         run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
+    if isinstance(model, Translates) and held.y is not None:
+        some = spread(len(held), 10)
+        shown = alike(*model.shown(held.x[some], held.y[some]))
+        run.modality.sheet(torch.cat(shown).cpu(), folder / "translations.png", columns=10)
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -182,6 +199,8 @@ CAPTIONS = {
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
+    "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); and of a "
+    "model that goes both ways, the same of the second domain.",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
 }
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from . import processes
-from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, chance
+from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, Translates, alike, chance
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .healing import Healing, Order
@@ -264,6 +264,11 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
             shown = model.sample(4 * columns)
     elif isinstance(model, Autoencodes | Restores) and len(held_out):
         shown = _beside(model, held_out.gather(most=20).x.to(model.device))
+    elif isinstance(model, Translates) and len(held_out):
+        some = held_out.gather(most=10).to(model.device)
+        assert some.y is not None, "a model that translates is given what from"
+        shown = torch.cat(alike(*model.shown(some.x, some.y)))
+        columns = len(some)
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)

@@ -51,7 +51,7 @@ from .lossless import Lossless
 from .modality import Batch, Data, Modality, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam
 from .moments import Follows, Overlaps
-from .pictures import PICTURES, Pictorial, Whole, flipped, mirrored
+from .pictures import PICTURES, Pictorial, Whole, alike, coloured, flipped, mirrored
 from .privacy import Private, Promise
 from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
@@ -129,8 +129,10 @@ __all__ = [
     "Whole",
     "Wish",
     "adam",
+    "alike",
     "all_of",
     "chance",
+    "coloured",
     "flipped",
     "held",
     "label",

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+
 PICTURES = (".png", ".jpg", ".webp")
 """Endings of files that something is drawn into."""
 
@@ -32,6 +34,19 @@ class Whole:
 class Pictorial(ABC):
     """A modality whose examples are pictures, which it can also read and write as they are, one at a time."""
 
+    domains: tuple[str, ...] = ()
+    """Names of the two that pictures are translated between, the first one first; empty where there is one kind."""
+
+    pairs: bool = False
+    """Whether every picture of the one has a counterpart in the other."""
+
+    def domain(self, name: str | int) -> int:
+        """The number of a domain, by its name. Raises InputError where there is none."""
+        if name in self.domains:
+            return self.domains.index(str(name))
+        known = " and ".join(self.domains) or "none: the model learned from one kind of picture"
+        raise InputError(f"no domain is called {name!r}; there are {known}")
+
     @abstractmethod
     def whole(self, source: Any) -> Whole:
         """Opens pictures of any size. Raises InputError on bad input."""
@@ -48,6 +63,20 @@ class Pictorial(ABC):
 def mirrored(x: Tensor, height: int, width: int) -> Tensor:
     """Grids (..., H, W), mirrored at their right and lower edges, as often as it takes to make them this large."""
     return x[..., _folded(x.shape[-2], height).to(x.device), :][..., _folded(x.shape[-1], width).to(x.device)]
+
+
+def coloured(x: Tensor, channels: int) -> Tensor:
+    """Pictures (..., C, H, W) in grey, one channel, or in colour, three."""
+    if x.shape[-3] == channels:
+        return x
+    if channels == 3:
+        return x.expand(*x.shape[:-3], 3, *x.shape[-2:])
+    return torch.einsum("...chw,c->...hw", x, x.new_tensor([0.299, 0.587, 0.114])).unsqueeze(-3)
+
+
+def alike(*pictures: Tensor) -> list[Tensor]:
+    """Pictures (..., C, H, W) as they are, or where some are in colour all in colour."""
+    return [coloured(x, max(x.shape[-3] for x in pictures)) for x in pictures]
 
 
 def flipped(x: Tensor, random: torch.Generator) -> Tensor:
