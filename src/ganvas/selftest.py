@@ -6,6 +6,7 @@ held-out objective must beat an untrained copy and a naive model by a stated mar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -19,7 +20,22 @@ from rich.table import Table
 from torch import Tensor
 
 from . import plugins
-from .core import Autoencodes, Bounds, Data, InputError, Model, Packs, Restores, Samples, Scores, chance, seeded
+from .core import (
+    Autoencodes,
+    Batch,
+    Bounds,
+    Data,
+    InputError,
+    Model,
+    Packs,
+    Restores,
+    Samples,
+    Scores,
+    Translates,
+    chance,
+    coloured,
+    seeded,
+)
 from .engine import Engine
 from .machine import choose_device, choose_precision, settle
 from .run import build
@@ -29,12 +45,16 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
+TRANSLATING = "images", 0.5
+"""The same for models that translate: pictures, and what `recoloured` makes of them."""
+
 ROUNDS, RESTORING = 1000, 250
 """Rounds that a model learns for; and one that only restores, which begins by leaving pictures as they are."""
 
-SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8}
+SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "blocks": 1}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
+TRANSLATION = "squared error, translated"
 RECONSTRUCTION = "squared error of reconstruction"
 STRANGENESS = "how strange examples are, beside shuffled ones"
 
@@ -84,7 +104,7 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     known = {option.name for option in plugins.options(make)}
     options = {k: v for k, v in SMALL.items() if k in known}
     refusals = []
-    for kind, (source, margin) in LESSONS.items():
+    for kind, source, margin in _lessons(make):
         reader = plugins.load("modalities", kind)
         own = {option.name for option in plugins.options(reader.learn)}
         modality = reader.learn(source, **{k: v for k, v in make.practice.reading.items() if k in own})
@@ -95,8 +115,26 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     raise InputError(f"{name} can be tried on nothing that ships: {'; '.join(refusals)}")
 
 
+def _lessons(make: type[Model]) -> Iterator[tuple[str, Any, float]]:
+    """What a kind of model may learn from: modality, source and margin."""
+    if not issubclass(make, Translates):
+        yield from ((kind, source, margin) for kind, (source, margin) in LESSONS.items())
+        return
+    kind, margin = TRANSLATING
+    reader = plugins.load("modalities", kind)
+    x = reader.learn(FASHION).read(FASHION).gather().x
+    yield kind, {"grey": x, "recoloured": recoloured(x)}, margin
+
+
+def recoloured(x: Tensor) -> Tensor:
+    """Grey pictures (B, 1, H, W) as negatives in colour, (B, 3, H, W)."""
+    return torch.cat([-x, -x / 2, x], 1)
+
+
 def _objective(model: Model) -> str:
     """By what a model is judged here. A score says whether it learned only where it is the cost of an example."""
+    if isinstance(model, Translates):
+        return TRANSLATION
     if isinstance(model, Bounds):
         return "-log likelihood, or a bound"
     if isinstance(model, Packs):  # its transforms give all back before they have learned
@@ -113,6 +151,8 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
     """The model's own cost of held-out examples where it has one, else how far its samples are from them."""
     model.eval()
     real = held.gather()
+    if isinstance(model, Translates):
+        return _astray(model, real, device)
     if _objective(model) == RECONSTRUCTION:
         assert isinstance(model, Autoencodes)
         return _error(model.decode(model.encode(real.x.to(device))).cpu(), real.x)
@@ -133,6 +173,8 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
 @torch.no_grad()
 def _naive_cost(model: Model, learn: Data, held: Data) -> float:
     """The same of independent pixels or columns, or of damage that is left: no network at all."""
+    if isinstance(model, Translates):
+        return _error(coloured(held.gather().y, 3), recoloured(held.gather().y))
     x, train = held.gather().x, learn.gather().x
     if _objective(model) == STRANGENESS:
         return 1.0
@@ -145,6 +187,13 @@ def _naive_cost(model: Model, learn: Data, held: Data) -> float:
         with chance(0):
             return (model.damaged(x) - x).square().mean().item()
     return _distance(_shuffled(train)[: len(x)], x, train)
+
+
+def _astray(model: Translates, real: Batch, device: torch.device) -> float:
+    """Squared error of what a model makes of the first domain, beside what is known to be right."""
+    assert real.y is not None, "a model that translates is given what from"
+    made = torch.cat([model.translate(y.to(device)).float().cpu() for y in real.y.split(64)])
+    return _error(made, recoloured(real.y))
 
 
 def _shuffled(x: Tensor) -> Tensor:

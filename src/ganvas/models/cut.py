@@ -13,7 +13,7 @@ from ..losses import least_squares_loss
 from ..nets.translating import Rewriter
 from ._translating import Translating, fooled, told_apart
 
-PATCHES, FEATURES = 256, 256  # places of a picture that are compared at each stage, and numbers that say what is there
+FEATURES = 256  # numbers that say what there is at a place
 
 
 class CUT(Translating):
@@ -28,6 +28,7 @@ class CUT(Translating):
 
     Arguments:
         patches: Weight of the patches' loss (lambda).
+        places: Of a picture that are compared at each stage, at random (256 in the paper).
         temperature: By which likenesses are divided (tau).
         channels: Channels of the generator at full resolution (64 in the paper), and of the discriminator.
         blocks: Residual blocks of the generator (9 in the paper, for 256 pixels).
@@ -42,16 +43,18 @@ class CUT(Translating):
         condition: Space | None,
         *,
         patches: float = 1.0,
+        places: int = 64,
         temperature: float = 0.07,
         channels: int = 32,
         blocks: int = 6,
         halvings: int = 0,
     ) -> None:
         super().__init__(space, condition, halvings)
-        if blocks < 1 or temperature <= 0:
-            raise InputError(f"--blocks is {blocks} and --temperature {temperature:g}; both must be above zero")
+        if blocks < 1 or places < 2 or temperature <= 0:
+            raise InputError("--blocks must be at least 1, --places 2, and --temperature above zero")
         x, y = self.space.shape[0], self.condition.shape[0]
-        self.hyperparameters["patches"], self.temperature = patches, temperature
+        self.hyperparameters["patches"] = patches
+        self.places, self.temperature = places, temperature
         network = Rewriter(y, x, channels, blocks)
         self.stages = [0, 1, 2, 3, 3 + max(blocks // 2, 1)]
         heads = nn.ModuleList(Head(network.widths[stage]) for stage in self.stages)
@@ -84,9 +87,13 @@ class CUT(Translating):
     def _recognised(self, made: Tensor, looked_at: Sequence[Tensor]) -> Tensor:
         """What it costs to find patches of made pictures among those, as stages saw them, of what they were made of."""
         costs = []
-        for head, now, then in zip(self.generator["heads"], self.network.seen(made, self.stages), looked_at, strict=True):
-            places = torch.randperm(now[0, 0].numel(), device=now.device)[:PATCHES]
-            costs.append(self._told(head(now, places), head(then, places).detach()))
+        for head, now, then in zip(
+            self.generator["heads"], self.network.seen(made, self.stages), looked_at, strict=True
+        ):
+            places = torch.randperm(now[0, 0].numel(), device=now.device)[: self.places]
+            with torch.no_grad():
+                right = head(then, places)
+            costs.append(self._told(head(now, places), right))
         return torch.stack(costs).mean()
 
     def _told(self, made: Tensor, given: Tensor) -> Tensor:
