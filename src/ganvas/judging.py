@@ -183,8 +183,8 @@ def _show(
         run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
     if isinstance(model, Translates) and held.y is not None:
         some = spread(len(held), 10)
-        shown = alike(*model.shown(held.x[some], held.y[some]))
-        run.modality.sheet(torch.cat(shown).cpu(), folder / "translations.png", columns=10)
+        kinds = alike(*model.shown(held.x[some], held.y[some]))
+        run.modality.sheet(torch.cat(kinds).cpu(), folder / "translations.png", columns=10)
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -199,8 +199,8 @@ CAPTIONS = {
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
-    "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); and of a "
-    "model that goes both ways, the same of the second domain.",
+    "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); of a "
+    "model that goes both ways, then the same of the second domain.",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
 }
 

@@ -127,8 +127,8 @@ def _lessons(make: type[Model]) -> Iterator[tuple[str, Any, float]]:
 
 
 def recoloured(x: Tensor) -> Tensor:
-    """Grey pictures (B, 1, H, W) as negatives in colour, (B, 3, H, W)."""
-    return torch.cat([-x, -x / 2, x], 1)
+    """Grey pictures (B, 1, H, W) in colours from dark blue to yellow, (B, 3, H, W)."""
+    return torch.cat([x, 0.8 * x - 0.2, -0.3 - 0.3 * x], 1)
 
 
 def _objective(model: Model) -> str:
@@ -174,7 +174,9 @@ def _cost(model: Model, learn: Data, held: Data, device: torch.device) -> float:
 def _naive_cost(model: Model, learn: Data, held: Data) -> float:
     """The same of independent pixels or columns, or of damage that is left: no network at all."""
     if isinstance(model, Translates):
-        return _error(coloured(held.gather().y, 3), recoloured(held.gather().y))
+        given = held.gather().y
+        assert given is not None, "a model that translates is given what from"
+        return _error(coloured(given, 3), recoloured(given))
     x, train = held.gather().x, learn.gather().x
     if _objective(model) == STRANGENESS:
         return 1.0

@@ -141,10 +141,10 @@ def paired(first: Found, second: Found, sizes: Sizes, names: Sequence[str]) -> t
     Raises InputError where a picture lacks its partner, two share a name, or partners differ in size.
     """
     ours, theirs = (_by_stem(found, name) for found, name in zip((first, second), names, strict=True))
-    missing = [(name, other, [stem for stem in a if stem not in b])
-               for a, b, name, other in ((ours, theirs, *names), (theirs, ours, *reversed(names)))]  # fmt: skip
-    if lack := [_alone(*one) for one in missing if one[2]]:
-        raise InputError(f"{'; '.join(lack)}; give partners the same name, or leave out --pairs")
+    alone = [_alone(names[0], names[1], [stem for stem in ours if stem not in theirs]),
+             _alone(names[1], names[0], [stem for stem in theirs if stem not in ours])]  # fmt: skip
+    if any(alone):
+        raise InputError(f"{'; '.join(filter(None, alone))}; give partners the same name, or leave out --pairs")
     order = [theirs[stem] for stem in ours]
     tall, wide = (np.broadcast_to(sizes(found), (len(ours), 2)) for found in (first, second))
     unequal = (tall != wide[order]).any(1)
@@ -168,6 +168,9 @@ def _by_stem(found: Found, domain: str) -> dict[str, int]:
 
 
 def _alone(domain: str, other: str, stems: Sequence[str]) -> str:
+    """What is to be said of pictures without a partner; nothing where there are none."""
+    if not stems:
+        return ""
     listed = ", ".join(stems[:SHOWN]) + (" …" if len(stems) > SHOWN else "")
     return f"{len(stems):,} of {domain} have no partner in {other} ({listed})"
 

@@ -86,10 +86,9 @@ class CUT(Translating):
 
     def _recognised(self, made: Tensor, looked_at: Sequence[Tensor]) -> Tensor:
         """What it costs to find patches of made pictures among those, as stages saw them, of what they were made of."""
-        costs = []
-        for head, now, then in zip(
-            self.generator["heads"], self.network.seen(made, self.stages), looked_at, strict=True
-        ):
+        costs, heads = [], self.generator["heads"]
+        assert isinstance(heads, nn.ModuleList)
+        for head, now, then in zip(heads, self.network.seen(made, self.stages), looked_at, strict=True):
             places = torch.randperm(now[0, 0].numel(), device=now.device)[: self.places]
             with torch.no_grad():
                 right = head(then, places)

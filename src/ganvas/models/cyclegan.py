@@ -70,7 +70,7 @@ class CycleGAN(Translating):
             "fool": fooled(self.discriminator["there"](made_x)) + fooled(self.discriminator["back"](made_y)),
             "cycle": self.hyperparameters["cycle"] * (absolute(again_x, x) + absolute(again_y, y)),
         }
-        if self.hyperparameters["identity"]:
+        if same_x is not None and same_y is not None:
             weight = self.hyperparameters["cycle"] * self.hyperparameters["identity"]
             loss["identity"] = weight * (absolute(same_x, x) + absolute(same_y, y))
         yield Turn("generator", loss)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..core import Continuous, InputError, Restored, Restores, Whole
 from ._progress import counted
-from ._tiles import OVERLAP, side, tiled, on_device
+from ._tiles import OVERLAP, on_device, side, tiled
 
 LONG = 0  # even one picture may be a large one
 

@@ -50,7 +50,7 @@ def translated(network: Callable[[Tensor], Tensor], x: Tensor, sides: tuple[int,
     sides: Height and width that pictures must have, where it does not take any.
     """
     if sides:
-        return tiled(network, x, *sides, min(sides) // 2)
+        return tiled(network, x, sides[0], sides[1], min(sides) // 2)
     if x[0].numel() <= AT_MOST:
         return network(x[None])[0]
     return tiled(network, x, side(x.shape[1]), side(x.shape[2]), OVERLAP)
