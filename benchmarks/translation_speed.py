@@ -73,12 +73,13 @@ def generator(c: int, blocks: int) -> nn.Module:
 
 
 def discriminator(c: int) -> nn.Module:
-    """Of patches of 34 pixels, as ours has them for pictures of 64."""
+    """Of patches of 70 pixels."""
     return nn.Sequential(
         nn.Conv2d(3, c, 4, 2, 1), nn.LeakyReLU(0.2, True),
         nn.Conv2d(c, 2 * c, 4, 2, 1), nn.InstanceNorm2d(2 * c), nn.LeakyReLU(0.2, True),
-        nn.Conv2d(2 * c, 4 * c, 4, 1, 1), nn.InstanceNorm2d(4 * c), nn.LeakyReLU(0.2, True),
-        nn.Conv2d(4 * c, 1, 4, 1, 1),
+        nn.Conv2d(2 * c, 4 * c, 4, 2, 1), nn.InstanceNorm2d(4 * c), nn.LeakyReLU(0.2, True),
+        nn.Conv2d(4 * c, 8 * c, 4, 1, 1), nn.InstanceNorm2d(8 * c), nn.LeakyReLU(0.2, True),
+        nn.Conv2d(8 * c, 1, 4, 1, 1),
     )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def plain(x: Tensor, y: Tensor, channels: int, blocks: int) -> Iterator[None]:
 
 def ours(x: Tensor, y: Tensor, channels: int, blocks: int) -> Iterator[None]:
     space = Continuous(tuple(x.shape[1:]))
-    model = CycleGAN(space, space, channels=channels, blocks=blocks, halvings=2)
+    model = CycleGAN(space, space, channels=channels, blocks=blocks, halvings=3)
     settle(model, CPU)
     torch.set_float32_matmul_precision("highest")  # for the peer; nothing of ours is computed in float32
     engine = Engine(model, average=0.999, precision=choose_precision("auto", CPU))

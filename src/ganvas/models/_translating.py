@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..core import Continuous, InputError, Model, Practice, Space, Translates, adam, spread
 from ..losses import ordering
@@ -58,6 +58,11 @@ def fooled(logits: Tensor) -> Tensor:
     return (logits.float() - 1).square().mean()
 
 
+def absolute(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b|, on average."""
+    return F.l1_loss(a.float(), b.float())
+
+
 def _fitting(side: int) -> int:
     """Halvings of a discriminator that fits: patches are half as large as pictures, or all of them."""
     return max(h for h in PATCHES if h == 1 or (PATCHES[h] <= 1.25 * side and _fits(side, h)))
@@ -65,8 +70,3 @@ def _fitting(side: int) -> int:
 
 def _fits(side: int, halvings: int) -> bool:
     return (side >> halvings) > 2
-
-
-def absolute(a: Tensor, b: Tensor) -> Tensor:
-    """|a - b|, on average."""
-    return torch.nn.functional.l1_loss(a.float(), b.float())
