@@ -167,6 +167,7 @@ def train(
     Raises InputError where the data or an option is wrong, Interrupted after Ctrl-C or SIGTERM.
     """
     make, practice = plugins.load("models", model), plugins.load("models", model).practice
+    source, options = _together(source, options)
     reader = plugins.load("modalities", "latents" if through else as_ or guess(source))
     options |= {"through": through} if through else {}
     own = {option.name for option in plugins.options(reader.learn)}
@@ -242,6 +243,8 @@ class Trained:
             raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
+        if options.get("to") is not None and isinstance(self.run.modality, Pictorial):
+            options["to"] = self.run.modality.domain(options["to"])
         options |= self._wishes(function, options)
         model = self.model
         settle(model, choose_device())
@@ -403,8 +406,8 @@ class Trained:
                 return sealed(answer)
             case Exact(codes, rest) if isinstance(modality, Lossless):
                 return modality.rebuilt(codes, rest)
-            case Restored(given, pairs) if isinstance(modality, Pictorial):
-                return modality.album((given.own(i).redone(after) for i, (_, after) in enumerate(pairs)), given.form)
+            case Restored(given) if isinstance(modality, Pictorial):
+                return modality.album((own for _, _, own in answer.made), given.form)
             case Enlarged(given, _, larger) if isinstance(modality, Pictorial):
                 return modality.album((after for _, after in larger), given.form)
             case Made(examples=x):
@@ -495,6 +498,14 @@ def guess(source: Any) -> str:
     if isinstance(source, str | Path) and not Path(source).exists():
         raise InputError(f"{source} does not exist; check the path")
     raise InputError(f"{source!r} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`")
+
+
+def _together(source: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Two domains of which the second is in memory are one source, which can be given again as it is."""
+    to = options.get("to")
+    if to is None or isinstance(to, str | Path):
+        return source, options
+    return {"first": source, "second": to}, {name: value for name, value in options.items() if name != "to"}
 
 
 def name_of(source: Any) -> str:

@@ -49,6 +49,7 @@ from .core import (
     Restored,
     Rowwise,
     Whole,
+    alike,
     coloured,
     enlarged,
     levels,
@@ -384,7 +385,7 @@ def _stacked(kinds: Sequence[Tensor], modality: Modality, file: Path) -> Path:
 def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
     """Every picture under its own name as a PNG file, and before and after; into a file, as `_hung` has it."""
     given = answer.given
-    done = ((_middle(a), _middle(b), given.own(i).redone(b)) for i, (a, b) in enumerate(answer.pairs))
+    done = ((_middle(before), _middle(after), own) for before, after, own in answer.made)
     return _hung(given, done, naming.pictures(given.names), modality, out)
 
 
@@ -432,7 +433,7 @@ def _hung(
         sheet = out / "before-and-after.png"
         files = modality.hang(pictures(), [out / name for name in names])
     before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
-    return [*files, _stacked((before, after), modality, sheet)]
+    return [*files, _stacked(alike(before, after), modality, sheet)]
 
 
 def _middle(x: Tensor) -> Tensor:

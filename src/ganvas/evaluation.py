@@ -29,11 +29,13 @@ from .core import (
     Restores,
     Samples,
     Space,
+    Translates,
     Upscales,
     chance,
     spread,
 )
 from .metrics._baselines import (
+    Arrived,
     Bicubic,
     Bordered,
     Components,
@@ -43,6 +45,7 @@ from .metrics._baselines import (
     Replay,
     Standing,
     Untouched,
+    Untranslated,
     noisy,
     per_coordinate,
     shuffled,
@@ -146,6 +149,7 @@ def evaluate(
     classify: Callable[[Tensor], Tensor] | None,
     frame: Callable[[Tensor], pd.DataFrame | None],
     target: str | None,
+    paired: bool,
     watch: Callable[[str], None],
     coding: Coding | None = None,
 ) -> tuple[tuple[Figure, ...], Tensor | None]:
@@ -156,7 +160,7 @@ def evaluate(
         judged by the latents.
     """
     asked = _asked(model, held_out)
-    evidence = Evidence(train, held_out, asked, features, classify, frame, target)
+    evidence = Evidence(train, held_out, asked, features, classify, frame, target, paired)
     own = replace(evidence, train=coding.train, held_out=coding.held_out) if coding else evidence
     drawn = _draw(model, len(held_out), asked, coding) if isinstance(model, Samples) else None
     figures: list[Figure] = []
@@ -174,7 +178,7 @@ def evaluate(
 
 def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Figure]:
     for name, value in measured.numbers.items():
-        beside = {rival: m.numbers[name] for rival, m in rivals.items()}
+        beside = {rival: m.numbers[name] for rival, m in rivals.items() if name in m.numbers}
         yield Figure(name, value, measured.larger_is_better[name], beside)
 
 
@@ -218,6 +222,9 @@ def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Ri
     if ability is Predicts and isinstance(model, Predicts):
         moving = {"as values changed last": Onward(model)} if model.given > 1 else {}
         return {"last frame again": Standing(model)} | moving
+    if ability is Translates and isinstance(model, Translates):
+        floor = {} if evidence.paired else {"real data": Arrived(model, train)}
+        return floor | {"left as it is": Untranslated(model)}
     if ability is Autoencodes and isinstance(model, Autoencodes) and train.is_floating_point():
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}

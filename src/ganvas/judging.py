@@ -20,11 +20,14 @@ from .core import (
     Data,
     InputError,
     Modality,
+    Pictorial,
     Predicts,
     Restores,
     Samples,
     Through,
+    Translates,
     Upscales,
+    alike,
     chance,
     spread,
 )
@@ -86,6 +89,7 @@ def judge(
     with console.status("judging") as status, torch.no_grad():
         figures, drawn = evaluate(
             model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), modality.frame, target,
+            isinstance(modality, Pictorial) and modality.pairs,
             lambda words: status.update(f"judging: {words}"), coding,
         )  # fmt: skip
         notes = [
@@ -221,6 +225,10 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     if isinstance(model, Predicts):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.continued(x).float()]).cpu(), folder / "predictions.png", columns=10)
+    if isinstance(model, Translates) and held.y is not None:
+        some = spread(len(held), 10)
+        kinds = alike(*model.shown(held.x[some], held.y[some]))
+        run.modality.sheet(torch.cat(kinds).cpu(), folder / "translations.png", columns=10)
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -237,6 +245,8 @@ CAPTIONS = {
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
     "pictures/completions.png": "Unseen pictures with holes (above) and completed (below).",
     "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
+    "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); of a "
+    "model that goes both ways, then the same of the second domain.",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
     "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
 }

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import plugins
-from .core import InputError, Modality, Model, Promise, Through
+from .core import Continuous, InputError, Modality, Model, Promise, Through
 from .health import Diagnosis, Treatment
 
 
@@ -170,6 +170,8 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
         if name not in known:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
     conditional = "condition" in inspect.signature(make).parameters
+    if not conditional and isinstance(modality.condition, Continuous):
+        raise InputError(f"{model} does not translate; leave out --to, or choose a model that does, such as cyclegan")
     return make(modality.space, *([modality.condition] if conditional else []), **options)
 
 

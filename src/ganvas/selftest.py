@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from . import plugins
 from .core import (
@@ -34,8 +35,10 @@ from .core import (
     Samples,
     Scores,
     Steers,
+    Translates,
     Upscales,
     chance,
+    coloured,
     seeded,
 )
 from .engine import Engine
@@ -49,14 +52,17 @@ LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
     "images": (lambda: FASHION, 0.7), "tables": (lambda: ADULT / "train.csv", 0.9), "videos": (moving_clothes, 0.7),
 }  # fmt: skip
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
-most, when a model has learned. Models learn the first that they take."""
+most, when a model has learned. Models learn the first that they take; those that translate, what `recoloured` does."""
 
 ROUNDS = (60, 125, 250, 500, 1000)
 """After how many rounds it is looked whether a model has learned, which ends the proof; the last are the most."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "codes": 64}
-SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2, "translator": 32}
+SMALL |= {"warmup": 50, "joins": 100, "judge": 8, "features": 4, "scale": 2, "translator": 32, "blocks": 1}
 """Options that make a model small enough to learn in seconds, where it has them."""
+
+HASTY = 1e-3
+"""The rate at which models translate that have little time to learn it: a round of theirs takes several passes."""
 
 SYMBOLS = {"width": 64, "depth": 2, "latent": 8}
 """The same of models that tell symbols one after another, and do as much at each place as others do for an example."""
@@ -93,7 +99,8 @@ def prove(name: str) -> Proof:
         words, _, cost, naive = objective(model)
         real, train = held.gather(), learn.gather().x
         before, beside = _told(cost, model, real, train), naive(model, real, train)
-        engine = Engine(deepcopy(model), average=0.99, precision=choose_precision("auto", device))
+        rates = dict.fromkeys(model.players, HASTY) if isinstance(model, Translates) else {}
+        engine = Engine(deepcopy(model), rates=rates, average=0.99, precision=choose_precision("auto", device))
         game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for played in _played(game, name):
             after = _told(cost, engine.averaged, real, train)
@@ -124,7 +131,8 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     small = SMALL | (SYMBOLS if issubclass(make, Steers) else {})
     options = {k: v for k, v in small.items() if k in known}
     refusals = []
-    for kind, (make_source, margin) in LESSONS.items():
+    lessons = {"images": (_two_domains, 0.7)} if issubclass(make, Translates) else LESSONS
+    for kind, (make_source, margin) in lessons.items():
         reader = plugins.load("modalities", kind)
         own = {option.name for option in plugins.options(reader.learn)}
         source = make_source()
@@ -134,6 +142,18 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
         except InputError as refusal:
             refusals.append(str(refusal))
     raise InputError(f"{name} can be tried on nothing that ships: {'; '.join(refusals)}")
+
+
+def _two_domains() -> dict[str, Tensor]:
+    """Pictures, half as large as they ship, and what they shall become."""
+    reader = plugins.load("modalities", "images")
+    x = avg_pool2d(reader.learn(FASHION).read(FASHION).gather().x, 2)
+    return {"grey": x, "recoloured": recoloured(x)}
+
+
+def recoloured(x: Tensor) -> Tensor:
+    """Grey pictures (B, 1, H, W) in colours from dark blue to yellow, (B, 3, H, W)."""
+    return torch.cat([x, 0.5 * x - 0.1, -0.6 * x - 0.2], 1)
 
 
 Cost = Callable[[Any, Batch, Tensor], float]
@@ -161,6 +181,17 @@ def _score(model: Any, real: Batch, train: Tensor) -> float:
 def _marginal_score(model: Model, real: Batch, train: Tensor) -> float:
     raw = model.space.marginal(train)
     return model.space.nll(raw.expand(len(real), *raw.shape[1:]), real.x).mean().item()
+
+
+def _translated(model: Any, real: Batch, train: Tensor) -> float:
+    assert real.y is not None, "a model that translates is given what from"
+    made = torch.cat([model.translate(y.to(model.device)).float().cpu() for y in real.y.split(64)])
+    return _error(made, recoloured(real.y))
+
+
+def _left_grey(model: Any, real: Batch, train: Tensor) -> float:
+    assert real.y is not None, "a model that translates is given what from"
+    return _error(coloured(real.y, 3), recoloured(real.y))
 
 
 def _predicted(model: Any, real: Batch, train: Tensor) -> float:
@@ -221,6 +252,7 @@ def _shuffled_distance(model: Model, real: Batch, train: Tensor) -> float:
 
 
 OBJECTIVES = (
+    Objective("squared error, translated", Translates, _translated, _left_grey),
     Objective("-log likelihood, or a bound", Bounds, _score, _marginal_score),
     Objective("cost of packing", Packs, _score, _marginal_score),  # its transforms give all back from the first
     Objective("squared error of the frames that follow", Predicts, _predicted, _standing),

@@ -172,6 +172,9 @@ class Translates(ABC):
 
     space: Space
 
+    condition: Space
+    """What an example of the first domain is."""
+
     both_ways: ClassVar[bool] = False
     """Whether it also goes back."""
 
@@ -186,6 +189,11 @@ class Translates(ABC):
     @abstractmethod
     def translate(self, x: Tensor, back: bool = False) -> Tensor:
         """Counterparts of examples (B, ...) of the first domain, or with `back` of the second: (B, ...) in [-1, 1]."""
+
+    def shown(self, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """Examples y of the first domain and what becomes of them; then, of a model that goes back, x likewise."""
+        back = (x, self.translate(x, back=True).float()) if self.both_ways else ()
+        return y, self.translate(y).float(), *back
 
 
 class Upscales(ABC):

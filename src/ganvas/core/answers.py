@@ -296,11 +296,20 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Restored:
-    """Damaged pictures, and what became of each: (before, after), both (C, H, W), made when they are asked for, and
-    once."""
+    """Pictures, and what became of each: (before, after), both (C, H, W), made when they are asked for, and once.
+
+    recoloured: Whether grey ones may be in colour afterwards.
+    """
 
     given: Whole
     pairs: Iterable[tuple[Tensor, Tensor]]
+    recoloured: bool = False
+
+    @property
+    def made(self) -> Iterator[tuple[Tensor, Tensor, Own]]:
+        """Before, after, and after as a file with all that the given one has."""
+        for i, (before, after) in enumerate(self.pairs):
+            yield before, after, self.given.own(i).redone(after, self.recoloured)
 
 
 @dataclass(frozen=True)
@@ -343,6 +352,7 @@ class Evidence:
     train: Examples the model learned from, evenly spread over all of them.
     held_out: Examples it never saw. As many samples are asked for as there are of these.
     asked: What each sample is asked to be, (len(held_out), *condition.shape), for a model that takes a condition.
+    paired: Whether what an example is to be made of, `held_out.y`, is its counterpart and not any other example.
     features: Maps examples (N, *space.shape) to feature vectors (N, D).
     classify: Maps examples to class numbers (N,), where the features come from a classifier of the same classes.
     frame: Maps examples to a data frame where they are rows of a table, else to None.
@@ -356,3 +366,4 @@ class Evidence:
     classify: Callable[[Tensor], Tensor] | None
     frame: Callable[[Tensor], pd.DataFrame | None] = lambda _: None
     target: str | None = None
+    paired: bool = False

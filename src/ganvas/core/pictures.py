@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import InputError
+
 PICTURES = (".png", ".jpg", ".webp")
 """Endings of files that something is drawn into."""
 
@@ -43,9 +45,9 @@ class Own:
         """Its pixels as a model of so many channels sees them, (channels, H, W) in [-1, 1]."""
         return coloured(shades(self.levels, self.white), channels)
 
-    def redone(self, x: Tensor) -> Own:
-        """The same file with other pixels x, (C, H, W) in [-1, 1]: a grey one stays grey."""
-        x = coloured(x, min(len(x), len(self.levels)))
+    def redone(self, x: Tensor, recoloured: bool = False) -> Own:
+        """The same file with other pixels x, (C, H, W) in [-1, 1]: a grey one stays grey, or is recoloured."""
+        x = x if recoloured else coloured(x, min(len(x), len(self.levels)))
         icc = self.icc if len(x) == len(self.levels) else b""
         return replace(self, levels=levels(x, self.white), icc=icc)
 
@@ -72,6 +74,19 @@ class Whole:
 
 class Pictorial(ABC):
     """A modality whose examples are pictures, which it can also read and write as they are, one at a time."""
+
+    domains: tuple[str, ...] = ()
+    """Names of the two that pictures are translated between, the first one first; empty where there is one kind."""
+
+    pairs: bool = False
+    """Whether every picture of the one has a counterpart in the other."""
+
+    def domain(self, name: str | int) -> int:
+        """The number of a domain, by its name. Raises InputError where there is none."""
+        if name in self.domains:
+            return self.domains.index(str(name))
+        known = " and ".join(self.domains) or "none: the model learned from one kind of picture"
+        raise InputError(f"no domain is called {name!r}; there are {known}")
 
     @abstractmethod
     def whole(self, source: Any) -> Whole:
@@ -143,6 +158,11 @@ def enlarged(x: Tensor, scale: int) -> Tensor:
 def whole_blocks(x: Tensor, scale: int) -> Tensor:
     """Pictures (B, C, H, W), cut at their right and lower edges until their sides are multiples of a scale."""
     return x[:, :, : x.shape[2] // scale * scale, : x.shape[3] // scale * scale]
+
+
+def alike(*pictures: Tensor) -> list[Tensor]:
+    """Pictures (..., C, H, W) as they are, or where some are in colour all in colour."""
+    return [coloured(x, max(x.shape[-3] for x in pictures)) for x in pictures]
 
 
 def flipped(x: Tensor, random: torch.Generator) -> Tensor:

@@ -18,7 +18,9 @@ from ..core import (
     Samples,
     Space,
     Tokens,
+    Translates,
     Upscales,
+    coloured,
     enlarged,
     seeded,
 )
@@ -148,6 +150,35 @@ class Onward(Predicts):
     def predict(self, seen: Tensor) -> Tensor:
         last, change = seen[:, :, -1:], seen[:, :, -1:] - seen[:, :, -2:-1]
         return (last + self.ahead.to(seen.device) * change).clamp(-1, 1)
+
+
+class Untranslated(Translates):
+    """Leaves pictures as they are, but for how many channels they have."""
+
+    def __init__(self, model: Translates) -> None:
+        self.model, self.space, self.condition = model, model.space, model.condition
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def translate(self, x: Tensor, back: bool = False) -> Tensor:
+        return coloured(x, (self.condition if back else self.space).shape[0])
+
+
+class Arrived(Translates):
+    """Gives back examples of the second domain that it holds, whatever it is given."""
+
+    def __init__(self, model: Translates, x: Tensor) -> None:
+        self.model, self.space, self.condition, self.x, self.at = model, model.space, model.condition, x, 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def translate(self, x: Tensor, back: bool = False) -> Tensor:
+        self.at += len(x)
+        return self.x[torch.arange(self.at - len(x), self.at) % len(self.x)]
 
 
 class Components(Autoencodes):

@@ -61,6 +61,8 @@ class Arrays:
 
 def open_source(source: Any) -> Encoded | Arrays:
     """Finds the pictures of a source. Raises InputError where there are none."""
+    if isinstance(source, Encoded | Arrays):
+        return source
     if isinstance(source, tuple) and len(source) == 2:
         return _with_labels(open_source(source[0]), source[1])
     if isinstance(source, str | Path):

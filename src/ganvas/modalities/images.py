@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from math import inf
@@ -36,6 +37,7 @@ from ..core import (
 )
 from ..naming import pictures
 from ._albums import Album, inside
+from ._domains import Domains, Paired, Unpaired, both, learned, paired
 from ._drawing import glow, grid, pixels_of, save_gif
 from ._patches import THREADS, Filed, Held, Patches, scaled
 from ._reading import Unreadable, class_numbers, hashed, hashes, natural_size, over, refuse, room, tracked
@@ -59,6 +61,10 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     form: Literal["pictures", "array", "tensor"] = "pictures"
     skip_unreadable: bool = False
     resident: float | None = None
+    domains: tuple[str, ...] = ()
+    to: str | None = None
+    pairs: bool = False
+    first_channels: int = 0
 
     features: ClassVar[str] = "learned"
     endings: ClassVar[frozenset[str]] = ENDINGS | {".zip", ".npy", ".npz", ".parquet", ".csv", ".gz"}
@@ -68,11 +74,25 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         return Continuous((self.channels, self.size, self.size))
 
     @property
-    def condition(self) -> Tokens | None:
+    def condition(self) -> Tokens | Continuous | None:
+        if self.domains:
+            return self.first.space
         return Tokens(1, len(self.classes)) if self.classes else None
+
+    @property
+    def first(self) -> Images:
+        """What the pictures of the first domain are."""
+        return replace(self.second, channels=self.first_channels)
+
+    @property
+    def second(self) -> Images:
+        """What the pictures of the second domain are."""
+        return replace(self, domains=(), to=None, pairs=False, first_channels=0)
 
     @classmethod
     def recognises(cls, source: Any) -> bool:
+        if isinstance(source, Mapping):
+            return len(source) == 2 and all(map(cls.recognises, source.values()))
         if isinstance(source, tuple):
             return len(source) == 2 and cls.recognises(source[0])
         if isinstance(source, str | Path):
@@ -85,6 +105,8 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         cls,
         source: Any,
         *,
+        to: Path | None = None,
+        pairs: bool = False,
         size: int | None = None,
         crop: Crop = "centre",
         grey: bool = False,
@@ -94,6 +116,8 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     ) -> Images:
         """Looks at every picture's size and colours.
 
+        to: Folder of the pictures to turn them into, for models that translate.
+        pairs: Pictures of the same name, but for its ending, are counterparts.
         size: Side of the pictures in pixels; by default their own where they are small squares, else 16 to 64.
         crop: What becomes of pictures that are no squares: cut to the centre, stretched, or padded; random cuts squares
             out of pictures of any size, at full resolution, elsewhere in every round.
@@ -102,6 +126,11 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         skip_unreadable: Leave out files that cannot be read, instead of stopping.
         resident: GiB of decoded pictures that may live in memory; by default a quarter of what is free.
         """
+        if to is not None or isinstance(source, Mapping):
+            if pairs and skip_unreadable:
+                raise InputError("--skip-unreadable would leave partners behind; mend what cannot be read in pairs")
+            learn = partial(cls.learn, size=size, crop=crop, grey=grey, flip=flip, resident=resident)
+            return learned(source, to, pairs, partial(learn, skip_unreadable=skip_unreadable), _found_sizes)
         found = open_source(source)
         if len(found.names) < 2:
             raise InputError(f"{_named(source)} has only one picture; a model needs many to learn from")
@@ -122,6 +151,12 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         )
 
     def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
+        if self.domains:
+            ours, theirs = map(open_source, both(source, self.to, self.domains))
+            if self.pairs:
+                ours, theirs = paired(ours, theirs, _found_sizes, self.domains)
+            kind = Paired if self.pairs else Unpaired
+            return kind(self.first.read(ours, device), self.second.read(theirs, device))
         device = torch.device(device)
         found = open_source(source)
         labels = class_numbers(found.names, found.labels, self.classes, _named(source))
@@ -165,6 +200,8 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         return Filed(lambda i: self.decode(found.content(int(good[i]))), *described)
 
     def whole(self, source: Any) -> Whole:
+        if self.domains:
+            return replace(self.second, channels=max(self.channels, self.first_channels)).whole(source)
         found = open_source(source)
         kind = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         if isinstance(found, Arrays):
@@ -406,6 +443,9 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         return np.ascontiguousarray(levels[..., 0] if self.channels == 1 else levels)
 
     def describe(self, data: Data) -> str:
+        if isinstance(data, Domains):
+            parts = zip(self.domains, (self.first, self.second), (data.first, data.second), strict=True)
+            return "; ".join(f"{name}: {images.describe(own)}" for name, images, own in parts)
         colours = "grey" if self.channels == 1 else "colour"
         words = [f"{len(data):,} pictures, {self.size} × {self.size} {colours}"]
         assert isinstance(data, Resident | Streamed | Patches)
@@ -526,6 +566,10 @@ class Streamed(Data):
 
     def kept(self) -> str:
         return f"too many for memory: decoded as they are needed, by {THREADS} threads"
+
+
+def _found_sizes(found: Encoded | Arrays) -> np.ndarray:
+    return _look(found, skip=False)[0]
 
 
 def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:

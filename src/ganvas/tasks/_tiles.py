@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from math import ceil
 
 import torch
 from torch import Tensor
 
 from ..core import mirrored
+from ..machine import choose_precision
 
 TILE = 512  # pixels a side that are worked on at a time
 OVERLAP = 64  # pixels that neighbouring tiles share
 GRID = 8  # tiles start at multiples of it, as the blocks of a JPEG file do
 AT_ONCE = 2**18  # pixels
+
+
+def on_device(network: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The same for pictures (B, ...) that lie on the CPU and come back there, float32; on a processor that computes in
+    bf16, in that."""
+    precision = choose_precision("auto", device)
+
+    def compute(x: Tensor) -> Tensor:
+        with torch.autocast(device.type, precision) if precision else nullcontext():
+            return network(x.to(device)).float().cpu()
+
+    return compute
 
 
 def side(length: int, tile: int = TILE, overlap: int = OVERLAP) -> int:

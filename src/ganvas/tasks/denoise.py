@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
 from ..core import Continuous, InputError, Restored, Restores, Whole
-from ..machine import choose_precision
 from ._progress import counted
-from ._tiles import OVERLAP, side, tiled
+from ._tiles import OVERLAP, on_device, side, tiled
 
 LONG = 0  # even one picture may be a large one
 
@@ -38,12 +36,7 @@ def _pairs(model: Restores, x: Whole) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def restored(model: Restores, x: Tensor) -> Tensor:
-    """A picture (C, H, W), restored; on a processor that computes in bf16, in that."""
-    precision, any_size = choose_precision("auto", model.device), model.any_size
-    height, width = (side(n) for n in x.shape[1:]) if any_size else model.space.shape[1:]
-
-    def restore(tiles: Tensor) -> Tensor:
-        with torch.autocast(model.device.type, precision) if precision else nullcontext():
-            return model.restore(tiles.to(model.device)).float().cpu()
-
-    return tiled(restore, x, height, width, OVERLAP if any_size else min(height, width) // 2)
+    """A picture (C, H, W), restored."""
+    height, width = map(side, x.shape[1:]) if model.any_size else model.space.shape[1:]
+    overlap = OVERLAP if model.any_size else min(height, width) // 2
+    return tiled(on_device(model.restore, model.device), x, height, width, overlap)
