@@ -151,6 +151,8 @@ def test_every_example_is_a_command_that_there_is(
 ) -> None:
     (tmp_path / "photos").mkdir()
     Image.fromarray(np.load(pictures)["x"][0]).save(tmp_path / "photos" / "a.png")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").touch()
     for name in ("people", "payments"):
         (tmp_path / f"{name}.csv").write_text("age,city\n3,Ulm\n")
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,8 @@ from ganvas.core import Continuous, Tokens, chance, mirrored
 from ganvas.damage import Damage
 from ganvas.modalities.images import Images
 from ganvas.models.rednet import REDNet
-from ganvas.tasks.denoise import OVERLAP, _side, restored, tiled
+from ganvas.tasks._tiles import OVERLAP, side, tiled
+from ganvas.tasks.denoise import restored
 
 
 def scene(height: int, width: int, seed: int) -> np.ndarray:
@@ -68,11 +69,11 @@ def test_tiles_that_are_left_alone_are_the_picture(height: int, width: int, tall
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 5000))
 def test_tiles_of_any_size_fit_tightly(length: int) -> None:
-    side = _side(length)
-    count = max(-(-(length - OVERLAP) // (side - OVERLAP)), 1) if side > OVERLAP else 1
-    assert side <= 520
-    assert side % 8 == 0
-    assert length <= side + (count - 1) * (side - OVERLAP) < length + 8 * count + 8
+    long = side(length)
+    count = max(-(-(length - OVERLAP) // (long - OVERLAP)), 1) if long > OVERLAP else 1
+    assert long <= 520
+    assert long % 8 == 0
+    assert length <= long + (count - 1) * (long - OVERLAP) < length + 8 * count + 8
 
 
 @given(st.integers(1, 7), st.integers(1, 30))

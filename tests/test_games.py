@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import ganvas
 from conftest import LABELS, SPACES, examples
 from ganvas import plugins
-from ganvas.core import Batch, InputError
+from ganvas.core import Batch, Continuous, InputError, Mixed
 from ganvas.engine import Engine
 from ganvas.losses import GAMES, Loss, ordering
 from ganvas.models.dcgan import DCGAN
@@ -102,8 +102,43 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
         GAN(VECTOR, loss="bogus")
     with pytest.raises(InputError, match="--spectral"):
         plugins.load("models", "r3gan")(PICTURE, spectral=True)
+    with pytest.raises(InputError, match="--waves is -1"):
+        GAN(VECTOR, waves=-1.0)
     with pytest.raises(InputError, match="--depth 0"):
         GAN(VECTOR, depth=0, deviation=True)
+
+
+@pytest.mark.parametrize("words", ["dcgan", "r3gan", "wgan", "lsgan"])
+@pytest.mark.parametrize("shape", [(1, 15, 15), (1, 32, 16), (1, 257, 257), (32,)])
+def test_pictures_of_other_sizes_are_refused_alike(words: str, shape: tuple[int, ...]) -> None:
+    model = plugins.load("models", words)
+    with pytest.raises(InputError, match=rf"{words} makes square pictures of 16 to 256 pixels, not .*--size"):
+        model(Continuous(shape))
+
+
+def test_residual_networks_make_oblong_pictures_too() -> None:
+    r3gan = plugins.load("models", "r3gan")
+    small = {"networks": "residual", "channels": 8, "most": 8, "latent": 4}
+    assert r3gan(Continuous((1, 32, 16)), **small).sample(2).shape == (2, 1, 32, 16)
+    with pytest.raises(InputError, match="r3gan makes pictures of 16 to 256 pixels"):
+        r3gan(Continuous((1, 32, 15)), **small)
+
+
+@pytest.mark.parametrize("words", ["ctgan", "fanogan", "ganomaly"])
+def test_every_discriminator_says_how_often_it_is_right(words: str) -> None:
+    """The area under its curve: of a head that is turned round, one minus it."""
+    space = Mixed((1, 2, 3)) if words == "ctgan" else VECTOR
+    model = plugins.load("models", words)(space)
+    x = torch.cat([torch.zeros(20, 1), *[torch.eye(k)[torch.arange(20) % k] for k in (2, 3)]], 1)
+    batch = Batch(x if words == "ctgan" else examples(VECTOR, 20))
+    told = []
+    for sign in (1, -1):
+        for p in [*model.discriminator.parameters()][-1:]:
+            p.data *= sign
+        torch.manual_seed(0)
+        with torch.no_grad():
+            told.append(next(iter(model.eval().turns(batch))).notes["ordering"].item())
+    assert sum(told) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("words", ["wgan", "ctgan"])

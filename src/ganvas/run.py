@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import plugins
-from .core import InputError, Modality, Model, Promise
+from .core import Continuous, InputError, Modality, Model, Promise, Through
 from .health import Diagnosis, Treatment
 
 
@@ -78,9 +78,10 @@ class Run:
         version that learned other things."""
         name, state = self.card["modality"]["name"], _tuples(self.card["modality"]["state"])
         try:
-            return plugins.load("modalities", name)(**state)
+            modality = plugins.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
             raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
+        return modality.beside(self.path) if isinstance(modality, Through) else modality
 
     def build(self) -> Model:
         """The model with fresh weights."""
@@ -169,6 +170,8 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
         if name not in known:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
     conditional = "condition" in inspect.signature(make).parameters
+    if not conditional and isinstance(modality.condition, Continuous):
+        raise InputError(f"{model} does not translate; leave out --to, or choose a model that does, such as cyclegan")
     return make(modality.space, *([modality.condition] if conditional else []), **options)
 
 

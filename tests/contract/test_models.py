@@ -8,7 +8,7 @@ from itertools import islice, repeat
 import pytest
 import torch
 
-from conftest import LABELS, SPACES, examples
+from conftest import LABELS, OTHER, SPACES, examples
 from ganvas import plugins
 from ganvas.core import (
     Batch,
@@ -20,14 +20,25 @@ from ganvas.core import (
     Generates,
     InputError,
     Model,
+    Predicts,
     Restores,
     Samples,
     Scores,
     Space,
+    Tokenizes,
+    Tokens,
+    Translates,
+    Upscales,
 )
 from ganvas.engine import Engine
 
-SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2}
+SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "codes": 16, "warmup": 2, "joins": 3, "judge": 8}
+SMALL |= {"blocks": 1}
+
+
+def asked(make: type[Model], space: Space) -> Space:
+    """What goes with an example of a space: a label, or for a model that translates a picture of that size."""
+    return OTHER[space] if issubclass(make, Translates) and space in OTHER else LABELS
 
 
 def build(name: str, space: Space) -> Model:
@@ -36,7 +47,7 @@ def build(name: str, space: Space) -> Model:
     options = {o.name: SMALL[o.name] for o in plugins.options(make) if o.name in SMALL}
     if options.get("width") and len(space.shape) == 3:
         options["width"] = 8
-    condition = [LABELS] if "condition" in inspect.signature(make).parameters else []
+    condition = [asked(make, space)] if "condition" in inspect.signature(make).parameters else []
     torch.manual_seed(0)
     try:
         return make(space, *condition, **options)
@@ -47,7 +58,9 @@ def build(name: str, space: Space) -> Model:
 @pytest.fixture(params=[(m, s) for m in plugins.names("models") for s in SPACES], ids=lambda p: f"{p[0]}-{p[1]}")
 def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
     name, space = request.param[0], SPACES[request.param[1]]
-    return build(name, space), Batch(examples(space), torch.arange(16).unsqueeze(1) % 3)
+    model = build(name, space)
+    y = examples(OTHER[space], seed=1) if isinstance(model, Translates) else torch.arange(16).unsqueeze(1) % 3
+    return model, Batch(examples(space), y)
 
 
 def test_every_player_moves_and_every_parameter_learns(case: tuple[Model, Batch]) -> None:
@@ -71,10 +84,19 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (5, *shape[1:])
         if isinstance(model, Generates):
             assert model.prior(4, truncation=0.7).abs().max() <= 0.7
+        if isinstance(model, Tokenizes):
+            z = model.encode(batch.x)
+            assert z.shape == (16, *model.latents.shape)
+            assert not isinstance(model.latents, Tokens) or (
+                z.dtype == torch.int64 and z.max() < model.latents.vocabulary
+            )
         if isinstance(model, Encodes) and isinstance(model, Decodes):
             assert model.decode(model.encode(batch.x)).shape == shape
         if isinstance(model, Completes):
             known = torch.rand(batch.x.shape) < 0.5
+            if isinstance(model, Predicts):
+                known[:, :, : model.given] = True
+                assert torch.equal(model.complete(batch.x, known)[~known], model.continued(batch.x)[~known])
             filled = model.complete(batch.x, known)
             assert torch.equal(filled[known], batch.x[known])
         if isinstance(model, Begins):
@@ -93,6 +115,17 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
         if isinstance(model, Restores):
             damaged = model.damaged(batch.x)
             assert damaged.shape == model.restore(damaged).shape == shape
+        if isinstance(model, Upscales):
+            low = model.lowered(batch.x)
+            assert low.shape[2:] == tuple(n // model.scale for n in shape[2:])
+            assert all(model.upscale(low, fidelity).shape == shape for fidelity in (0.0, 0.3, 1.0))
+        if isinstance(model, Translates):
+            assert model.translate(batch.y).shape == shape
+            assert all(x.abs().max() <= 1 for x in model.shown(batch.x[:2], batch.y[:2]))
+            if model.both_ways:
+                assert model.translate(batch.x, back=True).shape == batch.y.shape
+            if model.any_size:
+                assert model.translate(batch.y[:2, :, :13, :11]).shape == (2, shape[1], 13, 11)
         if isinstance(model, Bounds):
             assert model.bound(batch.x, samples=3).shape == (16,)
 
@@ -106,6 +139,9 @@ def test_using_a_model_changes_nothing(case: tuple[Model, Batch]) -> None:
             model.sample(3)
         if isinstance(model, Encodes):
             model.encode(batch.x)
+        if isinstance(model, Translates):
+            model.translate(batch.y)
+            list(model.turns(batch))
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
@@ -119,12 +155,10 @@ def test_every_option_is_documented_and_every_model_cites_its_paper(name: str) -
 
 @pytest.mark.parametrize("name", plugins.names("models"))
 def test_a_loaded_copy_does_the_same(name: str) -> None:
-    model, copy = build(name, SPACES["picture"]), build(name, SPACES["picture"])
-    list(
-        islice(
-            Engine(model).rounds(repeat(Batch(examples(SPACES["picture"]), torch.zeros(16, 1, dtype=torch.long)))), 2
-        )
-    )
+    space = SPACES["picture"]
+    model, copy = build(name, space), build(name, space)
+    y = examples(OTHER[space]) if isinstance(model, Translates) else torch.zeros(16, 1, dtype=torch.long)
+    list(islice(Engine(model).rounds(repeat(Batch(examples(space), y))), 2))
     copy.load_state_dict(model.state_dict())
     for one in (model, copy):
         one.eval()
@@ -136,3 +170,5 @@ def test_a_loaded_copy_does_the_same(name: str) -> None:
     if isinstance(model, Encodes):
         x = examples(SPACES["picture"], 3)
         assert torch.equal(model.encode(x), copy.encode(x))
+    if isinstance(model, Translates):
+        assert torch.equal(model.translate(y), copy.translate(y))

@@ -24,6 +24,16 @@ def refuse_tokens(space: Space) -> None:
         raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
 
 
+def refuse_but_pictures(
+    space: Space, name: str, *, square: bool = True, instead: str = "another --size or model"
+) -> None:
+    """Raises InputError for a space of anything but pictures of 16 to 256 pixels a side, which networks halve to 4."""
+    sides = space.shape[1:] if isinstance(space, Continuous) and len(space.shape) == 3 else ()
+    if not sides or min(sides) < 16 or max(sides) > 256 or (square and len(set(sides)) > 1):
+        what = "square pictures" if square else "pictures"
+        raise InputError(f"{name} makes {what} of 16 to 256 pixels, not {space}; choose {instead}")
+
+
 class Adversarial(Model, Generates):
     """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014, equation 1).
 

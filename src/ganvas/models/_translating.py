@@ -1,0 +1,72 @@
+"""What models that translate pictures share: two spaces, a generator, and a discriminator of patches."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..core import Continuous, InputError, Model, Practice, Space, Translates, adam, spread
+from ..losses import ordering
+from ..nets.translating import PatchJudge, initialise
+
+COMPARED = 256  # patches' logits that say how well a discriminator tells real from made
+PATCHES = {3: 70, 2: 34, 1: 16}
+"""Sides of what a discriminator sees, by its halvings."""
+
+
+class Translating(Model, Translates):
+    """Pictures of one domain, the condition, become pictures of another, the space; of any height and width."""
+
+    players = {"generator": adam(2e-4, (0.5, 0.999)), "discriminator": adam(2e-4, (0.5, 0.999))}
+    practice = Practice(batch=4, epochs=0, steps=20_000, schedule="linear", reading={"crop": "random", "flip": True})
+    any_size = True
+
+    space: Continuous
+    condition: Continuous
+
+    def __init__(self, space: Space, condition: Space | None, halvings: int) -> None:
+        name = type(self).__name__.lower()
+        if not isinstance(space, Continuous) or len(space.shape) != 3:
+            raise InputError(f"{name} turns pictures into pictures; choose another model for everything else")
+        if not isinstance(condition, Continuous):
+            raise InputError(f"{name} turns pictures of one folder into those of another; name the other with --to")
+        if min(space.shape[1:]) < 8:
+            raise InputError(f"{name} needs pictures of at least 8 pixels a side, not {space.shape[1:]}")
+        super().__init__(space)
+        self.space, self.condition = space, condition
+        self.halvings = halvings or _fitting(min(space.shape[1:]))
+        if self.halvings not in PATCHES or not _fits(min(space.shape[1:]), self.halvings):
+            most = _fitting(min(space.shape[1:]))
+            raise InputError(f"--halvings is {halvings}; it is from 1 to {most} for pictures of this size, or 0")
+
+    def judge(self, channels: int, width: int) -> PatchJudge:
+        """A discriminator of pictures with so many channels."""
+        return PatchJudge(channels, width, self.halvings)
+
+    def begin(self) -> None:
+        """Draws the weights that a model begins with."""
+        self.apply(initialise)
+
+
+def told_apart(real: Tensor, fake: Tensor) -> Tensor:
+    """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, of some of them."""
+    return ordering(*(logits.flatten()[spread(logits.numel(), COMPARED)].float() for logits in (real, fake)))
+
+
+def fooled(logits: Tensor) -> Tensor:
+    """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: least squares in place of logarithms)."""
+    return (logits.float() - 1).square().mean()
+
+
+def absolute(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b|, on average."""
+    return F.l1_loss(a.float(), b.float())
+
+
+def _fitting(side: int) -> int:
+    """Halvings of a discriminator that fits: patches are half as large as pictures, or all of them."""
+    return max(h for h in PATCHES if h == 1 or (PATCHES[h] <= 1.25 * side and _fits(side, h)))
+
+
+def _fits(side: int, halvings: int) -> bool:
+    return (side >> halvings) > 2
