@@ -12,6 +12,7 @@ from ..core import Balance, InputError, Likeness, Made, Samples, Wish, all_of, c
 from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
+from ._rejecting import rejecting
 
 POOL = 4
 """Rows drawn for each row that is to be like others."""
@@ -28,6 +29,7 @@ def sample(
     label: int | str | None = None,
     seed: int | None = None,
     truncation: float | None = None,
+    reject: bool = False,
     where: Wish | None = None,
     constraint: Wish | None = None,
     unique: Wish | None = None,
@@ -41,6 +43,7 @@ def sample(
     label: What each shall be, where the model learned labels; without, every label in turn.
     seed: The same seed gives the same examples.
     truncation: Latents further out than this many standard deviations are drawn again: fewer surprises.
+    reject: Draw again, as often as the discriminator finds that the data has fewer of a kind than were drawn.
     where: What every row shall be, as SQL says it: "income = '>50K' AND age > 40".
     constraint: What must hold in every row, such as "start <= end"; what is missing leaves it open, and that will do.
     unique: Column of which no value may come twice.
@@ -62,6 +65,7 @@ def sample(
         raise InputError("--balance and --like contradict each other; leave one out")
     if unique and like:
         raise InputError("--unique and --like contradict each other: rows of a pool may come twice; leave one out")
+    model = rejecting(model) if reject else model
     y = None if label is None else torch.full((1, 1), int(label))
     wishes = [all_of([where, constraint, together, unique, level]) for level in (balance.wishes if balance else [None])]
     tallies = [Tally(wish, n // len(wishes) + (i < n % len(wishes))) for i, wish in enumerate(wishes) if wish]
