@@ -13,6 +13,7 @@ from ..core import Balance, InputError, Likeness, Made, Samples, Steering, Steer
 from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
+from ._rejecting import rejecting
 
 POOL = 4
 """Rows drawn for each row that is to be like others."""
@@ -29,6 +30,7 @@ def sample(
     label: int | str | None = None,
     seed: int | None = None,
     truncation: float | None = None,
+    reject: bool = False,
     where: Wish | None = None,
     constraint: Wish | None = None,
     unique: Wish | None = None,
@@ -47,6 +49,7 @@ def sample(
     label: What each shall be, where the model learned labels; without, every label in turn.
     seed: The same seed gives the same examples.
     truncation: Latents further out than this many standard deviations are drawn again: fewer surprises.
+    reject: Draw again, as often as the discriminator finds that the data has fewer of a kind than were drawn.
     where: What every row shall be, as SQL says it: "income = '>50K' AND age > 40".
     constraint: What must hold in every row, such as "start <= end"; what is missing leaves it open, and that will do.
     unique: Column of which no value may come twice.
@@ -73,6 +76,7 @@ def sample(
         raise InputError("--balance and --like contradict each other; leave one out")
     if unique and like:
         raise InputError("--unique and --like contradict each other: rows of a pool may come twice; leave one out")
+    model = rejecting(model) if reject else model
     y = None if label is None else torch.full((1, 1), int(label))
     model = _steered(model, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, rounds=rounds)
     wishes = [all_of([where, constraint, together, unique, level]) for level in (balance.wishes if balance else [None])]
