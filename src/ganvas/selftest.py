@@ -42,8 +42,9 @@ LESSONS = {"images": (FASHION, 0.7), "tables": (ADULT / "train.csv", 0.9)}
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
 most, when a model has learned. Models learn the first that they take."""
 
-ROUNDS, RESTORING, ENLARGING = 1000, 250, 400
-"""Rounds that a model learns for; and those that only restore or enlarge, which begin by leaving pictures as they are."""
+ROUNDS, RESTORING = 1000, 250
+"""Rounds that a model learns for; and one that only restores or enlarges, which begins by leaving pictures as they
+are."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "scale": 2}
 """Options that make a model small enough to learn in seconds, where it has them."""
@@ -81,7 +82,7 @@ def prove(name: str, rounds: int | None = None) -> Proof:
         model, learn, held, margin = _begin(name)
         settle(model, device)
         untrained = deepcopy(model).eval()
-        rounds = rounds or _rounds(model)
+        rounds = rounds or (ROUNDS if isinstance(model, Samples | Scores) else RESTORING)
         engine = Engine(model, average=0.99, precision=choose_precision("auto", device))
         game = engine.rounds(b.to(device) for b in model.batches(learn, min(model.practice.batch, 64), seed=0))
         for _ in track(islice(game, rounds), f"{name} learns", rounds, console=Console(stderr=True), transient=True):
@@ -107,12 +108,6 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
         except InputError as refusal:
             refusals.append(str(refusal))
     raise InputError(f"{name} can be tried on nothing that ships: {'; '.join(refusals)}")
-
-
-def _rounds(model: Model) -> int:
-    if isinstance(model, Samples | Scores):
-        return ROUNDS
-    return ENLARGING if isinstance(model, Upscales) else RESTORING
 
 
 def _objective(model: Model) -> str:
