@@ -38,7 +38,7 @@ class Inpainter(Model, Completes):
     Example: ganvas train inpainter photos/ --out runs/inpainter-photos
     """
 
-    players = {"discriminator": adam(4e-4, (0.5, 0.9)), "generator": adam(5e-4, (0.5, 0.99))}
+    players = {"discriminator": adam(4e-4, (0.5, 0.9)), "generator": adam(1e-3, (0.5, 0.99))}
     practice = Practice(batch=16, epochs=0, steps=20_000, schedule="cosine", reading={"crop": "random", "flip": True})
     any_size = True
 
