@@ -28,7 +28,7 @@ from ganvas.metrics._baselines import Bordered, Diffused
 
 MODELS: dict[str, dict[str, Any]] = {
     "vae": {"latent": 32, "network": "perceptron", "width": 256, "steps": 2000},
-    "inpainter": {"channels": 8, "steps": 2000},
+    "inpainter": {"channels": 8, "steps": 1000},
 }
 
 

@@ -81,7 +81,18 @@ def test_a_prompt_becomes_pictures_of_what_it_says(
 ) -> None:
     """Through the real commands: a tokenizer, a transformer through it, and a prompt; "light green" looks so."""
     codes, run = tmp_path / "codes", tmp_path / "run"
-    small = ["--channels", "16", "--quantizer", "finite", "--held-out", "0", "--average", "0.9", "--rate", "autoencoder=3e-3"]
+    small = [
+        "--channels",
+        "16",
+        "--quantizer",
+        "finite",
+        "--held-out",
+        "0",
+        "--average",
+        "0.9",
+        "--rate",
+        "autoencoder=3e-3",
+    ]
     said = ["--captions", "names", "--quiet"]
     assert cli.run(["train", "vqvae", str(named), "--steps", "250", "--out", str(codes), *small, *said]) == 0
     shape = ["--width", "32", "--depth", "2", "--batch", "32", "--held-out", "0", "--average", "0.9", "--quiet"]

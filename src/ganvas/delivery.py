@@ -404,7 +404,8 @@ def _middles(before: Own, after: Own, scale: int, channels: int) -> tuple[Tensor
     small = before.levels[:, top : top + height, left : left + width]
     large = after.levels[:, top * scale : (top + height) * scale, left * scale : (left + width) * scale]
     grown = enlarged(shades(small, before.white)[None], scale)[0].clamp(-1, 1)
-    return tuple(_middle(coloured(x, channels)) for x in (grown, shades(large, after.white)))  # type: ignore[return-value] # two
+    a, b = (_middle(coloured(x, channels)) for x in (grown, shades(large, after.white)))
+    return a, b
 
 
 def _hung(
@@ -439,7 +440,7 @@ def _hung(
 def _middle(x: Tensor) -> Tensor:
     """The middle of a picture (C, H, W), pixel by pixel."""
     top, left = (max(n - MIDDLE, 0) // 2 for n in x.shape[1:])
-    return mirrored(x, MIDDLE, MIDDLE)[:, top : top + MIDDLE, left : left + MIDDLE]
+    return mirrored(x[:, top : top + MIDDLE, left : left + MIDDLE], MIDDLE, MIDDLE)  # a copy: the rest may go
 
 
 def _frames(frames: Tensor, modality: Modality, out: Path) -> list[Path]:

@@ -75,6 +75,17 @@ class Generates(Samples, Decodes):
         """Latents as new examples are made from, shape (n, ...); truncation as in `Samples.sample`."""
 
 
+class Discerns(Generates):
+    """Makes new examples, and knows which of them the data has more or fewer of."""
+
+    @abstractmethod
+    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x) - log q(x) but for a constant, (B,): p is how the data is distributed, q how samples are.
+
+        y: Of what each is, as in `Samples.sample`. Raises InputError where it has not learned such odds.
+        """
+
+
 class Autoencodes(Encodes, Decodes):
     """Goes to latents and back."""
 

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..core import Space
+from ..core import Space, adam
 from ..damage import Lowering
 from ..losses import Loss
 from ._upscaling import Raising, Scale, Upscaling
@@ -39,6 +39,8 @@ class ESRGAN(Upscaling):
 
     Example: ganvas train esrgan photos/ --scale 4 --out runs/esrgan-photos
     """
+
+    players = {**Upscaling.players, "faithful": adam(2e-3)}  # what blocks add is small at first
 
     def __init__(
         self,

@@ -70,7 +70,7 @@ class Inpainter(Model, Completes):
 
     def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
         m = known.all(1, keepdim=True).to(x.dtype)
-        return torch.where(known, x, self.generator(x, m).to(x.dtype))
+        return torch.where(known, x, self.generator(x, m).to(x.dtype).clamp(-1, 1))
 
 
 class Gated(nn.Module):
@@ -89,7 +89,8 @@ class Generator(nn.Module):
     """Pictures (B, C, H, W) and where they are known, 1 or 0 (B, 1, H, W), to whole pictures (B, C, H, W).
 
     The first halving moves pixels into channels; what there was at a resolution is seen again on the way up; at the
-    lowest resolution dilated convolutions look far (Iizuka et al., 2017).
+    lowest resolution dilated convolutions look far (Iizuka et al., 2017). Nothing squashes what comes out: where much
+    is black or white, a tanh soon saturates, and no gradient passes any more.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -113,7 +114,7 @@ class Generator(nn.Module):
             h = h + far(h)
         for up in reversed(self.up):
             h = up(torch.cat([F.interpolate(h, scale_factor=2.0), kept.pop()], 1))
-        return self.leave(h)[:, :, : x.shape[2], : x.shape[3]].tanh()
+        return self.leave(h)[:, :, : x.shape[2], : x.shape[3]]
 
 
 class Patches(nn.Sequential):

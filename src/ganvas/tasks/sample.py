@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import Balance, InputError, Likeness, Made, Matches, Samples, Steering, Steers, Wish, all_of, chance
+from ..core import Balance, InputError, Likeness, Made, Samples, Wish, all_of, chance
 from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
+from ._rejecting import rejecting
+from ._steering import choosy, steered
 
 POOL = 4
 """Rows drawn for each row that is to be like others."""
@@ -31,6 +32,7 @@ def sample(
     best: int = 1,
     seed: int | None = None,
     truncation: float | None = None,
+    reject: bool = False,
     where: Wish | None = None,
     constraint: Wish | None = None,
     unique: Wish | None = None,
@@ -51,6 +53,7 @@ def sample(
     best: Draw so many for each that is kept: that which, by the model's own likelihood, its prompt tells most about.
     seed: The same seed gives the same examples.
     truncation: Latents further out than this many standard deviations are drawn again: fewer surprises.
+    reject: Draw again, as often as the discriminator finds that the data has fewer of a kind than were drawn.
     where: What every row shall be, as SQL says it: "income = '>50K' AND age > 40".
     constraint: What must hold in every row, such as "start <= end"; what is missing leaves it open, and that will do.
     unique: Column of which no value may come twice.
@@ -76,9 +79,9 @@ def sample(
         raise InputError("--balance and --like contradict each other; leave one out")
     if unique and like:
         raise InputError("--unique and --like contradict each other: rows of a pool may come twice; leave one out")
-    fit = model
-    model = _steered(model, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, rounds=rounds)
-    model = _chosen(model, fit, y, best)
+    fit, model = model, rejecting(model) if reject else model
+    model = steered(model, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, rounds=rounds)
+    model = choosy(model, fit, y, best)
     wishes = [all_of([where, constraint, together, unique, level]) for level in (balance.wishes if balance else [None])]
     tallies = [Tally(wish, n // len(wishes) + (i < n % len(wishes))) for i, wish in enumerate(wishes) if wish]
     rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
@@ -96,53 +99,6 @@ def _asked(model: Samples, label: int | str | None, prompt: str | None) -> Tenso
     if prompt is not None:
         return torch.as_tensor(prompt)[None]
     return None if label is None else torch.full((1, 1), int(label))
-
-
-class Steered(Samples):
-    """A model that draws as it is told: itself a model that draws."""
-
-    def __init__(self, model: Steers, how: Steering) -> None:
-        self.model, self.how, self.space, self.condition = model, how, model.space, model.condition
-
-    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self.model.steer(n, y, self.how)
-
-
-def _steered(model: Samples, **said: Any) -> Samples:
-    """The model, told what was said, if anything was. Raises InputError where it does not draw symbols."""
-    said = {name: value for name, value in said.items() if value is not None}
-    if not said:
-        return model
-    if not isinstance(model, Steers):
-        words = ", ".join(f"--{name.replace('_', '-')}" for name in said)
-        raise InputError(f"{words}: for models that draw symbols, such as transformer; leave out what this one cannot")
-    return Steered(model, Steering(**said))
-
-
-class Choosy(Samples):
-    """A model that draws more than it gives: of so many, that which fits best. Itself a model that draws.
-
-    fit: Knows how well examples fit.
-    """
-
-    def __init__(self, model: Samples, fit: Matches, best: int) -> None:
-        self.model, self.fit, self.best, self.space, self.condition = model, fit, best, model.space, model.condition
-
-    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        assert y is not None, "what nothing was asked of fits nothing"
-        many = y.repeat_interleave(self.best, 0)
-        x = self.model.sample(n * self.best, many, truncation)
-        first = self.fit.match(x, many.to(x.device)).view(n, self.best).argmax(1)
-        return x.unflatten(0, (n, self.best))[torch.arange(n), first]
-
-
-def _chosen(model: Samples, fit: Samples, y: Tensor | None, best: int) -> Samples:
-    """The model, or one that chooses. Raises InputError where nothing tells how well examples fit."""
-    if best == 1:
-        return model
-    if best < 1 or y is None or not isinstance(fit, Matches):
-        raise InputError(f"--best {best}: 1 or more, with a --prompt or --label, of a model such as transformer")
-    return Choosy(model, fit, best)
 
 
 @torch.no_grad()
