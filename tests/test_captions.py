@@ -95,9 +95,9 @@ def test_a_prompt_becomes_pictures_of_what_it_says(
     ]
     said = ["--captions", "names", "--quiet"]
     assert cli.run(["train", "vqvae", str(named), "--steps", "250", "--out", str(codes), *small, *said]) == 0
-    shape = ["--width", "32", "--depth", "2", "--batch", "32", "--held-out", "0", "--average", "0.9", "--quiet"]
-    assert cli.run(["train", "transformer", str(named), "--through", str(codes), "--steps", "120", "--out", str(run),
-                    *shape]) == 0  # fmt: skip
+    shape = ["--width", "32", "--depth", "2", "--batch", "32", "--rate", "network=4e-3", "--average", "0.9"]
+    through = ["--through", str(codes), "--steps", "250", "--held-out", "0", "--quiet", "--out", str(run)]
+    assert cli.run(["train", "transformer", str(named), *shape, *through]) == 0
     ask = ["sample", str(run), "--n", "8", "--seed", "0"]
     for words in ("light green", "dark red"):
         assert cli.run([*ask, "--prompt", words, "--best", "2", "--out", str(tmp_path / words)]) == 0
