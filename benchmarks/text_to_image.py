@@ -1,10 +1,10 @@
 """From words to pictures: do those of combinations of words that were never learned show what they are asked to?
 
 A VQGAN learns emoji, 64 pixels a side, and a transformer their codes given their names. For each name held out (every
-word of it is in another name, but not the combination: see emoji_data.py) one picture is drawn. A judge that was trained
-on real pairs alone, to tell which of some names belongs to which of some pictures (Radford et al., 2021), then says
-which of twenty prompts, its own and nineteen others that were held out, the picture is nearest to. Beside it the same of
-the real pictures that were held out, and of the picture to learn from whose name has most words in common.
+word of it is in another name, but not the combination: see emoji_data.py) one picture is drawn. A judge that learned
+from real pairs alone which of some names belongs to which of some pictures (Radford et al., 2021) then says which of
+twenty prompts, its own and nineteen others that were held out, the picture is nearest to. Beside it the same of the
+real pictures that were held out, and of the picture to learn from whose name has most words in common.
 
 python benchmarks/text_to_image.py --minutes 15 15 --runs runs --sheet prompts.png
 """
@@ -48,8 +48,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         start = process_time()
         run = trained(learn, given.runs or Path(folder), given.minutes)
-        report(given.id, {"minutes": given.minutes, "pictures learned from": len(list(learn.iterdir())),
-                          "CPU seconds of training": process_time() - start} | judged(run, learn, held, given))  # fmt: skip
+        took = {"minutes": given.minutes, "CPU seconds of training": process_time() - start}
+        took["pictures learned from"] = len(list(learn.iterdir()))
+        report(given.id, took | judged(run, learn, held, given))
 
 
 def trained(learn: Path, runs: Path, minutes: list[float]) -> ganvas.Trained:
