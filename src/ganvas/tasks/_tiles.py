@@ -37,26 +37,34 @@ def side(length: int) -> int:
 
 
 def tiled(network: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, overlap: int) -> Tensor:
-    """What becomes of a picture (C, H, W) tile by tile; it is mirrored at its right and lower edges where tiles reach
-    beyond.
+    """What becomes of a picture (C, H, W) tile by tile; tiles that reach beyond it are mirrored at its edges. Of the
+    whole picture there are no copies but the one that is given back.
 
-    network: Maps tiles (B, C, height, width) to others, (B, O, height, width).
+    network: Maps tiles (B, C, height, width) to others, (B, O, height, width), which may be changed afterwards.
     """
     tops, lefts = (_starts(n, side, overlap) for n, side in zip(x.shape[1:], (height, width), strict=True))
-    grown = mirrored(x, tops[-1] + height, lefts[-1] + width)
-    total, weight = torch.empty(0), torch.zeros_like(grown[0])
-    window = _ramp(height, overlap)[:, None] * _ramp(width, overlap)
+    down, across = _ramp(height, overlap), _ramp(width, overlap)
     corners = [(top, left) for top in tops for left in lefts]
-    some = max(AT_ONCE // (height * width), 1)
+    some, total = max(AT_ONCE // (height * width), 1), torch.empty(0)
     for part in (corners[i : i + some] for i in range(0, len(corners), some)):
-        tiles = torch.stack([grown[:, top : top + height, left : left + width] for top, left in part])
-        made = network(tiles)
+        cut = (x[:, top : top + height, left : left + width] for top, left in part)
+        made = network(torch.stack([mirrored(tile, height, width) for tile in cut]))
         if not total.numel():
-            total = made.new_zeros(made.shape[1], *weight.shape)
-        for (top, left), tile in zip(part, made, strict=True):
-            total[:, top : top + height, left : left + width] += window * tile
-            weight[top : top + height, left : left + width] += window
-    return (total / weight)[:, : x.shape[1], : x.shape[2]]
+            total = made.new_zeros(made.shape[1], *x.shape[1:])
+        for (top, left), tile in zip(part, made.mul_(down[:, None] * across), strict=True):
+            place = total[:, top : top + height, left : left + width]
+            place += tile[:, : place.shape[1], : place.shape[2]]
+    total /= _weights(tops, down, x.shape[1])[:, None]
+    total /= _weights(lefts, across, x.shape[2])
+    return total
+
+
+def _weights(starts: list[int], ramp: Tensor, length: int) -> Tensor:
+    """How much all tiles together count along a side, (length,)."""
+    total = torch.zeros(max(starts) + len(ramp))
+    for start in starts:
+        total[start : start + len(ramp)] += ramp
+    return total[:length]
 
 
 def _starts(length: int, side: int, overlap: int) -> list[int]:
