@@ -23,7 +23,7 @@ def glow(x: Tensor, heat: Tensor) -> Tensor:
 
 def pixels_of(x: Tensor) -> np.ndarray:
     """Values in [-1, 1], (N, C, S, S), as levels, uint8 (N, S, S[, 3])."""
-    levels = x.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    levels = x.detach().cpu().float().add(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).numpy()
     return levels[..., 0] if levels.shape[-1] == 1 else levels
 
 
