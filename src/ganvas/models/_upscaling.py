@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from ..core import Batch, Continuous, InputError, Model, Practice, Space, Turn, Upscales, adam, enlarged, whole_blocks
 from ..damage import Lowered, Lowering
-from ..losses import GAMES, Loss, ordering
+from ..losses import GAMES, Loss
 from ..nets.perception import Perception
 
 Scale = Literal[2, 4, 8]
@@ -101,12 +101,11 @@ class Upscaling(Model, Upscales):
     def _game(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
         y = self.enlarge(self.generator, low)
         real, fake = self.discriminator(x).float(), self.discriminator(y.detach()).float()
-        order = ordering(real.mean(1), fake.mean(1))
-        yield Turn("discriminator", self.game.discriminator(real.flatten(), fake.flatten()), {"ordering": order})
-        logits = [self.discriminator(y).float().flatten()]
+        yield Turn("discriminator", self.game.discriminator(real, fake), {"ordering": _ordering(real, fake)})
+        logits = [self.discriminator(y).float()]
         if self.game.relative:
             with torch.no_grad():
-                logits.append(self.discriminator(x).float().flatten())
+                logits.append(self.discriminator(x).float())
         weight = self.hyperparameters
         terms = {
             "content": weight["content"] * self.perception.distance(y, x).mean(),
@@ -167,7 +166,7 @@ class Raising(nn.Module):
 
 
 class Patches(nn.Module):
-    """Pictures (B, C, H, W) to logits of their patches, (B, P): halved by strided convolutions, nothing normalised."""
+    """Pictures (B, C, H, W) to logits of their patches, (N,): halved by strided convolutions, nothing normalised."""
 
     def __init__(self, channels: int, widths: Sequence[int], anchored: bool) -> None:
         super().__init__()
@@ -180,7 +179,7 @@ class Patches(nn.Module):
         self.layers = nn.Sequential(*layers, last)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).flatten(1)
+        return self.layers(x).flatten()
 
 
 def _convolution(a: int, b: int, kernel: int, stride: int) -> nn.Conv2d:
@@ -188,6 +187,12 @@ def _convolution(a: int, b: int, kernel: int, stride: int) -> nn.Conv2d:
     nn.init.kaiming_normal_(layer.weight, a=0.2)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # it has one
     return layer
+
+
+@torch.no_grad()
+def _ordering(real: Tensor, fake: Tensor) -> Tensor:
+    """The share of patches whose logits (N,) are in the right order, the real one's above that of its counterpart."""
+    return ((real > fake).float() + (real == fake).float() / 2).mean()
 
 
 @torch.no_grad()
