@@ -132,7 +132,7 @@ def begin(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
     for module in network.modules():
         if isinstance(module, PlainBlock):
-            module.layers[-1].weight.mul_(0.3)
+            next(module.layers[-1].parameters()).mul_(0.3)
 
 
 def _widths(width: int, halvings: Sequence[Sides]) -> list[int]:
