@@ -315,7 +315,7 @@ def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
 def _middle(x: Tensor) -> Tensor:
     """The middle of a picture (C, H, W), pixel by pixel."""
     top, left = (max(n - MIDDLE, 0) // 2 for n in x.shape[1:])
-    return mirrored(x, MIDDLE, MIDDLE)[:, top : top + MIDDLE, left : left + MIDDLE]
+    return mirrored(x[:, top : top + MIDDLE, left : left + MIDDLE], MIDDLE, MIDDLE)
 
 
 def _frames(frames: Tensor, modality: Modality, out: Path) -> list[Path]:
