@@ -25,8 +25,9 @@ from modes_data import MIXTURES, MOST, POINTS_PAPERS, STACKED_PAPERS, Judge, Mix
 
 import ganvas
 from ganvas import plugins
-from ganvas.core import Batch, Continuous, chance, seeded
+from ganvas.core import Batch, Continuous, Samples, chance, seeded
 from ganvas.engine import SCHEDULES, Engine
+from ganvas.tasks._rejecting import rejecting
 
 POINTS = 100_000
 SAMPLES = 2_500
@@ -102,9 +103,19 @@ def pointed(words: str, mixture: Mixture, seed: int, settings: dict[str, Any]) -
         engine = Engine(model, rates=dict.fromkeys(model.players, settings["rate"]), average=settings["average"])
         learn(engine, points / reach, seed, settings)
     seconds = process_time() - start
+    final = engine.averaged.eval()
+    found = judged(mixture, final, reach, seed)
+    if final.game.odds:
+        found |= {
+            f"{name}_with_reject": value for name, value in judged(mixture, rejecting(final), reach, seed).items()
+        }
+    return {**found, "rounds": model.step, "cpu_seconds": seconds}
+
+
+def judged(mixture: Mixture, model: Samples, reach: torch.Tensor, seed: int) -> dict[str, float]:
+    """What a model's samples cover."""
     with torch.no_grad(), chance(seed):
-        samples = engine.averaged.eval().sample(SAMPLES) * reach
-    return {**mixture.judged(samples.numpy()), "rounds": model.step, "cpu_seconds": seconds}
+        return mixture.judged((model.sample(SAMPLES) * reach).numpy())
 
 
 def learn(engine: Engine, points: torch.Tensor, seed: int, settings: dict[str, Any]) -> None:

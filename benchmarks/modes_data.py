@@ -46,7 +46,12 @@ POINTS_PAPERS = {
         "VEEGAN (VEEGAN, table 1)": {"modes": 24.6, "high_quality": 0.40},
     },
 }
-"""Means over ten trainings (PacGAN) and five (VEEGAN); high quality as a share."""
+"""Means over ten trainings (PacGAN) and five (VEEGAN); high quality as a share.
+
+Quoted from memory, as are those of stacks: none could be looked up. That PacGAN's tables 2 and 3 are of stacks, the
+second of networks as unrolled GANs have them, with the discriminator a quarter of the generator, its authors'
+repository says (fjxmlzn/PacGAN, stacked_MNIST_experiments/README.md), which shows both as pictures.
+"""
 
 STACKED_PAPERS = {
     "DCGAN (VEEGAN, table 2)": {"modes": 99.0, "kl": 3.40},
@@ -62,7 +67,7 @@ STACKED_PAPERS = {
     "Unrolled GAN, 10 steps, quarter-sized discriminator (Metz et al., 2017)": {"modes": 327.2, "kl": 4.66},
     "PacDCGAN4, quarter-sized discriminator (PacGAN, table 3)": {"modes": 667.0, "kl": 1.8},
 }
-"""On triples of MNIST."""
+"""On triples of MNIST. From memory, see above."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from _common import named, report, spread
+from _common import named, place, report, spread
 
 import ganvas
 from ganvas.errors import InputError
@@ -31,7 +31,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--id", default="steadiness", help="name of the file of results")
     given = parser.parse_args()
-    found = {words: [one(words, seed, given.steps) for seed in range(given.seeds)] for words in given.models}
+    with tempfile.TemporaryDirectory() as folder:  # one for all: they are judged by the same features, learned once
+        found = {w: [one(w, seed, given.steps, Path(folder)) for seed in range(given.seeds)] for w in given.models}
     report(given.id, {
         "steps": given.steps,
         "models": {words: summary(runs) for words, runs in found.items()},
@@ -39,20 +40,20 @@ def main() -> None:
     })  # fmt: skip
 
 
-def one(words: str, seed: int, steps: int) -> dict[str, Any]:
+def one(words: str, seed: int, steps: int, runs: Path) -> dict[str, Any]:
     model, options = named(words)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            run = ganvas.train(model, FASHION, out=Path(folder) / "run", seed=seed, steps=steps, quiet=True, **options)
-        except InputError as error:
-            return {"seed": seed, "finished": False, "why": str(error)}
-        coverage = next(f for f in run.evaluate().figures if f.name == "coverage")
-        said = {
-            "seed": seed, "finished": True, "coverage": coverage.value.value,
-            "coverage of real pictures": coverage.beside["real data"].value,
-            "health": [str(diagnosis) for diagnosis in run.health if diagnosis.grave],
-            "treatments": [str(treatment) for treatment in run.run.treatments],
-        }  # fmt: skip
+    out = runs / f"{place(words)}-{seed}"
+    try:
+        run = ganvas.train(model, FASHION, out=out, seed=seed, steps=steps, quiet=True, **options)
+    except InputError as error:
+        return {"seed": seed, "finished": False, "why": str(error)}
+    coverage = next(f for f in run.evaluate().figures if f.name == "coverage")
+    said = {
+        "seed": seed, "finished": True, "coverage": coverage.value.value,
+        "coverage of real pictures": coverage.beside["real data"].value,
+        "health": [str(diagnosis) for diagnosis in run.health if diagnosis.grave],
+        "treatments": [str(treatment) for treatment in run.run.treatments],
+    }  # fmt: skip
     print(words, said, flush=True)
     return said
 

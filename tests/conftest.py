@@ -18,8 +18,8 @@ torch.set_num_threads(1)
 
 PICTURE, VECTOR = Continuous((3, 16, 16)), Continuous((6,))
 ROW, TEXT = Mixed((1, 3, 4, 1, 2, 2)), Tokens(8, 11)
-SPACES = {"picture": PICTURE, "odd picture": Continuous((1, 20, 20)), "vector": VECTOR, "row": ROW, "text": TEXT,
-          "codes": Tokens(3, 5, (5, 2, 4))}  # fmt: skip
+SPACES = {"picture": PICTURE, "odd picture": Continuous((1, 20, 20)), "clip": Continuous((1, 4, 8, 8)),
+          "vector": VECTOR, "row": ROW, "text": TEXT, "codes": Tokens(3, 5, (5, 2, 4))}  # fmt: skip
 LABELS = Tokens(1, 3)
 OTHER: dict[Space, Space] = {PICTURE: Continuous((1, 16, 16)), SPACES["odd picture"]: Continuous((1, 20, 20))}
 """By the space of pictures, that of the pictures they may be made of."""

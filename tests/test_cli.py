@@ -149,8 +149,12 @@ def test_every_verb_explains_itself_with_an_example(verb: list[str], capsys: pyt
 def test_every_example_is_a_command_that_there_is(
     verb: list[str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "photos").mkdir()
-    Image.fromarray(np.load(pictures)["x"][0]).save(tmp_path / "photos" / "a.png")
+    for name in ("photos", "horses", "sketches"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.load(pictures)["x"][0]).save(tmp_path / name / "a.png")
+    (tmp_path / "lines.txt").write_text("one line\nanother\n")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").touch()
     for name in ("people", "payments"):
         (tmp_path / f"{name}.csv").write_text("age,city\n3,Ulm\n")
     monkeypatch.chdir(tmp_path)

@@ -118,8 +118,8 @@ def test_what_is_wrong_is_said(run: api.Trained, kind: str) -> None:
         run.complete(frame, **options)
 
 
-def test_a_model_that_does_not_complete_says_so(tmp_path: Path) -> None:
+def test_a_model_of_numbers_completes_no_rows_and_says_so(tmp_path: Path) -> None:
     torch.manual_seed(0)
     run = api.train("vae", shop(100), out=tmp_path / "run", steps=3, width=8, quiet=True)
-    with pytest.raises(InputError, match="vae cannot complete"):
+    with pytest.raises(InputError, match="train made to complete tables"):
         run.complete(shop(3))

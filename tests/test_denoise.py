@@ -69,11 +69,11 @@ def test_tiles_that_are_left_alone_are_the_picture(height: int, width: int, tall
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 5000))
 def test_tiles_of_any_size_fit_tightly(length: int) -> None:
-    wide = side(length)
-    count = max(-(-(length - OVERLAP) // (wide - OVERLAP)), 1) if wide > OVERLAP else 1
-    assert wide <= 520
-    assert wide % 8 == 0
-    assert length <= wide + (count - 1) * (wide - OVERLAP) < length + 8 * count + 8
+    long = side(length)
+    count = max(-(-(length - OVERLAP) // (long - OVERLAP)), 1) if long > OVERLAP else 1
+    assert long <= 520
+    assert long % 8 == 0
+    assert length <= long + (count - 1) * (long - OVERLAP) < length + 8 * count + 8
 
 
 @given(st.integers(1, 7), st.integers(1, 30))

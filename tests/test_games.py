@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 import ganvas
 from conftest import LABELS, SPACES, examples
-from ganvas import plugins
-from ganvas.core import Batch, InputError
+from ganvas import cli, plugins
+from ganvas.core import Batch, Continuous, Discerns, InputError, Mixed, Tokens
 from ganvas.engine import Engine
 from ganvas.losses import GAMES, Loss, ordering
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.gan import GAN
 from ganvas.nets.perceptron import BatchDeviation
 from ganvas.samples import ADULT, FASHION
+from ganvas.tasks._rejecting import rejecting
 
 PICTURE, VECTOR = SPACES["picture"], SPACES["vector"]
 
@@ -102,8 +103,43 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
         GAN(VECTOR, loss="bogus")
     with pytest.raises(InputError, match="--spectral"):
         plugins.load("models", "r3gan")(PICTURE, spectral=True)
+    with pytest.raises(InputError, match="--waves is -1"):
+        GAN(VECTOR, waves=-1.0)
     with pytest.raises(InputError, match="--depth 0"):
         GAN(VECTOR, depth=0, deviation=True)
+
+
+@pytest.mark.parametrize("words", ["dcgan", "r3gan", "wgan", "lsgan"])
+@pytest.mark.parametrize("shape", [(1, 15, 15), (1, 32, 16), (1, 257, 257), (32,)])
+def test_pictures_of_other_sizes_are_refused_alike(words: str, shape: tuple[int, ...]) -> None:
+    model = plugins.load("models", words)
+    with pytest.raises(InputError, match=rf"{words} makes square pictures of 16 to 256 pixels, not .*--size"):
+        model(Continuous(shape))
+
+
+def test_residual_networks_make_oblong_pictures_too() -> None:
+    r3gan = plugins.load("models", "r3gan")
+    small = {"networks": "residual", "channels": 8, "most": 8, "latent": 4}
+    assert r3gan(Continuous((1, 32, 16)), **small).sample(2).shape == (2, 1, 32, 16)
+    with pytest.raises(InputError, match="r3gan makes pictures of 16 to 256 pixels"):
+        r3gan(Continuous((1, 32, 15)), **small)
+
+
+@pytest.mark.parametrize("words", ["ctgan", "fanogan", "ganomaly"])
+def test_every_discriminator_says_how_often_it_is_right(words: str) -> None:
+    """The area under its curve: of a head that is turned round, one minus it."""
+    space = Mixed((1, 2, 3)) if words == "ctgan" else VECTOR
+    model = plugins.load("models", words)(space)
+    x = torch.cat([torch.zeros(20, 1), *[torch.eye(k)[torch.arange(20) % k] for k in (2, 3)]], 1)
+    batch = Batch(x if words == "ctgan" else examples(VECTOR, 20))
+    told = []
+    for sign in (1, -1):
+        for p in [*model.discriminator.parameters()][-1:]:
+            p.data *= sign
+        torch.manual_seed(0)
+        with torch.no_grad():
+            told.append(next(iter(model.eval().turns(batch))).notes["ordering"].item())
+    assert sum(told) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("words", ["wgan", "ctgan"])
@@ -111,3 +147,78 @@ def test_networks_that_are_differentiated_twice_are_not_compiled(words: str, tmp
     source = ADULT / "train.csv" if words == "ctgan" else FASHION
     with pytest.raises(InputError, match="--compile"):
         ganvas.train(words, source, out=tmp_path / "run", steps=1, compile=True, quiet=True)
+
+
+class Known(Discerns):
+    """Numbers about 0 or 1, of which the data has 3 to 7 and it makes 4 to 1; with labels, 1 to 1 of the second."""
+
+    def __init__(self, condition: Tokens | None = None) -> None:
+        self.space, self.condition, self.asked = Continuous((1,)), condition, 0
+
+    def prior(self, n: int, truncation: float | None = None) -> Tensor:
+        return torch.rand(n, 1)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return (z > 0.8).float() + 0.1 * torch.randn(z.shape)
+
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        self.asked += n
+        return self.decode(self.prior(n))
+
+    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        wanted = torch.full((len(x),), 0.7) if y is None else torch.tensor([0.7, 0.5])[y.squeeze(1)]
+        near = torch.distributions.Normal(0, 0.1).log_prob(torch.cat([x, x - 1], 1))
+        made = (near + torch.tensor([0.8, 0.2]).log()).logsumexp(1)
+        return (near + torch.stack([1 - wanted, wanted], 1).log()).logsumexp(1) - made + 5
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_samples_that_a_perfect_discriminator_leaves_are_distributed_as_the_data(labelled: bool) -> None:
+    torch.manual_seed(0)
+    model = Known(Tokens(1, 2) if labelled else None)
+    x = rejecting(model).sample(6000)
+    for part, wanted in ((x[::2], 0.7), (x[1::2], 0.5 if labelled else 0.7)):
+        ones = part[part > 0.5]
+        assert len(ones) / len(part) == pytest.approx(wanted, abs=0.03)
+        assert ones.mean().item() == pytest.approx(1, abs=0.01)
+        assert ones.std().item() == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_discriminator_that_cannot_tell_rejects_nothing() -> None:
+    model, fair = GAN(VECTOR, latent=4, width=8).eval(), examples(VECTOR)
+    for p in [*model.discriminator.parameters()][-2:]:
+        p.data.zero_()
+    torch.manual_seed(3)
+    kept = rejecting(model).sample(50)
+    torch.manual_seed(3)
+    assert torch.equal(kept, model.sample(50))
+    assert not model.discern(fair).any()
+
+
+@pytest.mark.parametrize("loss", GAMES)
+def test_logits_are_odds_where_the_best_ones_are(loss: Loss) -> None:
+    """Of 1 in 4 real examples that look alike, and 3 in 4 made ones, a discriminator that is told so learns log 1/3."""
+    logits, game = torch.zeros(2, requires_grad=True), GAMES[loss]  # of what looks this way, and of what looks that way
+    real, fake = torch.tensor([0, 1, 1, 1]), torch.tensor([0, 0, 0, 1])
+    pairs = torch.cartesian_prod(real, fake)
+    optimizer = torch.optim.SGD([logits], 3.0)
+    for _ in range(200 if game.odds else 1):
+        optimizer.zero_grad()
+        torch.stack([*game.discriminator(logits[pairs[:, 0]], logits[pairs[:, 1]]).values()]).sum().backward()
+        optimizer.step()
+    apart = (logits[1] - logits[0]).item()
+    assert game.odds == (apart == pytest.approx(2 * torch.tensor(3.0).log().item(), abs=0.01))
+
+
+def test_only_odds_can_reject(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--steps", "3", "--batch", "8", "--latent", "2", "--width", "8", "--precision", "float32"]
+    for model, more in (("gan", []), ("gan", ["--loss", "hinge"]), ("ae", [])):
+        run = tmp_path / "-".join([model, *more[1:]])
+        assert cli.run(["train", model, str(pictures), "--out", str(run), *small, *more]) == 0
+    sample = ["sample", "--n", "5", "--seed", "1", "--reject"]
+    assert cli.run([*sample, str(tmp_path / "gan"), "--out", str(tmp_path / "made")]) == 0
+    assert len([*(tmp_path / "made").glob("[0-9]*.png")]) == 5
+    capsys.readouterr()
+    assert cli.run([*sample, str(tmp_path / "gan-hinge"), "--out", str(tmp_path / "none")]) == 2
+    assert "learned no odds" in capsys.readouterr().err
+    assert cli.run([*sample, str(tmp_path / "ae"), "--out", str(tmp_path / "none")]) == 2

@@ -94,6 +94,9 @@ SICK: dict[str, History] = {
     "mode collapse": ill(
         made__coverage=lambda step: 0.6 if step < 600 else 0.05, made__diversity=lambda step: 0.8 if step < 600 else 0.1
     ),
+    "slow collapse": ill(
+        discriminator__ordering=1.0, made__coverage=lambda step: min(step / 500, 0.98) - max(step - 600, 0) / 1600
+    ),
     "memorisation": ill(seen__discriminator__ordering=0.99, held_out__discriminator__ordering=0.6),
     "small generator": replace(
         ill(discriminator__ordering=0.99, made__coverage=0.05, made__diversity=0.6),
@@ -130,6 +133,44 @@ def test_it_says_since_when(illness: str, step: int) -> None:
     earlier = replace(diagnosis, since=17)
     (again,) = (one for one in examine(SICK[illness], [earlier]) if one.illness == illness)
     assert again.since == 17
+
+
+@pytest.mark.parametrize(
+    ("ordering", "end"),
+    [(1.0, 0.85), (0.97, 0.7), (0.85, 0.5)],
+    ids=["little lost", "it is fooled at times", "it is fooled often"],
+)
+def test_a_fall_from_the_best_is_no_collapse_by_itself(ordering: float, end: float) -> None:
+    falling = ill(discriminator__ordering=ordering, made__coverage=lambda step: 0.98 if step < 600 else end)
+    assert examine(falling) == []
+
+
+@pytest.mark.parametrize("best", [0.4, 0.7, 0.98])
+def test_a_slow_collapse_is_said_of_the_fall_alone_and_at_the_second_look(best: float) -> None:
+    """The same whatever the best was, and not before it has lasted."""
+    for rounds, told in ((800, []), (900, ["slow collapse"]), (1000, ["slow collapse"])):
+        columns = {name.replace("/", "__"): column for name, column in WELL.items()}
+        columns |= {
+            "discriminator__ordering": 1.0,
+            "made__coverage": lambda step: best if step < 800 else best - 0.2,
+        }
+        found = examine(history(rounds, **columns))
+        assert [diagnosis.illness for diagnosis in found] == told
+        assert all(diagnosis.since == 800 and diagnosis.grave for diagnosis in found)
+
+
+def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> None:
+    engine, healing = ward()
+    for step in (600, 700, 800):
+        play(engine, 1)
+        healing.obey(healing.decide([], keep=True)[1], step, "")
+    (diagnosis,) = examine(ill(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6))
+    for model in (engine.model, engine.averaged):
+        model.hyperparameters["r1"] = 0.0
+    _, order = healing.decide([diagnosis], keep=False)
+    treatment = healing.obey(order, 1000, diagnosis.illness)
+    assert treatment is not None
+    assert (treatment.what, treatment.after, treatment.to_step) == ("r1", 1.0, 800)
 
 
 @settings(max_examples=50, deadline=None)

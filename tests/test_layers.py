@@ -14,10 +14,11 @@ ROOMS = {
     "errors": set(),
     "core": {"errors"},
     "plugins": {"errors"},
-    "nets": {"core"},
+    "nets": {"core", "processes"},
     "losses": {"core"},
     "damage": {"core"},
-    "models": {"core", "nets", "losses", "damage"},
+    "holes": {"core"},
+    "models": {"core", "nets", "losses", "damage", "holes"},
     "processes": set(),
     "engine": {"core", "processes"},
     "machine": {"core"},
@@ -25,8 +26,8 @@ ROOMS = {
     "writers": {"core"},
     "naming": set(),
     "modalities": {"core", "coding", "writers", "naming"},
-    "tasks": {"core", "coding", "machine", "classifier"},
-    "metrics": {"core"},
+    "tasks": {"core", "coding", "machine", "classifier", "engine", "nets"},
+    "metrics": {"core", "holes"},
     "classifier": {"core", "engine", "machine"},
     "features": {"core", "classifier"},
     "run": {"core", "plugins", "health"},
@@ -36,12 +37,13 @@ ROOMS = {
     "screening": {"core", "health"},
     "healing": {"core", "engine", "health"},
     "diversity": {"core", "metrics"},
-    "training": {"core", "processes", "engine", "run", "health", "healing", "diversity"},
+    "training": {"core", "processes", "engine", "run", "health", "healing", "diversity", "holes"},
     "progress": {"health", "plan", "run", "training"},
     "findings": {"core"},
     "hindsight": {"core", "run"},
     "normality": {"core", "run", "weighing", "hindsight"},
     "calibration": {"core", "run", "hindsight"},
+    "attributes": {"core"},
     "parcel": {"core", "run"},
     "frames": set(),
     "maps": {"core", "findings", "frames", "run"},
@@ -53,18 +55,21 @@ ROOMS = {
     "evaluation": {"core", "plugins", "metrics", "verdict"},
     "report": {"evaluation", "run"},
     "tensorboard": {"core"},
-    "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations"},
+    "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations", "holes"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
-    | {"weighing", "health", "screening"},
+    | {"weighing", "health", "screening", "attributes"},
     "samples": set(),
-    "selftest": {"core", "plugins", "engine", "machine", "run", "samples"},
+    "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
     "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }
 """Which rooms each room may look into; a file of the same room always."""
+
+EXCEPTIONS = {"modalities/latents.py": {"run", "parcel", "machine"}}
+"""What a single file may look into besides: a trained run is a modality, and is told from others by its weights."""
 
 FILES = sorted(HOUSE.rglob("*.py"))
 
@@ -90,7 +95,8 @@ def imports(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(HOUSE)))
 def test_imports_point_one_way(file: Path) -> None:
-    assert imports(file) <= ROOMS[room(file)] | {room(file)}
+    more = EXCEPTIONS.get(file.relative_to(HOUSE).as_posix(), set())
+    assert imports(file) <= ROOMS[room(file)] | {room(file)} | more
 
 
 def test_nobody_unpickles() -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from conftest import SPACES, examples
 from ganvas.core import Continuous, Space
 from ganvas.nets import decoder, encoder, standard_normal
+from ganvas.nets.perceptron import Waves
 from ganvas.nets.strided import Double, Halve
 
 
@@ -76,3 +77,21 @@ def test_truncated_noise_stays_within_and_is_noise() -> None:
     z = standard_normal(2000, 4, torch.device("cpu"), truncation=0.5)
     assert z.abs().max() <= 0.5
     assert z.std() == pytest.approx(0.5 / 3**0.5, rel=0.05)  # nearly uniform on so short an interval
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_waves_are_features_of_a_gaussian_kernel(scale: float) -> None:
+    """Inner products of many are exp(-scale^2 |x - x'|^2 / 2) (Rahimi & Recht, 2007); x comes first, unchanged."""
+    torch.manual_seed(0)
+    x, count = torch.rand(20, 3) - 0.5, 20_000
+    seen = Waves(3, scale, count)(x)
+    assert torch.equal(seen[:, :3], x)
+    kernel = seen[:, 3:] @ seen[:, 3:].T / count
+    assert torch.allclose(kernel, (-(scale**2) * torch.cdist(x, x) ** 2 / 2).exp(), atol=0.03)
+
+
+def test_waves_are_as_fine_in_bf16_as_in_float32() -> None:
+    waves, x = Waves(3, 30.0), torch.rand(8, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = waves(x)
+    assert torch.equal(seen, waves(x))

@@ -172,6 +172,8 @@ def test_opens_runs_of_the_command_line(people: pd.DataFrame, tmp_path: Path) ->
     assert embedder.transform(people).shape == (120, 3)
     with pytest.raises(InputError, match="'ae' is not able to; these are: "):
         Imputer.load(out)
+    with pytest.raises(InputError, match="'vae' is not able to; these are: "):
+        Imputer(model="vae").fit(people)
     with pytest.raises(InputError, match="there are 2 columns; latents have 3"):
         embedder.inverse_transform(np.zeros((1, 2)))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ganvas import processes
 from ganvas.core import Batch, Continuous, Model, Turn, adam
 from ganvas.engine import Engine
 from ganvas.losses import discriminator_loss, non_saturating_generator_loss
+from ganvas.nets.quantizer import Codebook
 
 
 class Squeeze(Model):
@@ -49,10 +51,30 @@ class Duel(Model):
         yield Turn("generator", non_saturating_generator_loss(judge(fake)))
 
 
-GAMES = {"one-player": Squeeze, "two-player": Duel}
+class Number(Model):
+    """An autoencoder of codes, whose codebook follows the vectors of all ranks."""
+
+    players = {"autoencoder": adam(1e-2)}
+
+    def __init__(self, alive: bool = False) -> None:
+        super().__init__(Continuous((6,)))
+        self.encoder, self.decoder = nn.Linear(6, 3), nn.Linear(3, 6)
+        self.quantizer = Codebook(4, 3, start=alive, revival=alive)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        z = self.encoder(batch.x).unsqueeze(2)
+        quantised = self.quantizer(z)
+        error = (self.decoder(quantised.vectors.squeeze(2)) - batch.x).square().mean()
+        yield Turn("autoencoder", {"reconstruction": error, "commitment": quantised.commitment})
+        self.quantizer.follow(z.detach(), quantised.codes)
 
 
-def play(game: type[Model]) -> dict[str, Tensor]:
+GAMES = {"one-player": Squeeze, "two-player": Duel, "codes": Number}
+BY_CHANCE = partial(Number, alive=True)
+"""Its codes begin and are revived by vectors that one rank draws: all have the same, but not those of one alone."""
+
+
+def play(game: Callable[[], Model]) -> dict[str, Tensor]:
     """The weights after ten rounds of batches of 8, shared among the ranks."""
     model = begin(game)
     x = torch.rand(10, 8, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -62,7 +84,7 @@ def play(game: type[Model]) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def begin(game: type[Model]) -> Model:
+def begin(game: Callable[[], Model]) -> Model:
     """The model as every process starts with it."""
     torch.manual_seed(0)
     return game()
@@ -74,5 +96,8 @@ if __name__ == "__main__":  # the folder for the weights follows
             weights = play(game)
             if processes.leads():
                 save_file(weights, Path(sys.argv[1]) / name)
+        for value in play(BY_CHANCE).values():
+            ours, theirs = processes.gather(value, torch.device("cpu"))
+            assert torch.equal(ours, theirs), "ranks have fallen apart"
     threads = {file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")}
     assert not [thread for thread in threads if "gloo" in thread], f"{threads} fall over when Python ends"

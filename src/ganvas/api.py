@@ -12,24 +12,29 @@ from functools import partial
 from importlib.metadata import version
 from math import ceil, inf
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 from pyarrow import Table, concat_tables
 
-from . import groups, maps, plugins, privacy, processes
+from . import attributes, groups, maps, plugins, privacy, processes
 from .calibration import calibration, learn_calibration
 from .core import (
     Answer,
     Arriving,
+    Attributes,
     Augmented,
     Balance,
     Between,
     Calibrated,
     Clustered,
+    Completed,
     Data,
     Detections,
+    Edited,
     Embedded,
+    Enlarged,
     Exact,
     Filled,
     Follows,
@@ -40,23 +45,31 @@ from .core import (
     Likeness,
     Lossless,
     Made,
+    Mask,
+    Maskable,
+    Masked,
     Modality,
     Model,
     Named,
     Normal,
+    Own,
     Pairs,
     Parcel,
     Pictorial,
     Practice,
+    Practised,
     Private,
     Restored,
     Rowwise,
+    Through,
     Understands,
     Weigh,
     Weighed,
     Whole,
     Wish,
     held,
+    levels,
+    spread,
 )
 from .engine import Engine
 from .findings import findings
@@ -75,12 +88,16 @@ from .training import Training, Until, stopping
 from .weighing import weighed
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
-Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole
+Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole | Masked | Mask | Attributes
+"""What a task takes of what a person gives: by position, or by an option that is annotated with one of these."""
 
+
+SHOWN = 200  # characters of a setting that an error shows
 
 KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
     Normal: normal,
     Calibrated: lambda run, source: partial(calibration, run, source),
+    Practised: lambda run, source: partial(practised, run, source),
 }
 """What a task may ask for that comes from the run and the data of its training, not from a person."""
 
@@ -98,6 +115,7 @@ def train(
     *,
     out: Path | None = None,
     as_: str | None = None,
+    through: Path | None = None,
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -125,6 +143,7 @@ def train(
         source: Files, or arrays, tensors or pictures in memory.
         out: Folder of the run; by default runs/MODEL-SOURCE.
         as_: Modality to read the data as; by default what it looks like.
+        through: Run that encodes the data: its codes, or vectors, are learned from in place of the data.
         steps: Rounds to play.
         epochs: Passes over the data.
         minutes: Time to train for.
@@ -149,7 +168,8 @@ def train(
     """
     make, practice = plugins.load("models", model), plugins.load("models", model).practice
     source, options = _together(source, options)
-    reader = plugins.load("modalities", as_ or guess(source))
+    reader = plugins.load("modalities", "latents" if through else as_ or guess(source))
+    options |= {"through": through} if through else {}
     own = {option.name for option in plugins.options(reader.learn)}
     settings = {
         "steps": steps, "epochs": epochs, "minutes": minutes, "batch": batch or practice.batch, "seed": seed,
@@ -162,6 +182,7 @@ def train(
     out = Path(out or f"runs/{model}-{name_of(source)}")
     with processes.joined():
         modality = reader.learn(source, **{k: v for k, v in ({**practice.reading, **options}).items() if k in own})
+        modality = modality.beside(out) if isinstance(modality, Through) else modality
         chosen = {k: v for k, v in options.items() if k not in own}
         build(model, chosen, modality)
         run = _open(out, model, chosen, modality, settings, source) if processes.leads() else None
@@ -220,6 +241,8 @@ class Trained:
         known = {option.name for option in plugins.options(function)}
         if unknown := set(options) - known:
             raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
+        if options.get("prompt") is not None:
+            options["prompt"] = self.run.modality.prompt(options["prompt"])
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
         if options.get("to") is not None and isinstance(self.run.modality, Pictorial):
@@ -229,6 +252,9 @@ class Trained:
         settle(model, choose_device())
         with torch.no_grad():
             given = self._given(function, sources, options.get("follow", False))
+            for name, kinds in sources_by_option(function).items():
+                if options.get(name) is not None:
+                    options[name] = self._reader(function, kinds)(options[name])
             own = [KEPT[kind](self.run, self.source) for kind in get_type_hints(function).values() if kind in KEPT]
             return function(model, *given, *own, **options)
 
@@ -269,7 +295,7 @@ class Trained:
     def _given(self, function: Callable[..., Any], sources: Sequence[Any], follow: bool) -> list[Any]:
         """What a task works on: one thing of each source, or of all together what arrives."""
         if not takes_many(function):
-            return [*map(self._reader(function), sources)]
+            return [*map(self._reader(function, _by_position(function)), sources)]
         if not sources:
             raise InputError(f"{function.__name__} needs something to work on; name files")
         return [Arriving(partial(self._weighed, sources, follow))]
@@ -286,12 +312,20 @@ class Trained:
             for part in weighed(modality, modality.read_any(source), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
-    def _reader(self, function: Callable[..., Any]) -> Callable[[Any], Source]:
+    def _reader(self, function: Callable[..., Any], kinds: set[Any]) -> Callable[[Any], Source]:
         """What makes of a source what a task wants: examples, perhaps with their names, or what was given as it is."""
-        modality, hints = self.run.modality, get_type_hints(function)
-        kinds = {kind for source in sources(function) for kind in get_args(hints[source.name]) or [hints[source.name]]}
+        modality = self.run.modality
         if Named in kinds:
             return self._named
+        if Attributes in kinds:
+            return attributes.read
+        if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Rowwise)):
+            if not isinstance(modality, Maskable):
+                name = self.run.card["modality"]["name"]
+                raise InputError(
+                    f"{function.__name__} reads no masks of {name}; it is for pictures, and rows of tables"
+                )
+            return modality.mask if Mask in kinds else lambda source: modality.masked(source).to(self.model.device)
         if Whole in kinds:
             if not isinstance(modality, Pictorial):
                 name = self.run.card["modality"]["name"]
@@ -326,7 +360,8 @@ class Trained:
         wholes = [data.gather() for data in parts]
         labels = [whole.y for whole in wholes if whole.y is not None]
         x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
-        return Named(x, [name for data in parts for name in data.names], torch.cat(labels) if labels else None)
+        names, classes = [name for data in parts for name in data.names], self.run.modality.classes
+        return Named(x, names, torch.cat(labels).to(x.device) if labels else None, classes)
 
     def _labelled(self, source: Any) -> Labelled:
         """Examples with their classes. Raises InputError where they have none."""
@@ -362,12 +397,21 @@ class Trained:
             case Detections() | Embedded() | Clustered():
                 tables = _tabled(answer, modality)
                 return modality.collect(tables) if isinstance(modality, Rowwise) else concat_tables(tables).to_pandas()
+            case Completed(given, draws):
+                drawn = [_pictures(modality, x, given.form) for x in draws]
+                return drawn if len(drawn) > 1 else drawn[0]
+            case Edited(frames=frames, names=names, directions=directions):
+                walks = [present(walk) for walk in frames.transpose(0, 1)]
+                n = len(directions)
+                return [dict(zip(directions, walks[i * n : (i + 1) * n], strict=True)) for i in range(len(names))]
             case Parcel():
                 return sealed(answer)
             case Exact(codes, rest) if isinstance(modality, Lossless):
                 return modality.rebuilt(codes, rest)
-            case Restored(given, pairs) if isinstance(modality, Pictorial):
-                return modality.album((after for _, after in pairs), given.form)
+            case Restored(given) if isinstance(modality, Pictorial):
+                return modality.album((own for _, _, own in answer.made), given.form)
+            case Enlarged(given, _, larger) if isinstance(modality, Pictorial):
+                return modality.album((after for _, after in larger), given.form)
             case Made(examples=x):
                 return present(x)
             case Pairs(before=a, after=b):
@@ -378,6 +422,26 @@ class Trained:
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
+
+
+def _pictures(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
+    """Examples of one size or of several as a person in Python wants them."""
+    if isinstance(modality, Pictorial):
+        return modality.album((Own(levels(one, 255)) for one in x), form)
+    return modality.present(torch.stack([*x]))
+
+
+def practised(run: Run, source: Any, most: int) -> Named:
+    """Examples that a run learned from, `core.Practised`.
+
+    source: The data of the training, or None where it is not at hand.
+    """
+    if source is None:
+        raise InputError(f"{run.path} was trained on data in memory; give examples to learn directions from")
+    learn = run.modality.read(source).split(run.card["training"]["held_out"])[0]
+    some = learn.subset(spread(len(learn), most))
+    whole = some.gather().to(run.model.device)
+    return Named(whole.x, some.names, whole.y, run.modality.classes)
 
 
 def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> list[Table]:
@@ -396,6 +460,20 @@ def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
     hints = get_type_hints(task)
     by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return [p for p in by_position[1:] if hints[p.name] not in KEPT]
+
+
+def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
+    """Options of a task that name something to read, and what it wants of each."""
+    kinds = {
+        option.name: {*get_args(option.type), option.type} & {*get_args(Source)} for option in plugins.options(task)
+    }
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
+def _by_position(task: Callable[..., Any]) -> set[Any]:
+    """What a task wants of what a person gives by position."""
+    hints = get_type_hints(task)
+    return {kind for source in sources(task) for kind in get_args(hints[source.name]) or [hints[source.name]]}
 
 
 def takes_many(task: Callable[..., Any]) -> bool:
@@ -480,7 +558,8 @@ def _difference(place: str, old: Any, new: Any) -> str:
     if place == "modality":
         return _difference("name", old["state"], new["state"])
     key = next(k for k in {**old, **new} if old.get(k) != new.get(k))
-    return f"its {key} is {old.get(key)}, not {new.get(key)}"
+    before, after = (shorten(str(one.get(key)), SHOWN, placeholder=" …") for one in (old, new))
+    return f"its {key} is {before}, not {after}"
 
 
 def _play(run: Run, source: Any, quiet: bool) -> Trained:

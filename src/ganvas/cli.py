@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,6 +98,7 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     make = plugins.load("models", model)
     modality = plugins.load("modalities", _modality(argv))
     options = plugins.options(modality.learn) + plugins.options(make) + plugins.options(api.train)
+    options = list({option.name: option for option in options}.values())  # of the latents, --through is in two of them
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         trained = api.train(model, source, **given)
@@ -109,9 +111,11 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
 
 def _modality(argv: Sequence[str]) -> str:
-    """The modality named by --as, or what the source looks like."""
+    """The modality named by --as, that of latents with --through, or what the source looks like."""
     from . import api
 
+    if "--through" in argv:
+        return "latents"
     if "--as" in argv[:-1]:
         return argv[list(argv).index("--as") + 1]
     source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None
@@ -148,9 +152,9 @@ def _task_command(task: str) -> Callable[..., None]:
         "out", Path | None, None, "Folder for everything, or one file to look at; by default RUN/TASK."
     )
     example = _example(function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/")
-    return _generated(
-        command, places, [*plugins.options(function), out], f"{_first_line(function)}\n\n{example}", optional
-    )
+    read = api.sources_by_option(function)
+    options = [replace(o, type=str | None) if o.name in read else o for o in plugins.options(function)]
+    return _generated(command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional)
 
 
 def _example(plugin: Any, otherwise: str) -> str:
@@ -195,7 +199,10 @@ def _parameter(option: plugins.Option) -> inspect.Parameter:
     if "Balance" in str(option.type) or "Likeness" in str(option.type):
         kind = str | None
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
-    words = Parameter(name=name, help=option.help, negative=() if wish or option.default is False else None)
+    words = Parameter(
+        name=name, help=option.help, negative=() if wish or option.default is False else None,
+        allow_leading_hyphen=kind is str,
+    )  # fmt: skip
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, words]
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import chain
+from math import ceil, isnan
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ from torch import Tensor
 
 from . import groups, maps, naming
 from .core import (
+    KEPT,
     PICTURES,
     Answer,
     Augmented,
     Between,
     Clustered,
+    Completed,
     Detections,
+    Edited,
     Embedded,
+    Enlarged,
     Exact,
     Filled,
     Frames,
@@ -34,15 +39,22 @@ from .core import (
     Lossless,
     Made,
     Modality,
+    Moving,
     Normal,
     Overlaps,
+    Own,
     Pairs,
     Parcel,
     Pictorial,
     Restored,
     Rowwise,
+    Whole,
     alike,
+    coloured,
+    enlarged,
+    levels,
     mirrored,
+    shades,
 )
 from .findings import findings
 from .parcel import sealed
@@ -69,6 +81,10 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
             return [(rows := _rows(modality)).save([rows.ranged(between, given)], _file(out, "rows.csv"))]
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
+        case Completed():
+            return _completed(answer, modality, out)
+        case Edited():
+            return _edited(answer, modality, out)
         case Augmented():
             return _augmented(answer, modality, out)
         case Detections():
@@ -87,6 +103,8 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
             return modality.rebuild(codes, rest, out)
         case Restored():
             return _restored(answer, modality, out)
+        case Enlarged():
+            return _enlarged(answer, modality, out)
         case Pairs(between=Between() as between) if isinstance(modality, Rowwise):
             return [modality.save([modality.ranged(between)], _file(out, "rows.csv"))]
         case Pairs(before, after, Between() as between):
@@ -108,12 +126,31 @@ def figures(answer: Answer) -> dict[str, Any]:
         return {"examples": len(answer.latents), "latents": answer.latents.shape[1], "on the map": len(answer.rows)}
     if isinstance(answer, Clustered):
         return {"sizes": answer.cluster.bincount().tolist()}
+    if isinstance(answer, Completed):
+        return {
+            "draws": len(answer.draws),
+            "missing": [1 - known.float().mean().item() for known in answer.given.known],
+        }
+    if isinstance(answer, Edited):
+        return _edited_figures(answer)
     if isinstance(answer, Frames):
         return {"strips": list(answer.names)} if answer.names else {}
     if not isinstance(answer, Augmented):
         return {}
     found = {answer.measure: answer.scores, "gained by new ones over": answer.helped}
     return {"added": len(answer.added)} | {k: {name: asdict(e) for name, e in v.items()} for k, v in found.items()}
+
+
+def _edited_figures(answer: Edited) -> dict[str, Any]:
+    """How faithful each example's rendering is, and how much of its identity is kept at each strength, on average."""
+    same = answer.same.nanmean(1)
+    return {
+        "directions": list(answer.directions),
+        "strengths": list(answer.strengths),
+        "rendered, PSNR (dB)": {name: None if isnan(psnr) else psnr
+                                for name, psnr in zip(answer.names, answer.faithful.tolist(), strict=True)},
+        "identity kept, cosine": None if same.isnan().any() else same.tolist(),
+    }  # fmt: skip
 
 
 def _file(out: Path, name: str) -> Path:
@@ -156,6 +193,63 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Pat
     out = _file(out, "rows.csv")
     names = [out.with_stem(f"{out.stem}-{i + 1}") if len(draws) > 1 else out for i in range(len(draws))]
     return [modality.save([modality.filled(given, x)], name) for x, name in zip(draws, names, strict=True)]
+
+
+def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
+    """Every example under its own name, of several draws in a folder for each; and a sheet of some: what was known,
+    with grey where something was missing, and below it what it was completed to. Into a file, the one picture there is,
+    or that sheet alone. What moves stands beside all that was given, which may be what really followed."""
+    given, n = answer.given, len(answer.draws)
+    if out.suffix and len(given.names) == n == 1 and not isinstance(modality, Moving):
+        return _filed(answer.draws[0], [out], modality)
+    folders = [out] if n == 1 else [out / f"draw-{i + 1}" for i in range(n)]
+    names, files = naming.pictures([name.replace("/", "-") for name in given.names]), list[Path]()
+    for folder, draw in zip(folders, answer.draws, strict=True) if not out.suffix else ():
+        files += _filed(draw, [folder / name for name in names], modality)
+    before = [torch.where(known, x, torch.zeros_like(x)).cpu() for x, known in zip(given.x, given.known, strict=True)]
+    if isinstance(modality, Moving):
+        before = [x.cpu() for x in given.x]
+        versions = [torch.stack([*kind]).cpu() for kind in (before, *answer.draws)]
+        files += [] if out.suffix else modality.abreast(versions, names, out / "beside")
+    kinds = [torch.stack([*map(partial(_shown, modality), kind[:60])]) for kind in (before, *answer.draws)]
+    return [*files, _stacked(kinds, modality, out if out.suffix else out / "before-and-after.png")]
+
+
+def _filed(x: Sequence[Tensor], files: list[Path], modality: Modality) -> list[Path]:
+    """Writes examples, each into its file, or where they are no pictures, under its name."""
+    if isinstance(modality, Pictorial):
+        return modality.hang((Own(levels(one, 255)) for one in x), files)
+    return modality.write(torch.stack([*x]), files[0].parent, [file.name for file in files])
+
+
+def _shown(modality: Modality, x: Tensor) -> Tensor:
+    """An example as it is shown: of a picture of another size than the model's, its middle."""
+    return _middle(x) if tuple(x.shape) != modality.space.shape else x
+
+
+def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:
+    """A strip of every walk with what was given before it, an animation, and a folder of pictures for each strength; of
+    rows a table for each strength."""
+    if isinstance(modality, Rowwise):
+        tables = {f"{strength:+g}.csv": x for strength, x in zip(answer.strengths, answer.frames, strict=True)}
+        return [modality.save(modality.finish([x]), out.with_suffix("") / name) for name, x in tables.items()]
+    strengths, walks = len(answer.strengths), answer.frames.shape[1]
+    own = [name if len(answer.directions) == 1 else f"{name}-{direction}" for name in answer.names
+           for direction in answer.directions]  # fmt: skip
+    first = answer.x.cpu().repeat_interleave(walks // len(answer.names), 0)
+    strips = torch.cat([first[None], answer.frames.cpu()]).transpose(0, 1)
+    if out.suffix == ".gif":
+        return [modality.animate([*answer.frames, *answer.frames.flip(0)[1:-1]], out)]
+    sheet = partial(modality.sheet, strips[:60].flatten(0, 1), columns=strengths + 1)
+    if out.suffix:
+        return [sheet(out)]
+    names, files = naming.pictures([name.replace("/", "-") for name in own]), list[Path]()
+    for strength, x in zip(answer.strengths, answer.frames, strict=True):
+        files += modality.write(x.cpu(), out / f"{strength:+g}", names)
+    for name, strip in zip(names, strips, strict=True) if walks > 1 else ():
+        files.append(modality.sheet(strip, out / "strips" / name, strengths + 1))
+    moving = [*answer.frames.cpu(), *answer.frames.cpu().flip(0)[1:-1]]
+    return [*files, sheet(out / "strip.png"), modality.animate(moving, out / "walk.gif")]
 
 
 def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
@@ -289,25 +383,56 @@ def _stacked(kinds: Sequence[Tensor], modality: Modality, file: Path) -> Path:
 
 
 def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
-    """Every picture under its own name, and a sheet of the middles of some, before and after; into a file, the one
-    picture there is, or that sheet alone."""
+    """Every picture under its own name as a PNG file, and before and after; into a file, as `_hung` has it."""
+    given = answer.given
+    done = ((_middle(before), _middle(after), own) for before, after, own in answer.made)
+    return _hung(given, done, naming.pictures(given.names), modality, out)
+
+
+def _enlarged(answer: Enlarged, modality: Modality, out: Path) -> list[Path]:
+    """Every picture under its own name and as what it was, where it can be written so; before is bicubic."""
+    given, channels = answer.given, answer.given.channels
+    kept = [i for i, name in enumerate(given.names) if Path(name).suffix.lower() in KEPT]
+    done = ((*_middles(a, b, answer.scale, channels), b) for a, b in answer.pairs)
+    return _hung(given, done, naming.pictures(given.names, kept), modality, out)
+
+
+def _middles(before: Own, after: Own, scale: int, channels: int) -> tuple[Tensor, Tensor]:
+    """The middle of a picture and of a larger one, both at the size of the larger."""
+    side = ceil(MIDDLE / scale)
+    (top, height), (left, width) = (((n - min(n, side)) // 2, min(n, side)) for n in before.levels.shape[1:])
+    small = before.levels[:, top : top + height, left : left + width]
+    large = after.levels[:, top * scale : (top + height) * scale, left * scale : (left + width) * scale]
+    grown = enlarged(shades(small, before.white)[None], scale)[0].clamp(-1, 1)
+    a, b = (_middle(coloured(x, channels)) for x in (grown, shades(large, after.white)))
+    return a, b
+
+
+def _hung(
+    given: Whole, done: Iterable[tuple[Tensor, Tensor, Own]], names: list[str], modality: Modality, out: Path
+) -> list[Path]:
+    """Every picture into its file, and a sheet of the middles of some, before and after; into a file, the one picture
+    there is, or that sheet alone.
+
+    done: Of each picture its middle before and after, and what it became.
+    """
     assert isinstance(modality, Pictorial), "only what reads pictures as they are has an answer that keeps them"
-    names, middles = answer.given.names, list[tuple[Tensor, Tensor]]()
+    middles = list[tuple[Tensor, Tensor]]()
 
-    def restored() -> Iterator[Tensor]:
-        for before, after in answer.pairs:
+    def pictures() -> Iterator[Own]:
+        for before, after, one in done:
             if len(middles) < MIDDLES:
-                middles.append((_middle(before), _middle(after)))
-            yield after
+                middles.append((before, after))
+            yield one
 
-    if out.suffix and len(names) == 1:
-        return modality.hang(restored(), [out])
+    if out.suffix and len(given.names) == 1:
+        return modality.hang(pictures(), [out])
     if out.suffix:
         files, sheet = [], out
-        deque(restored(), maxlen=0)
+        deque(pictures(), maxlen=0)
     else:
         sheet = out / "before-and-after.png"
-        files = modality.hang(restored(), [out / name for name in naming.pictures(names)])
+        files = modality.hang(pictures(), [out / name for name in names])
     before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
     return [*files, _stacked(alike(before, after), modality, sheet)]
 
@@ -315,7 +440,7 @@ def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
 def _middle(x: Tensor) -> Tensor:
     """The middle of a picture (C, H, W), pixel by pixel."""
     top, left = (max(n - MIDDLE, 0) // 2 for n in x.shape[1:])
-    return mirrored(x[:, top : top + MIDDLE, left : left + MIDDLE], MIDDLE, MIDDLE)
+    return mirrored(x[:, top : top + MIDDLE, left : left + MIDDLE], MIDDLE, MIDDLE)  # a copy: the rest may go
 
 
 def _frames(frames: Tensor, modality: Modality, out: Path) -> list[Path]:

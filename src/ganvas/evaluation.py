@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from math import prod
 from typing import Any
@@ -19,22 +19,31 @@ from .core import (
     Autoencodes,
     Batch,
     Bounds,
+    Completes,
     Continuous,
     Estimate,
     Evidence,
     Measured,
     Model,
+    Predicts,
     Restores,
     Samples,
+    Space,
     Translates,
+    Upscales,
     chance,
     spread,
 )
 from .metrics._baselines import (
     Arrived,
+    Bicubic,
+    Bordered,
     Components,
+    Diffused,
     Independent,
+    Onward,
     Replay,
+    Standing,
     Untouched,
     Untranslated,
     noisy,
@@ -117,6 +126,21 @@ class Evaluation:
         return shown
 
 
+@dataclass(frozen=True)
+class Coding:
+    """How examples are coded for a model that learned from their latents.
+
+    train, held_out: Latents of the examples that it is judged by, in the same order.
+    space: What the examples themselves are.
+    decode: Latents (N, ...) to examples.
+    """
+
+    train: Batch
+    held_out: Batch
+    space: Space
+    decode: Callable[[Tensor], Tensor]
+
+
 def evaluate(
     model: Model,
     train: Batch,
@@ -127,23 +151,28 @@ def evaluate(
     target: str | None,
     paired: bool,
     watch: Callable[[str], None],
+    coding: Coding | None = None,
 ) -> tuple[tuple[Figure, ...], Tensor | None]:
     """Every metric whose ability the model has; and the samples it was judged by.
 
     watch: Told what is about to be measured.
+    coding: Of a model of latents, how these are coded: samples are decoded and judged beside examples, all else is
+        judged by the latents.
     """
     asked = _asked(model, held_out)
     evidence = Evidence(train, held_out, asked, features, classify, frame, target, paired)
-    drawn = _draw(model, len(held_out), asked) if isinstance(model, Samples) else None
+    own = replace(evidence, train=coding.train, held_out=coding.held_out) if coding else evidence
+    drawn = _draw(model, len(held_out), asked, coding) if isinstance(model, Samples) else None
     figures: list[Figure] = []
-    rivals_of = cache(lambda ability: _rivals(ability, model, evidence))
+    space = coding.space if coding else model.space
+    rivals_of = cache(lambda ability: _rivals(ability, model, space, evidence if ability is Samples else own))
     for name in plugins.fitting("metrics", model):
         watch(name.replace("_", " "))
         metric = plugins.load("metrics", name)
         ability = plugins.needs(metric)
-        subject = drawn if ability is Samples else model
+        subject, seen = (drawn, evidence) if ability is Samples else (model, own)
         rivals = rivals_of(ability)
-        figures += _figures(metric(subject, evidence), {n: metric(r, evidence) for n, r in rivals.items()})
+        figures += _figures(metric(subject, seen), {n: metric(r, seen) for n, r in rivals.items()})
     return tuple(figures), drawn.x if drawn else None
 
 
@@ -163,33 +192,40 @@ def _asked(model: Model, held_out: Batch) -> Tensor | None:
 
 
 @torch.no_grad()
-def _draw(model: Samples, n: int, asked: Tensor | None) -> Replay:
-    """The model's samples, drawn once for all metrics."""
+def _draw(model: Samples, n: int, asked: Tensor | None, coding: Coding | None) -> Replay:
+    """The model's samples, drawn once for all metrics, and decoded where they are latents."""
     parts = [slice(start, min(start + 256, n)) for start in range(0, n, 256)]
     with chance(0):
-        x = [model.sample(p.stop - p.start, None if asked is None else asked[p]).float() for p in parts]
-    return Replay(torch.cat(x), model.condition)
+        x = torch.cat([model.sample(p.stop - p.start, None if asked is None else asked[p]).float() for p in parts])
+    return Replay(coding.decode(x).to(x.device) if coding else x, model.condition)
 
 
-def _rivals(ability: type, model: Model, evidence: Evidence) -> Rivals:
+def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Rivals:
     """Real data first, where that means something; then naive models of the same ability."""
     train = evidence.train.x
     if ability is Samples and isinstance(model, Samples):
         real = train[_matching(evidence)]
         rivals = {"real data": real}
-        if isinstance(model.space, Continuous):
+        if isinstance(space, Continuous):
             rivals |= {"real with noise": noisy(real), "per-pixel Gaussian": per_coordinate(train, len(real))}
         else:
-            rivals |= {"independent columns": shuffled(real, model.space)}
+            rivals |= {"independent columns": shuffled(real, space)}
         return {name: Replay(x, model.condition) for name, x in rivals.items()}
     if ability is Bounds and isinstance(model, Bounds):
         return {"independent coordinates": Independent(model.space, train)}
     if ability is Restores and isinstance(model, Restores):
         return {"left as it is": Untouched(model)}
+    if ability is Upscales and isinstance(model, Upscales):
+        return {"bicubic": Bicubic(model)}
+    if ability is Completes and isinstance(model.space, Continuous) and len(model.space.shape) == 3:
+        return {"diffusion": Diffused(model.space), "mean of the border": Bordered(model.space)}
+    if ability is Predicts and isinstance(model, Predicts):
+        moving = {"as values changed last": Onward(model)} if model.given > 1 else {}
+        return {"last frame again": Standing(model)} | moving
     if ability is Translates and isinstance(model, Translates):
         floor = {} if evidence.paired else {"real data": Arrived(model, train)}
         return floor | {"left as it is": Untranslated(model)}
-    if ability is Autoencodes and isinstance(model, Autoencodes):
+    if ability is Autoencodes and isinstance(model, Autoencodes) and train.is_floating_point():
         latents = prod(model.encode(train[:1]).shape[1:])
         return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}
     return {}
@@ -199,7 +235,7 @@ def _matching(evidence: Evidence) -> Tensor:
     """Rows of training examples that are what samples are asked to be; evenly spread where nothing is asked."""
     n, have = len(evidence.held_out), len(evidence.train)
     rows = spread(have, n)[torch.arange(n) % have]
-    if evidence.asked is None or evidence.train.y is None:
+    if evidence.asked is None or evidence.train.y is None or evidence.asked.shape[1] > 1:
         return rows
     for label in evidence.asked.unique():
         wanted = (evidence.asked == label).flatten().nonzero().squeeze(1).cpu()

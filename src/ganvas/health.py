@@ -20,11 +20,17 @@ GROWN = 500  # rounds after which samples of a healthy game are no longer all al
 FOOLED, CERTAIN = 0.6, 0.99
 """Share of pairs that a discriminator orders when it cannot tell real from made, and when it always can."""
 
+SLIPPED = 0.15
+"""Share of real examples that samples covered at their best and no longer do, beyond what 256 samples leave to luck."""
+
 TOLD, BYTE = 2.0, 8.0
 """Bits about an example that latents must tell at least: enough to say which of four kinds it is; and those that are
 few where nine in ten latents are idle."""
 
-NOTES = ("/gradient", "/ordering", "/bits", "/active", "/perplexity")
+NOTES = (
+    "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token",
+    "/bits_per_byte",
+)  # fmt: skip
 """What is looked at while a game is played, and no term of a loss."""
 
 RECKLESS = 0.2
@@ -302,6 +308,28 @@ def collapsed(history: History) -> Diagnosis | None:
     )  # fmt: skip
 
 
+def slipping(history: History) -> Diagnosis | None:
+    """Samples grow alike, slowly, under a discriminator that always wins (Brock et al., 2019, section 4).
+
+    What they cover is not poor yet, but far below its best at two looks in a row.
+    """
+    coverage, ordering = history.curve("made/coverage"), history.curve("discriminator/ordering").smooth()
+    if len(coverage.values) < 3 or history.age < GROWN:
+        return None
+    best = max(coverage.values)
+    since = _twice(coverage, lambda share: share < best - SLIPPED)
+    winning = ordering.lasting(lambda share: share > CERTAIN)
+    if since is None or winning is None:
+        return None
+    return Diagnosis(
+        "slow collapse", since,
+        f"samples cover {coverage.last:.0%} of real examples and did cover {best:.0%}, while the discriminator has put "
+        f"{CERTAIN:.0%} of pairs and more in order",
+        "raise --r1, or lower --rate discriminator=..., or stop earlier", True,
+        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3), Remedy("rate", 0.3)),
+    )  # fmt: skip
+
+
 def memorised(history: History) -> Diagnosis | None:
     """The discriminator knows its training examples by heart: it takes held-out ones for made ones.
 
@@ -390,8 +418,8 @@ def dead_codes(history: History) -> Diagnosis | None:
 
 
 DIAGNOSES: tuple[Callable[[History], Diagnosis | None], ...] = (
-    too_fast, exploded, exploding, small_generator, vanished, lost, won, collapsed, posterior_collapsed, dead_codes,
-    memorised, oscillates,
+    too_fast, exploded, exploding, small_generator, vanished, lost, won, collapsed, slipping, posterior_collapsed,
+    dead_codes, memorised, oscillates,
 )  # fmt: skip
 """What is looked for; of several grave illnesses the first is treated, and causes come before what they lead to."""
 

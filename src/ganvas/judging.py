@@ -16,17 +16,23 @@ from .associations import draw_associations
 from .core import (
     Autoencodes,
     Batch,
+    Completes,
     Data,
     InputError,
+    Modality,
     Pictorial,
+    Predicts,
     Restores,
     Samples,
+    Through,
     Translates,
+    Upscales,
     alike,
     chance,
     spread,
 )
-from .evaluation import Evaluation, evaluate
+from .evaluation import Coding, Evaluation, evaluate
+from .holes import completions
 from .machine import choose_device, settle
 from .metrics.memorisation import nearest
 from .report import Picture, write_report
@@ -71,38 +77,57 @@ def judge(
     Raises InputError where too few examples are left to judge by.
     """
     console = Console(stderr=True, quiet=quiet)
-    train, held, leaks = _data(run, source, learned_from)
-    fit = plugins.load("features", features or run.modality.features).fit
-    extractor = fit(train, run.modality, run.path.parent / ".features")
+    modality = _seen_by_people(run)
+    train, held, leaks = _data(run, modality, source, learned_from)
+    fit = plugins.load("features", features or modality.features).fit
+    extractor = fit(train, modality, run.path.parent / ".features")
     model = run.model
     settle(model, choose_device())
     seen, unseen = (_spread(data, most).to(model.device) for data, most in ((train, 10 * size), (held, size)))
+    coding = _coding(run, source, learned_from, seen, unseen)
     embed = _remembering(lambda x: extractor(x.cpu()))
     with console.status("judging") as status, torch.no_grad():
         figures, drawn = evaluate(
-            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), run.modality.frame, target,
-            isinstance(run.modality, Pictorial) and run.modality.pairs,
-            lambda words: status.update(f"judging: {words}"),
+            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), modality.frame, target,
+            isinstance(modality, Pictorial) and modality.pairs,
+            lambda words: status.update(f"judging: {words}"), coding,
         )  # fmt: skip
         notes = [
             f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,} of the "
             f"{len(train):,} that it learned from.",
             f"Features: {extractor.description}.",
+            *(["Samples are decoded first; what latents cannot hold counts against them."] if coding else []),
             *leaks,
             *_twins(embed, seen.x, unseen.x),
         ]
         evaluation = Evaluation(figures, tuple(notes))
-        _show(run, model, drawn, seen, unseen, embed)
+        _show_samples(run, modality, drawn, seen, unseen, embed)
+        _show_passed(run, model, coding.held_out if coding else unseen)
     write_atomically(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2).encode())
     _report(run, evaluation, out or run.path / "report.html")
     return evaluation
 
 
-def _data(run: Run, source: Any, learned_from: Any) -> tuple[Data, Data, list[str]]:
+def _seen_by_people(run: Run) -> Modality:
+    """What examples are judged as: of a run that learned latents, what these are latents of."""
+    return run.modality.inner if isinstance(run.modality, Through) else run.modality
+
+
+def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch) -> Coding | None:
+    """The same examples as latents, where the run learned these."""
+    modality = run.modality
+    if not isinstance(modality, Through):
+        return None
+    parts = zip(_data(run, modality, source, learned_from)[:2], (seen, unseen), strict=True)
+    train, held = (data.gather(len(like)).to(run.model.device) for data, like in parts)
+    return Coding(train, held, modality.inner.space, modality.decode)
+
+
+def _data(run: Run, modality: Modality, source: Any, learned_from: Any) -> tuple[Data, Data, list[str]]:
     """What the model learned from, what it never saw, and what is to be said of how they overlapped."""
-    train, held = run.modality.read(learned_from).split(run.card["training"]["held_out"])
+    train, held = modality.read(learned_from).split(run.card["training"]["held_out"])
     if source is not None:
-        return train, *_unseen(run.modality.read(source), train)
+        return train, *_unseen(modality.read(source), train)
     if len(held) < FEWEST:
         raise InputError(f"training held out {len(held)} examples, too few to judge by; give some it has not seen")
     return train, held, []
@@ -160,27 +185,46 @@ def _spread(data: Data, most: int) -> Batch:
     return data.gather(min(most, max(BYTES // one.nbytes, 100)))
 
 
-def _show(
-    run: Run, model: Any, drawn: Tensor | None, train: Batch, held: Batch, embed: Callable[[Tensor], Tensor]
+def _show_samples(
+    run: Run, modality: Modality, drawn: Tensor | None, train: Batch, held: Batch, embed: Callable[[Tensor], Tensor]
 ) -> None:
-    """Samples with their nearest training examples under them; unseen examples with their reconstructions."""
-    folder = run.path / "pictures"
+    """Samples with their nearest training examples under them; of rows, how values are spread and go together."""
+    folder, model = run.path / "pictures", run.model
     folder.mkdir(exist_ok=True)
-    real = run.modality.frame(held.x)
-    if real is not None:
-        if drawn is not None and (made := run.modality.frame(drawn)) is not None:
-            run.modality.sheet(drawn.cpu(), folder / "marginals.png")
+    if drawn is None:
+        return
+    if (real := modality.frame(held.x)) is not None:
+        if (made := modality.frame(drawn)) is not None:
+            modality.sheet(drawn.cpu(), folder / "marginals.png")
             draw_associations(real, made, folder / "associations.png")
         return
-    if drawn is not None:
-        with chance(0):
-            made = model.sample(10).float()
-        near = torch.cdist(embed(made), embed(train.x)).topk(NEIGHBOURS, 1, largest=False).indices
-        rows = torch.cat([made, *(train.x[column] for column in near.T.to(train.x.device))])
-        run.modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(made))
+    assert isinstance(model, Samples), "what was drawn was drawn by it"
+    with chance(0):
+        x = model.sample(10).float()
+    if isinstance(run.modality, Through):
+        x = run.modality.decode(x).to(x.device)
+    near = torch.cdist(embed(x), embed(train.x)).topk(NEIGHBOURS, 1, largest=False).indices
+    rows = torch.cat([x, *(train.x[column] for column in near.T.to(train.x.device))])
+    modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(x))
+
+
+def _show_passed(run: Run, model: Any, held: Batch) -> None:
+    """Unseen examples with what came back of them, where these can be seen."""
+    folder = run.path / "pictures"
+    if run.modality.frame(held.x[:2]) is not None:
+        return
     if isinstance(model, Restores) and model.undoes != "none":
         shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
         run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
+    if isinstance(model, Upscales):
+        shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
+        run.modality.sheet(shown.cpu(), folder / "enlargements.png", columns=10)
+    if isinstance(model, Completes) and held.x.ndim == 4:
+        run.modality.sheet(torch.cat(completions(model, held.x[spread(len(held), 10)])).cpu(),
+                           folder / "completions.png", columns=10)  # fmt: skip
+    if isinstance(model, Predicts):
+        x = held.x[spread(len(held), 10)]
+        run.modality.sheet(torch.cat([x, model.continued(x).float()]).cpu(), folder / "predictions.png", columns=10)
     if isinstance(model, Translates) and held.y is not None:
         some = spread(len(held), 10)
         kinds = alike(*model.shown(held.x[some], held.y[some]))
@@ -199,9 +243,12 @@ CAPTIONS = {
     "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
     "a sample that equals one of them was learned by heart.",
     "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
+    "pictures/completions.png": "Unseen pictures with holes (above) and completed (below).",
+    "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
     "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); of a "
     "model that goes both ways, then the same of the second domain.",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
+    "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
 }
 
 

@@ -78,21 +78,23 @@ class Game(NamedTuple):
     generator: Of logits of made examples, and of real ones where they are compared.
     relative: Whether they are.
     unanchored: Whether only differences between logits matter, so that a bias of the last layer would learn nothing.
+    odds: Whether logits at their best are log p(x) - log q(x) of the data and of what is made, but for a constant.
     """
 
     discriminator: Callable[[Tensor, Tensor], dict[str, Tensor]]
     generator: Callable[..., dict[str, Tensor]]
     relative: bool = False
     unanchored: bool = False
+    odds: bool = False
 
 
 GAMES: Mapping[Loss, Game] = {
-    "non-saturating": Game(discriminator_loss, non_saturating_generator_loss),
-    "minimax": Game(discriminator_loss, minimax_generator_loss),
+    "non-saturating": Game(discriminator_loss, non_saturating_generator_loss, odds=True),
+    "minimax": Game(discriminator_loss, minimax_generator_loss, odds=True),
     "least-squares": Game(least_squares_loss, least_squares_generator_loss),
     "hinge": Game(hinge_loss, critic_generator_loss),
     "wasserstein": Game(critic_loss, critic_generator_loss, unanchored=True),
-    "relativistic": Game(relativistic_loss, relativistic_generator_loss, relative=True, unanchored=True),
+    "relativistic": Game(relativistic_loss, relativistic_generator_loss, relative=True, unanchored=True, odds=True),
 }
 
 

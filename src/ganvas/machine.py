@@ -14,6 +14,9 @@ from .core import InputError
 
 Precision = Literal["auto", "bf16", "float32"]
 
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Of the weights of convolutions, by how many dimensions these have: channels are what processors read together."""
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device asked for, or the best there is. Raises InputError where it is not there."""
@@ -45,10 +48,12 @@ def _computes_in_bf16(device: torch.device) -> bool:
 def settle(model: nn.Module, device: torch.device) -> None:
     """Moves a model where it will work, its convolutions laid out as processors like them."""
     torch.set_float32_matmul_precision("medium")
-    grids = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
+    kinds = nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.ConvTranspose3d
     model.to(device)
-    if grids:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stubs
+    if any(isinstance(module, kinds) for module in model.modules()):
+        for weight in model.parameters():
+            if weight.dim() in LAYOUTS:
+                weight.data = weight.data.contiguous(memory_format=LAYOUTS[weight.dim()])
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -66,6 +66,22 @@ def gather(value: Tensor, device: torch.device) -> list[Tensor]:
 
 
 @torch.no_grad()
+def add(tensors: Iterable[Tensor]) -> None:
+    """Sums tensors over processes, in place and in one call."""
+    tensors = list(tensors)
+    average(tensors)
+    for tensor in tensors:
+        tensor.mul_(count())
+
+
+@torch.no_grad()
+def lead(tensor: Tensor) -> None:
+    """Gives every process the tensor of the one that leads, in place."""
+    if count() > 1:
+        distributed.broadcast(tensor, 0)
+
+
+@torch.no_grad()
 def average(tensors: Iterable[Tensor]) -> None:
     """Averages tensors over processes, in place and in one call."""
     tensors = list(tensors)

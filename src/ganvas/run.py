@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import plugins
-from .core import Continuous, InputError, Modality, Model, Promise
+from .core import Continuous, InputError, Modality, Model, Promise, Through
 from .health import Diagnosis, Treatment
 
 
@@ -78,9 +78,10 @@ class Run:
         version that learned other things."""
         name, state = self.card["modality"]["name"], _tuples(self.card["modality"]["state"])
         try:
-            return plugins.load("modalities", name)(**state)
+            modality = plugins.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
             raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
+        return modality.beside(self.path) if isinstance(modality, Through) else modality
 
     def build(self) -> Model:
         """The model with fresh weights."""

@@ -28,7 +28,7 @@ def look(data: Data, vectors: Callable[[Tensor], Tensor], model: Model) -> list[
     some = data.gather(most=EXAMPLES)
     _numbers(some.x, data)
     x = vectors(some.x).cpu()
-    distinct = cache(lambda: len(data.keys().unique()))  # looks at all of the data: once, and where it matters
+    distinct = cache(lambda: _distinct(data))  # looks at all of the data: once, and where it matters
     signs = (
         constant(x), duplicates(len(data), distinct, model), few(distinct, model), unrelated_labels(x, some, model),
         narrow(x, model),
@@ -102,6 +102,11 @@ def dimension(x: Tensor, k: int = NEIGHBOURS) -> float:
     nearest = torch.cdist(x, x).topk(min(k + 1, len(x)), largest=False).values[:, 1:].clamp(min=1e-12)
     inverse = (nearest[:, -1:] / nearest[:, :-1]).log().mean()
     return (1 / inverse.clamp(min=1e-12)).item()
+
+
+def _distinct(data: Data) -> int:
+    """How many examples differ, as far as their keys tell."""
+    return len(data) if data.parts else len(data.keys().unique())
 
 
 def _numbers(x: Tensor, data: Data) -> None:

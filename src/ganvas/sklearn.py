@@ -35,7 +35,7 @@ from torch import Tensor
 
 from . import plugins
 from .api import Trained, load, train
-from .core import Autoencodes, Bounds, Completes, InputError, Samples, Scores, Tokens, chance, p_values
+from .core import Autoencodes, Begins, Bounds, InputError, Samples, Scores, Tokens, chance, p_values
 from .machine import choose_device, settle
 
 DETECTOR = "detector"
@@ -368,12 +368,12 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Estimator):
     call `run_.complete(X, draws=5)`.
 
     Arguments:
-        model: Name of a model that completes.
+        model: Name of a model that completes rows.
     """
 
     model: str = "made"
 
-    able = Completes
+    able = Begins
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learns from rows X, holes and all; y is not looked at."""

@@ -17,11 +17,28 @@ import torch
 from torch import Tensor
 
 from . import processes
-from .core import Autoencodes, Batch, Data, InputError, Modality, Model, Restores, Samples, Translates, alike, chance
+from .core import (
+    Autoencodes,
+    Batch,
+    Completes,
+    Data,
+    InputError,
+    Modality,
+    Model,
+    Predicts,
+    Restores,
+    Samples,
+    Steers,
+    Translates,
+    Upscales,
+    alike,
+    chance,
+)
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .healing import Healing, Order
 from .health import Diagnosis, Facts, History, examine, recent
+from .holes import completions
 from .run import Run
 
 PREVIEWS = 24
@@ -260,9 +277,15 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     columns = model.condition.vocabulary if isinstance(model, Samples) and model.condition else 10
     columns = min(columns, 16)
     if isinstance(model, Samples):
+        rows = 1 if isinstance(model, Steers) else 4  # symbol by symbol takes its time
         with chance(0):
-            shown = model.sample(4 * columns)
-    elif isinstance(model, Autoencodes | Restores) and len(held_out):
+            shown = model.sample(rows * columns)
+    elif isinstance(model, Upscales) and len(held_out):
+        shown = torch.cat(model.shown(held_out.gather(most=10).x.to(model.device)))
+    elif isinstance(model, Predicts) and len(held_out):
+        x = held_out.gather(most=columns).x.to(model.device)
+        columns, shown = len(x), torch.cat([x, model.continued(x)])
+    elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
         shown = _beside(model, held_out.gather(most=20).x.to(model.device))
     elif isinstance(model, Translates) and len(held_out):
         some = held_out.gather(most=10).to(model.device)
@@ -272,11 +295,17 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)
-    modality.sheet(shown.float().cpu(), folder / "previews" / f"{step:08d}.png", columns=columns)
+    modality.sheet(
+        (shown.float() if shown.is_floating_point() else shown).cpu(),
+        folder / "previews" / f"{step:08d}.png",
+        columns=columns,
+    )
 
 
-def _beside(model: Autoencodes | Restores, x: Tensor) -> Tensor:
-    """Examples, damaged if the model undoes damage, and what it makes of them."""
+def _beside(model: Autoencodes | Restores | Completes, x: Tensor) -> Tensor:
+    """Examples, damaged if the model undoes damage, with holes if it only fills these; and what it makes of them."""
+    if not isinstance(model, Autoencodes | Restores):
+        return torch.cat(completions(model, x))
     if not isinstance(model, Restores) or model.undoes == "none":
         assert isinstance(model, Autoencodes)
         return torch.cat([x, model.decode(model.encode(x))])

@@ -20,15 +20,20 @@ from ganvas.core import (
     Generates,
     InputError,
     Model,
+    Predicts,
     Restores,
     Samples,
     Scores,
     Space,
+    Tokenizes,
+    Tokens,
     Translates,
+    Upscales,
 )
 from ganvas.engine import Engine
 
-SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "blocks": 1}
+SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "codes": 16, "warmup": 2, "joins": 3, "judge": 8}
+SMALL |= {"blocks": 1}
 
 
 def asked(make: type[Model], space: Space) -> Space:
@@ -79,10 +84,19 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (5, *shape[1:])
         if isinstance(model, Generates):
             assert model.prior(4, truncation=0.7).abs().max() <= 0.7
+        if isinstance(model, Tokenizes):
+            z = model.encode(batch.x)
+            assert z.shape == (16, *model.latents.shape)
+            assert not isinstance(model.latents, Tokens) or (
+                z.dtype == torch.int64 and z.max() < model.latents.vocabulary
+            )
         if isinstance(model, Encodes) and isinstance(model, Decodes):
             assert model.decode(model.encode(batch.x)).shape == shape
         if isinstance(model, Completes):
             known = torch.rand(batch.x.shape) < 0.5
+            if isinstance(model, Predicts):
+                known[:, :, : model.given] = True
+                assert torch.equal(model.complete(batch.x, known)[~known], model.continued(batch.x)[~known])
             filled = model.complete(batch.x, known)
             assert torch.equal(filled[known], batch.x[known])
         if isinstance(model, Begins):
@@ -101,6 +115,10 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
         if isinstance(model, Restores):
             damaged = model.damaged(batch.x)
             assert damaged.shape == model.restore(damaged).shape == shape
+        if isinstance(model, Upscales):
+            low = model.lowered(batch.x)
+            assert low.shape[2:] == tuple(n // model.scale for n in shape[2:])
+            assert all(model.upscale(low, fidelity).shape == shape for fidelity in (0.0, 0.3, 1.0))
         if isinstance(model, Translates):
             assert model.translate(batch.y).shape == shape
             assert all(x.abs().max() <= 1 for x in model.shown(batch.x[:2], batch.y[:2]))

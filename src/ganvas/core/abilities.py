@@ -12,7 +12,9 @@ from torch import Tensor
 
 from ..errors import InputError
 from .chance import chance
+from .pictures import enlarged, whole_blocks
 from .space import Space, Tokens
+from .steering import Steering
 
 
 class Samples(ABC):
@@ -31,6 +33,22 @@ class Samples(ABC):
         truncation: Latents further out than this many standard deviations are drawn again
             (Brock et al., 2019): fewer surprises, less variety.
         """
+
+
+class Steers(Samples):
+    """Makes new examples symbol by symbol, and can be told how boldly."""
+
+    @abstractmethod
+    def steer(self, n: int, y: Tensor | None, how: Steering) -> Tensor:
+        """`sample`, steered. Raises InputError for what the model, as it was trained, cannot heed."""
+
+
+class Matches(Samples):
+    """Knows how well examples fit what was asked of them."""
+
+    @abstractmethod
+    def match(self, x: Tensor, y: Tensor) -> Tensor:
+        """How much a condition (B, *condition.shape) tells about each example, log p(x | y) / p(x) in nats, (B,)."""
 
 
 class Encodes(ABC):
@@ -57,8 +75,31 @@ class Generates(Samples, Decodes):
         """Latents as new examples are made from, shape (n, ...); truncation as in `Samples.sample`."""
 
 
+class Discerns(Generates):
+    """Makes new examples, and knows which of them the data has more or fewer of."""
+
+    @abstractmethod
+    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x) - log q(x) but for a constant, (B,): p is how the data is distributed, q how samples are.
+
+        y: Of what each is, as in `Samples.sample`. Raises InputError where it has not learned such odds.
+        """
+
+
 class Autoencodes(Encodes, Decodes):
     """Goes to latents and back."""
+
+
+class Tokenizes(Autoencodes):
+    """Goes to latents and back, and says what kind of thing the latents are: another model may learn them."""
+
+    latents: Space
+    """What `encode` gives and `decode` takes: symbols, such as a quantiser's codes, or vectors, wherever they lie."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
 
 
 class Redraws(Autoencodes):
@@ -188,11 +229,26 @@ class Upscales(ABC):
         """Where it computes."""
 
     @abstractmethod
+    def lowered(self, x: Tensor) -> Tensor:
+        """Pictures as the model saw them while it learned, (B, C, H / scale, W / scale); by torch's random numbers."""
+
+    @abstractmethod
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
         """Pictures (B, C, H, W) in [-1, 1] of any size as (B, C, scale * H, scale * W).
 
         fidelity: 1 keeps to what pixels say, 0 looks as sharp as real pictures do; between, something of both.
         """
+
+    def shown(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Examples as they are shown: made smaller, every time alike; that bicubically enlarged; upscaled; and whole.
+
+        Sides of all are the largest multiples of the scale that those of the examples hold.
+        """
+        x = whole_blocks(x, self.scale)
+        with chance(0):
+            low = self.lowered(x)
+        blocks = low.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
+        return blocks, enlarged(low, self.scale).clamp(-1, 1), self.upscale(low).float(), x
 
 
 class Restores(ABC):
@@ -246,6 +302,9 @@ class Completes(ABC):
 
     space: Space
 
+    any_size: ClassVar[bool] = False
+    """Whether grids of any height and width can be completed, not only those of its space."""
+
     @abstractmethod
     def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
         """Examples that agree with `x` where `known` (boolean, like x) is true, shape like x.
@@ -253,6 +312,28 @@ class Completes(ABC):
         allowed: Which symbols a place may be filled with, boolean (alphabet,), where not with all: it is drawn from
             its distribution among these, given what is known and what was drawn before it.
         """
+
+
+class Predicts(Completes):
+    """Goes on with examples that lie in time, (C, T, H, W), from their first frames."""
+
+    given: int
+    """How many frames it goes on from."""
+
+    @abstractmethod
+    def predict(self, seen: Tensor) -> Tensor:
+        """The frames (B, C, T - given, H, W) that follow the first ones, (B, C, given, H, W)."""
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        """As in `Completes`. Raises InputError where a value of the frames that it goes on from is not known."""
+        if not known[:, :, : self.given].all():
+            raise InputError(f"this model goes on from {self.given} frames; let it know that many, or train another")
+        return torch.where(known, x, self.continued(x))
+
+    def continued(self, x: Tensor) -> Tensor:
+        """Examples with all but the frames that it goes on from made anew, shape like x."""
+        seen = x[:, :, : self.given]
+        return torch.cat([seen, self.predict(seen).to(x.dtype)], 2)
 
 
 class Begins(Completes):

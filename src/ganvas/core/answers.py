@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from .intervals import Between
+from .masks import Masked
 from .modality import Batch
-from .pictures import Whole
+from .pictures import Own, Whole
 from .rows import Given
 
 if TYPE_CHECKING:
@@ -68,6 +69,37 @@ class Filled:
 
 
 @dataclass(frozen=True)
+class Completed:
+    """Examples whose missing parts were filled, once or several times: of each draw every one, like those given."""
+
+    given: Masked
+    draws: tuple[list[Tensor], ...]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """Examples moved along a direction of meaning in the latents, or along several.
+
+    x: As they were given, (n, *space.shape).
+    frames: At each strength, (strengths, n * directions, *space.shape): of each example every direction.
+    strengths: In standard deviations.
+    directions: What each direction is called.
+    names: Where the examples came from.
+    faithful: How well each is rendered before it is edited: PSNR in dB, (n,).
+    same: How much of its identity each keeps: cosine of learned features, shaped like frames' first two axes; nan where
+        none were learned.
+    """
+
+    x: Tensor
+    frames: Tensor
+    strengths: tuple[float, ...]
+    directions: tuple[str, ...]
+    names: list[str]
+    faithful: Tensor
+    same: Tensor
+
+
+@dataclass(frozen=True)
 class Labelled:
     """Examples x, (n, *space.shape), their classes y, int64 (n,), and what these are called.
 
@@ -107,11 +139,17 @@ class Named:
     """Examples x, (n, *space.shape), and where each came from.
 
     y: What each is labelled, as class numbers (n, 1), where they are labelled.
+    classes: What these are called.
     """
 
     x: Tensor
     names: list[str]
     y: Tensor | None = None
+    classes: tuple[str, ...] = ()
+
+
+Practised = Callable[[int], Named]
+"""Examples of a run's training, at most so many, evenly spread. Raises InputError where these are not at hand."""
 
 
 @dataclass(frozen=True)
@@ -258,14 +296,35 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Restored:
-    """Damaged pictures, and what became of each: (before, after), both (C, H, W), made when they are asked for, and
-    once."""
+    """Pictures, and what became of each: (before, after), both (C, H, W), made when they are asked for, and once.
+
+    recoloured: Whether grey ones may be in colour afterwards.
+    """
 
     given: Whole
     pairs: Iterable[tuple[Tensor, Tensor]]
+    recoloured: bool = False
+
+    @property
+    def made(self) -> Iterator[tuple[Tensor, Tensor, Own]]:
+        """Before, after, and after as a file with all that the given one has."""
+        for i, (before, after) in enumerate(self.pairs):
+            yield before, after, self.given.own(i).redone(after, self.recoloured)
 
 
-Answer = Made | Pairs | Frames | Filled | Augmented | Detections | Embedded | Clustered | Parcel | Exact | Restored
+@dataclass(frozen=True)
+class Enlarged:
+    """Pictures, and each `scale` times as large a side, made when they are asked for, and once."""
+
+    given: Whole
+    scale: int
+    pairs: Iterable[tuple[Own, Own]]
+
+
+Answer = (
+    Made | Pairs | Frames | Filled | Completed | Edited | Augmented | Detections | Embedded | Clustered | Parcel | Exact
+    | Restored | Enlarged
+)  # fmt: skip
 """What a task answers."""
 
 

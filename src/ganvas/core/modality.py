@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from ..errors import InputError
-from .space import Space
+from .captions import prompted
+from .space import Space, Tokens
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class Data(ABC):
     ahead: int = 0
     """Batches worth preparing in the background while the model learns: none where they are in memory already."""
 
+    parts: bool = False
+    """Whether examples are parts of larger things, which are held out as a whole: they have the keys of these."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -59,7 +63,7 @@ class Data(ABC):
 
     @abstractmethod
     def keys(self) -> Tensor:
-        """A 64-bit hash of each example's content, int64 (N,): equal content has equal keys."""
+        """A 64-bit hash of each example's content, or of what it is part of, int64 (N,): equal content, equal keys."""
 
     @abstractmethod
     def subset(self, rows: Tensor) -> Data:
@@ -128,6 +132,15 @@ class Modality(ABC):
             return int(name)
         known = ", ".join(self.classes) or "none: the data had no labels"
         raise InputError(f"no label is called {name!r}; there are {known}")
+
+    words: tuple[str, ...] = ()
+    """Words that texts had which examples can be asked for by; empty where none were learned."""
+
+    def prompt(self, text: str) -> Tensor:
+        """What a text asks for, int64 (*condition.shape). Raises InputError where there are no such words."""
+        if not self.words or not isinstance(self.condition, Tokens):
+            raise InputError("no text can be asked for: the data had no captions; learn from pictures with --captions")
+        return prompted(text, self.words, self.condition.length)
 
     @classmethod
     @abstractmethod
@@ -198,3 +211,20 @@ class Modality(ABC):
     @abstractmethod
     def film(self, sheets: list[Path], target: Path) -> Path:
         """Joins sheets written before into one thing that moves. Returns the file written."""
+
+
+class Through(Modality):
+    """A modality whose examples are what the model of another run makes of data, of that run's modality."""
+
+    @property
+    @abstractmethod
+    def inner(self) -> Modality:
+        """What stands between people and what is encoded. Raises InputError where the run is gone, or has changed."""
+
+    @abstractmethod
+    def decode(self, x: Tensor) -> Tensor:
+        """Examples of the inner modality, (n, *inner.space.shape), on the CPU, of examples of this one."""
+
+    @abstractmethod
+    def beside(self, run: Path) -> Self:
+        """The same for the run in this folder, from which it finds the other where both were moved together."""

@@ -23,6 +23,11 @@ def adam(lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizer:
     return partial(torch.optim.Adam, lr=lr, betas=betas, fused=True)
 
 
+def adamw(lr: float, betas: tuple[float, float] = (0.9, 0.99), decay: float = 0.01) -> Optimizer:
+    """The same, with weights that decay apart from their gradients (Loshchilov & Hutter, 2019)."""
+    return partial(torch.optim.AdamW, lr=lr, betas=betas, weight_decay=decay, fused=True)
+
+
 class Turn(NamedTuple):
     """One player's move: the named terms whose sum its parameters descend, and what to watch meanwhile."""
 

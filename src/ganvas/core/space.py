@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import log, pi
 from typing import Literal
@@ -315,12 +315,16 @@ class Tokens(Space):
     alphabets: Where every place has an alphabet of its own, as the columns of a table do, their sizes; the
         vocabulary is then the largest of them, and raw output has one place's logits after another's.
     grid: Where the places lie on a grid, row after row, its sides: (H, W) of pictures' codes, (T, H, W) of videos'.
+    end: The symbol that ends an example which is shorter than the others; what comes after it costs nothing.
+    bytes: Of text, how many bytes each symbol stands for.
     """
 
     length: int
     vocabulary: int
     alphabets: tuple[int, ...] = ()
     grid: tuple[int, ...] = ()
+    end: int | None = None
+    bytes: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -339,6 +343,22 @@ class Tokens(Space):
     def is_likelihood(self) -> bool:
         return True
 
+    def counted(self, x: Tensor) -> Tensor:
+        """Which places of examples count, boolean (B, length): all up to the first end."""
+        if self.end is None:
+            return torch.ones_like(x, dtype=torch.bool)
+        ends = x == self.end
+        return ends.cumsum(1) - ends.long() == 0
+
+    def ended(self, x: Tensor) -> Tensor:
+        """Examples (B, length) with nothing but ends after their first end."""
+        return x if self.end is None else x.masked_fill(~self.counted(x), self.end)
+
+    def size_in_bytes(self, x: Tensor) -> Tensor:
+        """Bytes of text of each example, int64 (B,)."""
+        widths = torch.tensor(self.bytes, device=x.device)
+        return (widths[x] * self.counted(x)).sum(1)
+
     def places(self, raw: Tensor) -> tuple[Tensor, ...]:
         """The logits of each place, (B, its alphabet)."""
         return raw.split(self.alphabets, 1) if self.alphabets else raw.unbind(1)
@@ -352,12 +372,13 @@ class Tokens(Space):
 
     def costs(self, raw: Tensor, x: Tensor) -> Tensor:
         if not self.alphabets:
-            return F.cross_entropy(raw.float().transpose(1, 2), x, reduction="none")
+            logs = raw.float().log_softmax(-1).expand(len(x), -1, -1)  # of one raw output for all, worked out once
+            return -logs.gather(2, x[..., None]).squeeze(2) * self.counted(x)
         costs = [F.cross_entropy(p, x[:, i], reduction="none") for i, p in enumerate(self.places(raw.float()))]
         return torch.stack(costs, 1)
 
     def marginal(self, x: Tensor) -> Tensor:
-        counts = [F.one_hot(x[:, i], size).float().mean(0) for i, size in enumerate(self.sizes)]
+        counts = [torch.bincount(x[:, i], minlength=size) / len(x) for i, size in enumerate(self.sizes)]
         return (torch.cat(counts) + 1e-6).log().view(1, *self.raw)
 
 

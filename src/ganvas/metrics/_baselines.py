@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..core import Autoencodes, Bounds, Mixed, Restores, Samples, Space, Tokens, Translates, coloured, seeded
+from ..core import (
+    Autoencodes,
+    Bounds,
+    Completes,
+    Mixed,
+    Predicts,
+    Restores,
+    Samples,
+    Space,
+    Tokens,
+    Translates,
+    Upscales,
+    coloured,
+    enlarged,
+    seeded,
+)
+
+SPREADS = 200  # times that known pixels are spread into a hole
 
 
 class Replay(Samples):
@@ -44,7 +64,8 @@ class Independent(Bounds):
 
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
         x = self.space.observe(x)
-        return self.space.nll(self.raw.expand(len(x), *self.raw.shape[1:]), x)
+        one = isinstance(self.space, Tokens) and not self.space.alphabets
+        return self.space.nll(self.raw if one else self.raw.expand(len(x), *self.raw.shape[1:]), x)
 
 
 class Untouched(Restores):
@@ -62,6 +83,73 @@ class Untouched(Restores):
 
     def restore(self, x: Tensor) -> Tensor:
         return x.clamp(-1, 1)
+
+
+class Bicubic(Upscales):
+    """Enlarges what a model enlarges, and adds nothing."""
+
+    def __init__(self, model: Upscales) -> None:
+        self.model, self.space, self.scale = model, model.space, model.scale
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def lowered(self, x: Tensor) -> Tensor:
+        return self.model.lowered(x)
+
+    def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
+        return enlarged(x, self.scale).clamp(-1, 1)
+
+
+class Bordered(Completes):
+    """Fills holes of pictures with the mean of the known pixels that touch them."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        touched = F.max_pool2d((~known).float(), 3, 1, 1) * known
+        mean = (x * touched).sum((2, 3), keepdim=True) / touched.sum((2, 3), keepdim=True).clamp(min=1)
+        return torch.where(known, x, mean)
+
+
+class Diffused(Completes):
+    """Lets known pixels of pictures spread into holes as heat does, each place the mean of those around it."""
+
+    def __init__(self, space: Space) -> None:
+        self.start = Bordered(space)
+        self.space = space
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        y = self.start.complete(x, known)
+        for _ in range(SPREADS):
+            around = F.avg_pool2d(F.pad(y, (1, 1, 1, 1), mode="replicate"), 3, 1)
+            y = torch.where(known, x, around)
+        return y
+
+
+class Standing(Predicts):
+    """The last frame that was seen, again and again."""
+
+    def __init__(self, model: Predicts) -> None:
+        self.space, self.given = model.space, model.given
+        self.following = model.space.shape[1] - model.given
+
+    def predict(self, seen: Tensor) -> Tensor:
+        return seen[:, :, -1:].expand(-1, -1, self.following, -1, -1)
+
+
+class Onward(Predicts):
+    """Every value goes on changing as it did between the last two frames that were seen."""
+
+    def __init__(self, model: Predicts) -> None:
+        self.space, self.given = model.space, model.given
+        self.ahead = torch.arange(1, model.space.shape[1] - model.given + 1).view(-1, 1, 1)
+
+    def predict(self, seen: Tensor) -> Tensor:
+        last, change = seen[:, :, -1:], seen[:, :, -1:] - seen[:, :, -2:-1]
+        return (last + self.ahead.to(seen.device) * change).clamp(-1, 1)
 
 
 class Untranslated(Translates):

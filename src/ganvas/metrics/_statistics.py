@@ -27,19 +27,25 @@ def mean(values: Tensor, transform: Callable[[float], float] = lambda value: val
 
 
 def likeness(after: Tensor, x: Tensor) -> dict[str, Estimate]:
-    """How like examples x (N, ...) others are: SSIM by torchmetrics, for pictures of at least 11 pixels."""
+    """How like examples x (N, ...) others are: SSIM by torchmetrics, for pictures of at least 11 pixels, and for clips
+    of them, the mean over frames."""
     errors = (after - x).square().flatten(1).mean(1)
     numbers = {
         "mean squared error": mean(errors),
         "PSNR (dB)": mean(errors, lambda error: 10 * log10(4 / max(error, 1e-12))),
     }
-    if x.ndim == 4 and min(x.shape[2:]) >= 11:
+    if x.ndim in (4, 5) and min(x.shape[-2:]) >= 11:
         from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-        parts = zip(after.split(256), x.split(256), strict=True)
+        parts = zip(_pictures(after).split(256), _pictures(x).split(256), strict=True)
         values = [ssim(a, b, data_range=(-1.0, 1.0), reduction="none") for a, b in parts]
-        numbers["SSIM"] = mean(torch.cat([torch.atleast_1d(v) for v in values]))
+        numbers["SSIM"] = mean(torch.cat([torch.atleast_1d(v) for v in values]).view(len(x), -1).mean(1))
     return numbers
+
+
+def _pictures(x: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) as they are, and of clips (N, C, T, H, W) all frames."""
+    return x.transpose(1, 2).flatten(0, 1) if x.ndim == 5 else x
 
 
 def resampled(statistic: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor, draws: int = 16) -> Estimate:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ NOTHING = ["", "NA", "N/A", "NaN", "nan", "n/a", "null", "NULL", "None", "<NA>",
 BLOCK = 2**24  # bytes of a file that are parsed at a time
 BUFFER = 2**20  # bytes of a Parquet column that are fetched at a time
 ROWS = 2**16
+PROSE = 50  # lines of a text that are looked at for columns
 MOSTLY = 0.9  # a column of text of which so much is numbers was meant to hold numbers
 
 Form = Literal["file", "pandas", "polars", "pyarrow"]
@@ -51,8 +53,21 @@ def is_table(source: Any) -> bool:
     if isinstance(source, str | Path):
         path = Path(source)
         shards = path.is_dir() and any(path.glob("*.parquet"))
-        return "://" in str(source) or shards or (path.is_file() and path.suffix.lower() in ENDINGS)
+        own = path.is_file() and path.suffix.lower() in ENDINGS and not is_prose(path)
+        return "://" in str(source) or shards or own
     return _form(source) is not None
+
+
+def is_prose(path: Path) -> bool:
+    """Whether a file is text that nothing parts into columns: lines are no numbers, and hold no separator equally
+    often."""
+    if path.suffix.lower() not in (".txt", ".log"):
+        return False
+    with path.open(encoding=_encoding(path), errors="replace") as stream:
+        lines = [line.strip() for line in islice(stream, PROSE) if line.strip()]
+    numbers = pc.all(_looks_like_a_number(pa.array(lines, pa.string()))).as_py()
+    parted = len(lines) > 1 and any(lines[0].count(c) and len({line.count(c) for line in lines}) == 1 for c in ",;\t|")
+    return not (numbers or parted)
 
 
 def files_of(source: Any) -> list[Any]:

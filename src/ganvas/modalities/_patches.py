@@ -103,6 +103,8 @@ class Patches(Data):
         places: Which squares these are; by default all.
     """
 
+    parts = True
+
     def __init__(self, stack: Stack, size: int, flip: bool, places: Tensor | None = None) -> None:
         self.stack, self.size, self.flip = stack, size, flip
         self.places = stack.grid(size) if places is None else places

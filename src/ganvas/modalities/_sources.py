@@ -20,7 +20,9 @@ from PIL import Image
 from ..core import InputError
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+VIDEOS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv"})
 LARGEST_FILE = 2**30  # bytes that one picture inside a zip may unpack to
+CAPTIONS = ("caption", "captions", "text", "prompt", "title")  # what columns of them are called
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Encoded:
     labels: Class name of each, or None.
     classes: Class names in an order that means something, where the source has one.
     ignored: Files that are no pictures.
+    captions: What each is said to show, where the source says so, or None.
     """
 
     names: list[str]
@@ -39,6 +42,7 @@ class Encoded:
     labels: list[str] | None = None
     classes: tuple[str, ...] = ()
     ignored: list[str] = field(default_factory=list)
+    captions: list[str] | None = None
 
 
 @dataclass
@@ -84,7 +88,7 @@ def holds_pictures(source: str | Path) -> bool:
         return False
     if path.is_dir():
         shards = sorted([*path.rglob("*.parquet"), *path.rglob("*.arrow")])
-        return not shards or holds_pictures(shards[0])
+        return holds_pictures(shards[0]) if shards else not holds_texts(path)
     if path.suffix.lower() == ".csv":
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             return "path" in next(csv.reader(stream), [])
@@ -94,6 +98,45 @@ def holds_pictures(source: str | Path) -> bool:
         except (pa.ArrowException, OSError):
             return False
     return path.suffix.lower() in ENDINGS | {".zip", ".npy", ".npz", ".gz"} or "idx" in path.name
+
+
+def holds_videos(source: str | Path) -> bool:
+    """Whether a file is a video, an animated GIF or an array of clips; or a folder holds such files and no pictures."""
+    path = Path(source)
+    if not path.is_dir():
+        ending = path.suffix.lower()
+        return ending in VIDEOS or (ending == ".gif" and _moves(path)) or (ending == ".npy" and _axes(path) == 5)
+    gifs, videos = list[Path](), 0
+    for file in path.rglob("*"):
+        ending = file.suffix.lower()
+        if ending in ENDINGS - {".gif"}:
+            return False
+        gifs += [file] * (ending == ".gif")
+        videos += ending in VIDEOS
+    return bool(gifs or videos) and all(map(_moves, gifs))
+
+
+def _moves(path: Path) -> bool:
+    """Whether a GIF has more than one picture."""
+    try:
+        with Image.open(path) as picture:
+            return getattr(picture, "n_frames", 1) > 1
+    except OSError:
+        return False
+
+
+def _axes(path: Path) -> int:
+    """How many axes an array has, by the head of its file; 0 for what is none."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False).ndim
+    except (ValueError, OSError, EOFError):
+        return 0
+
+
+def holds_texts(folder: Path) -> bool:
+    """Whether a folder has texts and nothing else."""
+    endings = {file.suffix.lower() for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")}
+    return bool(endings) and endings <= {".txt", ".log"}
 
 
 def _schema(path: Path) -> pa.Schema:
@@ -123,6 +166,8 @@ def _open_path(path: Path) -> Encoded | Arrays:
         ".parquet": _parquet,
         ".csv": _csv,
     }
+    if ending in VIDEOS:
+        raise InputError(f"{path} is a video, and pictures are asked for; a model learns videos by --as videos")
     if ending not in readers:
         raise InputError(f"{path} is no picture and no kind of file that holds pictures; see `ganvas train --help`")
     return readers[ending](path)
@@ -134,10 +179,13 @@ def _open_folder(folder: Path) -> Encoded | Arrays:
             return _idx(found[0])
     if list(folder.rglob("*.arrow")) or list(folder.rglob("*.parquet")):
         return _parquet(folder)
-    files = sorted(f for f in folder.rglob("*") if f.is_file() and not _hidden(f.relative_to(folder).parts))
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and not hidden(f.relative_to(folder).parts))
     names = [f.relative_to(folder).as_posix() for f in files]
     pictures, ignored = _pictures_among(names, str(folder))
-    return Encoded(pictures, lambda i: (folder / pictures[i]).read_bytes(), _folder_labels(pictures), ignored=ignored)
+    captions = _beside(pictures, set(ignored), lambda name: (folder / name).read_bytes())
+    return Encoded(
+        pictures, lambda i: (folder / pictures[i]).read_bytes(), folder_labels(pictures), (), ignored, captions
+    )
 
 
 def _zip(path: Path) -> Encoded:
@@ -145,7 +193,7 @@ def _zip(path: Path) -> Encoded:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise InputError(f"{path} is not a whole zip file ({error}); make it again") from error
-    members = {i.filename: i for i in archive.infolist() if not i.is_dir() and not _hidden(i.filename.split("/"))}
+    members = {i.filename: i for i in archive.infolist() if not i.is_dir() and not hidden(i.filename.split("/"))}
     pictures, ignored = _pictures_among(sorted(members), str(path))
 
     def content(i: int) -> bytes:
@@ -153,10 +201,20 @@ def _zip(path: Path) -> Encoded:
             raise OSError("decompression bomb: it would unpack to over 1 GiB")
         return archive.read(pictures[i])
 
-    return Encoded(pictures, content, _folder_labels(pictures), ignored=ignored)
+    return Encoded(
+        pictures, content, folder_labels(pictures), (), ignored, _beside(pictures, set(ignored), archive.read)
+    )
 
 
-def _hidden(parts: Sequence[str]) -> bool:
+def _beside(pictures: list[str], others: set[str], read: Callable[[str], bytes]) -> list[str] | None:
+    """Captions in text files of the same name as their pictures, where there are any; empty for a picture without."""
+    files = [Path(name).with_suffix(".txt").as_posix() for name in pictures]
+    if not others.intersection(files):
+        return None
+    return [read(file).decode("utf-8", "replace") if file in others else "" for file in files]
+
+
+def hidden(parts: Sequence[str]) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
@@ -164,12 +222,14 @@ def _pictures_among(names: list[str], where: str) -> tuple[list[str], list[str]]
     pictures = [name for name in names if Path(name).suffix.lower() in ENDINGS]
     others = [name for name in names if Path(name).suffix.lower() not in ENDINGS]
     if not pictures:
+        if any(Path(name).suffix.lower() in VIDEOS for name in others):
+            raise InputError(f"{where} holds videos, and pictures are asked for; a model learns them by --as videos")
         seen = f"only {len(others)} other files ({', '.join(others[:3])} …)" if others else "no files at all"
         raise InputError(f"{where} has no pictures, {seen}; pictures end in {', '.join(sorted(ENDINGS))}")
     return pictures, others
 
 
-def _folder_labels(names: list[str]) -> list[str] | None:
+def folder_labels(names: list[str]) -> list[str] | None:
     """The first folder of each path, where there are at least two."""
     folders = [name.split("/")[0] if "/" in name else "" for name in names]
     return folders if len(set(folders)) > 1 and "" not in folders else None
@@ -259,10 +319,10 @@ def _as_bytes(array: np.ndarray, where: str) -> np.ndarray:
         array = array[..., 0]
     if array.ndim == 4 and array.shape[-1] == 4:
         array = _over_white(array)
-    return _levels(array, where)
+    return as_levels(array, where)
 
 
-def _levels(array: np.ndarray, where: str) -> np.ndarray:
+def as_levels(array: np.ndarray, where: str) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
@@ -307,7 +367,9 @@ def _csv(path: Path) -> Encoded:
         number, file = missing[0]
         raise InputError(f"{path} row {number}: {file} does not exist ({len(missing)} such rows); correct the paths")
     labels = [row["label"] for row in rows] if "label" in rows[0] else None
-    return Encoded([row["path"] for row in rows], lambda i: files[i].read_bytes(), labels)
+    column = next((name for name in CAPTIONS if name in rows[0]), None)
+    captions = None if column is None else [row[column] or "" for row in rows]
+    return Encoded([row["path"] for row in rows], lambda i: files[i].read_bytes(), labels, captions=captions)
 
 
 def _parquet(path: Path) -> Encoded:
@@ -333,7 +395,11 @@ def _parquet(path: Path) -> Encoded:
 
     names = [f"row {i}" for i in range(len(table))]
     labels = None if numbers is None else [classes[n] if classes else str(n) for n in numbers]
-    return Encoded(names, content, labels, classes)
+    told = next(
+        (n for n in CAPTIONS if n in table.schema.names and pa.types.is_string(table.schema.field(n).type)), None
+    )
+    captions = None if told is None else [text or "" for text in table[told].to_pylist()]
+    return Encoded(names, content, labels, classes, captions=captions)
 
 
 def _table(path: Path) -> pa.Table:

@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import blake2b
 from io import BytesIO
 from itertools import islice
-from math import ceil, inf, sqrt
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, Data, InputError, Lossless, Modality, Pictorial, Tokens, Whole, mirrored
+from ..core import (
+    Batch,
+    Continuous,
+    Data,
+    InputError,
+    Lossless,
+    Mask,
+    Maskable,
+    Masked,
+    Modality,
+    Own,
+    Pictorial,
+    Tokens,
+    Whole,
+    mirrored,
+)
+from ..core.captions import vocabulary, worded, wording
 from ..naming import pictures
 from ._albums import Album, inside
+from ._captions import Captions, said
 from ._domains import Domains, Paired, Unpaired, both, learned, paired
-from ._drawing import glow, save_gif
+from ._drawing import glow, grid, pixels_of, save_gif
 from ._patches import THREADS, Filed, Held, Patches, scaled
-from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, open_source
+from ._reading import Unreadable, class_numbers, hashed, hashes, natural_size, over, refuse, room, tracked
+from ._sources import ENDINGS, Arrays, Encoded, holds_pictures, holds_videos, open_source
+from ._whole import brightest, channels_first, drawn, is_grey, own, refuse_moving, save
 
 Crop = Literal["centre", "stretch", "pad", "random"]
 PATCH = 64  # side of squares that are cut out of larger pictures, where nothing else is said
-SHOWN = 50  # names that an error lists
 HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 @dataclass(frozen=True)
-class Images(Modality, Pictorial, Lossless):
+class Images(Modality, Pictorial, Lossless, Maskable):
     """Square pictures of one size, or squares out of pictures of any; 8 bits a channel; sub-folders are classes."""
 
     size: int
@@ -53,6 +67,9 @@ class Images(Modality, Pictorial, Lossless):
     to: str | None = None
     pairs: bool = False
     first_channels: int = 0
+    captions: Captions = "none"
+    words: tuple[str, ...] = ()
+    longest: int = 0
 
     features: ClassVar[str] = "learned"
     endings: ClassVar[frozenset[str]] = ENDINGS | {".zip", ".npy", ".npz", ".parquet", ".csv", ".gz"}
@@ -65,6 +82,8 @@ class Images(Modality, Pictorial, Lossless):
     def condition(self) -> Tokens | Continuous | None:
         if self.domains:
             return self.first.space
+        if self.words:
+            return wording(self.words, self.longest)
         return Tokens(1, len(self.classes)) if self.classes else None
 
     @property
@@ -84,7 +103,7 @@ class Images(Modality, Pictorial, Lossless):
         if isinstance(source, tuple):
             return len(source) == 2 and cls.recognises(source[0])
         if isinstance(source, str | Path):
-            return holds_pictures(source)
+            return holds_pictures(source) and not holds_videos(source)
         pictures = isinstance(source, list) and bool(source) and isinstance(source[0], Image.Image)
         return pictures or (isinstance(source, np.ndarray | Tensor) and source.ndim in (3, 4))
 
@@ -95,6 +114,7 @@ class Images(Modality, Pictorial, Lossless):
         *,
         to: Path | None = None,
         pairs: bool = False,
+        captions: Captions = "auto",
         size: int | None = None,
         crop: Crop = "centre",
         grey: bool = False,
@@ -106,6 +126,7 @@ class Images(Modality, Pictorial, Lossless):
 
         to: Folder of the pictures to turn them into, for models that translate.
         pairs: Pictures of the same name, but for its ending, are counterparts.
+        captions: What pictures show: as text files beside them or a column say, auto; their own names; or none.
         size: Side of the pictures in pixels; by default their own where they are small squares, else 16 to 64.
         crop: What becomes of pictures that are no squares: cut to the centre, stretched, or padded; random cuts squares
             out of pictures of any size, at full resolution, elsewhere in every round.
@@ -118,19 +139,24 @@ class Images(Modality, Pictorial, Lossless):
             if pairs and skip_unreadable:
                 raise InputError("--skip-unreadable would leave partners behind; mend what cannot be read in pairs")
             learn = partial(cls.learn, size=size, crop=crop, grey=grey, flip=flip, resident=resident)
-            return learned(source, to, pairs, partial(learn, skip_unreadable=skip_unreadable), _sizes)
+            return learned(source, to, pairs, partial(learn, skip_unreadable=skip_unreadable), _found_sizes)
         found = open_source(source)
         if len(found.names) < 2:
             raise InputError(f"{_named(source)} has only one picture; a model needs many to learn from")
         if size is not None and not 4 <= size <= 1024:
             raise InputError(f"--size is {size}; pictures are from 4 to 1024 pixels")
         sizes, greys = _look(found, skip_unreadable)
+        texts = said(found, captions, _named(source))
+        words, longest = vocabulary(texts or [])
         distinct = {label for label in found.labels or [] if label is not None}
         form: Any = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         return cls(
-            size=size or (min(PATCH, int(sizes.min())) if crop == "random" else _natural_size(sizes)),
+            size=size or (min(PATCH, int(sizes.min())) if crop == "random" else natural_size(sizes)),
             channels=1 if grey or greys.all() else 3,
-            classes=(found.classes or tuple(sorted(distinct))) if len(distinct) > 1 else (),
+            classes=(found.classes or tuple(sorted(distinct))) if len(distinct) > 1 and not words else (),
+            captions=captions if words else "none",
+            words=words,
+            longest=longest,
             crop=crop,
             flip=flip,
             form=form,
@@ -142,41 +168,48 @@ class Images(Modality, Pictorial, Lossless):
         if self.domains:
             ours, theirs = map(open_source, both(source, self.to, self.domains))
             if self.pairs:
-                ours, theirs = paired(ours, theirs, _sizes, self.domains)
+                ours, theirs = paired(ours, theirs, _found_sizes, self.domains)
             kind = Paired if self.pairs else Unpaired
             return kind(self.first.read(ours, device), self.second.read(theirs, device))
         device = torch.device(device)
         found = open_source(source)
-        labels = self._numbers(found, source)
+        labels = self._asked(found, source)
         if self.crop == "random":
             return Patches(self._kept_whole(found, labels, device), self.size, self.flip)
         if isinstance(found, Arrays):
-            pixels = self._fit(torch.from_numpy(np.array(found.pixels)))
-            return Resident(pixels.to(device), labels, _hashes(map(bytes, found.pixels)), found.names, self.flip)
-        if len(found.names) * self.channels * self.size**2 <= self._room(device):
+            pixels = self.fit(torch.from_numpy(np.array(found.pixels)))
+            return Resident(pixels.to(device), labels, hashes(map(bytes, found.pixels)), found.names, self.flip)
+        if len(found.names) * self.channels * self.size**2 <= room(self.resident, device):
             return self._decode_all(found, labels, device)
         return self._survey(found, labels)
 
     def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
         yield self.read(source, device), torch.zeros(())
 
+    def _asked(self, found: Encoded | Arrays, source: Any) -> Tensor | None:
+        """What each picture could be asked for by: its words, int64 (N, longest), or its class (N, 1)."""
+        if not self.words:
+            return class_numbers(found.names, found.labels, self.classes, _named(source))
+        texts = said(found, self.captions, _named(source))
+        return None if texts is None else worded(texts, self.words, self.longest)
+
     def _kept_whole(self, found: Encoded | Arrays, labels: Tensor | None, device: torch.device) -> Held | Filed:
         """Every picture decoded once, whole; kept if there is room for all."""
         if isinstance(found, Arrays):
             x = mirrored(self._coloured(torch.from_numpy(np.array(found.pixels))), self.size, self.size)
             sizes = torch.tensor(x.shape[2:]).expand(len(x), 2)
-            keys = _hashes(map(bytes, found.pixels))
+            keys = hashes(map(bytes, found.pixels))
             return Held(x.flatten().to(device), self.channels, sizes, keys, labels, found.names)
         sizes, keys = torch.empty(len(found.names), 2, dtype=torch.int64), torch.empty(len(found.names)).long()
-        kept, room = dict[int, Tensor](), self._room(device)
+        kept, left = dict[int, Tensor](), room(self.resident, device)
 
         def take(i: int) -> None:
-            nonlocal room
+            nonlocal left
             content = found.content(i)
             pixels = torch.from_numpy(self.decode(content))
-            keys[i], sizes[i] = _hash(content), torch.tensor(pixels.shape[1:])
-            room -= pixels.nbytes
-            if room >= 0:
+            keys[i], sizes[i] = hashed(content), torch.tensor(pixels.shape[1:])
+            left -= pixels.nbytes
+            if left >= 0:
                 kept[i] = pixels.flatten()
 
         good = self._checked(found, take)
@@ -193,27 +226,67 @@ class Images(Modality, Pictorial, Lossless):
         found = open_source(source)
         kind = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         if isinstance(found, Arrays):
-            arrays = torch.from_numpy(np.array(found.pixels))
-            return Whole(found.names, lambda i: scaled(self._coloured(arrays[i : i + 1]), None)[0], kind)
-        good = self._checked(found, lambda i: _opened(found.content(i)).close()).tolist()
-        return Whole([found.names[i] for i in good], lambda i: self._whole_picture(found, good[i]), kind)
+            return Whole(found.names, lambda i: Own(_grid_of(found.pixels[i])), self.channels, kind)
+        good = self._checked(found, lambda i: refuse_moving(_opened(found.content(i)))).tolist()
+        return Whole([found.names[i] for i in good], lambda i: _own(found, good[i]), self.channels, kind)
 
-    def _whole_picture(self, found: Encoded, i: int) -> Tensor:
-        try:
-            return scaled(torch.from_numpy(self._levels(found.content(i))), None)
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
-            raise InputError(f"{found.names[i]} cannot be read: {error}; mend it, or leave it out") from error
+    def masked(self, source: Any) -> Masked:
+        """Pictures; what is transparent in one is missing."""
+        found = open_source([source] if isinstance(source, Image.Image) else source)
+        form = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
+        if isinstance(found, Arrays):
+            pixels = torch.from_numpy(np.array(found.pixels))
+            whole = scaled(self._coloured(pixels) if self.crop == "random" else self.fit(pixels), None)
+            return Masked([*whole], [*torch.ones_like(whole).bool()], found.names, _sizes(pixels), form)
 
-    def album(self, pictures: Iterable[Tensor], form: str) -> Any:
+        def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+            picture = _upright(_opened(found.content(i)))
+            x = scaled(torch.from_numpy(channels_first(self._fitted(_flat(picture, self._mode)))), None)
+            return x, ~self._missing(_holes(picture)), (picture.height, picture.width)
+
+        x, known, sizes, names = self._all_opened(found, opened)
+        return Masked(x, known, names, sizes, form)
+
+    def mask(self, source: Any) -> Mask:
+        """Masks are white where something is missing, and black where not."""
+        flat = isinstance(source, np.ndarray | Tensor) and source.ndim == 2
+        found = open_source(source[None] if flat else [source] if isinstance(source, Image.Image) else source)
+        if isinstance(found, Arrays):
+            pixels = torch.from_numpy(np.array(found.pixels))
+            grey = [Image.fromarray(one.numpy()).convert("L") for one in pixels]
+            return Mask([*map(self._missing, grey)], found.names, _sizes(pixels))
+
+        def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+            missing = self._missing(_flat(_upright(picture := _opened(found.content(i))), "L"))
+            return missing, missing, (picture.height, picture.width)
+
+        missing, _, sizes, names = self._all_opened(found, opened)
+        return Mask(missing, names, sizes)
+
+    def _all_opened(
+        self, found: Encoded, opened: Callable[[int], tuple[Tensor, Tensor, tuple[int, ...]]]
+    ) -> tuple[list[Tensor], list[Tensor], list[tuple[int, ...]], list[str]]:
+        """What `opened` makes of every picture that can be read, each part in a list of its own; and their names."""
+        read = dict[int, tuple[Tensor, Tensor, tuple[int, ...]]]()
+        good = self._checked(found, lambda i: read.update({i: opened(i)})).tolist()
+        first, second, sizes = (list(part) for part in zip(*(read[i] for i in good), strict=True))
+        return first, second, sizes, [found.names[i] for i in good]
+
+    def _missing(self, white: Image.Image) -> Tensor:
+        """Where a grey picture is white, boolean (channels, S, S): also where it is so in part once it is smaller."""
+        hard = white.point(lambda level: 255 * (level >= 128))
+        part = torch.from_numpy(np.array(self._fitted(hard, Image.Resampling.BOX))) > 0
+        return part.expand(self.channels, *part.shape)
+
+    def album(self, pictures: Iterable[Own], form: str) -> Any:
         if form == "tensor":
-            return torch.stack([x.cpu() for x in pictures])
-        pixels = (_pixels(x[None])[0] for x in pictures)
-        return np.stack(list(pixels)) if form == "array" else [Image.fromarray(p) for p in pixels]
+            return torch.stack([one.examples(len(one.levels)).cpu() for one in pictures])
+        shown = (drawn(one) for one in pictures)
+        return np.stack([np.asarray(picture) for picture in shown]) if form == "array" else [*shown]
 
-    def hang(self, pictures: Iterable[Tensor], files: list[Path]) -> list[Path]:
-        for x, file in zip(pictures, files, strict=True):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(_pixels(x[None])[0]).save(file)
+    def hang(self, pictures: Iterable[Own], files: list[Path]) -> list[Path]:
+        for one, file in zip(pictures, files, strict=True):
+            save(one, file)
         return files
 
     def _decode_all(self, found: Encoded, labels: Tensor | None, device: torch.device) -> Resident:
@@ -223,7 +296,7 @@ class Images(Modality, Pictorial, Lossless):
 
         def take(i: int) -> None:
             content = found.content(i)
-            keys[i] = _hash(content)
+            keys[i] = hashed(content)
             pixels[i] = torch.from_numpy(self.decode(content))
 
         good = self._checked(found, take)
@@ -238,7 +311,7 @@ class Images(Modality, Pictorial, Lossless):
 
         def take(i: int) -> None:
             content = found.content(i)
-            keys[i] = _hash(content)
+            keys[i] = hashed(content)
             self.decode(content)
 
         good = self._checked(found, take)
@@ -246,29 +319,10 @@ class Images(Modality, Pictorial, Lossless):
 
     def _checked(self, found: Encoded, take: Callable[[int], None]) -> Tensor:
         """Numbers of the pictures that `take` could take. Raises InputError naming all others, if not to skip them."""
-        errors = [error for error in _over(found, take, "reading pictures") if error is not None]
-        _refuse(errors, len(found.names), self.skip_unreadable)
+        errors = [error for error in over(found.names, take, "reading pictures") if error is not None]
+        refuse(errors, len(found.names), "pictures", self.skip_unreadable)
         bad = {error.number for error in errors}
         return torch.tensor([i for i in range(len(found.names)) if i not in bad])
-
-    def _numbers(self, found: Encoded | Arrays, source: Any) -> Tensor | None:
-        """Labels as class numbers, int64 (N, 1). Raises InputError for one that was not there in training."""
-        if found.labels is None or not self.classes:
-            return None
-        number = {name: i for i, name in enumerate(self.classes)}
-        for name, label in zip(found.names, found.labels, strict=True):
-            if label not in number:
-                where = f"{_named(source)}: {name} is labelled {label!r}"
-                raise InputError(f"{where}, which the model never saw; it knows {', '.join(number)}")
-        return torch.tensor([number[label] for label in found.labels]).unsqueeze(1)
-
-    def _room(self, device: torch.device) -> float:
-        """Bytes of decoded pictures that may live on the device."""
-        if self.resident is not None:
-            return self.resident * 2**30
-        if device.type == "cuda":
-            return torch.cuda.mem_get_info(device)[0] / 4
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 4
 
     def _coloured(self, pixels: Tensor) -> Tensor:
         """Arrays (N, H, W[, C]) as pictures (N, channels, H, W), uint8."""
@@ -278,7 +332,7 @@ class Images(Modality, Pictorial, Lossless):
             x = x.expand(-1, 3, -1, -1) if self.channels == 3 else (x * weights).sum(1, keepdim=True).round().byte()
         return x.contiguous()
 
-    def _fit(self, pixels: Tensor) -> Tensor:
+    def fit(self, pixels: Tensor) -> Tensor:
         """Arrays (N, H, W[, C]) as pictures (N, channels, size, size), uint8."""
         x = self._coloured(pixels)
         if x.shape[2:] == (self.size, self.size):
@@ -303,20 +357,25 @@ class Images(Modality, Pictorial, Lossless):
         it. Raises OSError where that cannot be."""
         if self.crop == "random":
             return mirrored(torch.from_numpy(self._levels(content)), self.size, self.size).numpy()
-        picture = _flat(_upright(_opened(content, self.size)), self._mode)
+        return channels_first(self._fitted(_flat(_upright(_opened(content, self.size)), self._mode)))
+
+    def _fitted(self, picture: Image.Image, by: Image.Resampling = Image.Resampling.LANCZOS) -> Image.Image:
+        """A picture, cut, padded or stretched to the size that the model learned; as it is where squares are cut out.
+
+        by: How it is resampled.
+        """
         size = (self.size, self.size)
-        if picture.size != size:
-            if self.crop == "centre":
-                picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
-            elif self.crop == "pad":
-                picture = ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white")
-            else:
-                picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
-        return _channels_first(picture)
+        if picture.size == size or self.crop == "random":
+            return picture
+        if self.crop == "centre":
+            return ImageOps.fit(picture, size, by)
+        if self.crop == "pad":
+            return ImageOps.pad(picture, size, by, color="white")
+        return picture.resize(size, by, reducing_gap=3)
 
     def _levels(self, content: bytes) -> np.ndarray:
         """A file's bytes as the picture it is, uint8 (channels, H, W). Raises OSError where that cannot be."""
-        return _channels_first(_flat(_upright(_opened(content)), self._mode))
+        return channels_first(_flat(_upright(_opened(content)), self._mode))
 
     @property
     def _mode(self) -> str:
@@ -331,9 +390,9 @@ class Images(Modality, Pictorial, Lossless):
             return self._whole(found, source), Album(form, found.given.shape).packed()
         if isinstance(source, list) and (strange := {p.mode for p in source} - set(HELD_BY_PNG)):
             raise InputError(f"a picture has the mode {min(strange)}, which no PNG file holds; convert it first")
-        seen = list(_over(found, lambda i: self._exact_levels(found.content(i)), "reading pictures"))
+        seen = list(over(found.names, lambda i: self._exact_levels(found.content(i)), "reading pictures"))
         for one in seen:
-            if isinstance(one, _Unreadable):
+            if isinstance(one, Unreadable):
                 raise InputError(f"{one.name} cannot be read ({one.why}); mend it, or take it out")
         odd = {i: found.content(i) for i, one in enumerate(seen) if one is None}
         if len(odd) == len(seen):
@@ -359,7 +418,7 @@ class Images(Modality, Pictorial, Lossless):
             raise InputError(f"{out} is one file; name a folder for pictures, or an .npy for what came as an array")
         files = inside(out, album.names or [f"{i:0{len(str(len(codes)))}}.png" for i in range(len(codes))])
         pairs = zip(files, self._in_order(codes, album), strict=True)
-        for file, picture in _tracked(pairs, len(files), "writing pictures"):
+        for file, picture in tracked(pairs, len(files), "writing pictures"):
             file.parent.mkdir(parents=True, exist_ok=True)
             picture.save(file) if isinstance(picture, Image.Image) else file.write_bytes(picture)
         return files
@@ -423,7 +482,7 @@ class Images(Modality, Pictorial, Lossless):
     def present(self, x: Tensor) -> Any:
         if self.form == "tensor":
             return x.cpu()
-        pixels = _pixels(x)
+        pixels = pixels_of(x)
         return pixels if self.form == "array" else [Image.fromarray(p) for p in pixels]
 
     def vectors(self, x: Tensor) -> Tensor:
@@ -442,7 +501,7 @@ class Images(Modality, Pictorial, Lossless):
     def thumbnails(self, x: Tensor, most: int) -> Tensor:
         side = min(self.size, most)
         small = F.interpolate(x.float(), (side, side), mode="area").expand(-1, 3, -1, -1)
-        return torch.from_numpy(_pixels(small))
+        return torch.from_numpy(pixels_of(small))
 
     def frame(self, x: Tensor) -> None:
         return None
@@ -452,17 +511,17 @@ class Images(Modality, Pictorial, Lossless):
         width = max(4, len(str(len(x) - 1)))
         stems = [Path(name).stem for name in names] if names else [f"{i:0{width}d}" for i in range(len(x))]
         files = [target / f"{stem}.png" for stem in stems]
-        for pixels, file in zip(_pixels(x), files, strict=True):
+        for pixels, file in zip(pixels_of(x), files, strict=True):
             Image.fromarray(pixels).save(file)
         return files
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _grid(x, columns).save(target)
+        grid(x, columns).save(target)
         return target
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
-        return save_gif([_grid(frame, None) for frame in frames], target, seconds)
+        return save_gif([grid(frame, None) for frame in frames], target, seconds)
 
     def film(self, sheets: list[Path], target: Path) -> Path:
         return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
@@ -530,36 +589,7 @@ class Streamed(Data):
         return f"too many for memory: decoded as they are needed, by {THREADS} threads"
 
 
-@dataclass(frozen=True)
-class _Unreadable:
-    number: int
-    name: str
-    why: str
-
-
-def _over(found: Encoded, take: Callable[[int], Any], words: str) -> Iterator[Any]:
-    """What `take` gives for every picture, or what went wrong; by threads, a bounded number at a time."""
-
-    def one(i: int) -> Any:
-        try:
-            return take(i)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
-            return _Unreadable(i, found.names[i], str(error).splitlines()[0] if str(error) else "cannot be decoded")
-
-    def results() -> Iterator[Any]:
-        with ThreadPoolExecutor(THREADS) as pool:
-            for start in range(0, len(found.names), 1024):
-                yield from pool.map(one, range(start, min(start + 1024, len(found.names))))
-
-    return _tracked(results(), len(found.names), words)
-
-
-def _tracked(steps: Iterable[Any], n: int, words: str) -> Iterator[Any]:
-    """The same steps, with a bar where there are many."""
-    return iter(track(steps, words, n, console=Console(stderr=True), transient=True, disable=n < 2000))
-
-
-def _sizes(found: Encoded | Arrays) -> np.ndarray:
+def _found_sizes(found: Encoded | Arrays) -> np.ndarray:
     return _look(found, skip=False)[0]
 
 
@@ -573,28 +603,15 @@ def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:
         with _opened(found.content(i)) as picture:
             turned = picture.getexif().get(0x0112, 1) >= 5
             width, height = picture.size[::-1] if turned else picture.size
-            return width, height, picture.mode in ("1", "L", "LA", "I", "F") or picture.mode.startswith("I;16")
+            return width, height, is_grey(picture.mode)
 
-    seen = list(_over(found, header, "looking at pictures"))
-    errors = [answer for answer in seen if isinstance(answer, _Unreadable)]
+    seen = list(over(found.names, header, "looking at pictures"))
+    errors = [answer for answer in seen if isinstance(answer, Unreadable)]
     if errors and not skip:  # name those with it whose headers are whole but whose pixels are not
-        errors = [e for e in _over(found, lambda i: _opened(found.content(i)).load() and None, "checking") if e]
-    _refuse(errors, len(found.names), skip)
-    good = np.array([answer for answer in seen if not isinstance(answer, _Unreadable)])
+        errors = [e for e in over(found.names, lambda i: _opened(found.content(i)).load() and None, "checking") if e]
+    refuse(errors, len(found.names), "pictures", skip)
+    good = np.array([answer for answer in seen if not isinstance(answer, Unreadable)])
     return good[:, :2], good[:, 2].astype(bool)
-
-
-def _refuse(errors: Iterable[_Unreadable], of: int, skip: bool) -> None:
-    errors = list(errors)
-    if len(errors) == of:
-        raise InputError(f"none of the {of} pictures can be read; the first is {errors[0].name}: {errors[0].why}")
-    if errors and not skip:
-        listed = "; ".join(f"{e.name}: {e.why}" for e in errors[:SHOWN])
-        more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
-        raise InputError(
-            f"{len(errors)} of {of} pictures cannot be read ({listed}{more}); "
-            f"mend them, or go on without them: --skip-unreadable"
-        )
 
 
 def _opened(content: bytes, size: int | None = None) -> Image.Image:
@@ -610,6 +627,19 @@ def _opened(content: bytes, size: int | None = None) -> Image.Image:
     return picture
 
 
+def _own(found: Encoded, i: int) -> Own:
+    try:
+        return own(_opened(found.content(i)))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
+        raise InputError(f"{found.names[i]} cannot be read: {error}; mend it, or leave it out") from error
+
+
+def _grid_of(pixels: np.ndarray) -> Tensor:
+    """Levels (H, W) or (H, W, C) as (C, H, W)."""
+    levels = torch.from_numpy(np.array(pixels))
+    return levels[None] if levels.ndim == 2 else levels.permute(2, 0, 1)
+
+
 def _upright(picture: Image.Image) -> Image.Image:
     picture.load()
     return ImageOps.exif_transpose(picture)
@@ -619,7 +649,7 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     """Eight bits a channel, grey or colour, whatever the file had."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture).astype(np.float64)
-        full = _brightest(picture.mode, values.max())
+        full = brightest(picture.mode, values.max())
         picture = Image.fromarray(np.round(values / full * 255).clip(0, 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         white = Image.new("RGBA", picture.size, "white")
@@ -629,55 +659,16 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _channels_first(picture: Image.Image) -> np.ndarray:
-    array = np.array(picture)
-    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+def _holes(picture: Image.Image) -> Image.Image:
+    """Where a picture is transparent, as a grey one that is white there."""
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        return ImageOps.invert(picture.convert("RGBA").getchannel("A"))
+    return Image.new("L", picture.size)
 
 
-def _brightest(mode: str, highest: float) -> int:
-    """What white is in a picture of more than eight bits: formats keep 16 bits, or shares of one, in wider types."""
-    if mode == "F" and highest <= 1:
-        return 1
-    return 65535 if mode.startswith("I;16") or highest > 255 else 255
-
-
-def _natural_size(sizes: np.ndarray) -> int:
-    """The pictures' own size where all are one small square; else the largest power of two that most have."""
-    width, height = sizes[0]
-    if (sizes == sizes[0]).all() and width == height and 8 <= width <= 64:
-        return int(width)
-    median = max(int(np.median(sizes.min(1))), 1)
-    return min(max(2 ** (median.bit_length() - 1), 16), 64)
-
-
-def _hash(content: bytes) -> int:
-    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)
-
-
-def _hashes(contents: Iterable[bytes]) -> Tensor:
-    return torch.tensor([_hash(content) for content in contents], dtype=torch.int64)
-
-
-def _pixels(x: Tensor) -> np.ndarray:
-    """Values in [-1, 1], (N, C, S, S), as levels, uint8 (N, S, S[, 3])."""
-    levels = x.detach().cpu().float().add(1).mul_(127.5).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    return levels[..., 0] if levels.shape[-1] == 1 else levels
-
-
-def _grid(x: Tensor, columns: int | None) -> Image.Image:
-    """Pictures side by side with a gap, small ones enlarged so that one sees their pixels."""
-    pixels = _pixels(x)
-    columns = columns or min(len(pixels), max(1, ceil(sqrt(len(pixels)) * 1.25)))
-    scale = max(1, 64 // pixels.shape[1])
-    side, gap = pixels.shape[1] * scale, 2
-    rows = ceil(len(pixels) / columns)
-    canvas = Image.new(
-        "RGB" if pixels.ndim == 4 else "L", (columns * (side + gap) + gap, rows * (side + gap) + gap), "white"
-    )
-    for i, one in enumerate(pixels):
-        picture = Image.fromarray(one).resize((side, side), Image.Resampling.NEAREST)
-        canvas.paste(picture, (gap + i % columns * (side + gap), gap + i // columns * (side + gap)))
-    return canvas
+def _sizes(pixels: Tensor) -> list[tuple[int, ...]]:
+    """Height and width of each of some arrays (N, H, W[, C])."""
+    return [tuple(pixels.shape[1:3])] * len(pixels)
 
 
 def _kind(source: Any) -> type:

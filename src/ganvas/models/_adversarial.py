@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import Batch, Continuous, Generates, InputError, Model, Practice, Space, Tokens, Turn, adam, label
+from ..core import Batch, Continuous, Discerns, InputError, Model, Practice, Space, Tokens, Turn, adam, label
 from ..losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
 from ..nets import standard_normal
 from ..nets.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
@@ -24,7 +24,17 @@ def refuse_tokens(space: Space) -> None:
         raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
 
 
-class Adversarial(Model, Generates):
+def refuse_but_pictures(
+    space: Space, name: str, *, square: bool = True, instead: str = "another --size or model"
+) -> None:
+    """Raises InputError for a space of anything but pictures of 16 to 256 pixels a side, which networks halve to 4."""
+    sides = space.shape[1:] if isinstance(space, Continuous) and len(space.shape) == 3 else ()
+    if not sides or min(sides) < 16 or max(sides) > 256 or (square and len(set(sides)) > 1):
+        what = "square pictures" if square else "pictures"
+        raise InputError(f"{name} makes {what} of 16 to 256 pixels, not {space}; choose {instead}")
+
+
+class Adversarial(Model, Discerns):
     """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014, equation 1).
 
     A round is algorithm 1 of the paper: the discriminator moves first, on one batch; every
@@ -150,6 +160,12 @@ class Adversarial(Model, Generates):
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self.decode(self.prior(n, truncation), y)
+
+    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        if not self.game.odds:
+            fit = ", ".join(name for name, game in GAMES.items() if game.odds)
+            raise InputError(f"its discriminator learned no odds; of games played by --loss {fit} it does")
+        return self.discriminate(x, self.labels(y, len(x))).float()
 
     def prior(self, n: int, truncation: float | None = None) -> Tensor:
         return standard_normal(n, self.latent, self.device, truncation)

@@ -6,17 +6,17 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core import Continuous, InputError, Space, Tokens
+from ..core import Space, Tokens
 from ..nets.deep import Discriminator, Generator, doubling, initialise
-from ._adversarial import Adversarial
+from ._adversarial import Adversarial, refuse_but_pictures
 
 
 class Convolutional(Adversarial):
     """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the discriminator.
 
-    Pictures of 16 to 256 pixels; a size that is no power of two is cut from the next. With labels the generator gets
-    an embedding of y beside the noise, and the discriminator adds <embedding(y), features(x)> to its logit (projection;
-    Miyato & Koyama, 2018).
+    Square pictures of 16 to 256 pixels; a size that is no power of two is cut from the next. With labels the generator
+    gets an embedding of y beside the noise, and the discriminator adds <embedding(y), features(x)> to its logit
+    (projection; Miyato & Koyama, 2018).
 
     Arguments:
         latent: Dimensions of the noise a picture is made from.
@@ -40,9 +40,7 @@ class Convolutional(Adversarial):
         deviation: bool = False,
         **game: Any,
     ) -> None:
-        if not isinstance(space, Continuous) or len(space.shape) != 3 or not 16 <= space.shape[-1] <= 256:
-            name = type(self).__name__.lower()
-            raise InputError(f"{name} makes pictures of 16 to 256 pixels, not {space}; choose another --size or model")
+        refuse_but_pictures(space, type(self).__name__.lower())
         condition = condition if conditional else None
         super().__init__(space, condition, latent=latent, **game)
         widths = doubling(space.shape[-1], channels)

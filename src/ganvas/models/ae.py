@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Model, Practice, Restores, Scores, Space, Turn, adam
+from ..core import Batch, Continuous, Model, Practice, Restores, Scores, Space, Tokenizes, Turn, adam
 from ..damage import Damage, Kind
 from ..nets import Network, decoder, encoder
 
 
-class AE(Model, Autoencodes, Restores, Scores):
+class AE(Model, Tokenizes, Restores, Scores):
     """Encoder f and decoder g learn to give back what they were given:
 
     min over f, g of  E -log p(x | g(f(x~)))
@@ -46,6 +46,7 @@ class AE(Model, Autoencodes, Restores, Scores):
         depth: int = 0,
     ) -> None:
         super().__init__(space)
+        self.latents = Continuous((latent,))
         self.undoes, self.damage = corrupt, Damage(corrupt, strength, blind)
         self.damage.fit(space)
         self.encoder = encoder(space, latent, network, width, depth)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import Batch, Data, InputError, Mixed, Model, Practice, Samples, Space, Turn, adam, seeded
-from ..losses import critic_generator_loss, critic_loss, gradient_penalty
+from ..losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
 from ..nets import standard_normal
 from ..nets.perceptron import Appending, Gate
 
@@ -106,7 +106,8 @@ class CTGAN(Model, Samples):
         real, fake = self._packed(batch.x, asked), self._packed(self.space.activate(raw), asked)
         judged = self.discriminator(torch.cat([real, fake.detach()])).chunk(2)
         slope = gradient_penalty(self.discriminator, real, fake.detach()).mean()
-        yield Turn("discriminator", critic_loss(*judged) | {"penalty": self.penalty * slope})
+        terms = critic_loss(*judged) | {"penalty": self.penalty * slope}
+        yield Turn("discriminator", terms, {"ordering": ordering(*judged)})
         if self.step % self.discriminator_steps == 0:
             yield Turn("generator", critic_generator_loss(self.discriminator(fake)) | self._missed(raw, asked))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from ..core import Autoencodes, Batch, Generates, Model, Practice, Scores, Space, Turn, adam
-from ..losses import critic_generator_loss, critic_loss, gradient_penalty
+from ..losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
 from ..nets import Network, decoder, encoder, judge, standard_normal
 from ._adversarial import refuse_tokens
 
@@ -66,8 +66,9 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x, fake = batch.x, self.space.activate(self.generator(self.prior(len(batch))))
         slope = gradient_penalty(self.discriminator, x, fake.detach()).mean()
-        judged = critic_loss(self.discriminator(x), self.discriminator(fake.detach()))
-        yield Turn("discriminator", judged | {"penalty": self.penalty * slope})
+        judged = self.discriminator(x), self.discriminator(fake.detach())
+        terms = critic_loss(*judged) | {"penalty": self.penalty * slope}
+        yield Turn("discriminator", terms, {"ordering": ordering(*judged)})
         if self.step % self.discriminator_steps == 0:
             yield Turn("generator", critic_generator_loss(self.discriminator(fake)))
         costs, features = self.residuals(x)

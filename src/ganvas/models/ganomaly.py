@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from ..core import Autoencodes, Batch, Model, Practice, Scores, Space, Turn, adam
-from ..losses import discriminator_loss
+from ..losses import discriminator_loss, ordering
 from ..nets import Network, decoder, encoder, judge
 from ._adversarial import refuse_tokens
 
@@ -64,7 +64,8 @@ class GANomaly(Model, Autoencodes, Scores):
         x = batch.x
         z = self.encode(x)
         remade = self.space.mean(self.generator["decoder"](z))
-        yield Turn("discriminator", discriminator_loss(self.discriminator(x), self.discriminator(remade.detach())))
+        judged = self.discriminator(x), self.discriminator(remade.detach())
+        yield Turn("discriminator", discriminator_loss(*judged), {"ordering": ordering(*judged)})
         apart = self.discriminator.features(x).detach() - self.discriminator.features(remade)
         yield Turn(
             "generator",

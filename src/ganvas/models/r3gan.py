@@ -10,12 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..core import Continuous, InputError, Space, Tokens, adam
+from ..core import InputError, Space, Tokens, adam
 from ..losses import Loss
 from ..nets import deep
 from ..nets.convolutional import sizes
 from ..nets.plain import Basis, Bottleneck, Down, Grow, Shrink, Summary, Up, mix
-from ._adversarial import Adversarial
+from ._adversarial import Adversarial, refuse_but_pictures
 
 EXPANSION = 2  # channels inside of a block for each one outside
 
@@ -73,26 +73,24 @@ class R3GAN(Adversarial):
         r2: float | None = None,
         **game: Any,
     ) -> None:
-        if not isinstance(space, Continuous) or len(space.shape) != 3 or not _fit(space.shape[1:]):
-            raise InputError(f"r3gan makes pictures of 16 to 256 pixels, not {space}; choose another --size or model")
+        strided = networks == "strided"
+        refuse_but_pictures(space, "r3gan", square=strided, instead="another --size, --networks or model")
         if game.get("spectral"):
             raise InputError(
                 "r3gan holds slopes down by penalties, and residual blocks begin at zero; leave out --spectral"
             )
-        most = most or (8 * channels if networks == "strided" else 128)
+        most = most or (8 * channels if strided else 128)
         if channels < 8 or channels % 8 or most < channels or most % 8:
             raise InputError(f"--channels {channels} --most {most}: multiples of 8, the second no less than the first")
         if blocks < 1 or finest < 0:
             raise InputError(f"--blocks {blocks} --finest {finest}: one block at least, and at the finest none or more")
-        if networks == "strided" and space.shape[1] != space.shape[2]:
-            raise InputError(f"strided networks make squares, and these are {space}; use --networks residual")
         r1 = 0.5 * prod(space.shape[1:]) / 32**2 if r1 is None else r1
         condition = condition if conditional else None
         super().__init__(space, condition, latent=latent, loss=loss, r1=r1, r2=r1 if r2 is None else r2, **game)
         classes = 0 if condition is None else condition.vocabulary
         self.generator: nn.Module
         self.discriminator: nn.Module
-        if networks == "residual":
+        if not strided:
             stages = Stages(space.shape, channels, most, blocks, finest)
             self.generator, self.discriminator = Generator(stages, latent, classes), Discriminator(stages, classes)
             return
@@ -167,7 +165,3 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
         features = self.layers(x)
         return (features * (self.head if self.embed is None else self.head + self.embed(y))).sum(1)
-
-
-def _fit(sides: tuple[int, ...]) -> bool:
-    return all(16 <= side <= 256 for side in sides)

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import log, pi
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..core import Batch, Bounds, Generates, InputError, Model, Practice, Redraws, Scores, Space, Turn, adam, seeded
-from ..core.space import Likelihood
+from ..core import (
+    Batch,
+    Bounds,
+    Completes,
+    Continuous,
+    Generates,
+    InputError,
+    Model,
+    Practice,
+    Redraws,
+    Scores,
+    Space,
+    Tokenizes,
+    Tokens,
+    Turn,
+    adam,
+    seeded,
+)
+from ..core.space import Likelihood, draw_symbol
 from ..losses import kl_standard_normal
 from ..nets import Network, decoder, encoder, standard_normal
 
 Score = Literal["elbo", "regret"]
 
+SWEEPS = 40  # in which a hole is filled again and again
 PACE = 0.05  # of Adam on the posterior of a single example
 
 
-class VAE(Model, Generates, Redraws, Scores, Bounds):
+class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
     """Maximises a lower bound of log p(x), the ELBO:
 
     log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z)),    q(z | x) = N(mean(x), var(x)),  p(z) = N(0, 1)
@@ -63,7 +81,7 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         if samples > 1 and free_bits:
             raise InputError("free bits need the bound of one latent per example; leave out --free-bits or --samples")
         super().__init__(space.under(likelihood))
-        self.latent, self.samples = latent, samples
+        self.latent, self.samples, self.latents = latent, samples, Continuous((latent,))
         self.warmup, self.free_bits = warmup, free_bits
         self.by_regret = score == "regret"
         self.hyperparameters["beta"] = beta
@@ -110,6 +128,29 @@ class VAE(Model, Generates, Redraws, Scores, Bounds):
         mean, logvar = self.posterior(x)
         z = mean + (logvar / 2).exp() * torch.randn(n, *mean.shape, device=x.device)
         return self.space.noisy(self.decoder(z.flatten(0, 1))).unflatten(0, (n, -1))
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Sweeps of z ~ q(z | x), x' = what p(x | z) expects, holes filled from x' and what is known kept: a chain that
+        comes near p(missing | known) (Rezende et al., 2014, appendix F), from holes filled by the prior's middle.
+
+        The paper draws x'; here numbers have no noise, which would be seen, and the last z is the posterior's mean.
+        """
+        filled = torch.where(known, x, self._filling(x.new_zeros(len(x), self.latent, dtype=torch.float32), allowed))
+        for sweep in range(SWEEPS):
+            mean, logvar = self.posterior(filled)
+            noise = torch.randn_like(mean) if sweep < SWEEPS - 1 else torch.zeros_like(mean)
+            filled = torch.where(known, x, self._filling(mean + (logvar / 2).exp() * noise, allowed))
+        return filled
+
+    def _filling(self, z: Tensor, allowed: Mapping[int, Tensor] | None) -> Tensor:
+        """What examples of latents are filled with: symbols are drawn, among the allowed."""
+        raw = self.decoder(z)
+        if not isinstance(self.space, Tokens):
+            return self.space.likeliest(raw)
+        places = [logits.float().clone() for logits in self.space.places(raw)]
+        for place, may in (allowed or {}).items():
+            places[place][:, ~may.to(raw.device)] = -torch.inf
+        return torch.stack([draw_symbol(logits) for logits in places], 1)
 
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place. Or the regret."""

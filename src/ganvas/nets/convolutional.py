@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import ceil, gcd, prod
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -33,14 +34,14 @@ class Block(nn.Module):
 
 
 class Crop(nn.Module):
-    """Cuts pictures (B, C, H, W) to a size: what doubling made too large."""
+    """Cuts grids (B, C, *sides), such as pictures, to a size: what doubling made too large."""
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, *sides: int) -> None:
         super().__init__()
-        self.height, self.width = height, width
+        self.within: tuple[Any, ...] = (..., *(slice(side) for side in sides))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[..., : self.height, : self.width]
+        return x[self.within]
 
 
 class ConvolutionalEncoder(nn.Module):

@@ -26,6 +26,29 @@ def perceptron(
     return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1], bias=bias))
 
 
+WAVES = 32
+"""Frequencies that waves have."""
+
+
+class Waves(nn.Module):
+    """x with sin(fx) and cos(fx) appended, (B, into + 2 count), of frequencies f ~ N(0, scale^2) that stay as they are.
+
+    Rectifiers learn what is coarse first, and of waves even what is fine is coarse (Tancik et al., 2020). Those of two
+    examples have the inner product count exp(-scale^2 |x - x'|^2 / 2), nearly (Rahimi & Recht, 2007).
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, into: int, scale: float, count: int = WAVES) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", scale * torch.randn(into, count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):  # a phase in bf16 is off by more than waves are apart
+            phases = x.float() @ self.frequencies
+        return torch.cat([x, phases.sin(), phases.cos()], 1)
+
+
 class Residual(nn.Module):
     """x + f(x), with f a normalised gated layer (Dauphin et al., 2017)."""
 

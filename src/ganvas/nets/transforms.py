@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ..core.space import log_between
 from .convolutional import Crop
+from .grids import PlainBlock
 from .strided import Double, Halve
 
 MIXED = 3  # logistics that each density is made of
@@ -22,19 +23,6 @@ def steps(shape: tuple[int, ...], halvings: int) -> list[tuple[int, int]]:
     for _ in range(halvings):
         found.append(((found[-1][0] + 1) // 2, (found[-1][1] + 1) // 2))
     return found
-
-
-class PlainBlock(nn.Module):
-    """x + f(x), with f two convolutions and no normalisation, which would forget how bright a picture is."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
 
 
 class Analysis(nn.Module):

@@ -5,18 +5,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Encodes, InputError
+from ..core import Encodes, InputError, Tokenizes, Tokens
 from ._progress import counted
 
 AT_ONCE = 1024
 
 
 def encoded(model: Encodes, x: Tensor) -> Tensor:
-    """Latents of examples, float32 (n, ...). Raises InputError where one is no number."""
+    """Latents of examples, float32 (n, ...). Raises InputError where one is no number, or a symbol."""
+    refuse_symbols(model)
     z = torch.cat([model.encode(part).float() for part in counted(x.split(AT_ONCE), len(x), "encoding")])
     if not z.isfinite().all():
         raise InputError("the model gives latents that are no numbers; look at how it learned in report.html")
     return z
+
+
+def refuse_symbols(model: object) -> None:
+    """Raises InputError for a model whose latents are symbols: nothing is between two of them, or near one."""
+    if isinstance(model, Tokenizes) and isinstance(model.latents, Tokens):
+        raise InputError("this model's latents are codes, and between two codes there is nothing; take a run of a vae")
 
 
 def latents(model: Encodes, x: Tensor) -> Tensor:

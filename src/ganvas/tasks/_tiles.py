@@ -1,8 +1,8 @@
-"""Pictures of any size through networks: whole, or tile by tile, each fading into the next."""
+"""Pictures of any size, worked on in overlapping tiles, of which one fades into the next."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from math import ceil
 
@@ -30,41 +30,55 @@ def on_device(network: Callable[[Tensor], Tensor], device: torch.device) -> Call
     return compute
 
 
-def side(length: int) -> int:
+def side(length: int, tile: int = TILE, overlap: int = OVERLAP) -> int:
     """The side of tiles, a multiple of the grid, of which as few as can be cover a length, and little beyond it."""
-    count = max(ceil((length - OVERLAP) / (TILE - OVERLAP)), 1)
-    return ceil((length + (count - 1) * OVERLAP) / count / GRID) * GRID
+    count = max(ceil((length - overlap) / (tile - overlap)), 1)
+    return ceil((length + (count - 1) * overlap) / count / GRID) * GRID
 
 
-def tiled(network: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, overlap: int) -> Tensor:
-    """What becomes of a picture (C, H, W) tile by tile; tiles that reach beyond it are mirrored at its edges. Of the
-    whole picture there are no copies but the one that is given back.
+def tiled(
+    restore: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, overlap: int, scale: int = 1
+) -> Tensor:
+    """A picture (C, H, W), worked on tile by tile, (C', scale H, scale W); mirrored at its right and lower edges where
+    tiles reach beyond.
 
-    network: Maps tiles (B, C, height, width) to others, (B, O, height, width), which may be changed afterwards.
+    restore: Maps tiles (B, C, height, width) to others, (B, C', scale height, scale width).
     """
-    tops, lefts = (_starts(n, side, overlap) for n, side in zip(x.shape[1:], (height, width), strict=True))
-    down, across = _ramp(height, overlap), _ramp(width, overlap)
-    corners = [(top, left) for top in tops for left in lefts]
-    some, total = max(AT_ONCE // (height * width), 1), torch.empty(0)
-    for part in (corners[i : i + some] for i in range(0, len(corners), some)):
-        cut = (x[:, top : top + height, left : left + width] for top, left in part)
-        made = network(torch.stack([mirrored(tile, height, width) for tile in cut]))
-        if not total.numel():
-            total = made.new_zeros(made.shape[1], *x.shape[1:])
-        for (top, left), tile in zip(part, made.mul_(down[:, None] * across), strict=True):
-            place = total[:, top : top + height, left : left + width]
-            place += tile[:, : place.shape[1], : place.shape[2]]
-    total /= _weights(tops, down, x.shape[1])[:, None]
-    total /= _weights(lefts, across, x.shape[2])
-    return total
+    return torch.cat(list(bands(restore, x, height, width, overlap, scale)), 1)
 
 
-def _weights(starts: list[int], ramp: Tensor, length: int) -> Tensor:
-    """How much all tiles together count along a side, (length,)."""
-    total = torch.zeros(max(starts) + len(ramp))
-    for start in starts:
-        total[start : start + len(ramp)] += ramp
-    return total[:length]
+def bands(
+    restore: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, overlap: int, scale: int = 1
+) -> Iterator[Tensor]:
+    """The same from top to bottom, in parts (C', rows, scale W), so that no more than one row of tiles is in memory."""
+    tops, lefts = (_starts(n, one, overlap) for n, one in zip(x.shape[1:], (height, width), strict=True))
+    grown = mirrored(x, tops[-1] + height, lefts[-1] + width)
+    window = ramp(height * scale, overlap * scale)[:, None] * ramp(width * scale, overlap * scale)
+    above, left = torch.zeros(()), x.shape[1] * scale
+    for top in tops:
+        row = _row(restore, grown[:, top : top + height], lefts, width, window, scale)
+        if above.ndim:
+            row[:, : above.shape[1]] += above
+        finished = min((height - overlap if top != tops[-1] else height) * scale, left)
+        above, left = row[:, finished:], left - finished
+        yield (row[:-1, :finished] / row[-1:, :finished])[:, :, : x.shape[2] * scale]
+
+
+def _row(
+    restore: Callable[[Tensor], Tensor], x: Tensor, lefts: list[int], width: int, window: Tensor, scale: int
+) -> Tensor:
+    """A row of tiles, each times its window, added up, (C' + 1, scale height, scale W): last the sum of windows."""
+    some = max(AT_ONCE // (len(x[0]) * width), 1)
+    row = torch.zeros(())
+    for part in (lefts[i : i + some] for i in range(0, len(lefts), some)):
+        tiles = restore(torch.stack([x[:, :, left : left + width] for left in part]))
+        if not row.ndim:
+            row = tiles.new_zeros(tiles.shape[1] + 1, len(window), x.shape[2] * scale)
+        for left, tile in zip(part, tiles, strict=True):
+            place = slice(left * scale, (left + width) * scale)
+            row[:-1, :, place] += window * tile
+            row[-1, :, place] += window
+    return row
 
 
 def _starts(length: int, side: int, overlap: int) -> list[int]:
@@ -74,7 +88,7 @@ def _starts(length: int, side: int, overlap: int) -> list[int]:
     return [i * (side - overlap) for i in range(ceil((length - overlap) / (side - overlap)))]
 
 
-def _ramp(side: int, overlap: int) -> Tensor:
+def ramp(side: int, overlap: int) -> Tensor:
     """How much each pixel of a tile counts, (side,): rising to one within the overlap, and falling again."""
     place = torch.arange(side) + 0.5
     share = torch.minimum(place, side - place).div(max(overlap, 1)).clamp(max=1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..core import Decodes, Encodes, Frames, Generates, InputError, chance
+from ._latents import refuse_symbols
 
 
 def interpolate(
@@ -28,6 +29,7 @@ def interpolate(
     """
     if steps < 2:
         raise InputError(f"--steps is {steps}; a walk has at least its two ends")
+    refuse_symbols(model)
     with chance(seed):
         ends = _latents(model, x, n)
     walks = [_between(ends[:-1], ends[1:], t) for t in torch.linspace(0, 1, steps).tolist()]

@@ -32,7 +32,7 @@ def translate(model: Translates, x: Whole, *, to: str | int | None = None) -> Re
     if not all(isinstance(space, Continuous) and len(space.shape) == 3 for space in (given, made)):
         raise InputError("this model learned from no pictures; translate is for those that did")
     pairs = _pairs(model, x, given, back)
-    return Restored(x, counted(pairs, len(x.names), "translating", lambda pair: 1, LONG))
+    return Restored(x, counted(pairs, len(x.names), "translating", lambda pair: 1, LONG), recoloured=True)
 
 
 @torch.no_grad()

@@ -1,0 +1,172 @@
+"""From words to pictures: do those of combinations of words that were never learned show what they are asked to?
+
+A VQGAN learns emoji, 64 pixels a side, and a transformer their codes given their names. For each name held out (every
+word of it is in another name, but not the combination: see emoji_data.py) one picture is drawn. A judge that learned
+from real pairs alone which of some names belongs to which of some pictures (Radford et al., 2021) then says which of
+twenty prompts, its own and nineteen others that were held out, the picture is nearest to. Beside it the same of the
+real pictures that were held out, and of the picture to learn from whose name has most words in common.
+
+python benchmarks/text_to_image.py --minutes 15 15 --runs runs --sheet prompts.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+from _common import report
+from emoji_data import emoji, words
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import ganvas
+from ganvas.core import chance
+from ganvas.core.captions import vocabulary, worded
+
+AMONG = 20
+SHOWN = 40
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, nargs=2, default=[15, 15], help="for the VQGAN and the transformer")
+    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--best", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3, help="how many pictures are drawn for each name, and judged")
+    parser.add_argument("--runs", type=Path, help="folder to keep the runs in")
+    parser.add_argument("--sheet", type=Path, help="file to draw some names, real pictures and drawn ones into")
+    parser.add_argument("--id", default="text-to-image", help="name of the file of results")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    learn, held = emoji()
+    with tempfile.TemporaryDirectory() as folder:
+        start = process_time()
+        run = trained(learn, given.runs or Path(folder), given.minutes)
+        took = {"minutes": given.minutes, "CPU seconds of training": process_time() - start}
+        took["pictures learned from"] = len(list(learn.iterdir()))
+        report(given.id, took | judged(run, learn, held, given))
+
+
+def trained(learn: Path, runs: Path, minutes: list[float]) -> ganvas.Trained:
+    """A transformer through a VQGAN; both are gone on with, or opened, where they are there already."""
+    codes, run = runs / "emoji-codes", runs / "emoji"
+    alike = {"held_out": 0.05, "quiet": False}
+    ganvas.train("vqgan", learn, out=codes, captions="names", minutes=minutes[0], channels=24, judge=24, codes=512,
+                 factor=8, warmup=150, joins=600, batch=16, **alike)  # fmt: skip
+    return ganvas.train("transformer", learn, out=run, through=codes, minutes=minutes[1], width=192, depth=5,
+                        dropout=0.1, batch=64, **alike)  # fmt: skip
+
+
+def judged(run: ganvas.Trained, learn: Path, held: Path, given: argparse.Namespace) -> dict[str, Any]:
+    names = sorted(file.stem for file in held.iterdir())
+    real = pictures([held / f"{name}.png" for name in names])
+    known = sorted(file.stem for file in learn.iterdir())
+    judge = Judge(known, pictures([learn / f"{name}.png" for name in known]))
+    nearest = [max(known, key=lambda other: _alike(name, other)) for name in names]
+    drawn = [torch.cat([drawing(run, name, seed, given) for name in names]) for seed in range(given.seeds)]
+    if given.sheet:
+        draw_sheet(names, real, drawn, given.sheet)
+    shares = [judge.right(x, names) for x in drawn]
+    return {
+        "names held out": len(names),
+        "among": AMONG,
+        "by chance": 1 / AMONG,
+        "drawn pictures nearest to their own prompt": float(np.mean(shares)),
+        "of each seed": shares,
+        "real pictures nearest to their own name": judge.right(real, names),
+        "pictures learned from, by words in common": judge.right(
+            pictures([learn / f"{name}.png" for name in nearest]), names
+        ),
+    }
+
+
+def drawing(run: ganvas.Trained, name: str, seed: int, given: argparse.Namespace) -> Tensor:
+    """One picture of a name, (1, 3, 64, 64) in [-1, 1]."""
+    (one,) = run.sample(1, prompt=name, seed=seed, guidance=given.guidance, best=given.best)
+    return torch.from_numpy(np.asarray(one).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def pictures(files: list[Path]) -> Tensor:
+    """Files as pictures (N, 3, 64, 64) in [-1, 1]."""
+    stacked = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _alike(a: str, b: str) -> float:
+    """The share of words that two names have in common."""
+    one, other = set(words(a)), set(words(b))
+    return len(one & other) / len(one | other)
+
+
+class Judge:
+    """Vectors of pictures and of names, near each other where they belong together; learned from real pairs."""
+
+    def __init__(self, names: list[str], x: Tensor, rounds: int = 1500, batch: int = 128) -> None:
+        self.words, self.length = vocabulary(names)
+        y = worded(names, self.words, self.length)
+        with chance(0):
+            self.sees = nn.Sequential(
+                *(layer for a, b in ((3, 32), (32, 64), (64, 128), (128, 192))
+                  for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.ReLU())),
+                nn.Flatten(), nn.Linear(192 * 16, 128),
+            )  # fmt: skip
+            self.reads = nn.EmbeddingBag(len(self.words) + 2, 128, mode="sum", padding_idx=0)
+            parameters = [*self.sees.parameters(), *self.reads.parameters()]
+            optimizer = torch.optim.AdamW(parameters, 2e-3, weight_decay=0.05)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, rounds)
+            for _ in range(rounds):
+                rows = torch.randperm(len(x))[:batch]
+                loss = self._loss(_shaken(x[rows]), y[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+        self.sees.eval()
+
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        logits = 15 * F.normalize(self.sees(x)) @ F.normalize(self.reads(y)).T
+        same = (y[:, None] == y[None]).all(2).float()
+        wanted = same / same.sum(1, keepdim=True)
+        return (F.cross_entropy(logits, wanted) + F.cross_entropy(logits.T, wanted)) / 2
+
+    @torch.no_grad()
+    def right(self, x: Tensor, names: list[str]) -> float:
+        """The share of pictures that are nearest to their own name among twenty."""
+        seen = F.normalize(self.sees(x))
+        read = F.normalize(self.reads(worded(names, self.words, self.length)))
+        random = np.random.default_rng(0)
+        others = [random.permutation(np.delete(np.arange(len(names)), i))[: AMONG - 1] for i in range(len(names))]
+        near = seen @ read.T
+        return float(np.mean([bool((near[i, i] > near[i, rest]).all()) for i, rest in enumerate(others)]))
+
+
+def _shaken(x: Tensor) -> Tensor:
+    """Pictures, moved by some pixels and made a little noisy or soft."""
+    dx, dy = torch.randint(-4, 5, (2,)).tolist()
+    x = F.pad(x, (4, 4, 4, 4), value=1.0)[:, :, 4 + dy : 68 + dy, 4 + dx : 68 + dx]
+    if torch.rand(()) < 0.5:
+        x = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2.0, mode="bilinear")
+    return x + 0.05 * torch.randn_like(x)
+
+
+def draw_sheet(names: list[str], real: Tensor, drawn: list[Tensor], file: Path) -> None:
+    """Rows of real pictures, and below each what was drawn of its name; the names beside the picture as text."""
+    some = np.random.default_rng(1).permutation(len(names))[:SHOWN].tolist()
+    rows = [part for start in range(0, len(some), 10) for part in _rows(some[start : start + 10], real, drawn)]
+    Image.fromarray(np.concatenate(rows)).save(file)
+    file.with_suffix(".txt").write_text("\n".join(names[i] for i in some) + "\n", encoding="utf-8")
+
+
+def _rows(some: list[int], real: Tensor, drawn: list[Tensor]) -> list[np.ndarray]:
+    levels = lambda x: x.add(1).mul(127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()  # noqa: E731
+    return [np.concatenate([*levels(x[some])], 1) for x in (real, *drawn)]
+
+
+if __name__ == "__main__":
+    main()

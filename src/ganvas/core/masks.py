@@ -1,0 +1,80 @@
+"""Examples of which parts are missing, and what the modality does that reads them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where something is to be filled in: of each example by its name, or where it is one, of all.
+
+    missing: Boolean, like an example each.
+    names: Where each came from.
+    sizes: Height and width of each as it was given.
+    """
+
+    missing: Sequence[Tensor]
+    names: list[str]
+    sizes: list[tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Examples of which parts may be missing.
+
+    x: Each as the model takes it, (*space.shape), or of pictures of any size; means nothing where it is not known.
+    known: Which of its places are known, boolean, each like its example.
+    names: Where each came from.
+    sizes: Height and width of each as it was given.
+    form: What they came as, as the modality calls it.
+    """
+
+    x: Sequence[Tensor]
+    known: Sequence[Tensor]
+    names: list[str]
+    sizes: list[tuple[int, ...]]
+    form: str = ""
+
+    def but(self, mask: Mask) -> Masked:
+        """The same examples, and also missing what a mask says. Raises InputError where one has none that fits."""
+        own = [_own(mask, name, size) for name, size in zip(self.names, self.sizes, strict=True)]
+        known = [known & ~mask.missing[i].to(known.device) for known, i in zip(self.known, own, strict=True)]
+        return replace(self, known=known)
+
+    def to(self, device: torch.device) -> Masked:
+        return replace(self, x=[x.to(device) for x in self.x], known=[known.to(device) for known in self.known])
+
+
+class Maskable(ABC):
+    """A modality whose examples can be read with parts missing, and masks that say which."""
+
+    @abstractmethod
+    def masked(self, source: Any) -> Masked:
+        """Opens examples, with what they themselves say is missing. Raises InputError on bad input."""
+
+    @abstractmethod
+    def mask(self, source: Any) -> Mask:
+        """Opens masks, made to fit as examples are. Raises InputError on bad input."""
+
+
+def _own(mask: Mask, name: str, size: tuple[int, ...]) -> int:
+    """The number of the mask of an example. Raises InputError where there is none, or one of another size."""
+    stems = [str(PurePosixPath(one).with_suffix("")) for one in mask.names]
+    stem = str(PurePosixPath(name).with_suffix(""))
+    if len(stems) > 1 and stem not in stems:
+        raise InputError(f"no mask is called like {name}; there are {', '.join(mask.names[:5])}: give each picture one")
+    number = stems.index(stem) if len(stems) > 1 else 0
+    if mask.sizes[number] != size:
+        own, other = (" × ".join(map(str, reversed(sides))) for sides in (mask.sizes[number], size))
+        raise InputError(f"the mask {mask.names[number]} is {own} pixels and {name} {other}; make them alike")
+    return number

@@ -1,0 +1,125 @@
+"""What autoencoders whose latents are whole numbers share (van den Oord et al., 2017)."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple, get_args
+
+from torch import Tensor, nn
+
+from ..core import Continuous, InputError, Model, Practice, Scores, Space, Tokenizes, Tokens
+from ..nets.grids import GridDecoder, GridEncoder, Sides, sizes, strides
+from ..nets.perceptron import WithScale
+from ..nets.quantizer import Kind, Quantised, Quantizer, make_quantizer
+
+
+class Passed(NamedTuple):
+    """What became of examples on their way: vectors (B, D, *grid), without gradients; quantised; and raw output."""
+
+    z: Tensor
+    quantised: Quantised
+    raw: Tensor
+
+
+class Autoencoder(nn.Module):
+    """Grids (B, C, *sides) to vectors on a small grid, to codes, and to raw output."""
+
+    def __init__(self, encoder: nn.Module, quantizer: Quantizer, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
+
+    def forward(self, x: Tensor) -> Passed:
+        z = self.encoder(x)
+        quantised = self.quantizer(z)
+        return Passed(z.detach(), quantised, self.decoder(quantised.vectors))
+
+
+class QuantisedAutoencoder(Model, Tokenizes, Scores):
+    """An encoder and a decoder of pictures or video, and between them a grid of codes.
+
+    Sides that cannot be divided are rounded up, and what is too much is cut off again.
+
+    Arguments:
+        codes: How many codes there are to choose from at each place.
+        latent: Channels of the latent: dimensions of what a code stands for, where these are vectors.
+        channels: Channels at half resolution, doubled with each halving, up to fourfold.
+        depth: Residual blocks at each resolution.
+        factor: How many times shorter the sides of the grid of codes are, a power of two.
+        time_factor: How many times fewer frames it has, of video, a power of two.
+        quantizer: Nearest vectors of a codebook that learns, or finite scalars (Mentzer et al., 2023).
+        start: Whether a codebook begins with k-means on the first batch.
+        revival: Whether codes of a codebook that are not used are moved to where they are.
+        commitment: Weight of the distance between vectors and their codes.
+    """
+
+    practice = Practice(batch=64, epochs=20, steps=4000)
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        codes: int = 512,
+        latent: int = 8,
+        channels: int = 32,
+        depth: int = 1,
+        factor: int = 4,
+        time_factor: int = 2,
+        quantizer: Kind = "vector",
+        start: bool = True,
+        revival: bool = True,
+        commitment: float = 0.25,
+    ) -> None:
+        super().__init__(space)
+        if not isinstance(space, Continuous) or len(space.shape) not in (3, 4):
+            raise InputError(f"{type(self).__name__.lower()} learns pictures and video, and these are {space}")
+        _refuse(codes, factor, time_factor, quantizer)
+        sides = space.shape[1:]
+        self.halvings = strides((factor, factor) if len(sides) == 2 else (time_factor, factor, factor))
+        self.grid = sizes(sides, self.halvings)[-1]
+        self.autoencoder = _autoencoder(
+            space, self.halvings, make_quantizer(quantizer, codes, latent, start, revival), channels, depth
+        )
+        self.latents = Tokens(prod(self.grid), self.autoencoder.quantizer.vocabulary, grid=self.grid)
+        self.hyperparameters |= {"commitment": commitment, "codes": float(self.latents.vocabulary)}
+
+    def commitment(self, quantised: Quantised) -> dict[str, Tensor]:
+        """What pulls vectors to their codes, where codes are vectors."""
+        weight = self.hyperparameters["commitment"]
+        return {"commitment": weight * quantised.commitment} if self.autoencoder.quantizer.commits else {}
+
+    def follow(self, passed: Passed) -> None:
+        """Once the networks have learned from a batch, the codebook does."""
+        if self.training:
+            self.autoencoder.quantizer.follow(passed.z, passed.quantised.codes)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes, int64 (B, places), of the grid's rows one after the other."""
+        return self.autoencoder.quantizer(self.autoencoder.encoder(x)).codes.flatten(1)
+
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        vectors = self.autoencoder.quantizer.vectors(z.unflatten(1, self.grid))
+        return self.space.likeliest(self.autoencoder.decoder(vectors)).float()
+
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What it costs to make an example of its codes, and of that each place's part."""
+        costs = self.space.costs(self.autoencoder(x).raw, x)
+        return costs.flatten(1).sum(1), costs
+
+
+def _autoencoder(
+    space: Continuous, halvings: list[Sides], quantizer: Quantizer, channels: int, depth: int
+) -> Autoencoder:
+    encoder = GridEncoder(space.shape[0], quantizer.width, halvings, channels, depth)
+    decoder = GridDecoder(quantizer.width, space.shape[0], space.shape[1:], halvings, channels, depth)
+    return Autoencoder(encoder, quantizer, WithScale(decoder, space.shape) if space.scaled else decoder)
+
+
+def _refuse(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
+    """Raises InputError for options that make no autoencoder."""
+    if quantizer not in get_args(Kind):
+        raise InputError(f"--quantizer is {quantizer!r}; it is one of {', '.join(get_args(Kind))}")
+    if not 2 <= codes <= 2**16:
+        raise InputError(f"--codes is {codes}; there are from 2 to {2**16:,}")
+    for name, value, least in (("factor", factor, 2), ("time-factor", time_factor, 1)):
+        if not least <= value <= 64 or value & (value - 1):
+            raise InputError(f"--{name} is {value}; it is a power of two, from {least} to 64")

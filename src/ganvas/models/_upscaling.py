@@ -1,0 +1,200 @@
+"""What networks share that make pictures larger: learn from pixels first, then play (Ledig et al., 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ..core import Batch, Continuous, InputError, Model, Practice, Space, Turn, Upscales, adam, enlarged, whole_blocks
+from ..damage import Lowered, Lowering
+from ..losses import GAMES, Loss
+from ..nets.perception import Perception
+
+Scale = Literal[2, 4, 8]
+
+SEEN = 16  # channels of the features at full resolution
+EVERY = 4  # rounds in one of which the features learn, while they do
+
+
+class Upscaling(Model, Upscales):
+    """Two generators G of one kind, each of which adds to a bicubic enlargement what that lacks.
+
+    In the first `warmup` rounds the faithful one learns to get pixels right, the features f learn to see, and the
+    other generator follows the faithful one as its average; then both begin from that average. From there on the
+    faithful one stays as it is, f too, and the other plays against a discriminator of patches:
+
+    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + absolute |G(low) - x|
+
+    `fidelity` leads from one to the other: weights are (1 - fidelity) G + fidelity G_faithful (Wang et al., 2018,
+    ESRGAN, section 3.4).
+    """
+
+    players = {
+        "perception": adam(1e-3),
+        "faithful": adam(1e-3),
+        "discriminator": adam(4e-4, (0.9, 0.99)),
+        "generator": adam(4e-4, (0.9, 0.99)),
+    }
+    practice = Practice(
+        batch=8, epochs=0, steps=20_000, schedule="linear", reading={"crop": "random", "flip": True, "size": 96}
+    )
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        scale: Scale,
+        degrade: Lowering,
+        warmup: int,
+        loss: Loss,
+        weights: Mapping[str, float],
+    ) -> None:
+        super().__init__(space)
+        if not isinstance(space, Continuous) or len(space.shape) != 3:
+            raise InputError("pictures can be made larger; choose ae for everything else")
+        if scale not in get_args(Scale) or loss not in GAMES:
+            raise InputError(f"--scale is 2, 4 or 8, --loss one of {', '.join(GAMES)}; not {scale} and {loss!r}")
+        if min(space.shape[1:]) < 2 * scale:
+            raise InputError(f"pictures of {space.shape[2]} pixels are too small for --scale {scale}; raise --size")
+        if warmup < 1 or min(weights.values()) < 0:
+            raise InputError(f"--warmup is {warmup}; it must be at least 1, and --{', --'.join(weights)} at least 0")
+        self.scale: int = scale
+        self.warmup, self.game = warmup, GAMES[loss]
+        self.lower = Lowered(degrade, scale)
+        self.lower.fit(space)
+        self.hyperparameters |= weights
+
+    def assemble(self, faithful: nn.Module, generator: nn.Module, widths: Sequence[int]) -> None:
+        """Takes up two generators of one kind, which begin alike, and makes the discriminator and the features."""
+        channels = self.space.shape[0]
+        generator.load_state_dict(faithful.state_dict())
+        self.faithful, self.generator = faithful, generator
+        self.perception = Perception(channels, SEEN)
+        self.discriminator = Patches(channels, widths, anchored=not self.game.unanchored)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        x = whole_blocks(batch.x, self.scale)
+        low = self.lowered(x)
+        yield from self._faithfully(x, low) if self.step <= self.warmup else self._game(x, low)
+
+    def _faithfully(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
+        if self.step % EVERY == 1:
+            yield Turn("perception", self.perception.loss(x))
+        y = self.enlarge(self.faithful, low)
+        yield Turn("faithful", {"pixels": (y - x).abs().mean()}, {"PSNR (dB)": _psnr(y, x)})
+        if torch.is_grad_enabled():
+            self._follow()
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The generator becomes more like the faithful one's average; in the last round that becomes its average."""
+        slow, fast = list[Tensor](self.generator.parameters()), list[Tensor](self.faithful.parameters())
+        torch._foreach_lerp_(slow, fast, 1 - min(self.practice.average, self.step / (self.step + 10)))
+        if self.step == self.warmup:
+            torch._foreach_copy_(fast, slow)
+
+    def _game(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
+        y = self.enlarge(self.generator, low)
+        real, fake = self.discriminator(x).float(), self.discriminator(y.detach()).float()
+        yield Turn("discriminator", self.game.discriminator(real, fake), {"ordering": _ordering(real, fake)})
+        logits = [self.discriminator(y).float()]
+        if self.game.relative:
+            with torch.no_grad():
+                logits.append(self.discriminator(x).float())
+        weight = self.hyperparameters
+        terms = {
+            "content": weight["content"] * self.perception.distance(y, x).mean(),
+            "absolute": weight["absolute"] * (y - x).abs().mean(),
+            **{name: weight["adversarial"] * term for name, term in self.game.generator(*logits).items()},
+        }
+        yield Turn("generator", terms, {"PSNR (dB)": _psnr(y, x)})
+
+    def enlarge(self, network: nn.Module, low: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) as a generator would have them, (B, C, scale H, scale W)."""
+        return enlarged(low, self.scale) + network(low).to(low.dtype)
+
+    def lowered(self, x: Tensor) -> Tensor:
+        return self.lower(x)
+
+    def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
+        return self.enlarge(self._between(fidelity), x).clamp(-1, 1)
+
+    def _between(self, fidelity: float) -> nn.Module:
+        """The generator, the faithful one, or one between them."""
+        if fidelity in (0, 1):
+            return self.faithful if fidelity else self.generator
+        return Between(self.generator, self.faithful, fidelity)
+
+
+class Between(nn.Module):
+    """A network whose weights are (1 - share) a + share b."""
+
+    def __init__(self, a: nn.Module, b: nn.Module, share: float) -> None:
+        super().__init__()
+        self.network = a
+        theirs = dict(b.named_parameters())
+        self.weights = {name: p.lerp(theirs[name], share) for name, p in a.named_parameters()}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional_call(self.network, self.weights, (x,))
+
+
+class Raising(nn.Module):
+    """Pictures (B, C, H, W) to (B, C, scale H, scale W): all that is costly happens at low resolution, and pixels come
+    out of channels at the end (Shi et al., 2016, ESPCN). It says little at first.
+
+    Arguments:
+        body: From and to channels, at one resolution; what goes in is added to what comes out.
+    """
+
+    def __init__(self, channels: int, width: int, scale: int, body: nn.Module) -> None:
+        super().__init__()
+        self.enter, self.body = nn.Conv2d(channels, width, 3, 1, 1), body
+        last = nn.Conv2d(width, channels * scale**2, 3, 1, 1)
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+        self.leave = nn.Sequential(nn.LeakyReLU(0.2), last, nn.PixelShuffle(scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.enter(x)
+        return self.leave(h + self.body(h))
+
+
+class Patches(nn.Module):
+    """Pictures (B, C, H, W) to logits of their patches, (N,): halved by strided convolutions, nothing normalised."""
+
+    def __init__(self, channels: int, widths: Sequence[int], anchored: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for a, b in pairwise([channels, *widths]):
+            layers += [_convolution(a, b, 4, 2), nn.LeakyReLU(0.2)]
+        layers += [_convolution(widths[-1], widths[-1], 3, 1), nn.LeakyReLU(0.2)]
+        last = nn.Conv2d(widths[-1], 1, 1, bias=anchored)
+        nn.init.normal_(last.weight, 0.0, 0.02)
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).flatten()
+
+
+def _convolution(a: int, b: int, kernel: int, stride: int) -> nn.Conv2d:
+    layer = nn.Conv2d(a, b, kernel, stride, 1)
+    nn.init.kaiming_normal_(layer.weight, a=0.2)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type] # it has one
+    return layer
+
+
+@torch.no_grad()
+def _ordering(real: Tensor, fake: Tensor) -> Tensor:
+    """The share of patches whose logits (N,) are in the right order, the real one's above that of its counterpart."""
+    return ((real > fake).float() + (real == fake).float() / 2).mean()
+
+
+@torch.no_grad()
+def _psnr(y: Tensor, x: Tensor) -> Tensor:
+    return 10 * (4 / (y - x).square().mean()).log10()

@@ -1,0 +1,127 @@
+"""SimVP: convolutions alone say how a video goes on (Gao et al., 2022; gated attention: Tan et al., 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Batch, Continuous, InputError, Model, Practice, Predicts, Scores, Space, Turn, adam
+
+REDUCED = 4  # times that a frame's sides are smaller where motion is worked out
+
+
+class SimVP(Model, Predicts, Scores):
+    """Frames that follow, from those that came before, all at once and without a recurrent state:
+
+    min over f of  E |f(x_1 ... x_g) - x_(g+1) ... x_T|^2
+
+    f encodes each frame by itself, lays the codes of all frames one behind the other as channels, lets blocks that look
+    far around work out where everything goes (the translator; Gao et al., 2022, section 3), and decodes each
+    following frame. A block is h + attention(h), then + perceptron(h) at each place (gSTA; Tan et al., 2022):
+
+    attention(h) = W (a * sigmoid(b)),   a, b = W' D_7(D_5(h))
+
+    with D_5 and D_7 convolutions of each channel alone, the second over every third place. The mean of what may follow
+    is what is best in squared error: where several things may, it is a blur.
+
+    Arguments:
+        given: Frames that it goes on from; 0 for half of them.
+        channels: Channels of a frame at half resolution, doubled at a quarter.
+        translator: Channels of the translator.
+        depth: Blocks of the translator.
+
+    Example: ganvas train simvp videos/ --frames 20 --size 64 --given 10 --out runs/simvp-videos
+    """
+
+    players = {"predictor": adam(1e-3)}
+    practice = Practice(
+        batch=16, epochs=20, steps=4000, schedule="one-cycle", decides="held_out/predictor/squared error"
+    )
+
+    def __init__(
+        self, space: Space, *, given: int = 0, channels: int = 16, translator: int = 128, depth: int = 4
+    ) -> None:  # fmt: skip
+        super().__init__(space)
+        if not isinstance(space, Continuous) or len(space.shape) != 4:
+            raise InputError("simvp goes on with videos; choose another model for everything else")
+        colours, frames, *sides = space.shape
+        if any(side % REDUCED for side in sides):
+            raise InputError(f"simvp halves frames twice, and these are {sides[0]} × {sides[1]}; choose another --size")
+        self.given = given or frames // 2
+        if not 0 < self.given < frames:
+            raise InputError(f"--given is {given} of {frames} frames; leave at least one on either side")
+        if channels < 2 or channels % 2:
+            raise InputError(f"--channels is {channels}; they are normalised in two halves: take an even number")
+        following = frames - self.given
+        self.enter = nn.Sequential(nn.PixelUnshuffle(2), *_layer(4 * colours, channels), *_layer(channels, channels))
+        self.down = nn.Sequential(*_layer(channels, 2 * channels, 2), *_layer(2 * channels, 2 * channels))
+        blocks = [Block(translator) for _ in range(depth)]
+        into = nn.Conv2d(2 * channels * self.given, translator, 1)
+        out = nn.Conv2d(translator, 2 * channels * following, 1)
+        self.translator = nn.Sequential(into, *blocks, out)
+        self.kept = nn.Linear(self.given, following, bias=False)
+        self.up = nn.Sequential(nn.SiLU(), nn.ConvTranspose2d(2 * channels, channels, 2, 2))
+        self.leave = nn.Sequential(
+            *_layer(2 * channels, channels), nn.Conv2d(channels, 4 * colours, 3, 1, 1), nn.PixelShuffle(2)
+        )
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        seen, following = batch.x[:, :, : self.given], batch.x[:, :, self.given :]
+        error = self.space.nll(self(seen), following).mean()
+        each = error.detach() / following[0].numel()
+        yield Turn("predictor", {"squared error": error}, {"PSNR (dB)": 10 * (4 / each).log10()})
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Raw output for frames (B, C, T - given, H, W) that follow frames (B, C, given, H, W)."""
+        n, frames = len(seen), seen.transpose(1, 2).flatten(0, 1)
+        fine = self.enter(frames)
+        h = self.translator(self.down(fine).unflatten(0, (n, -1)).flatten(1, 2))
+        h = self.up(h.unflatten(1, (-1, self.leave[0].in_channels)).flatten(0, 1))
+        kept = self.kept(fine.unflatten(0, (n, -1)).movedim(1, -1)).movedim(-1, 1).flatten(0, 1)
+        return self.leave(torch.cat([h, kept], 1)).unflatten(0, (n, -1)).transpose(1, 2)
+
+    def predict(self, seen: Tensor) -> Tensor:
+        return self.space.activate(self(seen).float())
+
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """How far each example is from what was to be expected after its first frames, which are not to blame."""
+        errors = self.space.costs(self(x[:, :, : self.given]), x[:, :, self.given :])
+        return errors.flatten(1).sum(1), torch.cat([torch.zeros_like(x[:, :, : self.given]), errors], 2)
+
+
+class Block(nn.Module):
+    """h + f(h), then h + g(h): f looks far around with gates, g mixes channels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.look = nn.Sequential(nn.GroupNorm(1, width), nn.Conv2d(width, width, 1), nn.GELU(), Gated(width))
+        self.mix = nn.Sequential(
+            nn.GroupNorm(1, width), nn.Conv2d(width, 2 * width, 1),
+            nn.Conv2d(2 * width, 2 * width, 3, 1, 1, groups=2 * width), nn.GELU(), nn.Conv2d(2 * width, width, 1),
+        )  # fmt: skip
+
+    def forward(self, h: Tensor) -> Tensor:
+        h = h + self.look(h)
+        return h + self.mix(h)
+
+
+class Gated(nn.Module):
+    """W (a * sigmoid(b)), where a and b come of a neighbourhood of 23 x 23 places."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.around = nn.Sequential(
+            nn.Conv2d(width, width, 5, 1, 2, groups=width),
+            nn.Conv2d(width, width, 7, 1, 9, 3, groups=width),
+            nn.Conv2d(width, 2 * width, 1),
+        )
+        self.out = nn.Conv2d(width, width, 1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.out(nn.functional.glu(self.around(h), 1))
+
+
+def _layer(into: int, out: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(into, out, 3, stride, 1), nn.GroupNorm(2, out), nn.SiLU()]

@@ -1,0 +1,247 @@
+"""Transformer: symbols one after another, each given all before it, or many at a time (Vaswani et al., 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import cos, inf, log, pi
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..core import (
+    Batch,
+    Bounds,
+    Completes,
+    Factorises,
+    InputError,
+    Matches,
+    Model,
+    Practice,
+    Scores,
+    Space,
+    Steering,
+    Steers,
+    Tokens,
+    Turn,
+    adamw,
+    seeded,
+)
+from ..core.steering import AS_IT_IS
+from ..nets.transformer import TokenTransformer, forbidden
+
+Order = Literal["causal", "masked"]
+
+HEAD = 64  # width of a head, where nothing else is said
+AT_ONCE = 128  # examples that are weighed together
+ROUNDS = 12  # of parallel decoding
+BLOCKS = 16  # that a masked model's likelihood is made of
+CHOICE = 4.5
+"""How much chance there is at first in which symbols are kept: the temperature of Chang et al.'s choice."""
+
+
+class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises):
+    """Fits p(x) = product over k of p(x_k | x_<k), all factors at once, by attention that looks back:
+
+    attention(Q, K, V) = softmax(Q K' / sqrt(d)) V    (equation 1 of the paper)
+
+    with the parts that decoders have today: norms of root mean squares before each layer, rotary positions, gated
+    layers. Text, rows of tables and codes of pictures are alike to it. A condition, a label or a text, comes before
+    the symbols; now and then it is left out while learning, so that samples can be guided (Ho & Salimans, 2022).
+
+    `--order masked` is MaskGIT (Chang et al., 2022): a share cos(pi u / 2) of the symbols, u even in [0, 1], is hidden
+    and told from all others; samples are drawn in a few rounds, of which each keeps the surest symbols.
+
+    Arguments:
+        width: Of the vectors that tell of each place.
+        depth: Layers of attention, each with a gated layer.
+        heads: Of each attention; 0 for one for every 64 of the width.
+        dropout: Share of what layers add that is left out at random while learning.
+        order: Symbols one after another, or in rounds of many: causal or masked.
+        label_dropout: Share of conditions that are left out while learning.
+
+    Example: ganvas train transformer lines.txt --out runs/transformer-lines
+    """
+
+    players = {"network": adamw(1e-3, (0.9, 0.98), 0.1)}
+    practice = Practice(
+        batch=64,
+        epochs=20,
+        steps=2000,
+        schedule="one-cycle",
+        average=0.99,
+        decides="held_out/network/nll",
+        reading={"numbers": "bins"},
+    )
+
+    def __init__(
+        self,
+        space: Space,
+        condition: Space | None = None,
+        *,
+        width: int = 256,
+        depth: int = 6,
+        heads: int = 0,
+        dropout: float = 0.0,
+        order: Order = "causal",
+        label_dropout: float = 0.1,
+    ) -> None:
+        if not isinstance(space, Tokens):
+            raise InputError("transformer learns symbols: text, rows of a table, codes of pictures --through a run")
+        if condition is not None and not isinstance(condition, Tokens):
+            raise InputError("transformer can be asked for labels and texts, not for pictures; leave out --to")
+        heads = heads or max(width // HEAD, 1)
+        if width % (2 * heads):
+            raise InputError(f"--width {width} is no multiple of twice --heads {heads}; choose one that is")
+        if not 0 <= label_dropout < 1 or not 0 <= dropout < 1:
+            raise InputError(f"--dropout {dropout} --label-dropout {label_dropout}: both are at least 0 and below 1")
+        super().__init__(space)
+        self.places, self.condition, self.causal = space, condition, order == "causal"
+        self.label_dropout = label_dropout
+        self.network = TokenTransformer(
+            space, condition, width=width, depth=depth, heads=heads, dropout=dropout, causal=self.causal
+        )
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        y = self._said(batch.y)
+        if self.causal:
+            counted = self.places.counted(batch.x)
+            x, counted = (part[:, : int(counted.sum(1).max())] for part in (batch.x, counted))
+            costs = self.network.costs(self.network(x, y), x, counted)
+        else:
+            x, hidden = batch.x, self._hidden(batch.x)
+            costs = self.network.costs(self.network(x, y, hidden), x, hidden)
+        yield Turn("network", {"nll": costs.mean()}, self._told(costs.detach(), x))
+
+    def _told(self, costs: Tensor, x: Tensor) -> dict[str, Tensor]:
+        """Bits of a symbol; and of a byte, where it is text that is told in order."""
+        told = {"bits_per_token": costs.mean() / log(2)}
+        if self.causal and self.places.bytes:
+            told["bits_per_byte"] = costs.sum() / log(2) / self.places.size_in_bytes(x).sum()
+        return told
+
+    def _said(self, y: Tensor | None) -> Tensor | None:
+        """Conditions, of which some say nothing while learning."""
+        if self.condition is None or y is None or not torch.is_grad_enabled():
+            return y if self.condition is not None else None
+        silent = torch.rand(len(y), 1, device=y.device) < self.label_dropout
+        return y.masked_fill(silent, self.network.nothing)
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        """Which symbols are hidden, boolean like x: at least one of each example."""
+        share = (torch.rand(len(x), 1, device=x.device) * (pi / 2)).cos()
+        ranks = torch.rand(x.shape, device=x.device).argsort(1).argsort(1)
+        return ranks < (share * x.shape[1]).ceil().clamp(min=1)
+
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """-log p(x) in nats, and of it what each symbol costs, of examples of any label.
+
+        Causal: exact. Masked: that of drawing the symbols in 16 blocks, of an order that is the same for all examples,
+        those of a block independently of each other given the blocks before: the probability of a way to draw them.
+        """
+        costs = self._costs(x, None)
+        return costs.sum(1), costs
+
+    def match(self, x: Tensor, y: Tensor) -> Tensor:
+        return (self._costs(x, None) - self._costs(x, y)).sum(1)
+
+    def _costs(self, x: Tensor, y: Tensor | None) -> Tensor:
+        return self._causal_costs(x, y) if self.causal else self._masked_costs(x, y)
+
+    def bound(self, x: Tensor, samples: int = 1) -> Tensor:
+        """-log p(x) as it is weighed: there is nothing to sample."""
+        return self.score(x)
+
+    def _causal_costs(self, x: Tensor, y: Tensor | None) -> Tensor:
+        counted = self.places.counted(x)
+        costs = torch.zeros(x.shape, device=x.device)
+        for rows in torch.arange(len(x)).split(AT_ONCE):
+            part, own, said = x[rows], counted[rows], None if y is None else y[rows]
+            costs[rows] = costs[rows].masked_scatter(own, self.network.costs(self.network(part, said), part, own))
+        return costs
+
+    def _masked_costs(self, x: Tensor, y: Tensor | None) -> Tensor:
+        order = torch.randperm(x.shape[1], generator=seeded(0)).to(x.device)
+        costs, start = torch.zeros(x.shape, device=x.device), 0
+        hidden = torch.ones_like(x, dtype=torch.bool)
+        for round in range(1, BLOCKS + 1):
+            stop = x.shape[1] - int(cos(pi / 2 * round / BLOCKS) * x.shape[1] + 1e-9)
+            block = torch.zeros_like(hidden)
+            block[:, order[start:stop]] = True
+            for rows in torch.arange(len(x)).split(AT_ONCE if stop > start else len(x)):
+                h = self.network(x[rows], None if y is None else y[rows], hidden[rows])
+                costs[rows] = costs[rows].masked_scatter(block[rows], self.network.costs(h, x[rows], block[rows]))
+            hidden, start = hidden & ~block, stop
+        return costs
+
+    def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+        if self.causal:
+            yield from self._clipped(self.network.unfold(x, None))
+            return
+        hidden = torch.ones_like(x, dtype=torch.bool)
+        for place in range(x.shape[1]):
+            yield from self._clipped([(place, self.network.logits(self.network(x, None, hidden))[:, place])])
+            hidden[:, place] = False
+
+    def _clipped(self, told: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
+        """Logits of each place's own alphabet alone."""
+        for place, logits in told:
+            yield place, logits[:, : self.places.sizes[place]]
+
+    def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        return self.steer(n, y, AS_IT_IS)
+
+    def steer(self, n: int, y: Tensor | None, how: Steering) -> Tensor:
+        blank = torch.full((n, self.places.length), self.places.end or 0, device=self.device)
+        return self._filled(blank, torch.zeros_like(blank, dtype=torch.bool), self._asked(n, y), how)
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        """What is not known, drawn. Causal: from left to right, given what precedes alone: it does not look ahead, so
+        that what is known further on may not fit. Masked: given all that is known."""
+        return self._filled(x, known, None, AS_IT_IS, allowed)
+
+    def _asked(self, n: int, y: Tensor | None) -> Tensor | None:
+        """What each example shall be: as it was said; else labels in turn, and of texts none."""
+        if self.condition is None or (y is None and self.condition.length > 1):
+            return None
+        if y is None:
+            return (torch.arange(n, device=self.device) % self.condition.vocabulary)[:, None]
+        return y.to(self.device)
+
+    def _filled(
+        self, x: Tensor, known: Tensor, y: Tensor | None, how: Steering, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        if how.guidance != 1 and y is None:
+            raise InputError("--guidance strengthens a label or a text, and none was asked for; leave it out")
+        if how.rounds and self.causal:
+            raise InputError("--rounds is for models that learned with --order masked; this one draws place by place")
+        if how.guidance != 1 and y is not None:
+            y = torch.cat([y, torch.full_like(y, self.network.nothing)])
+        if self.causal:
+            return self.network.fill(x, known, y, how, allowed or {})
+        return self._in_rounds(x, known, y, how, allowed or {})
+
+    def _in_rounds(
+        self, x: Tensor, known: Tensor, y: Tensor | None, how: Steering, allowed: Mapping[int, Tensor]
+    ) -> Tensor:
+        """Parallel decoding: all that is hidden is drawn, the surest symbols are kept, the rest is hidden again."""
+        hidden, wanted = ~known, (~known).sum(1, keepdim=True)
+        rounds = min(how.rounds or ROUNDS, x.shape[1])
+        for round in range(1, rounds + 1):
+            logits = self._all_logits(x, hidden, y, how)
+            for place, fits in allowed.items():
+                logits[:, place] = forbidden(logits[:, place], fits)
+            chances = how.tempered(logits.flatten(0, 1)).log_softmax(-1).unflatten(0, x.shape)
+            drawn = how.draw(logits.flatten(0, 1)).view_as(x)
+            x = torch.where(hidden, drawn, x)
+            noise = -torch.rand(x.shape, device=x.device).clamp(min=1e-20).log().neg().log()
+            surety = chances.gather(2, x[..., None])[..., 0] + CHOICE * (1 - round / rounds) * noise
+            left = (cos(pi / 2 * round / rounds) * wanted + 1e-6).floor()
+            hidden = hidden & (surety.masked_fill(~hidden, inf).argsort(1).argsort(1) < left)
+        return torch.where(known, x, self.places.ended(x))
+
+    def _all_logits(self, x: Tensor, hidden: Tensor, y: Tensor | None, how: Steering) -> Tensor:
+        """Logits of all places, (B, length, vocabulary)."""
+        times = 1 if y is None else len(y) // len(x)
+        h = self.network(x.repeat(times, 1), y, hidden.repeat(times, 1))
+        return how.guided(self.network.logits(h), len(x))

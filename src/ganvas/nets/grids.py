@@ -1,0 +1,119 @@
+"""Convolutional networks from grids to smaller grids and back, in two dimensions or three: pictures and video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from math import gcd
+
+from torch import Tensor, nn
+
+from .convolutional import Crop
+
+Sides = tuple[int, ...]
+Transposed = nn.ConvTranspose2d | nn.ConvTranspose3d
+
+CONVOLUTIONS: Mapping[int, Callable[..., nn.Conv2d | nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: Mapping[int, Callable[..., Transposed]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+"""By dimensions of the grid."""
+
+WIDEST = 4  # times as many channels as at first
+
+
+def strides(factors: Sides) -> list[Sides]:
+    """Powers of two as products of ones and twos, (4, 4) as [(2, 2), (2, 2)]: in each step some sides are halved."""
+    steps = max(factor.bit_length() - 1 for factor in factors)
+    return [tuple(2 if factor >> (step + 1) else 1 for factor in factors) for step in range(steps)]
+
+
+def sizes(sides: Sides, halvings: Sequence[Sides]) -> list[Sides]:
+    """Sides of a grid, and after each halving, rounding up."""
+    return list(accumulate(halvings, lambda size, by: tuple(-(-n // k) for n, k in zip(size, by, strict=True)),
+                           initial=sides))  # fmt: skip
+
+
+class PlainBlock(nn.Module):
+    """x + f(x) on grids (B, width, *sides), with f two convolutions and no normalisation, which would forget how bright
+    a picture is."""
+
+    def __init__(self, width: int, dimensions: int = 2) -> None:
+        super().__init__()
+        convolution = CONVOLUTIONS[dimensions]
+        self.layers = nn.Sequential(
+            nn.SiLU(), convolution(width, width, 3, 1, 1), nn.SiLU(), convolution(width, width, 3, 1, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class GridEncoder(nn.Module):
+    """Grids (B, C, *sides) to small grids (B, out, *small).
+
+    halvings: By which of 1 and 2 each side is divided, step after step.
+    width: Channels after the first halving, doubled with each, up to fourfold.
+    depth: Residual blocks after each.
+    """
+
+    def __init__(self, channels: int, out: int, halvings: Sequence[Sides], width: int, depth: int) -> None:
+        super().__init__()
+        dimensions = len(halvings[0])
+        convolution = CONVOLUTIONS[dimensions]
+        layers: list[nn.Module] = []
+        for (a, b), by in zip(pairwise([channels, *_widths(width, halvings)]), halvings, strict=True):
+            layers += [convolution(a, b, 3, by, 1), *(PlainBlock(b, dimensions) for _ in range(depth))]
+        self.layers = nn.Sequential(*layers, nn.SiLU(), convolution(_widths(width, halvings)[-1], out, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+class GridDecoder(nn.Module):
+    """Small grids (B, into, *small) to grids (B, C, *sides): the encoder, backwards.
+
+    last: The layer that puts out the grid.
+    """
+
+    def __init__(
+        self, into: int, channels: int, sides: Sides, halvings: Sequence[Sides], width: int, depth: int
+    ) -> None:
+        super().__init__()
+        dimensions, steps, widths = len(sides), sizes(sides, halvings), _widths(width, halvings)
+        layers: list[nn.Module] = [CONVOLUTIONS[dimensions](into, widths[-1], 1)]
+        for level in range(len(halvings) - 1, -1, -1):
+            layers += [*(PlainBlock(widths[level], dimensions) for _ in range(depth)), nn.SiLU()]
+            if level:
+                layers += [_doubling(widths[level], widths[level - 1], halvings[level]), Crop(*steps[level])]
+        self.layers = nn.Sequential(*layers)
+        self.last, self.crop = _doubling(widths[0], channels, halvings[0]), Crop(*sides)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.crop(self.last(self.layers(z)))
+
+
+class PatchJudge(nn.Module):
+    """Grids (B, C, *sides) to logits of patches being real, (B, patches) (Isola et al., 2017).
+
+    width: Channels after the first halving, doubled with each, up to fourfold.
+    """
+
+    def __init__(self, channels: int, halvings: Sequence[Sides], width: int) -> None:
+        super().__init__()
+        convolution, widths = CONVOLUTIONS[len(halvings[0])], _widths(width, halvings)
+        layers: list[nn.Module] = []
+        for level, ((a, b), by) in enumerate(zip(pairwise([channels, *widths]), halvings, strict=True)):
+            norm = [nn.GroupNorm(gcd(8, b), b)] if level else []
+            layers += [convolution(a, b, tuple(2 + k for k in by), by, 1), *norm, nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, convolution(widths[-1], 1, 3, 1, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).flatten(1)
+
+
+def _doubling(channels: int, out: int, by: Sides) -> Transposed:
+    """Multiplies sides by 1 and 2; every place is reached equally often."""
+    return TRANSPOSED[len(by)](channels, out, tuple(2 + k for k in by), by, 1)
+
+
+def _widths(width: int, halvings: Sequence[Sides]) -> list[int]:
+    return [width * min(2**level, WIDEST) for level in range(len(halvings))]
