@@ -29,6 +29,7 @@ from .core import (
     Upscales,
     alike,
     chance,
+    data_of,
     spread,
 )
 from .evaluation import Coding, Evaluation, evaluate
@@ -77,7 +78,7 @@ def judge(
     Raises InputError where too few examples are left to judge by.
     """
     console = Console(stderr=True, quiet=quiet)
-    modality = _seen_by_people(run)
+    modality = data_of(run.modality)  # of latents, samples are judged as what they are latents of
     train, held, leaks = _data(run, modality, source, learned_from)
     fit = plugins.load("features", features or modality.features).fit
     extractor = fit(train, modality, run.path.parent / ".features")
@@ -106,11 +107,6 @@ def judge(
     write_atomically(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2).encode())
     _report(run, evaluation, out or run.path / "report.html")
     return evaluation
-
-
-def _seen_by_people(run: Run) -> Modality:
-    """What examples are judged as: of a run that learned latents, what these are latents of."""
-    return run.modality.inner if isinstance(run.modality, Through) else run.modality
 
 
 def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch) -> Coding | None:
@@ -254,7 +250,7 @@ CAPTIONS = {
 
 def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
     last = sorted((run.path / "previews").glob("*.png"))[-1:]
-    conditional = isinstance(run.model, Samples) and run.model.condition is not None
+    conditional = isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
     pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
     pictures += [Picture(run.path / name, words) for name, words in CAPTIONS.items() if (run.path / name).exists()]

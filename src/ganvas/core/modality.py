@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from ..errors import InputError
+from .abilities import Completes
 from .captions import prompted
 from .space import Space, Tokens
 
@@ -226,5 +227,14 @@ class Through(Modality):
         """Examples of the inner modality, (n, *inner.space.shape), on the CPU, of examples of this one."""
 
     @abstractmethod
+    def completing(self, model: Completes) -> Completes:
+        """A model that completes examples of this modality, as one that completes those of the inner modality."""
+
+    @abstractmethod
     def beside(self, run: Path) -> Self:
         """The same for the run in this folder, from which it finds the other where both were moved together."""
+
+
+def data_of(modality: Modality) -> Modality:
+    """The modality of data itself: of latents, that of what they are latents of."""
+    return modality.inner if isinstance(modality, Through) else modality
