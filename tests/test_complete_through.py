@@ -120,7 +120,8 @@ def test_videos_go_on(tmp_path: Path) -> None:
     assert not torch.equal(made[:, :, 4:], real[:, :, 4:])
     assert [one.shape for one in trained.complete(clips[:3], given=4)] == [(8, 16, 16)] * 3
     assert cli.run(["sample", run, "--n", "2", "--out", str(tmp_path / "new")]) == 0
-    assert cli.run(["detect", run, source, "--alpha", "0.5", "--out", str(tmp_path / "strange")]) == 0
+    assert cli.run(["detect", run, source, "--alpha", "0.9", "--out", str(tmp_path / "strange")]) == 0
+    assert list((tmp_path / "strange" / "found").iterdir())
 
 
 def test_what_has_no_places_is_not_filled_in(tmp_path: Path, photos: Path, runs: Path) -> None:

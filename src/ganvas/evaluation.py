@@ -29,6 +29,7 @@ from .core import (
     Restores,
     Samples,
     Space,
+    Tokens,
     Translates,
     Upscales,
     chance,
@@ -211,7 +212,8 @@ def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Ri
         if isinstance(space, Continuous):
             rivals |= {"real with noise": noisy(real), "per-pixel Gaussian": per_coordinate(train, len(real))}
         else:
-            rivals |= {"independent columns": shuffled(real, space)}
+            symbols = isinstance(space, Tokens) and not space.alphabets
+            rivals |= {f"independent {'symbols' if symbols else 'columns'}": shuffled(real, space)}
         return {name: Replay(x, model.condition) for name, x in rivals.items()}
     if ability is Bounds and isinstance(model, Bounds):
         return {"independent coordinates": Independent(model.space, train)}

@@ -169,7 +169,7 @@ class Latents(Through, Maskable):
         assert isinstance(space, Tokens), "only codes that lie on a grid are read with parts missing"
         pool = F.max_pool2d if len(space.grid) == 2 else F.max_pool3d
         missing = pool((~known).any(1, keepdim=True).float(), space.covers, ceil_mode=True)
-        return self._model.encode(outward(x, known)), missing.flatten(1) == 0
+        return self._encoded(outward(x, known)).to(x.device), missing.flatten(1) == 0
 
     @torch.no_grad()
     def _encoded(self, x: Tensor) -> Tensor:
@@ -215,13 +215,15 @@ class Latents(Through, Maskable):
         return {}
 
     def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
-        """Blame of a place of a picture's codes lies on all the pixels that it covers; of all else nothing is drawn."""
+        """Blame of a place of a picture's or a clip's codes lies on all the pixels that it covers; of all else nothing
+        is drawn."""
         space = self.space
-        if not isinstance(space, Tokens) or len(space.grid) != 2:
+        if not isinstance(space, Tokens) or not space.covers:
             return []
         seen = self.decode(x)
         small = blame.view(len(x), 1, *space.grid).float()
-        spread = F.interpolate(small, seen.shape[2:], mode="bilinear").expand_as(seen)
+        mode = "bilinear" if len(space.grid) == 2 else "trilinear"
+        spread = F.interpolate(small, seen.shape[2:], mode=mode).expand_as(seen)
         return self.inner.point_out(seen, spread, self.decode(nearest) if len(nearest) else seen[:0], names, folder)
 
     def thumbnails(self, x: Tensor, most: int) -> Tensor | None:
