@@ -71,7 +71,8 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) not in (3, 4):
-            raise InputError(f"{type(self).__name__.lower()} learns pictures and video, and these are {space}")
+            name = type(self).__name__.lower()
+            raise InputError(f"{name} learns pictures and video; choose another model for texts, rows and vectors")
         _refuse(codes, factor, time_factor, quantizer)
         sides = space.shape[1:]
         covers = (factor, factor) if len(sides) == 2 else (time_factor, factor, factor)
