@@ -14,7 +14,7 @@ from ._base import Features
 class Plain(Features):
     """The modality's own vectors."""
 
-    description = "plain values, such as columns, coarse frames or how frequent symbols are, the spread of each made one"
+    description = "plain values: columns in ranks, pixels, coarse frames, how frequent symbols are"
 
     def __init__(self, modality: Modality) -> None:
         self.modality = modality
