@@ -87,6 +87,7 @@ def test_samples_are_judged_beside_real_pictures_and_likelihoods_are_of_codes(
     beside = {figure.name: set(figure.beside) for figure in judged.figures}
     assert beside["Fréchet distance"] == {"real data", "real with noise", "per-pixel Gaussian"}
     assert beside["bits per dimension"] == {"independent coordinates"}
+    assert beside["PSNR in holes (dB)"] == {"diffusion", "mean of the border"}
     assert 0 < judged["bits per dimension"].value < 5
     assert any("decoded" in note for note in judged.notes)
     assert Image.open(tmp_path / "made" / "pictures" / "neighbours.png").mode == "RGB"

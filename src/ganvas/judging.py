@@ -97,7 +97,11 @@ def judge(
             f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,} of the "
             f"{len(train):,} that it learned from.",
             f"Features: {extractor.description}.",
-            *(["Samples are decoded first; what latents cannot hold counts against them."] if coding else []),
+            *(
+                ["Samples, and what is filled in, are decoded first; what latents cannot hold counts against them."]
+                if coding
+                else []
+            ),
             *leaks,
             *_twins(embed, seen.x, unseen.x),
         ]
@@ -116,7 +120,8 @@ def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch
         return None
     parts = zip(_data(run, modality, source, learned_from)[:2], (seen, unseen), strict=True)
     train, held = (data.gather(len(like)).to(run.model.device) for data, like in parts)
-    return Coding(train, held, modality.inner.space, modality.decode)
+    completing = modality.completing(run.model) if isinstance(run.model, Completes) else None
+    return Coding(train, held, modality.inner.space, modality.decode, completing)
 
 
 def _data(run: Run, modality: Modality, source: Any, learned_from: Any) -> tuple[Data, Data, list[str]]:

@@ -227,8 +227,9 @@ class Through(Modality):
         """Examples of the inner modality, (n, *inner.space.shape), on the CPU, of examples of this one."""
 
     @abstractmethod
-    def completing(self, model: Completes) -> Completes:
-        """A model that completes examples of this modality, as one that completes those of the inner modality."""
+    def completing(self, model: Completes) -> Completes | None:
+        """A model that completes examples of this modality, as one that completes those of the inner modality; None
+        where a part of an example here is of the whole of one there."""
 
     @abstractmethod
     def beside(self, run: Path) -> Self:

@@ -154,13 +154,13 @@ class Latents(Through, Maskable):
     @property
     def _with_holes(self) -> Maskable:
         """What reads the data with parts missing. Raises InputError where no latent stands for a part of it alone."""
-        if not isinstance(self.space, Tokens) or not isinstance(self.inner, Maskable):
+        if not isinstance(self.space, Tokens) or not self.space.covers or not isinstance(self.inner, Maskable):
             words = f"{_named(self.space)} of {Path(self.through).name} stand for the whole of an example"
             raise InputError(f"{words}, so that parts cannot be filled in; learn through codes, as of vqvae or vqgan")
         return self.inner
 
-    def completing(self, model: Completes) -> Completes:
-        return Decoded(model, self)
+    def completing(self, model: Completes) -> Completes | None:
+        return Decoded(model, self) if isinstance(self.space, Tokens) and self.space.covers else None
 
     def encode(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (B, places) of examples of the inner modality, and which of them are known, boolean: those that stand
