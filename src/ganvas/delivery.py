@@ -51,6 +51,7 @@ from .core import (
     Whole,
     alike,
     coloured,
+    data_of,
     enlarged,
     levels,
     mirrored,
@@ -82,7 +83,7 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
         case Completed():
-            return _completed(answer, modality, out)
+            return _completed(answer, data_of(modality), out)
         case Edited():
             return _edited(answer, modality, out)
         case Augmented():

@@ -29,6 +29,7 @@ from .core import (
     Upscales,
     alike,
     chance,
+    data_of,
     spread,
 )
 from .evaluation import Coding, Evaluation, evaluate
@@ -77,7 +78,7 @@ def judge(
     Raises InputError where too few examples are left to judge by.
     """
     console = Console(stderr=True, quiet=quiet)
-    modality = _seen_by_people(run)
+    modality = data_of(run.modality)  # of latents, samples are judged as what they are latents of
     train, held, leaks = _data(run, modality, source, learned_from)
     fit = plugins.load("features", features or modality.features).fit
     extractor = fit(train, modality, run.path.parent / ".features")
@@ -96,7 +97,11 @@ def judge(
             f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,} of the "
             f"{len(train):,} that it learned from.",
             f"Features: {extractor.description}.",
-            *(["Samples are decoded first; what latents cannot hold counts against them."] if coding else []),
+            *(
+                ["Samples, and what is filled in, are decoded first; what latents cannot hold counts against them."]
+                if coding
+                else []
+            ),
             *leaks,
             *_twins(embed, seen.x, unseen.x),
         ]
@@ -108,11 +113,6 @@ def judge(
     return evaluation
 
 
-def _seen_by_people(run: Run) -> Modality:
-    """What examples are judged as: of a run that learned latents, what these are latents of."""
-    return run.modality.inner if isinstance(run.modality, Through) else run.modality
-
-
 def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch) -> Coding | None:
     """The same examples as latents, where the run learned these."""
     modality = run.modality
@@ -120,7 +120,8 @@ def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch
         return None
     parts = zip(_data(run, modality, source, learned_from)[:2], (seen, unseen), strict=True)
     train, held = (data.gather(len(like)).to(run.model.device) for data, like in parts)
-    return Coding(train, held, modality.inner.space, modality.decode)
+    completing = modality.completing(run.model) if isinstance(run.model, Completes) else None
+    return Coding(train, held, modality.inner.space, modality.decode, completing)
 
 
 def _data(run: Run, modality: Modality, source: Any, learned_from: Any) -> tuple[Data, Data, list[str]]:
@@ -254,7 +255,7 @@ CAPTIONS = {
 
 def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
     last = sorted((run.path / "previews").glob("*.png"))[-1:]
-    conditional = isinstance(run.model, Samples) and run.model.condition is not None
+    conditional = isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
     pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
     pictures += [Picture(run.path / name, words) for name, words in CAPTIONS.items() if (run.path / name).exists()]

@@ -57,8 +57,8 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
-from .masks import Mask, Maskable, Masked
-from .modality import Batch, Data, Modality, Through, held, spread
+from .masks import Mask, Maskable, Masked, outward
+from .modality import Batch, Data, Modality, Through, data_of, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam, adamw
 from .moments import Follows, Overlaps
 from .pictures import (
@@ -181,12 +181,14 @@ __all__ = [
     "all_of",
     "chance",
     "coloured",
+    "data_of",
     "enlarged",
     "flipped",
     "held",
     "label",
     "levels",
     "mirrored",
+    "outward",
     "p_values",
     "resized",
     "seeded",

@@ -38,7 +38,7 @@ from ..core import (
 from ..core.captions import vocabulary, worded, wording
 from ..naming import pictures
 from ._albums import Album, inside
-from ._captions import Captions, said
+from ._captions import Captions, said, said_of_all
 from ._domains import Domains, Paired, Unpaired, both, learned, paired
 from ._drawing import glow, grid, pixels_of, save_gif
 from ._patches import THREADS, Filed, Held, Patches, scaled
@@ -146,8 +146,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         if size is not None and not 4 <= size <= 1024:
             raise InputError(f"--size is {size}; pictures are from 4 to 1024 pixels")
         sizes, greys = _look(found, skip_unreadable)
-        texts = said(found, captions, _named(source))
-        words, longest = vocabulary(texts or [])
+        words, longest = vocabulary(said_of_all(found, captions, _named(source)))
         distinct = {label for label in found.labels or [] if label is not None}
         form: Any = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         return cls(
@@ -190,7 +189,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         """What each picture could be asked for by: its words, int64 (N, longest), or its class (N, 1)."""
         if not self.words:
             return class_numbers(found.names, found.labels, self.classes, _named(source))
-        texts = said(found, self.captions, _named(source))
+        texts = said(found, self.captions)
         return None if texts is None else worded(texts, self.words, self.longest)
 
     def _kept_whole(self, found: Encoded | Arrays, labels: Tensor | None, device: torch.device) -> Held | Filed:

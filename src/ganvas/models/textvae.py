@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from ..core import (
-    Autoencodes,
     Batch,
     Bounds,
     Continuous,
@@ -21,6 +20,7 @@ from ..core import (
     Space,
     Steering,
     Steers,
+    Tokenizes,
     Tokens,
     Turn,
     adamw,
@@ -36,7 +36,7 @@ ROOM = 2**25  # logits that are worked out together where examples are weighed
 LIKELIEST = Steering(top_k=1)
 
 
-class TextVAE(Model, Generates, Steers, Autoencodes, Scores, Bounds):
+class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
     """A variational autoencoder whose decoder writes symbol after symbol, each given the latent and those before it:
 
     log p(x) >= E_q(z|x) sum over k of log p(x_k | x_<k, z) - KL(q(z | x) || N(0, 1))
