@@ -62,8 +62,7 @@ def main() -> None:
     given = parser.parse_args()
     out = given.runs / f"super-resolution-{given.model}"
     run = ganvas.load(out) if (out / "report.html").exists() else ganvas.train(
-        given.model, to_learn_from(), out=out, scale=SCALE, steps=given.steps, warmup=given.warmup,
-        loss="relativistic", held_out=0.05)  # fmt: skip
+        given.model, to_learn_from(), out=out, scale=SCALE, steps=given.steps, warmup=given.warmup, held_out=0.05)  # fmt: skip
     settle(run.model, choose_device())
     looks = {"EfficientNet-Lite0": imagenet(), "another Perception": another(run)}
     pictures = [(name, cut(p)) for name, p in to_try()][: given.pictures]

@@ -50,9 +50,9 @@ class ESRGAN(Upscaling):
         degrade: Lowering = "bicubic",
         warmup: int = 10_000,
         loss: Loss = "relativistic",
-        content: float = 1.0,
-        adversarial: float = 0.05,
-        absolute: float = 0.5,
+        content: float = 10.0,
+        adversarial: float = 0.02,
+        absolute: float = 0.3,
         channels: int = 32,
         depth: int = 3,
     ) -> None:

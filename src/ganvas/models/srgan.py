@@ -49,9 +49,9 @@ class SRGAN(Upscaling):
         degrade: Lowering = "bicubic",
         warmup: int = 10_000,
         loss: Loss = "non-saturating",
-        content: float = 1.0,
-        adversarial: float = 0.05,
-        absolute: float = 0.5,
+        content: float = 10.0,
+        adversarial: float = 0.02,
+        absolute: float = 0.3,
         channels: int = 48,
         depth: int = 10,
     ) -> None:
