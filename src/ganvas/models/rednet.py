@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from math import ceil
 
 import torch
 from torch import Tensor, nn
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored
+from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored_to_blocks
 from ..damage import Damage, Kind
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
@@ -70,7 +69,7 @@ class REDNet(Model, Restores):
 
     def forward(self, x: Tensor) -> Tensor:
         """Damaged pictures (B, C, H, W), restored; of any height and width."""
-        h = self.enter(_padded(x, 2**RESOLUTIONS))
+        h = self.enter(mirrored_to_blocks(x, 2**RESOLUTIONS))
         kept = []
         for blocks, down in zip(self.encoder, self.down, strict=False):
             kept.append(blocks(h))
@@ -103,9 +102,3 @@ class Block(nn.Module):
 
 def _blocks(width: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(Block(width) for _ in range(depth)))
-
-
-def _padded(x: Tensor, multiple: int) -> Tensor:
-    """Pictures (B, C, H, W), mirrored at the right and below until their sides are multiples."""
-    height, width = (ceil(n / multiple) * multiple for n in x.shape[2:])
-    return x if x.shape[2:] == (height, width) else mirrored(x, height, width)
