@@ -13,9 +13,11 @@ from PIL import Image
 
 import ganvas
 from ganvas import cli
-from ganvas.core import InputError, Tokens
+from ganvas.core import Batch, InputError, Tokens
 from ganvas.core.captions import vocabulary, worded, words_of
+from ganvas.evaluation import _asked
 from ganvas.modalities.images import Images
+from ganvas.models.transformer import Transformer
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (40, 50, 210)}
 SHADES = {"dark": 0.4, "light": 1.0}
@@ -72,8 +74,15 @@ def test_a_picture_without_a_caption_and_an_unknown_word_are_named(named: Path, 
         learned.prompt("!")
     with pytest.raises(InputError, match="the longest caption had 2"):
         learned.prompt("dark dark green")
-    with pytest.raises(InputError, match="labels alone"):
+    with pytest.raises(InputError, match=r"labels alone.*--captions none"):
         ganvas.train("dcgan", named, captions="names", out=tmp_path / "run")
+
+
+def test_where_nobody_knows_captions_none_are_asked_for() -> None:
+    model = Transformer(Tokens(3, 5), Tokens(4, 9), width=8, depth=1, heads=1)
+    assert _asked(model, Batch(torch.zeros(2, 3).long())) is None
+    said = torch.ones(2, 4).long()
+    assert _asked(model, Batch(torch.zeros(2, 3).long(), said)) is said
 
 
 def test_a_prompt_becomes_pictures_of_what_it_says(
@@ -98,6 +107,7 @@ def test_a_prompt_becomes_pictures_of_what_it_says(
     shape = ["--width", "32", "--depth", "2", "--batch", "32", "--rate", "network=4e-3", "--average", "0.9"]
     through = ["--through", str(codes), "--steps", "250", "--held-out", "0", "--quiet", "--out", str(run)]
     assert cli.run(["train", "transformer", str(named), *shape, *through]) == 0
+    assert "Columns: ." not in (run / "report.html").read_text("utf-8")
     ask = ["sample", str(run), "--n", "8", "--seed", "0"]
     for words in ("light green", "dark red"):
         assert cli.run([*ask, "--prompt", words, "--best", "2", "--out", str(tmp_path / words)]) == 0

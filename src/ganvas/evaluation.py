@@ -183,10 +183,11 @@ def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Fig
 
 
 def _asked(model: Model, held_out: Batch) -> Tensor | None:
-    """What samples are asked to be: what held-out examples are, or where nobody knows, every label in turn."""
+    """What samples are asked to be: what held-out examples are; where nobody knows, every label in turn, and of texts
+    none."""
     if not isinstance(model, Samples) or model.condition is None:
         return None
-    if held_out.y is not None:
+    if held_out.y is not None or model.condition.length > 1:
         return held_out.y
     return torch.arange(len(held_out), device=held_out.x.device).unsqueeze(1) % model.condition.vocabulary
 
