@@ -27,6 +27,7 @@ class Domains(Data):
 
     def __init__(self, first: Data, second: Data) -> None:
         self.first, self.second, self.ahead = first, second, max(first.ahead, second.ahead)
+        self.parts = first.parts or second.parts
 
     @abstractmethod
     def places(self, rows: Tensor, step: int | None) -> tuple[Tensor, Tensor]:
@@ -146,11 +147,11 @@ def paired(first: Found, second: Found, sizes: Sizes, names: Sequence[str]) -> t
     if any(alone):
         raise InputError(f"{'; '.join(filter(None, alone))}; give partners the same name, or leave out --pairs")
     order = [theirs[stem] for stem in ours]
-    tall, wide = (np.broadcast_to(sizes(found), (len(ours), 2)) for found in (first, second))
-    unequal = (tall != wide[order]).any(1)
+    own, other = (np.broadcast_to(sizes(found), (len(ours), 2)) for found in (first, second))
+    unequal = (own != other[order]).any(1)
     if unequal.any():
         at = int(unequal.argmax())
-        a, b = (" × ".join(map(str, one.tolist())) for one in (tall[at], wide[order[at]]))
+        a, b = (" × ".join(map(str, one.tolist())) for one in (own[at], other[order[at]]))
         words = f"{first.names[at]} of {names[0]} is {a} pixels and its partner in {names[1]} {b}"
         raise InputError(f"{words} ({unequal.sum():,} such pairs); partners must be of one size")
     return first, _in_order(second, order)
