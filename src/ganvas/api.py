@@ -321,10 +321,9 @@ class Trained:
             return attributes.read
         if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Rowwise)):
             if not isinstance(modality, Maskable):
-                name = self.run.card["modality"]["name"]
-                raise InputError(
-                    f"{function.__name__} reads no masks of {name}; it is for pictures, and rows of tables"
-                )
+                name, asked = self.run.card["modality"]["name"], "--mask" if Mask in kinds else function.__name__
+                fit = "pictures" if Mask in kinds else "pictures, texts, videos and rows of tables"
+                raise InputError(f"{asked} is for {fit}, and these are {name}")
             return modality.mask if Mask in kinds else lambda source: modality.masked(source).to(self.model.device)
         if Whole in kinds:
             if not isinstance(modality, Pictorial):
