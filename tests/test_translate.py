@@ -204,6 +204,15 @@ def test_squares_of_one_picture_are_no_copies_of_each_other(two: tuple[Path, Pat
     assert "duplicates" not in {sign.illness for sign in signs}
 
 
+def test_domains_are_known_by_their_names_in_whatever_order_they_are_given() -> None:
+    dark, light = np.zeros((3, 16, 16), np.uint8), np.full((2, 16, 16), 255, np.uint8)
+    modality = Images.learn({"dark": dark, "light": light})
+    for given in ({"dark": dark, "light": light}, {"light": light, "dark": dark}, {"a": dark, "b": light}):
+        whole = modality.read(given).gather()
+        assert (whole.x == 1).all()
+        assert (whole.y == -1).all()
+
+
 def test_texts_beside_the_pictures_of_a_domain_are_no_captions(tmp_path: Path) -> None:
     first, second = folder(tmp_path, "a", 3), folder(tmp_path, "b", 3)
     for file in second.glob("*.png"):

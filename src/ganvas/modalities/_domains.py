@@ -97,7 +97,7 @@ def both(source: Any, to: Any, names: Sequence[str] = ()) -> tuple[Any, Any]:
     if isinstance(source, Mapping):
         if len(source) != 2:
             raise InputError(f"there are {len(source)} domains ({', '.join(map(str, source))}); give two")
-        first, second = source.values()
+        first, second = (source[name] for name in names) if set(names) == set(source) else source.values()
         return first, second
     if names and isinstance(source, str | Path) and all((Path(source) / name).is_dir() for name in names):
         return Path(source) / names[0], Path(source) / names[1]
