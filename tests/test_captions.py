@@ -13,11 +13,9 @@ from PIL import Image
 
 import ganvas
 from ganvas import cli
-from ganvas.core import Batch, InputError, Tokens
+from ganvas.core import InputError, Tokens
 from ganvas.core.captions import vocabulary, worded, words_of
-from ganvas.evaluation import _asked
 from ganvas.modalities.images import Images
-from ganvas.models.transformer import Transformer
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (40, 50, 210)}
 SHADES = {"dark": 0.4, "light": 1.0}
@@ -76,13 +74,6 @@ def test_a_picture_without_a_caption_and_an_unknown_word_are_named(named: Path, 
         learned.prompt("dark dark green")
     with pytest.raises(InputError, match=r"labels alone.*--captions none"):
         ganvas.train("dcgan", named, captions="names", out=tmp_path / "run")
-
-
-def test_where_nobody_knows_captions_none_are_asked_for() -> None:
-    model = Transformer(Tokens(3, 5), Tokens(4, 9), width=8, depth=1, heads=1)
-    assert _asked(model, Batch(torch.zeros(2, 3).long())) is None
-    said = torch.ones(2, 4).long()
-    assert _asked(model, Batch(torch.zeros(2, 3).long(), said)) is said
 
 
 def test_a_prompt_becomes_pictures_of_what_it_says(

@@ -343,6 +343,13 @@ def test_what_is_wrong_is_said(two: tuple[Path, Path], tmp_path: Path, capsys: p
         Images(size=16, channels=3, domains=("a", "b"), first_channels=1).read(first)
     with pytest.raises(InputError, match="give two"):
         Images.learn({"a": first, "b": second, "c": second})
+    pixels = np.zeros((3, 16, 16), np.uint8)
+    for source, other, words in (({"a": pixels, "b": pixels, "c": pixels}, {}, "give two"), (pixels, {"to": 5}, "int")):
+        with pytest.raises(InputError, match=words) as refusal:
+            api.train("cyclegan", source, **other, out=tmp_path / "out")
+        assert "\n" not in str(refusal.value), "an array is not shown"
+    with pytest.raises(InputError, match=r"^the dict looks like nothing"):
+        api.guess({"a": 1})
 
 
 def test_remembering_models_learn_in_one_process() -> None:

@@ -183,11 +183,10 @@ def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Fig
 
 
 def _asked(model: Model, held_out: Batch) -> Tensor | None:
-    """What samples are asked to be: what held-out examples are; where nobody knows, every label in turn, and of texts
-    none."""
+    """What samples are asked to be: what held-out examples are, or where nobody knows, every label in turn."""
     if not isinstance(model, Samples) or model.condition is None:
         return None
-    if held_out.y is not None or model.condition.length > 1:
+    if held_out.y is not None:
         return held_out.y
     return torch.arange(len(held_out), device=held_out.x.device).unsqueeze(1) % model.condition.vocabulary
 

@@ -252,8 +252,8 @@ CAPTIONS = {
 
 def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
     last = sorted((run.path / "previews").glob("*.png"))[-1:]
-    conditional = isinstance(run.model, Samples) and run.model.condition is not None
-    asked = f" Columns: {', '.join(run.modality.classes)}." if conditional and run.modality.classes else ""
+    conditional = isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
+    asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
     pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
     pictures += [Picture(run.path / name, words) for name, words in CAPTIONS.items() if (run.path / name).exists()]
     write_report(run, evaluation, pictures, plugins.fitting("tasks", run.model), target)

@@ -99,7 +99,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     @classmethod
     def recognises(cls, source: Any) -> bool:
         if isinstance(source, Mapping):
-            return len(source) == 2 and all(map(cls.recognises, source.values()))
+            return any(map(cls.recognises, source.values()))  # what else is wrong with two domains is said later
         if isinstance(source, tuple):
             return len(source) == 2 and cls.recognises(source[0])
         if isinstance(source, str | Path):
