@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored_to_blocks
 from ..damage import Damage, Kind
+from ..nets.convolutional import SmallBlock
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 
@@ -86,19 +86,5 @@ class REDNet(Model, Restores):
         return self(x).clamp(-1, 1)
 
 
-class Block(nn.Module):
-    """h + f(h), with f two convolutions; small at first, so that deep networks begin as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        last = nn.Conv2d(width, width, 3, 1, 1)
-        self.layers = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(), last)
-        with torch.no_grad():
-            last.weight.mul_(0.3)
-
-    def forward(self, h: Tensor) -> Tensor:
-        return h + self.layers(h)
-
-
 def _blocks(width: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(depth)))
+    return nn.Sequential(*(SmallBlock(width) for _ in range(depth)))
