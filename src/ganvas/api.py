@@ -329,6 +329,8 @@ class Trained:
             return self._named
         if Attributes in kinds:
             return attributes.read
+        if Mask in kinds and not isinstance(modality, Maskable):
+            raise InputError(f"--mask is for pictures, and these are {self.run.card['modality']['name']}")
         if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Rowwise)):
             if not isinstance(modality, Maskable):
                 name = self.run.card["modality"]["name"]
@@ -507,7 +509,8 @@ def guess(source: Any) -> str:
             return name
     if isinstance(source, str | Path) and not Path(source).exists():
         raise InputError(f"{source} does not exist; check the path")
-    raise InputError(f"{source!r} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`")
+    shown = repr(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
+    raise InputError(f"{shown} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`")
 
 
 def _together(source: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

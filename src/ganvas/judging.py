@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,29 +211,27 @@ def _show_samples(
 
 def _show_passed(run: Run, model: Any, held: Batch) -> None:
     """Unseen examples with what came back of them, where these can be seen."""
-    folder = run.path / "pictures"
     if run.modality.frame(held.x[:2]) is not None:
         return
+    some = spread(len(held), 10)
+    for name, kinds in _passed(model, held.x[some], None if held.y is None else held.y[some]):
+        run.modality.sheet(torch.cat([*kinds]).cpu(), run.path / "pictures" / f"{name}.png", columns=len(some))
+
+
+def _passed(model: Any, x: Tensor, y: Tensor | None) -> Iterator[tuple[str, Sequence[Tensor]]]:
+    """Examples, and what each ability makes of them, by what that is called."""
     if isinstance(model, Restores) and model.undoes != "none":
-        shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
-        run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
+        yield "restorations", model.shown(x)
     if isinstance(model, Upscales):
-        shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
-        run.modality.sheet(shown.cpu(), folder / "enlargements.png", columns=10)
-    if isinstance(model, Completes) and held.x.ndim == 4:
-        run.modality.sheet(torch.cat(completions(model, held.x[spread(len(held), 10)])).cpu(),
-                           folder / "completions.png", columns=10)  # fmt: skip
+        yield "enlargements", model.shown(x)
+    if isinstance(model, Completes) and x.ndim == 4:
+        yield "completions", completions(model, x)
     if isinstance(model, Predicts):
-        x = held.x[spread(len(held), 10)]
-        run.modality.sheet(torch.cat([x, model.continued(x).float()]).cpu(), folder / "predictions.png", columns=10)
-    if isinstance(model, Translates) and held.y is not None:
-        some = spread(len(held), 10)
-        kinds = alike(*model.shown(held.x[some], held.y[some]))
-        run.modality.sheet(torch.cat(kinds).cpu(), folder / "translations.png", columns=10)
+        yield "predictions", (x, model.continued(x).float())
+    if isinstance(model, Translates) and y is not None:
+        yield "translations", alike(*model.shown(x, y))
     if isinstance(model, Autoencodes):
-        x = held.x[spread(len(held), 10)]
-        run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
-                           folder / "reconstructions.png", columns=10)  # fmt: skip
+        yield "reconstructions", (x, model.decode(model.encode(x)).float())
 
 
 CAPTIONS = {

@@ -388,7 +388,7 @@ def label(condition: Space | None) -> Tokens | None:
     """A condition that is a label, which is one token, or None. Raises InputError where it is anything else."""
     if condition is None or (isinstance(condition, Tokens) and condition.length == 1):
         return condition
-    raise InputError("this model can be asked for labels alone: leave out --to and --captions, or choose another model")
+    raise InputError("this model can be asked for labels alone: leave out --to, say --captions none, or choose another")
 
 
 def draw_symbol(logits: Tensor) -> Tensor:
