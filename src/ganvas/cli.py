@@ -20,7 +20,7 @@ from rich.console import Console
 from . import __version__, plugins
 from .errors import InputError
 
-USAGE = """Train, judge and use GANs and autoencoders on your own pictures and tables.
+USAGE = """Train, judge and use GANs and autoencoders on your own pictures, tables, texts and videos.
 
 Example: ganvas train dcgan photos/ --size 64
          ganvas sample runs/dcgan-photos --n 64 --out new/"""
