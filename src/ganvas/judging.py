@@ -24,6 +24,7 @@ from .core import (
     Predicts,
     Restores,
     Samples,
+    Stylises,
     Through,
     Translates,
     Upscales,
@@ -225,10 +226,11 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     if isinstance(model, Predicts):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.continued(x).float()]).cpu(), folder / "predictions.png", columns=10)
-    if isinstance(model, Translates) and held.y is not None:
+    if isinstance(model, Translates | Stylises) and held.y is not None:
         some = spread(len(held), 10)
         kinds = alike(*model.shown(held.x[some], held.y[some]))
-        run.modality.sheet(torch.cat(kinds).cpu(), folder / "translations.png", columns=10)
+        name = "translations" if isinstance(model, Translates) else "styles"
+        run.modality.sheet(torch.cat(kinds).cpu(), folder / f"{name}.png", columns=10)
     if isinstance(model, Autoencodes):
         x = held.x[spread(len(held), 10)]
         run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
@@ -247,6 +249,8 @@ CAPTIONS = {
     "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
     "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); of a "
     "model that goes both ways, then the same of the second domain.",
+    "pictures/styles.png": "Unseen pictures of the first domain (above), others whose style they are given, and what "
+    "became of them (below).",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
     "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
 }

@@ -29,6 +29,7 @@ from .core import (
     Restores,
     Samples,
     Steers,
+    Stylises,
     Translates,
     Upscales,
     alike,
@@ -287,7 +288,7 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
         columns, shown = len(x), torch.cat([x, model.continued(x)])
     elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
         shown = _beside(model, held_out.gather(most=20).x.to(model.device))
-    elif isinstance(model, Translates) and len(held_out):
+    elif isinstance(model, Translates | Stylises) and len(held_out):
         some = held_out.gather(most=10).to(model.device)
         assert some.y is not None, "a model that translates is given what from"
         shown = torch.cat(alike(*model.shown(some.x, some.y)))
