@@ -52,7 +52,7 @@ LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
     "images": (lambda: FASHION, 0.75), "tables": (lambda: ADULT / "train.csv", 0.9), "videos": (moving_clothes, 0.7),
 }  # fmt: skip
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
-most, when a model has learned. Models learn the first that they take; those that translate or stylise, what `OWN` has."""
+most, when a model has learned. Models learn the first that they take, those that translate or stylise, of `OWN`."""
 
 ROUNDS = (60, 125, 250, 500, 750, 1000, 2000)
 """After how many rounds it is looked whether a model has learned, which ends the proof; the last are the most."""
@@ -225,7 +225,7 @@ def _left_unstyled(model: Any, real: Batch, train: Tensor) -> float:
 
 
 def _in_style(y: Tensor, x: Tensor) -> Tensor:
-    """Pictures y whose colours have the mean and the deviation that those of x have (Reinhard et al., 2001)."""
+    """Pictures y whose colours have the mean and the deviation that those of x have (after Reinhard et al., 2001)."""
     (deviation, mean), (wanted, middle) = (torch.std_mean(part, (2, 3), keepdim=True) for part in (y, x))
     return wanted * (y - mean) / (deviation + 1e-3) + middle
 

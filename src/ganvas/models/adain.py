@@ -23,8 +23,8 @@ class AdaIN(Model, Stylises):
     min over g of   |f(made) - t|^2 + style sum_i (|mu(f_i(made)) - mu(f_i(x))|^2 + |sigma(...) - sigma(...)|^2)
 
     where mu and sigma are the mean and the deviation of each channel over all places: what is where stays, colours and
-    textures become those of x, any picture of the second domain. Nothing about a style is learned by heart, so that a
-    style never seen is as good as any.
+    textures become those of x, any picture of the second domain. Nothing about a style is learned by heart, so that one
+    never seen can be asked for too.
 
     Departs from the paper in f: three resolutions, learned from the pictures of both domains in the first rounds and
     fixed from then on, where the paper has a VGG that learned ImageNet; as these have no scale of their own, what each
