@@ -24,6 +24,7 @@ from .core import (
     Predicts,
     Restores,
     Samples,
+    Stylises,
     Through,
     Translates,
     Upscales,
@@ -228,8 +229,8 @@ def _passed(model: Any, x: Tensor, y: Tensor | None) -> Iterator[tuple[str, Sequ
         yield "completions", completions(model, x)
     if isinstance(model, Predicts):
         yield "predictions", (x, model.continued(x).float())
-    if isinstance(model, Translates) and y is not None:
-        yield "translations", alike(*model.shown(x, y))
+    if isinstance(model, Translates | Stylises) and y is not None:
+        yield "translations" if isinstance(model, Translates) else "styles", alike(*model.shown(x, y))
     if isinstance(model, Autoencodes):
         yield "reconstructions", (x, model.decode(model.encode(x)).float())
 
@@ -246,6 +247,8 @@ CAPTIONS = {
     "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
     "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); of a "
     "model that goes both ways, then the same of the second domain.",
+    "pictures/styles.png": "Unseen pictures of the first domain (above), others whose style they are given, and what "
+    "became of them (below).",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
     "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
 }
