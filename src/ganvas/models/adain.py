@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Space, Stylises, Turn, adam
+from ..core import Batch, Continuous, InputError, Model, Practice, Space, Stylises, Turn, adam, mirrored_to_blocks
 from ..nets.perception import Perception
-from ..nets.translating import grown
 
 EPSILON = 1e-5
 
@@ -68,8 +67,8 @@ class AdaIN(Model, Stylises):
             yield Turn("perception", self.perception.loss(torch.cat([x, y])))
             return
         with torch.no_grad():
-            theirs = self.perception.features(grown(x, 4))
-            wanted = restyled(self.perception.features(grown(y, 4))[-1], theirs[-1])
+            theirs = self.perception.features(mirrored_to_blocks(x, 4))
+            wanted = restyled(self.perception.features(mirrored_to_blocks(y, 4))[-1], theirs[-1])
         ours = self.perception.features(self.decoder(wanted.to(x.dtype)).tanh())
         style = torch.stack([_apart(a, b) for a, b in zip(ours, theirs, strict=True)]).sum()
         content = F.mse_loss(ours[-1].float(), wanted) / _unit(theirs[-1])
@@ -77,7 +76,7 @@ class AdaIN(Model, Stylises):
 
     def stylise(self, x: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
         height, width = x.shape[2:]
-        h, k = (self.perception.features(grown(part, 4))[-1] for part in (x, style))
+        h, k = (self.perception.features(mirrored_to_blocks(part, 4))[-1] for part in (x, style))
         mixed = torch.lerp(h.float(), restyled(h, k), strength)
         return self.decoder(mixed.to(h.dtype)).tanh()[:, :, :height, :width]
 
