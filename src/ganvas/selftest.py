@@ -61,7 +61,7 @@ SIDE = 16
 """Pixels a side of pictures: enough to be learned from, and few enough for seconds."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "codes": 64}
-SMALL |= {"judge": 8, "features": 4, "scale": 2, "translator": 32, "blocks": 1}
+SMALL |= {"discriminator_steps": 1, "judge": 8, "features": 4, "scale": 2, "translator": 32, "blocks": 1}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 HASTY = 1e-3
