@@ -45,7 +45,7 @@ from ganvas.tasks.upscale import larger
 SCALE = 4
 BLOCKS = (0, 2, 4, 10)  # of EfficientNet-Lite0: the last at a half, a quarter, an eighth, a sixteenth
 FIDELITIES = {"adversarial (fidelity 0)": 0.0, "half-way (fidelity 0.5)": 0.5, "from pixels (fidelity 1)": 1.0}
-LESSON, SEED, WIDTH = 600, 1, 24  # of the Perception that judges
+LESSON, SEED, WIDTH = 300, 1, 24  # of the Perception that judges
 MEAN, DEVIATION = 127 / 255, 128 / 255  # as the Lite family was trained
 
 Look = Callable[[Tensor, Tensor], Tensor]
@@ -54,8 +54,8 @@ Look = Callable[[Tensor, Tensor], Tensor]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="srgan", choices=["srgan", "esrgan"])
-    parser.add_argument("--steps", type=int, default=7000)
-    parser.add_argument("--warmup", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--warmup", type=int, default=6000)
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trained runs are kept, and found again")
     parser.add_argument("--sheet", type=Path, help="a picture of crops to write")
@@ -66,6 +66,9 @@ def main() -> None:
     else:
         options = {"scale": SCALE, "steps": given.steps, "warmup": given.warmup, "held_out": 0.05}
         run = ganvas.train(given.model, to_learn_from(), out=out, **options)
+    run = ganvas.load(out) if (out / "report.html").exists() else ganvas.train(
+        given.model, to_learn_from(), out=out, scale=SCALE, steps=given.steps, warmup=given.warmup,
+        held_out=0.05)  # fmt: skip
     settle(run.model, choose_device())
     looks = {"EfficientNet-Lite0": imagenet(), "another Perception": another(run)}
     pictures = [(name, cut(p)) for name, p in to_try()][: given.pictures]

@@ -1,9 +1,9 @@
 """How many megapixels a second `ganvas upscale` makes, against the same network in PyTorch eager in float32 and in ONNX
 Runtime (PyPI onnxruntime 1.27.0, float32, exported by torch.onnx); one thread each, turn by turn.
 
-The picture is a photograph that was not learned from, made smaller, or noise where `--side` asks for another size; the
-network is as it begins (speed asks for no learning). Ours is `larger` of tasks/upscale.py, all that the task does but
-files: tiles, overlaps, levels. The others get the whole picture at once, and are not asked for levels.
+The picture is noise, and the network is as it begins: speed asks for neither more nor better. Ours is `larger` of
+tasks/upscale.py, all that the task does but files: tiles, overlaps, levels. The others get the whole picture at once,
+and are not asked for levels.
 
 Peak memory of a large picture, `--megapixels 30`, is measured in a process of its own, files included.
 
@@ -70,8 +70,8 @@ class Eager(nn.Module):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--side", type=int, default=256, help="pixels a side before")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--side", type=int, default=192, help="pixels a side before")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--megapixels", type=float, default=30.0, help="of the picture that memory is measured by")
     given = parser.parse_args()
@@ -137,7 +137,7 @@ def memory(megapixels: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         noise = np.random.default_rng(0).integers(0, 256, (40, 80, 80, 3), dtype=np.uint8)
-        ganvas.train("srgan", noise, out=place / "run", scale=2, depth=2, steps=2, warmup=1, size=32, quiet=True)
+        ganvas.train("srgan", noise, out=place / "run", scale=2, depth=1, steps=2, warmup=1, size=32, quiet=True)
         height, width = (round((megapixels * 1e6 * share) ** 0.5) for share in (2 / 3, 3 / 2))
         low = Image.fromarray(noise[0]).resize((width, height), Image.Resampling.BICUBIC)
         low.save(place / "large.jpg", quality=90)
