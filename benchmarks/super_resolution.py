@@ -66,9 +66,6 @@ def main() -> None:
     else:
         options = {"scale": SCALE, "steps": given.steps, "warmup": given.warmup, "held_out": 0.05}
         run = ganvas.train(given.model, to_learn_from(), out=out, **options)
-    run = ganvas.load(out) if (out / "report.html").exists() else ganvas.train(
-        given.model, to_learn_from(), out=out, scale=SCALE, steps=given.steps, warmup=given.warmup,
-        held_out=0.05)  # fmt: skip
     settle(run.model, choose_device())
     looks = {"EfficientNet-Lite0": imagenet(), "another Perception": another(run)}
     pictures = [(name, cut(p)) for name, p in to_try()][: given.pictures]
