@@ -54,8 +54,8 @@ Look = Callable[[Tensor, Tensor], Tensor]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="srgan", choices=["srgan", "esrgan"])
-    parser.add_argument("--steps", type=int, default=9000)
-    parser.add_argument("--warmup", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--warmup", type=int, default=3056)
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trained runs are kept, and found again")
     parser.add_argument("--sheet", type=Path, help="a picture of crops to write")
@@ -63,7 +63,7 @@ def main() -> None:
     out = given.runs / f"super-resolution-{given.model}"
     run = ganvas.load(out) if (out / "report.html").exists() else ganvas.train(
         given.model, to_learn_from(), out=out, scale=SCALE, steps=given.steps, warmup=given.warmup,
-        held_out=0.05)  # fmt: skip
+        schedule="constant", held_out=0.05)  # fmt: skip
     settle(run.model, choose_device())
     looks = {"EfficientNet-Lite0": imagenet(), "another Perception": another(run)}
     pictures = [(name, cut(p)) for name, p in to_try()][: given.pictures]
