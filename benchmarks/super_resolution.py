@@ -61,6 +61,11 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="a picture of crops to write")
     given = parser.parse_args()
     out = given.runs / f"super-resolution-{given.model}"
+    if (out / "report.html").exists():
+        run = ganvas.load(out)
+    else:
+        options = {"scale": SCALE, "steps": given.steps, "warmup": given.warmup, "held_out": 0.05}
+        run = ganvas.train(given.model, to_learn_from(), out=out, **options)
     run = ganvas.load(out) if (out / "report.html").exists() else ganvas.train(
         given.model, to_learn_from(), out=out, scale=SCALE, steps=given.steps, warmup=given.warmup,
         schedule="constant", held_out=0.05)  # fmt: skip

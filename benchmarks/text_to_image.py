@@ -6,7 +6,7 @@ from real pairs alone which of some names belongs to which of some pictures (Rad
 twenty prompts, its own and nineteen others that were held out, the picture is nearest to. Beside it the same of the
 real pictures that were held out, and of the picture to learn from whose name has most words in common.
 
-python benchmarks/text_to_image.py --minutes 15 15 --runs runs --sheet prompts.png
+python benchmarks/text_to_image.py --steps 1500 2500 --runs runs --sheet prompts.png
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ SHOWN = 40
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, nargs=2, default=[15, 15], help="for the VQGAN and the transformer")
+    parser.add_argument(
+        "--steps", type=int, nargs=2, default=[1500, 2500], help="rounds of the VQGAN, and of the transformer"
+    )
     parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--best", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3, help="how many pictures are drawn for each name, and judged")
@@ -47,19 +49,19 @@ def main() -> None:
     learn, held = emoji()
     with tempfile.TemporaryDirectory() as folder:
         start = process_time()
-        run = trained(learn, given.runs or Path(folder), given.minutes)
-        took = {"minutes": given.minutes, "CPU seconds of training": process_time() - start}
+        run = trained(learn, given.runs or Path(folder), given.steps)
+        took = {"rounds": given.steps, "CPU seconds of training": process_time() - start}
         took["pictures learned from"] = len(list(learn.iterdir()))
         report(given.id, took | judged(run, learn, held, given))
 
 
-def trained(learn: Path, runs: Path, minutes: list[float]) -> ganvas.Trained:
+def trained(learn: Path, runs: Path, steps: list[int]) -> ganvas.Trained:
     """A transformer through a VQGAN; both are gone on with, or opened, where they are there already."""
     codes, run = runs / "emoji-codes", runs / "emoji"
     alike = {"held_out": 0.05, "quiet": False}
-    ganvas.train("vqgan", learn, out=codes, captions="names", minutes=minutes[0], channels=24, judge=24, codes=512,
+    ganvas.train("vqgan", learn, out=codes, captions="names", steps=steps[0], channels=24, judge=24, codes=512,
                  factor=8, warmup=150, joins=600, batch=16, **alike)  # fmt: skip
-    return ganvas.train("transformer", learn, out=run, through=codes, minutes=minutes[1], width=192, depth=5,
+    return ganvas.train("transformer", learn, out=run, through=codes, steps=steps[1], width=192, depth=5,
                         dropout=0.1, batch=64, **alike)  # fmt: skip
 
 

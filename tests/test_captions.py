@@ -13,9 +13,11 @@ from PIL import Image
 
 import ganvas
 from ganvas import cli
-from ganvas.core import InputError, Tokens
+from ganvas.core import Batch, InputError, Tokens
 from ganvas.core.captions import vocabulary, worded, words_of
+from ganvas.evaluation import _asked as asked
 from ganvas.modalities.images import Images
+from ganvas.models.transformer import Transformer
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (40, 50, 210)}
 SHADES = {"dark": 0.4, "light": 1.0}
@@ -72,8 +74,23 @@ def test_a_picture_without_a_caption_and_an_unknown_word_are_named(named: Path, 
         learned.prompt("!")
     with pytest.raises(InputError, match="the longest caption had 2"):
         learned.prompt("dark dark green")
-    with pytest.raises(InputError, match="labels alone"):
+    with pytest.raises(InputError, match=r"labels alone.*--captions none"):
         ganvas.train("dcgan", named, captions="names", out=tmp_path / "run")
+
+
+def test_pictures_without_captions_are_read_by_a_run_that_learned_some(named: Path, tmp_path: Path) -> None:
+    learned, some = Images.learn(named, captions="names"), sorted(named.glob("*.png"))[:2]
+    for i, file in enumerate(some):
+        (tmp_path / f"{i}.png").write_bytes(file.read_bytes())
+    assert learned.read(tmp_path).gather().y is None
+    assert learned.read(np.zeros((3, 16, 16, 3), np.uint8)).gather().y is None
+    model = Transformer(Tokens(4, 8), learned.condition, width=16, depth=1)
+    assert asked(model, Batch(torch.zeros(3, 4, dtype=torch.int64))) is None, "of these no label in turn is asked for"
+    (tmp_path / "red.png").write_bytes(some[0].read_bytes())
+    assert learned.read(tmp_path).gather().y.count_nonzero(1).tolist() == [0, 0, 1]
+    (tmp_path / "red.png").unlink()
+    with pytest.raises(InputError, match="has a name with a word"):
+        Images.learn(tmp_path, captions="names")
 
 
 def test_a_prompt_becomes_pictures_of_what_it_says(
@@ -98,6 +115,7 @@ def test_a_prompt_becomes_pictures_of_what_it_says(
     shape = ["--width", "32", "--depth", "2", "--batch", "32", "--rate", "network=4e-3", "--average", "0.9"]
     through = ["--through", str(codes), "--steps", "250", "--held-out", "0", "--quiet", "--out", str(run)]
     assert cli.run(["train", "transformer", str(named), *shape, *through]) == 0
+    assert "Columns: ." not in (run / "report.html").read_text("utf-8")
     ask = ["sample", str(run), "--n", "8", "--seed", "0"]
     for words in ("light green", "dark red"):
         assert cli.run([*ask, "--prompt", words, "--best", "2", "--out", str(tmp_path / words)]) == 0

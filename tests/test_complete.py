@@ -108,6 +108,7 @@ WRONG: dict[str, Any] = {
     "unknown level": (shop(3).assign(city=["Ulm", None, "Rom"]), {}, "row 2: the model never saw 'Rom'"),
     "another type": (shop(3).assign(age="old"), {}, "column 'age' holds"),
     "no draws": (shop(3), {"draws": 0}, "--draws is 0"),
+    "a mask": (shop(3), {"mask": "mask.png"}, "--mask is for pictures, and these are tables"),
 }  # fmt: skip
 
 

@@ -87,6 +87,33 @@ def test_one_mask_serves_all_and_halves_need_none(run: api.Trained, photos: Path
     assert (np.asarray(half)[:, 10:] != np.asarray(picture)[:, 10:]).any()
 
 
+def test_pictures_of_several_sizes_are_completed_and_shown_by_their_middles(run: api.Trained, tmp_path: Path) -> None:
+    """One of them is as large as what the model practised on."""
+    sizes = {"own": (16, 16), "wide": (40, 24), "dot": (1, 1)}
+    (tmp_path / "photos").mkdir()
+    for name, size in sizes.items():
+        Image.new("RGB", size, "teal").save(tmp_path / "photos" / f"{name}.png")
+    said = ["complete", str(run.run.path), str(tmp_path / "photos"), "--keep", "upper", "--out", str(tmp_path / "out")]
+    assert cli.run(said) == 0
+    assert {name: Image.open(tmp_path / "out" / f"{name}.png").size for name in sizes} == sizes
+    assert (tmp_path / "out" / "before-and-after.png").exists()
+
+
+def test_one_picture_is_called_as_its_file_and_finds_its_mask_among_many(
+    run: api.Trained, photos: Path, tmp_path: Path
+) -> None:
+    said = ["complete", str(run.run.path), str(photos / "photos" / "2.png"), "--out", str(tmp_path)]
+    assert cli.run([*said, "--mask", str(photos / "masks")]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["2.png", "before-and-after.png"]
+
+
+def test_pictures_that_move_are_refused(run: api.Trained, tmp_path: Path, capsys: Any) -> None:
+    first, *others = (Image.new("L", (20, 20), level) for level in (0, 90, 180))
+    first.save(tmp_path / "moves.gif", save_all=True, append_images=others)
+    assert cli.run(["complete", str(run.run.path), str(tmp_path / "moves.gif"), "--keep", "upper"]) == 2
+    assert "it moves, in 3 pictures" in capsys.readouterr().err
+
+
 def test_what_is_transparent_is_missing(run: api.Trained, photos: Path) -> None:
     picture = Image.open(photos / "photos" / "1.png").convert("RGBA")
     alpha = np.full((24, 20), 255, np.uint8)

@@ -154,6 +154,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown class": ({"attribute": "beyond"}, "there are below, above"),
     "no range": ({"attribute": "above", "strength": "much"}, "--strength is 'much'"),
     "one step": ({"attribute": "above", "steps": 1}, "--steps is 1"),
+    "no rounds": ({"attribute": "above", "rounds": 0}, "--rounds is 0"),
     "too many": ({"found": 9}, "have 4 directions"),
     "few": ({"has": torch.zeros(1, 4), "lacks": torch.ones(3, 4)}, "at least two examples"),
     "held without labels": ({"has": torch.zeros(2, 4), "lacks": torch.ones(2, 4), "hold": "age"}, "--hold needs"),

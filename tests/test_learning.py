@@ -21,6 +21,7 @@ def test_a_model_whose_training_does_nothing_is_found_out(
 ) -> None:
     """The peer's defect: backward() commented out, every shape right, every test green."""
     monkeypatch.setattr("ganvas.engine.Engine._learn", lambda self, player: None)
+    monkeypatch.setattr("ganvas.selftest.ROUNDS", (60, 125))
     assert cli.run(["selftest", "vae", "--json"]) == 2
     (proof,) = json.loads(capsys.readouterr().out)
     assert not proof["learned"]

@@ -87,6 +87,7 @@ def test_samples_are_judged_beside_real_pictures_and_likelihoods_are_of_codes(
     beside = {figure.name: set(figure.beside) for figure in judged.figures}
     assert beside["Fréchet distance"] == {"real data", "real with noise", "per-pixel Gaussian"}
     assert beside["bits per dimension"] == {"independent coordinates"}
+    assert beside["PSNR in holes (dB)"] == {"diffusion", "mean of the border"}
     assert 0 < judged["bits per dimension"].value < 5
     assert any("decoded" in note for note in judged.notes)
     assert Image.open(tmp_path / "made" / "pictures" / "neighbours.png").mode == "RGB"
@@ -162,3 +163,20 @@ def test_a_gan_learns_the_vectors_of_rows_and_makes_rows(tmp_path: Path) -> None
     made = run.sample(n=5)
     assert list(made.columns) == ["size", "kind"]
     assert set(made["kind"]) <= {"a", "b"}
+
+
+def test_a_gan_learns_the_points_of_texts_and_makes_texts(tmp_path: Path) -> None:
+    lines, small = (
+        [f"the cat is {i}" for i in range(40)],
+        {"steps": 4, "batch": 16, "width": 16, "depth": 1, "quiet": True},
+    )
+    ganvas.train("textvae", lines, out=tmp_path / "textvae", latent=4, tokenizer="bytes", **small)
+    run = ganvas.train("gan", lines, out=tmp_path / "gan", through=tmp_path / "textvae", latent=2, **small)
+    assert run.run.modality.space == Continuous((4,))
+    assert [type(text) for text in run.sample(n=3)] == [str] * 3
+
+
+def test_options_are_those_of_latents_however_the_run_is_named(runs: Path, pictures: Path, tmp_path: Path) -> None:
+    command = ["train", "made", str(pictures), f"--through={runs / 'vqvae'}", "--out", str(tmp_path / "made"), *MADE]
+    assert cli.run(command) == 0
+    assert cli.run([*command, "--size", "8"]) == 2

@@ -22,6 +22,7 @@ from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.models.pix2pix import Pix2Pix
 from ganvas.nets.translating import Memory, Normalise, PatchJudge, Rewriter, UNet
+from ganvas.screening import look
 
 SMALL = ["--channels", "4", "--blocks", "1", "--size", "16", "--batch", "2"]
 GREY, COLOUR = Continuous((1, 16, 16)), Continuous((3, 16, 16))
@@ -186,6 +187,41 @@ def test_translating_files_of_any_size_there_and_back(run: Path, tmp_path: Path)
     assert cli.run(["translate", str(run), str(tmp_path / "given"), "--to", "paintings"]) == 2
 
 
+def test_pictures_of_a_few_pixels_are_translated_too(run: Path, tmp_path: Path) -> None:
+    sizes = {"dot": (1, 1), "four": (4, 4), "line": (30, 2)}
+    (tmp_path / "tiny").mkdir()
+    for name, size in sizes.items():
+        Image.new("L", size, 90).save(tmp_path / "tiny" / f"{name}.png")
+    assert cli.run(["translate", str(run), str(tmp_path / "tiny"), "--out", str(tmp_path / "made")]) == 0
+    assert {name: Image.open(tmp_path / "made" / f"{name}.png").size for name in sizes} == sizes
+
+
+def test_squares_of_one_picture_are_no_copies_of_each_other(two: tuple[Path, Path]) -> None:
+    modality = Images.learn(two[0], to=two[1], size=8, crop="random")
+    data = modality.read(two[0])
+    assert len(data) > 54
+    signs = look(data, modality.vectors, CycleGAN(modality.space, modality.condition, channels=4, blocks=1))
+    assert "duplicates" not in {sign.illness for sign in signs}
+
+
+def test_domains_are_known_by_their_names_in_whatever_order_they_are_given() -> None:
+    dark, light = np.zeros((3, 16, 16), np.uint8), np.full((2, 16, 16), 255, np.uint8)
+    modality = Images.learn({"dark": dark, "light": light})
+    for given in ({"dark": dark, "light": light}, {"light": light, "dark": dark}, {"a": dark, "b": light}):
+        whole = modality.read(given).gather()
+        assert (whole.x == 1).all()
+        assert (whole.y == -1).all()
+
+
+def test_texts_beside_the_pictures_of_a_domain_are_no_captions(tmp_path: Path) -> None:
+    first, second = folder(tmp_path, "a", 3), folder(tmp_path, "b", 3)
+    for file in second.glob("*.png"):
+        file.with_suffix(".txt").write_text("a photo")
+    modality = Images.learn(first, to=second)
+    assert not modality.words
+    assert modality.condition == modality.first.space
+
+
 def test_a_run_keeps_both_domains_and_shows_them(run: Path, two: tuple[Path, Path]) -> None:
     state = json.loads((run / "run.json").read_text())["modality"]["state"]
     assert state["domains"] == ["sketches", "photos"]
@@ -288,7 +324,12 @@ def test_what_is_wrong_is_said(two: tuple[Path, Path], tmp_path: Path, capsys: p
             ["pix2pix", str(paired), "--to", str(smaller)],
         "--skip-unreadable would leave partners behind":
             ["pix2pix", str(paired), "--to", str(paired), "--skip-unreadable"],
+        "--pairs is for pictures of two folders": ["vae", first, "--pairs"],
+        "leave out --to, or --captions": ["cyclegan", first, "--to", second, "--captions", "names"],
         "--halvings is 3": ["cyclegan", first, "--to", second, "--size", "16", "--halvings", "3"],
+        "none of --cycle, --identity, --blocks and --pool": ["cyclegan", first, "--to", second, "--pool", "-1"],
+        "--dropout is 2": ["pix2pix", str(paired), "--to", str(paired), "--dropout", "2"],
+        "--patches 0": ["cut", first, "--to", second, "--patches", "-1"],
     }  # fmt: skip
     for words, command in said.items():
         out = tmp_path / "out"
@@ -302,6 +343,13 @@ def test_what_is_wrong_is_said(two: tuple[Path, Path], tmp_path: Path, capsys: p
         Images(size=16, channels=3, domains=("a", "b"), first_channels=1).read(first)
     with pytest.raises(InputError, match="give two"):
         Images.learn({"a": first, "b": second, "c": second})
+    pixels = np.zeros((3, 16, 16), np.uint8)
+    for source, other, words in (({"a": pixels, "b": pixels, "c": pixels}, {}, "give two"), (pixels, {"to": 5}, "int")):
+        with pytest.raises(InputError, match=words) as refusal:
+            api.train("cyclegan", source, **other, out=tmp_path / "out")
+        assert "\n" not in str(refusal.value), "an array is not shown"
+    with pytest.raises(InputError, match=r"^the dict looks like nothing"):
+        api.guess({"a": 1})
 
 
 def test_remembering_models_learn_in_one_process() -> None:

@@ -30,6 +30,7 @@ from .core import (
     Calibrated,
     Clustered,
     Completed,
+    Completes,
     Data,
     Detections,
     Edited,
@@ -67,6 +68,7 @@ from .core import (
     Weighed,
     Whole,
     Wish,
+    data_of,
     held,
     levels,
     spread,
@@ -248,15 +250,14 @@ class Trained:
         if options.get("to") is not None and isinstance(self.run.modality, Pictorial):
             options["to"] = self.run.modality.domain(options["to"])
         options |= self._wishes(function, options)
-        model = self.model
-        settle(model, choose_device())
+        settle(self.model, choose_device())
         with torch.no_grad():
             given = self._given(function, sources, options.get("follow", False))
             for name, kinds in sources_by_option(function).items():
                 if options.get(name) is not None:
                     options[name] = self._reader(function, kinds)(options[name])
             own = [KEPT[kind](self.run, self.source) for kind in get_type_hints(function).values() if kind in KEPT]
-            return function(model, *given, *own, **options)
+            return function(self._able(function), *given, *own, **options)
 
     def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
         """Judges the run on data it has not seen; without a source, on the share that training held out.
@@ -312,6 +313,15 @@ class Trained:
             for part in weighed(modality, modality.read_any(source), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
+    def _able(self, function: Callable[..., Any]) -> Any:
+        """The model as a task works with it: where parts of the data may be missing, and it learned latents of that,
+        one that fills in the data."""
+        model, modality = self.model, self.run.modality
+        if not isinstance(modality, Through) or Masked not in _by_position(function):
+            return model
+        assert isinstance(model, Completes), "what fills in is asked of a model that can"
+        return modality.completing(model)
+
     def _reader(self, function: Callable[..., Any], kinds: set[Any]) -> Callable[[Any], Source]:
         """What makes of a source what a task wants: examples, perhaps with their names, or what was given as it is."""
         modality = self.run.modality
@@ -319,12 +329,12 @@ class Trained:
             return self._named
         if Attributes in kinds:
             return attributes.read
+        if Mask in kinds and not isinstance(modality, Maskable):
+            raise InputError(f"--mask is for pictures, and these are {self.run.card['modality']['name']}")
         if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Rowwise)):
             if not isinstance(modality, Maskable):
                 name = self.run.card["modality"]["name"]
-                raise InputError(
-                    f"{function.__name__} reads no masks of {name}; it is for pictures, and rows of tables"
-                )
+                raise InputError(f"{function.__name__} fills in pictures, videos, texts and rows; these are {name}")
             return modality.mask if Mask in kinds else lambda source: modality.masked(source).to(self.model.device)
         if Whole in kinds:
             if not isinstance(modality, Pictorial):
@@ -398,7 +408,7 @@ class Trained:
                 tables = _tabled(answer, modality)
                 return modality.collect(tables) if isinstance(modality, Rowwise) else concat_tables(tables).to_pandas()
             case Completed(given, draws):
-                drawn = [_pictures(modality, x, given.form) for x in draws]
+                drawn = [_pictures(data_of(modality), x, given.form) for x in draws]
                 return drawn if len(drawn) > 1 else drawn[0]
             case Edited(frames=frames, names=names, directions=directions):
                 walks = [present(walk) for walk in frames.transpose(0, 1)]
@@ -499,7 +509,8 @@ def guess(source: Any) -> str:
             return name
     if isinstance(source, str | Path) and not Path(source).exists():
         raise InputError(f"{source} does not exist; check the path")
-    raise InputError(f"{source!r} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`")
+    shown = repr(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
+    raise InputError(f"{shown} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`")
 
 
 def _together(source: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

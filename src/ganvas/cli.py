@@ -20,7 +20,7 @@ from rich.console import Console
 from . import __version__, plugins
 from .errors import InputError
 
-USAGE = """Train, judge and use GANs and autoencoders on your own pictures and tables.
+USAGE = """Train, judge and use GANs and autoencoders on your own pictures, tables, texts and videos.
 
 Example: ganvas train dcgan photos/ --size 64
          ganvas sample runs/dcgan-photos --n 64 --out new/"""
@@ -114,10 +114,11 @@ def _modality(argv: Sequence[str]) -> str:
     """The modality named by --as, that of latents with --through, or what the source looks like."""
     from . import api
 
-    if "--through" in argv:
+    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    if "--through" in words:
         return "latents"
-    if "--as" in argv[:-1]:
-        return argv[list(argv).index("--as") + 1]
+    if "--as" in words[:-1]:
+        return words[words.index("--as") + 1]
     source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None
     return "images" if source is None else api.guess(source)
 

@@ -51,6 +51,7 @@ from .core import (
     Whole,
     alike,
     coloured,
+    data_of,
     enlarged,
     levels,
     mirrored,
@@ -82,7 +83,7 @@ def deliver(answer: Answer, modality: Modality, out: Path, tell: Tell = lambda _
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
         case Completed():
-            return _completed(answer, modality, out)
+            return _completed(answer, data_of(modality), out)
         case Edited():
             return _edited(answer, modality, out)
         case Augmented():
@@ -197,8 +198,9 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Rowwise, out: Pat
 
 def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
     """Every example under its own name, of several draws in a folder for each; and a sheet of some: what was known,
-    with grey where something was missing, and below it what it was completed to. Into a file, the one picture there is,
-    or that sheet alone. What moves stands beside all that was given, which may be what really followed."""
+    with grey where something was missing, and below it what it was completed to; of pictures that are not all of the
+    model's size their middles. Into a file, the one picture there is, or that sheet alone. What moves stands beside
+    all that was given, which may be what really followed."""
     given, n = answer.given, len(answer.draws)
     if out.suffix and len(given.names) == n == 1 and not isinstance(modality, Moving):
         return _filed(answer.draws[0], [out], modality)
@@ -211,7 +213,8 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
         before = [x.cpu() for x in given.x]
         versions = [torch.stack([*kind]).cpu() for kind in (before, *answer.draws)]
         files += [] if out.suffix else modality.abreast(versions, names, out / "beside")
-    kinds = [torch.stack([*map(partial(_shown, modality), kind[:60])]) for kind in (before, *answer.draws)]
+    whole = all(tuple(x.shape) == modality.space.shape for x in given.x)
+    kinds = [torch.stack([x if whole else _middle(x) for x in kind[:60]]) for kind in (before, *answer.draws)]
     return [*files, _stacked(kinds, modality, out if out.suffix else out / "before-and-after.png")]
 
 
@@ -220,11 +223,6 @@ def _filed(x: Sequence[Tensor], files: list[Path], modality: Modality) -> list[P
     if isinstance(modality, Pictorial):
         return modality.hang((Own(levels(one, 255)) for one in x), files)
     return modality.write(torch.stack([*x]), files[0].parent, [file.name for file in files])
-
-
-def _shown(modality: Modality, x: Tensor) -> Tensor:
-    """An example as it is shown: of a picture of another size than the model's, its middle."""
-    return _middle(x) if tuple(x.shape) != modality.space.shape else x
 
 
 def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:

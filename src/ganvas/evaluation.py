@@ -29,6 +29,7 @@ from .core import (
     Restores,
     Samples,
     Space,
+    Tokens,
     Translates,
     Upscales,
     chance,
@@ -133,12 +134,14 @@ class Coding:
     train, held_out: Latents of the examples that it is judged by, in the same order.
     space: What the examples themselves are.
     decode: Latents (N, ...) to examples.
+    completing: The model, as one that completes the examples themselves, where it can.
     """
 
     train: Batch
     held_out: Batch
     space: Space
     decode: Callable[[Tensor], Tensor]
+    completing: Completes | None = None
 
 
 def evaluate(
@@ -156,8 +159,8 @@ def evaluate(
     """Every metric whose ability the model has; and the samples it was judged by.
 
     watch: Told what is about to be measured.
-    coding: Of a model of latents, how these are coded: samples are decoded and judged beside examples, all else is
-        judged by the latents.
+    coding: Of a model of latents, how these are coded: samples, and what is filled in, are decoded and judged beside
+        examples, all else is judged by the latents.
     """
     asked = _asked(model, held_out)
     evidence = Evidence(train, held_out, asked, features, classify, frame, target, paired)
@@ -165,12 +168,18 @@ def evaluate(
     drawn = _draw(model, len(held_out), asked, coding) if isinstance(model, Samples) else None
     figures: list[Figure] = []
     space = coding.space if coding else model.space
-    rivals_of = cache(lambda ability: _rivals(ability, model, space, evidence if ability is Samples else own))
+
+    def judged(ability: type) -> tuple[object, Evidence]:
+        if ability is Completes and coding and coding.completing:
+            return coding.completing, evidence
+        return (drawn, evidence) if ability is Samples else (model, own)
+
+    rivals_of = cache(lambda ability: _rivals(ability, judged(ability)[0], space, judged(ability)[1]))
     for name in plugins.fitting("metrics", model):
         watch(name.replace("_", " "))
         metric = plugins.load("metrics", name)
         ability = plugins.needs(metric)
-        subject, seen = (drawn, evidence) if ability is Samples else (model, own)
+        subject, seen = judged(ability)
         rivals = rivals_of(ability)
         figures += _figures(metric(subject, seen), {n: metric(r, seen) for n, r in rivals.items()})
     return tuple(figures), drawn.x if drawn else None
@@ -183,11 +192,13 @@ def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Fig
 
 
 def _asked(model: Model, held_out: Batch) -> Tensor | None:
-    """What samples are asked to be: what held-out examples are, or where nobody knows, every label in turn."""
+    """What samples are asked to be: what held-out examples are, or where nobody knows, every label in turn; no text."""
     if not isinstance(model, Samples) or model.condition is None:
         return None
     if held_out.y is not None:
         return held_out.y
+    if model.condition.length > 1:
+        return None
     return torch.arange(len(held_out), device=held_out.x.device).unsqueeze(1) % model.condition.vocabulary
 
 
@@ -200,7 +211,7 @@ def _draw(model: Samples, n: int, asked: Tensor | None, coding: Coding | None) -
     return Replay(coding.decode(x).to(x.device) if coding else x, model.condition)
 
 
-def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Rivals:
+def _rivals(ability: type, model: object, space: Space, evidence: Evidence) -> Rivals:
     """Real data first, where that means something; then naive models of the same ability."""
     train = evidence.train.x
     if ability is Samples and isinstance(model, Samples):
@@ -209,7 +220,8 @@ def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Ri
         if isinstance(space, Continuous):
             rivals |= {"real with noise": noisy(real), "per-pixel Gaussian": per_coordinate(train, len(real))}
         else:
-            rivals |= {"independent columns": shuffled(real, space)}
+            symbols = isinstance(space, Tokens) and not space.alphabets
+            rivals |= {f"independent {'symbols' if symbols else 'columns'}": shuffled(real, space)}
         return {name: Replay(x, model.condition) for name, x in rivals.items()}
     if ability is Bounds and isinstance(model, Bounds):
         return {"independent coordinates": Independent(model.space, train)}
@@ -217,8 +229,10 @@ def _rivals(ability: type, model: Model, space: Space, evidence: Evidence) -> Ri
         return {"left as it is": Untouched(model)}
     if ability is Upscales and isinstance(model, Upscales):
         return {"bicubic": Bicubic(model)}
-    if ability is Completes and isinstance(model.space, Continuous) and len(model.space.shape) == 3:
-        return {"diffusion": Diffused(model.space), "mean of the border": Bordered(model.space)}
+    if ability is Completes and isinstance(model, Completes):
+        own = model.space
+        pictures = isinstance(own, Continuous) and len(own.shape) == 3
+        return {"diffusion": Diffused(own), "mean of the border": Bordered(own)} if pictures else {}
     if ability is Predicts and isinstance(model, Predicts):
         moving = {"as values changed last": Onward(model)} if model.given > 1 else {}
         return {"last frame again": Standing(model)} | moving

@@ -29,7 +29,7 @@ few where nine in ten latents are idle."""
 
 NOTES = (
     "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token",
-    "/bits_per_byte",
+    "/bits_per_byte", "/bound", "/PSNR (dB)",
 )  # fmt: skip
 """What is looked at while a game is played, and no term of a loss."""
 

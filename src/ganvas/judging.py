@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ from .core import (
     Predicts,
     Restores,
     Samples,
+    Stylises,
     Through,
     Translates,
     Upscales,
     alike,
     chance,
+    data_of,
     spread,
 )
 from .evaluation import Coding, Evaluation, evaluate
@@ -77,7 +79,7 @@ def judge(
     Raises InputError where too few examples are left to judge by.
     """
     console = Console(stderr=True, quiet=quiet)
-    modality = _seen_by_people(run)
+    modality = data_of(run.modality)  # of latents, samples are judged as what they are latents of
     train, held, leaks = _data(run, modality, source, learned_from)
     fit = plugins.load("features", features or modality.features).fit
     extractor = fit(train, modality, run.path.parent / ".features")
@@ -96,7 +98,11 @@ def judge(
             f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,} of the "
             f"{len(train):,} that it learned from.",
             f"Features: {extractor.description}.",
-            *(["Samples are decoded first; what latents cannot hold counts against them."] if coding else []),
+            *(
+                ["Samples, and what is filled in, are decoded first; what latents cannot hold counts against them."]
+                if coding
+                else []
+            ),
             *leaks,
             *_twins(embed, seen.x, unseen.x),
         ]
@@ -108,11 +114,6 @@ def judge(
     return evaluation
 
 
-def _seen_by_people(run: Run) -> Modality:
-    """What examples are judged as: of a run that learned latents, what these are latents of."""
-    return run.modality.inner if isinstance(run.modality, Through) else run.modality
-
-
 def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch) -> Coding | None:
     """The same examples as latents, where the run learned these."""
     modality = run.modality
@@ -120,7 +121,8 @@ def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch
         return None
     parts = zip(_data(run, modality, source, learned_from)[:2], (seen, unseen), strict=True)
     train, held = (data.gather(len(like)).to(run.model.device) for data, like in parts)
-    return Coding(train, held, modality.inner.space, modality.decode)
+    completing = modality.completing(run.model) if isinstance(run.model, Completes) else None
+    return Coding(train, held, modality.inner.space, modality.decode, completing)
 
 
 def _data(run: Run, modality: Modality, source: Any, learned_from: Any) -> tuple[Data, Data, list[str]]:
@@ -210,29 +212,27 @@ def _show_samples(
 
 def _show_passed(run: Run, model: Any, held: Batch) -> None:
     """Unseen examples with what came back of them, where these can be seen."""
-    folder = run.path / "pictures"
     if run.modality.frame(held.x[:2]) is not None:
         return
+    some = spread(len(held), 10)
+    for name, kinds in _passed(model, held.x[some], None if held.y is None else held.y[some]):
+        run.modality.sheet(torch.cat([*kinds]).cpu(), run.path / "pictures" / f"{name}.png", columns=len(some))
+
+
+def _passed(model: Any, x: Tensor, y: Tensor | None) -> Iterator[tuple[str, Sequence[Tensor]]]:
+    """Examples, and what each ability makes of them, by what that is called."""
     if isinstance(model, Restores) and model.undoes != "none":
-        shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
-        run.modality.sheet(shown.cpu(), folder / "restorations.png", columns=10)
+        yield "restorations", model.shown(x)
     if isinstance(model, Upscales):
-        shown = torch.cat(model.shown(held.x[spread(len(held), 10)]))
-        run.modality.sheet(shown.cpu(), folder / "enlargements.png", columns=10)
-    if isinstance(model, Completes) and held.x.ndim == 4:
-        run.modality.sheet(torch.cat(completions(model, held.x[spread(len(held), 10)])).cpu(),
-                           folder / "completions.png", columns=10)  # fmt: skip
+        yield "enlargements", model.shown(x)
+    if isinstance(model, Completes) and x.ndim == 4:
+        yield "completions", completions(model, x)
     if isinstance(model, Predicts):
-        x = held.x[spread(len(held), 10)]
-        run.modality.sheet(torch.cat([x, model.continued(x).float()]).cpu(), folder / "predictions.png", columns=10)
-    if isinstance(model, Translates) and held.y is not None:
-        some = spread(len(held), 10)
-        kinds = alike(*model.shown(held.x[some], held.y[some]))
-        run.modality.sheet(torch.cat(kinds).cpu(), folder / "translations.png", columns=10)
+        yield "predictions", (x, model.continued(x).float())
+    if isinstance(model, Translates | Stylises) and y is not None:
+        yield "translations" if isinstance(model, Translates) else "styles", alike(*model.shown(x, y))
     if isinstance(model, Autoencodes):
-        x = held.x[spread(len(held), 10)]
-        run.modality.sheet(torch.cat([x, model.decode(model.encode(x)).float()]).cpu(),
-                           folder / "reconstructions.png", columns=10)  # fmt: skip
+        yield "reconstructions", (x, model.decode(model.encode(x)).float())
 
 
 CAPTIONS = {
@@ -247,6 +247,8 @@ CAPTIONS = {
     "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
     "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); of a "
     "model that goes both ways, then the same of the second domain.",
+    "pictures/styles.png": "Unseen pictures of the first domain (above), others whose style they are given, and what "
+    "became of them (below).",
     "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
     "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
 }
@@ -254,7 +256,7 @@ CAPTIONS = {
 
 def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
     last = sorted((run.path / "previews").glob("*.png"))[-1:]
-    conditional = isinstance(run.model, Samples) and run.model.condition is not None
+    conditional = isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
     pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
     pictures += [Picture(run.path / name, words) for name, words in CAPTIONS.items() if (run.path / name).exists()]

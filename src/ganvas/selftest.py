@@ -34,6 +34,7 @@ from .core import (
     Samples,
     Scores,
     Steers,
+    Stylises,
     Translates,
     Upscales,
     chance,
@@ -51,7 +52,7 @@ LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
     "images": (lambda: FASHION, 0.75), "tables": (lambda: ADULT / "train.csv", 0.9), "videos": (moving_clothes, 0.7),
 }  # fmt: skip
 """By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
-most, when a model has learned. Models learn the first that they take; those that translate, what `recoloured` does."""
+most, when a model has learned. Models learn the first that they take, those that translate or stylise, of `OWN`."""
 
 ROUNDS = (60, 125, 250, 500, 750, 1000, 2000)
 """After how many rounds it is looked whether a model has learned, which ends the proof; the last are the most."""
@@ -60,7 +61,7 @@ SIDE = 16
 """Pixels a side of pictures: enough to be learned from, and few enough for seconds."""
 
 SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "codes": 64}
-SMALL |= {"judge": 8, "features": 4, "scale": 2, "translator": 32, "blocks": 1}
+SMALL |= {"discriminator_steps": 1, "judge": 8, "features": 4, "scale": 2, "translator": 32, "blocks": 1}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 HASTY = 1e-3
@@ -133,7 +134,7 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
     small = SMALL | (SYMBOLS if issubclass(make, Steers) else {})
     options = {k: v for k, v in small.items() if k in known}
     refusals = []
-    lessons = {"images": (_two_domains, 0.7)} if issubclass(make, Translates) else LESSONS
+    lessons = next((lesson for ability, lesson in OWN.items() if issubclass(make, ability)), LESSONS)
     for kind, (make_source, margin) in lessons.items():
         reader = plugins.load("modalities", kind)
         own = {option.name for option in plugins.options(reader.learn)}
@@ -152,6 +153,20 @@ def _two_domains() -> dict[str, Tensor]:
     reader = plugins.load("modalities", "images")
     x = reader.learn(FASHION, size=SIDE).read(FASHION).gather().x
     return {"grey": x, "recoloured": recoloured(x)}
+
+
+def _two_palettes() -> dict[str, Tensor]:
+    """Grey pictures as colours, and pictures each in one of two sets of colours, fire and ice."""
+    grey = _two_domains()["grey"]
+    made = torch.cat([grey, 0.6 * grey - 0.2, 0.2 * grey - 0.7], 1)
+    made[::2] = made[::2].flip(1)
+    return {"grey": coloured(grey, 3), "palettes": made}
+
+
+OWN: dict[type, dict[str, tuple[Callable[[], Any], float]]] = {
+    Translates: {"images": (_two_domains, 0.7)}, Stylises: {"images": (_two_palettes, 0.7)},
+}  # fmt: skip
+"""What models with an ability learn instead."""
 
 
 def recoloured(x: Tensor) -> Tensor:
@@ -195,6 +210,24 @@ def _translated(model: Any, real: Batch, train: Tensor) -> float:
 def _left_grey(model: Any, real: Batch, train: Tensor) -> float:
     assert real.y is not None, "a model that translates is given what from"
     return _error(coloured(real.y, 3), recoloured(real.y))
+
+
+def _stylised(model: Any, real: Batch, train: Tensor) -> float:
+    assert real.y is not None, "a model that stylises is given what"
+    batches = zip(real.y.split(64), real.x.split(64), strict=True)
+    made = torch.cat([model.stylise(y.to(model.device), x.to(model.device)).float().cpu() for y, x in batches])
+    return _error(made, _in_style(real.y, real.x))
+
+
+def _left_unstyled(model: Any, real: Batch, train: Tensor) -> float:
+    assert real.y is not None, "a model that stylises is given what"
+    return _error(real.y, _in_style(real.y, real.x))
+
+
+def _in_style(y: Tensor, x: Tensor) -> Tensor:
+    """Pictures y whose colours have the mean and the deviation that those of x have (after Reinhard et al., 2001)."""
+    (deviation, mean), (wanted, middle) = (torch.std_mean(part, (2, 3), keepdim=True) for part in (y, x))
+    return wanted * (y - mean) / (deviation + 1e-3) + middle
 
 
 def _predicted(model: Any, real: Batch, train: Tensor) -> float:
@@ -256,6 +289,7 @@ def _shuffled_distance(model: Model, real: Batch, train: Tensor) -> float:
 
 OBJECTIVES = (
     Objective("squared error, translated", Translates, _translated, _left_grey),
+    Objective("squared error to the colours of another", Stylises, _stylised, _left_unstyled),
     Objective("-log likelihood, or a bound", Bounds, _score, _marginal_score),
     Objective("cost of packing", Packs, _score, _marginal_score),  # its transforms give all back from the first
     Objective("squared error of the frames that follow", Predicts, _predicted, _standing),

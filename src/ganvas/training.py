@@ -29,6 +29,7 @@ from .core import (
     Restores,
     Samples,
     Steers,
+    Stylises,
     Translates,
     Upscales,
     alike,
@@ -281,13 +282,15 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
         with chance(0):
             shown = model.sample(rows * columns)
     elif isinstance(model, Upscales) and len(held_out):
-        shown = torch.cat(model.shown(held_out.gather(most=10).x.to(model.device)))
+        x = held_out.gather(most=10).x.to(model.device)
+        columns, shown = len(x), torch.cat(model.shown(x))
     elif isinstance(model, Predicts) and len(held_out):
         x = held_out.gather(most=columns).x.to(model.device)
         columns, shown = len(x), torch.cat([x, model.continued(x)])
     elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
-        shown = _beside(model, held_out.gather(most=20).x.to(model.device))
-    elif isinstance(model, Translates) and len(held_out):
+        x = held_out.gather(most=20 if len(held_out) >= 20 else 10).x.to(model.device)
+        columns, shown = min(len(x), 10), _beside(model, x)
+    elif isinstance(model, Translates | Stylises) and len(held_out):
         some = held_out.gather(most=10).to(model.device)
         assert some.y is not None, "a model that translates is given what from"
         shown = torch.cat(alike(*model.shown(some.x, some.y)))

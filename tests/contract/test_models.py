@@ -25,6 +25,7 @@ from ganvas.core import (
     Samples,
     Scores,
     Space,
+    Stylises,
     Tokenizes,
     Tokens,
     Translates,
@@ -37,7 +38,10 @@ SMALL |= {"blocks": 1}
 
 
 def asked(make: type[Model], space: Space) -> Space:
-    """What goes with an example of a space: a label, or for a model that translates a picture of that size."""
+    """What goes with an example of a space: a label, or for a model that translates or stylises a picture of that
+    size."""
+    if issubclass(make, Stylises):
+        return space
     return OTHER[space] if issubclass(make, Translates) and space in OTHER else LABELS
 
 
@@ -59,7 +63,8 @@ def build(name: str, space: Space) -> Model:
 def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
     name, space = request.param[0], SPACES[request.param[1]]
     model = build(name, space)
-    y = examples(OTHER[space], seed=1) if isinstance(model, Translates) else torch.arange(16).unsqueeze(1) % 3
+    given = isinstance(model, Translates | Stylises)
+    y = examples(model.condition, seed=1) if given else torch.arange(16).unsqueeze(1) % 3
     return model, Batch(examples(space), y)
 
 
@@ -126,6 +131,10 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
                 assert model.translate(batch.x, back=True).shape == batch.y.shape
             if model.any_size:
                 assert model.translate(batch.y[:2, :, :13, :11]).shape == (2, shape[1], 13, 11)
+        if isinstance(model, Stylises):
+            assert model.stylise(batch.y, batch.x[:1]).shape == batch.y.shape
+            assert model.stylise(batch.y[:2, :, :13, :11], batch.x[:2], 0.5).shape == (2, shape[1], 13, 11)
+            assert all(x.abs().max() <= 1 for x in model.shown(batch.x[:2], batch.y[:2]))
         if isinstance(model, Bounds):
             assert model.bound(batch.x, samples=3).shape == (16,)
 
@@ -139,8 +148,9 @@ def test_using_a_model_changes_nothing(case: tuple[Model, Batch]) -> None:
             model.sample(3)
         if isinstance(model, Encodes):
             model.encode(batch.x)
-        if isinstance(model, Translates):
-            model.translate(batch.y)
+        if isinstance(model, Stylises):
+            model.stylise(batch.y, batch.x)
+        if isinstance(model, Translates | Stylises):
             list(model.turns(batch))
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
@@ -157,7 +167,8 @@ def test_every_option_is_documented_and_every_model_cites_its_paper(name: str) -
 def test_a_loaded_copy_does_the_same(name: str) -> None:
     space = SPACES["picture"]
     model, copy = build(name, space), build(name, space)
-    y = examples(OTHER[space]) if isinstance(model, Translates) else torch.zeros(16, 1, dtype=torch.long)
+    given = isinstance(model, Translates | Stylises)
+    y = examples(model.condition) if given else torch.zeros(16, 1, dtype=torch.long)
     list(islice(Engine(model).rounds(repeat(Batch(examples(space), y))), 2))
     copy.load_state_dict(model.state_dict())
     for one in (model, copy):
@@ -172,3 +183,5 @@ def test_a_loaded_copy_does_the_same(name: str) -> None:
         assert torch.equal(model.encode(x), copy.encode(x))
     if isinstance(model, Translates):
         assert torch.equal(model.translate(y), copy.translate(y))
+    if isinstance(model, Stylises):
+        assert torch.equal(model.stylise(y, y[:1]), copy.stylise(y, y[:1]))

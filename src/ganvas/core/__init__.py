@@ -21,6 +21,7 @@ from .abilities import (
     Samples,
     Scores,
     Steers,
+    Stylises,
     Tokenizes,
     Translates,
     Upscales,
@@ -57,8 +58,8 @@ from .chance import chance, seeded
 from .conformal import p_values
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
-from .masks import Mask, Maskable, Masked
-from .modality import Batch, Data, Modality, Through, held, spread
+from .masks import Mask, Maskable, Masked, outward
+from .modality import Batch, Data, Modality, Through, data_of, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam, adamw
 from .moments import Follows, Overlaps
 from .pictures import (
@@ -74,6 +75,7 @@ from .pictures import (
     flipped,
     levels,
     mirrored,
+    mirrored_to_blocks,
     resized,
     shades,
     shrunk,
@@ -163,6 +165,7 @@ __all__ = [
     "Space",
     "Steering",
     "Steers",
+    "Stylises",
     "Through",
     "Tokenizes",
     "Tokens",
@@ -181,12 +184,15 @@ __all__ = [
     "all_of",
     "chance",
     "coloured",
+    "data_of",
     "enlarged",
     "flipped",
     "held",
     "label",
     "levels",
     "mirrored",
+    "mirrored_to_blocks",
+    "outward",
     "p_values",
     "resized",
     "seeded",

@@ -215,6 +215,31 @@ class Translates(ABC):
         return y, self.translate(y).float(), *back
 
 
+class Stylises(ABC):
+    """Gives pictures of one domain, the condition of the data, the style of one picture of another, its space."""
+
+    space: Space
+
+    condition: Space
+    """What an example of the first domain is."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    @abstractmethod
+    def stylise(self, x: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
+        """Pictures (B, C, H, W) of any size in the style of others, as many or one, of any size: like x, in [-1, 1].
+
+        strength: How much of the style, from 0 (none) to 1.
+        """
+
+    def shown(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Examples y of the first domain, those whose style they are given, x, and what becomes of them."""
+        return y, x, self.stylise(y, x).float()
+
+
 class Upscales(ABC):
     """Makes pictures larger, and adds the detail that they lack."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import InputError
 
@@ -53,6 +54,19 @@ class Masked:
 
     def to(self, device: torch.device) -> Masked:
         return replace(self, x=[x.to(device) for x in self.x], known=[known.to(device) for known in self.known])
+
+
+def outward(x: Tensor, known: Tensor) -> Tensor:
+    """Examples on grids (B, C, *sides) of which what is not known (boolean, like x) is filled ring by ring, each place
+    with the mean of those around it that are known or filled already; with zero where nothing is known."""
+    mean = F.avg_pool2d if x.dim() == 4 else F.avg_pool3d
+    x, there = torch.where(known, x, 0.0), known
+    while True:
+        near = mean(there.to(x.dtype), 3, 1, 1)
+        ring = ~there & (near > 0)
+        if not ring.any():
+            return x
+        x, there = torch.where(ring, mean(x, 3, 1, 1) / near, x), there | ring
 
 
 class Maskable(ABC):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from ..errors import InputError
+from .abilities import Completes
 from .captions import prompted
 from .space import Space, Tokens
 
@@ -226,5 +227,15 @@ class Through(Modality):
         """Examples of the inner modality, (n, *inner.space.shape), on the CPU, of examples of this one."""
 
     @abstractmethod
+    def completing(self, model: Completes) -> Completes | None:
+        """A model that completes examples of this modality, as one that completes those of the inner modality; None
+        where a part of an example here is of the whole of one there."""
+
+    @abstractmethod
     def beside(self, run: Path) -> Self:
         """The same for the run in this folder, from which it finds the other where both were moved together."""
+
+
+def data_of(modality: Modality) -> Modality:
+    """The modality of data itself: of latents, that of what they are latents of."""
+    return modality.inner if isinstance(modality, Through) else modality

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,12 @@ def enlarged(x: Tensor, scale: int) -> Tensor:
 def whole_blocks(x: Tensor, scale: int) -> Tensor:
     """Pictures (B, C, H, W), cut at their right and lower edges until their sides are multiples of a scale."""
     return x[:, :, : x.shape[2] // scale * scale, : x.shape[3] // scale * scale]
+
+
+def mirrored_to_blocks(x: Tensor, multiple: int) -> Tensor:
+    """Pictures (B, C, H, W), mirrored at their right and lower edges until their sides are multiples."""
+    height, width = (ceil(n / multiple) * multiple for n in x.shape[2:])
+    return x if x.shape[2:] == (height, width) else mirrored(x, height, width)
 
 
 def alike(*pictures: Tensor) -> list[Tensor]:

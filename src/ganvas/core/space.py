@@ -315,6 +315,7 @@ class Tokens(Space):
     alphabets: Where every place has an alphabet of its own, as the columns of a table do, their sizes; the
         vocabulary is then the largest of them, and raw output has one place's logits after another's.
     grid: Where the places lie on a grid, row after row, its sides: (H, W) of pictures' codes, (T, H, W) of videos'.
+    covers: Of codes on a grid, how many pixels, or frames, each stands for along every side.
     end: The symbol that ends an example which is shorter than the others; what comes after it costs nothing.
     bytes: Of text, how many bytes each symbol stands for.
     """
@@ -323,6 +324,7 @@ class Tokens(Space):
     vocabulary: int
     alphabets: tuple[int, ...] = ()
     grid: tuple[int, ...] = ()
+    covers: tuple[int, ...] = ()
     end: int | None = None
     bytes: tuple[int, ...] = field(default=(), repr=False)
 
@@ -386,7 +388,7 @@ def label(condition: Space | None) -> Tokens | None:
     """A condition that is a label, which is one token, or None. Raises InputError where it is anything else."""
     if condition is None or (isinstance(condition, Tokens) and condition.length == 1):
         return condition
-    raise InputError("this model can be asked for labels alone: leave out --to and --captions, or choose another model")
+    raise InputError("this model can be asked for labels alone: leave out --to, say --captions none, or choose another")
 
 
 def draw_symbol(logits: Tensor) -> Tensor:

@@ -32,9 +32,12 @@ class Steering:
     rounds: int = 0
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0 or self.top_k < 0 or not 0 < self.top_p <= 1 or self.guidance < 0 or self.rounds < 0:
-            raise InputError(f"{self}: --temperature is above 0, --top-p above 0 and at most 1, and none "
-                             "of --top-k, --guidance and --rounds is below 0")  # fmt: skip
+        fits = {"temperature": (self.temperature > 0, "above 0"), "top_k": (self.top_k >= 0, "0 or more"),
+                "top_p": (0 < self.top_p <= 1, "above 0, and 1 at most"), "guidance": (self.guidance >= 0, "0 or more"),
+                "rounds": (self.rounds >= 0, "0 or more")}  # fmt: skip
+        for name, (right, words) in fits.items():
+            if not right:
+                raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name):g}; it must be {words}")
 
     def tempered(self, logits: Tensor) -> Tensor:
         """Logits (B, K) of what is to be drawn from."""

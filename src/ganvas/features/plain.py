@@ -14,7 +14,7 @@ from ._base import Features
 class Plain(Features):
     """The modality's own vectors."""
 
-    description = "the values themselves, each column's spread made one (plain)"
+    description = "plain values: columns in ranks, pixels, coarse frames, how frequent symbols are"
 
     def __init__(self, modality: Modality) -> None:
         self.modality = modality

@@ -13,19 +13,26 @@ from ._sources import Arrays, Encoded
 Captions = Literal["auto", "names", "none"]
 
 
-def said(found: Encoded | Arrays, how: Captions, where: str) -> list[str] | None:
+def said(found: Encoded | Arrays, how: Captions) -> list[str] | None:
     """What each picture is said to show, where that is wanted: by itself, where there are captions and no labels.
 
-    Raises InputError where a picture lacks a caption.
+    None where nothing is said of any; nothing may be said of some.
     """
+    if how == "none" or isinstance(found, Arrays):
+        return None
+    own = [_of_name(name) for name in found.names] if how == "names" else found.captions
+    return own if own and any(map(words_of, own)) and (how == "names" or found.labels is None) else None
+
+
+def said_of_all(found: Encoded | Arrays, how: Captions, where: str) -> list[str]:
+    """The same, to learn from; empty where nothing is said. Raises InputError where a picture lacks a caption."""
     if how == "names" and isinstance(found, Arrays):
         raise InputError(f"{where} is an array, which has no names; leave out --captions names")
-    if how == "names":
-        texts = [_of_name(name) for name in found.names]
-    elif how == "none" or isinstance(found, Arrays) or found.captions is None or found.labels is not None:
-        return None
-    else:
-        texts = found.captions
+    texts = said(found, how)
+    if texts is None and how == "names":
+        raise InputError(f"no picture of {where} has a name with a word; leave out --captions names")
+    if texts is None:
+        return []
     if empty := [name for name, text in zip(found.names, texts, strict=True) if not words_of(text)]:
         raise InputError(
             f"{len(empty)} of {len(texts)} pictures have a caption without a word, the first is {empty[0]}; "

@@ -27,6 +27,7 @@ class Domains(Data):
 
     def __init__(self, first: Data, second: Data) -> None:
         self.first, self.second, self.ahead = first, second, max(first.ahead, second.ahead)
+        self.parts = first.parts or second.parts
 
     @abstractmethod
     def places(self, rows: Tensor, step: int | None) -> tuple[Tensor, Tensor]:
@@ -96,7 +97,7 @@ def both(source: Any, to: Any, names: Sequence[str] = ()) -> tuple[Any, Any]:
     if isinstance(source, Mapping):
         if len(source) != 2:
             raise InputError(f"there are {len(source)} domains ({', '.join(map(str, source))}); give two")
-        first, second = source.values()
+        first, second = (source[name] for name in names) if set(names) == set(source) else source.values()
         return first, second
     if names and isinstance(source, str | Path) and all((Path(source) / name).is_dir() for name in names):
         return Path(source) / names[0], Path(source) / names[1]
@@ -146,11 +147,11 @@ def paired(first: Found, second: Found, sizes: Sizes, names: Sequence[str]) -> t
     if any(alone):
         raise InputError(f"{'; '.join(filter(None, alone))}; give partners the same name, or leave out --pairs")
     order = [theirs[stem] for stem in ours]
-    tall, wide = (np.broadcast_to(sizes(found), (len(ours), 2)) for found in (first, second))
-    unequal = (tall != wide[order]).any(1)
+    own, other = (np.broadcast_to(sizes(found), (len(ours), 2)) for found in (first, second))
+    unequal = (own != other[order]).any(1)
     if unequal.any():
         at = int(unequal.argmax())
-        a, b = (" × ".join(map(str, one.tolist())) for one in (tall[at], wide[order[at]]))
+        a, b = (" × ".join(map(str, one.tolist())) for one in (own[at], other[order[at]]))
         words = f"{first.names[at]} of {names[0]} is {a} pixels and its partner in {names[1]} {b}"
         raise InputError(f"{words} ({unequal.sum():,} such pairs); partners must be of one size")
     return first, _in_order(second, order)

@@ -74,6 +74,8 @@ def open_source(source: Any) -> Encoded | Arrays:
         return _arrays(source.detach().cpu().numpy(), "the tensor")
     if isinstance(source, np.ndarray):
         return _arrays(source, "the array")
+    if isinstance(source, Image.Image):
+        return open_source([source])
     if isinstance(source, Sequence) and source and all(isinstance(item, Image.Image) for item in source):
         return Encoded([f"picture {i}" for i in range(len(source))], lambda i: _png(source[i]))
     raise InputError(
@@ -158,7 +160,7 @@ def _open_path(path: Path) -> Encoded | Arrays:
         return _idx(path)
     ending = path.suffix.lower()
     if ending in ENDINGS:
-        return Encoded([str(path)], lambda i: path.read_bytes())
+        return Encoded([path.name], lambda i: path.read_bytes())
     readers: dict[str, Callable[[Path], Encoded | Arrays]] = {
         ".zip": _zip,
         ".npy": _npy,

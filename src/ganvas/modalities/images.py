@@ -38,7 +38,7 @@ from ..core import (
 from ..core.captions import vocabulary, worded, wording
 from ..naming import pictures
 from ._albums import Album, inside
-from ._captions import Captions, said
+from ._captions import Captions, said, said_of_all
 from ._domains import Domains, Paired, Unpaired, both, learned, paired
 from ._drawing import glow, grid, pixels_of, save_gif
 from ._patches import THREADS, Filed, Held, Patches, scaled
@@ -99,7 +99,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     @classmethod
     def recognises(cls, source: Any) -> bool:
         if isinstance(source, Mapping):
-            return len(source) == 2 and all(map(cls.recognises, source.values()))
+            return any(map(cls.recognises, source.values()))  # what else is wrong with two domains is said later
         if isinstance(source, tuple):
             return len(source) == 2 and cls.recognises(source[0])
         if isinstance(source, str | Path):
@@ -138,16 +138,19 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         if to is not None or isinstance(source, Mapping):
             if pairs and skip_unreadable:
                 raise InputError("--skip-unreadable would leave partners behind; mend what cannot be read in pairs")
-            learn = partial(cls.learn, size=size, crop=crop, grey=grey, flip=flip, resident=resident)
+            if captions == "names":
+                raise InputError("pictures of two domains are not asked for by words; leave out --to, or --captions")
+            learn = partial(cls.learn, captions="none", size=size, crop=crop, grey=grey, flip=flip, resident=resident)
             return learned(source, to, pairs, partial(learn, skip_unreadable=skip_unreadable), _found_sizes)
+        if pairs:
+            raise InputError("--pairs is for pictures of two folders; name the other with --to")
         found = open_source(source)
         if len(found.names) < 2:
             raise InputError(f"{_named(source)} has only one picture; a model needs many to learn from")
         if size is not None and not 4 <= size <= 1024:
             raise InputError(f"--size is {size}; pictures are from 4 to 1024 pixels")
         sizes, greys = _look(found, skip_unreadable)
-        texts = said(found, captions, _named(source))
-        words, longest = vocabulary(texts or [])
+        words, longest = vocabulary(said_of_all(found, captions, _named(source)))
         distinct = {label for label in found.labels or [] if label is not None}
         form: Any = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         return cls(
@@ -190,7 +193,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
         """What each picture could be asked for by: its words, int64 (N, longest), or its class (N, 1)."""
         if not self.words:
             return class_numbers(found.names, found.labels, self.classes, _named(source))
-        texts = said(found, self.captions, _named(source))
+        texts = said(found, self.captions)
         return None if texts is None else worded(texts, self.words, self.longest)
 
     def _kept_whole(self, found: Encoded | Arrays, labels: Tensor | None, device: torch.device) -> Held | Filed:
@@ -232,7 +235,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
 
     def masked(self, source: Any) -> Masked:
         """Pictures; what is transparent in one is missing."""
-        found = open_source([source] if isinstance(source, Image.Image) else source)
+        found = open_source(source)
         form = {Tensor: "tensor", np.ndarray: "array"}.get(_kind(source), "pictures")
         if isinstance(found, Arrays):
             pixels = torch.from_numpy(np.array(found.pixels))
@@ -240,7 +243,7 @@ class Images(Modality, Pictorial, Lossless, Maskable):
             return Masked([*whole], [*torch.ones_like(whole).bool()], found.names, _sizes(pixels), form)
 
         def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
-            picture = _upright(_opened(found.content(i)))
+            picture = _upright(_still(found.content(i)))
             x = scaled(torch.from_numpy(channels_first(self._fitted(_flat(picture, self._mode)))), None)
             return x, ~self._missing(_holes(picture)), (picture.height, picture.width)
 
@@ -250,14 +253,14 @@ class Images(Modality, Pictorial, Lossless, Maskable):
     def mask(self, source: Any) -> Mask:
         """Masks are white where something is missing, and black where not."""
         flat = isinstance(source, np.ndarray | Tensor) and source.ndim == 2
-        found = open_source(source[None] if flat else [source] if isinstance(source, Image.Image) else source)
+        found = open_source(source[None] if flat else source)
         if isinstance(found, Arrays):
             pixels = torch.from_numpy(np.array(found.pixels))
             grey = [Image.fromarray(one.numpy()).convert("L") for one in pixels]
             return Mask([*map(self._missing, grey)], found.names, _sizes(pixels))
 
         def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
-            missing = self._missing(_flat(_upright(picture := _opened(found.content(i))), "L"))
+            missing = self._missing(_flat(_upright(picture := _still(found.content(i))), "L"))
             return missing, missing, (picture.height, picture.width)
 
         missing, _, sizes, names = self._all_opened(found, opened)
@@ -624,6 +627,13 @@ def _opened(content: bytes, size: int | None = None) -> Image.Image:
         raise OSError(f"decompression bomb: {picture.width} × {picture.height} pixels")
     if size is not None:
         picture.draft(None, (2 * size, 2 * size))  # JPEG can be decoded at a fraction of its size
+    return picture
+
+
+def _still(content: bytes) -> Image.Image:
+    """The same of a picture that does not move. Raises OSError for one that does."""
+    picture = _opened(content)
+    refuse_moving(picture)
     return picture
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -16,7 +16,21 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Data, InputError, Modality, Space, Through, Tokenizes, Tokens
+from ..core import (
+    Batch,
+    Completes,
+    Data,
+    InputError,
+    Mask,
+    Maskable,
+    Masked,
+    Modality,
+    Space,
+    Through,
+    Tokenizes,
+    Tokens,
+    outward,
+)
 from ..machine import choose_device, settle
 from ..parcel import fingerprint
 from ..run import Run
@@ -32,8 +46,10 @@ ROOM = 1.1  # times as far as the others reach
 
 
 @dataclass(frozen=True)
-class Latents(Through):
+class Latents(Through, Maskable):
     """Data as the model of a run encodes it. Vectors are brought to [-1, 1], each dimension by what was seen of it.
+
+    What is missing is missing of the data; codes are completed where they stand for any of that.
 
     through: Folder of that run.
     fingerprint: Of its weights, and of what its modality learned.
@@ -129,6 +145,32 @@ class Latents(Through):
     def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
         yield self.read(source, device), torch.zeros(())
 
+    def masked(self, source: Any) -> Masked:
+        return self._with_holes.masked(source)
+
+    def mask(self, source: Any) -> Mask:
+        return self._with_holes.mask(source)
+
+    @property
+    def _with_holes(self) -> Maskable:
+        """What reads the data with parts missing. Raises InputError where no latent stands for a part of it alone."""
+        if not isinstance(self.space, Tokens) or not self.space.covers or not isinstance(self.inner, Maskable):
+            words = f"{_named(self.space)} of {Path(self.through).name} stand for the whole of an example"
+            raise InputError(f"{words}, so that parts cannot be filled in; learn through codes, as of vqvae or vqgan")
+        return self.inner
+
+    def completing(self, model: Completes) -> Completes | None:
+        return Decoded(model, self) if isinstance(self.space, Tokens) and self.space.covers else None
+
+    def encode(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes (B, places) of examples of the inner modality, and which of them are known, boolean: those that stand
+        for what is known alone. What is not known is made of what is near it first, so that no code sees it."""
+        space = self.space
+        assert isinstance(space, Tokens), "only codes that lie on a grid are read with parts missing"
+        pool = F.max_pool2d if len(space.grid) == 2 else F.max_pool3d
+        missing = pool((~known).any(1, keepdim=True).float(), space.covers, ceil_mode=True)
+        return self._encoded(outward(x, known)).to(x.device), missing.flatten(1) == 0
+
     @torch.no_grad()
     def _encoded(self, x: Tensor) -> Tensor:
         return self._model.encode(x.to(self._model.device)).cpu()
@@ -173,13 +215,15 @@ class Latents(Through):
         return {}
 
     def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
-        """Blame of a place of a picture's codes lies on all the pixels that it covers; of all else nothing is drawn."""
+        """Blame of a place of a picture's or a clip's codes lies on all the pixels that it covers; of all else nothing
+        is drawn."""
         space = self.space
-        if not isinstance(space, Tokens) or len(space.grid) != 2:
+        if not isinstance(space, Tokens) or not space.covers:
             return []
         seen = self.decode(x)
         small = blame.view(len(x), 1, *space.grid).float()
-        spread = F.interpolate(small, seen.shape[2:], mode="bilinear").expand_as(seen)
+        mode = "bilinear" if len(space.grid) == 2 else "trilinear"
+        spread = F.interpolate(small, seen.shape[2:], mode=mode).expand_as(seen)
         return self.inner.point_out(seen, spread, self.decode(nearest) if len(nearest) else seen[:0], names, folder)
 
     def thumbnails(self, x: Tensor, most: int) -> Tensor | None:
@@ -226,11 +270,23 @@ class Coded(Data):
         return Coded(self.x[rows.to(self.x.device)], y, self._keys[rows], names, self.words)
 
 
+class Decoded(Completes):
+    """A model that completes codes, as one that completes what these are codes of: codes that stand for nothing but
+    what is known stay, the others are made, and what was known comes back as it was."""
+
+    def __init__(self, model: Completes, latents: Latents) -> None:
+        self.model, self.latents, self.space = model, latents, latents.inner.space
+
+    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+        made = self.latents.decode(self.model.complete(*self.latents.encode(x, known), allowed))
+        return torch.where(known, x, made.to(x.device))
+
+
 def _tokenizer(run: Run) -> Tokenizes:
     """The model of a run. Raises InputError where nothing can be learned through it."""
     if not isinstance(run.model, Tokenizes):
         raise InputError(f"{run.path} is a run of {run.card['model']}, whose latents no other model can learn; "
-                         "take one of vqvae, vqgan, ae or vae")  # fmt: skip
+                         "take one of vqvae, vqgan, ae, vae or textvae")  # fmt: skip
     return run.model
 
 

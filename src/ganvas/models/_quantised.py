@@ -71,15 +71,17 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) not in (3, 4):
-            raise InputError(f"{type(self).__name__.lower()} learns pictures and video, and these are {space}")
+            name = type(self).__name__.lower()
+            raise InputError(f"{name} learns pictures and video; choose another model for texts, rows and vectors")
         _refuse(codes, factor, time_factor, quantizer)
         sides = space.shape[1:]
-        self.halvings = strides((factor, factor) if len(sides) == 2 else (time_factor, factor, factor))
+        covers = (factor, factor) if len(sides) == 2 else (time_factor, factor, factor)
+        self.halvings = strides(covers)
         self.grid = sizes(sides, self.halvings)[-1]
         self.autoencoder = _autoencoder(
             space, self.halvings, make_quantizer(quantizer, codes, latent, start, revival), channels, depth
         )
-        self.latents = Tokens(prod(self.grid), self.autoencoder.quantizer.vocabulary, grid=self.grid)
+        self.latents = Tokens(prod(self.grid), self.autoencoder.quantizer.vocabulary, grid=self.grid, covers=covers)
         self.hyperparameters |= {"commitment": commitment, "codes": float(self.latents.vocabulary)}
 
     def commitment(self, quantised: Quantised) -> dict[str, Tensor]:

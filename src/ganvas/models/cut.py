@@ -50,8 +50,8 @@ class CUT(Translating):
         halvings: int = 0,
     ) -> None:
         super().__init__(space, condition, halvings)
-        if blocks < 1 or places < 2 or temperature <= 0:
-            raise InputError("--blocks must be at least 1, --places 2, and --temperature above zero")
+        if blocks < 1 or places < 2 or temperature <= 0 or patches < 0:
+            raise InputError("--blocks must be at least 1, --places 2, --patches 0, and --temperature above zero")
         x, y = self.space.shape[0], self.condition.shape[0]
         self.hyperparameters["patches"] = patches
         self.places, self.temperature = places, temperature

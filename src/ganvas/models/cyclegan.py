@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..core import Batch, Space, Turn
+from ..core import Batch, InputError, Space, Turn
 from ..losses import least_squares_loss
 from ..nets.translating import Memory, Rewriter
 from ._translating import Translating, absolute, fooled, told_apart
@@ -50,6 +50,8 @@ class CycleGAN(Translating):
         pool: int = 50,
     ) -> None:
         super().__init__(space, condition, halvings)
+        if min(cycle, identity, blocks, pool) < 0:
+            raise InputError("none of --cycle, --identity, --blocks and --pool may be below 0")
         x, y = self.space.shape, self.condition.shape
         self.hyperparameters |= {"cycle": cycle, "identity": identity if x[0] == y[0] else 0.0}
         self.generator = nn.ModuleDict({"there": Rewriter(y[0], x[0], channels, blocks),

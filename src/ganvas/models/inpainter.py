@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import Batch, Completes, Continuous, InputError, Model, Practice, Space, Turn, adam, mirrored
+from ..core import Batch, Completes, Continuous, InputError, Model, Practice, Space, Turn, adam, mirrored_to_blocks
 from ..holes import holes
 from ..losses import critic_generator_loss, hinge_loss
 
@@ -103,9 +103,7 @@ class Generator(nn.Module):
         self.leave = nn.Sequential(nn.Conv2d(width, 4 * channels, 3, 1, 1), nn.PixelShuffle(2))
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        multiple = 2**RESOLUTIONS
-        height, width = (-(-n // multiple) * multiple for n in x.shape[2:])
-        h = self.enter(mirrored(torch.cat([x * known, known], 1), height, width))
+        h = self.enter(mirrored_to_blocks(torch.cat([x * known, known], 1), 2**RESOLUTIONS))
         kept = [h]
         for down in self.down:
             kept.append(down(kept[-1]))

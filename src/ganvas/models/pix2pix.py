@@ -52,6 +52,8 @@ class Pix2Pix(Translating):
         super().__init__(space, condition, halvings)
         if not 0 <= depth <= 8:
             raise InputError(f"--depth is {depth}; it is from 1 to 8, or 0")
+        if not 0 <= dropout < 1 or pixels < 0:
+            raise InputError(f"--dropout is {dropout} and --pixels {pixels}: at least 0 both, and the first below 1")
         x, y = self.space.shape[0], self.condition.shape[0]
         depth = depth or min(max(min(self.space.shape[1:]).bit_length() - 2, 2), DEEPEST)
         self.hyperparameters["pixels"] = pixels

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from math import ceil
 
-import torch
 from torch import Tensor, nn
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored
+from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored_to_blocks
 from ..damage import Damage, Kind
+from ..nets.convolutional import SmallBlock
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 
@@ -70,7 +69,7 @@ class REDNet(Model, Restores):
 
     def forward(self, x: Tensor) -> Tensor:
         """Damaged pictures (B, C, H, W), restored; of any height and width."""
-        h = self.enter(_padded(x, 2**RESOLUTIONS))
+        h = self.enter(mirrored_to_blocks(x, 2**RESOLUTIONS))
         kept = []
         for blocks, down in zip(self.encoder, self.down, strict=False):
             kept.append(blocks(h))
@@ -87,25 +86,5 @@ class REDNet(Model, Restores):
         return self(x).clamp(-1, 1)
 
 
-class Block(nn.Module):
-    """h + f(h), with f two convolutions; small at first, so that deep networks begin as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        last = nn.Conv2d(width, width, 3, 1, 1)
-        self.layers = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(), last)
-        with torch.no_grad():
-            last.weight.mul_(0.3)
-
-    def forward(self, h: Tensor) -> Tensor:
-        return h + self.layers(h)
-
-
 def _blocks(width: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(depth)))
-
-
-def _padded(x: Tensor, multiple: int) -> Tensor:
-    """Pictures (B, C, H, W), mirrored at the right and below until their sides are multiples."""
-    height, width = (ceil(n / multiple) * multiple for n in x.shape[2:])
-    return x if x.shape[2:] == (height, width) else mirrored(x, height, width)
+    return nn.Sequential(*(SmallBlock(width) for _ in range(depth)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..core import Space
 from ..damage import Lowering
 from ..losses import Loss
+from ..nets.convolutional import SmallBlock
 from ._upscaling import Raising, Scale, Upscaling
 
 WIDTHS = (32, 64, 128)  # channels of the discriminator at a half, a quarter, an eighth
@@ -59,21 +59,7 @@ class SRGAN(Upscaling):
         super().__init__(space, scale=scale, degrade=degrade, warmup=warmup, loss=loss, weights=weights)
 
         def network() -> nn.Module:
-            body = nn.Sequential(*(Block(channels) for _ in range(depth)))
+            body = nn.Sequential(*(SmallBlock(channels) for _ in range(depth)))
             return Raising(self.space.shape[0], channels, scale, body)
 
         self.assemble(network(), network(), WIDTHS)
-
-
-class Block(nn.Module):
-    """h + f(h), with f two convolutions; small at first, so that deep networks begin as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        last = nn.Conv2d(width, width, 3, 1, 1)
-        self.layers = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(), last)
-        with torch.no_grad():
-            last.weight.mul_(0.3)
-
-    def forward(self, h: Tensor) -> Tensor:
-        return h + self.layers(h)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from ..core import (
-    Autoencodes,
     Batch,
     Bounds,
     Continuous,
@@ -21,6 +20,7 @@ from ..core import (
     Space,
     Steering,
     Steers,
+    Tokenizes,
     Tokens,
     Turn,
     adamw,
@@ -32,11 +32,11 @@ from ..nets.transformer import TokenTransformer
 
 HEAD = 64  # width of a head
 WORDS = 4  # vectors that a latent is told to the decoder in
-AT_ONCE = 2048  # examples whose likelihood is worked out together
+ROOM = 2**25  # logits that are worked out together where examples are weighed
 LIKELIEST = Steering(top_k=1)
 
 
-class TextVAE(Model, Generates, Steers, Autoencodes, Scores, Bounds):
+class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
     """A variational autoencoder whose decoder writes symbol after symbol, each given the latent and those before it:
 
     log p(x) >= E_q(z|x) sum over k of log p(x_k | x_<k, z) - KL(q(z | x) || N(0, 1))
@@ -91,6 +91,11 @@ class TextVAE(Model, Generates, Steers, Autoencodes, Scores, Bounds):
         self.told = nn.Linear(latent, WORDS * width)
         self.decoder = TokenTransformer(space, WORDS, width=width, depth=depth, heads=heads, dropout=dropout)
 
+    @property
+    def _some(self) -> int:
+        """How many examples are weighed together."""
+        return max(ROOM // (self.places.length * self.places.vocabulary), 1)
+
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (B, latent)."""
         asked = self.encoder.special.expand(len(x), 1, -1)
@@ -134,7 +139,7 @@ class TextVAE(Model, Generates, Steers, Autoencodes, Scores, Bounds):
     def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place."""
         parts = []
-        for part in x.split(AT_ONCE // 8):
+        for part in x.split(self._some):
             mean, logvar = self.posterior(part)
             parts.append((self.costs(mean, part), kl_standard_normal(mean, logvar).sum(1)))
         costs, kl = (torch.cat(own) for own in zip(*parts, strict=True))
@@ -144,8 +149,9 @@ class TextVAE(Model, Generates, Steers, Autoencodes, Scores, Bounds):
         """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016)."""
         mean, logvar = self.posterior(x)
         total = torch.full((len(x),), -torch.inf, device=x.device)
-        for start in range(0, samples, max(AT_ONCE // len(x), 1)):
-            count = min(max(AT_ONCE // len(x), 1), samples - start)
+        most = max(self._some // len(x), 1)
+        for start in range(0, samples, most):
+            count = min(most, samples - start)
             total = torch.logaddexp(total, self._log_weights(x, mean, logvar, count).logsumexp(0))
         return log(samples) - total
 
@@ -170,7 +176,7 @@ class TextVAE(Model, Generates, Steers, Autoencodes, Scores, Bounds):
         return standard_normal(n, self.latent, self.device, truncation)
 
     def encode(self, x: Tensor) -> Tensor:
-        return torch.cat([self.posterior(part)[0] for part in x.split(AT_ONCE // 8)])
+        return torch.cat([self.posterior(part)[0] for part in x.split(self._some)])
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Texts of latents, at every place the likeliest symbol."""

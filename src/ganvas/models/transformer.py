@@ -33,7 +33,7 @@ from ..nets.transformer import TokenTransformer, forbidden
 Order = Literal["causal", "masked"]
 
 HEAD = 64  # width of a head, where nothing else is said
-AT_ONCE = 128  # examples that are weighed together
+ROOM = 2**25  # logits that are worked out together where examples are weighed
 ROUNDS = 12  # of parallel decoding
 BLOCKS = 16  # that a masked model's likelihood is made of
 CHOICE = 4.5
@@ -152,10 +152,15 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
         """-log p(x) as it is weighed: there is nothing to sample."""
         return self.score(x)
 
+    @property
+    def _some(self) -> int:
+        """How many examples are weighed together."""
+        return max(ROOM // (self.places.length * self.places.vocabulary), 1)
+
     def _causal_costs(self, x: Tensor, y: Tensor | None) -> Tensor:
         counted = self.places.counted(x)
         costs = torch.zeros(x.shape, device=x.device)
-        for rows in torch.arange(len(x)).split(AT_ONCE):
+        for rows in torch.arange(len(x)).split(self._some):
             part, own, said = x[rows], counted[rows], None if y is None else y[rows]
             costs[rows] = costs[rows].masked_scatter(own, self.network.costs(self.network(part, said), part, own))
         return costs
@@ -168,7 +173,7 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
             stop = x.shape[1] - int(cos(pi / 2 * round / BLOCKS) * x.shape[1] + 1e-9)
             block = torch.zeros_like(hidden)
             block[:, order[start:stop]] = True
-            for rows in torch.arange(len(x)).split(AT_ONCE if stop > start else len(x)):
+            for rows in torch.arange(len(x)).split(self._some if stop > start else len(x)):
                 h = self.network(x[rows], None if y is None else y[rows], hidden[rows])
                 costs[rows] = costs[rows].masked_scatter(block[rows], self.network.costs(h, x[rows], block[rows]))
             hidden, start = hidden & ~block, stop

@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import ceil, gcd, prod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .strided import Double, Halve
@@ -31,6 +32,20 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
+
+
+class SmallBlock(nn.Module):
+    """h + f(h), with f two convolutions; small at first, so that deep networks begin as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        last = nn.Conv2d(width, width, 3, 1, 1)
+        self.layers = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(), last)
+        with torch.no_grad():
+            last.weight.mul_(0.3)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.layers(h)
 
 
 class Crop(nn.Module):

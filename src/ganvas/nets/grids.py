@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from math import gcd
+from math import gcd, prod
 
+import torch
 from torch import Tensor, nn
 
 from .convolutional import Crop
@@ -63,6 +64,7 @@ class GridEncoder(nn.Module):
         for (a, b), by in zip(pairwise([channels, *_widths(width, halvings)]), halvings, strict=True):
             layers += [convolution(a, b, 3, by, 1), *(PlainBlock(b, dimensions) for _ in range(depth))]
         self.layers = nn.Sequential(*layers, nn.SiLU(), convolution(_widths(width, halvings)[-1], out, 1))
+        begin(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
@@ -86,6 +88,7 @@ class GridDecoder(nn.Module):
                 layers += [_doubling(widths[level], widths[level - 1], halvings[level]), Crop(*steps[level])]
         self.layers = nn.Sequential(*layers)
         self.last, self.crop = _doubling(widths[0], channels, halvings[0]), Crop(*sides)
+        begin(self)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.crop(self.last(self.layers(z)))
@@ -113,6 +116,23 @@ class PatchJudge(nn.Module):
 def _doubling(channels: int, out: int, by: Sides) -> Transposed:
     """Multiplies sides by 1 and 2; every place is reached equally often."""
     return TRANSPOSED[len(by)](channels, out, tuple(2 + k for k in by), by, 1)
+
+
+@torch.no_grad()
+def begin(network: nn.Module) -> None:
+    """Weights from N(0, 2 / n), n the numbers that each output is made of (He et al., 2015): without normalisation all
+    pictures would else look the same after a few layers. What residual blocks add is small at first."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d | Transposed):
+            per_output = prod(module.kernel_size) * module.in_channels
+            if isinstance(module, Transposed):
+                per_output //= prod(module.stride)
+            nn.init.normal_(module.weight, 0.0, (2 / per_output) ** 0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, PlainBlock):
+            next(module.layers[-1].parameters()).mul_(0.3)
 
 
 def _widths(width: int, halvings: Sequence[Sides]) -> list[int]:

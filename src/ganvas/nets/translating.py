@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import pairwise
-from math import ceil
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import mirrored
+from ..core import mirrored_to_blocks
 
 EPSILON = 1e-5
 
@@ -103,7 +102,7 @@ class Rewriter(nn.Module):
     def seen(self, x: Tensor, stages: Collection[int]) -> Iterator[Tensor]:
         """What the stages of these numbers are given on the way from x, and no further; one beyond the last, what it
         gives."""
-        h, last = grown(x, 4), max(stages)
+        h, last = mirrored_to_blocks(x, 4), max(stages)
         for number, stage in enumerate(self.stages[:last]):
             if number in stages:
                 yield h
@@ -139,7 +138,7 @@ class UNet(nn.Module):
         self.last = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(widths[0] * min(depth, 2), outputs, 4, 2, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        kept = [self.down[0](grown(x, self.multiple))]
+        kept = [self.down[0](mirrored_to_blocks(x, self.multiple))]
         for down in self.down[1:]:
             kept.append(down(kept[-1]))
         h = kept.pop()
@@ -207,12 +206,6 @@ class Memory(nn.Module):
             self.pictures[slot] = picture
         self.held.fill_(held)
         return given
-
-
-def grown(x: Tensor, multiple: int) -> Tensor:
-    """Pictures (B, C, H, W), mirrored at the right and below until their sides are multiples."""
-    height, width = (ceil(n / multiple) * multiple for n in x.shape[2:])
-    return x if x.shape[2:] == (height, width) else mirrored(x, height, width)
 
 
 def initialise(module: nn.Module) -> None:

@@ -59,6 +59,8 @@ def edit(
     Example: ganvas edit runs/vae-faces photos/ --attribute smiling --attributes faces.csv --out smiles/
     """
     strengths = _strengths(strength, steps)
+    if rounds < 1:
+        raise InputError(f"--rounds is {rounds}; ask for at least one")
     _one_of(attribute, has, lacks, found)
     features = _features(model, x, practised, rounds // 2, seed)
     latents = latents_of(model, seed, features, rounds)

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import Continuous, InputError, Restored, Space, Translates, Whole, coloured
+from ..core import Continuous, InputError, Restored, Space, Translates, Whole, coloured, mirrored
 from ._progress import counted
 from ._tiles import OVERLAP, on_device, side, tiled
 
@@ -40,7 +40,9 @@ def _pairs(model: Translates, x: Whole, given: Space, back: bool) -> Iterator[tu
     network = on_device(partial(model.translate, back=back), model.device)
     for number in range(len(x.names)):
         picture = coloured(x.picture(number), given.shape[0])
-        yield picture, translated(network, picture, None if model.any_size else given.shape[1:])
+        seen = mirrored(picture, *given.shape[1:])  # networks see nothing smaller than what they practised on
+        made = translated(network, seen, None if model.any_size else given.shape[1:])
+        yield picture, made[:, : picture.shape[1], : picture.shape[2]]
 
 
 def translated(network: Callable[[Tensor], Tensor], x: Tensor, sides: tuple[int, ...] | None = None) -> Tensor:

@@ -1,0 +1,51 @@
+"""Give pictures the style of one other picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..core import InputError, Restored, Stylises, Whole, resized
+from ._progress import counted
+from ._tiles import on_device
+from .translate import LONG, translated
+
+LARGEST = 512  # pixels a side of the picture whose style it is
+
+
+def stylise(model: Stylises, x: Whole, *, style: Whole | None = None, strength: float = 1.0) -> Restored:
+    """Gives pictures of any size the style of one other, each at its own resolution: whole up to a megapixel, beyond
+    it tile by tile, of which one fades into the next; then the style replaces what each tile is like, not the whole.
+
+    style: Picture whose style it is, whatever the training saw; looked at with 512 pixels a side at most.
+    strength: How much of the style, from 0 (none) to 1.
+
+    Example: ganvas stylise runs/paintings photos/ --style sunflowers.jpg --out painted/
+    """
+    if style is None or len(style.names) != 1:
+        found = "" if style is None else f", not {len(style.names)}"
+        raise InputError(f"stylise takes its style from one picture{found}; name it with --style")
+    if not 0 <= strength <= 1:
+        raise InputError(f"--strength is {strength}; it is from 0 (no style) to 1")
+    pairs = _pairs(model, x, _seen(style.picture(0)), strength)
+    return Restored(x, counted(pairs, len(x.names), "stylising", lambda pair: 1, LONG), recoloured=True)
+
+
+@torch.no_grad()
+def _pairs(model: Stylises, x: Whole, style: Tensor, strength: float) -> Iterator[tuple[Tensor, Tensor]]:
+    network = on_device(partial(model.stylise, style=style.to(model.device), strength=strength), model.device)
+    for number in range(len(x.names)):
+        picture = x.picture(number)
+        yield picture, translated(network, picture)
+
+
+def _seen(style: Tensor) -> Tensor:
+    """A picture (C, H, W) as its style is looked at, (1, C, h, w)."""
+    height, width = style.shape[1:]
+    share = min(LARGEST / max(height, width), 1)
+    if share == 1:
+        return style[None]
+    return resized(style[None], max(round(height * share), 1), max(round(width * share), 1)).clamp(-1, 1)
