@@ -54,8 +54,8 @@ Look = Callable[[Tensor, Tensor], Tensor]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="srgan", choices=["srgan", "esrgan"])
-    parser.add_argument("--steps", type=int, default=9000)
-    parser.add_argument("--warmup", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--warmup", type=int, default=3056)
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trained runs are kept, and found again")
     parser.add_argument("--sheet", type=Path, help="a picture of crops to write")
@@ -64,8 +64,8 @@ def main() -> None:
     if (out / "report.html").exists():
         run = ganvas.load(out)
     else:
-        options = {"scale": SCALE, "steps": given.steps, "warmup": given.warmup, "held_out": 0.05}
-        run = ganvas.train(given.model, to_learn_from(), out=out, **options)
+        options = {"scale": SCALE, "steps": given.steps, "warmup": given.warmup}
+        run = ganvas.train(given.model, to_learn_from(), out=out, schedule="constant", held_out=0.05, **options)
     settle(run.model, choose_device())
     looks = {"EfficientNet-Lite0": imagenet(), "another Perception": another(run)}
     pictures = [(name, cut(p)) for name, p in to_try()][: given.pictures]
