@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*SICK, *WELL], default=[*SICK, *WELL])
     parser.add_argument("--runs", type=Path, default=Path("runs/sickbed"))
     parser.add_argument("--loud", action="store_true")
+    parser.add_argument("--id", help="name of the file of results")
     given = parser.parse_args()
     given.steps = given.steps or (600 if given.reduced else 2000)
     results = {}
@@ -197,7 +198,8 @@ def main() -> None:
         for treatment in results[name]["treatments"]:
             print(f"{'':18} treated: {treatment}", flush=True)
     sick, well = ([results[n] for n in kind if n in results] for kind in (SICK, WELL))
-    report("sickbed" if len(results) == len(SICK) + len(WELL) and not given.reduced else "sickbed-part", {
+    whole = len(results) == len(SICK) + len(WELL) and not given.reduced
+    report(given.id or ("sickbed" if whole else "sickbed-part"), {
         "steps": given.steps, "named": sum(r["named"] for r in sick), "of": len(sick),
         "cured": sum(r["cured"] for r in sick), "curable": sum(r["curable"] for r in sick),
         "false_alarms": sum(r["false_alarm"] for r in well), "well": len(well), "cases": results,
