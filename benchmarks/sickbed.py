@@ -55,9 +55,6 @@ class Dwarf(Adversarial):
         return self.discriminator(x)
 
 
-plugins._entries("models")["dwarf"] = EntryPoint("dwarf", "sickbed:Dwarf", "ganvas.models")
-
-
 class Case(NamedTuple):
     """One training.
 
@@ -187,6 +184,7 @@ def main() -> None:
     parser.add_argument("--loud", action="store_true")
     parser.add_argument("--id", help="name of the file of results")
     given = parser.parse_args()
+    plugins._entries("models")["dwarf"] = EntryPoint("dwarf", "sickbed:Dwarf", "ganvas.models")
     given.steps = given.steps or (600 if given.reduced else 2000)
     results = {}
     for name in given.only:
