@@ -37,7 +37,8 @@ ROOMS = {
     "screening": {"core", "health"},
     "healing": {"core", "engine", "health"},
     "diversity": {"core", "metrics"},
-    "training": {"core", "processes", "engine", "run", "health", "healing", "diversity", "holes"},
+    "showing": {"core", "holes"},
+    "training": {"core", "processes", "engine", "run", "health", "healing", "diversity", "showing"},
     "progress": {"health", "plan", "run", "training"},
     "findings": {"core"},
     "hindsight": {"core", "run"},
@@ -55,7 +56,7 @@ ROOMS = {
     "evaluation": {"core", "plugins", "metrics", "verdict"},
     "report": {"evaluation", "run"},
     "tensorboard": {"core"},
-    "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations", "holes"},
+    "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations", "showing"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
     | {"weighing", "health", "screening", "attributes"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +14,24 @@ from torch import Tensor
 from . import plugins
 from .associations import draw_associations
 from .core import (
-    Autoencodes,
     Batch,
     Completes,
     Data,
     InputError,
     Modality,
     Pictorial,
-    Predicts,
-    Restores,
     Samples,
-    Stylises,
     Through,
-    Translates,
-    Upscales,
-    alike,
     chance,
     data_of,
     spread,
 )
 from .evaluation import Coding, Evaluation, evaluate
-from .holes import completions
 from .machine import choose_device, settle
 from .metrics.memorisation import nearest
 from .report import Picture, write_report
 from .run import Run, write_atomically
+from .showing import passed
 
 BYTES = 2**30  # of training examples that are compared with, at most
 NEIGHBOURS = 3
@@ -86,7 +79,7 @@ def judge(
     model = run.model
     settle(model, choose_device())
     seen, unseen = (_spread(data, most).to(model.device) for data, most in ((train, 10 * size), (held, size)))
-    coding = _coding(run, source, learned_from, seen, unseen)
+    coding = _coding(run, seen, unseen)
     embed = _remembering(lambda x: extractor(x.cpu()))
     with console.status("judging") as status, torch.no_grad():
         figures, drawn = evaluate(
@@ -114,13 +107,12 @@ def judge(
     return evaluation
 
 
-def _coding(run: Run, source: Any, learned_from: Any, seen: Batch, unseen: Batch) -> Coding | None:
+def _coding(run: Run, seen: Batch, unseen: Batch) -> Coding | None:
     """The same examples as latents, where the run learned these."""
     modality = run.modality
     if not isinstance(modality, Through):
         return None
-    parts = zip(_data(run, modality, source, learned_from)[:2], (seen, unseen), strict=True)
-    train, held = (data.gather(len(like)).to(run.model.device) for data, like in parts)
+    train, held = (Batch(modality.encode(part.x), part.y).to(run.model.device) for part in (seen, unseen))
     completing = modality.completing(run.model) if isinstance(run.model, Completes) else None
     return Coding(train, held, modality.inner.space, modality.decode, completing)
 
@@ -215,24 +207,8 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     if run.modality.frame(held.x[:2]) is not None:
         return
     some = spread(len(held), 10)
-    for name, kinds in _passed(model, held.x[some], None if held.y is None else held.y[some]):
+    for name, kinds in passed(model, held.x[some], None if held.y is None else held.y[some]):
         run.modality.sheet(torch.cat([*kinds]).cpu(), run.path / "pictures" / f"{name}.png", columns=len(some))
-
-
-def _passed(model: Any, x: Tensor, y: Tensor | None) -> Iterator[tuple[str, Sequence[Tensor]]]:
-    """Examples, and what each ability makes of them, by what that is called."""
-    if isinstance(model, Restores) and model.undoes != "none":
-        yield "restorations", model.shown(x)
-    if isinstance(model, Upscales):
-        yield "enlargements", model.shown(x)
-    if isinstance(model, Completes) and x.ndim == 4:
-        yield "completions", completions(model, x)
-    if isinstance(model, Predicts):
-        yield "predictions", (x, model.continued(x).float())
-    if isinstance(model, Translates | Stylises) and y is not None:
-        yield "translations" if isinstance(model, Translates) else "styles", alike(*model.shown(x, y))
-    if isinstance(model, Autoencodes):
-        yield "reconstructions", (x, model.decode(model.encode(x)).float())
 
 
 CAPTIONS = {

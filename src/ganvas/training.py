@@ -29,18 +29,14 @@ from .core import (
     Restores,
     Samples,
     Steers,
-    Stylises,
-    Translates,
-    Upscales,
-    alike,
     chance,
 )
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .healing import Healing, Order
 from .health import Diagnosis, Facts, History, examine, recent
-from .holes import completions
 from .run import Run
+from .showing import passed
 
 PREVIEWS = 24
 PATIENCE = 0.3  # share of the training without a better held-out loss after which there is none to hope for
@@ -275,26 +271,18 @@ class Training:
 @torch.no_grad()
 def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step: int) -> None:
     """Shows what the model makes of always the same latents, or of always the same held-out examples."""
-    columns = model.condition.vocabulary if isinstance(model, Samples) and model.condition else 10
-    columns = min(columns, 16)
     if isinstance(model, Samples):
+        columns = min(model.condition.vocabulary if model.condition else 10, 16)
         rows = 1 if isinstance(model, Steers) else 4  # symbol by symbol takes its time
         with chance(0):
             shown = model.sample(rows * columns)
-    elif isinstance(model, Upscales) and len(held_out):
-        x = held_out.gather(most=10).x.to(model.device)
-        columns, shown = len(x), torch.cat(model.shown(x))
-    elif isinstance(model, Predicts) and len(held_out):
-        x = held_out.gather(most=columns).x.to(model.device)
-        columns, shown = len(x), torch.cat([x, model.continued(x)])
-    elif isinstance(model, Autoencodes | Restores | Completes) and len(held_out):
-        x = held_out.gather(most=20 if len(held_out) >= 20 else 10).x.to(model.device)
-        columns, shown = min(len(x), 10), _beside(model, x)
-    elif isinstance(model, Translates | Stylises) and len(held_out):
-        some = held_out.gather(most=10).to(model.device)
-        assert some.y is not None, "a model that translates is given what from"
-        shown = torch.cat(alike(*model.shown(some.x, some.y)))
-        columns = len(some)
+    elif len(held_out):
+        pairs = isinstance(model, Autoencodes | Restores | Completes) and not isinstance(model, Predicts)
+        some = held_out.gather(most=20 if pairs and len(held_out) >= 20 else 10).to(model.device)
+        kinds = next((kinds for _, kinds in passed(model, some.x, some.y)), None)
+        if kinds is None:
+            return
+        columns, shown = min(len(some), 10), torch.cat([*kinds])
     else:
         return
     (folder / "previews").mkdir(exist_ok=True)
@@ -303,16 +291,6 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
         folder / "previews" / f"{step:08d}.png",
         columns=columns,
     )
-
-
-def _beside(model: Autoencodes | Restores | Completes, x: Tensor) -> Tensor:
-    """Examples, damaged if the model undoes damage, with holes if it only fills these; and what it makes of them."""
-    if not isinstance(model, Autoencodes | Restores):
-        return torch.cat(completions(model, x))
-    if not isinstance(model, Restores) or model.undoes == "none":
-        assert isinstance(model, Autoencodes)
-        return torch.cat([x, model.decode(model.encode(x))])
-    return torch.cat(model.shown(x))
 
 
 def prepared(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:

@@ -296,20 +296,21 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Restored:
-    """Pictures, and what became of each: (before, after), both (C, H, W), made when they are asked for, and once.
+    """Pictures, and what became of each: (file, before, after), the latter two (C, H, W) as the model has them; made
+    when they are asked for, and once.
 
     recoloured: Whether grey ones may be in colour afterwards.
     """
 
     given: Whole
-    pairs: Iterable[tuple[Tensor, Tensor]]
+    steps: Iterable[tuple[Own, Tensor, Tensor]]
     recoloured: bool = False
 
     @property
     def made(self) -> Iterator[tuple[Tensor, Tensor, Own]]:
         """Before, after, and after as a file with all that the given one has."""
-        for i, (before, after) in enumerate(self.pairs):
-            yield before, after, self.given.own(i).redone(after, self.recoloured)
+        for own, before, after in self.steps:
+            yield before, after, own.redone(after, self.recoloured)
 
 
 @dataclass(frozen=True)

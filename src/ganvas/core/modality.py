@@ -223,6 +223,10 @@ class Through(Modality):
         """What stands between people and what is encoded. Raises InputError where the run is gone, or has changed."""
 
     @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Examples of this modality, on the CPU, of examples of the inner one, (n, *inner.space.shape)."""
+
+    @abstractmethod
     def decode(self, x: Tensor) -> Tensor:
         """Examples of the inner modality, (n, *inner.space.shape), on the CPU, of examples of this one."""
 

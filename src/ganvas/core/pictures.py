@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -67,6 +67,10 @@ class Whole:
     own: Callable[[int], Own]
     channels: int
     form: str
+
+    def each(self) -> Iterator[Own]:
+        """All of them, one after the other."""
+        return map(self.own, range(len(self.names)))
 
     def picture(self, number: int) -> Tensor:
         """One as the model sees it: (channels, H, W) in [-1, 1]."""

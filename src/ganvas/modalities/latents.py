@@ -162,7 +162,7 @@ class Latents(Through, Maskable):
     def completing(self, model: Completes) -> Completes | None:
         return Decoded(model, self) if isinstance(self.space, Tokens) and self.space.covers else None
 
-    def encode(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    def in_part(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (B, places) of examples of the inner modality, and which of them are known, boolean: those that stand
         for what is known alone. What is not known is made of what is near it first, so that no code sees it."""
         space = self.space
@@ -170,6 +170,9 @@ class Latents(Through, Maskable):
         pool = F.max_pool2d if len(space.grid) == 2 else F.max_pool3d
         missing = pool((~known).any(1, keepdim=True).float(), space.covers, ceil_mode=True)
         return self._encoded(outward(x, known)).to(x.device), missing.flatten(1) == 0
+
+    def encode(self, x: Tensor) -> Tensor:
+        return _learned(torch.cat([self._kept(self._encoded(part)) for part in x.split(AT_ONCE)]))
 
     @torch.no_grad()
     def _encoded(self, x: Tensor) -> Tensor:
@@ -258,8 +261,7 @@ class Coded(Data):
         return len(self.x)
 
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
-        x = self.x[rows.to(self.x.device)]
-        return Batch(x if x.is_floating_point() else x.long(), None if self.y is None else self.y[rows])
+        return Batch(_learned(self.x[rows.to(self.x.device)]), None if self.y is None else self.y[rows])
 
     def keys(self) -> Tensor:
         return self._keys
@@ -278,8 +280,13 @@ class Decoded(Completes):
         self.model, self.latents, self.space = model, latents, latents.inner.space
 
     def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
-        made = self.latents.decode(self.model.complete(*self.latents.encode(x, known), allowed))
+        made = self.latents.decode(self.model.complete(*self.latents.in_part(x, known), allowed))
         return torch.where(known, x, made.to(x.device))
+
+
+def _learned(z: Tensor) -> Tensor:
+    """Latents as models learn them, of those that are kept in few bytes."""
+    return z if z.is_floating_point() else z.long()
 
 
 def _tokenizer(run: Run) -> Tokenizes:

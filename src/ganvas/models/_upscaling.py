@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -18,6 +18,7 @@ from ..nets.perception import Perception
 Scale = Literal[2, 4, 8]
 
 SEEN = 16  # channels of the features at full resolution
+WIDTHS = (32, 64, 128)  # and of the discriminator at a half, a quarter, an eighth
 EVERY = 4  # rounds in one of which the features learn, while they do
 
 
@@ -32,6 +33,15 @@ class Upscaling(Model, Upscales):
 
     `fidelity` leads from one to the other: weights are (1 - fidelity) G + fidelity G_faithful (Wang et al., 2018,
     ESRGAN, section 3.4).
+
+    Arguments:
+        scale: How many times as many pixels a side: 2, 4 or 8.
+        degrade: How pictures were made smaller: `bicubic`, or `real` for blur, noise and JPEG, twice over.
+        warmup: Rounds in which pixels alone are learned, and features; half of a training is a good share.
+        loss: What the players minimise afterwards.
+        content: Weight of the distance between features...
+        adversarial: ...of what the discriminator says...
+        absolute: ...and of the absolute error of pixels, in the game.
     """
 
     players = {
@@ -48,11 +58,13 @@ class Upscaling(Model, Upscales):
         self,
         space: Space,
         *,
-        scale: Scale,
-        degrade: Lowering,
-        warmup: int,
-        loss: Loss,
-        weights: Mapping[str, float],
+        scale: Scale = 4,
+        degrade: Lowering = "bicubic",
+        warmup: int = 10_000,
+        loss: Loss = "non-saturating",
+        content: float = 10.0,
+        adversarial: float = 0.02,
+        absolute: float = 0.3,
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3:
@@ -61,6 +73,7 @@ class Upscaling(Model, Upscales):
             raise InputError(f"--scale is 2, 4 or 8, --loss one of {', '.join(GAMES)}; not {scale} and {loss!r}")
         if min(space.shape[1:]) < 2 * scale:
             raise InputError(f"pictures of {space.shape[2]} pixels are too small for --scale {scale}; raise --size")
+        weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
         if warmup < 1 or min(weights.values()) < 0:
             raise InputError(f"--warmup is {warmup}; it must be at least 1, and --{', --'.join(weights)} at least 0")
         self.scale: int = scale
@@ -69,13 +82,16 @@ class Upscaling(Model, Upscales):
         self.lower.fit(space)
         self.hyperparameters |= weights
 
-    def assemble(self, faithful: nn.Module, generator: nn.Module, widths: Sequence[int]) -> None:
-        """Takes up two generators of one kind, which begin alike, and makes the discriminator and the features."""
+    def assemble(self, width: int, body: Callable[[], nn.Module]) -> None:
+        """Makes two generators, which begin alike, the features and the discriminator.
+
+        body: Makes what a generator does at low resolution, from and to so many channels.
+        """
         channels = self.space.shape[0]
-        generator.load_state_dict(faithful.state_dict())
-        self.faithful, self.generator = faithful, generator
+        self.faithful, self.generator = (Raising(channels, width, self.scale, body()) for _ in range(2))
+        self.generator.load_state_dict(self.faithful.state_dict())
         self.perception = Perception(channels, SEEN)
-        self.discriminator = Patches(channels, widths, anchored=not self.game.unanchored)
+        self.discriminator = Patches(channels, WIDTHS, anchored=not self.game.unanchored)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = whole_blocks(batch.x, self.scale)

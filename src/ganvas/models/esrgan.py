@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..core import Space, adam
-from ..damage import Lowering
 from ..losses import Loss
-from ._upscaling import Raising, Scale, Upscaling
+from ._upscaling import Upscaling
 
 SHARE = 0.2  # of what is added to what was there (section 3.1 of the paper)
-WIDTHS = (32, 64, 128)  # channels of the discriminator at a half, a quarter, an eighth
 
 
 class ESRGAN(Upscaling):
@@ -27,13 +26,6 @@ class ESRGAN(Upscaling):
     SRGAN does, and is as small.
 
     Arguments:
-        scale: How many times as many pixels a side: 2, 4 or 8.
-        degrade: How pictures were made smaller: `bicubic`, or `real` for blur, noise and JPEG, twice over.
-        warmup: Rounds in which pixels alone are learned, and features; half of a training is a good share.
-        loss: What the players minimise afterwards.
-        content: Weight of the distance between features...
-        adversarial: ...of what the discriminator says...
-        absolute: ...and of the absolute error of pixels, in the game.
         channels: Channels between the dense blocks, of which each layer within adds half as many.
         depth: Residual-in-residual blocks, of three dense blocks each.
 
@@ -46,24 +38,13 @@ class ESRGAN(Upscaling):
         self,
         space: Space,
         *,
-        scale: Scale = 4,
-        degrade: Lowering = "bicubic",
-        warmup: int = 10_000,
         loss: Loss = "relativistic",
-        content: float = 10.0,
-        adversarial: float = 0.02,
-        absolute: float = 0.3,
         channels: int = 32,
         depth: int = 3,
+        **game: Any,
     ) -> None:
-        weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
-        super().__init__(space, scale=scale, degrade=degrade, warmup=warmup, loss=loss, weights=weights)
-
-        def network() -> nn.Module:
-            body = nn.Sequential(*(RRDB(channels) for _ in range(depth)))
-            return Raising(self.space.shape[0], channels, scale, body)
-
-        self.assemble(network(), network(), WIDTHS)
+        super().__init__(space, loss=loss, **game)
+        self.assemble(channels, lambda: nn.Sequential(*(RRDB(channels) for _ in range(depth))))
 
 
 class Dense(nn.Module):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from ..core import Space
-from ..damage import Lowering
-from ..losses import Loss
 from ..nets.convolutional import SmallBlock
-from ._upscaling import Raising, Scale, Upscaling
-
-WIDTHS = (32, 64, 128)  # channels of the discriminator at a half, a quarter, an eighth
+from ._upscaling import Upscaling
 
 
 class SRGAN(Upscaling):
@@ -28,13 +26,6 @@ class SRGAN(Upscaling):
     the paper has a VGG that learned ImageNet. Both results and all between can be had: `upscale --fidelity`.
 
     Arguments:
-        scale: How many times as many pixels a side: 2, 4 or 8.
-        degrade: How pictures were made smaller: `bicubic`, or `real` for blur, noise and JPEG, twice over.
-        warmup: Rounds in which pixels alone are learned, and features; half of a training is a good share.
-        loss: What the players minimise afterwards.
-        content: Weight of the distance between features...
-        adversarial: ...of what the discriminator says...
-        absolute: ...and of the absolute error of pixels, in the game.
         channels: Channels of the residual blocks.
         depth: How many of these there are.
 
@@ -45,21 +36,9 @@ class SRGAN(Upscaling):
         self,
         space: Space,
         *,
-        scale: Scale = 4,
-        degrade: Lowering = "bicubic",
-        warmup: int = 10_000,
-        loss: Loss = "non-saturating",
-        content: float = 10.0,
-        adversarial: float = 0.02,
-        absolute: float = 0.3,
         channels: int = 48,
         depth: int = 10,
+        **game: Any,
     ) -> None:
-        weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
-        super().__init__(space, scale=scale, degrade=degrade, warmup=warmup, loss=loss, weights=weights)
-
-        def network() -> nn.Module:
-            body = nn.Sequential(*(SmallBlock(channels) for _ in range(depth)))
-            return Raising(self.space.shape[0], channels, scale, body)
-
-        self.assemble(network(), network(), WIDTHS)
+        super().__init__(space, **game)
+        self.assemble(channels, lambda: nn.Sequential(*(SmallBlock(channels) for _ in range(depth))))

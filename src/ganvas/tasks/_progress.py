@@ -33,3 +33,8 @@ def counting(parts: Iterable[Part], words: str, size: Callable[[Any], int]) -> I
             yield part
             done += size(part)
             status.update(f"{words}: {done:,}")
+
+
+def one_by_one(parts: Iterable[Part], n: int, words: str) -> Iterator[Part]:
+    """Parts of which even one may take its time, as a large picture does: with a bar however few there are."""
+    return counted(parts, n, words, lambda part: 1, 0)

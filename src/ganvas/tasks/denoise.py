@@ -7,11 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..core import Continuous, InputError, Restored, Restores, Whole
-from ._progress import counted
+from ..core import Continuous, InputError, Own, Restored, Restores, Whole
+from ._progress import one_by_one
 from ._tiles import OVERLAP, on_device, side, tiled
-
-LONG = 0  # even one picture may be a large one
 
 
 def denoise(model: Restores, x: Whole) -> Restored:
@@ -25,14 +23,14 @@ def denoise(model: Restores, x: Whole) -> Restored:
         raise InputError("this model learned from no pictures; denoise is for those that did")
     if model.undoes == "none":
         raise InputError("this model learned to undo no damage; train it with --corrupt, such as gaussian")
-    return Restored(x, counted(_pairs(model, x), len(x.names), "restoring", lambda pair: 1, LONG))
+    return Restored(x, one_by_one(_steps(model, x), len(x.names), "restoring"))
 
 
 @torch.no_grad()
-def _pairs(model: Restores, x: Whole) -> Iterator[tuple[Tensor, Tensor]]:
-    for number in range(len(x.names)):
-        picture = x.picture(number)
-        yield picture, restored(model, picture)
+def _steps(model: Restores, x: Whole) -> Iterator[tuple[Own, Tensor, Tensor]]:
+    for own in x.each():
+        picture = own.examples(x.channels)
+        yield own, picture, restored(model, picture)
 
 
 def restored(model: Restores, x: Tensor) -> Tensor:

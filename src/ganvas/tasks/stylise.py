@@ -8,10 +8,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import InputError, Restored, Stylises, Whole, resized
-from ._progress import counted
+from ..core import InputError, Own, Restored, Stylises, Whole, resized
+from ._progress import one_by_one
 from ._tiles import on_device
-from .translate import LONG, translated
+from .translate import translated
 
 LARGEST = 512  # pixels a side of the picture whose style it is
 
@@ -30,16 +30,16 @@ def stylise(model: Stylises, x: Whole, *, style: Whole | None = None, strength: 
         raise InputError(f"stylise takes its style from one picture{found}; name it with --style")
     if not 0 <= strength <= 1:
         raise InputError(f"--strength is {strength}; it is from 0 (no style) to 1")
-    pairs = _pairs(model, x, _seen(style.picture(0)), strength)
-    return Restored(x, counted(pairs, len(x.names), "stylising", lambda pair: 1, LONG), recoloured=True)
+    steps = _steps(model, x, _seen(style.picture(0)), strength)
+    return Restored(x, one_by_one(steps, len(x.names), "stylising"), recoloured=True)
 
 
 @torch.no_grad()
-def _pairs(model: Stylises, x: Whole, style: Tensor, strength: float) -> Iterator[tuple[Tensor, Tensor]]:
+def _steps(model: Stylises, x: Whole, style: Tensor, strength: float) -> Iterator[tuple[Own, Tensor, Tensor]]:
     network = on_device(partial(model.stylise, style=style.to(model.device), strength=strength), model.device)
-    for number in range(len(x.names)):
-        picture = x.picture(number)
-        yield picture, translated(network, picture)
+    for own in x.each():
+        picture = own.examples(x.channels)
+        yield own, picture, translated(network, picture)
 
 
 def _seen(style: Tensor) -> Tensor:

@@ -8,12 +8,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import Continuous, InputError, Restored, Space, Translates, Whole, coloured, mirrored
-from ._progress import counted
+from ..core import Continuous, InputError, Own, Restored, Space, Translates, Whole, coloured, mirrored
+from ._progress import one_by_one
 from ._tiles import OVERLAP, on_device, side, tiled
 
 AT_MOST = 2**20  # pixels of a picture that is translated whole
-LONG = 0  # even one picture may be a large one
 
 
 def translate(model: Translates, x: Whole, *, to: str | int | None = None) -> Restored:
@@ -31,18 +30,18 @@ def translate(model: Translates, x: Whole, *, to: str | int | None = None) -> Re
     given, made = (model.space, model.condition) if back else (model.condition, model.space)
     if not all(isinstance(space, Continuous) and len(space.shape) == 3 for space in (given, made)):
         raise InputError("this model learned from no pictures; translate is for those that did")
-    pairs = _pairs(model, x, given, back)
-    return Restored(x, counted(pairs, len(x.names), "translating", lambda pair: 1, LONG), recoloured=True)
+    steps = _steps(model, x, given, back)
+    return Restored(x, one_by_one(steps, len(x.names), "translating"), recoloured=True)
 
 
 @torch.no_grad()
-def _pairs(model: Translates, x: Whole, given: Space, back: bool) -> Iterator[tuple[Tensor, Tensor]]:
+def _steps(model: Translates, x: Whole, given: Space, back: bool) -> Iterator[tuple[Own, Tensor, Tensor]]:
     network = on_device(partial(model.translate, back=back), model.device)
-    for number in range(len(x.names)):
-        picture = coloured(x.picture(number), given.shape[0])
+    for own in x.each():
+        picture = coloured(own.examples(x.channels), given.shape[0])
         seen = mirrored(picture, *given.shape[1:])  # networks see nothing smaller than what they practised on
         made = translated(network, seen, None if model.any_size else given.shape[1:])
-        yield picture, made[:, : picture.shape[1], : picture.shape[2]]
+        yield own, picture, made[:, : picture.shape[1], : picture.shape[2]]
 
 
 def translated(network: Callable[[Tensor], Tensor], x: Tensor, sides: tuple[int, ...] | None = None) -> Tensor:

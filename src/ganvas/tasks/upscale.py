@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from math import log
 
 import torch
 from torch import Tensor
 
 from ..core import Continuous, Enlarged, InputError, Own, Upscales, Whole, coloured, enlarged, levels, shades
-from ..machine import choose_precision
-from ._progress import counted
-from ._tiles import bands, side
+from ._progress import one_by_one
+from ._tiles import bands, on_device, side
 
 TILE = 1024  # pixels a side of a tile that comes out
 SMALLEST = 128  # pixels a side of one that goes in, at least
 OVERLAP = 32  # pixels that neighbouring tiles share before they are enlarged
-LONG = 0  # even one picture may be a large one
 
 
 def upscale(model: Upscales, x: Whole, *, fidelity: float = 0.0, scale: int | None = None) -> Enlarged:
@@ -37,7 +34,7 @@ def upscale(model: Upscales, x: Whole, *, fidelity: float = 0.0, scale: int | No
     if not 0 <= fidelity <= 1:
         raise InputError(f"--fidelity is {fidelity:g}; it lies between 0 (sharp) and 1 (true to the pixels)")
     times = _times(model.scale, model.scale if scale is None else scale)
-    pairs = counted(_pairs(model, x, times, fidelity), len(x.names), "enlarging", lambda pair: 1, LONG)
+    pairs = one_by_one(_pairs(model, x, times, fidelity), len(x.names), "enlarging")
     return Enlarged(x, model.scale**times, pairs)
 
 
@@ -51,8 +48,7 @@ def _times(own: int, wanted: int) -> int:
 
 
 def _pairs(model: Upscales, x: Whole, times: int, fidelity: float) -> Iterator[tuple[Own, Own]]:
-    for number in range(len(x.names)):
-        before = x.own(number)
+    for before in x.each():
         yield before, larger(model, before, times, fidelity)
 
 
@@ -88,18 +84,21 @@ def _enlarging(model: Upscales, times: int, fidelity: float, white: int) -> Call
 
     Of colours that the model does not know, luma is as it says, and the rest bicubic.
     """
-    precision, known = choose_precision("auto", model.device), model.space.shape[0]
+
+    def often(y: Tensor) -> Tensor:
+        for _ in range(times):
+            y = model.upscale(y, fidelity)
+        return y
+
+    network, known = on_device(often, model.device), model.space.shape[0]
 
     def enlarge(tiles: Tensor) -> Tensor:
-        x = shades(tiles.to(model.device), white)
-        y = seen = coloured(x, known)
-        with torch.autocast(model.device.type, precision) if precision else nullcontext():
-            for _ in range(times):
-                y = model.upscale(y, fidelity)
-        y = y.float()
+        x = shades(tiles, white)
+        seen = coloured(x, known)
+        y = network(seen)
         if known < x.shape[1]:
             scale = y.shape[2] // x.shape[2]
             y = enlarged(x, scale) + y - enlarged(seen, scale)
-        return coloured(y, x.shape[1]).cpu()
+        return coloured(y, x.shape[1])
 
     return enlarge
