@@ -61,6 +61,7 @@ ROOMS = {
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
     | {"weighing", "health", "screening", "attributes"},
     "samples": set(),
+    "jobs": {"errors", "plugins", "api", "run"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
     "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},

@@ -194,18 +194,14 @@ def _generated(
 
 
 def _parameter(option: plugins.Option) -> inspect.Parameter:
-    """An option as the command line asks for it; a mapping, as NAME=NUMBER, and a wish any number of times."""
-    wish = "Wish" in str(option.type)
-    kind = list[str] | None if wish or "Mapping" in str(option.type) else option.type
-    if "Balance" in str(option.type) or "Likeness" in str(option.type):
-        kind = str | None
+    """An option as the command line asks for it."""
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
     words = Parameter(
-        name=name, help=option.help, negative=() if wish or option.default is False else None,
-        allow_leading_hyphen=kind is str,
+        name=name, help=option.help, negative=() if "list" in str(option.plain) or option.default is False else None,
+        allow_leading_hyphen=option.plain is str,
     )  # fmt: skip
     return inspect.Parameter(
-        option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, words]
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[option.plain, words]
     )
 
 

@@ -31,6 +31,17 @@ class Option:
     default: Any
     help: str
 
+    @property
+    def plain(self) -> Any:
+        """The type in which it is said where there are words and numbers alone.
+
+        A wish may be said any number of times, a mapping as NAME=NUMBER; a balance or a likeness is a word.
+        """
+        words = str(self.type)
+        if "Wish" in words or "Mapping" in words:
+            return list[str] | None
+        return str | None if "Balance" in words or "Likeness" in words else self.type
+
 
 @cache
 def _files(kind: Kind) -> dict[str, Path]:
