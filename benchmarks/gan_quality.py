@@ -1,9 +1,11 @@
-"""Conditional GANs on all of Fashion-MNIST for equally many minutes of a processor, one after the other.
+"""Pictures by class on all of Fashion-MNIST for equally many minutes of a processor, or rounds, one after the other.
 
 A classifier of the training pictures, which must name at least 91 % of the test pictures rightly, is the judge: it
 names 10,000 samples, made with the test pictures' labels, and its features tell how far these are from the test
 pictures (Fréchet distance; beside it that of 10,000 training pictures), and recall and precision (Kynkäänniemi et al.,
 2019, with their three neighbours).
+
+A model that learns through another's run is written behind it: "vqgan:steps=1500/transformer:steps=1500".
 
 python benchmarks/gan_quality.py --models dcgan:channels=32 r3gan --seeds 0 --minutes 20 --size 32
 """
@@ -17,7 +19,7 @@ import torch
 from _common import FASHION, named, place, report, spread
 
 import ganvas
-from ganvas.core import chance
+from ganvas.core import Through, chance, data_of
 from ganvas.features.learned import Learned
 from ganvas.metrics.frechet import frechet_distance
 from ganvas.metrics.precision_recall import reach
@@ -36,7 +38,7 @@ def main() -> None:
     parser.add_argument("--id", default="gan-quality", help="name of the file of results")
     given = parser.parse_args()
     runs = {(model, seed): train(model, seed, given) for seed in given.seeds for model in given.models}
-    modality = next(iter(runs.values())).run.modality
+    modality = data_of(next(iter(runs.values())).run.modality)
     train_set = modality.read(FASHION)
     classifier = Learned.fit(train_set, modality, given.runs / ".features", rounds=given.rounds)
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather()
@@ -55,19 +57,32 @@ def main() -> None:
 
 
 def train(words: str, seed: int, given: argparse.Namespace) -> ganvas.Trained:
-    model, options = named(words)
-    out = given.runs / f"{place(words)}-{seed}"
-    return ganvas.train(model, FASHION, out=out, seed=seed, minutes=given.minutes, held_out=0.0, size=given.size,
-                        **options)  # fmt: skip
+    """A run; of models that learn through one another, the last's."""
+    run, settings = None, {"size": given.size}
+    for i, name in enumerate(words.split("/"), 1):
+        model, options = named(name)
+        out = given.runs / f"{place('/'.join(words.split('/')[:i]))}-{seed}"
+        run = ganvas.train(model, FASHION, out=out, seed=seed, held_out=0.0,
+                           **({"minutes": given.minutes} | settings | options))  # fmt: skip
+        settings = {"through": out}
+    assert run is not None, "words name at least one model"
+    return run
+
+
+def drawn(run: ganvas.Trained, y: torch.Tensor) -> torch.Tensor:
+    """One picture of each label."""
+    x, modality = run.model.sample(len(y), y), run.run.modality
+    return modality.decode(x) if isinstance(modality, Through) else x.float()
 
 
 @torch.no_grad()
 def judge(run: ganvas.Trained, x: torch.Tensor, y: torch.Tensor, classifier: Learned) -> dict[str, float]:
     """Samples with the test pictures' labels, beside the test pictures."""
     with chance(0):
-        made = torch.cat([run.model.sample(len(part), part).float() for part in y.split(500)])
+        made = torch.cat([drawn(run, part) for part in y.split(500)])
     right = (classifier.classify(made) == y.squeeze(1)).float()
-    run.run.modality.sheet(made[y.squeeze(1).argsort(stable=True)][:: len(y) // 100], run.run.path / "by-class.png", 10)
+    some = made[y.squeeze(1).argsort(stable=True)][:: len(y) // 100]
+    data_of(run.run.modality).sheet(some, run.run.path / "by-class.png", 10)
     real, fake = classifier(x), classifier(made)
     real_reach, fake_reach = reach(real, 3), reach(fake, 3)
     inside_real = torch.cat([(torch.cdist(part, real) <= real_reach).any(1) for part in fake.split(1000)])

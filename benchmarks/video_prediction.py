@@ -2,7 +2,8 @@
 the last frame again, and beside values that go on changing as they did last.
 
     python benchmarks/moving_data.py --out moving/
-    ganvas train simvp moving/fashion/train.npy --frames 20 --given 10 --batch 8 --minutes 30 --out runs/simvp-fashion
+    ganvas train simvp moving/fashion/train.npy --as videos --frames 20 --given 10 --batch 8 --minutes 75 \\
+        --held-out 0.02 --out runs/simvp-fashion
     python benchmarks/video_prediction.py --runs runs --run simvp-fashion
 
 As the field computes it: MSE is summed over the pixels of a frame, of values in [0, 1]; SSIM has windows of 7 x 7 and
