@@ -90,7 +90,7 @@ def judged(run: ganvas.Trained, learn: Path, held: Path, given: argparse.Namespa
 
 def drawing(run: ganvas.Trained, name: str, seed: int, given: argparse.Namespace) -> Tensor:
     """One picture of a name, (1, 3, 64, 64) in [-1, 1]."""
-    (one,) = run.sample(1, prompt=name, seed=seed, guidance=given.guidance, best=given.best)
+    (one,) = run.sample(n=1, prompt=name, seed=seed, guidance=given.guidance, best=given.best)
     return torch.from_numpy(np.asarray(one).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 

@@ -50,6 +50,7 @@ def main() -> None:
                         "vocabulary": 1024, "samples": 128, "test": 500}.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--free-bits", type=float, default=0.25)
+    parser.add_argument("--word-dropout", type=float, default=0.2)
     parser.add_argument("--part", default="test", choices=["choose", "test"])
     given = parser.parse_args()
     parts = kjv(given.cache)
@@ -58,8 +59,8 @@ def main() -> None:
     }
     own = {name: getattr(given, name) for name in ("width", "depth", "batch", "steps", "vocabulary")}
     alone = ganvas.train("transformer", short["train"], out=given.runs / "verses-transformer", **own)
-    run = ganvas.train("textvae", short["train"], out=given.runs / f"verses-textvae-{given.free_bits}",
-                       latent=given.latent, free_bits=given.free_bits, **own)  # fmt: skip
+    run = ganvas.train("textvae", short["train"], out=given.runs / f"verses-{given.free_bits}-{given.word_dropout}",
+                       latent=given.latent, free_bits=given.free_bits, word_dropout=given.word_dropout, **own)  # fmt: skip
     x = run.run.modality.read(short[given.part][: given.test]).gather().x
     symbols = float(run.model.places.counted(x).sum() / len(x))
     nats = {

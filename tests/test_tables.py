@@ -315,7 +315,7 @@ def test_any_table_is_learned_drawn_saved_and_drawn_again(
     frame["letter"] = (list("abcd") * 8)[: len(frame)]
     with tempfile.TemporaryDirectory() as folder:
         run = api.train(model[0], frame, out=Path(folder) / "run", steps=2, quiet=True, held_out=0.0, **model[1])
-        drawn = run.sample(n=7, seed=1)
+        drawn = run.sample(7, seed=1)
         again = api.load(Path(folder) / "run").sample(n=7, seed=1)
     pd.testing.assert_frame_equal(drawn.head(0), frame.head(0))
     pd.testing.assert_frame_equal(drawn, again)

@@ -234,14 +234,19 @@ class Trained:
         """Names of what this run can do."""
         return plugins.fitting("tasks", self.model)
 
-    def do(self, task: str, *sources: Any, **options: Any) -> Answer:
-        """Does a task on sources and gives its answer as tensors. Raises InputError where the model is not able."""
+    def do(self, task: str, *given: Any, **options: Any) -> Answer:
+        """Does a task on what is given and gives its answer as tensors. Raises InputError where the model is not able.
+
+        given: Sources; of a task that reads none its options, from the first on: `run.sample(1000)`.
+        """
         function = plugins.load("tasks", task)
         if not isinstance(self.model, plugins.needs(function)):
             can = ", ".join(self.tasks)
             raise InputError(f"{self.run.card['model']} cannot {task}; it can {can}")
-        known = {option.name for option in plugins.options(function)}
-        if unknown := set(options) - known:
+        known = [option.name for option in plugins.options(function)]
+        if not sources(function):
+            given, options = (), dict(zip(known, given, strict=False)) | options
+        if unknown := set(options) - {*known}:
             raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
         if options.get("prompt") is not None:
             options["prompt"] = self.run.modality.prompt(options["prompt"])
@@ -252,12 +257,12 @@ class Trained:
         options |= self._wishes(function, options)
         settle(self.model, choose_device())
         with torch.no_grad():
-            given = self._given(function, sources, options.get("follow", False))
+            read = self._given(function, given, options.get("follow", False))
             for name, kinds in sources_by_option(function).items():
                 if options.get(name) is not None:
                     options[name] = self._reader(function, kinds)(options[name])
             own = [KEPT[kind](self.run, self.source) for kind in get_type_hints(function).values() if kind in KEPT]
-            return function(self._able(function), *given, *own, **options)
+            return function(self._able(function), *read, *own, **options)
 
     def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
         """Judges the run on data it has not seen; without a source, on the share that training held out.
