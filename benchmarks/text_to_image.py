@@ -40,7 +40,7 @@ def main() -> None:
     )
     parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--best", type=int, default=4)
-    parser.add_argument("--seeds", type=int, default=3, help="how many pictures are drawn for each name, and judged")
+    parser.add_argument("--draws", type=int, default=3, help="pictures that are drawn of each name, and judged")
     parser.add_argument("--runs", type=Path, help="folder to keep the runs in")
     parser.add_argument("--sheet", type=Path, help="file to draw some names, real pictures and drawn ones into")
     parser.add_argument("--id", default="text-to-image", help="name of the file of results")
@@ -71,7 +71,7 @@ def judged(run: ganvas.Trained, learn: Path, held: Path, given: argparse.Namespa
     known = sorted(file.stem for file in learn.iterdir())
     judge = Judge(known, pictures([learn / f"{name}.png" for name in known]))
     nearest = [max(known, key=lambda other: _alike(name, other)) for name in names]
-    drawn = [torch.cat([drawing(run, name, seed, given) for name in names]) for seed in range(given.seeds)]
+    drawn = [*torch.stack([drawings(run, name, given) for name in names], 1)]
     if given.sheet:
         draw_sheet(names, real, drawn, given.sheet)
     shares = [judge.right(x, names) for x in drawn]
@@ -80,7 +80,7 @@ def judged(run: ganvas.Trained, learn: Path, held: Path, given: argparse.Namespa
         "among": AMONG,
         "by chance": 1 / AMONG,
         "drawn pictures nearest to their own prompt": float(np.mean(shares)),
-        "of each seed": shares,
+        "of each draw": shares,
         "real pictures nearest to their own name": judge.right(real, names),
         "pictures learned from, by words in common": judge.right(
             pictures([learn / f"{name}.png" for name in nearest]), names
@@ -88,10 +88,10 @@ def judged(run: ganvas.Trained, learn: Path, held: Path, given: argparse.Namespa
     }
 
 
-def drawing(run: ganvas.Trained, name: str, seed: int, given: argparse.Namespace) -> Tensor:
-    """One picture of a name, (1, 3, 64, 64) in [-1, 1]."""
-    (one,) = run.sample(n=1, prompt=name, seed=seed, guidance=given.guidance, best=given.best)
-    return torch.from_numpy(np.asarray(one).copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+def drawings(run: ganvas.Trained, name: str, given: argparse.Namespace) -> Tensor:
+    """Pictures of a name, (draws, 3, 64, 64) in [-1, 1]."""
+    made = run.sample(given.draws, prompt=name, seed=0, guidance=given.guidance, best=given.best)
+    return torch.stack([torch.from_numpy(np.asarray(one).copy()) for one in made]).permute(0, 3, 1, 2) / 127.5 - 1
 
 
 def pictures(files: list[Path]) -> Tensor:

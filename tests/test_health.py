@@ -22,7 +22,7 @@ import ganvas
 from conftest import LABELS, PICTURE, SPACES, VECTOR, InMemory, examples
 from contract.test_models import build
 from ganvas import cli, plugins
-from ganvas.core import Batch, InputError
+from ganvas.core import Batch, Continuous, InputError
 from ganvas.diversity import Diversity
 from ganvas.engine import Engine
 from ganvas.healing import TRIES, Healing
@@ -227,7 +227,7 @@ def test_a_curve_is_smoothed_and_followed_back() -> None:
 @pytest.mark.parametrize("name", plugins.names("models"))
 def test_no_model_takes_reckless_steps_by_itself(name: str) -> None:
     engine = Engine(build(name, SPACES["picture"]))
-    paces = Healing(engine, lambda: engine.model).facts().paces
+    paces = Healing(engine, lambda: engine.model).facts(4).paces
     assert set(paces) == set(engine.model.players)
     assert max(paces.values()) < RECKLESS
 
@@ -452,3 +452,11 @@ def test_the_line_shows_every_term_of_a_loss_and_no_note() -> None:
     (log,) = Engine(model).rounds([Batch(examples(VECTOR))])
     shown = _losses(log)
     assert re.findall(r"(reconstruction|kl|bits|active|gradient)", shown) == ["reconstruction", "kl"]
+
+
+def test_a_small_batch_is_not_taken_for_dead_codes() -> None:
+    engine = Engine(plugins.load("models", "vqvae")(Continuous((1, 16, 16)), codes=4096, channels=2))
+    facts = Healing(engine, lambda: engine.model).facts(2)
+    assert facts.codes == 2 * 16
+    assert not examine(history(autoencoder__perplexity=20.0, facts=facts))
+    assert examine(history(autoencoder__perplexity=2.0, facts=facts))[0].illness == "dead codes"

@@ -78,12 +78,13 @@ class Healing:
         self.treatments.append(Treatment(step, illness, remedy.what, before, self._value(remedy.what), int(order.back)))
         return self.treatments[-1]
 
-    def facts(self) -> Facts:
-        """What a history should know of the game, before its first round."""
+    def facts(self, batch: int) -> Facts:
+        """What a history should know of the game, before its first round; batch: examples of a round."""
         model, teams = self.engine.model, self.engine.teams
         parameters = {player: sum(p.numel() for p in team) for player, team in teams.items()}
         sizes = {player: _size([p.detach() for p in team if p.dim() > 1]) for player, team in teams.items()}
-        return Facts(dict(self.engine.rates), sizes, parameters, int(model.hyperparameters.get("codes", 0)))
+        codes, places = (model.hyperparameters.get(name, 0) for name in ("codes", "places"))
+        return Facts(dict(self.engine.rates), sizes, parameters, int(min(codes, places * batch)))
 
     def state(self) -> dict[str, Any]:
         """What JSON needs to know to go on exactly."""

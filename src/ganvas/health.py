@@ -142,7 +142,7 @@ class Facts:
     rates: Learning rates by player.
     sizes: Root mean squares of the weights that players began with.
     parameters: How many a player has.
-    codes: Size of the codebook of a model that has one.
+    codes: Size of the codebook of a model that has one, as far as a round has places for.
     """
 
     rates: Mapping[str, float] = field(default_factory=dict)

@@ -111,7 +111,7 @@ class Training:
 
     def play(self) -> bool:
         """Trains until done or stopped, saving on the way; true if done. Raises InputError if losses explode."""
-        self.facts = self.healing.facts()
+        self.facts = self.healing.facts(self.batch)
         self._take_up()
         step, seconds = self.engine.model.step, self.run.state["seconds"]
         last_save, start = perf_counter(), perf_counter() - seconds

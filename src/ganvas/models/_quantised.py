@@ -82,7 +82,9 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
             space, self.halvings, make_quantizer(quantizer, codes, latent, start, revival), channels, depth
         )
         self.latents = Tokens(prod(self.grid), self.autoencoder.quantizer.vocabulary, grid=self.grid, covers=covers)
-        self.hyperparameters |= {"commitment": commitment, "codes": float(self.latents.vocabulary)}
+        self.hyperparameters |= {
+            "commitment": commitment, "codes": float(self.latents.vocabulary), "places": float(self.latents.length)
+        }  # fmt: skip
 
     def commitment(self, quantised: Quantised) -> dict[str, Tensor]:
         """What pulls vectors to their codes, where codes are vectors."""

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import Balance, InputError, Likeness, Made, Samples, Wish, all_of, chance
+from ..core import Balance, Generates, InputError, Likeness, Made, Samples, Wish, all_of, chance
 from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
@@ -74,6 +74,8 @@ def sample(
     """
     if n < 1:
         raise InputError(f"--n is {n}; ask for at least one example")
+    if truncation is not None and not isinstance(model, Generates):
+        raise InputError("--truncation is for models that decode latents, and this one draws what it makes; leave it out")
     y = _asked(model, label, prompt)
     if balance and like:
         raise InputError("--balance and --like contradict each other; leave one out")
