@@ -59,8 +59,9 @@ def main() -> None:
     }
     own = {name: getattr(given, name) for name in ("width", "depth", "batch", "steps", "vocabulary")}
     alone = ganvas.train("transformer", short["train"], out=given.runs / "verses-transformer", **own)
-    run = ganvas.train("textvae", short["train"], out=given.runs / f"verses-{given.free_bits}-{given.word_dropout}",
-                       latent=given.latent, free_bits=given.free_bits, word_dropout=given.word_dropout, **own)  # fmt: skip
+    bounds = {"free_bits": given.free_bits, "word_dropout": given.word_dropout}
+    out = given.runs / "-".join(map(str, ("verses", *bounds.values())))
+    run = ganvas.train("textvae", short["train"], out=out, latent=given.latent, **bounds, **own)
     x = run.run.modality.read(short[given.part][: given.test]).gather().x
     symbols = float(run.model.places.counted(x).sum() / len(x))
     nats = {
