@@ -62,9 +62,11 @@ ROOMS = {
     | {"weighing", "health", "screening", "attributes"},
     "samples": set(),
     "jobs": {"errors", "plugins", "api", "run"},
+    "exporting": {"core", "run"},
+    "hub": {"core", "plugins", "evaluation", "run"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
-    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},
+    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__", "run", "exporting", "hub"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }

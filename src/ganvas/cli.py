@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -72,6 +72,9 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_models, name="models")
     app.command(_tasks, name="tasks")
     app.command(_selftest, name="selftest")
+    app.command(_export, name="export")
+    app.command(_push, name="push")
+    app.command(_pull, name="pull")
     for task in plugins.names("tasks"):
         if argv[:1] == [task]:
             app.command(_task_command(task), name=task)
@@ -314,6 +317,67 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
     if not all(proof.learned for proof in proofs):
         raise InputError("not every model learned; see the table above")
+
+
+def _export(
+    run: Path, *, to: Literal["onnx", "torch"] = "onnx", what: str | None = None, out: Path | None = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Write what a run's model does into one file that runs without Ganvas, and prove that it does the same.
+
+    Example: ganvas export runs/mine --to onnx --what sampler
+
+    Parameters
+    ----------
+    run: Folder that `ganvas train` made.
+    to: onnx, or torch for a program of torch.export.
+    what: sampler, translator, upscaler, denoiser, stylist, predictor, completer, scorer, encoder or decoder; by
+        default the first of these that the model has.
+    out: Where the file goes; by default RUN/WHAT.onnx or RUN/WHAT.pt2.
+    """
+    from .exporting import export
+    from .run import Run
+
+    exported = export(Run(run), to, what, out)
+    _answer(exported.to_json(), json, str(exported))
+
+
+def _push(
+    run: Path, repo: str, *, license: str, picture: Path | None = None, private: bool = False, json: Json = False
+) -> None:
+    """Publish a run on the Hugging Face Hub, or in a folder, with a card that says what it is; never a pickle.
+
+    Example: ganvas push runs/mine OWNER/NAME --license apache-2.0
+
+    Parameters
+    ----------
+    run: Folder that `ganvas train` made.
+    repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
+    license: Under what others may use it, such as apache-2.0 or cc-by-4.0.
+    picture: PNG for the card; by default what the model made of nothing, where it makes examples.
+    private: Let nobody else see it, on the hub.
+    """
+    from . import hub
+    from .run import Run
+
+    place = hub.push(Run(run), repo, license, picture, private)
+    _answer({"place": place}, json, f"published: {place}")
+
+
+def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
+    """Bring a published run here: safetensors, JSON, Markdown and PNG alone, and only if it can be used.
+
+    Example: ganvas pull OWNER/NAME --out runs/theirs
+
+    Parameters
+    ----------
+    repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
+    out: Folder of the run; by default runs/NAME.
+    """
+    from . import hub
+
+    run = hub.pull(repo, out)
+    _answer({"run": str(run.path)}, json, f"pulled: {run.path}  (ganvas show {run.path})")
 
 
 def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:
