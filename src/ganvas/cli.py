@@ -66,7 +66,8 @@ def _app(argv: Sequence[str]) -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # what it says is worth reading
     )
-    app.command(_train_app(argv))
+    app.command(_by_model("train", argv, _train_command, _resume))
+    app.command(_by_model("tune", argv, _tune_command, _tune))
     app.command(_evaluate, name="evaluate")
     app.command(_show, name="show")
     app.command(_models, name="models")
@@ -83,12 +84,15 @@ def _app(argv: Sequence[str]) -> App:
     return app
 
 
-def _train_app(argv: Sequence[str]) -> App:
-    app = App(name="train", help=(inspect.getdoc(_resume) or "").partition("\n\nParam")[0])
-    app.default(_resume)
+def _by_model(
+    verb: str, argv: Sequence[str], command: Callable[[str, Sequence[str]], Callable[..., None]], default: Any
+) -> App:
+    """A verb that has a command for every model."""
+    app = App(name=verb, help=(inspect.getdoc(default) or "").partition("\n\nParam")[0])
+    app.default(default)
     for model in plugins.names("models"):
-        if argv[:2] == ["train", model]:
-            app.command(_train_command(model, argv), name=model)
+        if argv[:2] == [verb, model]:
+            app.command(command(model, argv), name=model)
         else:
             app.command(App(name=model, help=plugins.summary("models", model)))
     return app
@@ -111,6 +115,27 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
     example = _example(make, f"ganvas train {model} photos/ --out runs/mine")
     return _generated(command, {"source": (str, "Files to learn from.")}, options, f"{_first_line(make)}\n\n{example}")
+
+
+def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
+    """`ganvas tune MODEL DATA` with the options of a search, of training, of the data's modality and of the model."""
+    from . import api, tuning
+
+    make = plugins.load("models", model)
+    modality = plugins.load("modalities", _modality(argv))
+    plugs = (modality.learn, make, api.train, tuning.tune)
+    options = {option.name: option for plug in plugs for option in plugins.options(plug)}
+    told = [option for name, option in options.items() if name not in ("minutes", "tracker", "tensorboard")]
+
+    def command(source: str, json: bool = False, **given: Any) -> None:
+        found = tuning.tune(model, source, **given)
+        _answer(found.to_json(), json, found.table())
+        if not json:
+            _answer({}, json, f"best: {found.run}\n{found.command}")
+
+    example = f"Example: ganvas tune {model} data/ --trials 30 --minutes-each 5"
+    help = f"{_first_line(tuning)}\n\n{example}"
+    return _generated(command, {"source": (str, "Files to learn from.")}, told, help)
 
 
 def _modality(argv: Sequence[str]) -> str:
@@ -235,6 +260,18 @@ def _resume(*, resume: Path, json: Json = False) -> None:
     _answer({"run": str(trained.run.path)} | trained.run.state, json, f"done: {trained.run.path}")
 
 
+def _tune(*, model: str | None = None) -> None:
+    """Search a model's options for those that do best on your data: ganvas tune MODEL DATA --trials 30.
+
+    Example: ganvas tune made people.csv --trials 30 --minutes-each 5
+
+    Parameters
+    ----------
+    model: Stands first, without its name.
+    """
+    raise InputError("say which model, and of what data: ganvas tune MODEL DATA, such as ganvas tune made people.csv")
+
+
 def _evaluate(
     run: Path, source: str | None = None, *, out: Path | None = None, features: str | None = None, size: int = 2000,
     target: str | None = None, json: Json = False,
@@ -331,7 +368,7 @@ def _export(
     ----------
     run: Folder that `ganvas train` made.
     to: onnx, or torch for a program of torch.export.
-    what: sampler, translator, upscaler, denoiser, stylist, predictor, completer, scorer, encoder or decoder; by
+    what: sampler, translator, upscaler, denoiser, stylist, predictor, scorer, encoder, decoder or completer; by
         default the first of these that the model has.
     out: Where the file goes; by default RUN/WHAT.onnx or RUN/WHAT.pt2.
     """

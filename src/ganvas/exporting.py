@@ -43,7 +43,7 @@ from .run import Run
 
 To = Literal["onnx", "torch"]
 What = Literal[
-    "sampler", "translator", "upscaler", "denoiser", "stylist", "predictor", "completer", "scorer", "encoder", "decoder"
+    "sampler", "translator", "upscaler", "denoiser", "stylist", "predictor", "scorer", "encoder", "decoder", "completer"
 ]
 ENDINGS: Mapping[To, str] = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -104,14 +104,14 @@ USES: Mapping[What, Use] = {
     "stylist": Use(Stylises, lambda m, x, style: {"stylised": m.stylise(x, style)},
                    lambda m, n: {"x": of_space(m.condition, n), "style": of_space(m.space, n)}, lambda m: True),
     "predictor": Use(Predicts, lambda m, seen: {"following": m.predict(seen)}, lambda m, n: {"seen": _seen(m, n)}),
-    "completer": Use(Completes, lambda m, x, known: {"completed": m.complete(x, known)},
-                     lambda m, n: {"x": of_space(m.space, n), "known": torch.rand(n, *m.space.shape) < 0.5},
-                     lambda m: m.any_size),
     "scorer": Use(Scores, lambda m, x: dict(zip(("score", "blame"), m.weigh(x), strict=True)),
                   lambda m, n: {"x": of_space(m.space, n)}),
     "encoder": Use(Encodes, lambda m, x: {"z": m.encode(x)}, lambda m, n: {"x": of_space(m.space, n)}),
     "decoder": Use(Decodes, lambda m, z, y=None: {"x": m.decode(z, y)},
                    lambda m, n: {"z": _latents(m, n), **_labels(m, n)}),
+    "completer": Use(Completes, lambda m, x, known: {"completed": m.complete(x, known)},
+                     lambda m, n: {"x": of_space(m.space, n), "known": torch.rand(n, *m.space.shape) < 0.5},
+                     lambda m: m.any_size),
 }  # fmt: skip
 """What can be exported; without a wish, the first of these that the model can do."""
 
