@@ -59,11 +59,12 @@ ROOMS = {
     "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations", "showing"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "trackers", "progress"}
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
-    | {"weighing", "health", "screening", "attributes"},
+    | {"weighing", "health", "screening", "attributes", "display"},
     "samples": set(),
     "jobs": {"errors", "plugins", "api", "run"},
     "exporting": {"core", "run"},
     "tuning": {"core", "plugins", "machine", "run", "jobs", "api"},
+    "display": {"run"},
     "hub": {"core", "plugins", "evaluation", "run"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},

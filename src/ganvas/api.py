@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 from pyarrow import Table, concat_tables
 
-from . import attributes, groups, maps, plugins, privacy, processes
+from . import attributes, display, groups, maps, plugins, privacy, processes
 from .calibration import calibration, learn_calibration
 from .core import (
     Answer,
@@ -292,7 +292,7 @@ class Trained:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in plugins.names("tasks"):
             raise AttributeError(f"no task is called {name!r}; there are {', '.join(plugins.names('tasks'))}")
-        return lambda *sources, **options: self._present(self.do(name, *sources, **options))
+        return lambda *sources, **options: display.shown(self._present(self.do(name, *sources, **options)))
 
     def _wishes(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
         """What options that take a wish say, understood. Raises InputError where the modality understands none."""
@@ -448,6 +448,9 @@ class Trained:
             case Frames(examples=frames, names=names):
                 walks = [present(walk) for walk in frames.transpose(0, 1)]
                 return dict(zip(names, walks, strict=True)) if names else walks
+
+    def _repr_html_(self) -> str:
+        return display.card(self.run, self.tasks)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"

@@ -190,7 +190,7 @@ def export(run: Run, to: To = "onnx", what: str | None = None, out: Path | None 
     beside = out.with_name(f".{out.stem}.part{ENDINGS[to]}")
     with _exact(), _quiet(), _removed(beside):
         _refuse_chance(part, run.card["model"])
-        program = _traced(part, run.card["model"])
+        program = traced(part, run.card["model"])
         out.parent.mkdir(parents=True, exist_ok=True)
         about = _about(run, part)
         apart = WRITERS[to](program, part, about, beside)
@@ -240,7 +240,7 @@ def _refuse_chance(part: Part, model: str) -> None:
                          "repeat; use `ganvas` or its Python for that, or export another part")  # fmt: skip
 
 
-def _traced(part: Part, model: str) -> torch.export.ExportedProgram:
+def traced(part: Part, model: str) -> torch.export.ExportedProgram:
     """The part as one graph. Raises InputError where it is none; frees no more than the number of examples where it is
     one for pictures of one size alone."""
     given = tuple(part.given(BATCHES[1]).values())
@@ -252,7 +252,7 @@ def _traced(part: Part, model: str) -> torch.export.ExportedProgram:
         if not part.any_size:
             raise
     part.any_size = False
-    return _traced(part, model)
+    return traced(part, model)
 
 
 @contextmanager
