@@ -37,7 +37,7 @@ def test_a_run_shows_what_it_is_and_what_it_made(run: Trained) -> None:
 
 
 def test_samples_are_a_list_that_shows_itself(run: Trained) -> None:
-    made = run.sample(3)
+    made = run.sample(n=3)
     assert isinstance(made, list)
     assert made[0].size == (16, 16)
     shown = images(made._repr_html_())

@@ -64,7 +64,7 @@ def pull(repo: str, out: Path | None = None) -> Run:
         raise InputError(f"{out} is not empty; choose another --out")
     with _beside(out) as new:
         (_from(source, new) if source else _down(repo, new))
-        _settle(new, repo)
+        _settle(new, repo, out)
         _proven(new, repo)
         if out.exists():
             out.rmdir()
@@ -206,13 +206,11 @@ def _from(source: Path, new: Path) -> None:
 
 
 def _down(repo: str, new: Path) -> None:
-    from huggingface_hub import hf_hub_download
-
     hub = _hub()
     with _understood(repo):
         found = hub.model_info(repo)
         for name in _accepted((file.rfilename for file in found.siblings or []), repo):
-            hf_hub_download(repo, name, revision=found.sha, local_dir=new)
+            hub.hf_hub_download(repo, name, revision=found.sha, local_dir=new)
     shutil.rmtree(new / ".cache", ignore_errors=True)  # what the download remembers of itself
 
 
@@ -230,18 +228,20 @@ def _accepted(names: Iterable[str], repo: str) -> list[str]:
     return names
 
 
-def _settle(folder: Path, repo: str) -> None:
-    """Takes out of the card of a pulled run what might name other places of this machine."""
+def _settle(folder: Path, repo: str, home: Path) -> None:
+    """Takes out of the card of a pulled run what names places of other machines, or of this one, but for its own.
+
+    home: Where the folder will lie.
+    """
     card = _read(folder / "run.json", repo)
     card["source"] = None
-    inner = folder / "through"
-    if card["modality"]["name"] == "latents":
-        if not (inner / "run.json").is_file():
-            raise InputError(
-                f"{repo} learned through a run that is not in it, and decodes nothing without: nothing was taken"
-            )
-        card["modality"]["state"] |= {"through": WITHIN, "relative": "through"}
-        _settle(inner, repo)
+    if "through" in card["modality"]["state"]:
+        if not (folder / "through" / "run.json").is_file():
+            raise InputError(f"{repo} learned through a run that is not in it, and decodes nothing without: "
+                             "nothing was taken")  # fmt: skip
+        place = {"through": str((home / "through").resolve()), "relative": "through"}
+        card["modality"]["state"] |= place
+        _settle(folder / "through", repo, home / "through")
     write_atomically(folder / "run.json", json.dumps(card, indent=2, ensure_ascii=False).encode())
 
 
@@ -272,7 +272,7 @@ def _hub() -> Any:
         raise InputError("the hub needs an extra: pip install 'ganvas[hub]'")
     from huggingface_hub import HfApi
 
-    return HfApi(library_name="ganvas")
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="ganvas")
 
 
 @contextmanager

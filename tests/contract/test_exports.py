@@ -1,4 +1,4 @@
-"""What every model promises of files that run without Ganvas: one does the same, or a sentence says why there is none."""
+"""What every model promises of files that run without Ganvas: one does the same, or a sentence says why none does."""
 
 from __future__ import annotations
 
