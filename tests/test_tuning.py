@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import PICTURE
 from ganvas import api, cli, plugins
 from ganvas.core import InputError, Model
 from ganvas.run import Run
