@@ -87,7 +87,7 @@ def test_of_a_model_that_no_loss_decides_samples_are_measured(table: Path, tmp_p
 
 
 def test_ctrl_c_leaves_what_can_be_gone_on_with(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    search = {"out": tmp_path, "width": 16, **FAST}
+    search = {"out": tmp_path, "width": 16, **FAST, "steps": 8}
     tune("made", table, trials=1, **search)
     play = api.play
 
