@@ -67,12 +67,22 @@ def test_an_upscaler_takes_pictures_of_any_size(tmp_path: Path) -> None:
     assert np.abs(larger - model.upscale(x).detach().numpy()).max() < 1e-4
 
 
-@pytest.mark.parametrize("to", ["onnx", "torch"])
-def test_a_wrong_graph_is_refused(to: str, gan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_number_is_no_agreement(gan: Run) -> None:
+    part = exporting.Part(gan.model, "sampler")
+
+    def spoiled(given: exporting.Given) -> list[torch.Tensor]:
+        (x,) = part(*given.values())
+        return [x.clone().index_fill_(0, torch.tensor([0]), torch.nan)]
+
+    with pytest.raises(InputError, match="differ by nan"):
+        exporting.compared(part, spoiled, "another")
+
+
+def test_a_wrong_graph_is_refused(gan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest, other = exporting.traced, gan.build().eval()
     monkeypatch.setattr(exporting, "traced", lambda part, name: honest(exporting.Part(other, part.what), name))
     with pytest.raises(InputError, match=r"differ by .* nothing was written"):
-        exporting.export(gan, to, "sampler", tmp_path / "wrong")
+        exporting.export(gan, "onnx", "sampler", tmp_path / "wrong")
     assert not [*tmp_path.iterdir()]
 
 
@@ -91,7 +101,8 @@ def test_a_program_of_torch_is_read_again(gan: Run, tmp_path: Path) -> None:
         ("made", "sampler", "made has no sampler to export .it makes examples in turns, not of noise in one go."),
         ("made", "completer", "draws at random beyond what goes in"),
         ("made", "soup", "made has no soup to export; it has scorer"),
-        ("textvae", "sampler", "the sampler of textvae decides on the way how it goes on"),
+        ("vae", "sampler", "draws at random beyond what goes in"),
+        ("textvae", "decoder", "the decoder of textvae decides on the way how it goes on"),
     ],
 )
 def test_what_cannot_be_said_in_a_file_is_refused(model: str, what: str, words: str, tmp_path: Path) -> None:

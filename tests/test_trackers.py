@@ -80,19 +80,6 @@ def test_wandb_has_the_log_where_there_is_no_network(
     assert all(file.stat().st_size > 1000 for file in files)
 
 
-def test_tensorboard_is_told_by_either_name(pictures: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    out = tmp_path / "run"
-    assert cli.run(["train", "vae", str(pictures), "--out", str(out), *TINY, "--tracker", "tensorboard"]) == 0
-    events = EventAccumulator(str(out / "tensorboard"))
-    events.Reload()
-    assert "autoencoder/kl" in events.Tags()["scalars"]
-    assert events.Tags()["images"] == ["preview"]
-    assert {"options/text_summary", "health/text_summary"} <= set(events.Tags()["tensors"])
-
-
 def test_a_tracker_that_is_not_there_is_asked_for(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

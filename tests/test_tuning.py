@@ -59,6 +59,8 @@ def test_a_search_goes_on_where_it_was(table: Path, tmp_path: Path, capsys: pyte
     assert cli.run([*words, "--trials", "2"]) == 0
     first = json.loads(capsys.readouterr().out)
     assert first["trials"] == 2
+    assert cli.run([*words, "--trials", "3", "--seed", "1"]) == 2
+    assert "remembers another search" in " ".join(capsys.readouterr().err.split())
     assert cli.run([*words, "--trials", "3"]) == 0
     last = json.loads(capsys.readouterr().out)
     assert last["trials"] == 3
@@ -86,7 +88,9 @@ def test_of_a_model_that_no_loss_decides_samples_are_measured(table: Path, tmp_p
     assert "Fréchet distance" in [column.header for column in found.table().columns]
 
 
-def test_ctrl_c_leaves_what_can_be_gone_on_with(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     search = {"out": tmp_path, "width": 16, **FAST, "steps": 8}
     tune("made", table, trials=1, **search)
     play = api.play
@@ -103,16 +107,9 @@ def test_ctrl_c_leaves_what_can_be_gone_on_with(table: Path, tmp_path: Path, mon
         with pytest.raises(api.Interrupted, match="repeat the command to go on"):
             tune("made", table, trials=3, **search)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["trial-0", "trials.db"]
-    found = tune("made", table, trials=2, **search)
-    states = [trial.state.name for trial in found.search.study.trials]
-    assert states == ["COMPLETE", "FAIL", "COMPLETE"]
-
-
-def test_what_falls_behind_is_given_up(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tune("made", table, trials=1, out=tmp_path, width=16, **FAST)
     monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: True)
-    found = tune("made", table, trials=2, out=tmp_path, width=16, **FAST)
-    assert [trial.state.name for trial in found.search.study.trials] == ["COMPLETE", "PRUNED"]
+    found = tune("made", table, trials=2, **search)
+    assert [trial.state.name for trial in found.search.study.trials] == ["COMPLETE", "FAIL", "PRUNED"]
     assert found.best.number == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["trial-0", "trials.db"]
 
@@ -144,9 +141,3 @@ class Unmeasured(Run):
 
     def build(self) -> Model:
         return plugins.load("models", "adain")(PICTURE, PICTURE, channels=8)
-
-
-def test_another_search_has_a_memory_of_its_own(table: Path, tmp_path: Path) -> None:
-    tune("made", table, trials=1, out=tmp_path, width=16, **FAST)
-    with pytest.raises(InputError, match="remembers another search"):
-        tune("made", table, trials=2, out=tmp_path, width=32, **FAST)

@@ -260,14 +260,10 @@ def _resume(*, resume: Path, json: Json = False) -> None:
     _answer({"run": str(trained.run.path)} | trained.run.state, json, f"done: {trained.run.path}")
 
 
-def _tune(*, model: str | None = None) -> None:
+def _tune() -> None:
     """Search a model's options for those that do best on your data: ganvas tune MODEL DATA --trials 30.
 
     Example: ganvas tune made people.csv --trials 30 --minutes-each 5
-
-    Parameters
-    ----------
-    model: Stands first, without its name.
     """
     raise InputError("say which model, and of what data: ganvas tune MODEL DATA, such as ganvas tune made people.csv")
 

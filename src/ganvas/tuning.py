@@ -155,7 +155,7 @@ class Search:
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
         )  # fmt: skip
         study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # going on is no repetition
-        asked = json.dumps({"data": str(self.source), **self.said}, default=str)
+        asked = json.dumps({"data": self.data, **self.said}, default=str)
         if study.user_attrs.get("asked", asked) != asked:
             raise InputError(f"{self.storage} remembers another search, {study.user_attrs['asked']}, and this is "
                              f"{asked}; choose another --out or --storage")  # fmt: skip
@@ -165,6 +165,11 @@ class Search:
         for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):  # was cut short
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         return study
+
+    @property
+    def data(self) -> str:
+        """The data, as it is named on the command line."""
+        return str(self.source) if isinstance(self.source, str | Path) else "DATA"
 
     @property
     def _database(self) -> str:
@@ -352,7 +357,7 @@ class Found:
         known = [option for plug in plugs for option in plugins.options(plug)]
         stay = {name: value for name, value in search.said.items() if name not in ("steps", "epochs", "minutes")}
         spoken = words(stay | _spoken(self.best.params), known)
-        return shlex.join(["ganvas", "train", search.model, str(search.source), *spoken])
+        return shlex.join(["ganvas", "train", search.model, search.data, *spoken])
 
     def table(self) -> Table:
         """Every trial that came to its end, the best first; what is not as by default stands out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_models import build
+from test_models import SMALL, build
 
 from conftest import SPACES
 from ganvas import exporting, plugins
@@ -28,6 +28,12 @@ def traced(part: exporting.Part, name: str) -> torch.export.ExportedProgram | st
         return exporting.traced(part, name)
     except InputError as refusal:
         return str(refusal)
+
+
+@pytest.fixture(autouse=True)
+def _shallow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs take as long as they are deep."""
+    monkeypatch.setitem(SMALL, "depth", 1)
 
 
 @pytest.mark.parametrize("name", plugins.names("models"))
