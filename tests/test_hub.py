@@ -182,7 +182,12 @@ def test_what_the_hub_does_not_have_is_one_sentence(server: Keeping, tmp_path: P
         (
             "run.json",
             b'{"modality": {"name": "images", "state": {}}, "model": "vae"}',
-            "is not a whole run|cannot be used",
+            "its run.json is none of Ganvas's",
+        ),
+        (
+            "run.json",
+            b'{"modality": {"name": "images", "state": {}}, "model": "vae", "options": {}}',
+            "not a whole run|cannot be",
         ),
         ("averaged.safetensors", b"no tensors", "is not a whole run"),
         ("pytorch_model.bin", b"", "safetensors, JSON, Markdown and PNG alone"),
@@ -199,15 +204,22 @@ def test_what_is_no_run_leaves_nothing(file: str, content: bytes, words: str, ru
 
 
 def test_what_a_stranger_says_of_places_is_not_believed(run: Trained, through: Trained, tmp_path: Path) -> None:
-    shared = tmp_path / "shared"
+    shared, alone = tmp_path / "shared", tmp_path / "alone"
     hub.push(through.run, str(shared), "mit")
     card = json.loads((shared / "run.json").read_text("utf-8"))
-    card["source"] = "/etc"
     card["modality"]["state"]["through"] = str(run.run.path)
     (shared / "run.json").write_text(json.dumps(card))
-    back = hub.pull(str(shared), tmp_path / "back")
-    assert back.card["source"] is None
-    assert back.modality.through == str(tmp_path / "back" / "through")
+    assert hub.pull(str(shared), tmp_path / "back").modality.through == str(tmp_path / "back" / "through")
+    shutil.rmtree(shared / "through")
+    with pytest.raises(InputError, match="learned through a run that is not in it"):
+        hub.pull(str(shared), tmp_path / "other")
+    hub.push(run.run, str(alone), "mit")
+    card = json.loads((alone / "run.json").read_text("utf-8"))
+    card["source"], card["modality"]["state"]["to"] = "/etc", "../../etc/zebras"
+    (alone / "run.json").write_text(json.dumps(card))
+    settled = hub.pull(str(alone), tmp_path / "settled").card
+    assert settled["source"] is None
+    assert settled["modality"]["state"]["to"] == "zebras"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ ROOMS = {
     "exporting": {"core", "run"},
     "tuning": {"core", "plugins", "machine", "run", "jobs", "api"},
     "display": {"run"},
-    "hub": {"core", "plugins", "evaluation", "run"},
+    "hub": {"core", "plugins", "evaluation", "parcel", "run"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
     "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__", "run", "exporting", "hub", "tuning"},

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -25,14 +25,15 @@ from safetensors import SafetensorError
 from . import plugins
 from .core import InputError, Samples, Through
 from .evaluation import Evaluation, interval, number
+from .parcel import fingerprint
 from .run import Run, write_atomically
 
 TENSORS = ("weights", "averaged", "best", "normal", "calibration")
 ACCEPTED = frozenset({".safetensors", ".json", ".md", ".png"})
 KEPT_BY_THE_HUB = ".gitattributes"
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-WITHIN = "./through"
-"""Where a run that was learned through lies, as seen from the one that learned."""
+WITHIN = {"through": ".beside/through", "relative": "through"}
+"""Where a run that was learned through lies: nowhere on this machine, but in the folder of the one that learned."""
 
 
 def push(run: Run, repo: str, license: str, picture: Path | None = None, private: bool = False) -> str:
@@ -64,7 +65,7 @@ def pull(repo: str, out: Path | None = None) -> Run:
         raise InputError(f"{out} is not empty; choose another --out")
     with _beside(out) as new:
         (_from(source, new) if source else _down(repo, new))
-        _settle(new, repo, out)
+        _settle(new, repo)
         _proven(new, repo)
         if out.exists():
             out.rmdir()
@@ -85,12 +86,10 @@ def _folder(repo: str) -> Path | None:
 def _laid_out(run: Run, folder: Path, license: str, repo: str, picture: Path | None = None) -> Path:
     """The run as others get it, in a new folder."""
     run.model  # noqa: B018 # raises where it is not whole
-    card = run.card | {"source": None}
+    card = _placeless(run.card)
     if isinstance(run.modality, Through):
-        inner = Run(run.modality.through)
-        _laid_out(inner, folder / "through", license, repo)
-        state = card["modality"]["state"] | {"through": WITHIN, "relative": "through"}
-        card = card | {"modality": card["modality"] | {"state": state}}
+        inner = Run(_laid_out(Run(run.modality.through), folder / "through", license, repo))
+        card["modality"]["state"] |= WITHIN | {"fingerprint": fingerprint(inner, inner.model)}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "run.json", json.dumps(card, indent=2, ensure_ascii=False).encode())
     shutil.copyfile(run.path / "state.json", folder / "state.json")
@@ -102,6 +101,22 @@ def _laid_out(run: Run, folder: Path, license: str, repo: str, picture: Path | N
         shutil.copyfile(shown, folder / "samples.png")
     write_atomically(folder / "README.md", model_card(run, license, repo, bool(shown)).encode())
     return folder
+
+
+def _placeless(card: dict[str, Any]) -> dict[str, Any]:
+    """A run's card that names no place of any machine: of paths, nothing but their ends."""
+    modality = card["modality"] | {"state": _ends(card["modality"]["state"])}
+    return card | {"source": None, "modality": modality, "options": _ends(card["options"])}
+
+
+def _ends(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: Path(value).name if isinstance(value, str) and _leads_away(value) else value
+            for name, value in values.items()}  # fmt: skip
+
+
+def _leads_away(word: str) -> bool:
+    return word.startswith("~") or any(p(word).is_absolute() or ".." in p(word).parts
+                                       for p in (PurePosixPath, PureWindowsPath))  # fmt: skip
 
 
 def _made(run: Run) -> Path | None:
@@ -130,7 +145,7 @@ def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
 
 def _data(run: Run) -> str:
     source, space = run.card["source"], run.model.space
-    where = f"`{Path(source).name}`" if source else "data in memory"
+    where = f"`{Path(source).name.partition('?')[0]}`" if source else "data in memory"  # no passwords of databases
     classes = f", in classes {', '.join(run.modality.classes)}" if run.modality.classes else ""
     return f"{where}, read as {run.card['modality']['name']} (each example {tuple(space.shape)}){classes}"
 
@@ -228,20 +243,15 @@ def _accepted(names: Iterable[str], repo: str) -> list[str]:
     return names
 
 
-def _settle(folder: Path, repo: str, home: Path) -> None:
-    """Takes out of the card of a pulled run what names places of other machines, or of this one, but for its own.
-
-    home: Where the folder will lie.
-    """
-    card = _read(folder / "run.json", repo)
-    card["source"] = None
+def _settle(folder: Path, repo: str) -> None:
+    """Takes out of the card of a pulled run what names places of other machines, or of this one."""
+    card = _placeless(_read(folder / "run.json", repo))
     if "through" in card["modality"]["state"]:
         if not (folder / "through" / "run.json").is_file():
             raise InputError(f"{repo} learned through a run that is not in it, and decodes nothing without: "
                              "nothing was taken")  # fmt: skip
-        place = {"through": str((home / "through").resolve()), "relative": "through"}
-        card["modality"]["state"] |= place
-        _settle(folder / "through", repo, home / "through")
+        card["modality"]["state"] |= WITHIN
+        _settle(folder / "through", repo)
     write_atomically(folder / "run.json", json.dumps(card, indent=2, ensure_ascii=False).encode())
 
 
@@ -260,7 +270,7 @@ def _proven(folder: Path, repo: str) -> None:
 def _read(file: Path, repo: str) -> dict[str, Any]:
     try:
         card = json.loads(file.read_text("utf-8"))
-        card["modality"]["state"], card["modality"]["name"]
+        card["modality"]["state"], card["modality"]["name"], card["options"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{repo} is not a run: its {file.name} is none of Ganvas's") from error
     return card

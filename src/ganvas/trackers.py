@@ -210,7 +210,7 @@ def _opened(run: Run, name: str) -> Tracker:
 def options(run: Run) -> dict[str, str]:
     """What a training was asked, by name: the model's own options, then the training's that were said."""
     card = run.card
-    source = Path(card["source"]).name if card["source"] else "in memory"
+    source = Path(card["source"]).name.partition("?")[0] if card["source"] else "in memory"  # no passwords
     said = {"model": card["model"], "data": source, "modality": card["modality"]["name"]}
     said |= {f"model.{name}": value for name, value in card["options"].items()}
     said |= {f"training.{name}": value for name, value in card["training"].items() if value not in (None, {}, False)}
