@@ -80,12 +80,19 @@ def test_a_search_goes_on_where_it_was(table: Path, tmp_path: Path, capsys: pyte
     assert again["training"]["rate"] == best.card["training"]["rate"]
 
 
-def test_of_a_model_that_no_loss_decides_samples_are_measured(table: Path, tmp_path: Path) -> None:
-    found = tune("gan", table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
-    assert found.search.goal.name == "Fréchet distance"
+@pytest.mark.parametrize(
+    ("model", "measure", "player", "rate"),
+    [("gan", "Fréchet distance", "generator", 2e-4), ("ae", "mean squared error", "autoencoder", 1e-3)],
+)
+def test_of_a_model_that_no_loss_decides_what_it_makes_is_measured(
+    model: str, measure: str, player: str, rate: float, table: Path, tmp_path: Path
+) -> None:
+    found = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
+    assert found.search.goal.name == measure
     assert found.best.value > 0
-    assert found.best.params["rate.generator"] == pytest.approx(2e-4)
-    assert "Fréchet distance" in [column.header for column in found.table().columns]
+    assert found.best.params[f"rate.{player}"] == pytest.approx(rate)
+    again = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
+    assert measure in [column.header for column in again.table().columns]
 
 
 def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(

@@ -143,6 +143,7 @@ class Search:
         self.choices = choices(self.make, said)
         self.goal = Goal(self.make.practice.decides)
         self.study = self._study()
+        self.goal.name, self.goal.sign = self.study.user_attrs.get("measure", (self.goal.name, self.goal.sign))
 
     def _study(self) -> optuna.Study:
         """What was tried so far. Raises InputError where that is another search."""
@@ -198,6 +199,7 @@ class Search:
         value, state, words = None, states.FAIL, ""
         try:
             value = self._trained(trial, options)
+            self.study.set_user_attr("measure", (self.goal.name, self.goal.sign))
             state, words = states.COMPLETE, f"{self.goal.name} {self.goal.shown(value)}"
         except optuna.TrialPruned:
             state, words = states.PRUNED, "given up early, behind the others"
@@ -310,14 +312,17 @@ class Goal:
     @torch.no_grad()
     def _measured(self, model: Model) -> float:
         training = model.training
-        with chance(0):
-            measured = [metric(model.eval(), self.evidence) for metric in self.metrics[:1]]
-        model.train(training)
-        for numbers in measured:
-            for name, larger in numbers.larger_is_better.items():
-                if larger is not None:
-                    self.name, self.sign = name, -1.0 if larger else 1.0
-                    return self.sign * numbers.numbers[name].value
+        model.eval()
+        try:
+            for metric in self.metrics:
+                with chance(0):
+                    measured = metric(model, self.evidence)
+                for name, larger in measured.larger_is_better.items():
+                    if larger is not None:
+                        self.name, self.sign = name, -1.0 if larger else 1.0
+                        return self.sign * measured.numbers[name].value
+        finally:
+            model.train(training)
         raise InputError("what training holds out says nothing of how good this model is")
 
 
