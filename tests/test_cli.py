@@ -102,6 +102,8 @@ def test_tensorboard_gets_the_log(pictures: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     written = [(e.step, e.value) for e in events.Scalars("autoencoder/kl")]
     assert written == [(line["step"], pytest.approx(line["autoencoder/kl"])) for line in lines]
+    assert events.Tags()["images"] == ["preview"]
+    assert {"options/text_summary", "health/text_summary"} <= set(events.Tags()["tensors"])
 
 
 WRONG = {

@@ -55,16 +55,20 @@ ROOMS = {
     "associations": {"metrics"},
     "evaluation": {"core", "plugins", "metrics", "verdict"},
     "report": {"evaluation", "run"},
-    "tensorboard": {"core"},
+    "trackers": {"core", "run"},
     "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations", "showing"},
-    "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "tensorboard", "progress"}
+    "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "trackers", "progress"}
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
-    | {"weighing", "health", "screening", "attributes"},
+    | {"weighing", "health", "screening", "attributes", "display"},
     "samples": set(),
     "jobs": {"errors", "plugins", "api", "run"},
+    "exporting": {"core", "run"},
+    "tuning": {"core", "plugins", "machine", "run", "jobs", "api"},
+    "display": {"run"},
+    "hub": {"core", "plugins", "evaluation", "parcel", "run"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
-    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},
+    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__", "run", "exporting", "hub", "tuning"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 from pyarrow import Table, concat_tables
 
-from . import attributes, groups, maps, plugins, privacy, processes
+from . import attributes, display, groups, maps, plugins, privacy, processes
 from .calibration import calibration, learn_calibration
 from .core import (
     Answer,
@@ -85,7 +85,7 @@ from .plan import make_plan
 from .progress import Progress
 from .run import Run, build, card_of, is_part
 from .screening import look
-from .tensorboard import board
+from .trackers import tracked
 from .training import Training, Until, stopping
 from .weighing import weighed
 
@@ -105,6 +105,10 @@ KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
 
 HINDSIGHT: Mapping[str, Learn] = {"normal": learn_normal, "calibration": learn_calibration}
 """What is learned of a model when its training has ended, by the name of the file that keeps it."""
+
+
+Follow = Callable[[Mapping[str, float], Model], None]
+"""What is told every line of a log, and the model whose line it is, as it would be used then."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -135,6 +139,7 @@ def train(
     heal: bool = True,
     save_every: float = 60.0,
     tensorboard: bool = False,
+    tracker: Literal["mlflow", "tensorboard", "wandb"] | None = None,
     quiet: bool = False,
     **options: Any,
 ) -> Trained:
@@ -162,34 +167,48 @@ def train(
         held_out: Share of the data that is kept from the model, to judge it by.
         heal: Go back and change one thing when a training falls ill, up to three times, unless it is compiled.
         save_every: Seconds between saves.
-        tensorboard: Write TensorBoard events beside the log.
+        tensorboard: The same as --tracker tensorboard.
+        tracker: Tell this program of the training too: its options, losses, previews and health.
         quiet: Say nothing while training.
         options: Options of the modality and of the model.
 
     Raises InputError where the data or an option is wrong, Interrupted after Ctrl-C or SIGTERM.
     """
+    settings = {
+        "steps": steps, "epochs": epochs, "minutes": minutes, "batch": batch, "seed": seed, "rate": dict(rate or {}),
+        "schedule": schedule, "average": average, "accumulate": accumulate, "clip": clip, "precision": precision,
+        "device": device, "compile": compile, "held_out": held_out, "heal": heal, "save_every": save_every,
+        "tensorboard": tensorboard, "tracker": tracker,
+    }  # fmt: skip
+    with processes.joined():
+        run, source = begin(model, source, out, as_, through, settings, options)
+        return play(run, source, quiet)
+
+
+def begin(
+    model: str, source: Any, out: Path | None, as_: str | None, through: Path | None, settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> tuple[Run, Any]:  # fmt: skip
+    """The run of a training that `train` describes, new or as it was left, and its source as it is read.
+
+    settings: All but what names the model, the data and the run; as the model likes it where they are None.
+    """
     make, practice = plugins.load("models", model), plugins.load("models", model).practice
-    source, options = _together(source, options)
+    source, options = _together(source, dict(options))
     reader = plugins.load("modalities", "latents" if through else as_ or guess(source))
     options |= {"through": through} if through else {}
     own = {option.name for option in plugins.options(reader.learn)}
-    settings = {
-        "steps": steps, "epochs": epochs, "minutes": minutes, "batch": batch or practice.batch, "seed": seed,
-        "rate": dict(rate or {}), "schedule": schedule or practice.schedule,
-        "average": practice.average if average is None else average, "accumulate": accumulate, "clip": clip,
-        "precision": precision, "device": device, "compile": compile, "held_out": held_out, "heal": heal,
-        "save_every": save_every, "tensorboard": tensorboard,
-    }  # fmt: skip
+    liked = {"batch": practice.batch, "schedule": practice.schedule, "average": practice.average}
+    settings = {name: liked.get(name) if value is None else value for name, value in settings.items()}
     _check(settings, make)
     out = Path(out or f"runs/{model}-{name_of(source)}")
-    with processes.joined():
-        modality = reader.learn(source, **{k: v for k, v in ({**practice.reading, **options}).items() if k in own})
-        modality = modality.beside(out) if isinstance(modality, Through) else modality
-        chosen = {k: v for k, v in options.items() if k not in own}
-        build(model, chosen, modality)
-        run = _open(out, model, chosen, modality, settings, source) if processes.leads() else None
-        processes.wait()
-        return _play(run or Run(out), source, quiet)
+    modality = reader.learn(source, **{k: v for k, v in ({**practice.reading, **options}).items() if k in own})
+    modality = modality.beside(out) if isinstance(modality, Through) else modality
+    chosen = {k: v for k, v in options.items() if k not in own}
+    build(model, chosen, modality)
+    run = _open(out, model, chosen, modality, settings, source) if processes.leads() else None
+    processes.wait()
+    return run or Run(out), source
 
 
 def resume(run: Path | str, *, source: Any = None, quiet: bool = False) -> Trained:
@@ -199,7 +218,7 @@ def resume(run: Path | str, *, source: Any = None, quiet: bool = False) -> Train
     if source is None:
         raise InputError(f"{run} was trained on data in memory; give the same data again as source=")
     with processes.joined():
-        return _play(found, source, quiet)
+        return play(found, source, quiet)
 
 
 def load(run: Path | str) -> Trained:
@@ -278,7 +297,7 @@ class Trained:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in plugins.names("tasks"):
             raise AttributeError(f"no task is called {name!r}; there are {', '.join(plugins.names('tasks'))}")
-        return lambda *sources, **options: self._present(self.do(name, *sources, **options))
+        return lambda *sources, **options: display.shown(self._present(self.do(name, *sources, **options)))
 
     def _wishes(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
         """What options that take a wish say, understood. Raises InputError where the modality understands none."""
@@ -435,6 +454,9 @@ class Trained:
                 walks = [present(walk) for walk in frames.transpose(0, 1)]
                 return dict(zip(names, walks, strict=True)) if names else walks
 
+    def _repr_html_(self) -> str:
+        return display.card(self.run, self.tasks)
+
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
 
@@ -578,8 +600,12 @@ def _difference(place: str, old: Any, new: Any) -> str:
     return f"its {key} is {before}, not {after}"
 
 
-def _play(run: Run, source: Any, quiet: bool) -> Trained:
-    """Trains a run to its end, from wherever it is."""
+def play(run: Run, source: Any, quiet: bool, follow: Follow | None = None) -> Trained:
+    """Trains a run to its end, from wherever it is.
+
+    follow: Told every line of the log, with the model as it would be used then. What is followed is one of many: it
+        gets no report.
+    """
     settings = run.card["training"]
     device = choose_device(settings["device"])
     data = run.modality.read(source, device)
@@ -602,16 +628,15 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
         progress.say(*found)
     training.watch, training.diagnosed, training.say = progress.watch, progress.diagnosed, progress.say
-    if settings["tensorboard"] and processes.leads():
-        training.mirror = board(run.path / "tensorboard", run.state["step"])
-    with stopping(training.stopped), progress:
+    with stopping(training.stopped), progress, tracked(run, processes.leads()) as told:
+        training.mirror = partial(_tell, engine, [*told, *([follow] if follow else [])])
         done = run.state["finished"] or training.play()
     if not done:
         raise Interrupted(
             f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
         )
     trained = Run(run.path)
-    if processes.leads():
+    if processes.leads() and not follow:
         progress.say(*(one for one in trained.health if one.grave))
         settle(trained.model, device)
         for name, learned in HINDSIGHT.items():
@@ -619,6 +644,11 @@ def _play(run: Run, source: Any, quiet: bool) -> Trained:
                 trained.keep(name, tensors)
         finish(trained)
     return Trained(trained, source)
+
+
+def _tell(engine: Engine, followers: Sequence[Follow], line: Mapping[str, float]) -> None:
+    for follow in followers:
+        follow(line, engine.averaged)
 
 
 def _engine(run: Run, device: torch.device) -> Engine:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -66,12 +66,16 @@ def _app(argv: Sequence[str]) -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # what it says is worth reading
     )
-    app.command(_train_app(argv))
+    app.command(_by_model("train", argv, _train_command, _resume))
+    app.command(_by_model("tune", argv, _tune_command, _tune))
     app.command(_evaluate, name="evaluate")
     app.command(_show, name="show")
     app.command(_models, name="models")
     app.command(_tasks, name="tasks")
     app.command(_selftest, name="selftest")
+    app.command(_export, name="export")
+    app.command(_push, name="push")
+    app.command(_pull, name="pull")
     for task in plugins.names("tasks"):
         if argv[:1] == [task]:
             app.command(_task_command(task), name=task)
@@ -80,12 +84,15 @@ def _app(argv: Sequence[str]) -> App:
     return app
 
 
-def _train_app(argv: Sequence[str]) -> App:
-    app = App(name="train", help=(inspect.getdoc(_resume) or "").partition("\n\nParam")[0])
-    app.default(_resume)
+def _by_model(
+    verb: str, argv: Sequence[str], command: Callable[[str, Sequence[str]], Callable[..., None]], default: Any
+) -> App:
+    """A verb that has a command for every model."""
+    app = App(name=verb, help=(inspect.getdoc(default) or "").partition("\n\nParam")[0])
+    app.default(default)
     for model in plugins.names("models"):
-        if argv[:2] == ["train", model]:
-            app.command(_train_command(model, argv), name=model)
+        if argv[:2] == [verb, model]:
+            app.command(command(model, argv), name=model)
         else:
             app.command(App(name=model, help=plugins.summary("models", model)))
     return app
@@ -108,6 +115,27 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
     example = _example(make, f"ganvas train {model} photos/ --out runs/mine")
     return _generated(command, {"source": (str, "Files to learn from.")}, options, f"{_first_line(make)}\n\n{example}")
+
+
+def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
+    """`ganvas tune MODEL DATA` with the options of a search, of training, of the data's modality and of the model."""
+    from . import api, tuning
+
+    make = plugins.load("models", model)
+    modality = plugins.load("modalities", _modality(argv))
+    plugs = (modality.learn, make, api.train, tuning.tune)
+    options = {option.name: option for plug in plugs for option in plugins.options(plug)}
+    told = [option for name, option in options.items() if name not in ("minutes", "tracker", "tensorboard")]
+
+    def command(source: str, json: bool = False, **given: Any) -> None:
+        found = tuning.tune(model, source, **given)
+        _answer(found.to_json(), json, found.table())
+        if not json:
+            _answer({}, json, f"best: {found.run}\n{found.command}")
+
+    example = f"Example: ganvas tune {model} data/ --trials 30 --minutes-each 5"
+    help = f"{_first_line(tuning)}\n\n{example}"
+    return _generated(command, {"source": (str, "Files to learn from.")}, told, help)
 
 
 def _modality(argv: Sequence[str]) -> str:
@@ -232,6 +260,14 @@ def _resume(*, resume: Path, json: Json = False) -> None:
     _answer({"run": str(trained.run.path)} | trained.run.state, json, f"done: {trained.run.path}")
 
 
+def _tune() -> None:
+    """Search a model's options for those that do best on your data: ganvas tune MODEL DATA --trials 30.
+
+    Example: ganvas tune made people.csv --trials 30 --minutes-each 5
+    """
+    raise InputError("say which model, and of what data: ganvas tune MODEL DATA, such as ganvas tune made people.csv")
+
+
 def _evaluate(
     run: Path, source: str | None = None, *, out: Path | None = None, features: str | None = None, size: int = 2000,
     target: str | None = None, json: Json = False,
@@ -314,6 +350,67 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
     if not all(proof.learned for proof in proofs):
         raise InputError("not every model learned; see the table above")
+
+
+def _export(
+    run: Path, *, to: Literal["onnx", "torch"] = "onnx", what: str | None = None, out: Path | None = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Write what a run's model does into one file that runs without Ganvas, and prove that it does the same.
+
+    Example: ganvas export runs/mine --to onnx --what sampler
+
+    Parameters
+    ----------
+    run: Folder that `ganvas train` made.
+    to: onnx, or torch for a program of torch.export.
+    what: sampler, translator, upscaler, denoiser, stylist, predictor, scorer, encoder, decoder or completer; by
+        default the first of these that the model has.
+    out: Where the file goes; by default RUN/WHAT.onnx or RUN/WHAT.pt2.
+    """
+    from .exporting import export
+    from .run import Run
+
+    exported = export(Run(run), to, what, out)
+    _answer(exported.to_json(), json, str(exported))
+
+
+def _push(
+    run: Path, repo: str, *, license: str, picture: Path | None = None, private: bool = False, json: Json = False
+) -> None:
+    """Publish a run on the Hugging Face Hub, or in a folder, with a card that says what it is; never a pickle.
+
+    Example: ganvas push runs/mine OWNER/NAME --license apache-2.0
+
+    Parameters
+    ----------
+    run: Folder that `ganvas train` made.
+    repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
+    license: Under what others may use it, such as apache-2.0 or cc-by-4.0.
+    picture: PNG for the card; by default what the model made of nothing, where it makes examples.
+    private: Let nobody else see it, on the hub.
+    """
+    from . import hub
+    from .run import Run
+
+    place = hub.push(Run(run), repo, license, picture, private)
+    _answer({"place": place}, json, f"published: {place}")
+
+
+def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
+    """Bring a published run here: safetensors, JSON, Markdown and PNG alone, and only if it can be used.
+
+    Example: ganvas pull OWNER/NAME --out runs/theirs
+
+    Parameters
+    ----------
+    repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
+    out: Folder of the run; by default runs/NAME.
+    """
+    from . import hub
+
+    run = hub.pull(repo, out)
+    _answer({"run": str(run.path)}, json, f"pulled: {run.path}  (ganvas show {run.path})")
 
 
 def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:

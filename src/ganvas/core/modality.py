@@ -217,6 +217,9 @@ class Modality(ABC):
 class Through(Modality):
     """A modality whose examples are what the model of another run makes of data, of that run's modality."""
 
+    through: str
+    """Folder of that run."""
+
     @property
     @abstractmethod
     def inner(self) -> Modality:

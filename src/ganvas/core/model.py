@@ -71,6 +71,9 @@ class Model(nn.Module, ABC):
 
     practice: Practice = Practice()
 
+    aims: ClassVar[frozenset[str]] = frozenset()
+    """Options that say what is to be learned rather than how: models that differ in these are not comparable."""
+
     step: int = 0
     """The round being played, from 1; the engine counts."""
 

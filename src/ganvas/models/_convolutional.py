@@ -27,6 +27,8 @@ class Convolutional(Adversarial):
         deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
     """
 
+    aims = frozenset({"conditional"})
+
     def __init__(
         self,
         space: Space,

@@ -53,6 +53,7 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
     """
 
     practice = Practice(batch=64, epochs=20, steps=4000)
+    aims = frozenset({"codes", "factor", "time_factor"})
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class Upscaling(Model, Upscales):
     practice = Practice(
         batch=8, epochs=0, steps=20_000, schedule="linear", reading={"crop": "random", "flip": True, "size": 96}
     )
+    aims = frozenset({"degrade", "scale"})
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class AE(Model, Tokenizes, Restores, Scores):
 
     players = {"autoencoder": adam(1e-3)}
     practice = Practice(batch=128, epochs=40, steps=3000)
+    aims = frozenset({"blind", "corrupt", "latent", "strength"})
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class Codec(Model, Packs, Autoencodes, Scores):
 
     players = {"codec": adam(1e-3)}
     practice = Practice(batch=64, epochs=10, steps=4000)
+    aims = frozenset({"halvings", "latent"})
 
     def __init__(self, space: Space, *, latent: int = 32, channels: int = 32, halvings: int = 2) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3:

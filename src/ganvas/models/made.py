@@ -69,6 +69,7 @@ class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
         decides="held_out/autoencoder/nll",
         reading={"numbers": "bins"},
     )
+    aims = frozenset({"agnostic", "delta", "epsilon"})
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class REDNet(Model, Restores):
 
     players = {"autoencoder": adam(2e-3)}
     practice = Practice(batch=8, epochs=0, steps=20_000, schedule="one-cycle", reading={"crop": "random", "flip": True})
+    aims = frozenset({"blind", "corrupt", "strength"})
     any_size = True
 
     def __init__(

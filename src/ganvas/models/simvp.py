@@ -41,6 +41,7 @@ class SimVP(Model, Predicts, Scores):
     practice = Practice(
         batch=16, epochs=20, steps=4000, schedule="one-cycle", decides="held_out/predictor/cross-entropy"
     )
+    aims = frozenset({"given"})
 
     def __init__(
         self, space: Space, *, given: int = 0, channels: int = 16, translator: int = 128, depth: int = 4

@@ -73,6 +73,7 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
         decides="held_out/network/nll",
         reading={"numbers": "bins"},
     )
+    aims = frozenset({"order"})
 
     def __init__(
         self,

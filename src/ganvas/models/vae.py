@@ -62,6 +62,7 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
 
     players = {"autoencoder": adam(1e-3)}
     practice = Practice(batch=128, epochs=40, steps=3000)
+    aims = frozenset({"score"})
 
     def __init__(
         self,

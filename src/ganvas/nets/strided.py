@@ -56,7 +56,12 @@ class Double(_Strided):
 
 
 def _as_products(x: Tensor, weight: Tensor, small: Sequence[int]) -> bool:
-    """Whether matrix products are the faster way: a CPU, and weights that outweigh the positions they are used at."""
+    """Whether matrix products are the faster way: a CPU, and weights that outweigh the positions they are used at.
+
+    What is exported is for other machines and any number of examples: there it is always a convolution.
+    """
+    if torch.compiler.is_exporting():
+        return False
     return x.device.type == "cpu" and len(x) * small[0] * small[1] <= 4 * weight[0].numel()
 
 
