@@ -64,7 +64,7 @@ ROOMS = {
     "jobs": {"errors", "plugins", "api", "run"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
-    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},
+    "cli": {"errors", "plugins", "api", "delivery", "samples", "selftest", "__init__"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }

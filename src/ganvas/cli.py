@@ -71,6 +71,7 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_show, name="show")
     app.command(_models, name="models")
     app.command(_tasks, name="tasks")
+    app.command(_samples, name="samples")
     app.command(_selftest, name="selftest")
     for task in plugins.names("tasks"):
         if argv[:1] == [task]:
@@ -294,13 +295,33 @@ def _tasks(*, json: Json = False) -> None:
 
 
 def _list(kind: plugins.Kind, json: bool) -> None:
+    lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
+    _answer(lines, json, _listed(lines))
+
+
+def _listed(lines: Mapping[str, str]) -> Any:
+    """Names, and beside each what it is."""
     from rich.table import Table
 
-    lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
     table = Table.grid(padding=(0, 2))
     for name, line in lines.items():
         table.add_row(f"[bold]{name}", line)
-    _answer(lines, json, table)
+    return table
+
+
+def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
+    """Write the data that ships with Ganvas into a folder, to try things with: pictures, tables, short videos.
+
+    Example: ganvas samples
+
+    Parameters
+    ----------
+    out: Folder that it is written into.
+    """
+    from .samples.unpacking import unpack
+
+    written = {str(out / name): what for name, what in unpack(out).items()}
+    _answer(written, json, _listed(written))
 
 
 def _selftest(model: str | None = None, *, json: Json = False) -> None:
