@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from PIL import Image
 
 from ganvas import api, cli, plugins
+from ganvas.samples import ADULT, unpacking
 
 LESS = {"width": 16, "latent": 4, "channels": 8, "depth": 1, "codes": 16, "warmup": 1, "joins": 1, "judge": 8}
 LESS |= {"blocks": 1, "features": 4, "size": 16, "length": 12, "vocabulary": 300, "heads": 2, "trials": 2}
@@ -40,7 +42,7 @@ camera noisy soft grey small masks others-photos held-out-photos unseen-photos s
 PEOPLE = """people more-people unseen patients payments monday tuesday today live holes rows new-people held-out
 train test transactions""".split()
 
-LINES = "lines beginnings two new app today access".split()
+LINES = "lines beginnings two new app today access live".split()
 
 
 @dataclass
@@ -49,6 +51,7 @@ class World:
 
     root: Path
     trained: dict[str, Path] = field(default_factory=dict)
+    played: int = 0
 
     def __post_init__(self) -> None:
         self.files = self.root / "files"
@@ -118,9 +121,15 @@ class World:
             patch.setattr("ganvas.progress.Progress.announce", lambda *_: None)
             patch.setattr("ganvas.api.make_plan", lambda *_: None)
             patch.setattr(plugins, "summary", cache(plugins.summary))
-            patch.setattr(api, "train", self._trainer(api.train))
+            patch.setattr(api, "train", shortly := self._trainer(api.train))
+            patch.setattr("ganvas.sklearn.train", shortly)
+            patch.setattr(unpacking, "unpack", self._unpacker(unpacking.unpack))
+            patch.setattr(unpacking, "fashion", _some(unpacking.fashion))
+            patch.setattr(unpacking, "CLIPS", {"moving": 30, "new-moving": 20})
+            patch.setattr(unpacking, "ADULT", self._adult())
             patch.setattr(api.Trained, "do", _doer(api.Trained.do))
-            yield
+            with parallel_config("sequential"):  # what is patched here is not so in other processes
+                yield
 
     def _trainer(self, train: Any) -> Any:
         """`api.train`, short; a training of the same words is the one that was played before."""
@@ -133,7 +142,8 @@ class World:
                 return train(model, source, out=out, **given)
             key = f"{model} {Path(source).resolve()} {sorted(given.items(), key=str)}"
             if key not in self.trained:
-                kept = self.root / "trained" / str(len(self.trained))
+                self.played += 1
+                kept = self.root / "trained" / str(self.played)
                 train(model, source, out=kept, **given)
                 self.trained[key] = kept
             out.parent.mkdir(exist_ok=True)
@@ -141,6 +151,26 @@ class World:
             return api.load(out)
 
         return shortly
+
+    def _unpacker(self, unpack: Any) -> Any:
+        """What ships, written once and then linked to."""
+
+        def shortly(out: Path) -> dict[str, str]:
+            kept = self.root / "samples"
+            said = {} if kept.exists() else unpack(kept)
+            if not out.exists():
+                out.symlink_to(kept)
+            return said
+
+        return shortly
+
+    def _adult(self) -> Path:
+        """The census that ships, but for most rows."""
+        some = self.root / "adult"
+        some.mkdir(exist_ok=True)
+        for part in ("train", "held_out") if not [*some.iterdir()] else ():
+            pd.read_csv(ADULT / f"{part}.csv", nrows=200).to_csv(some / f"{part}.csv", index=False)
+        return some
 
     def provide(self, run: str) -> None:
         """Trains a run that a page uses and another page tells how to make."""
@@ -179,7 +209,7 @@ def _shorter(model: str, source: Any, given: dict[str, Any]) -> dict[str, Any]:
     kind = "latents" if given.get("through") else given.get("as_") or api.guess(source)
     plugs = plugins.load("modalities", kind).learn, plugins.load("models", model)
     known = {option.name for plug in plugs for option in plugins.options(plug)}
-    less = {name: value for name, value in LESS.items() if name in known}
+    less = {name: value for name, value in LESS.items() if name in known and (name != "size" or given.get("size"))}
     said = {name: value for name, value in given.items() if value is not None and name not in ("epochs", "minutes")}
     return said | less | {"steps": 2, "batch": 4, "held_out": said.get("held_out") or 0.4, "precision": "float32"}
 
@@ -191,6 +221,11 @@ def _doer(do: Any) -> Any:
         return do(self, task, *sources, **options | few)
 
     return shortly
+
+
+def _some(fashion: Any) -> Any:
+    """The pictures that ship, but for most."""
+    return lambda part: tuple(one[:: 50 if part == "train" else 10] for one in fashion(part))
 
 
 def picture(seed: int) -> Image.Image:

@@ -62,9 +62,10 @@ ROOMS = {
     | {"weighing", "health", "screening", "attributes"},
     "samples": set(),
     "jobs": {"errors", "plugins", "api", "run"},
+    "assistant": {"core", "errors", "plugins", "api", "delivery", "jobs", "run", "__init__"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
-    "cli": {"errors", "plugins", "api", "delivery", "samples", "selftest", "__init__"},
+    "cli": {"errors", "plugins", "api", "delivery", "assistant", "samples", "selftest", "__init__"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }

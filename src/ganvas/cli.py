@@ -72,6 +72,7 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_models, name="models")
     app.command(_tasks, name="tasks")
     app.command(_samples, name="samples")
+    app.command(_mcp, name="mcp")
     app.command(_selftest, name="selftest")
     for task in plugins.names("tasks"):
         if argv[:1] == [task]:
@@ -322,6 +323,22 @@ def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
 
     written = {str(out / name): what for name, what in unpack(out).items()}
     _answer(written, json, _listed(written))
+
+
+def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int = 1) -> None:
+    """Offer the same verbs to an assistant, by the Model Context Protocol on standard input and output.
+
+    Example: ganvas mcp runs/ --data photos/
+
+    Parameters
+    ----------
+    runs: Folder of runs, which is read and written.
+    data: Folder that may be read besides.
+    trainings: How many may be at work at once.
+    """
+    from . import assistant
+
+    assistant.serve(runs, data, trainings)
 
 
 def _selftest(model: str | None = None, *, json: Json = False) -> None:
