@@ -56,7 +56,9 @@ def _beside(kind: plugins.Kind, name: str, plugin: Any) -> Iterator[str]:
     if example := re.search(r"^Example: (.+)$", inspect.getdoc(plugin) or "", re.M):
         yield f"```bash\n{example[1]}\n```\n"
     if kind == "models":
-        able = [task for task in plugins.names("tasks") if issubclass(plugin, plugins.needs(plugins.load("tasks", task)))]
+        able = [
+            task for task in plugins.names("tasks") if issubclass(plugin, plugins.needs(plugins.load("tasks", task)))
+        ]
         linked = ", ".join(f"[{task}](tasks.md#{task})" for task in able)
         yield f"Can: {linked}." + (f" [More](../models/{name}.md)." if _written(name) else "") + "\n"
     if kind in ("tasks", "metrics"):
@@ -133,14 +135,16 @@ def _verb(verb: str) -> Iterator[str]:
 def _benchmarks() -> Iterator[str]:
     """What every benchmark asks, and what it wrote."""
     yield "# Benchmarks\n\nEach is a script in `benchmarks/`, which says what it asks and writes what it saw, with the "
-    yield "machine, into `benchmarks/results/`; this page is made of these files. What fell short is in [the log](log.md).\n"
+    yield "machine, into `benchmarks/results/`, of which this page is made. What fell short is in [the log](log.md).\n"
     found = [json.loads(file.read_text("utf-8")) for file in sorted((HOME / "benchmarks" / "results").glob("*.json"))]
     by_script: dict[str, list[dict[str, Any]]] = {}
     for result in found:
         by_script.setdefault(re.search(r"benchmarks/(\w+)\.py", result["command"])[1], []).append(result)
     for script, results in by_script.items():
         file = HOME / "benchmarks" / f"{script}.py"
-        asked = (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n\n")[0] if file.exists() else ""
+        asked = (
+            (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n\n")[0] if file.exists() else ""
+        )
         yield f"## {script}\n\n{asked}\n"
         for result in results:
             yield from _result(result)

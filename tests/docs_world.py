@@ -26,8 +26,8 @@ LESS = {"width": 16, "latent": 4, "channels": 8, "depth": 1, "codes": 16, "warmu
 LESS |= {"blocks": 1, "features": 4, "size": 16, "length": 12, "vocabulary": 300, "heads": 2, "trials": 2}
 """Options of models and modalities that are made as small as this, whatever a page says."""
 
-FEW = {"n": 4, "draws": 2, "best": 2, "per_class": 26, "rounds": 2, "steps": 3, "found": 2}
-"""Options of tasks, likewise, where a page says more."""
+FEW = {"n": 4, "draws": 2, "best": 2, "per_class": 22, "rounds": 2, "steps": 3, "found": 2}
+"""Options of tasks, likewise, where a page or the task says more."""
 
 GIVEN = {
     "cats": ("dcgan", "photos"), "mine": ("vae", "photos"), "faces": ("vae", "faces"), "vqvae": ("vqvae", "photos"),
@@ -36,13 +36,18 @@ GIVEN = {
 }  # fmt: skip
 """Runs that pages use without saying how they were trained, by name; others are called MODEL-SOURCE."""
 
-PHOTOS = """photos few-photos more-photos pictures faces horses zebras paintings sketches more-sketches good-parts
-camera noisy soft grey small masks others-photos held-out-photos unseen-photos smiling serious others""".split()
+PHOTOS = (
+    "photos", "few-photos", "more-photos", "pictures", "faces", "horses", "zebras", "paintings", "sketches",
+    "more-sketches", "good-parts", "camera", "noisy", "soft", "grey", "small", "masks", "held-out-photos",
+    "unseen-photos", "smiling", "serious", "others",
+)  # fmt: skip
+"""Folders of pictures."""
 
-PEOPLE = """people more-people unseen patients payments monday tuesday today live holes rows new-people held-out
-train test transactions""".split()
+PEOPLE = ("people", "more-people", "unseen", "patients", "payments", "monday", "tuesday", "today", "live", "rows")
+"""Tables."""
 
-LINES = "lines beginnings two new app today access live".split()
+LINES = ("lines", "beginnings", "two", "new", "app", "today", "access", "live")
+"""Texts, and logs."""
 
 
 @dataclass
@@ -168,8 +173,11 @@ class World:
         """The census that ships, but for most rows."""
         some = self.root / "adult"
         some.mkdir(exist_ok=True)
-        for part in ("train", "held_out") if not [*some.iterdir()] else ():
-            pd.read_csv(ADULT / f"{part}.csv", nrows=200).to_csv(some / f"{part}.csv", index=False)
+        if not [*some.iterdir()]:
+            first, other = (pd.read_csv(ADULT / f"{part}.csv", nrows=300) for part in ("train", "held_out"))
+            known = [other[name].isin(first[name]) for name in first.select_dtypes(exclude="number")]
+            first.to_csv(some / "train.csv", index=False)
+            other[np.logical_and.reduce(known)].to_csv(some / "held_out.csv", index=False)
         return some
 
     def provide(self, run: str) -> None:
@@ -211,13 +219,15 @@ def _shorter(model: str, source: Any, given: dict[str, Any]) -> dict[str, Any]:
     known = {option.name for plug in plugs for option in plugins.options(plug)}
     less = {name: value for name, value in LESS.items() if name in known and (name != "size" or given.get("size"))}
     said = {name: value for name, value in given.items() if value is not None and name not in ("epochs", "minutes")}
-    return said | less | {"steps": 2, "batch": 4, "held_out": said.get("held_out") or 0.4, "precision": "float32"}
+    return said | less | {"steps": 2, "batch": 4, "held_out": said.get("held_out") or 0.5, "precision": "float32"}
 
 
 def _doer(do: Any) -> Any:
     @wraps(do)
     def shortly(self: Any, task: str, *sources: Any, **options: Any) -> Any:
-        few = {name: min(options[name], most) for name, most in FEW.items() if isinstance(options.get(name), int)}
+        usual = {option.name: option.default for option in plugins.options(plugins.load("tasks", task))}
+        said = {name: options.get(name) or usual.get(name) for name in FEW}
+        few = {name: min(value, FEW[name]) for name, value in said.items() if isinstance(value, int)}
         return do(self, task, *sources, **options | few)
 
     return shortly
@@ -243,10 +253,10 @@ def film(seed: int) -> Image.Image:
 
 
 def photos(folder: Path, seed: int, grey: bool = False) -> None:
-    """Forty pictures of two kinds, one of them rarer, whose names say what they show."""
+    """Thirty-two pictures of two kinds, one of them rarer, whose names say what they show."""
     for kind in ("cat", "dog"):
         (folder / kind).mkdir(parents=True)
-        for i in range(24 if kind == "cat" else 16):
+        for i in range(20 if kind == "cat" else 12):
             one = picture(100 * seed + i + 50 * (kind == "dog"))
             one = one.convert("L").point(lambda v: 255 * (v > 128)) if grey else one
             one.save(folder / kind / f"a red apple {i:02d}.png")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,7 +18,7 @@ from ganvas.assistant import Assistant, server
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Assistant:
     """A folder of runs with one of pictures and one of rows, a folder of data, and a secret beside them."""
     home = tmp_path_factory.mktemp("assistant")
     (data := home / "data" / "photos").mkdir(parents=True)
@@ -34,7 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
     ganvas.train("vae", data, out=home / "runs" / "vae", latent=4, **few)
     ganvas.train("made", home / "data" / "rows.csv", out=home / "runs" / "made", **few)
     ganvas.train("made", home / "secret.csv", out=home / "runs" / "other", **few)
-    yield Assistant(home / "runs", home / "data")
+    return Assistant(home / "runs", home / "data")
 
 
 def ask(place: Assistant, tool: str, **given: Any) -> Any:
@@ -57,21 +55,21 @@ def test_it_says_what_there_is(place: Assistant) -> None:
     assert "sample: " in told(ask(place, "tasks"))
     assert "latent" in {option["name"] for option in json.loads(told(ask(place, "options", name="vae")))}
     assert "made: made, 2 rounds, finished; can augment" in told(ask(place, "runs"))
-    assert told(ask(place, "data")).splitlines() == ["photos: 40 files", f"rows.csv: {size(place)} bytes"]
+    assert told(ask(place, "data")).splitlines() == ["photos: a folder of 40", f"rows.csv: {size(place)} bytes"]
     assert told(ask(place, "describe", path="photos")).startswith("images: 40 pictures")
 
 
 def size(place: Assistant) -> str:
-    return f"{(place.data / 'rows.csv').stat().st_size:,}"
+    return f"{(place.library / 'rows.csv').stat().st_size:,}"
 
 
 def test_a_task_is_shown_and_kept(place: Assistant) -> None:
     words, picture = ask(place, "do", task="sample", run="vae", options={"n": 4}).content
     assert "wrote 5 files" in words.text
     assert picture.mime_type == "image/png"
-    assert len(list((place.runs / "vae" / "answers" / "sample-1").glob("*.png"))) == 5
+    assert len(list((place.home / "vae" / "answers" / "sample-1").glob("*.png"))) == 5
     rows = told(ask(place, "do", task="sample", run="made", options={"n": 3, "where": "age > 30"}))
-    assert "rows.csv begins:\n\"age\",\"kind\"\n" in rows
+    assert 'rows.csv begins:\n"age","kind"\n' in rows
     assert "scores.csv begins" in told(ask(place, "do", task="detect", run="made", paths=["rows.csv"]))
     assert json.loads(told(ask(place, "evaluate", run="made")))["verdict"]
 
@@ -86,16 +84,18 @@ def test_a_training_goes_on_by_itself(place: Assistant) -> None:
     assert told(ask(place, "stop", name="mine")).split("\n")[0] in ("mine: stopped", "mine: failed")
 
 
+MADE = {"model": "cut", "path": "photos", "name": "x"}
 REFUSED = {
     "a path that climbs": ("describe", {"path": "../secret.csv"}, "not among what may be read"),
     "an absolute path": ("describe", {"path": "/etc/passwd"}, "not among what may be read"),
     "a run that is a path": ("evaluate", {"run": "../data"}, "no run is called"),
-    "where an answer goes": ("train", {"model": "vae", "path": "photos", "name": "x", "options": {"out": "/tmp/x"}}, "no option 'out'"),
-    "a path as an option": ("train", {"model": "cut", "path": "photos", "name": "x", "options": {"to": "/etc"}}, "may be read"),
-    "another table to be like": ("do", {"task": "sample", "run": "made", "options": {"like": "../secret.csv"}}, "may be read"),
+    "where an answer goes": ("train", MADE | {"options": {"out": "/tmp/x"}}, "no option 'out'"),
+    "a path as an option": ("train", MADE | {"options": {"to": "/etc"}}, "may be read"),
+    "another table": ("do", {"task": "sample", "run": "made", "options": {"like": "../secret.csv"}}, "may be read"),
     "data of a training elsewhere": ("evaluate", {"run": "other"}, "in memory"),
+    "going on with that": ("resume", {"name": "other"}, "may not be read here"),
     "too many": ("do", {"task": "sample", "run": "vae", "options": {"n": 10**9}}, "at most 10,000"),
-    "no end": ("do", {"task": "detect", "run": "made", "paths": ["rows.csv"], "options": {"follow": True}}, "no option 'follow'"),
+    "no end": ("do", {"task": "detect", "run": "made", "options": {"follow": True}}, "no option 'follow'"),
     "no number": ("do", {"task": "sample", "run": "vae", "options": {"n": "many"}}, "n cannot be 'many'"),
     "no such task": ("do", {"task": "fly", "run": "vae"}, "no task is called"),
 }  # fmt: skip
@@ -110,10 +110,10 @@ def test_the_fences_hold(place: Assistant, wrong: str) -> None:
 
 
 def test_lists_and_what_is_large_are_refused(place: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place.data / "list.csv").write_text("path\n/etc/passwd\n")
+    (place.library / "list.csv").write_text("path\n/etc/passwd\n")
     try:
         assert "lists paths" in ask(place, "describe", path="list.csv").content[0].text
     finally:
-        (place.data / "list.csv").unlink()
+        (place.library / "list.csv").unlink()
     monkeypatch.setattr(assistant, "SOURCE", 100)
     assert "at most 100 are read" in ask(place, "describe", path="rows.csv").content[0].text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import wraps
@@ -18,7 +18,6 @@ from PIL import Image
 from . import __version__, api, delivery, plugins
 from .core import PICTURES, Likeness
 from .errors import InputError
-from .jobs import NAME, Busy, Job, Jobs
 from .run import Run
 
 try:
@@ -26,12 +25,14 @@ try:
     from mcp.server.mcpserver import MCPServer
     from mcp.server.mcpserver.exceptions import ToolError
     from pydantic import TypeAdapter, ValidationError
+
+    from .jobs import NAME, Busy, Job, Jobs
 except ImportError as error:
     raise InputError("assistants need the Model Context Protocol: pip install 'ganvas[mcp]'") from error
 
-INSTRUCTIONS = """Ganvas trains, judges and uses GANs and autoencoders on pictures, tables, texts and videos. Call `data`
-to see what there is, `describe` to see what it is, `train` to start a training (it goes on by itself), `job` to see how it is;
-then `runs` says what each run can do, `do` does it, and `evaluate` says how good the run is. Options: see `options`."""
+INSTRUCTIONS = """Ganvas trains, judges and uses GANs and autoencoders on pictures, tables, texts and videos. `data`
+says what there is, `describe` what it is, `train` starts a training, which goes on by itself, `job` says how it is; then
+`runs` says what each run can do, `do` does it, and `evaluate` says how good the run is. Options: see `options`."""
 
 SIDE, BYTES = 512, 300_000
 """Pixels a side, and bytes, that a picture has which is shown."""
@@ -57,95 +58,119 @@ FIRST = ("sheet", "before-and-after", "strip", "typical", "map", "series", "besi
 
 @dataclass(frozen=True)
 class Assistant:
-    """What an assistant may do: see `runs` and `data`, write below `runs`.
+    """What an assistant may do: read two folders, write below one. What is public with a docstring is a tool.
 
-    data: Folder that may be read; without one, the runs alone.
+    home: Folder of runs, which is read and written.
+    library: Folder of data that may be read; without one, the runs alone.
     trainings: How many may be at work at once.
     """
 
-    runs: Path
-    data: Path | None = None
+    home: Path
+    library: Path | None = None
     trainings: int = 1
 
     @property
-    def jobs(self) -> Jobs:
-        return Jobs(self.runs, self.trainings)
-
     def tools(self) -> list[Callable[..., Any]]:
-        """All that can be asked, each a function with a docstring that says what for."""
+        """All that can be asked; the docstring of each says what for."""
+        return [self.models, self.tasks, self.options, self.runs, self.data, self.describe, self.train, self.job,
+                self.stop, self.resume, self.do, self.evaluate]  # fmt: skip
 
-        def models() -> str:
-            """What can be trained: a line each."""
-            return _lines("models")
+    def models(self) -> str:
+        """What can be trained: a line each."""
+        return _lines("models")
 
-        def tasks() -> str:
-            """What trained runs can be used for: a line each."""
-            return _lines("tasks")
+    def tasks(self) -> str:
+        """What trained runs can be used for: a line each."""
+        return _lines("tasks")
 
-        def options(name: str) -> str:
-            """Options of a model, a task, or a kind of data (images, tables, texts, videos, windows), as JSON."""
-            return json.dumps([{"name": o.name, "takes": str(o.plain).replace("<class ", "").replace(">", ""),
-                                "default": None if o.default is o.default.__class__ else str(o.default),
-                                "help": o.help} for o in _options(name)])  # fmt: skip
+    def options(self, name: str) -> str:
+        """Options of a model, a task, or a kind of data (images, tables, texts, videos, windows), as JSON."""
+        return json.dumps([
+            {"name": option.name, "takes": str(option.type), "default": str(option.default), "help": option.help}
+            for option in _options(name) if option.name not in OURS
+        ])  # fmt: skip
 
-        def runs() -> str:
-            """The runs there are: model, how far each came, and what it can do."""
-            return "\n".join(self._runs()) or "no run yet; start one with `train`"
+    def runs(self) -> str:
+        """The runs there are: model, how far each came, and what it can do."""
+        return "\n".join(self._runs()) or "no run yet; start one with `train`"
 
-        def data() -> str:
-            """Files and folders that may be learned from or worked on."""
-            return "\n".join(self._data()) or "nothing may be read; start `ganvas mcp` with --data FOLDER"
+    def data(self) -> str:
+        """Files and folders that may be learned from or worked on."""
+        return "\n".join(self._data()) or "nothing may be read; start `ganvas mcp` with --data FOLDER"
 
-        def describe(path: str) -> str:
-            """What data is, as Ganvas reads it: its kind, how much of it, sizes or columns."""
-            source = self.inside(path)
-            kind = api.guess(source)
-            modality = plugins.load("modalities", kind).learn(str(source))
-            return f"{kind}: {modality.describe(modality.read(str(source)))}"
+    def describe(self, path: str) -> str:
+        """What data is, as Ganvas reads it: its kind, how much of it, sizes or columns."""
+        source = self._inside(path)
+        kind = api.guess(source)
+        modality = plugins.load("modalities", kind).learn(str(source))
+        return f"{kind}: {modality.describe(modality.read(str(source)))}"
 
-        def train(model: str, path: str, name: str, options: dict[str, Any] | None = None) -> str:
-            """Starts a training that goes on by itself, as the run `name`. Options: of the model, of the data, and steps,
-            epochs, minutes, batch, seed."""
-            given = self._allowed(dict(options or {}), _options(model))
-            return _state(self.jobs.start(name, model, self.inside(path), given))
+    def train(self, model: str, path: str, name: str, options: dict[str, Any] | None = None) -> str:
+        """Starts a training that goes on by itself, as the run `name`.
 
-        def job(name: str) -> str:
-            """How a training is: its state, its last figures, what is wrong if something is."""
-            return _state(self.jobs[name])
+        options: those of the model and of the data, and steps, epochs, minutes, batch, seed.
+        """
+        return _state(self._jobs.start(name, model, self._inside(path), self._allowed(options or {}, _options(model))))
 
-        def stop(name: str) -> str:
-            """Asks a training to save and end; it can be gone on with."""
-            self.jobs[name].stop()
-            return _state(self.jobs[name])
+    def job(self, name: str) -> str:
+        """How a training is: its state, its last figures, what is wrong if something is."""
+        return _state(self._jobs[name])
 
-        def resume(name: str) -> str:
-            """Goes on with a training that was stopped."""
-            return _state(self.jobs.resume(self.run(name).path.name))
+    def stop(self, name: str) -> str:
+        """Asks a training to save and end; it can be gone on with."""
+        self._jobs[name].stop()
+        return _state(self._jobs[name])
 
-        def do(task: str, run: str, paths: list[str] | None = None, options: dict[str, Any] | None = None) -> list[Any]:
-            """Does a task (sample, detect, complete, ...) with a run, on files where it needs some; shows what came out, and
-            says where it lies."""
-            return self._do(task, self.run(run), [self.inside(path) for path in paths or []], dict(options or {}))
+    def resume(self, name: str) -> str:
+        """Goes on with a training that was stopped."""
+        if self._trained(run := self._run(name)).source is None:
+            raise InputError(f"{name} learned from what may not be read here; go on with `ganvas train --resume`")
+        return _state(self._jobs.resume(run.path.name))
 
-        def evaluate(run: str, path: str | None = None) -> str:
-            """Judges a run, on data it has not seen or on what its training held out: figures, and a verdict in words."""
-            source = None if path is None else str(self.inside(path))
-            return json.dumps(self._trained(self.run(run)).evaluate(source, quiet=True).to_json())[: 4 * LETTERS]
+    def do(
+        self, task: str, run: str, paths: list[str] | None = None, options: dict[str, Any] | None = None
+    ) -> list[Any]:
+        """Does a task (sample, detect, complete, ...) with a run, on files where it needs some.
 
-        return [models, tasks, options, runs, data, describe, train, job, stop, resume, do, evaluate]
+        Shows what came out, and says where it lies.
+        """
+        if task not in plugins.names("tasks"):
+            raise InputError(f"no task is called {task!r}; there are {', '.join(plugins.names('tasks'))}")
+        function, found = plugins.load("tasks", task), self._run(run)
+        given = self._allowed(options or {}, plugins.options(function), {*api.sources_by_option(function)})
+        for name, most in MOST.items():
+            if isinstance(given.get(name), int) and given[name] > most:
+                raise InputError(f"{name} is {given[name]:,}; at most {most:,} are done here, more by `ganvas {task}`")
+        answer = self._trained(found).do(task, *(str(self._inside(path)) for path in paths or []), **given)
+        out = _free(found.path / "answers", task)
+        files = delivery.deliver(answer, found.modality, out)
+        told = f"wrote {len(files):,} files below {out}\n{json.dumps(delivery.figures(answer))[:LETTERS]}"
+        return ["\n".join([told, *_read(files)]), *_shown(files)]
 
-    def run(self, name: str) -> Run:
+    def evaluate(self, run: str, path: str | None = None) -> str:
+        """Judges a run, on data it has not seen or on what its training held out: figures, and a verdict in words."""
+        source = None if path is None else str(self._inside(path))
+        return json.dumps(self._trained(self._run(run)).evaluate(source, quiet=True).to_json())
+
+    @property
+    def _jobs(self) -> Jobs:
+        return Jobs(self.home, self.trainings)
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [folder.resolve() for folder in (self.library, self.home) if folder is not None]
+
+    def _run(self, name: str) -> Run:
         """A run of this name. Raises InputError where there is none, or the name is a path."""
-        if not NAME.fullmatch(name) or not (self.runs / name / "run.json").is_file():
+        if not NAME.fullmatch(name) or not (self.home / name / "run.json").is_file():
             raise InputError(f"no run is called {name!r}; there are {', '.join(self._names()) or 'none'}")
-        return Run(self.runs / name)
+        return Run(self.home / name)
 
-    def inside(self, path: str) -> Path:
-        """A file or folder that may be read. Raises InputError where it lies elsewhere, is not there, or is too large."""
-        homes = [home.resolve() for home in (self.data, self.runs) if home is not None]
-        for home in homes:
-            found = (home / path).resolve()
-            if found.is_relative_to(home) and found.exists() and ".jobs" not in found.parts:
+    def _inside(self, path: str) -> Path:
+        """A file or folder that may be read. Raises InputError where it lies elsewhere, or is too large."""
+        for folder in self._folders:
+            found = (folder / path).resolve()
+            if found.is_relative_to(folder) and found.exists() and ".jobs" not in found.parts:
                 _weigh(found)
                 return found
         raise InputError(f"{path!r} is not among what may be read; `data` lists that")
@@ -153,28 +178,13 @@ class Assistant:
     def _trained(self, run: Run) -> api.Trained:
         """A run in hand; the data of its training is at hand only where that may be read."""
         trained = api.load(run.path)
-        homes = [home.resolve() for home in (self.data, self.runs) if home is not None]
-        if trained.source is not None and not any(Path(trained.source).resolve().is_relative_to(h) for h in homes):
-            trained.source = None
+        if trained.source is not None:
+            where = Path(trained.source).resolve()
+            trained.source = trained.source if any(where.is_relative_to(one) for one in self._folders) else None
         return trained
 
-    def _do(self, task: str, run: Run, sources: Sequence[Path], said: dict[str, Any]) -> list[Any]:
-        if task not in plugins.names("tasks"):
-            raise InputError(f"no task is called {task!r}; there are {', '.join(plugins.names('tasks'))}")
-        function = plugins.load("tasks", task)
-        read = api.sources_by_option(function)
-        given = self._allowed(said, plugins.options(function), set(read))
-        for name, most in MOST.items():
-            if isinstance(given.get(name), int) and given[name] > most:
-                raise InputError(f"{name} is {given[name]:,}; at most {most:,} are done here, more by `ganvas {task}`")
-        answer = self._trained(run).do(task, *map(str, sources), **given)
-        out = _free(run.path / "answers", task)
-        files = delivery.deliver(answer, run.modality, out)
-        told = f"wrote {len(files):,} files below {out}\n{json.dumps(delivery.figures(answer))[:LETTERS]}"
-        return ["\n".join([told, *_read(files)]), *_shown(files)]
-
     def _allowed(
-        self, said: dict[str, Any], known: Sequence[plugins.Option], read: set[str] = frozenset()  # type: ignore[assignment] # none
+        self, said: Mapping[str, Any], known: Sequence[plugins.Option], read: set[str] = frozenset()  # type: ignore[assignment] # none
     ) -> dict[str, Any]:  # fmt: skip
         """Options of the right types, in which every path may be read. Raises InputError where one is not."""
         by_name = {option.name: option for option in known}
@@ -185,32 +195,32 @@ class Assistant:
             kind = by_name[name].plain
             files = {Path, Likeness} & {by_name[name].type, *get_args(by_name[name].type)}
             if value is not None and (name in read or files):
-                given[name] = self.inside(str(value))
+                given[name] = self._inside(str(value))
             else:
                 given[name] = _typed(name, value, kind)
         return given
 
     def _names(self) -> list[str]:
-        return sorted(file.parent.name for file in self.runs.glob("*/run.json"))
+        return sorted(file.parent.name for file in self.home.glob("*/run.json"))
 
     def _runs(self) -> Iterator[str]:
         for name in self._names():
-            run = Run(self.runs / name)
+            run = Run(self.home / name)
             able = plugins.load("models", run.card["model"])
             tasks = [t for t in plugins.names("tasks") if issubclass(able, plugins.needs(plugins.load("tasks", t)))]
             end = "finished" if run.state["finished"] else "not finished"
             yield f"{name}: {run.card['model']}, {run.state['step']:,} rounds, {end}; can {', '.join(tasks)}"
 
     def _data(self) -> Iterator[str]:
-        if self.data is None:
+        if self.library is None:
             return
-        files = [f for f in sorted(self.data.rglob("*")) if not any(part.startswith(".") for part in f.parts)]
-        folders = {f: sum(1 for g in f.iterdir() if g.is_file()) for f in files if f.is_dir()}
+        files = [f for f in sorted(self.library.rglob("*")) if not any(part.startswith(".") for part in f.parts)]
+        folders = {f: sum(1 for _ in f.iterdir()) for f in files if f.is_dir()}
         large = {f for f, n in folders.items() if n > LISTED // 10}
         shown = [f for f in files if f.parent not in large]
         for file in shown[:LISTED]:
-            much = f"{folders[file]:,} files" if file in folders else f"{file.stat().st_size:,} bytes"
-            yield f"{file.relative_to(self.data)}: {much}"
+            much = f"a folder of {folders[file]:,}" if file in folders else f"{file.stat().st_size:,} bytes"
+            yield f"{file.relative_to(self.library)}: {much}"
         if len(shown) > LISTED:
             yield f"and {len(shown) - LISTED:,} more"
 
@@ -218,7 +228,7 @@ class Assistant:
 def server(assistant: Assistant) -> MCPServer:
     """The tools of an assistant, to be spoken to."""
     made = MCPServer("ganvas", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
-    for tool in assistant.tools():
+    for tool in assistant.tools:
         made.add_tool(_polite(tool), structured_output=False)
     return made
 
@@ -232,7 +242,7 @@ def serve(runs: Path, data: Path | None, trainings: int) -> None:
 
 
 def _polite(tool: Callable[..., Any]) -> Callable[..., Any]:
-    """What is wrong is said in a sentence, and nothing but answers goes to standard output, which the protocol speaks by."""
+    """What is wrong is said in a sentence; what is printed stays off standard output, where the protocol speaks."""
 
     @wraps(tool)
     def asked(**given: Any) -> Any:
@@ -261,7 +271,7 @@ def _options(name: str) -> list[plugins.Option]:
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
-    if isinstance(value, str) and list in map(get_origin, get_args(kind)):
+    if isinstance(value, str) and any(get_origin(one) is list for one in get_args(kind)):
         value = [value]  # a wish that is said once
     try:
         return TypeAdapter(kind).validate_python(value)
