@@ -31,8 +31,8 @@ except ImportError as error:
     raise InputError("assistants need the Model Context Protocol: pip install 'ganvas[mcp]'") from error
 
 INSTRUCTIONS = """Ganvas trains, judges and uses GANs and autoencoders on pictures, tables, texts and videos. `data`
-says what there is, `describe` what it is, `train` starts a training, which goes on by itself, `job` says how it is; then
-`runs` says what each run can do, `do` does it, and `evaluate` says how good the run is. Options: see `options`."""
+says what there is, `describe` what it is, `train` starts a training, which goes on by itself, `job` says how it is;
+then `runs` says what each run can do, `do` does it, and `evaluate` says how good the run is. Options: see `options`."""
 
 SIDE, BYTES = 512, 300_000
 """Pixels a side, and bytes, that a picture has which is shown."""
