@@ -186,7 +186,8 @@ class World:
             return
         name = Path(run).name
         model, source, *more = GIVEN.get(name) or name.partition("-")[::2]
-        (found, *_) = [*Path().glob(f"{source}.csv"), *Path().glob(f"{source}*")] or [source]
+        kinds = (Path(source), Path(f"{source}.csv"), Path(f"{source}.txt"))
+        found = next((kind for kind in kinds if kind.exists()), source)
         api.train(model, str(found), out=run, quiet=True, **(more[0] if more else {}))
 
 
