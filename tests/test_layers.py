@@ -66,9 +66,11 @@ ROOMS = {
     "tuning": {"core", "plugins", "machine", "run", "jobs", "api"},
     "display": {"run"},
     "hub": {"core", "plugins", "evaluation", "parcel", "run"},
+    "assistant": {"core", "errors", "plugins", "api", "delivery", "jobs", "run", "__init__"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
-    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__", "run", "exporting", "hub", "tuning"},
+    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__", "run", "exporting", "hub", "tuning"}
+    | {"assistant", "samples"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }

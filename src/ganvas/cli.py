@@ -72,6 +72,8 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_show, name="show")
     app.command(_models, name="models")
     app.command(_tasks, name="tasks")
+    app.command(_samples, name="samples")
+    app.command(_mcp, name="mcp")
     app.command(_selftest, name="selftest")
     app.command(_export, name="export")
     app.command(_push, name="push")
@@ -330,13 +332,49 @@ def _tasks(*, json: Json = False) -> None:
 
 
 def _list(kind: plugins.Kind, json: bool) -> None:
+    lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
+    _answer(lines, json, _listed(lines))
+
+
+def _listed(lines: Mapping[str, str]) -> Any:
+    """Names, and beside each what it is."""
     from rich.table import Table
 
-    lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
     table = Table.grid(padding=(0, 2))
     for name, line in lines.items():
         table.add_row(f"[bold]{name}", line)
-    _answer(lines, json, table)
+    return table
+
+
+def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
+    """Write the data that ships with Ganvas into a folder, to try things with: pictures, tables, short videos.
+
+    Example: ganvas samples
+
+    Parameters
+    ----------
+    out: Folder that it is written into.
+    """
+    from .samples.unpacking import unpack
+
+    written = {str(out / name): what for name, what in unpack(out).items()}
+    _answer(written, json, _listed(written))
+
+
+def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int = 1) -> None:
+    """Offer the same verbs to an assistant, by the Model Context Protocol on standard input and output.
+
+    Example: ganvas mcp runs/ --data photos/
+
+    Parameters
+    ----------
+    runs: Folder of runs, which is read and written.
+    data: Folder that may be read besides.
+    trainings: How many may be at work at once.
+    """
+    from . import assistant
+
+    assistant.serve(runs, data, trainings)
 
 
 def _selftest(model: str | None = None, *, json: Json = False) -> None:

@@ -214,7 +214,8 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
         versions = [torch.stack([*kind]).cpu() for kind in (before, *answer.draws)]
         files += [] if out.suffix else modality.abreast(versions, names, out / "beside")
     whole = all(tuple(x.shape) == modality.space.shape for x in given.x)
-    kinds = [torch.stack([x if whole else _middle(x) for x in kind[:60]]) for kind in (before, *answer.draws)]
+    shown = [kind[:60] for kind in (before, *answer.draws)]
+    kinds = [torch.stack([*kind]) if whole else _even([_middle(x) for x in kind]) for kind in shown]
     return [*files, _stacked(kinds, modality, out if out.suffix else out / "before-and-after.png")]
 
 
@@ -431,14 +432,20 @@ def _hung(
     else:
         sheet = out / "before-and-after.png"
         files = modality.hang(pictures(), [out / name for name in names])
-    before, after = (torch.stack(list(one)) for one in zip(*middles, strict=True))
+    before, after = (_even(one) for one in zip(*middles, strict=True))
     return [*files, _stacked(alike(before, after), modality, sheet)]
 
 
 def _middle(x: Tensor) -> Tensor:
-    """The middle of a picture (C, H, W), pixel by pixel."""
+    """The middle of a picture (C, H, W), pixel by pixel; all of a small one."""
     top, left = (max(n - MIDDLE, 0) // 2 for n in x.shape[1:])
-    return mirrored(x[:, top : top + MIDDLE, left : left + MIDDLE], MIDDLE, MIDDLE)  # a copy: the rest may go
+    return x[:, top : top + MIDDLE, left : left + MIDDLE].clone()  # the rest may go
+
+
+def _even(pictures: Sequence[Tensor]) -> Tensor:
+    """Pictures (C, H, W) as squares of the largest side, in one tensor: what a smaller one lacks is mirrored."""
+    side = max(max(x.shape[1:]) for x in pictures)
+    return torch.stack([mirrored(x, side, side) for x in pictures])
 
 
 def _frames(frames: Tensor, modality: Modality, out: Path) -> list[Path]:

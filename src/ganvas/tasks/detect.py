@@ -37,7 +37,7 @@ def detect(
     The p-value of an example is the share of normal examples, which the model did not learn from, that are as strange:
     if it is one of them, p is below a with a probability of a at most, whatever the model (Vovk et al., 2005).
 
-    Example: ganvas detect runs/detector-payments today.csv more/ --fdr 0.1 --out strange.csv
+    Example: ganvas detect runs/detector-payments today.csv older/ --fdr 0.1 --out strange.csv
     """
     for name, share in (("fdr", fdr), ("alpha", alpha)):
         if share is not None and not 0 < share < 1:
