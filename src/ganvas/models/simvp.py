@@ -16,7 +16,7 @@ REDUCED = 4  # times that a frame's sides are smaller where motion is worked out
 class SimVP(Model, Predicts, Scores):
     """Frames that follow, from those that came before, all at once and without a recurrent state:
 
-    min over f of  -E [ x' log p + (1 - x') log(1 - p) ],   p = sigmoid(f(x_1 ... x_g)),   x' = (1 + x_(g+1) ... x_T) / 2
+    min over f of  -E [x' log p + (1 - x') log(1 - p)],   p = sigmoid(f(x_1 ... x_g)),   x' = (1 + x_(g+1) ... x_T) / 2
 
     f encodes each frame by itself, lays the codes of all frames one behind the other as channels, lets blocks that look
     far around work out where everything goes (the translator; Gao et al., 2022, section 3), and decodes each

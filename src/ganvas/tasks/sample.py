@@ -75,7 +75,7 @@ def sample(
     if n < 1:
         raise InputError(f"--n is {n}; ask for at least one example")
     if truncation is not None and not isinstance(model, Generates):
-        raise InputError("--truncation is for models that decode latents, and this one draws what it makes; leave it out")
+        raise InputError("--truncation is for models that decode latents, and this one has none; leave it out")
     y = _asked(model, label, prompt)
     if balance and like:
         raise InputError("--balance and --like contradict each other; leave one out")
