@@ -62,9 +62,11 @@ ROOMS = {
     | {"weighing", "health", "screening", "attributes"},
     "samples": set(),
     "jobs": {"errors", "plugins", "api", "run"},
+    "studio": {"errors", "core", "plugins", "machine", "health", "screening", "report", "run", "api", "delivery"}
+    | {"jobs", "samples"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
-    "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__"},
+    "cli": {"errors", "plugins", "api", "delivery", "selftest", "studio", "__init__"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }

@@ -72,6 +72,7 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_models, name="models")
     app.command(_tasks, name="tasks")
     app.command(_selftest, name="selftest")
+    app.command(_studio, name="studio")
     for task in plugins.names("tasks"):
         if argv[:1] == [task]:
             app.command(_task_command(task), name=task)
@@ -314,6 +315,26 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
     if not all(proof.learned for proof in proofs):
         raise InputError("not every model learned; see the table above")
+
+
+def _studio(
+    runs: Path = Path("runs"), *, host: str = "127.0.0.1", port: int = 7860, password: str | None = None, most: int = 1
+) -> None:
+    """Open a page in the browser in which everything can be done without this command line.
+
+    Example: ganvas studio runs/
+
+    Parameters
+    ----------
+    runs: Folder in which runs are found and made.
+    host: Address to listen at; others than this machine's own come in by --password alone.
+    port: Port to listen at.
+    password: What everybody who opens the page is asked for.
+    most: Trainings that may be at work at once.
+    """
+    from .studio import open_studio
+
+    open_studio(runs, host, port, password, most)
 
 
 def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:

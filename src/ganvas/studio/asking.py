@@ -1,0 +1,38 @@
+"""Fields of a form as components of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gradio as gr
+
+from .forms import Field
+
+FIRST = 4  # questions that are asked at once; the others wait behind "More options"
+
+
+def component(field: Field) -> gr.components.Component:
+    """The component that asks for a field, with its label and its help."""
+    named = {"label": field.label, "info": field.help or None, "elem_classes": [f"ask-{field.name}"]}
+    match field.kind:
+        case "switch":
+            return gr.Checkbox(bool(field.value), **named)
+        case "choice":
+            return gr.Dropdown([*field.choices], value=field.value, filterable=len(field.choices) > 8, **named)
+        case "whole" | "number":
+            return gr.Number(field.value, precision=0 if field.kind == "whole" else None, **named)
+        case "lines":
+            return gr.Textbox("", lines=2, placeholder="one a line", **named)
+        case "file":
+            return gr.File(label=f"{field.label}: {field.help}" if field.help else field.label, height=110)
+    return gr.Textbox("" if field.value is None else str(field.value), **named)
+
+
+def form(fields: Sequence[Field], first: int = FIRST) -> list[gr.components.Component]:
+    """Components of all fields; those beyond the first few lie in an accordion."""
+    with gr.Row(equal_height=False):
+        asked = [component(field) for field in fields[:first]]
+    if len(fields) > first:
+        with gr.Accordion("More options", open=False), gr.Row():
+            asked += [component(field) for field in fields[first:]]
+    return asked
