@@ -13,19 +13,21 @@ FIRST = 4  # questions that are asked at once; the others wait behind "More opti
 
 def component(field: Field) -> gr.components.Component:
     """The component that asks for a field, with its label and its help."""
-    named = {"label": field.label, "info": field.help or None, "elem_classes": [f"ask-{field.name}"]}
+    named = {"label": field.label, "info": field.help or None, "elem_id": f"ask-{field.name}", "min_width": 220}
     match field.kind:
         case "switch":
             return gr.Checkbox(bool(field.value), **named)
         case "choice":
-            return gr.Dropdown([*field.choices], value=field.value, filterable=len(field.choices) > 8, **named)
-        case "whole" | "number":
+            value = "" if field.value is None else field.value
+            return gr.Dropdown([*field.choices], value=value, filterable=len(field.choices) > 8, **named)
+        case "whole" | "number" if not field.empty:
             return gr.Number(field.value, precision=0 if field.kind == "whole" else None, **named)
         case "lines":
             return gr.Textbox("", lines=2, placeholder="one a line", **named)
         case "file":
             return gr.File(label=f"{field.label}: {field.help}" if field.help else field.label, height=110)
-    return gr.Textbox("" if field.value is None else str(field.value), **named)
+    value = "" if field.value is None else str(field.value)
+    return gr.Textbox(value, placeholder="as usual" if field.empty else None, **named)
 
 
 def form(fields: Sequence[Field], first: int = FIRST) -> list[gr.components.Component]:

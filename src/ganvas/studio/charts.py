@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ def compared(real: pd.DataFrame, made: pd.DataFrame) -> str:
     shared = [name for name in real.columns if name in made.columns]
     drawn = [_column(str(name), *_counted(real[name], made[name])) for name in shared]
     key = (f'<p class=soft><b style="color:{REAL}">■</b> real <b style="color:{MADE}">■</b> synthetic; '
-           "the number says which share of synthetic values would have to be others to match the real ones.</p>")  # fmt: skip
+           "the number is the share of synthetic values that would have to be others.</p>")  # fmt: skip
     return f'{key}<div class="g-columns">{"".join(drawn)}</div>' if drawn else ""
 
 
@@ -30,7 +31,7 @@ def _counted(real: pd.Series, made: pd.Series) -> tuple[list[str], np.ndarray, n
     if pd.api.types.is_numeric_dtype(real) and real.nunique() > LEVELS:
         low, high = real.quantile([0.005, 0.995])
         widths = np.linspace(low, high if high > low else low + 1, BINS + 1)
-        names = [f"{low:,.4g} to {high:,.4g}" for low, high in zip(widths, widths[1:], strict=False)]
+        names = [f"{low:,.4g} to {high:,.4g}" for low, high in pairwise(widths)]
         inside = [np.clip(pd.to_numeric(one, errors="coerce").dropna(), widths[0], widths[-1]) for one in (real, made)]
         counts = [np.histogram(one, widths)[0] / max(len(one), 1) for one in inside]
         return names, counts[0], counts[1]
@@ -51,8 +52,8 @@ def _column(name: str, names: list[str], real: np.ndarray, made: np.ndarray) -> 
     foot = "".join(f'<text x="{x}" y="{HIGH - 3}" text-anchor="{a}">{escape(words)}</text>'
                    for x, a, words in ((2, "start", names[0][:22]), (WIDE - 2, "end", names[-1][:22])))  # fmt: skip
     words = f"{name}: {apart:.1%} of synthetic values would have to be others"
-    return (f'<figure><figcaption><b>{escape(name)}</b> <span>{apart:.1%}</span></figcaption>'
-            f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="{escape(words)}">{bars}{foot}</svg></figure>')  # fmt: skip
+    drawn = f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="{escape(words)}">{bars}{foot}</svg>'
+    return f"<figure><figcaption><b>{escape(name)}</b> <span>{apart:.1%}</span></figcaption>{drawn}</figure>"
 
 
 def _bar(x: float, width: float, height: float, colour: str, words: str) -> str:

@@ -42,13 +42,14 @@ def build(runs: Path) -> DataStep:
     with gr.Row():
         samples = {path: gr.Button(words, size="md") for words, path in SAMPLES.items()}
     with gr.Accordion("Read it as something else, or translate between two kinds of pictures", open=False):
-        kind = gr.Dropdown([("what it looks like", None), *((k, k) for k in plugins.names("modalities") if k != "latents")],
-                           value=None, label="Read it as", info="Series of measurements are tables, or windows of time")
+        kinds = [(name, name) for name in plugins.names("modalities") if name != "latents"]
+        kind = gr.Dropdown([("what it looks like", ""), *kinds], value="", label="Read it as", interactive=True,
+                           info="Series of measurements are tables, or windows of time")  # fmt: skip
         second = gr.File(file_count="multiple", height=110,
                          label="Pictures of a second kind, which the first shall be turned into")  # fmt: skip
     saw = gr.HTML(elem_id="saw")
     gallery = gr.Gallery(label="Some of them", columns=8, height="auto", visible=False, interactive=False, buttons=[],
-                         elem_classes="g-pixels", allow_preview=False)  # fmt: skip
+                         elem_classes="g-pixels", allow_preview=False, show_label=False)  # fmt: skip
     rows = gr.Dataframe(label="The first rows", visible=False, interactive=False, max_height=260)
     with gr.Column(visible=False) as chosen:
         gr.Markdown("## Which model?")
@@ -71,11 +72,11 @@ def _look(runs: Path, files: Sequence[str] | None, kind: str | None, second: Seq
     """Keeps what was handed in and looks at it."""
     source = keeping.kept(files or [], runs)
     options = {"to": keeping.kept(second, runs)} if second else {}
-    return _seen(see(source, kind, options))
+    return _seen(see(source, kind or None, options))
 
 
 def _sampled(path: Path, kind: str | None) -> tuple[Any, ...]:
-    return _seen(see(path, kind))
+    return _seen(see(path, kind or None))
 
 
 def _seen(sight: Sight) -> tuple[Any, ...]:
@@ -88,7 +89,7 @@ def _seen(sight: Sight) -> tuple[Any, ...]:
     )  # fmt: skip
     first = f"{len(sight.data):,} rows of {len(columns)} columns" if columns is not None else words[0]
     html = (f'<div class="g-card" role="status"><h3>Ganvas sees {escape(sight.kind)}</h3><p><b>{escape(first)}</b></p>'
-            f"<ul>{kinds or listed}</ul><p class=soft>Looking for models that fit …</p></div>")  # fmt: skip
+            f"<ul>{kinds or listed}</ul></div>")  # fmt: skip
     pictures = [(picture, f"example {i + 1}") for i, picture in enumerate(sight.pictures)]
     return (sight, html, gr.Gallery(pictures, visible=bool(pictures)),
             gr.Dataframe(sight.rows, visible=sight.rows is not None), gr.Column(visible=False))  # fmt: skip
@@ -101,10 +102,14 @@ def _fits(sight: Sight | None) -> tuple[Any, ...]:
     found = fitting(sight)
     if not found:
         raise InputError("no model fits this data; read it as something else")
-    choices = [(f"{one.model}{' (recommended)' if one.why else ''}: {one.sentence.partition('(')[0].partition(': ')[2]}",
-                one.model) for one in found]  # fmt: skip
+    choices = [(f"{fit.model}{' (recommended)' * bool(fit.why)}: {_short(fit.sentence)}", fit.model) for fit in found]
     first = found[0].model
     return found, gr.Dropdown(choices, value=first), _about(first, found, sight), gr.Column(visible=True)
+
+
+def _short(sentence: str) -> str:
+    """A model's sentence without its name and its paper."""
+    return sentence.partition(" (")[0].partition(": ")[2]
 
 
 def _about(model: str, fits: Sequence[Fit], sight: Sight) -> str:
@@ -113,5 +118,6 @@ def _about(model: str, fits: Sequence[Fit], sight: Sight) -> str:
     why = f"<p><b>Recommended.</b> {escape(fit.why)}</p>" if fit.why else ""
     able = "".join(f"<li>{escape(plugins.summary('tasks', task).rstrip('.'))}</li>" for task in fit.tasks)
     ills = "".join(f'<p class="g-ill">{escape(one)}</p>' for one in problems(sight, model))
-    return (f'<div class="g-card"><p>{escape(fit.sentence)}</p>{why}<p class=soft>Afterwards it can:</p><ul>{able}</ul>'
-            f'{ills or "<p class=g-well>Nothing is wrong with the data, as far as can be seen.</p>"}</div>')  # fmt: skip
+    well = "<p class=g-well>Nothing is wrong with the data, as far as can be seen.</p>"
+    return (f'<div class="g-card"><p>{escape(fit.sentence)}</p>{why}{ills or well}'
+            f"<p class=soft>Afterwards it can:</p><ul>{able}</ul></div>")  # fmt: skip

@@ -8,46 +8,63 @@ from typing import Any
 
 import gradio as gr
 
-from .exploring import REACH, chart, landscape, place, places, seen
+from .exploring import REACH, Landscape, chart, landscape, place, places, seen
 from .saying import HIDDEN, told
+
+LIVE: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **HIDDEN}
+"""Of what follows a slider: only where it is last counts."""
+
+AXES = {0: ", across the map", 1: ", up the map"}
 
 
 def build(run: Path) -> None:
     """Draws the explorer of a run."""
     ground = landscape(run)
-    labels, n = ground.trained.run.modality.classes, len(ground.directions)
-    gr.Markdown("### Walk through what it can make\nClick on the map, or move the sliders: each goes one way along which "
-                "examples change most.")  # fmt: skip
+    labels = ground.labels
+    gr.Markdown("### Walk through what it can make")
     label = gr.Dropdown([*labels], value=labels[0] if labels else None, label="What it shall be", visible=bool(labels))
-    with gr.Row():
-        card = gr.Image(chart(ground), label="Map: click to go there", interactive=False, elem_id="map",
-                        elem_classes="g-map", buttons=[], alt_text="Map of two directions; the sliders do the same")  # fmt: skip
-        picture, row = _place("Here", *seen(ground, ground.at(places([0.0] * n, ground))))
-    with gr.Row():
-        sliders = [
-            gr.Slider(-REACH, REACH, 0, step=0.05, label=f"Direction {i + 1}{(', across', ', up')[i] if i < 2 else ''}")
-            for i in range(n)
-        ]
-    draw: dict[str, Any] = {"outputs": [picture, row], "show_progress": "hidden", "trigger_mode": "always_last", **HIDDEN}
-    gr.on([slider.change for slider in sliders], told(partial(_here, run)), [label, *sliders], **draw)
-    card.select(_clicked, None, sliders[:2], show_progress="hidden", **HIDDEN)
-    label.input(told(lambda chosen: chart(landscape(run, chosen))), label, card, **HIDDEN)
-    label.input(told(partial(_here, run)), [label, *sliders], **draw)
-
+    _map(run, ground, label)
     gr.Markdown("### From one to another")
+    _way(run, ground, label)
+
+
+def _map(run: Path, ground: Landscape, label: gr.Dropdown) -> None:
+    """The map, what lies where one is on it, and a slider for each direction."""
+    n = len(ground.directions)
+    gr.Markdown("Click on the map, or move the sliders: each goes one way along which examples change most.")
+    with gr.Row():
+        card = gr.Image(chart(ground), label="Map: click to go there", interactive=False, elem_id="map", buttons=[],
+                        elem_classes="g-map", alt_text="Map of two directions; the sliders do the same")  # fmt: skip
+        here = _place("Here", *seen(ground, ground.at(places([0.0] * n, ground))))
+    with gr.Row():
+        sliders = [gr.Slider(-REACH, REACH, 0, step=0.05, label=f"Direction {i + 1}{AXES.get(i, '')}", min_width=240)
+                   for i in range(n)]  # fmt: skip
+    gr.on(
+        [*(slider.change for slider in sliders), label.input],
+        told(partial(_here, run)),
+        [label, *sliders],
+        here,
+        **LIVE,
+    )
+    card.select(_clicked, None, sliders[:2], **LIVE)
+    label.input(told(lambda chosen: chart(landscape(run, chosen))), label, card, **HIDDEN)
+
+
+def _way(run: Path, ground: Landscape, label: gr.Dropdown) -> None:
+    """Two seeds, and a slider between them."""
     with gr.Row():
         first, second = gr.Number(1, precision=0, label="First seed"), gr.Number(2, precision=0, label="Second seed")
         way = gr.Slider(0, 1, 0.5, step=0.02, label="How far on the way")
-    half, words = _place("On the way", *seen(ground, ground.between(1, 2, 0.5)))
-    gr.on([first.change, second.change, way.change], told(partial(_between, run)), [label, first, second, way], [half, words],
-          show_progress="hidden", trigger_mode="always_last", **HIDDEN)  # fmt: skip
+    half = _place("On the way", *seen(ground, ground.between(1, 2, 0.5)))
+    gr.on([first.change, second.change, way.change, label.input], told(partial(_between, run)),
+          [label, first, second, way], half, **LIVE)  # fmt: skip
 
 
-def _place(words: str, picture: Any, row: Any) -> tuple[gr.Image, gr.Dataframe]:
+def _place(words: str, picture: Any, row: Any) -> list[gr.components.Component]:
     """Where an example is shown: as a picture, or as a row."""
-    return (gr.Image(picture, label=words, interactive=False, buttons=["download"], alt_text=words,
+    return [gr.Image(picture, label=words, interactive=False, buttons=["download"], alt_text=words,
                      visible=picture is not None),
-            gr.Dataframe(row, label=words, interactive=False, visible=row is not None))  # fmt: skip
+            gr.Dataframe(row, label=words, interactive=False, visible=row is not None)]  # fmt: skip
 
 
 def _here(run: Path, label: str | None, *values: float) -> tuple[Any, Any]:

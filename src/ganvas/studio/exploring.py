@@ -1,4 +1,4 @@
-"""The latents of a model as a landscape: two directions to walk on a map, more by sliders, and from one seed to another.
+"""The latents of a model as a landscape: a map of two directions, sliders for more, and walks from seed to seed.
 
 Directions are those along which examples change most: principal components of what is made, each brought back to the
 latents by linear regression (as Härkönen et al., 2020, do with those of activations).
@@ -44,6 +44,13 @@ class Landscape:
     directions: Tensor
     spots: Tensor
     label: int
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What can be asked for."""
+        model = self.trained.model
+        asks = isinstance(model, Generates) and model.condition is not None
+        return self.trained.run.modality.classes if asks else ()
 
     def at(self, places: Tensor) -> Tensor:
         """Examples (n, *space.shape) at places (n, D), in standard deviations from the middle along each direction."""

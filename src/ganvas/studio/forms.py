@@ -19,7 +19,7 @@ Kind = Literal["switch", "choice", "whole", "number", "words", "lines", "file"]
 class Field:
     """One question of a form.
 
-    choices: (What is shown, what is meant) where one is to be chosen; None means as it is by default.
+    choices: (What is shown, what is meant) where one is to be chosen; "" means as it is by default.
     value: What stands there at first.
     empty: Whether nothing may be said.
     """
@@ -67,12 +67,14 @@ def field(option: Option, choices: Sequence[str] = (), file: bool = False) -> Fi
     """
     kinds = [kind for kind in get_args(option.plain) if kind is not NoneType] if _union(option) else [option.plain]
     empty = option.default is None
-    base = {"name": option.name, "label": said(option.name), "help": option.help, "value": option.default}
+    label, help = _named(option)
+    base = {"name": option.name, "label": label, "help": help, "value": option.default}
     if file or Path in kinds:
         return Field(kind="file", empty=True, **base)
     listed = [(word, word) for word in choices] or [(said(str(v)), v) for kind in kinds for v in _literal(kind)]
     if listed:
-        return Field(kind="choice", choices=(*[("as usual", None)] * empty, *listed), empty=empty, **base)
+        usual = [("as usual", "")] if empty else []
+        return Field(kind="choice", choices=(*usual, *listed), empty=empty, **base)
     kind: Kind = "words"
     match kinds:
         case [one] if one is bool:
@@ -105,6 +107,14 @@ def command(words: Sequence[str], options: Mapping[str, Any]) -> str:
 
     known = [Option(name, Any, None, "") for name in options]
     return join(["ganvas", *words, *spelled(options, known)])
+
+
+def _named(option: Option) -> tuple[str, str]:
+    """What an option is called, and its help; where the name is a letter or two, the help is the better name."""
+    if len(option.name) > 2 or not option.help:
+        return said(option.name), option.help
+    label, _, rest = option.help.partition("; ")
+    return label.rstrip("."), rest
 
 
 def _union(option: Option) -> bool:

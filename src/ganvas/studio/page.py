@@ -71,7 +71,10 @@ def theme() -> gr.themes.Base:
     ).set(
         body_background_fill="#f7f8fa", body_background_fill_dark="#12151b", block_border_width="1px",
         button_primary_background_fill="#24695b", button_primary_background_fill_hover="#1c5549",
-        button_primary_text_color="white", block_label_text_size="*text_sm", block_shadow="none",
+        button_primary_text_color="white", color_accent="#24695b", slider_color="#2f7d6d",
+        body_text_color_subdued="#56617a", block_info_text_color="#56617a",
+        checkbox_background_color_selected="#24695b",
+        checkbox_border_color_selected="#24695b", block_label_text_size="*text_sm", block_shadow="none",
     )  # fmt: skip
 
 

@@ -29,8 +29,8 @@ RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
         ("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
     ),
     "tables": (
-        ("made", 2, "It learns a table within a minute or two and can be asked for rows, fill in holes, find what is not "
-                    "normal and pack."),
+        ("made", 2, "It learns a table within minutes and can be asked for rows of a kind, fill in holes, find what is "
+                    "not normal, and pack."),
     ),
     "texts": (("transformer", 10, "It writes best, goes on with texts and finds unusual ones."),),
     "videos": (("simvp", 15, "It says how a video goes on and finds what is unexpected."),),

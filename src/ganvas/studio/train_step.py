@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from shlex import join
 from typing import Any
@@ -35,15 +35,38 @@ class TrainStep:
     onward: gr.Button
 
 
+@dataclass(frozen=True)
+class Live:
+    """What is seen of a training."""
+
+    seen: gr.State
+    all: gr.Column
+    state: gr.HTML
+    preview: gr.Image
+    grew: gr.Gallery
+    curves: gr.HTML
+    command: gr.Textbox
+    stop: gr.Button
+    resume: gr.Button
+    onward: gr.Button
+    timer: gr.Timer
+
+    @property
+    def shown(self) -> list[Any]:
+        """All of it, in the order of `_look`."""
+        return [getattr(self, one.name) for one in fields(self)]
+
+
 def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
     """Draws the step and connects it."""
-    watched, seen = gr.BrowserState("", storage_key="ganvas-training"), gr.State(())
+    watched, timer = gr.BrowserState("", storage_key="ganvas-training"), gr.Timer(EVERY, active=False)
     gr.Markdown("## How long?")
     minutes = gr.Slider(0.5, 240, 2, step=0.5, label="Minutes to train", elem_id="minutes", interactive=True,
-                        info="More makes it better. You may stop at any time, use what there is, and go on.")  # fmt: skip
+                        info="More makes it better. Stop at any time, use what there is, and go on.")  # fmt: skip
     start = gr.Button("Start training", variant="primary", elem_id="start")
-    with gr.Accordion("Advanced options", open=False) as advanced:
-        name = gr.Textbox("", label="Name of the run", interactive=True, info="Letters, digits, dots and dashes; by default of model and data")
+    with gr.Accordion("Advanced options", open=False):
+        name = gr.Textbox("", label="Name of the run", interactive=True, elem_id="name",
+                          info="Letters, digits, dots and dashes; by default of model and data")  # fmt: skip
 
         @gr.render(inputs=[data.sight, data.model])
         def options(sight: Sight | None, model: str | None) -> None:
@@ -51,47 +74,54 @@ def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
                 gr.Markdown("Choose data and a model first.")
                 return
             asked = _fields(sight, model)
-            with gr.Group():
-                components = form(asked, len(asked))
-            start.click(
-                told(partial(_start, jobs, asked)), [data.sight, data.model, minutes, name, *components],
-                [watched, timer], **HIDDEN,
-            )  # fmt: skip
+            said = [data.sight, data.model, minutes, name, *form(asked, len(asked))]
+            start.click(told(partial(_start, jobs, asked)), said, [watched, timer], **HIDDEN)
 
-    with gr.Column(visible=False) as live:
+    live = _live(timer)
+    with gr.Accordion("Other trainings", open=False):
+        other = gr.Dropdown([], value=None, label="Watch", elem_id="other", interactive=True)
+    data.fits.change(_minutes, data.fits, minutes, **HIDDEN)
+    page.load(partial(_reopened, jobs), watched, [watched, other, timer], **HIDDEN)
+    other.input(lambda name: (name, gr.Timer(active=True)), other, [watched, timer], **HIDDEN)
+    _connect(jobs, watched, live)
+    return TrainStep(watched, live.onward)
+
+
+def _live(timer: gr.Timer) -> Live:
+    """Draws what is seen of a training."""
+    with gr.Column(visible=False) as every:
         state = gr.HTML(elem_id="state")
         with gr.Row():
             stop = gr.Button("Stop", visible=False, elem_id="stop")
             resume = gr.Button("Go on", visible=False, elem_id="resume")
             onward = gr.Button("Use it", variant="primary", visible=False, elem_id="use-it")
-        preview = gr.Image(label="What it makes now", interactive=False, visible=False, buttons=["download", "fullscreen"],
+        preview = gr.Image(label="What it makes now", interactive=False, visible=False, buttons=["fullscreen"],
                            elem_id="preview", alt_text="What the model makes now")  # fmt: skip
-        grew = gr.Gallery(label="How it grew", columns=8, height="auto", visible=False, interactive=False, buttons=[])
+        grew = gr.Gallery(label="How it grew", columns=4, visible=False, object_fit="contain", show_label=False,
+                          interactive=False, buttons=[])  # fmt: skip
         with gr.Accordion("Losses", open=True):
             curves = gr.HTML(elem_id="curves")
-        command = gr.Textbox(label="The same from the command line", interactive=False, buttons=["copy"], elem_id="command")
-    with gr.Accordion("Other trainings", open=False):
-        other = gr.Dropdown([], value=None, label="Watch", elem_id="other", interactive=True)
-    timer = gr.Timer(EVERY, active=False)
+        command = gr.Textbox(label="The same from the command line", interactive=False, buttons=["copy"],
+                             elem_id="command")  # fmt: skip
+    return Live(gr.State(()), every, state, preview, grew, curves, command, stop, resume, onward, timer)
 
-    shown = [seen, live, state, preview, grew, curves, command, stop, resume, onward, timer]
-    look = {"fn": partial(_look, jobs), "inputs": [watched, seen], "outputs": shown, "show_progress": "hidden", **HIDDEN}
-    timer.tick(**look)
-    watched.change(**{**look, "fn": partial(_look_anew, jobs)})
-    page.load(partial(_reopened, jobs), watched, [watched, other, timer], **HIDDEN).then(**{**look, "fn": partial(_look_anew, jobs)})
-    other.input(lambda name: (name, gr.Timer(active=True)), other, [watched, timer], **HIDDEN)
-    stop.click(told(partial(_stop, jobs)), watched, timer, **HIDDEN).then(**look)
-    resume.click(told(partial(_resume, jobs)), watched, timer, **HIDDEN).then(**look)
-    data.fits.change(_minutes, data.fits, minutes, **HIDDEN)
-    return TrainStep(watched, onward)
+
+def _connect(jobs: Jobs, watched: gr.BrowserState, live: Live) -> None:
+    """Looks every second, and whenever something is asked for."""
+    look: dict[str, Any] = {"outputs": live.shown, "show_progress": "hidden", **HIDDEN}
+    known = {"fn": partial(_look, jobs), "inputs": [watched, live.seen], **look}
+    live.timer.tick(**known)
+    watched.change(partial(_look, jobs), watched, **look)
+    live.stop.click(told(partial(_stop, jobs)), watched, live.timer, **HIDDEN).then(**known)
+    live.resume.click(told(partial(_resume, jobs)), watched, live.timer, **HIDDEN).then(**known)
 
 
 def _fields(sight: Sight, model: str) -> list[Field]:
-    """All that can be said of a training, of the model first."""
-    reader = plugins.load("modalities", sight.kind)
-    options = {o.name: o for plug in (api.train, reader.learn, plugins.load("models", model)) for o in plugins.options(plug)}
-    own = [*plugins.options(plugins.load("models", model)), *plugins.options(reader.learn), *plugins.options(api.train)]
-    return [field(options[name]) for name in dict.fromkeys(o.name for o in own) if name not in DECIDED]
+    """All that can be said of a training, of the model first; what two of them have is the model's."""
+    plugs = (plugins.load("models", model), plugins.load("modalities", sight.kind).learn, api.train)
+    options = {option.name: option for plug in reversed(plugs) for option in plugins.options(plug)}
+    names = dict.fromkeys(option.name for plug in plugs for option in plugins.options(plug))
+    return [field(options[name]) for name in names if name not in DECIDED]
 
 
 def _minutes(fits: Sequence[Fit]) -> Any:
@@ -124,11 +154,7 @@ def _reopened(jobs: Jobs, watched: str | None) -> tuple[Any, ...]:
     return found, gr.Dropdown(names, value=None), gr.Timer(active=bool(found))
 
 
-def _look_anew(jobs: Jobs, name: str | None, _: Any) -> tuple[Any, ...]:
-    return _look(jobs, name, ())
-
-
-def _look(jobs: Jobs, name: str | None, seen: Any) -> tuple[Any, ...]:
+def _look(jobs: Jobs, name: str | None, seen: Any = ()) -> tuple[Any, ...]:
     """What the page shows of a training; pictures only where they are new."""
     if not name or name not in [job.name for job in jobs]:
         return (), gr.Column(visible=False), *[gr.skip()] * 8, gr.Timer(active=False)

@@ -84,7 +84,7 @@ def _tasks(runs: Path, name: str | None, chosen: str | None) -> Any:
 def _form(run: Path, task: str, runs: Path, answer: gr.State) -> None:
     """The form of a task, made of its signature."""
     words = plugins.summary("tasks", task)
-    gr.Markdown(f"### {words}")
+    gr.Markdown(f"### {words.rstrip('.')}")
     files = [
         gr.File(file_count="multiple", height=140, elem_id=f"source-{name}",
                 label=f"Files to work on{'' if must else ', if you like'}: single ones, or a folder as a zip")
@@ -127,7 +127,7 @@ def show(shown: Shown) -> None:
                        interactive=False)  # fmt: skip
     if shown.pictures:
         named = [(str(file), file.stem) for file in shown.pictures]
-        gr.Gallery(named, label="Pictures", columns=min(8, len(named)), height="auto", interactive=False, elem_id="answer",
+        gr.Gallery(named, label="Pictures", columns=min(8, len(named)), height=None, interactive=False, show_label=False, elem_id="answer",
                    buttons=["download", "fullscreen"])  # fmt: skip
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)

@@ -15,7 +15,23 @@ from PIL import Image
 from pyarrow import parquet
 
 from .. import api, plugins
-from ..core import Answer, Balance, InputError, Likeness, Made, Maskable, Matches, Parcel, Rowwise, Steers, Steering, Understands, Wish, data_of
+from ..core import (
+    Answer,
+    Balance,
+    InputError,
+    Likeness,
+    Made,
+    Maskable,
+    Matches,
+    Parcel,
+    Rowwise,
+    Samples,
+    Steering,
+    Steers,
+    Understands,
+    Wish,
+    data_of,
+)
 from ..delivery import deliver, figures
 from . import charts, keeping
 from .forms import Field, field
@@ -123,9 +139,7 @@ def parcel(files: Sequence[Path], out: Path) -> list[str]:
     return [str(packed)]
 
 
-def _shown(
-    files: Sequence[Path], pairs: Sequence[tuple[Path, Path]], words: str, out: Path, chart: str = ""
-) -> Shown:
+def _shown(files: Sequence[Path], pairs: Sequence[tuple[Path, Path]], words: str, out: Path, chart: str = "") -> Shown:
     """Files, sorted by how they are looked at."""
     own = [file for file in files if file.suffix.lower() in PICTURES]
     single = [file for file in own if file.stem not in OVERVIEWS]
@@ -151,7 +165,9 @@ def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Pa
 
 def _said(answer: Answer) -> str:
     """What an answer says in numbers, as words."""
-    return " · ".join(f"{name}: {_number(value)}" for name, value in figures(answer).items() if not isinstance(value, dict))
+    return " · ".join(
+        f"{name}: {_number(value)}" for name, value in figures(answer).items() if not isinstance(value, dict)
+    )
 
 
 def _number(value: Any) -> str:
@@ -165,7 +181,9 @@ def _packed(answer: Parcel, files: Sequence[Path], trained: api.Trained, given: 
     assert given is not None, "what is packed was handed in"
     inside = [given] if given.is_file() else [file for file in given.rglob("*") if file.is_file()]
     before, after = sum(file.stat().st_size for file in inside), files[0].stat().st_size
-    words = f"{answer.n:,} examples in {after:,} bytes; as files they took {before:,} ({before / after:.1f} times as many)"
+    words = (
+        f"{answer.n:,} examples in {after:,} bytes; as files they took {before:,} ({before / after:.1f} times as many)"
+    )
     again = trained.do("decompress", str(files[0]))
     back = deliver(again, trained.run.modality, files[0].parent / "unpacked")
     pairs = _before([given], back)
@@ -177,7 +195,11 @@ def _error(pairs: Sequence[tuple[Path, Path]]) -> str:
     off = [((_levels(a) - _levels(b)) ** 2).mean() for a, b in pairs if _levels(a).shape == _levels(b).shape]
     if not off:
         return "unpacked again beside it"
-    return f"error: {10 * np.log10(255**2 / max(np.mean(off), 1e-9)):.1f} dB PSNR" if np.mean(off) else "no error: the same bit for bit"
+    return (
+        f"error: {10 * np.log10(255**2 / max(np.mean(off), 1e-9)):.1f} dB PSNR"
+        if np.mean(off)
+        else "no error: the same bit for bit"
+    )
 
 
 def _levels(file: Path) -> np.ndarray:
@@ -206,7 +228,9 @@ def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:
     """A text a row: of one file its lines, of several the beginning of each."""
     if len(texts) == 1:
         return pd.DataFrame({"text": texts[0].read_text("utf-8").splitlines()[:ROWS]})
-    return pd.DataFrame({"file": [f.name for f in texts[:ROWS]], "text": [f.read_text("utf-8")[:500] for f in texts[:ROWS]]})
+    return pd.DataFrame(
+        {"file": [f.name for f in texts[:ROWS]], "text": [f.read_text("utf-8")[:500] for f in texts[:ROWS]]}
+    )
 
 
 def _large(file: Path) -> Path:
@@ -228,10 +252,11 @@ def _kinds(option: plugins.Option) -> set[Any]:
 def _heeded(option: plugins.Option, trained: api.Trained) -> bool:
     """Whether an option says something to this model and its data."""
     model, modality = trained.model, data_of(trained.run.modality)
+    conditional = isinstance(model, Samples) and model.condition is not None
     if option.name in {one.name for one in fields(Steering)} and not isinstance(model, Steers):
         return False
     if {Wish, Balance, Likeness} & _kinds(option):
         return isinstance(modality, Understands)
-    said = {"label": modality.classes, "prompt": modality.words, "best": isinstance(model, Matches), "follow": False,
+    said = {"label": modality.classes and conditional, "prompt": modality.words and conditional, "best": isinstance(model, Matches), "follow": False,
             "mask": isinstance(modality, Maskable) and not isinstance(modality, Rowwise)}  # fmt: skip
     return bool(said.get(option.name, True))

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from ..errors import InputError
-from ..health import History, examine, recent
+from ..health import NOTES, History, examine, recent
 from ..jobs import Job, State
 from ..report import charts
 from ..run import Run
@@ -57,7 +57,11 @@ class Moment:
     @property
     def curves(self) -> str:
         """Losses over rounds."""
-        return f'<div class="g-curves">{charts([*self.lines])}</div>' if len(self.lines) > 1 else ""
+        terms = [
+            {k: v for k, v in line.items() if not k.endswith(NOTES) and not k.startswith("made/")}
+            for line in self.lines
+        ]
+        return f'<div class="g-curves">{charts(terms)}</div>' if len(terms) > 1 else ""
 
     @property
     def _head(self) -> str:
@@ -72,8 +76,8 @@ class Moment:
     @property
     def _bar(self) -> str:
         done = round(100 * self.share)
-        return (f'<div class="g-bar" role="progressbar" aria-label="share of the training that is done" '
-                f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{done}"><i style="width:{done}%"></i></div>')  # fmt: skip
+        role = 'role="progressbar" aria-label="share that is done" aria-valuemin="0" aria-valuemax="100"'
+        return f'<div class="g-bar" {role} aria-valuenow="{done}"><i style="width:{done}%"></i></div>'
 
     @property
     def _health(self) -> str:
@@ -101,7 +105,7 @@ def moment(job: Job) -> Moment:
 
 def previews(run: Path) -> tuple[Path, ...]:
     """Some previews of a run, evenly spread up to the newest, as far as they are written to their end."""
-    files = [file for file in sorted((run / "previews").glob("*.png"))]
+    files = sorted((run / "previews").glob("*.png"))
     while files and not _whole(files[-1]):
         files.pop()
     chosen = {round(i * (len(files) - 1) / (SHOWN - 1)) for i in range(SHOWN)} if files else set[int]()
