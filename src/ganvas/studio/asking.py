@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -13,7 +14,13 @@ FIRST = 4  # questions that are asked at once; the others wait behind "More opti
 
 def component(field: Field) -> gr.components.Component:
     """The component that asks for a field, with its label and its help."""
-    named = {"label": field.label, "info": field.help or None, "elem_id": f"ask-{field.name}", "min_width": 220}
+    named: dict[str, Any] = {"label": field.label, "info": field.help or None, "min_width": 220}
+    named["elem_id"] = f"ask-{field.name}"
+        "label": field.label,
+        "info": field.help or None,
+        "elem_id": f"ask-{field.name}",
+        "min_width": 220,
+    }
     match field.kind:
         case "switch":
             return gr.Checkbox(bool(field.value), **named)

@@ -50,7 +50,7 @@ def build(runs: Path) -> DataStep:
     saw = gr.HTML(elem_id="saw")
     gallery = gr.Gallery(label="Some of them", columns=8, height="auto", visible=False, interactive=False, buttons=[],
                          elem_classes="g-pixels", allow_preview=False, show_label=False)  # fmt: skip
-    rows = gr.Dataframe(label="The first rows", visible=False, interactive=False, max_height=260)
+    rows = gr.Dataframe(label="Some of the rows", visible=False, interactive=False, max_height=260)
     with gr.Column(visible=False) as chosen:
         gr.Markdown("## Which model?")
         model = gr.Dropdown([], label="Model", elem_id="model", filterable=True, interactive=True)

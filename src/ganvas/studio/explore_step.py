@@ -33,19 +33,14 @@ def _map(run: Path, ground: Landscape, label: gr.Dropdown) -> None:
     n = len(ground.directions)
     gr.Markdown("Click on the map, or move the sliders: each goes one way along which examples change most.")
     with gr.Row():
-        card = gr.Image(chart(ground), label="Map: click to go there", interactive=False, elem_id="map", buttons=[],
+        card = gr.Image(chart(ground), label="Map", show_label=False, interactive=False, elem_id="map", buttons=[],
                         elem_classes="g-map", alt_text="Map of two directions; the sliders do the same")  # fmt: skip
         here = _place("Here", *seen(ground, ground.at(places([0.0] * n, ground))))
     with gr.Row():
         sliders = [gr.Slider(-REACH, REACH, 0, step=0.05, label=f"Direction {i + 1}{AXES.get(i, '')}", min_width=240)
                    for i in range(n)]  # fmt: skip
-    gr.on(
-        [*(slider.change for slider in sliders), label.input],
-        told(partial(_here, run)),
-        [label, *sliders],
-        here,
-        **LIVE,
-    )
+    moved = [*(slider.change for slider in sliders), label.input]
+    gr.on(moved, told(partial(_here, run)), [label, *sliders], here, **LIVE)
     card.select(_clicked, None, sliders[:2], **LIVE)
     label.input(told(lambda chosen: chart(landscape(run, chosen))), label, card, **HIDDEN)
 

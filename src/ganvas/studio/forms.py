@@ -20,6 +20,7 @@ class Field:
     """One question of a form.
 
     choices: (What is shown, what is meant) where one is to be chosen; "" means as it is by default.
+    usual: What is meant where nothing is said.
     value: What stands there at first.
     empty: Whether nothing may be said.
     """
@@ -28,6 +29,7 @@ class Field:
     kind: Kind
     label: str
     help: str
+    usual: Any
     value: Any
     choices: tuple[tuple[str, Any], ...] = ()
     empty: bool = False
@@ -68,7 +70,7 @@ def field(option: Option, choices: Sequence[str] = (), file: bool = False) -> Fi
     kinds = [kind for kind in get_args(option.plain) if kind is not NoneType] if _union(option) else [option.plain]
     empty = option.default is None
     label, help = _named(option)
-    base = {"name": option.name, "label": label, "help": help, "value": option.default}
+    base = {"name": option.name, "label": label, "help": help, "usual": option.default, "value": option.default}
     if file or Path in kinds:
         return Field(kind="file", empty=True, **base)
     listed = [(word, word) for word in choices] or [(said(str(v)), v) for kind in kinds for v in _literal(kind)]
@@ -89,9 +91,9 @@ def field(option: Option, choices: Sequence[str] = (), file: bool = False) -> Fi
 
 
 def filled_in(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:
-    """Options by name of a form that was filled in: those that differ from what stood there. Raises InputError."""
+    """Options by name of a form that was filled in: those that are not as usual. Raises InputError."""
     meant = {field.name: field.meant(value) for field, value in zip(fields, values, strict=True)}
-    return {field.name: meant[field.name] for field in fields if meant[field.name] != field.value}
+    return {field.name: meant[field.name] for field in fields if meant[field.name] != field.usual}
 
 
 def said(name: str) -> str:

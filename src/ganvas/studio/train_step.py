@@ -95,10 +95,11 @@ def _live(timer: gr.Timer) -> Live:
             stop = gr.Button("Stop", visible=False, elem_id="stop")
             resume = gr.Button("Go on", visible=False, elem_id="resume")
             onward = gr.Button("Use it", variant="primary", visible=False, elem_id="use-it")
-        preview = gr.Image(label="What it makes now", interactive=False, visible=False, buttons=["fullscreen"],
-                           elem_id="preview", alt_text="What the model makes now")  # fmt: skip
+        gr.Markdown("### What it makes now, and how that grew")
+        preview = gr.Image(label="What it makes now", show_label=False, interactive=False, visible=False,
+                           buttons=["fullscreen"], elem_id="preview", alt_text="What the model makes now")  # fmt: skip
         grew = gr.Gallery(label="How it grew", columns=4, visible=False, object_fit="contain", show_label=False,
-                          interactive=False, buttons=[])  # fmt: skip
+                          interactive=False, buttons=[], elem_classes="g-grew")  # fmt: skip
         with gr.Accordion("Losses", open=True):
             curves = gr.HTML(elem_id="curves")
         command = gr.Textbox(label="The same from the command line", interactive=False, buttons=["copy"],
@@ -165,8 +166,8 @@ def _look(jobs: Jobs, name: str | None, seen: Any = ()) -> tuple[Any, ...]:
     usable, working = (job.run / "state.json").is_file(), now.state == "training"
     return (
         fresh, gr.Column(visible=True), now.html, *pictures, now.curves, join(job.command),
-        gr.Button(visible=working), gr.Button(visible=now.state == "stopped"), gr.Button(visible=usable and not working),
-        gr.Timer(active=working),
+        gr.Button(visible=working), gr.Button(visible=now.state == "stopped"),
+        gr.Button(visible=usable and not working), gr.Timer(active=working),
     )  # fmt: skip
 
 
@@ -175,7 +176,7 @@ def _pictures(now: Moment) -> tuple[Any, Any]:
     if not now.previews:
         return gr.Image(visible=False), gr.Gallery(visible=False)
     rounds = [(str(file), f"round {int(file.stem):,}") for file in now.previews]
-    newest = gr.Image(rounds[-1][0], visible=True, label=f"What it makes now ({rounds[-1][1]})")
+    newest = gr.Image(rounds[-1][0], visible=True)
     return newest, gr.Gallery(rounds, visible=len(rounds) > 1)
 
 

@@ -127,8 +127,8 @@ def show(shown: Shown) -> None:
                        interactive=False)  # fmt: skip
     if shown.pictures:
         named = [(str(file), file.stem) for file in shown.pictures]
-        gr.Gallery(named, label="Pictures", columns=min(8, len(named)), height=None, interactive=False, show_label=False, elem_id="answer",
-                   buttons=["download", "fullscreen"])  # fmt: skip
+        gr.Gallery(named, label="Pictures", columns=min(8, len(named)), interactive=False, show_label=False,
+                   elem_id="answer", buttons=["download", "fullscreen"])  # fmt: skip
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)
     if shown.table is not None:

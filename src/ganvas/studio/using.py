@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from math import log10
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,8 @@ from .. import api, plugins
 from ..core import (
     Answer,
     Balance,
+    Discerns,
+    Generates,
     InputError,
     Likeness,
     Made,
@@ -40,6 +43,7 @@ PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 OVERVIEWS = frozenset({"sheet", "before-and-after", "strip", "walk", "typical", "map"})
 SHOWN = 60  # pictures
 ROWS = 100
+MANY = 1000  # rows that are made where nothing else is said
 REAL = 5000  # rows that new ones are compared with
 LEAST = 300  # pixels: smaller pictures are shown enlarged
 
@@ -85,34 +89,33 @@ def sources(task: str) -> list[tuple[str, bool]]:
 
 def asked(task: str, trained: api.Trained) -> list[Field]:
     """What to ask for a task of this run: options that its model or its data cannot heed are left out."""
-    function = plugins.load("tasks", task)
-    files = api.sources_by_option(function)
+    function, modality = plugins.load("tasks", task), trained.run.modality
+    reads = api.sources_by_option(function)
     kept = [option for option in plugins.options(function) if _heeded(option, trained)]
-    labels = trained.run.modality.classes
-    return [
-        field(option, labels if option.name == "label" else (), option.name in files or Likeness in _kinds(option))
+    fields = [
+        field(
+            option,
+            modality.classes if option.name == "label" else (),
+            option.name in reads or Likeness in _kinds(option),
+        )
         for option in kept
     ]
+    many = isinstance(modality, Rowwise) and plugins.needs(function) is Samples  # of rows a few say nothing
+    return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
 
 
 def do(run: Path, task: str, given: Sequence[Sequence[str]], options: Mapping[str, Any], runs: Path) -> Shown:
     """Does a task on files that were handed in. Raises InputError where something is wrong with them."""
     trained = opened(run)
-    function = plugins.load("tasks", task)
-    held = [keeping.kept(files, runs) if files else None for files in given]
-    by_option = {
-        name: str(keeping.kept([value], runs)) if field.kind == "file" else value
-        for name, value in options.items()
-        for field in asked(task, trained)
-        if field.name == name
-    }
-    named = [str(one) for one in held if one is not None]
-    answer = trained.do(task, *named, **by_option)
+    files = {one.name for one in asked(task, trained) if one.kind == "file"}
+    held = [keeping.kept(one, runs) if one else None for one in given]
+    said = {name: str(keeping.kept([value], runs)) if name in files else value for name, value in options.items()}
+    answer = trained.do(task, *(str(one) for one in held if one), **said)
     out = keeping.answers(runs) / task
-    files = deliver(answer, trained.run.modality, out)
+    written = deliver(answer, trained.run.modality, out)
     if isinstance(answer, Parcel):
-        return _packed(answer, files, trained, held[0])
-    return _shown(files, _before(held, files), _said(answer), out, _beside(answer, files, trained))
+        return _packed(answer, written, trained, held[0])
+    return _shown(written, _before(held, written), _said(answer), out, _beside(answer, written, trained))
 
 
 def judged(run: Path) -> Shown:
@@ -165,9 +168,8 @@ def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Pa
 
 def _said(answer: Answer) -> str:
     """What an answer says in numbers, as words."""
-    return " · ".join(
-        f"{name}: {_number(value)}" for name, value in figures(answer).items() if not isinstance(value, dict)
-    )
+    said = {name: value for name, value in figures(answer).items() if not isinstance(value, dict)}
+    return " · ".join(f"{name}: {_number(value)}" for name, value in said.items())
 
 
 def _number(value: Any) -> str:
@@ -181,9 +183,7 @@ def _packed(answer: Parcel, files: Sequence[Path], trained: api.Trained, given: 
     assert given is not None, "what is packed was handed in"
     inside = [given] if given.is_file() else [file for file in given.rglob("*") if file.is_file()]
     before, after = sum(file.stat().st_size for file in inside), files[0].stat().st_size
-    words = (
-        f"{answer.n:,} examples in {after:,} bytes; as files they took {before:,} ({before / after:.1f} times as many)"
-    )
+    words = f"{answer.n:,} examples in {after:,} bytes; as files they took {before / after:.1f} times as many"
     again = trained.do("decompress", str(files[0]))
     back = deliver(again, trained.run.modality, files[0].parent / "unpacked")
     pairs = _before([given], back)
@@ -192,14 +192,12 @@ def _packed(answer: Parcel, files: Sequence[Path], trained: api.Trained, given: 
 
 def _error(pairs: Sequence[tuple[Path, Path]]) -> str:
     """How far pictures are from what they were, where they have the same size."""
-    off = [((_levels(a) - _levels(b)) ** 2).mean() for a, b in pairs if _levels(a).shape == _levels(b).shape]
+    both = [(_levels(a), _levels(b)) for a, b in pairs]
+    off = [((a - b) ** 2).mean() for a, b in both if a.shape == b.shape]
     if not off:
-        return "unpacked again beside it"
-    return (
-        f"error: {10 * np.log10(255**2 / max(np.mean(off), 1e-9)):.1f} dB PSNR"
-        if np.mean(off)
-        else "no error: the same bit for bit"
-    )
+        return "unpacked again below"
+    mean = float(np.mean(off))
+    return f"error: {10 * log10(255**2 / mean):.1f} dB PSNR" if mean else "no error, bit for bit"
 
 
 def _levels(file: Path) -> np.ndarray:
@@ -228,9 +226,8 @@ def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:
     """A text a row: of one file its lines, of several the beginning of each."""
     if len(texts) == 1:
         return pd.DataFrame({"text": texts[0].read_text("utf-8").splitlines()[:ROWS]})
-    return pd.DataFrame(
-        {"file": [f.name for f in texts[:ROWS]], "text": [f.read_text("utf-8")[:500] for f in texts[:ROWS]]}
-    )
+    begun = [(file.name, file.read_text("utf-8")[:500]) for file in texts[:ROWS]]
+    return pd.DataFrame(begun, columns=["file", "text"])
 
 
 def _large(file: Path) -> Path:
@@ -257,6 +254,13 @@ def _heeded(option: plugins.Option, trained: api.Trained) -> bool:
         return False
     if {Wish, Balance, Likeness} & _kinds(option):
         return isinstance(modality, Understands)
-    said = {"label": modality.classes and conditional, "prompt": modality.words and conditional, "best": isinstance(model, Matches), "follow": False,
-            "mask": isinstance(modality, Maskable) and not isinstance(modality, Rowwise)}  # fmt: skip
+    said = {
+        "label": modality.classes and conditional,
+        "prompt": modality.words and conditional,
+        "best": isinstance(model, Matches),
+        "truncation": isinstance(model, Generates),
+        "reject": isinstance(model, Discerns),
+        "follow": False,
+        "mask": isinstance(modality, Maskable) and not isinstance(modality, Rowwise),
+    }
     return bool(said.get(option.name, True))

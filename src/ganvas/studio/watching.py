@@ -89,16 +89,18 @@ class Moment:
 
 def moment(job: Job) -> Moment:
     """Reads how far a training is."""
-    state, lines, step, seconds, wrong, share = job.state, list[Mapping[str, Any]](), 0, 0.0, (), 0.0
+    state, lines, wrong = job.state, list[Mapping[str, Any]](), list[str]()
+    step, seconds, share = 0, 0.0, 0.0
     if (job.run / "run.json").is_file():
         run = Run(job.run)
         lines = _lines(job.run / "log.jsonl")
         step, seconds = (lines[-1]["step"], lines[-1]["seconds"]) if lines else (0, 0.0)
         share = 1.0 if run.state["finished"] else _share(run.card["training"], step, seconds)
-        wrong = (*map(str, examine(History(recent(lines)), run.health)), *(str(h) for h in run.health if not h.since))
-        wrong += tuple(f"treated in {one}" for one in run.treatments)
+        wrong += map(str, examine(History(recent(lines)), run.health))
+        wrong += [str(one) for one in run.health if not one.since]
+        wrong += [f"treated in {one}" for one in run.treatments]
     return Moment(
-        job.name, state, share, step, seconds, tuple(lines), previews(job.run), wrong,
+        job.name, state, share, step, seconds, tuple(lines), previews(job.run), tuple(wrong),
         job.error if state == "failed" else "",
     )  # fmt: skip
 
