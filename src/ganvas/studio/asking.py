@@ -16,11 +16,6 @@ def component(field: Field) -> gr.components.Component:
     """The component that asks for a field, with its label and its help."""
     named: dict[str, Any] = {"label": field.label, "info": field.help or None, "min_width": 220}
     named["elem_id"] = f"ask-{field.name}"
-        "label": field.label,
-        "info": field.help or None,
-        "elem_id": f"ask-{field.name}",
-        "min_width": 220,
-    }
     match field.kind:
         case "switch":
             return gr.Checkbox(bool(field.value), **named)
