@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -19,17 +18,13 @@ def open_studio(runs: Path, host: str, port: int, password: str | None, most: in
     if host not in LOOPBACK and not password:
         raise InputError(f"others could reach the studio at {host}; give it a --password, or leave --host as it is")
     runs.mkdir(parents=True, exist_ok=True)
-    os.environ |= {
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(runs.resolve() / ".data" / ".uploads"),
-    }
     try:
         from .page import serve
     except ModuleNotFoundError as error:
         raise InputError(f"the studio needs {error.name}; install it: pip install 'ganvas[studio]'") from None
-    page = serve(runs.resolve(), host, port, password, most)
+    close = serve(runs.resolve(), host, port, password, most)
     print(f"studio: http://{host}:{port}  (Ctrl-C closes it; trainings go on)", flush=True)
     try:
         threading.Event().wait()
     finally:
-        page.close(verbose=False)
+        close()

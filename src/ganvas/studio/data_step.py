@@ -37,11 +37,11 @@ def build(runs: Path) -> DataStep:
     sight, fits = gr.State(None), gr.State([])
     gr.Markdown("## What do you have?")
     files = gr.File(file_count="multiple", height=150,
-                    label="Drop pictures, a table, texts or videos here, or a whole folder as a zip")  # fmt: skip
+                    label="Pictures, a table, texts, videos: files, or a folder as a zip")  # fmt: skip
     gr.Markdown("…or try it on data that comes with Ganvas:", elem_classes="soft")
     with gr.Row():
         samples = {path: gr.Button(words, size="md") for words, path in SAMPLES.items()}
-    with gr.Accordion("Read it as something else, or translate between two kinds of pictures", open=False):
+    with gr.Accordion("Read it differently, or turn one kind into another", open=False):
         kinds = [(name, name) for name in plugins.names("modalities") if name != "latents"]
         kind = gr.Dropdown([("what it looks like", ""), *kinds], value="", label="Read it as", interactive=True,
                            info="Series of measurements are tables, or windows of time")  # fmt: skip

@@ -179,5 +179,7 @@ def _inner(ground: Landscape, x: Tensor) -> Tensor:
 
 
 def places(values: Sequence[float], ground: Landscape) -> Tensor:
-    """What sliders say as a place (1, D)."""
-    return torch.tensor([[*values][: len(ground.directions)]])
+    """What sliders say as a place (1, D); along other directions it is the middle."""
+    place = torch.zeros(1, len(ground.directions))
+    place[0, : len(values)] = torch.tensor([*values])
+    return place

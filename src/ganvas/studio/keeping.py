@@ -10,9 +10,11 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
+from time import time
 
 from ..errors import InputError
 
+UPLOADS, ANSWERS = Path(".data", ".uploads"), Path(".data", ".answers")
 MOST = 20 * 2**30  # bytes that archives may unpack to
 FILES = 1_000_000
 OLD = 24 * 3600.0  # seconds for which answers are kept
@@ -21,10 +23,12 @@ OLD = 24 * 3600.0  # seconds for which answers are kept
 def kept(files: Sequence[str], runs: Path) -> Path:
     """Keeps files in a folder of their own; returns what to read: the one file there is, or the folder.
 
-    Zip files are unpacked. Raises InputError where nothing is handed in, or it names files of somewhere else.
+    Zip files are unpacked. Raises InputError where nothing is handed in, or something names files of somewhere else.
     """
     if not files:
         raise InputError("nothing was handed in; drop files, or a folder as a zip")
+    if not all(Path(file).resolve().is_relative_to((runs / UPLOADS).resolve()) for file in files):
+        raise InputError("only what was uploaded can be worked on; drop the files again")
     folder = runs / ".data" / f"{_plain(Path(files[0]).stem)}-{token_hex(3)}"
     folder.mkdir(parents=True)
     try:
@@ -97,9 +101,7 @@ def _inmost(folder: Path) -> Path:
 
 def answers(runs: Path) -> Path:
     """A new folder for one answer; those of yesterday are gone then."""
-    from time import time
-
-    place = runs / ".data" / ".answers"
+    place = runs / ANSWERS
     for folder in place.iterdir() if place.exists() else ():
         if time() - folder.stat().st_mtime > OLD:
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Callable
+from hmac import compare_digest
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import InputError
 from ..jobs import Jobs
 from . import data_step, train_step, use_step
+from .keeping import ANSWERS, UPLOADS
 
 SIZE = "2gb"  # of a file that is handed in
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
@@ -41,18 +49,31 @@ class Guarded:
         await self.app(scope, receive, answer if scope["type"] == "http" else send)
 
 
-def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> gr.Blocks:
-    """Serves the page, and returns it. Raises InputError where the port is taken."""
+def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> Callable[[], None]:
+    """Serves the page in a thread, from now on until what is returned is called. Raises InputError where the port is
+    taken."""
     _free(host, port)
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(runs / UPLOADS)}
     page = build(runs, most)
     page.queue(default_concurrency_limit=4)
-    page.launch(
-        server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, show_error=False,
-        footer_links=[], ssr_mode=False, pwa=False, max_file_size=SIZE, theme=theme(),
-        css_paths=Path(__file__).with_name("studio.css"), app_kwargs={"middleware": [Middleware(Guarded)]},
-        auth=(lambda _, word: word == password) if password else None,
+    page.has_launched = True  # or else Gradio takes any path that a request names for one that was uploaded
+    app = gr.mount_gradio_app(
+        FastAPI(middleware=[Middleware(Guarded)], openapi_url=None), page, "/", allowed_paths=[str(runs / ANSWERS)],
+        show_error=False, footer_links=[], ssr_mode=False, pwa=False, max_file_size=SIZE, theme=theme(),
+        css_paths=Path(__file__).with_name("studio.css"),
+        auth=(lambda _, word: compare_digest(word.encode(), password.encode())) if password else None,
     )  # fmt: skip
-    return page
+    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        sleep(0.05)
+
+    def close() -> None:
+        server.should_exit = True
+        thread.join(5)
+
+    return close
 
 
 def _free(host: str, port: int) -> None:

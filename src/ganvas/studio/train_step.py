@@ -9,10 +9,12 @@ from shlex import join
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from .. import api, plugins
 from ..errors import InputError
 from ..jobs import Jobs
+from . import keeping
 from .asking import form
 from .data_step import DataStep
 from .forms import Field, field, filled_in
@@ -63,7 +65,7 @@ def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
     gr.Markdown("## How long?")
     minutes = gr.Slider(0.5, 240, 2, step=0.5, label="Minutes to train", elem_id="minutes", interactive=True,
                         info="More makes it better. Stop at any time, use what there is, and go on.")  # fmt: skip
-    start = gr.Button("Start training", variant="primary", elem_id="start")
+    start = gr.Button("Start training", variant="primary", elem_id="start", interactive=False)
     with gr.Accordion("Advanced options", open=False):
         name = gr.Textbox("", label="Name of the run", interactive=True, elem_id="name",
                           info="Letters, digits, dots and dashes; by default of model and data")  # fmt: skip
@@ -80,7 +82,7 @@ def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
     live = _live(timer)
     with gr.Accordion("Other trainings", open=False):
         other = gr.Dropdown([], value=None, label="Watch", elem_id="other", interactive=True)
-    data.fits.change(_minutes, data.fits, minutes, **HIDDEN)
+    data.fits.change(_ready, data.fits, [minutes, start], **HIDDEN)
     page.load(partial(_reopened, jobs), watched, [watched, other, timer], **HIDDEN)
     other.input(lambda name: (name, gr.Timer(active=True)), other, [watched, timer], **HIDDEN)
     _connect(jobs, watched, live)
@@ -125,9 +127,9 @@ def _fields(sight: Sight, model: str) -> list[Field]:
     return [field(options[name]) for name in names if name not in DECIDED]
 
 
-def _minutes(fits: Sequence[Fit]) -> Any:
-    """The minutes that do for what is recommended."""
-    return fits[0].minutes if fits else gr.skip()
+def _ready(fits: Sequence[Fit]) -> tuple[Any, ...]:
+    """The minutes that do for what is recommended; and it can be started."""
+    return (fits[0].minutes if fits else gr.skip()), gr.Button(interactive=bool(fits))
 
 
 def _start(
@@ -136,7 +138,10 @@ def _start(
     """Starts a training with what was filled in."""
     if sight is None:
         raise InputError("hand in data first")
-    options = {**filled_in(fields, values), **sight.options, "minutes": minutes, "save_every": SAVE_EVERY}
+    said = filled_in(fields, values)
+    handed = [one.name for one in fields if one.kind == "file" and one.name in said]
+    files = {name: keeping.kept([said[name]], jobs.runs) for name in handed}
+    options = {**said, **files, **sight.options, "minutes": minutes, "save_every": SAVE_EVERY}
     options |= {"as_": sight.kind} if sight.kind != api.guess(sight.source) else {}
     name = name.strip() or _free(jobs, f"{model}-{api.name_of(sight.source)}")
     return jobs.start(name, model, sight.source, options).name, gr.Timer(active=True)
@@ -175,7 +180,7 @@ def _pictures(now: Moment) -> tuple[Any, Any]:
     """The newest preview, and those before it."""
     if not now.previews:
         return gr.Image(visible=False), gr.Gallery(visible=False)
-    rounds = [(str(file), f"round {int(file.stem):,}") for file in now.previews]
+    rounds = [(Image.open(file), f"round {int(file.stem):,}") for file in now.previews]
     newest = gr.Image(rounds[-1][0], visible=True)
     return newest, gr.Gallery(rounds, visible=len(rounds) > 1)
 

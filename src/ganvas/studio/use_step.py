@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from .. import plugins
 from ..errors import InputError
@@ -41,7 +42,7 @@ def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
             if doing == EXPLORE:
                 explore_step.build(folder)
             elif doing == REPORT:
-                _report(folder, answer)
+                _report(folder, runs, answer)
             else:
                 _form(folder, doing, runs, answer)
         except InputError as error:
@@ -108,13 +109,15 @@ def _do(run: Path, task: str, runs: Path, sources: int, fields: Sequence[Field],
     return using.do(run, task, given, filled_in(fields, values[sources:]), runs)
 
 
-def _report(run: Path, answer: gr.State) -> None:
+def _report(run: Path, runs: Path, answer: gr.State) -> None:
     gr.Markdown("### The report")
     with gr.Row():
         read = gr.Button("Read it", variant="primary", elem_id="do")
         judge = gr.Button("Judge it on data it has not seen (takes a minute or more)")
-    read.click(told(partial(using.report, run)), None, answer, **HIDDEN)
-    judge.click(told(partial(using.judged, run)), None, answer, concurrency_id="tasks", concurrency_limit=2, **HIDDEN)
+    read.click(told(partial(using.report, run, runs)), None, answer, **HIDDEN)
+    judge.click(
+        told(partial(using.judged, run, runs)), None, answer, concurrency_id="tasks", concurrency_limit=2, **HIDDEN
+    )
 
 
 def show(shown: Shown) -> None:
@@ -123,8 +126,8 @@ def show(shown: Shown) -> None:
     if shown.words:
         gr.Markdown(shown.words)
     for before, after in shown.pairs[:6]:
-        gr.ImageSlider((str(before), str(after)), label=f"{before.name}: before and after", max_height=420,
-                       interactive=False)  # fmt: skip
+        both = Image.open(before), Image.open(after)
+        gr.ImageSlider(both, label=f"{before.name}: before and after", max_height=420, interactive=False)
     if shown.pictures:
         named = [(str(file), file.stem) for file in shown.pictures]
         gr.Gallery(named, label="Pictures", columns=min(8, len(named)), interactive=False, show_label=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -118,18 +119,19 @@ def do(run: Path, task: str, given: Sequence[Sequence[str]], options: Mapping[st
     return _shown(written, _before(held, written), _said(answer), out, _beside(answer, written, trained))
 
 
-def judged(run: Path) -> Shown:
+def judged(run: Path, runs: Path) -> Shown:
     """The report of a run that was judged on the share of its data that training held out."""
     opened(run).evaluate(quiet=True)
-    return report(run)
+    return report(run, runs)
 
 
-def report(run: Path) -> Shown:
+def report(run: Path, runs: Path) -> Shown:
     """The report of a run. Raises InputError where it has none yet."""
     file = run / "report.html"
     if not file.is_file():
         raise InputError("there is no report yet: it is written when the training has come to its end")
-    return Shown(files=(file,), page=file.read_text("utf-8"))
+    copy = shutil.copy(file, keeping.answers(runs))
+    return Shown(files=(Path(copy),), page=file.read_text("utf-8"))
 
 
 def parcel(files: Sequence[Path], out: Path) -> list[str]:
