@@ -98,6 +98,8 @@ def played(page: Any, files: list[Path], studio: psutil.Process, minutes: float 
     press("Use it")
     page.locator("#do").wait_for()
     press(WORDS)
+    page.locator("#answer img").first.wait_for(state="attached")
+    page.locator("#answer img").first.scroll_into_view_if_needed()
     page.locator("#answer img").first.wait_for()
     lasted = float(page.locator("#minutes input").first.input_value())
     return {"clicks": clicks, "model": chosen, "minutes": lasted, "CPU seconds of the training": trained}

@@ -6,6 +6,7 @@ import os
 import socket
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,29 @@ def photos(tmp_path: Path) -> list[str]:
     return [str(file) for file in sorted((tmp_path / "photos").iterdir())]
 
 
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "runs").mkdir()
+    yield tmp_path / "runs"
+    for job in Jobs(tmp_path / "runs"):
+        job.stop()
+
+
+def seen(picture: Any) -> None:
+    """Waits for a picture, which is loaded when one looks there."""
+    picture.wait_for(state="attached")
+    picture.scroll_into_view_if_needed()
+    picture.wait_for()
+
+
 def served(runs: Path, port: int) -> Callable[[], None]:
     from ganvas.studio.page import serve
 
     return serve(runs, "127.0.0.1", port, None, 1)
 
 
-def test_from_files_to_a_download(tmp_path: Path, photos: list[str], browser: Any) -> None:
-    runs, port = tmp_path / "runs", free_port()
-    runs.mkdir()
+def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str], browser: Any) -> None:
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     close = served(runs, port)
     person = browser.new_context(viewport={"width": 390, "height": 844})
@@ -81,10 +96,10 @@ def test_from_files_to_a_download(tmp_path: Path, photos: list[str], browser: An
 
     page.get_by_role("button", name="Continue to training").click()
     page.get_by_role("button", name="Advanced options").click()
-    page.get_by_label("width", exact=True).fill("8")
-    page.get_by_label("batch", exact=True).fill("8")
+    page.locator("#ask-width input").fill("8")
+    page.locator("#ask-batch").locator("input, textarea").fill("8")
     page.get_by_role("button", name="Start training").click()
-    page.locator("#preview img").wait_for()
+    seen(page.locator("#preview img"))
     page.locator("#curves svg").wait_for()
     (job,) = Jobs(runs)
     assert {"--width=8", "--batch=8", "--minutes=2"} <= set(job.command)
@@ -108,9 +123,9 @@ def test_from_files_to_a_download(tmp_path: Path, photos: list[str], browser: An
     assert not other.locator("#state .g-moment").count()
 
     page.get_by_role("button", name="Use it", exact=True).click()
-    page.get_by_label("seed", exact=True).fill("3")
+    page.locator("#ask-seed").locator("input, textarea").fill("3")
     page.get_by_role("button", name="Make new examples", exact=True).click()
-    page.locator("#answer img").first.wait_for()
+    seen(page.locator("#answer img").first)
     with page.expect_download() as download:
         page.locator("#download a").first.click()
     with zipfile.ZipFile(download.value.path()) as packed:
@@ -118,10 +133,8 @@ def test_from_files_to_a_download(tmp_path: Path, photos: list[str], browser: An
 
     levels = [int(one.evaluate("e => e.tagName")[1]) for one in page.locator("h1, h2, h3").all()]
     assert levels[0] == 1
-    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False)), "no heading is left out"
-    silent = (
-        "[...document.querySelectorAll('img')].filter(e => e.offsetParent && !e.alt && !e.closest('button')).length"
-    )
+    assert all(b <= a + 1 for a, b in pairwise(levels)), "no heading is left out"
+    silent = "[...document.images].filter(e => e.offsetParent && !e.alt && !e.closest('button')).length"
     assert page.evaluate(silent) == 0, "every picture has words"
     elsewhere = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert not elsewhere

@@ -25,6 +25,7 @@ from .watching import Moment, moment
 DECIDED = frozenset({"out", "as_", "through", "to", "minutes", "quiet", "tensorboard", "save_every", "query"})
 """Options that the page decides, or asks for elsewhere."""
 
+SECRET = "a name is none"  # the same for every studio, so that what was watched is remembered by the next
 EVERY = 1.0  # seconds between looks
 SAVE_EVERY = 20.0  # seconds: what is saved can be used while it goes on
 
@@ -61,7 +62,8 @@ class Live:
 
 def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
     """Draws the step and connects it."""
-    watched, timer = gr.BrowserState("", storage_key="ganvas-training"), gr.Timer(EVERY, active=False)
+    watched = gr.BrowserState("", storage_key="ganvas-training", secret=SECRET)
+    timer = gr.Timer(EVERY, active=False)
     gr.Markdown("## How long?")
     minutes = gr.Slider(0.5, 240, 2, step=0.5, label="Minutes to train", elem_id="minutes", interactive=True,
                         info="More makes it better. Stop at any time, use what there is, and go on.")  # fmt: skip
