@@ -102,7 +102,7 @@ def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str],
     seen(page.locator("#preview img"))
     page.locator("#curves svg").wait_for()
     (job,) = Jobs(runs)
-    assert {"--width=8", "--batch=8", "--minutes=2"} <= set(job.command)
+    assert {"--width=8", "--batch=8", "--minutes=1"} <= set(job.command)
 
     close()  # the studio is gone, and the training goes on: it is of another session
     assert job.state == "training"

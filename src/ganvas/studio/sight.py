@@ -24,7 +24,7 @@ SIDE = 128  # pixels of a picture that is shown
 Recommendation = tuple[str, float, str]
 RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
     "images": (
-        ("vae", 2, "It learns in minutes on any computer and can do the most afterwards; r3gan is sharper, but wants "
+        ("vae", 1, "It learns in minutes on any computer and can do the most afterwards; r3gan is sharper, but wants "
                    "thousands of pictures and hours."),
         ("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
     ),
