@@ -95,6 +95,7 @@ def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str],
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "fits a phone"
 
     page.get_by_role("button", name="Continue to training").click()
+    page.get_by_label("number input for Minutes to train").fill("30")
     page.get_by_role("button", name="Advanced options").click()
     page.locator("#ask-width input").fill("8")
     page.locator("#ask-batch").locator("input, textarea").fill("8")
@@ -102,7 +103,7 @@ def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str],
     seen(page.locator("#preview img"))
     page.locator("#curves svg").wait_for()
     (job,) = Jobs(runs)
-    assert {"--width=8", "--batch=8", "--minutes=1"} <= set(job.command)
+    assert {"--width=8", "--batch=8", "--minutes=30"} <= set(job.command)
 
     close()  # the studio is gone, and the training goes on: it is of another session
     assert job.state == "training"

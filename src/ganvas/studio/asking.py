@@ -15,7 +15,7 @@ FIRST = 4  # questions that are asked at once; the others wait behind "More opti
 def component(field: Field) -> gr.components.Component:
     """The component that asks for a field, with its label and its help."""
     named: dict[str, Any] = {"label": field.label, "info": field.help or None, "min_width": 220}
-    named["elem_id"] = f"ask-{field.name}"
+    named |= {"elem_id": f"ask-{field.name}", "elem_classes": ["g-ask"]}
     match field.kind:
         case "switch":
             return gr.Checkbox(bool(field.value), **named)
