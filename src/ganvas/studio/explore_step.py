@@ -14,7 +14,7 @@ from .saying import HIDDEN, told
 LIVE: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last", **HIDDEN}
 """Of what follows a slider: only where it is last counts."""
 
-AXES = {0: ", across the map", 1: ", up the map"}
+AXES = {0: ", across", 1: ", up"}
 
 
 def build(run: Path) -> None:

@@ -131,6 +131,7 @@ def show(shown: Shown) -> None:
     if shown.pictures:
         named = [(str(file), file.stem) for file in shown.pictures]
         gr.Gallery(named, label="Pictures", columns=min(8, len(named)), interactive=False, show_label=False,
+                   object_fit="contain",
                    elem_id="answer", buttons=["download", "fullscreen"])  # fmt: skip
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)
