@@ -85,7 +85,8 @@ def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
     with gr.Accordion("Other trainings", open=False):
         other = gr.Dropdown([], value=None, label="Watch", elem_id="other", interactive=True)
     data.fits.change(_ready, data.fits, [minutes, start], **HIDDEN)
-    page.load(partial(_reopened, jobs), watched, [watched, other, timer], **HIDDEN)
+    page.load(lambda: gr.Dropdown([job.name for job in jobs], value=None), None, other, **HIDDEN)
+    page.load(lambda: gr.Timer(active=True), None, timer, **HIDDEN)  # what was watched may come from the browser later
     other.input(lambda name: (name, gr.Timer(active=True)), other, [watched, timer], **HIDDEN)
     _connect(jobs, watched, live)
     return TrainStep(watched, live.onward)
@@ -155,17 +156,10 @@ def _free(jobs: Jobs, name: str) -> str:
     return next(one for one in (name, *(f"{name}-{i}" for i in range(2, 10_000))) if one not in taken)
 
 
-def _reopened(jobs: Jobs, watched: str | None) -> tuple[Any, ...]:
-    """What was watched in this browser last, if it is still there."""
-    names = [job.name for job in jobs]
-    found = watched if watched in names else ""
-    return found, gr.Dropdown(names, value=None), gr.Timer(active=bool(found))
-
-
 def _look(jobs: Jobs, name: str | None, seen: Any = ()) -> tuple[Any, ...]:
     """What the page shows of a training; pictures only where they are new."""
     if not name or name not in [job.name for job in jobs]:
-        return (), gr.Column(visible=False), *[gr.skip()] * 8, gr.Timer(active=False)
+        return (), gr.Column(visible=False), *[gr.skip()] * 9
     job = jobs[name]
     now = moment(job)
     fresh = (name, now.previews)
