@@ -67,10 +67,12 @@ ROOMS = {
     "display": {"run"},
     "hub": {"core", "plugins", "evaluation", "parcel", "run"},
     "assistant": {"core", "errors", "plugins", "api", "delivery", "jobs", "run", "__init__"},
+    "studio": {"errors", "core", "plugins", "machine", "health", "screening", "report", "run", "api", "delivery"}
+    | {"jobs", "samples"},
     "selftest": {"core", "plugins", "engine", "machine", "run", "samples", "holes"},
     "sklearn": {"core", "plugins", "machine", "api"},
     "cli": {"errors", "plugins", "api", "delivery", "selftest", "__init__", "run", "exporting", "hub", "tuning"}
-    | {"assistant", "samples"},
+    | {"assistant", "samples", "studio"},
     "__init__": {"api", "core", "errors"},
     "__main__": {"cli"},
 }

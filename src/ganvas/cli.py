@@ -78,6 +78,7 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_export, name="export")
     app.command(_push, name="push")
     app.command(_pull, name="pull")
+    app.command(_studio, name="studio")
     for task in plugins.names("tasks"):
         if argv[:1] == [task]:
             app.command(_task_command(task), name=task)
@@ -449,6 +450,26 @@ def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
 
     run = hub.pull(repo, out)
     _answer({"run": str(run.path)}, json, f"pulled: {run.path}  (ganvas show {run.path})")
+
+
+def _studio(
+    runs: Path = Path("runs"), *, host: str = "127.0.0.1", port: int = 7860, password: str | None = None, most: int = 1
+) -> None:
+    """Open a page in the browser in which everything can be done without this command line.
+
+    Example: ganvas studio runs/
+
+    Parameters
+    ----------
+    runs: Folder in which runs are found and made.
+    host: Address to listen at; others than this machine's own come in by --password alone.
+    port: Port to listen at.
+    password: What everybody who opens the page is asked for.
+    most: Trainings that may be at work at once.
+    """
+    from .studio import open_studio
+
+    open_studio(runs, host, port, password, most)
 
 
 def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:

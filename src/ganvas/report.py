@@ -59,7 +59,7 @@ def write_report(
         ("What it makes", _pictures(pictures)),
         ("How good it is", _figures(evaluation, run)),
         ("Health", _health(run)),
-        ("How it learned", _charts(run.read_log())),
+        ("How it learned", charts(run.read_log())),
         ("How to use it", _usage(run, tasks)),
     ]
     body = "".join(f"<h2>{title}</h2>{content}" if title else content for title, content in sections if content)
@@ -127,7 +127,7 @@ def _table(rivals: list[str], figures: Iterable[Any]) -> str:
     return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
 
 
-def _charts(log: list[dict[str, Any]]) -> str:
+def charts(log: list[dict[str, Any]]) -> str:
     """One chart a player: its terms over the rounds, and the same terms on held-out data, dashed."""
     players: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for line in log for name in line):

@@ -53,6 +53,11 @@ class Given:
 class Rowwise(ABC):
     """A modality whose examples are rows of tables, which can be finished one part after the other."""
 
+    @property
+    @abstractmethod
+    def kinds(self) -> dict[str, str]:
+        """What each column is, in words."""
+
     @abstractmethod
     def given(self, source: Any, held_out: float = 0.0) -> Given:
         """Opens rows that may lack values and whole columns, of which training held out a share. Raises InputError on

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from itertools import islice
 from math import ceil
 from operator import and_
 from pathlib import Path
@@ -437,12 +438,14 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         place = {column.name: i for i, column in enumerate(self.learned)}
         return {place[name]: torch.from_numpy(mask) for name, mask in masks.items() if name in place}
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        lack = {c.name: f", {c.missing:.1%} missing" if 0 < c.missing < 1 else "" for c in self.columns}
+        return {c.name: c.described + lack[c.name] for c in self.columns}
+
     def describe(self, data: Data) -> str:
         assert isinstance(data, Rows)
-        listed = "; ".join(
-            f"{c.name}: {c.described}{f', {c.missing:.1%} missing' if 0 < c.missing < 1 else ''}"
-            for c in self.columns[:DESCRIBED]
-        )
+        listed = "; ".join(f"{name}: {kind}" for name, kind in islice(self.kinds.items(), DESCRIBED))
         listed += f"; and {len(self.columns) - DESCRIBED:,} more" if len(self.columns) > DESCRIBED else ""
         dropped = f"; left out: {', '.join(self.dropped)}" if self.dropped else ""
         return f"{len(data):,} rows of {len(self.columns)} columns ({listed}{dropped}); {data.kept()}"
