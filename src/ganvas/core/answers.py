@@ -187,6 +187,11 @@ class Normal:
     vectors: Callable[[Tensor], Tensor]
 
     @cached_property
+    def ranked(self) -> Tensor:
+        """The scores, in order."""
+        return self.scores.sort().values
+
+    @cached_property
     def known(self) -> Tensor:
         """Vectors of the examples, (M, D)."""
         return self.vectors(self.examples)

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed, p_values
+from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed, p_values_among
+from ..quiet import aside, silent
 from ._progress import counting
 
 COMPARED = 2**22  # distances that are worked out at a time
@@ -66,7 +66,7 @@ def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged
     """Each example by the p-values of all: of very many these alone are kept, and the rest is worked out again."""
     p, kept, room = [torch.empty(0, dtype=torch.float64)], list[Weighed](), ROOM
     for part in examples():
-        p.append(p_values(part.scores, normal.scores))
+        p.append(p_values_among(part.scores, normal.ranked))
         room -= part.x.numel() + part.blame.numel()
         if room >= 0:
             kept.append(part)
@@ -82,7 +82,7 @@ def _judge(normal: Normal, level: float) -> Callable[[Weighed], Judged]:
     """What finds examples whose p-value is at most `level`."""
 
     def judge(part: Weighed) -> Judged:
-        p = p_values(part.scores, normal.scores)
+        p = p_values_among(part.scores, normal.ranked)
         found = p <= level
         nearest = torch.full(p.shape, -1)
         nearest[found] = _nearest(part.x[found], normal)
@@ -116,7 +116,9 @@ def _told(parts: Iterator[Judged], tally: Counter[str], normal: int, share: floa
 
 
 def _say(found: int, of: int, normal: int, share: float) -> None:
-    console = Console(stderr=True, highlight=False)
+    if silent():
+        return
+    console = aside(highlight=False)
     console.print(f"{found:,} of {of:,} are strange, beside {normal:,} normal examples", soft_wrap=True)
     least = 1 / (1 + normal)
     if least > share or (not found and of and least > share / of):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from ..core import Balance, InputError, Likeness, Made, Samples, Wish, all_of, chance
+from ..quiet import aside
 from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
@@ -161,4 +161,4 @@ def _told(parts: Iterator[Tensor], tallies: list[Tally]) -> Iterator[Tensor]:
 
 
 def _say(words: str) -> None:
-    Console(stderr=True, highlight=False).print(words, soft_wrap=True, markup=False)
+    aside(highlight=False).print(words, soft_wrap=True, markup=False)

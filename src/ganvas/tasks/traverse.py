@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, chance
+from ..quiet import aside
 from ._latents import encoded
 from ._progress import counted
 
@@ -51,7 +51,7 @@ def traverse(
     change = torch.cat([_change(walk(some)) for some in counted(numbers.split(AT_ONCE), len(width), "walking")])
     rows = change.argsort(descending=True, stable=True)[:most]
     names = tuple(f"z{i}" for i in rows.tolist())
-    Console(stderr=True, highlight=False).print(f"from the top: {', '.join(names)}", soft_wrap=True)
+    aside(highlight=False).print(f"from the top: {', '.join(names)}", soft_wrap=True)
     return Frames(walk(rows), names)
 
 
