@@ -27,16 +27,16 @@ def weighed(modality: Modality, parts: Iterable[Part], weigh: Weigh) -> Iterator
             yield _weighed(x, own.names, *weigh(x), hidden[rows] if hidden.dim() else hidden)
 
 
-def weighed_together(several: Sequence[Sequence[Part]], weigh: Weigh) -> list[list[Weighed]]:
-    """What `weighed` gives of several sources, whose examples are weighed as one batch. Windows cannot be."""
+def weighed_together(several: Sequence[Sequence[Part]], weigh: Weigh) -> Weighed:
+    """What `weighed` gives of several sources, as one batch. Windows cannot be weighed so."""
     taken = [(data.batch(torch.arange(len(data))).x, data.names, hidden) for parts in several for data, hidden in parts]
-    scores, blame = weigh(torch.cat([x for x, _, _ in taken]))
-    sizes = [len(x) for x, _, _ in taken]
-    made = (
-        _weighed(x, names, own, places, hidden)
-        for (x, names, hidden), own, places in zip(taken, scores.split(sizes), blame.split(sizes), strict=True)
-    )
-    return [[next(made) for _ in parts] for parts in several]
+    x = torch.cat([own for own, _, _ in taken])
+    scores, blame = weigh(x)
+    if any(hidden.dim() for _, _, hidden in taken):
+        beyond = torch.cat([hidden.expand(len(own), *blame.shape[1:]) for own, _, hidden in taken])
+    else:
+        beyond = torch.zeros(())
+    return _weighed(x, [name for _, names, _ in taken for name in names], scores, blame, beyond)
 
 
 def _weighed(x: Tensor, names: list[str], scores: Tensor, blame: Tensor, hidden: Tensor) -> Weighed:

@@ -164,9 +164,14 @@ class Weighed:
 
 @dataclass(frozen=True)
 class Arriving:
-    """Examples of any number of sources, which are read as they are weighed, in parts: from the start at every call."""
+    """Examples of any number of sources, which are read as they are weighed, in parts: from the start at every call.
+
+    apart: How many examples each of several people brought, where these come as one part: what is found among one's
+        examples has nothing to do with the others'.
+    """
 
     weighed: Callable[[Weigh], Iterator[Weighed]]
+    apart: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def application(runs: Path, limits: Limits, tokens: Tokens | None) -> FastAPI:
 
     app = FastAPI(title="Ganvas", version=version("ganvas"), lifespan=living, docs_url=None, redoc_url=None,
                   description="Trained runs, and trainings, over HTTP.")  # fmt: skip
+    app.state.runs = shelf.runs
     for kind, (status, headers) in WORDS.items():
         app.add_exception_handler(kind, _said(status, headers))
     app.include_router(tasks.routes(tasks.Desk(shelf, hand, limits)))

@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -106,8 +107,18 @@ def is_table(answer: Answer, modality: Modality) -> bool:
 
 def judged(answer: Detections, modality: Modality) -> bytes:
     """What was detected as JSON, without the files."""
-    tables = [findings(part, answer.normal, modality) for part in answer.parts]
-    return _said({"figures": figures(answer), "rows": [row for table in tables for row in records(table)], "files": []})
+    rows = [row for part in answer.parts for row in records(findings(part, answer.normal, modality))]
+    return _said({"figures": figures(answer), "rows": rows, "files": []})
+
+
+def judged_apart(answer: Detections, modality: Modality, sizes: Sequence[int]) -> list[Reply]:
+    """The same for each of several people, who brought so many examples."""
+    rows = iter([row for part in answer.parts for row in records(findings(part, answer.normal, modality))])
+    own = [list(islice(rows, size)) for size in sizes]
+    told = [figures(answer) | {"found": sum(row["found"] for row in some), "of": len(some)} for some in own]
+    return [
+        Reply(JSON, _said({"figures": f, "rows": some, "files": []}), "") for f, some in zip(told, own, strict=True)
+    ]
 
 
 def _picture(answer: Answer, modality: Modality, folder: Path) -> Reply:

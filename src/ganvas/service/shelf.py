@@ -48,6 +48,11 @@ class Opened:
         return isinstance(self.trained.run.modality, Overlaps)
 
     @cached_property
+    def tasks(self) -> list[str]:
+        """What it can do."""
+        return self.trained.tasks
+
+    @cached_property
     def weigh(self) -> Passes:
         """What scores examples, wherever they lie."""
         model = self.trained.model

@@ -45,6 +45,11 @@ class Asked:
     options: dict[str, Any]
     files: dict[str, list[Upload]] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(len(file.content) for files in self.files.values() for file in files)
+
 
 def uploads(sent: Any) -> list[Upload]:
     """Files of what was sent as JSON, a `forms.Sent`. Raises InputError where it is none or several kinds."""

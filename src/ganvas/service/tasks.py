@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from pathlib import Path
 from shutil import rmtree
@@ -29,6 +32,8 @@ from .sources import Asked, fit, place
 from .streams import Stream
 
 TOGETHER = 64  # examples that a request may bring to be weighed with those of others
+MEMORY, SMALL = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None, 2**22
+"""Where files are kept that have no more bytes than this, where there is such a place: it has no disk to wait for."""
 
 Thing = tuple[str, Form, Asked]
 """A run, a task and what was asked."""
@@ -56,8 +61,11 @@ class Desk:
         try:
             return await coming
         except Late:
-            words = f"it was not done within {self.limits.seconds:g} seconds; ask again, or for less"
-            raise HTTPException(503, words, {"retry-after": "5"}) from None
+            raise self._late() from None
+
+    def _late(self) -> HTTPException:
+        words = f"it was not done within {self.limits.seconds:g} seconds; ask again, or for less"
+        return HTTPException(503, words, {"retry-after": "5"})
 
     async def _streamed(self, thing: Thing, kind: str) -> Response:
         """A table, sent while it is made where it is made in parts."""
@@ -68,14 +76,17 @@ class Desk:
         if stream.begun.done():
             return StreamingResponse(stream.read(), media_type=kind)
         stream.leave()
-        return _response(await self._waited(asyncio.wait_for(done, 0 if not done.done() else None)))
+        if done.done():
+            return _response(done.result())
+        done.cancel()
+        raise self._late()
 
     def _alone(self, thing: Thing, kind: str, stream: Stream | None = None) -> Reply:
         """The hand's work for one request."""
         run, form, asking = thing
         with self._folder() as folder:
             opened = self.shelf.open(run)
-            answer, modality = self._answered(opened, form, asking, folder), opened.trained.run.modality
+            answer, modality = self._answered(opened, form, asking, folder / "given"), opened.trained.run.modality
             if stream and isinstance(answer, Made) and isinstance(modality, Rowwise):
                 stream.fill(modality.finish(answer.parts), kind)
                 return Reply(kind, b"", "rows")
@@ -94,11 +105,11 @@ class Desk:
     def _placed(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> dict[str, Path]:
         """What was sent, as files. Raises InputError where the run cannot do the task, or it would be too much."""
         trained = opened.trained
-        if form.name not in trained.tasks:
-            raise InputError(f"{trained.run.card['model']} cannot {form.name}; it can {', '.join(trained.tasks)}")
+        if form.name not in opened.tasks:
+            raise InputError(f"{trained.run.card['model']} cannot {form.name}; it can {', '.join(opened.tasks)}")
         self._bound(opened, form, asking)
         modality = trained.run.modality
-        return {name: fit(place(files, folder / name, self.limits), modality, form.sources[name].kinds)
+        return {name: fit(place(files, Path(f"{folder}-{name}"), self.limits), modality, form.sources[name].kinds)
                 for name, files in asking.files.items()}  # fmt: skip
 
     def _bound(self, opened: Opened, form: Form, asking: Asked) -> None:
@@ -113,24 +124,26 @@ class Desk:
 
     def _together(self, things: Sequence[Thing]) -> list[Reply | Exception]:
         """The hand's work for requests of one run, task and options, whose examples are weighed as one batch."""
-        with self._folder() as folder:
+        with self._folder(small=sum(asking.size for _, _, asking in things) < SMALL) as folder:
             run, form, _ = things[0]
             opened = self.shelf.open(run)
-            read = [_tried(lambda i=i, asking=asking: self._read(opened, form, asking, folder / str(i)))  # type: ignore[misc] # mypy does not know such lambdas
+            read = [_tried(partial(self._read, opened, form, asking, folder / str(i)))
                     for i, (_, _, asking) in enumerate(things)]  # fmt: skip
-            small = [i for i, parts in enumerate(read) if isinstance(parts, list)]
-            weighed_parts = iter(weighed_together([read[i] for i in small], opened.weigh) if small else [])
-            ready = {i: next(weighed_parts) for i in small}
+            small = [parts for parts in read if isinstance(parts, list)]
+            ready = iter(self._judged(opened, things[0], small) if small else [])
+            return [
+                next(ready) if isinstance(parts, list)
+                else parts or _tried(partial(self._alone, thing, replies.JSON))
+                for thing, parts in zip(things, read, strict=True)
+            ]  # fmt: skip
 
-            def done(i: int) -> Reply:
-                if i not in ready:
-                    return self._alone(things[i], replies.JSON)
-                arriving = Arriving(lambda _: iter(ready[i]))
-                answer = opened.trained.do(form.name, arriving, **things[i][2].options)
-                return replies.reply(answer, opened.trained.run.modality, replies.JSON, folder / f"{i}-answer")
-
-            return [parts if isinstance(parts, Exception) else _tried(lambda i=i: done(i))  # type: ignore[misc] # as above
-                    for i, parts in enumerate(read)]  # fmt: skip
+    def _judged(self, opened: Opened, thing: Thing, several: list[list[Part]]) -> list[Reply]:
+        """What a task finds among the examples of each of several requests."""
+        _, form, asking = thing
+        sizes = tuple(sum(len(data) for data, _ in parts) for parts in several)
+        whole = weighed_together(several, opened.weigh)
+        answer = opened.trained.do(form.name, Arriving(lambda _: iter([whole]), sizes), **asking.options)
+        return replies.judged_apart(answer, opened.trained.run.modality, sizes)
 
     def _read(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> list[Part] | None:
         """The examples of a request, or None where they are many, or hang together."""
@@ -147,13 +160,15 @@ class Desk:
             return parts
 
     @contextmanager
-    def _folder(self, at: Path | None = None) -> Any:
+    def _folder(self, at: Path | None = None, small: bool = False) -> Any:
         """A new folder that is gone afterwards; what is said of files in it does not tell where it was."""
-        folder = at or Path(mkdtemp(prefix="ganvas-"))
+        folder = at or Path(mkdtemp(prefix="ganvas-", dir=MEMORY if small else None))
         try:
             yield folder
         except InputError as error:
-            words = str(error).replace(f"{folder}/", "").replace(str(self.shelf.runs), "RUNS")
+            words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", str(error)).replace(
+                str(self.shelf.runs), "RUNS"
+            )
             raise InputError(words) from error
         finally:
             if at is None:

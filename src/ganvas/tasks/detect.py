@@ -53,13 +53,28 @@ def detect(
         parts = x.weighed(torch.no_grad()(model.weigh))
         return parts if follow else counting(parts, "scoring", lambda part: len(part.scores))
 
-    found = _alone(examples, normal, alpha) if alpha else _together(examples, normal, fdr or FDR)
+    if alpha:
+        found = _alone(examples, normal, alpha)
+    elif x.apart:
+        found = _apart(examples, normal, fdr or FDR, x.apart)
+    else:
+        found = _together(examples, normal, fdr or FDR)
     return Detections(_told(found, tally, len(normal.scores), alpha or fdr or FDR), normal, tally, follow)
 
 
 def _alone(examples: Examples, normal: Normal, alpha: float) -> Iterator[Judged]:
     """Each example by its own p-value."""
-    yield from map(_judge(normal, alpha), examples())
+    for part in examples():
+        p = p_values_among(part.scores, normal.ranked)
+        yield _judged(part, p, p <= alpha, normal)
+
+
+def _apart(examples: Examples, normal: Normal, fdr: float, sizes: tuple[int, ...]) -> Iterator[Judged]:
+    """Each example by the p-values of those who came with it."""
+    for part in examples():
+        p = p_values_among(part.scores, normal.ranked)
+        found = torch.cat([own <= fdr if len(own) == 1 else discoveries(own, fdr) for own in p.split(sizes)])
+        yield _judged(part, p, found, normal)
 
 
 def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged]:
@@ -75,20 +90,15 @@ def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged
     whole = torch.cat(p)
     found = whole[discoveries(whole, fdr)]
     again = examples() if room < 0 else iter(kept)
-    yield from map(_judge(normal, float(found.max()) if len(found) else 0.0), again)
+    yield from _alone(lambda: again, normal, float(found.max()) if len(found) else 0.0)
 
 
-def _judge(normal: Normal, level: float) -> Callable[[Weighed], Judged]:
-    """What finds examples whose p-value is at most `level`."""
-
-    def judge(part: Weighed) -> Judged:
-        p = p_values_among(part.scores, normal.ranked)
-        found = p <= level
-        nearest = torch.full(p.shape, -1)
+def _judged(part: Weighed, p: Tensor, found: Tensor, normal: Normal) -> Judged:
+    """Examples, and what was found among them."""
+    nearest = torch.full(p.shape, -1)
+    if found.any():
         nearest[found] = _nearest(part.x[found], normal)
-        return Judged(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
-
-    return judge
+    return Judged(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
 
 
 def discoveries(p: Tensor, fdr: float) -> Tensor:
