@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -40,6 +41,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ganvas.errors import InputError
+from ganvas.jobs import Job, Jobs
 from ganvas.service import Limits, app, command
 from ganvas.service.passes import tried
 from ganvas.service.tokens import Tokens, new_token
@@ -264,8 +266,12 @@ def test_bombs_are_refused(client: TestClient) -> None:
 
 
 def test_an_answer_that_cannot_be_so_is_said_to_be_none(client: TestClient) -> None:
-    for path, content, accept in (("pictures/sample", b"", "text/csv"), ("people/detect", b"age,city\n1,Ulm\n", "image/png"),
-                                  ("pictures/sample", b"", "application/pdf"), ("people/sample", b"", "application/octet-stream")):  # fmt: skip
+    for path, content, accept in (
+        ("pictures/sample", b"", "text/csv"),
+        ("people/detect", b"age,city\n1,Ulm\n", "image/png"),
+        ("pictures/sample", b"", "application/pdf"),
+        ("people/sample", b"", "application/octet-stream"),
+    ):
         assert ask(client, f"/runs/{path}", content, "text/csv", accept).status_code == 406
 
 
@@ -389,3 +395,76 @@ def test_rows_are_sent_while_they_are_made(runs: Path, monkeypatch: pytest.Monke
         text = "".join(answer.iter_text())
     frame = pd.read_csv(io.StringIO(text))
     pd.testing.assert_frame_equal(frame, ganvas.load(runs / "people").sample(n=30000, seed=0), check_dtype=False)
+
+
+@pytest.fixture
+def office(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A service whose trainings are written down and not begun."""
+
+    def launch(jobs: Jobs, name: str, arguments: list[str]) -> Job:
+        (jobs.runs / ".jobs").mkdir(exist_ok=True)
+        card = {"command": ["ganvas", *arguments], "pid": os.getpid(), "began": psutil.Process().create_time()}
+        (jobs.runs / ".jobs" / f"{name}.json").write_text(json.dumps(card))
+        return Job(jobs.runs, name)
+
+    monkeypatch.setattr(Jobs, "_launch", launch)
+    shutil.copytree(runs / "people", tmp_path / "runs" / "people")
+    with TestClient(app(tmp_path / "runs", Limits(trainings=1)), base_url="http://localhost") as client:
+        yield client
+
+
+def test_a_training_is_asked_for_and_watched(office: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(office.app.state.runs)
+    said = {"name": "new", "model": "ae", "options": '{"steps": 7, "through": "people", "category": ["--out=/tmp/x"]}'}
+    files = {"data": ("../../data.csv", b"age,city\n1,Ulm\n2,Bonn\n")}
+    refused = office.post("/jobs", data=said, files=files)
+    assert (refused.status_code, "no option 'category'" in refused.text) == (422, True)  # it is not one of latents
+    assert not (home / ".data" / "new").exists()
+    begun = office.post("/jobs", data=said | {"options": '{"steps": 7, "category": ["--out=/tmp/x"]}'}, files=files)
+    assert (begun.status_code, begun.json()["state"]) == (201, "training"), begun.text
+    file = home / ".data" / "new" / "data" / "data.csv"
+    assert file.read_bytes() == files["data"][1]
+    assert Jobs(home)["new"].command == ["ganvas", "train", "ae", str(file), "--out", str(home / "new"),
+                                            "--steps=7", "--category=--out=/tmp/x"]  # fmt: skip
+    (home / ".jobs" / "new.log").write_text(f"reading {home}/.data\n")
+    told = office.get("/jobs/new").json()
+    assert (told["said"], told["losses"], told["step"]) == ("reading RUNS/.data\n", [], 0)
+    assert office.get("/jobs").json() == [{"name": "new", "state": "training"}]
+    busy = office.post("/jobs", data=said | {"name": "second"}, files=files)
+    assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
+    assert office.post("/jobs/people/resume").json()["state"] == "training"
+    assert Jobs(home)["people"].command[1:] == ["train", "--resume", str(home / "people")]
+    monkeypatch.setattr(Job, "stop", lambda job: (home / ".jobs" / f"{job.name}.json").unlink())
+    for way in ("stop", "resume"):
+        assert office.post(f"/jobs/none/{way}").status_code == 404
+    assert office.get("/jobs/none").status_code == 404
+
+
+ELSEWHERE = {
+    "a path for a name": ({"name": "../up", "model": "ae"}, "is no name"),
+    "no model": ({"name": "x", "model": "os"}, "no model is called"),
+    "a path to write to": ({"name": "x", "model": "ae", "options": '{"out": "/tmp/x"}'}, "'out' is no option"),
+    "a run elsewhere": ({"name": "x", "model": "ae", "options": '{"through": "/etc"}'}, "no run is called"),
+    "a run by a link": ({"name": "x", "model": "ae", "options": '{"through": "../elsewhere"}'}, "no run is called"),
+    "a path to read": ({"name": "x", "model": "ae", "options": '{"to": "/etc"}'}, "are sent as files"),
+    "no such option": ({"name": "x", "model": "ae", "options": '{"--out": "/tmp/x"}'}, "no option"),
+    "no options": ({"name": "x", "model": "ae", "options": "["}, "no JSON"),
+    "a run that there is": ({"name": "people", "model": "ae"}, "there is a run called"),
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_no_training_reads_or_writes_elsewhere(kind: str, office: TestClient) -> None:
+    said, words = ELSEWHERE[kind]
+    answer = office.post("/jobs", data=said, files={"data": ("d.csv", b"a,b\n1,2\n3,4\n")})
+    assert answer.status_code in (404, 422)
+    assert words in answer.text
+    assert office.get("/jobs").json() == []
+    assert not list((Path(office.app.state.runs) / ".data").glob("*"))
+
+
+def test_a_list_of_paths_is_never_read(office: TestClient) -> None:
+    for options in ("{}", '{"as_": "images"}'):
+        answer = office.post("/jobs", data={"name": "listed", "model": "ae", "options": options},
+                             files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")})  # fmt: skip
+        assert (answer.status_code, "column called path" in answer.text) == (422, True)

@@ -1,4 +1,4 @@
-"""The service as it is run: processes that are killed, asked to end, and trainings that outlive them."""
+"""The service as it is run: processes that are killed, and asked to end."""
 
 from __future__ import annotations
 
@@ -72,54 +72,6 @@ def _workers(process: psutil.Process) -> list[psutil.Process]:
     return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_a_training_is_asked_for_watched_stopped_and_gone_on_with(
-    served: tuple[str, psutil.Process], data: Path
-) -> None:
-    url = served[0]
-    ask = {"name": "new", "model": "ae", "options": '{"steps": 100000, "batch": 4}'}
-    files = {"data": ("data.csv", data.read_bytes())}
-    begun = httpx.post(f"{url}/jobs", data=ask, files=files, timeout=60)
-    assert (begun.status_code, begun.json()["state"]) == (201, "training"), begun.text
-    busy = httpx.post(f"{url}/jobs", data=ask | {"name": "second"}, files=files, timeout=60)
-    assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
-    until(lambda: bool(httpx.get(f"{url}/jobs/new", timeout=60).json()["losses"]))
-    stopped = httpx.post(f"{url}/jobs/new/stop", timeout=60).json()
-    assert (stopped["state"], stopped["error"]) == ("stopped", "")
-    assert stopped["step"] > 0
-    assert httpx.post(f"{url}/jobs/new/resume", timeout=60).json()["state"] == "training"
-    httpx.post(f"{url}/jobs/new/stop", timeout=60)
-    names = [one["name"] for one in httpx.get(f"{url}/runs", timeout=60).json()]
-    assert names == ["new", "rows"]
-
-
-WRONG = {
-    "a path for a name": ({"name": "../up", "model": "ae"}, "is no name"),
-    "no model": ({"name": "x", "model": "os"}, "no model is called"),
-    "a path to write to": ({"name": "x", "model": "ae", "options": '{"out": "/tmp/x"}'}, "'out' is no option"),
-    "a run elsewhere": ({"name": "x", "model": "ae", "options": '{"through": "/etc"}'}, "no run is called"),
-    "a path to read": ({"name": "x", "model": "ae", "options": '{"to": "/etc"}'}, "are sent as files"),
-    "no such option": ({"name": "x", "model": "ae", "options": '{"--out": "/tmp/x"}'}, "no option"),
-    "no options": ({"name": "x", "model": "ae", "options": "["}, "options"),
-}
-
-
-@pytest.mark.parametrize("kind", WRONG)
-def test_no_training_reads_or_writes_elsewhere(kind: str, served: tuple[str, psutil.Process], data: Path) -> None:
-    said, words = WRONG[kind]
-    answer = httpx.post(f"{served[0]}/jobs", data=said, files={"data": ("d.csv", data.read_bytes())}, timeout=60)
-    assert answer.status_code in (404, 422)
-    assert words in answer.text
-    assert {job["name"] for job in httpx.get(f"{served[0]}/jobs", timeout=60).json()} <= {"new"}
-
-
-def test_a_list_of_paths_is_never_read(served: tuple[str, psutil.Process]) -> None:
-    said = {"name": "listed", "model": "ae"}
-    for options in ("{}", '{"as_": "images"}'):
-        answer = httpx.post(f"{served[0]}/jobs", data=said | {"options": options}, timeout=60,
-                            files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")})  # fmt: skip
-        assert (answer.status_code, "column called path" in answer.text) == (422, True)
-
-
 def test_a_killed_worker_loses_nothing_that_is_asked_again(served: tuple[str, psutil.Process]) -> None:
     url, process = served
     rows = b"a,b,c\n0.1,0.2,0.3\n"
@@ -174,7 +126,11 @@ def test_the_command_line_makes_tokens_and_says_what_is_wrong(
     assert len(token) > 40
     assert tokens.read_text().split()[1] == "alice"
     assert token not in tokens.read_text()
-    for words, wrong in ((["--new-token", "alice"], "--tokens FILE"), (["--host", "0.0.0.0"], "can be reached by others"),
-                         (["--gather", "0"], "above zero"), (["--workers", "0"], "one at least")):  # fmt: skip
+    for words, wrong in (
+        (["--new-token", "alice"], "--tokens FILE"),
+        (["--host", "0.0.0.0"], "can be reached by others"),
+        (["--gather", "0"], "above zero"),
+        (["--workers", "0"], "one at least"),
+    ):
         assert cli.run(["serve", str(runs), *words]) == 2
         assert wrong in capsys.readouterr().err.replace("\n", " ")

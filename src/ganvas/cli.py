@@ -342,7 +342,7 @@ def _serve(
     rows: That may be sent with a request, or made for it.
     waiting: Requests that may be inside at once.
     gather: Examples of several requests that are weighed in one pass; 1 weighs each request alone.
-    patience: Seconds that the first of them waits for others.
+    patience: Seconds in which nobody came, after which those who did are answered.
     json: Print the answer as JSON on standard output.
     """
     from .service import Limits, command

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "app"]
 
 
-def app(runs: Path | str, limits: Limits = Limits(), tokens: Tokens | None = None) -> FastAPI:
+def app(runs: Path | str, limits: Limits | None = None, tokens: Tokens | None = None) -> FastAPI:
     """The service of a folder of runs, for any ASGI server.
 
     tokens: Who may ask; None where anybody on this machine may, and nobody else reaches it.
     """
     from .application import application  # FastAPI is loaded by those who serve
 
-    return application(Path(runs), limits, tokens)
+    return application(Path(runs), limits or Limits(), tokens)

@@ -33,8 +33,8 @@ def serve(
     if not runs.is_dir():
         raise InputError(f"{runs} is no folder of runs; name one")
     if tokens is None and not _is_here(host):
-        raise InputError(f"{host} can be reached by others, so they need tokens: ganvas serve --new-token NAME --tokens "
-                         "FILE makes one; then say --tokens FILE")  # fmt: skip
+        make = "ganvas serve --new-token NAME --tokens FILE"
+        raise InputError(f"{host} can be reached by others, so they need tokens: {make} makes one; say --tokens FILE")
     if tokens is not None:
         Tokens(tokens)
     said = {"runs": str(runs), "tokens": str(tokens) if tokens else None, "limits": asdict(limits)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -76,9 +76,8 @@ class Form:
     @cached_property
     def counts(self) -> dict[str, int | None]:
         """Options that say how many of something, and what they are where nothing is said."""
-        fields = self.options.model_fields.items()
-        return {name: field.default for name, field in fields
-                if name != "seed" and "int" in str(field.annotation) and "str" not in str(field.annotation)}  # fmt: skip
+        kinds = {name: (str(field.annotation), field.default) for name, field in self.options.model_fields.items()}
+        return {n: usual for n, (kind, usual) in kinds.items() if n != "seed" and "int" in kind and "str" not in kind}
 
     @property
     def needs_source(self) -> bool:
@@ -150,8 +149,12 @@ def checked(model: type[BaseModel], said: Any) -> BaseModel:
         return model.model_validate(said)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)[:5]
-        places = ["".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in one["loc"]).lstrip(".") for one in wrong]
-        raise InputError("; ".join(f"{place or 'the body'}: {one['msg']}" for place, one in zip(places, wrong, strict=True))) from None  # fmt: skip
+        raise InputError("; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in wrong)) from None
+
+
+def _place(steps: Sequence[int | str]) -> str:
+    """Where in a body something is, such as x.pictures[3]."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in steps).lstrip(".") or "the body"
 
 
 def schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from ..quiet import silence
 
+WORN = 10  # times its patience, an errand is done however many still come
 Result = TypeVar("Result")
 Work = Callable[[Sequence[Any]], Sequence[Any]]
 """Does things together; of each its result, or what went wrong."""
@@ -40,12 +41,13 @@ class Hand:
     """Does errands in a thread of its own, in order, but that those of one key are done together.
 
     most: Errands that are done together.
-    patience: Seconds that an errand with a key waits for others, where fewer came.
+    patience: Seconds in which none of the same key came, after which those that did are done; where half as many as
+        may be done together are there, they are done at once.
     told: Called with how many were done together.
     """
 
     def __init__(self, most: int, patience: float, told: Callable[[int], None] = lambda n: None) -> None:
-        self.most, self.patience, self.told = most, patience, told
+        self.most, self.enough, self.patience, self.told = most, max(most // 2, 1), patience, told
         self._errands = deque[Errand]()
         self._change = threading.Condition()
         self._open = True
@@ -104,9 +106,11 @@ class Hand:
 
     def _wait_for(self, first: Errand) -> None:
         """Until enough errands have the same key, or another waits, or patience is at its end."""
-        until = first.arrived + self.patience
-        while (left := until - time.monotonic()) > 0 and self._open:
-            if any(one.key != first.key for one in self._errands) or len(self._errands) + 1 >= self.most:
+        last = first.arrived + WORN * self.patience
+        while self._open and len(self._errands) + 1 < self.enough:
+            latest = self._errands[-1] if self._errands else first
+            left = min(latest.arrived + self.patience, last) - time.monotonic()
+            if left <= 0 or latest.key != first.key:
                 return
             self._change.wait(left)
 

@@ -16,7 +16,7 @@ class Limits:
     seconds: That a request is waited for, and that it waits for its answer.
     waiting: Requests at once.
     gather: Examples of several requests that are weighed in one pass; 1 weighs each request alone.
-    patience: Seconds that the first of these waits for others.
+    patience: Seconds in which nobody came, after which those who did are answered.
     trainings: That may be at work at once.
     loaded: Runs that are kept in memory.
     """
