@@ -4,7 +4,8 @@ A VAE of the pictures that ship with the package is served by `ganvas serve` in 
 process ask at once what is strange about one picture each, as PNG; every answer is read and looked at. The same is done
 with `--gather 1`, where every request has a pass of its own, in turns with the other. Beside it: what the bare model
 does in passes of 32 and of one. Processor seconds of the server are told too: other work on the machine slows the
-clock, not these. Then 10,000 requests, one in three of them bad in one of many ways, and a crowd of more than may be inside.
+clock, not these. Then 10,000 requests, one in three of them bad in one of many ways, and a crowd of more than may be
+inside.
 
 python benchmarks/serving.py --seconds 10 --rounds 3
 """

@@ -11,7 +11,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from PIL import Image
 
 from ..errors import InputError
 from ..jobs import Busy
@@ -41,7 +40,6 @@ def application(runs: Path, limits: Limits, tokens: Tokens | None) -> FastAPI:
     """See `service.app`. Raises InputError where there is no such folder."""
     if not runs.is_dir():
         raise InputError(f"{runs} is no folder of runs; name one")
-    Image.MAX_IMAGE_PIXELS = limits.pixels // 2  # Pillow refuses what has twice as many
     measures = Measures()
     hand = Hand(limits.gather, limits.patience, lambda n: measures.together.observe(n))
     shelf = Shelf(runs, limits.loaded, limits.gather)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from dataclasses import asdict, fields, replace
@@ -25,6 +24,8 @@ def serve(
 ) -> None:
     """Serves a folder of runs until SIGTERM or Ctrl-C; what was begun is finished. Raises InputError."""
     uvicorn = _needed()
+    from .gate import is_here
+
     for field in fields(limits):
         if getattr(limits, field.name) <= 0 and field.name != "patience":
             raise InputError(f"--{field.name} is {getattr(limits, field.name)}; it must be above zero")
@@ -32,7 +33,7 @@ def serve(
         raise InputError(f"--workers is {workers}; it takes one at least")
     if not runs.is_dir():
         raise InputError(f"{runs} is no folder of runs; name one")
-    if tokens is None and not _is_here(host):
+    if tokens is None and not is_here(host):
         make = "ganvas serve --new-token NAME --tokens FILE"
         raise InputError(f"{host} can be reached by others, so they need tokens: {make} makes one; say --tokens FILE")
     if tokens is not None:
@@ -62,14 +63,6 @@ def make_token(file: Path | None, name: str) -> str:
     if file is None:
         raise InputError("--new-token writes the token's hash into a file; name it with --tokens FILE")
     return new_token(file, name)
-
-
-def _is_here(host: str) -> bool:
-    """Whether nobody but this machine reaches what is bound to a host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _needed() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from typing import Any
@@ -14,8 +15,6 @@ from .tokens import Tokens
 
 OPEN = ("/healthz",)
 """Paths that anybody may ask for."""
-HERE = ("localhost", "127.0.0.1", "::1")
-"""What this machine calls itself."""
 
 
 class TooLarge(Exception):
@@ -100,11 +99,19 @@ def _token(header: str) -> str:
 def _from_elsewhere(headers: dict[bytes, str]) -> str:
     """The host that is meant, or the page that asks, where it is not of this machine: a browser may be made to ask."""
     names = [headers.get(b"host", ""), headers.get(b"origin", "").partition("://")[2]]
-    return next((name for name in names if name and _host(name) not in HERE), "")
+    return next((name for name in names if name and not is_here(_host(name))), "")
 
 
 def _host(name: str) -> str:
     return name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+
+
+def is_here(host: str) -> bool:
+    """Whether nobody but this machine is called so, or reaches what is bound to it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _route(scope: Scope) -> str:

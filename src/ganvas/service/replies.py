@@ -111,8 +111,9 @@ def judged(answer: Detections, modality: Modality) -> bytes:
     return _said({"figures": figures(answer), "rows": rows, "files": []})
 
 
-def judged_apart(answer: Detections, modality: Modality, sizes: Sequence[int]) -> list[Reply]:
+def judged_apart(answer: Answer, modality: Modality, sizes: Sequence[int]) -> list[Reply]:
     """The same for each of several people, who brought so many examples."""
+    assert isinstance(answer, Detections), "what takes any number of examples says of each how strange it is"
     rows = iter([row for part in answer.parts for row in records(findings(part, answer.normal, modality))])
     own = [list(islice(rows, size)) for size in sizes]
     told = [figures(answer) | {"found": sum(row["found"] for row in some), "of": len(some)} for some in own]

@@ -89,7 +89,7 @@ def place(files: Sequence[Upload], folder: Path, limits: Limits) -> Path:
         raise InputError("there is nothing to work on; send a file")
     if len(files) > limits.rows:
         raise InputError(f"there are {len(files):,} files, and {limits.rows:,} are allowed")
-    names = folders([PurePosixPath(file.name.replace("\\", "/")).name[-200:] for file in files])
+    names = folders([_short(PurePosixPath(file.name.replace("\\", "/")).name) for file in files])
     folder.mkdir(parents=True)
     for name, file in zip(names, files, strict=True):
         if Path(name).suffix.lower() not in ALL or name.startswith("."):
@@ -97,6 +97,11 @@ def place(files: Sequence[Upload], folder: Path, limits: Limits) -> Path:
         (folder / name).write_bytes(file.content)
     placed = [screened(folder / name, limits) for name in names]
     return placed[0] if len(placed) == 1 else folder
+
+
+def _short(name: str) -> str:
+    """The end of a name: as much of it as a file may be called, and a number beside it."""
+    return name.encode("utf-8", "replace")[-200:].decode("utf-8", "ignore")
 
 
 def screened(file: Path, limits: Limits) -> Path:

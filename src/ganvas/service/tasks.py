@@ -16,6 +16,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from PIL import Image
 from starlette.responses import StreamingResponse
 
 from .. import api, plugins
@@ -163,14 +164,14 @@ class Desk:
     def _folder(self, at: Path | None = None, small: bool = False) -> Any:
         """A new folder that is gone afterwards; what is said of files in it does not tell where it was."""
         folder = at or Path(mkdtemp(prefix="ganvas-", dir=MEMORY if small else None))
+        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, self.limits.pixels // 2  # it refuses twice as many
         try:
             yield folder
         except InputError as error:
-            words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", str(error)).replace(
-                str(self.shelf.runs), "RUNS"
-            )
-            raise InputError(words) from error
+            words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", str(error))
+            raise InputError(words.replace(str(self.shelf.runs), "RUNS")) from error
         finally:
+            Image.MAX_IMAGE_PIXELS = usual
             if at is None:
                 rmtree(folder, ignore_errors=True)
 

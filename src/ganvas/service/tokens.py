@@ -21,7 +21,10 @@ class Tokens:
 
     def know(self, token: str) -> bool:
         """Whether this is one of them; how long that takes does not tell which, or how nearly."""
-        self._refresh()
+        try:
+            self._refresh()
+        except InputError:  # nobody is known until the file can be read again
+            return False
         asked = hashed(token).encode()
         return any([hmac.compare_digest(asked, known) for known in self._hashes])  # noqa: C419 # a generator would stop
 

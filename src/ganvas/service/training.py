@@ -25,6 +25,7 @@ from .sources import Asked, place
 from .tasks import WRONG
 
 TAIL, LINES = 4000, 50  # letters, and lines of losses, that are told
+MOST = 20_000  # letters of options: they become words of a command
 OURS = {"out", "quiet", "resume"}
 """Options that are not for those who ask: where the run goes is known, and nobody reads along."""
 
@@ -74,13 +75,20 @@ class Office:
             paths = {own: place(files, home / own, self.limits) for own, files in asking.files.items()}
             _refuse_lists(paths, options)
             more = {own: path for own, path in paths.items() if own != "data"}
-            return self.told(self.jobs.start(name, model, paths["data"], options | more))
+            job = self.jobs.start(name, model, paths["data"], options | more)
         except BaseException:
             rmtree(home)
             raise
+        return self.told(job)
 
     def _options(self, said: dict[str, Any]) -> dict[str, Any]:
         """Options, in which a run is named and never a path."""
+        try:
+            written = json.dumps(said, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            written = b"\\u0000"
+        if len(written) > MOST or b"\\u0000" in written:
+            raise InputError(f"options are up to {MOST:,} letters, which are all to be read")
         if wrong := OURS & set(said):
             raise InputError(f"{min(wrong)!r} is no option of a training that is served")
         if "to" in said:

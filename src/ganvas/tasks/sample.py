@@ -74,6 +74,8 @@ def sample(
     """
     if n < 1:
         raise InputError(f"--n is {n}; ask for at least one example")
+    if truncation is not None and not truncation > 0:
+        raise InputError(f"--truncation is {truncation}; it must be above zero")
     y = _asked(model, label, prompt)
     if balance and like:
         raise InputError("--balance and --like contradict each other; leave one out")

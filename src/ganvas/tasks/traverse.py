@@ -13,6 +13,7 @@ from ._latents import encoded
 from ._progress import counted
 
 AT_ONCE = 256
+FARTHEST = 1_000_000  # standard deviations, or latents, that are asked for
 DRAWN = 4096  # latents that tell how wide a prior is
 
 
@@ -59,8 +60,8 @@ def _check(steps: int, reach: float, most: int) -> None:
     if steps < 2:
         raise InputError(f"--steps is {steps}; a walk has at least its two ends")
     for name, value in (("reach", reach), ("most", most)):
-        if not value > 0:
-            raise InputError(f"--{name} is {value}; it must be above zero")
+        if not 0 < value < FARTHEST:
+            raise InputError(f"--{name} is {value}; it must be above zero and below {FARTHEST:,}")
 
 
 def _asked(model: Decodes, label: int | str | None) -> Tensor | None:
