@@ -224,6 +224,9 @@ REFUSED = {
     "a share above one": ("pictures/detect?fdr=2", png(), "image/png", 422),
     "a number that is none": ("pictures/detect?alpha=nan", png(), "image/png", 422),
     "a seed below zero": ("pictures/sample?seed=-1", b"", "", 422),
+    "a reach without end": ("pictures/traverse?reach=1e300", b"", "", 422),
+    "latents below nothing": ("pictures/sample?truncation=-1", b"", "", 422),
+    "no walk": ("pictures/interpolate?n=0", b"", "", 422),
     "very many": ("pictures/sample?n=2000000000", b"", "", 422),
     "a path for a table": ("people/sample?like=/etc/passwd", b"", "", 422),
     "what it cannot": ("pictures/upscale", png(), "image/png", 422),
@@ -259,6 +262,10 @@ def test_bombs_are_refused(client: TestClient) -> None:
         for i in range(1001):
             archive.writestr(f"{i}.png", b"")
     assert ask(client, "/runs/pictures/detect", packed.getvalue(), "application/zip").status_code == 422
+    vast = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 999, 999)}".ljust(128)
+    assert client.post("/runs/pictures/detect", files={"x": ("x.npy", vast)}).status_code == 422
+    long = client.post("/runs/pictures/detect", files={"x": ("ä" * 300 + ".png", png())})
+    assert long.json()["rows"][0]["name"].endswith("ä.png")
     gz = gzip.compress(bytes(1000))
     assert client.post("/runs/pictures/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code == 422
     assert client.post("/runs/pictures/detect", files={"y": ("a.png", png())}).status_code == 422
