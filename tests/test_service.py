@@ -266,6 +266,8 @@ def test_bombs_are_refused(client: TestClient) -> None:
     assert client.post("/runs/pictures/detect", files={"x": ("x.npy", vast)}).status_code == 422
     long = client.post("/runs/pictures/detect", files={"x": ("ä" * 300 + ".png", png())})
     assert long.json()["rows"][0]["name"].endswith("ä.png")
+    same = client.post("/runs/pictures/detect", files=[("x", ("a.png", png(i))) for i in range(2)])
+    assert [row["name"] for row in same.json()["rows"]] == ["a-2.png", "a.png"]
     gz = gzip.compress(bytes(1000))
     assert client.post("/runs/pictures/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code == 422
     assert client.post("/runs/pictures/detect", files={"y": ("a.png", png())}).status_code == 422

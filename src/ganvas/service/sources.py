@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ..core import Attributes, Modality, Parcel, Pictorial, data_of
 from ..errors import InputError
-from ..naming import folders
+from ..naming import pictures
 from .limits import Limits
 
 TABLES = frozenset({".csv", ".tsv", ".txt", ".log", ".jsonl", ".ndjson", ".parquet", ".feather", ".arrow", ".arrows"})
@@ -89,7 +89,8 @@ def place(files: Sequence[Upload], folder: Path, limits: Limits) -> Path:
         raise InputError("there is nothing to work on; send a file")
     if len(files) > limits.rows:
         raise InputError(f"there are {len(files):,} files, and {limits.rows:,} are allowed")
-    names = folders([_short(PurePosixPath(file.name.replace("\\", "/")).name) for file in files])
+    own = [_short(PurePosixPath(file.name.replace("\\", "/")).name) for file in files]
+    names = pictures(own, range(len(own)))
     folder.mkdir(parents=True)
     for name, file in zip(names, files, strict=True):
         if Path(name).suffix.lower() not in ALL or name.startswith("."):
