@@ -42,7 +42,7 @@ from schemathesis.specs.openapi.checks import (
 
 from ganvas.errors import InputError
 from ganvas.jobs import Job, Jobs
-from ganvas.service import Limits, app, command
+from ganvas.service import Limits, app, command, replies
 from ganvas.service.passes import tried
 from ganvas.service.tokens import Tokens, new_token
 
@@ -272,6 +272,14 @@ def test_bombs_are_refused(client: TestClient) -> None:
     assert client.post("/runs/pictures/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code == 422
     assert client.post("/runs/pictures/detect", files={"y": ("a.png", png())}).status_code == 422
     assert client.post("/runs/pictures/detect", files={"x": ("../../a.png", png())}).status_code == 200
+
+
+def test_numbers_that_are_none_are_missing(client: TestClient, runs: Path) -> None:
+    judged = runs / "people" / "evaluation.json"
+    judged.write_text('{"figures": [NaN, 1.5]}')
+    assert client.get("/runs/people").json()["metrics"] == {"figures": [None, 1.5]}
+    judged.unlink()
+    assert json.loads(replies._said({"a": [float("inf"), (2, float("nan"))]})) == {"a": [None, [2, None]]}
 
 
 def test_an_answer_that_cannot_be_so_is_said_to_be_none(client: TestClient) -> None:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -173,7 +174,19 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _said(answer: Any) -> bytes:
-    return json.dumps(answer, default=_plain, allow_nan=False).encode()
+    try:
+        return json.dumps(answer, default=_plain, allow_nan=False).encode()
+    except ValueError:  # few answers hold what JSON has no word for
+        return json.dumps(finite(answer), default=_plain).encode()
+
+
+def finite(value: Any) -> Any:
+    """The same, in which numbers that are none, or without end, are missing, as JSON has it."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _plain(value: Any) -> str:

@@ -33,18 +33,21 @@ class Stream:
     def fill(self, tables: Iterable[pa.Table], kind: str) -> None:
         """Writes tables as a kind, as they are made. Raises what making the first one raises; what is wrong later,
         the reader hears."""
-        parts = iter(tables)
+        parts, begun = iter(tables), False
         first = next(parts)
         try:
             with ROWS[kind](_Writer(self), first.schema) as write:
                 write(first)
+                begun = True
                 self.loop.call_soon_threadsafe(_begin, self.begun)
                 for table in parts:
                     write(table)
         except Stopped:
             return
-        except Exception as error:  # the answer has begun: it can only be broken off
-            self._wrong = error
+        except Exception as error:
+            if not begun:
+                raise
+            self._wrong = error  # the answer can only be broken off
         finally:
             self._tell(ended=True)
 

@@ -184,13 +184,13 @@ class Desk:
         trained, path = self.shelf.open(name).trained, self.shelf.path(name)
         run, judged = trained.run, path / "evaluation.json"
         return _short(name, path) | {
-            "options": run.card["options"],
+            "options": replies.finite(run.card["options"]),
             "training": run.card["training"],
             "seconds": run.state["seconds"],
             "health": [str(one) for one in run.health],
             "treated": [str(one) for one in run.treatments],
             "privacy": str(run.promise) if run.promise else None,
-            "metrics": json.loads(judged.read_text("utf-8")) if judged.exists() else None,
+            "metrics": replies.finite(json.loads(judged.read_text("utf-8"))) if judged.exists() else None,
             "tasks": {task: _asks(task) for task in trained.tasks},
         }
 

@@ -20,6 +20,7 @@ from . import forms
 from .asking import asked, parsed
 from .forms import Source
 from .limits import Limits
+from .replies import finite
 from .shelf import Shelf, Unknown
 from .sources import Asked, place
 from .tasks import WRONG
@@ -65,7 +66,7 @@ class Office:
         if model not in plugins.names("models"):
             raise InputError(f"no model is called {model!r}; there are {', '.join(plugins.names('models'))}")
         self.jobs.refuse_more()
-        options = self._options(asking.options["options"])
+        options = self._options(model, asking.options["options"])
         home = self.shelf.runs / ".data" / name
         try:
             home.mkdir(parents=True)
@@ -81,7 +82,7 @@ class Office:
             raise
         return self.told(job)
 
-    def _options(self, said: dict[str, Any]) -> dict[str, Any]:
+    def _options(self, model: str, said: dict[str, Any]) -> dict[str, Any]:
         """Options, in which a run is named and never a path."""
         try:
             written = json.dumps(said, ensure_ascii=False).encode()
@@ -89,7 +90,7 @@ class Office:
             written = b"\\u0000"
         if len(written) > MOST or b"\\u0000" in written:
             raise InputError(f"options are up to {MOST:,} letters, which are all to be read")
-        if wrong := OURS & set(said):
+        if wrong := (OURS | _paths(model)) & set(said):
             raise InputError(f"{min(wrong)!r} is no option of a training that is served")
         if "to" in said:
             raise InputError("pictures of the other domain are sent as files, as `to`")
@@ -109,7 +110,7 @@ class Office:
             "error": plain(job.error),
             "said": plain(job.said)[-TAIL:],
             "step": run.state["step"] if run else 0,
-            "losses": run.read_log()[-LINES:] if run else [],
+            "losses": finite(run.read_log()[-LINES:]) if run else [],
             "health": [str(one) for one in run.health] if run else [],
         }
 
@@ -127,6 +128,13 @@ class Office:
         job = self.find(name)
         job.stop()
         return self.told(job)
+
+
+def _paths(model: str) -> set[str]:
+    """Options of a training that take a path, but for those that have another way to be said."""
+    plugs = [plugins.load("models", model), *(plugins.load("modalities", n).learn for n in plugins.names("modalities"))]
+    options = [option for plug in plugs for option in plugins.options(plug)]
+    return {option.name for option in options if "Path" in str(option.type)} - {"to", "through"}
 
 
 def _refuse_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:
