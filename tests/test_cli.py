@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said_in_one_sentence(
 def verbs() -> list[list[str]]:
     trains = [["train", model] for model in plugins.names("models")]
     return [[], ["train"], *trains, *([t] for t in plugins.names("tasks")), ["evaluate"], ["show"], ["selftest"],
-            ["models"], ["tasks"]]  # fmt: skip
+            ["models"], ["tasks"], ["serve"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", verbs(), ids=" ".join)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganvas import InputError, api, cli
-from ganvas.tasks.detect import discoveries, p_values
+from ganvas.core import p_values
+from ganvas.tasks.detect import discoveries
 
 
 def payments(n: int, seed: int) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import platform
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from math import ceil, inf
 from pathlib import Path
@@ -237,6 +237,8 @@ class Trained:
     def __init__(self, run: Run, source: Any = None) -> None:
         self.run = run
         self.source = source if source is not None else run.card["source"]
+        self._known = dict[Any, Any]()
+        self._device: torch.device | None = None
 
     @property
     def model(self) -> Model:
@@ -274,14 +276,27 @@ class Trained:
         if options.get("to") is not None and isinstance(self.run.modality, Pictorial):
             options["to"] = self.run.modality.domain(options["to"])
         options |= self._wishes(function, options)
-        settle(self.model, choose_device())
+        self.settle()
         with torch.no_grad():
             read = self._given(function, given, options.get("follow", False))
             for name, kinds in sources_by_option(function).items():
                 if options.get(name) is not None:
                     options[name] = self._reader(function, kinds)(options[name])
-            own = [KEPT[kind](self.run, self.source) for kind in get_type_hints(function).values() if kind in KEPT]
+            own = [self._kept(kind) for kind in _hints(function).values() if kind in KEPT]
             return function(self._able(function), *read, *own, **options)
+
+    def settle(self) -> None:
+        """Brings the model to where it works, once."""
+        if self._device != (device := choose_device()):
+            settle(self.model, device)
+            self._device = device
+        torch.set_float32_matmul_precision("medium")
+
+    def _kept(self, kind: Any) -> Any:
+        """What comes from the run and the data of its training; read once."""
+        if kind not in self._known:
+            self._known[kind] = KEPT[kind](self.run, self.source)
+        return self._known[kind]
 
     def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
         """Judges the run on data it has not seen; without a source, on the share that training held out.
@@ -323,6 +338,8 @@ class Trained:
             return [*map(self._reader(function, _by_position(function)), sources)]
         if not sources:
             raise InputError(f"{function.__name__} needs something to work on; name files")
+        if isinstance(sources[0], Arriving):
+            return [sources[0]]
         return [Arriving(partial(self._weighed, sources, follow))]
 
     def _weighed(self, sources: Sequence[Any], follow: bool, weigh: Weigh) -> Iterator[Weighed]:
@@ -494,11 +511,17 @@ def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> li
 
 def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
     """What a task works on, of what a person gives: all that comes by position, but the model and what a run has."""
-    hints = get_type_hints(task)
+    hints = _hints(task)
     by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return [p for p in by_position[1:] if hints[p.name] not in KEPT]
 
 
+@cache
+def _hints(task: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(task)
+
+
+@cache
 def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
     """Options of a task that name something to read, and what it wants of each."""
     kinds = {
@@ -507,15 +530,17 @@ def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
     return {name: kind for name, kind in kinds.items() if kind}
 
 
+@cache
 def _by_position(task: Callable[..., Any]) -> set[Any]:
     """What a task wants of what a person gives by position."""
-    hints = get_type_hints(task)
+    hints = _hints(task)
     return {kind for source in sources(task) for kind in get_args(hints[source.name]) or [hints[source.name]]}
 
 
+@cache
 def takes_many(task: Callable[..., Any]) -> bool:
     """Whether a task works on any number of sources as on one."""
-    return Arriving in get_type_hints(task).values()
+    return Arriving in _hints(task).values()
 
 
 def _followed(modality: Modality, sources: Sequence[Any], weigh: Weigh) -> Iterator[Weighed]:

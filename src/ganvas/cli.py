@@ -79,6 +79,7 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_push, name="push")
     app.command(_pull, name="pull")
     app.command(_studio, name="studio")
+    app.command(_serve, name="serve")
     for task in plugins.names("tasks"):
         if argv[:1] == [task]:
             app.command(_task_command(task), name=task)
@@ -470,6 +471,45 @@ def _studio(
     from .studio import open_studio
 
     open_studio(runs, host, port, password, most)
+
+
+def _serve(
+    runs: Path = Path("runs"), *, host: str = "127.0.0.1", port: int = 8765, tokens: Path | None = None,
+    new_token: str | None = None, workers: int = 1, trainings: int = 1, seconds: float = 60.0, max_body: float = 32.0,
+    pixels: int = 2**26, rows: int = 100_000, waiting: int = 128, gather: int = 32, patience: float = 0.002,
+    json: bool = False,
+) -> None:  # fmt: skip
+    """Offer a folder of runs over HTTP: every task, and trainings. GET /openapi.json says all there is.
+
+    Example: ganvas serve runs --port 8765
+
+    Parameters
+    ----------
+    runs: Folder of runs.
+    host: Address to listen at; others than this machine's own need --tokens.
+    port: Port to listen at.
+    tokens: File of the hashes of tokens, of which a request must have one.
+    new_token: Make a token for somebody of this name, add its hash to --tokens, print it once, and end.
+    workers: Processes that answer.
+    trainings: Trainings that may be at work at once.
+    seconds: That a request may take.
+    max_body: MiB that a request may have.
+    pixels: That a picture may have, and all that are made for a request.
+    rows: That may be sent with a request, or made for it.
+    waiting: Requests that may be inside at once.
+    gather: Examples of several requests that are weighed in one pass; 1 weighs each request alone.
+    patience: Seconds in which nobody came, after which those who did are answered.
+    json: Print the answer as JSON on standard output.
+    """
+    from .service import Limits, command
+
+    if new_token is not None:
+        token = command.make_token(tokens, new_token)
+        _answer({"token": token}, json, token)
+        return
+    limits = Limits(body=int(max_body * 2**20), pixels=pixels, rows=rows, seconds=seconds, waiting=waiting,
+                    gather=gather, patience=patience, trainings=trainings)  # fmt: skip
+    command.serve(runs, host=host, port=port, tokens=tokens, workers=workers, limits=limits)
 
 
 def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:

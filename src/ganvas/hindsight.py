@@ -7,10 +7,10 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-from rich.console import Console
 from torch import Tensor
 
 from .core import Data, InputError
+from .quiet import aside
 from .run import Run
 
 Learn = Callable[[Run, Data, bool], dict[str, Tensor]]
@@ -35,7 +35,7 @@ def hindsight(run: Run, name: str, source: Any, learn: Learn) -> dict[str, Tenso
     held = _held_out(run, lack, source)
     if not len(held):
         raise InputError(nothing)
-    Console(stderr=True, highlight=False).print(f"{lack}, as older ones do not: making it of its data", soft_wrap=True)
+    aside(highlight=False).print(f"{lack}, as older ones do not: making it of its data", soft_wrap=True)
     made = learn(run, held, False)
     if made and os.access(run.path, os.W_OK):
         run.keep(name, made)

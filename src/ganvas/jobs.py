@@ -125,9 +125,13 @@ class Jobs:
             raise InputError(f"no run is called {name!r}")
         return self._launch(name, ["train", "--resume", str(Run(self.runs / name).path)])
 
-    def _launch(self, name: str, arguments: Sequence[str]) -> Job:
+    def refuse_more(self) -> None:
+        """Raises Busy where as many are at work as are allowed."""
         if sum(job.state == "training" for job in self) >= self.most:
             raise Busy(f"{self.most} trainings are at work, and no more are allowed at once; wait, or stop one")
+
+    def _launch(self, name: str, arguments: Sequence[str]) -> Job:
+        self.refuse_more()
         folder = self.runs / ".jobs"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}.log").open("wb") as log:
@@ -156,12 +160,13 @@ def words(options: Mapping[str, Any], known: Sequence[plugins.Option]) -> list[s
 
 
 def _said(name: str, value: Any) -> list[str]:
+    """Each as one word, so that no value is taken for an option."""
     match value:
         case bool():
             return [f"--{name}" if value else f"--no-{name}"]
         case Mapping():
-            return [word for key, one in value.items() for word in (f"--{name}", f"{key}={one}")]
+            return [f"--{name}={key}={one}" for key, one in value.items()]
         case list() | tuple():
-            return [word for one in value for word in (f"--{name}", str(one))]
+            return [f"--{name}={one}" for one in value]
         case _:
             return [f"--{name}={value}"]

@@ -87,6 +87,7 @@ def summary(kind: Kind, name: str) -> str:
     return (ast.get_docstring(ast.parse(_files(kind)[name].read_text("utf-8"))) or "").partition("\n")[0]
 
 
+@cache
 def options(plugin: Callable[..., Any]) -> list[Option]:
     """Reads a plug-in's keyword-only arguments from its signature, and their meaning from its docstring.
 
@@ -103,6 +104,7 @@ def options(plugin: Callable[..., Any]) -> list[Option]:
     return own + [option for option in inherited if option.name not in {p.name for p in keywords}]
 
 
+@cache
 def needs(plugin: Callable[..., Any]) -> type:
     """The ability that a task or a metric asks of a model: the annotation of its first argument."""
     first = next(iter(inspect.signature(plugin).parameters))

@@ -55,7 +55,7 @@ from .answers import (
     Weighed,
 )
 from .chance import chance, seeded
-from .conformal import p_values
+from .conformal import p_values, p_values_among
 from .intervals import Between, Calibrated, Calibration, Values
 from .lossless import Lossless
 from .masks import Mask, Maskable, Masked, outward
@@ -194,6 +194,7 @@ __all__ = [
     "mirrored_to_blocks",
     "outward",
     "p_values",
+    "p_values_among",
     "resized",
     "seeded",
     "shades",

@@ -164,9 +164,14 @@ class Weighed:
 
 @dataclass(frozen=True)
 class Arriving:
-    """Examples of any number of sources, which are read as they are weighed, in parts: from the start at every call."""
+    """Examples of any number of sources, which are read as they are weighed, in parts: from the start at every call.
+
+    apart: How many examples each of several people brought, where these come as one part: what is found among one's
+        examples has nothing to do with the others'.
+    """
 
     weighed: Callable[[Weigh], Iterator[Weighed]]
+    apart: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,11 @@ class Normal:
     examples: Tensor
     names: list[str]
     vectors: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def ranked(self) -> Tensor:
+        """The scores, in order."""
+        return self.scores.sort().values
 
     @cached_property
     def known(self) -> Tensor:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
 from ..core import InputError
+from ..quiet import aside
 from ._patches import THREADS
 
 SHOWN = 50  # names that an error lists
@@ -41,6 +41,9 @@ def over(names: Sequence[str], take: Callable[[int], Any], words: str) -> Iterat
             return Unreadable(i, names[i], str(error).splitlines()[0] if str(error) else "cannot be decoded")
 
     def results() -> Iterator[Any]:
+        if len(names) == 1:  # threads cost more than they bring
+            yield one(0)
+            return
         with ThreadPoolExecutor(THREADS) as pool:
             for start in range(0, len(names), 1024):
                 yield from pool.map(one, range(start, min(start + 1024, len(names))))
@@ -50,7 +53,7 @@ def over(names: Sequence[str], take: Callable[[int], Any], words: str) -> Iterat
 
 def tracked(steps: Iterable[Any], n: int, words: str) -> Iterator[Any]:
     """The same steps, with a bar where there are many."""
-    return iter(track(steps, words, n, console=Console(stderr=True), transient=True, disable=n < 2000))
+    return iter(steps) if n < 2000 else iter(track(steps, words, n, console=aside(), transient=True))
 
 
 def refuse(errors: Iterable[Unreadable], of: int, kind: str, skip: bool) -> None:

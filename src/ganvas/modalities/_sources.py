@@ -303,7 +303,7 @@ def _npz(path: Path) -> Encoded | Arrays:
 def _load_numpy(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, MemoryError) as error:
         raise InputError(f"{path} cannot be read as plain numbers ({error}); save it without objects") from error
 
 

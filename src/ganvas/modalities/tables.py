@@ -19,7 +19,6 @@ import pandas as pd
 import pyarrow as pa
 import torch
 from PIL import Image, ImageDraw
-from rich.console import Console
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -45,6 +44,7 @@ from ..core import (
     Wish,
     held,
 )
+from ..quiet import aside, silent
 from ..writers import save_tables
 from ._columns import (
     FEW,
@@ -795,8 +795,11 @@ def _sketch(frame: Frame, schema: pa.Schema) -> list[Sketch]:
 
 def _watched(frame: Frame, words: str) -> Iterator[pa.RecordBatch]:
     """A frame's batches, with a count of rows where there are many."""
+    if silent():
+        yield from frame.batches()
+        return
     rows = 0
-    with Console(stderr=True).status(words) as status:
+    with aside().status(words) as status:
         for batch in frame.batches():
             rows += len(batch)
             status.update(f"{words}: {rows:,}")

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
 from ..classifier import Network, lessons
 from ..core import Batch, Continuous, Data, Estimate, chance, flipped, seeded
+from ..quiet import aside
 from ._comparing import Figure, compared
 
 ROUNDS, BATCH = 800, 64
@@ -79,7 +79,7 @@ def accuracy(y: np.ndarray, right: np.ndarray) -> float:
 
 def answered(ways: Mapping[str, Way], held: Cases, classes: int) -> dict[str, np.ndarray]:
     """Which held-out pictures networks that learned in these ways name rightly, 0 or 1, (REPEATS, N)."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=aside(), transient=True) as bar:
         task = bar.add_task("small networks learn", total=len(ways) * REPEATS * ROUNDS)
         step = lambda: bar.advance(task)  # noqa: E731
         return {name: np.stack([_right(way, held, classes, i, step) for i in range(REPEATS)])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..quiet import aside, silent
 
 LONG = 2**14  # examples that are worth a bar
 
@@ -18,7 +19,7 @@ def counted(
 ) -> Iterator[Part]:
     """The same parts, with a bar of how many of `n` examples they came to where there are more than `long`."""
     columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=n <= long) as bar:
+    with Progress(*columns, console=aside(), transient=True, disable=n <= long or silent()) as bar:
         task = bar.add_task(words, total=n)
         for part in parts:
             yield part
@@ -27,8 +28,11 @@ def counted(
 
 def counting(parts: Iterable[Part], words: str, size: Callable[[Any], int]) -> Iterator[Part]:
     """The same parts, with a count of how many examples they came to where nobody knows how many there are."""
+    if silent():
+        yield from parts
+        return
     done = 0
-    with Console(stderr=True).status(words) as status:
+    with aside().status(words) as status:
         for part in parts:
             yield part
             done += size(part)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from ..core import Augmented, Balance, Given, InputError, Labelled, Samples, chance
+from ..quiet import aside
 from . import _networks, _trees
 from ._comparing import verdict
 from ._meeting import Seen, Tally, at_once, meeting
@@ -149,7 +149,7 @@ def _drawn(model: Samples, y: Tensor) -> Tensor:
 
 
 def _said(answer: Augmented, what: str) -> Augmented:
-    console = Console(stderr=True, highlight=False)
+    console = aside(highlight=False)
     lines = [f"{name}: {answer.measure} {e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
              for name, e in answer.scores.items()]  # fmt: skip
     words = verdict(f"new {what}", answer.measure, answer.helped) if answer.helped else (

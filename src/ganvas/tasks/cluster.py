@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
 from ..core import Clustered, Encodes, InputError, Named, spread
+from ..quiet import aside
 from ._latents import latents, principal
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _best(z: np.ndarray, ks: Sequence[int], seed: int) -> int:
     if len(ks) == 1:
         return ks[0]
     found: dict[int, float] = {}
-    bar = track(ks, "how many groups", console=Console(stderr=True), transient=True)
+    bar = track(ks, "how many groups", console=aside(), transient=True)
     for k in bar:
         found[k] = _fitted(z, k, seed).bic(z)
         best = min(found, key=found.__getitem__)
@@ -99,4 +99,4 @@ def _say(answer: Clustered, x: Named) -> None:
     words = (
         f"{int((sizes > 0).sum())} groups of {len(x.names):,} examples: {', '.join(f'{n:,}' for n in sizes.tolist())}"
     )
-    Console(stderr=True, highlight=False).print(words, soft_wrap=True)
+    aside(highlight=False).print(words, soft_wrap=True)

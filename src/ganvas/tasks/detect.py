@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed, p_values
+from ..core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed, p_values_among
+from ..quiet import aside, silent
 from ._progress import counting
 
 COMPARED = 2**22  # distances that are worked out at a time
@@ -53,20 +53,35 @@ def detect(
         parts = x.weighed(torch.no_grad()(model.weigh))
         return parts if follow else counting(parts, "scoring", lambda part: len(part.scores))
 
-    found = _alone(examples, normal, alpha) if alpha else _together(examples, normal, fdr or FDR)
+    if alpha:
+        found = _alone(examples, normal, alpha)
+    elif x.apart:
+        found = _apart(examples, normal, fdr or FDR, x.apart)
+    else:
+        found = _together(examples, normal, fdr or FDR)
     return Detections(_told(found, tally, len(normal.scores), alpha or fdr or FDR), normal, tally, follow)
 
 
 def _alone(examples: Examples, normal: Normal, alpha: float) -> Iterator[Judged]:
     """Each example by its own p-value."""
-    yield from map(_judge(normal, alpha), examples())
+    for part in examples():
+        p = p_values_among(part.scores, normal.ranked)
+        yield _judged(part, p, p <= alpha, normal)
+
+
+def _apart(examples: Examples, normal: Normal, fdr: float, sizes: tuple[int, ...]) -> Iterator[Judged]:
+    """Each example by the p-values of those who came with it."""
+    for part in examples():
+        p = p_values_among(part.scores, normal.ranked)
+        found = torch.cat([own <= fdr if len(own) == 1 else discoveries(own, fdr) for own in p.split(sizes)])
+        yield _judged(part, p, found, normal)
 
 
 def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged]:
     """Each example by the p-values of all: of very many these alone are kept, and the rest is worked out again."""
     p, kept, room = [torch.empty(0, dtype=torch.float64)], list[Weighed](), ROOM
     for part in examples():
-        p.append(p_values(part.scores, normal.scores))
+        p.append(p_values_among(part.scores, normal.ranked))
         room -= part.x.numel() + part.blame.numel()
         if room >= 0:
             kept.append(part)
@@ -75,20 +90,15 @@ def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged
     whole = torch.cat(p)
     found = whole[discoveries(whole, fdr)]
     again = examples() if room < 0 else iter(kept)
-    yield from map(_judge(normal, float(found.max()) if len(found) else 0.0), again)
+    yield from _alone(lambda: again, normal, float(found.max()) if len(found) else 0.0)
 
 
-def _judge(normal: Normal, level: float) -> Callable[[Weighed], Judged]:
-    """What finds examples whose p-value is at most `level`."""
-
-    def judge(part: Weighed) -> Judged:
-        p = p_values(part.scores, normal.scores)
-        found = p <= level
-        nearest = torch.full(p.shape, -1)
+def _judged(part: Weighed, p: Tensor, found: Tensor, normal: Normal) -> Judged:
+    """Examples, and what was found among them."""
+    nearest = torch.full(p.shape, -1)
+    if found.any():
         nearest[found] = _nearest(part.x[found], normal)
-        return Judged(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
-
-    return judge
+    return Judged(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
 
 
 def discoveries(p: Tensor, fdr: float) -> Tensor:
@@ -116,7 +126,9 @@ def _told(parts: Iterator[Judged], tally: Counter[str], normal: int, share: floa
 
 
 def _say(found: int, of: int, normal: int, share: float) -> None:
-    console = Console(stderr=True, highlight=False)
+    if silent():
+        return
+    console = aside(highlight=False)
     console.print(f"{found:,} of {of:,} are strange, beside {normal:,} normal examples", soft_wrap=True)
     least = 1 / (1 + normal)
     if least > share or (not found and of and least > share / of):

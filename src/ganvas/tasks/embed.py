@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from rich.console import Console
 
 from ..core import Embedded, Encodes, InputError, Named, spread
+from ..quiet import aside
 from ._latents import latents
 from ._layout import NAMES, Layout, layout
 
@@ -31,7 +31,7 @@ def embed(model: Encodes, x: Named, *, map: Layout = "tsne", points: int = 2000,
         return Embedded(x, z, torch.empty(0, dtype=torch.int64), torch.empty(0, 2), "")
     rows = spread(len(z), points)
     words = _words(map, len(rows), *z.shape)
-    with (console := Console(stderr=True, highlight=False)).status(words):
+    with (console := aside(highlight=False)).status(words):
         places = lay(z[rows])
     console.print(words, soft_wrap=True)
     return Embedded(x, z, rows, places, words)

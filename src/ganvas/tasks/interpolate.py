@@ -29,6 +29,8 @@ def interpolate(
     """
     if steps < 2:
         raise InputError(f"--steps is {steps}; a walk has at least its two ends")
+    if n < 1:
+        raise InputError(f"--n is {n}; ask for at least one walk")
     refuse_symbols(model)
     with chance(seed):
         ends = _latents(model, x, n)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
 from ..core import Autoencodes, Between, Calibrated, InputError, Pairs, Redraws, chance
 from ..core.intervals import FIELDS, checked, parted, ways
+from ..quiet import aside
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def reconstruct(
 
     Example: ganvas reconstruct runs/vae-photos photos/ --interval 0.9 --out back/
     """
-    parts = track(x.split(256), "reconstructing", console=Console(stderr=True), transient=True, disable=len(x) <= 256)
+    parts = track(x.split(256), "reconstructing", console=aside(), transient=True, disable=len(x) <= 256)
     if interval is not None:
         return _within(model, x, known, checked(interval), seed)
     return Pairs(x, torch.cat([model.decode(model.encode(part)) for part in parts]))
@@ -39,7 +39,7 @@ def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed
         raise InputError("this model has no posterior, so it knows no --interval: it gives one answer; train a vae")
     calibration = known()
     reach, shown, said = calibration.reach(level), list[Tensor](), list[Between]()
-    console = Console(stderr=True)
+    console = aside()
     with chance(seed):
         for part in track(parted(x), "reconstructing", console=console, transient=True, disable=len(x) <= 64):
             after = model.decode(model.encode(part))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from ..core import Balance, Generates, InputError, Likeness, Made, Samples, Wish, all_of, chance
+from ..quiet import aside
 from ._meeting import Seen, Tally, at_once, meeting
 from ._progress import counted
 from ._raking import effective, raked, resampled
@@ -76,6 +76,8 @@ def sample(
         raise InputError(f"--n is {n}; ask for at least one example")
     if truncation is not None and not isinstance(model, Generates):
         raise InputError("--truncation is for models that decode latents, and this one has none; leave it out")
+    if truncation is not None and not truncation > 0:
+        raise InputError(f"--truncation is {truncation}; it must be above zero")
     y = _asked(model, label, prompt)
     if balance and like:
         raise InputError("--balance and --like contradict each other; leave one out")
@@ -163,4 +165,4 @@ def _told(parts: Iterator[Tensor], tallies: list[Tally]) -> Iterator[Tensor]:
 
 
 def _say(words: str) -> None:
-    Console(stderr=True, highlight=False).print(words, soft_wrap=True, markup=False)
+    aside(highlight=False).print(words, soft_wrap=True, markup=False)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, chance
+from ..quiet import aside
 from ._latents import encoded
 from ._progress import counted
 
 AT_ONCE = 256
+FARTHEST = 1_000_000  # standard deviations, or latents, that are asked for
 DRAWN = 4096  # latents that tell how wide a prior is
 
 
@@ -51,7 +52,7 @@ def traverse(
     change = torch.cat([_change(walk(some)) for some in counted(numbers.split(AT_ONCE), len(width), "walking")])
     rows = change.argsort(descending=True, stable=True)[:most]
     names = tuple(f"z{i}" for i in rows.tolist())
-    Console(stderr=True, highlight=False).print(f"from the top: {', '.join(names)}", soft_wrap=True)
+    aside(highlight=False).print(f"from the top: {', '.join(names)}", soft_wrap=True)
     return Frames(walk(rows), names)
 
 
@@ -59,8 +60,8 @@ def _check(steps: int, reach: float, most: int) -> None:
     if steps < 2:
         raise InputError(f"--steps is {steps}; a walk has at least its two ends")
     for name, value in (("reach", reach), ("most", most)):
-        if not value > 0:
-            raise InputError(f"--{name} is {value}; it must be above zero")
+        if not 0 < value < FARTHEST:
+            raise InputError(f"--{name} is {value}; it must be above zero and below {FARTHEST:,}")
 
 
 def _asked(model: Decodes, label: int | str | None) -> Tensor | None:

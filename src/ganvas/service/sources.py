@@ -1,0 +1,195 @@
+"""What is sent becomes files in a folder that is gone afterwards; nothing that was sent is ever a path."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zipfile
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+
+from ..core import Attributes, Modality, Parcel, Pictorial, data_of
+from ..errors import InputError
+from ..naming import pictures
+from .limits import Limits
+
+TABLES = frozenset({".csv", ".tsv", ".txt", ".log", ".jsonl", ".ndjson", ".parquet", ".feather", ".arrow", ".arrows"})
+FILMS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".gif"})
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".zip", ".npy", ".npz"})
+PACKED = frozenset({".ganvas"})
+ALL = TABLES | FILMS | PICTURES | PACKED
+"""Endings that are read. Spreadsheets are not: their XML can unpack without end."""
+
+MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
+
+
+@dataclass
+class Upload:
+    """A file that was sent."""
+
+    name: str
+    content: bytes
+
+
+@dataclass
+class Asked:
+    """What a request says: options, and files by the source they are for."""
+
+    options: dict[str, Any]
+    files: dict[str, list[Upload]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(len(file.content) for files in self.files.values() for file in files)
+
+
+def uploads(sent: Any) -> list[Upload]:
+    """Files of what was sent as JSON, a `forms.Sent`. Raises InputError where it is none or several kinds."""
+    kinds = [name for name in ("pictures", "rows", "texts", "files") if getattr(sent, name) is not None]
+    if len(kinds) != 1:
+        raise InputError(f"send exactly one of pictures, rows, texts and files, not {' and '.join(kinds) or 'none'}")
+    match kinds[0]:
+        case "pictures":
+            found = [_decoded(text, f"picture {i}") for i, text in enumerate(sent.pictures)]
+            return [Upload(f"picture-{i}{_ending(content)}", content) for i, content in enumerate(found)]
+        case "rows":
+            return [Upload("rows.jsonl", "\n".join(map(json.dumps, sent.rows)).encode())]
+        case "texts":
+            lines = [" ".join(text.split()) for text in sent.texts]
+            return [Upload("texts.txt", "\n".join(lines).encode("utf-8", "replace"))]
+        case _:
+            return [Upload(file.name, _decoded(file.base64, file.name)) for file in sent.files]
+
+
+def _decoded(text: str, where: str) -> bytes:
+    try:
+        return base64.b64decode(text.partition("base64,")[2] if text.startswith("data:") else text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InputError(f"{where[:100]} is no base64; encode the content of the file") from None
+
+
+def _ending(content: bytes) -> str:
+    return next((ending for start, ending in MAGIC.items() if content.startswith(start)), ".png")
+
+
+def place(files: Sequence[Upload], folder: Path, limits: Limits) -> Path:
+    """Writes files into a new folder: the path of the one there is, or of the folder.
+
+    Raises InputError for a name that is none, an ending that is not read, and for what would unpack to too much.
+    """
+    if not files:
+        raise InputError("there is nothing to work on; send a file")
+    if len(files) > limits.rows:
+        raise InputError(f"there are {len(files):,} files, and {limits.rows:,} are allowed")
+    own = [_short(PurePosixPath(file.name.replace("\\", "/")).name) for file in files]
+    names = pictures(own, range(len(own)))
+    folder.mkdir(parents=True)
+    for name, file in zip(names, files, strict=True):
+        if Path(name).suffix.lower() not in ALL or name.startswith("."):
+            raise InputError(f"{name} is no kind of file that is read here; send {', '.join(sorted(ALL))}")
+        (folder / name).write_bytes(file.content)
+    placed = [screened(folder / name, limits) for name in names]
+    return placed[0] if len(placed) == 1 else folder
+
+
+def _short(name: str) -> str:
+    """The end of a name: as much of it as a file may be called, and a number beside it."""
+    return name.encode("utf-8", "replace")[-200:].decode("utf-8", "ignore")
+
+
+def screened(file: Path, limits: Limits) -> Path:
+    """A file that unpacks to no more than is allowed. Raises InputError where it would."""
+    ending = file.suffix.lower()
+    try:
+        if ending in (".zip", ".npz"):
+            _screen_archive(file, limits)
+        elif ending == ".parquet":
+            _screen_parquet(file, limits)
+        elif ending == ".arrows":
+            return _filed(file, limits)
+        elif ending in (".feather", ".arrow"):
+            _few(pads.dataset([str(file)], format="feather").count_rows(), limits)
+        elif ending in TABLES:
+            _few(file.read_bytes().count(b"\n"), limits)
+        elif ending in FILMS - {".gif"}:
+            _screen_film(file, limits)
+    except (zipfile.BadZipFile, pa.ArrowException, OSError, NotImplementedError) as error:
+        words = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise InputError(f"{file.name} cannot be read ({words}); send it again") from error
+    return file
+
+
+def _few(rows: int, limits: Limits) -> None:
+    if rows > limits.rows:
+        raise InputError(f"there are {rows:,} rows, and {limits.rows:,} are allowed in a request; send fewer")
+
+
+def _screen_archive(file: Path, limits: Limits) -> None:
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        _few(len(members), limits)
+        _small(sum(member.file_size for member in members), file, limits)
+
+
+def _screen_parquet(file: Path, limits: Limits) -> None:
+    about = pq.read_metadata(file)
+    _few(about.num_rows, limits)
+    _small(sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)), file, limits)
+
+
+def _small(size: int, file: Path, limits: Limits) -> None:
+    if size > limits.unpacked:
+        raise InputError(
+            f"{file.name} unpacks to {size / 2**20:,.0f} MiB, and {limits.unpacked / 2**20:,.0f} are allowed"
+        )
+
+
+def _filed(file: Path, limits: Limits) -> Path:
+    """A stream of Arrow as a file of it."""
+    with pa.ipc.open_stream(file.read_bytes()) as stream:
+        target, rows = file.with_suffix(".arrow"), 0
+        with pa.ipc.new_file(str(target), stream.schema) as writer:
+            for batch in stream:
+                rows += len(batch)
+                _few(rows, limits)
+                writer.write_batch(batch)
+    file.unlink()
+    return target
+
+
+def _screen_film(file: Path, limits: Limits) -> None:
+    try:
+        import av
+    except ImportError as error:
+        raise InputError("videos need a decoder on the machine that serves: pip install 'ganvas[video]'") from error
+    try:
+        with av.open(str(file)) as film:
+            for stream in film.streams.video:
+                pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
+                if pixels > limits.pixels:
+                    raise InputError(f"{file.name} has {pixels:,} pixels a frame, and {limits.pixels:,} are allowed")
+                _few(stream.frames, limits)
+    except av.FFmpegError as error:
+        raise InputError(f"{file.name} cannot be read ({error.strerror}); send it again") from error
+
+
+def fit(path: Path, modality: Modality, kinds: Collection[Any]) -> Path:
+    """The same path. Raises InputError where a file is none that a run of this modality reads for such a source.
+
+    A CSV list of pictures names files of the machine that serves: it is never read.
+    """
+    own = data_of(modality)
+    allowed = own.endings & ALL - ({".csv"} if isinstance(own, Pictorial) else set())
+    allowed = frozenset({".csv"}) if Attributes in kinds else PACKED if Parcel in kinds else allowed
+    for file in path.iterdir() if path.is_dir() else [path]:
+        if file.suffix.lower() not in allowed:
+            raise InputError(f"{file.name} is nothing that is read for this; send {', '.join(sorted(allowed))}")
+    return path

@@ -1,0 +1,487 @@
+"""The service, asked as strangers ask: what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import os
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+import ganvas
+from ganvas import api, plugins
+from ganvas.core import Continuous
+
+pytest.importorskip("fastapi")
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from ganvas.errors import InputError
+from ganvas.jobs import Job, Jobs
+from ganvas.service import Limits, app, command, replies
+from ganvas.service.passes import tried
+from ganvas.service.tokens import Tokens, new_token
+
+SMALL = {"steps": 6, "batch": 16, "latent": 4, "width": 8, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two runs, and of things that lead elsewhere."""
+    folder = tmp_path_factory.mktemp("served") / "runs"
+    ganvas.train("vae", pictures, out=folder / "pictures", **SMALL)
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"age": random.normal(40, 9, 200).round(), "city": random.choice(["Ulm", "Bonn"], 200)})
+    rows.to_csv(folder.parent / "people.csv", index=False)
+    ganvas.train("vae", folder.parent / "people.csv", out=folder / "people", **SMALL)
+    shutil.copytree(folder / "people", folder.parent / "elsewhere")
+    (folder / "led-out").symlink_to(folder.parent / "elsewhere")
+    (folder / "half-out").mkdir()
+    shutil.copy(folder / "people" / "run.json", folder / "half-out")
+    (folder / "half-out" / "weights.safetensors").symlink_to(folder.parent / "elsewhere" / "weights.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(runs: Path) -> Iterator[TestClient]:
+    limits = Limits(body=2**20, pixels=2**20, rows=1000, gather=8, patience=0.02)
+    with TestClient(app(runs, limits), base_url="http://localhost") as client:
+        yield client
+
+
+def png(seed: int = 0, size: int = 16) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def ask(client: TestClient, path: str, content: bytes = b"", kind: str = "image/png", accept: str = "*/*") -> Any:
+    return client.post(path, content=content, headers={"content-type": kind, "accept": accept})
+
+
+def test_runs_are_listed_and_say_what_they_can(client: TestClient) -> None:
+    assert [one["name"] for one in client.get("/runs").json()] == ["people", "pictures"]
+    card = client.get("/runs/pictures").json()
+    assert (card["model"], card["modality"], card["finished"]) == ("vae", "images", True)
+    assert card["options"] == {"latent": 4, "width": 8}
+    assert set(card["tasks"]) == set(
+        plugins.fitting("tasks", ganvas.load(Path(client.app.state.runs) / "pictures").model)
+    )
+    assert card["tasks"]["detect"]["files"] == {"x": {"required": True}}
+    own = {option.name for option in plugins.options(plugins.load("tasks", "sample"))} - {"like"}
+    assert set(card["tasks"]["sample"]["options"]["properties"]) == own
+    assert card["data"] == "pictures.npz"
+
+
+def test_the_schema_has_every_task_and_all_its_options(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    for task in plugins.names("tasks"):
+        content = paths[f"/runs/{{run}}/{task}"]["post"]["requestBody"]["content"]
+        options = {option.name for option in plugins.options(plugins.load("tasks", task))} - {"follow"}
+        for kind in ("application/json", "multipart/form-data"):
+            assert options <= set(content[kind]["schema"]["properties"])
+
+
+def test_a_picture_is_judged_however_it_is_sent(client: TestClient, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    (true,) = ganvas.load(runs / "pictures").detect(tmp_path / "a.png").to_dict("records")
+    encoded = base64.b64encode(png()).decode()
+    answers = [
+        ask(client, "/runs/pictures/detect?alpha=0.1", png()),
+        client.post("/runs/pictures/detect", files={"x": ("a.png", png())}, data={"alpha": "0.1"}),
+        client.post("/runs/pictures/detect", json={"x": {"pictures": [encoded]}, "alpha": 0.1}),
+        client.post("/runs/pictures/detect", json={"x": {"files": [{"name": "a.png", "base64": encoded}]}}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        (row,) = answer.json()["rows"]
+        assert row["score"] == pytest.approx(true["score"], rel=1e-5)
+        assert (row["p"], answer.json()["figures"]["of"]) == (true["p"], 1)
+
+
+def test_pictures_come_as_one_as_all_and_as_json(client: TestClient) -> None:
+    made = {kind: ask(client, "/runs/pictures/sample?n=3&seed=1", accept=kind)
+            for kind in ("image/png", "application/zip", "application/json")}  # fmt: skip
+    assert {answer.status_code for answer in made.values()} == {200}
+    assert Image.open(io.BytesIO(made["image/png"].content)).width > 16
+    archive = zipfile.ZipFile(io.BytesIO(made["application/zip"].content))
+    files = {one["name"]: one for one in made["application/json"].json()["files"]}
+    assert set(archive.namelist()) == set(files) == {"0000.png", "0001.png", "0002.png", "sheet.png"}
+    assert archive.read("0001.png") == base64.b64decode(files["0001.png"]["base64"])
+    one = ask(client, "/runs/pictures/reconstruct", png(), accept="image/png")
+    assert Image.open(io.BytesIO(one.content)).format == "PNG"
+
+
+def test_rows_come_as_json_csv_arrow_and_parquet(client: TestClient, runs: Path) -> None:
+    kinds = ["application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"]
+    answers = [ask(client, "/runs/people/sample?n=20&seed=3", accept=kind) for kind in kinds]
+    assert [answer.headers["content-type"].partition(";")[0] for answer in answers] == kinds
+    frames = [
+        pd.DataFrame(answers[0].json()["rows"]),
+        pd.read_csv(io.BytesIO(answers[1].content)),
+        pa.ipc.open_stream(answers[2].content).read_all().to_pandas(),
+        pq.read_table(io.BytesIO(answers[3].content)).to_pandas(),
+    ]
+    true = ganvas.load(runs / "people").sample(n=20, seed=3)
+    for frame in frames:
+        pd.testing.assert_frame_equal(frame, true, check_dtype=False)
+
+
+def test_rows_are_judged_as_they_are_sent(client: TestClient) -> None:
+    rows = [{"age": 41, "city": "Ulm"}, {"age": 39, "city": "Bonn"}]
+    table = pa.Table.from_pylist(rows)
+    parquet, arrow = io.BytesIO(), io.BytesIO()
+    pq.write_table(table, parquet)
+    with pa.ipc.new_stream(arrow, table.schema) as writer:
+        writer.write_table(table)
+    answers = [
+        client.post("/runs/people/detect", json={"x": {"rows": rows}}),
+        ask(client, "/runs/people/detect", b"age,city\n41,Ulm\n39,Bonn\n", "text/csv"),
+        ask(client, "/runs/people/detect", parquet.getvalue(), "application/vnd.apache.parquet"),
+        ask(client, "/runs/people/detect", arrow.getvalue(), "application/vnd.apache.arrow.stream"),
+    ]
+    assert [len(answer.json()["rows"]) for answer in answers] == [2] * 4, answers[3].text
+    assert len({answer.text for answer in answers}) == 1
+    scores = pd.read_csv(io.StringIO(client.post(
+        "/runs/people/detect", json={"x": {"rows": rows}}, headers={"accept": "text/csv"}).text))  # fmt: skip
+    assert scores["score"].tolist() == pytest.approx([row["score"] for row in answers[0].json()["rows"]], rel=1e-6)
+
+
+def test_what_is_gathered_comes_out_as_it_would_alone(client: TestClient) -> None:
+    """To the last bit, and some of it wrong, and some of several pictures, whoever asks at the same time."""
+
+    def request(i: int) -> dict[str, Any]:
+        content = [png(i + j) if i % 5 else b"nothing" for j in range(1 + i % 3)]
+        sent = client.post("/runs/pictures/detect", files=[("x", (f"{j}.png", one)) for j, one in enumerate(content)])
+        return {"status": sent.status_code} | sent.json()
+
+    alone = [request(i) for i in range(24)]
+    with ThreadPoolExecutor(24) as pool:
+        gathered = list(pool.map(request, range(24)))
+    assert gathered == alone
+    assert [one["status"] for one in alone] == [200 if i % 5 else 422 for i in range(24)]
+    assert not alone[0]["detail"].count("/tmp") + alone[0]["detail"].count("/dev/shm")
+    counts = client.get("/metrics").text
+    together = float(counts.split("ganvas_together_sum ")[1].split()[0])
+    passes = float(counts.split("ganvas_together_count ")[1].split()[0])
+    assert together > passes, "nothing was done together"
+
+
+def test_sizes_that_do_not_agree_are_not_used() -> None:
+    space = Continuous((2,))
+
+    def weigh(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.sum(1) + (1e-6 if len(x) == 2 else 0), x
+
+    passes = tried(weigh, space, 8)
+    assert passes.sizes == (4, 8)
+    x = torch.randn(11, 2)
+    assert torch.equal(passes(x)[0], weigh(x)[0])
+    wild = tried(lambda x: (torch.rand(len(x)), x), space, 8)
+    assert wild.sizes == ()
+
+
+REFUSED = {
+    "a pickle for a picture": ("pictures/detect", b"\x80\x04\x95\x0c\x00\x00\x00c__builtin__", "image/png", 422),
+    "half a picture": ("pictures/detect", png()[:200], "image/png", 422),
+    "nothing": ("pictures/detect", b"", "image/png", 422),
+    "a table for a picture": ("pictures/detect", b"path\n/etc/passwd\n", "text/csv", 422),
+    "a table of nonsense": ("people/detect", b"\x00\xff,,\n1,2,3,4\n\"", "text/csv", 422),
+    "other columns": ("people/detect", b"x,y\n1,2\n", "text/csv", 422),
+    "words for numbers": ("people/detect", b"age,city\nold,Ulm\n", "text/csv", 422),
+    "no Parquet": ("people/detect", b"PAR1", "application/vnd.apache.parquet", 422),
+    "no Arrow": ("people/detect", b"\xff" * 40, "application/vnd.apache.arrow.stream", 422),
+    "too many rows": ("people/detect", b"age,city\n" + b"1,Ulm\n" * 1001, "text/csv", 422),
+    "a strange type": ("pictures/detect", png(), "application/x-tar", 415),
+    "another's archive": ("pictures/decompress", b"nothing packed", "application/octet-stream", 422),
+    "an unknown option": ("pictures/detect?path=/etc/passwd", png(), "image/png", 422),
+    "an endless answer": ("people/detect?follow=true", b"age,city\n1,Ulm\n", "text/csv", 422),
+    "a share above one": ("pictures/detect?fdr=2", png(), "image/png", 422),
+    "a number that is none": ("pictures/detect?alpha=nan", png(), "image/png", 422),
+    "a seed below zero": ("pictures/sample?seed=-1", b"", "", 422),
+    "a reach without end": ("pictures/traverse?reach=1e300", b"", "", 422),
+    "latents below nothing": ("pictures/sample?truncation=-1", b"", "", 422),
+    "no walk": ("pictures/interpolate?n=0", b"", "", 422),
+    "very many": ("pictures/sample?n=2000000000", b"", "", 422),
+    "a path for a table": ("people/sample?like=/etc/passwd", b"", "", 422),
+    "what it cannot": ("pictures/upscale", png(), "image/png", 422),
+    "no JSON": ("pictures/detect", b"{", "application/json", 422),
+    "no number": ("people/detect", b'{"x": {"rows": [{"age": NaN}]}}', "application/json", 422),
+    "two things": ("people/detect", b'{"x": {"rows": [], "texts": []}}', "application/json", 422),
+    "no base64": ("pictures/detect", b'{"x": {"pictures": ["!"]}}', "application/json", 422),
+    "deep JSON": ("people/detect", b"[" * 100_000, "application/json", 422),
+    "no run": ("none/detect", png(), "image/png", 404),
+    "up": ("%2e%2e/detect", png(), "image/png", 404),
+    "far up": ("..%2f..%2felsewhere/detect", png(), "image/png", 404),
+    "by a link": ("led-out/sample", b"", "", 404),
+    "by a link to weights": ("half-out/sample", b"", "", 404),
+    "too much": ("pictures/detect", b"\x89PNG" + bytes(2**20), "image/png", 413),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_wrong_is_refused_in_a_sentence(kind: str, client: TestClient) -> None:
+    path, content, type_, status = REFUSED[kind]
+    answer = ask(client, f"/runs/{path}", content, type_)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["detail"]
+    assert str(client.app.state.runs) not in answer.text
+
+
+def test_bombs_are_refused(client: TestClient) -> None:
+    huge, packed = io.BytesIO(), io.BytesIO()
+    Image.new("1", (4000, 4000)).save(huge, "PNG")
+    answer = ask(client, "/runs/pictures/detect", huge.getvalue())
+    assert (answer.status_code, "decompression bomb" in answer.text) == (422, True)
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(1001):
+            archive.writestr(f"{i}.png", b"")
+    assert ask(client, "/runs/pictures/detect", packed.getvalue(), "application/zip").status_code == 422
+    vast = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 999, 999)}".ljust(128)
+    assert client.post("/runs/pictures/detect", files={"x": ("x.npy", vast)}).status_code == 422
+    long = client.post("/runs/pictures/detect", files={"x": ("ä" * 300 + ".png", png())})
+    assert long.json()["rows"][0]["name"].endswith("ä.png")
+    same = client.post("/runs/pictures/detect", files=[("x", ("a.png", png(i))) for i in range(2)])
+    assert [row["name"] for row in same.json()["rows"]] == ["a-2.png", "a.png"]
+    gz = gzip.compress(bytes(1000))
+    assert client.post("/runs/pictures/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code == 422
+    assert client.post("/runs/pictures/detect", files={"y": ("a.png", png())}).status_code == 422
+    assert client.post("/runs/pictures/detect", files={"x": ("../../a.png", png())}).status_code == 200
+
+
+def test_numbers_that_are_none_are_missing(client: TestClient, runs: Path) -> None:
+    judged = runs / "people" / "evaluation.json"
+    judged.write_text('{"figures": [NaN, 1.5]}')
+    assert client.get("/runs/people").json()["metrics"] == {"figures": [None, 1.5]}
+    judged.unlink()
+    assert json.loads(replies._said({"a": [float("inf"), (2, float("nan"))]})) == {"a": [None, [2, None]]}
+
+
+def test_an_answer_that_cannot_be_so_is_said_to_be_none(client: TestClient) -> None:
+    for path, content, accept in (
+        ("pictures/sample", b"", "text/csv"),
+        ("people/detect", b"age,city\n1,Ulm\n", "image/png"),
+        ("pictures/sample", b"", "application/pdf"),
+        ("people/sample", b"", "application/octet-stream"),
+    ):
+        assert ask(client, f"/runs/{path}", content, "text/csv", accept).status_code == 406
+
+
+def test_a_run_that_changed_is_read_again(client: TestClient, runs: Path) -> None:
+    state = runs / "people" / "state.json"
+    before = state.read_text()
+    state.write_text(json.dumps(json.loads(before) | {"seconds": 12345.0}))
+    assert client.get("/runs/people").json()["seconds"] == 12345.0
+    state.write_text(before)
+    os.utime(state, (1, 1))
+    assert client.get("/runs/people").json()["seconds"] != 12345.0
+
+
+def test_a_run_without_weights_cannot_be_used_yet(client: TestClient, runs: Path) -> None:
+    (runs / "young").mkdir()
+    shutil.copy(runs / "people" / "run.json", runs / "young")
+    answer = ask(client, "/runs/young/sample")
+    (runs / "broken").mkdir()
+    (runs / "broken" / "run.json").write_text("{")
+    broken = ask(client, "/runs/broken/sample")
+    listed = client.get("/runs").json()
+    for name in ("young", "broken"):
+        shutil.rmtree(runs / name)
+    assert (answer.status_code, "no weights yet" in answer.text) == (409, True)
+    assert broken.status_code == 409
+    assert {"young", "broken"} <= {one["name"] for one in listed}
+
+
+def test_whoever_has_no_token_gets_nothing(runs: Path, tmp_path: Path) -> None:
+    token = new_token(tmp_path / "tokens", "alice")
+    assert token not in (tmp_path / "tokens").read_text()
+    assert (tmp_path / "tokens").stat().st_mode & 0o077 == 0
+    with TestClient(app(runs, Limits(), Tokens(tmp_path / "tokens")), base_url="http://example.org") as client:
+        assert client.get("/healthz").status_code == 200
+        for header in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {token}"},
+                       {"authorization": f"Bearer {token[:-1]}"}, {"authorization": f"Bearer {token}x"}):  # fmt: skip
+            for path in ("/runs", "/openapi.json", "/metrics", "/jobs"):
+                answer = client.get(path, headers=header)
+                assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        mine = {"authorization": f"Bearer {token}"}
+        assert client.get("/runs", headers=mine).status_code == 200
+        (tmp_path / "tokens").write_text("")
+        os.utime(tmp_path / "tokens", (1, 1))
+        assert client.get("/runs", headers=mine).status_code == 401
+
+
+def test_without_tokens_no_page_of_elsewhere_may_ask(client: TestClient) -> None:
+    for header in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+        assert client.get("/runs", headers=header).status_code == 403
+    assert client.get("/runs", headers={"host": "127.0.0.1:8765", "origin": "http://localhost:3000"}).status_code == 200
+
+
+def test_others_are_not_served_without_tokens(runs: Path, tmp_path: Path) -> None:
+    ask_for = {"port": 1, "workers": 1, "limits": Limits()}
+    with pytest.raises(InputError, match="can be reached by others"):
+        command.serve(runs, host="0.0.0.0", tokens=None, **ask_for)
+    with pytest.raises(InputError, match="is no folder of runs"):
+        command.serve(tmp_path / "none", host="localhost", tokens=None, **ask_for)
+    with pytest.raises(InputError, match="above zero"):
+        command.serve(runs, host="localhost", tokens=None, **ask_for | {"limits": Limits(rows=0)})
+    (tmp_path / "tokens").write_text("secret alice\n")
+    with pytest.raises(InputError, match="no SHA-256"):
+        command.serve(runs, host="localhost", tokens=tmp_path / "tokens", **ask_for)
+
+
+def test_who_comes_when_too_many_are_inside_is_asked_to_come_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, inside = threading.Event(), threading.Event()
+
+    def slow(*given: Any, **options: Any) -> Any:
+        inside.set()
+        assert go.wait(30)
+        raise InputError("done")
+
+    monkeypatch.setattr(api.Trained, "do", slow)
+    with TestClient(app(runs, Limits(waiting=1)), base_url="http://localhost") as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, client, "/runs/people/sample")
+        assert inside.wait(30)
+        second = ask(client, "/runs/people/sample")
+        assert (second.status_code, second.headers["retry-after"]) == (503, "1")
+        assert client.get("/healthz").status_code == 200
+        go.set()
+        assert first.result().status_code == 422
+
+
+def test_what_takes_too_long_is_given_up(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(api.Trained, "do", lambda *given, **options: go.wait(30))
+    with TestClient(app(runs, Limits(seconds=0.05)), base_url="http://localhost") as client:
+        for accept in ("*/*", "text/csv"):
+            answer = ask(client, "/runs/people/sample", accept=accept)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        go.set()
+
+
+def test_no_request_of_a_stranger_is_too_much(client: TestClient) -> None:
+    """Whatever the schema lets somebody say, of every route."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", client.app, headers={"Host": "localhost"})
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    for operation in (found.ok() for found in schema.get_all_operations()):
+
+        @given(operation.as_strategy())
+        @settings(
+            max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
+        def asked(case: schemathesis.Case) -> None:
+            if "run" in case.path_parameters:
+                case.path_parameters["run"] = "people" if case.operation.path.endswith("sample") else "pictures"
+            case.call_and_validate(headers={"Host": "localhost"}, checks=checks)
+
+        asked()
+
+
+def test_rows_are_sent_while_they_are_made(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first are there before the last are asked for."""
+    many = app(runs, replace(Limits(), rows=10**6))
+    with (
+        TestClient(many, base_url="http://localhost") as client,
+        client.stream("POST", "/runs/people/sample?n=30000&seed=0", headers={"accept": "text/csv"}) as answer,
+    ):
+        assert answer.status_code == 200
+        text = "".join(answer.iter_text())
+    frame = pd.read_csv(io.StringIO(text))
+    pd.testing.assert_frame_equal(frame, ganvas.load(runs / "people").sample(n=30000, seed=0), check_dtype=False)
+
+
+@pytest.fixture
+def office(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A service whose trainings are written down and not begun."""
+
+    def launch(jobs: Jobs, name: str, arguments: list[str]) -> Job:
+        (jobs.runs / ".jobs").mkdir(exist_ok=True)
+        card = {"command": ["ganvas", *arguments], "pid": os.getpid(), "began": psutil.Process().create_time()}
+        (jobs.runs / ".jobs" / f"{name}.json").write_text(json.dumps(card))
+        return Job(jobs.runs, name)
+
+    monkeypatch.setattr(Jobs, "_launch", launch)
+    shutil.copytree(runs / "people", tmp_path / "runs" / "people")
+    with TestClient(app(tmp_path / "runs", Limits(trainings=1)), base_url="http://localhost") as client:
+        yield client
+
+
+def test_a_training_is_asked_for_and_watched(office: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(office.app.state.runs)
+    said = {"name": "new", "model": "ae", "options": '{"steps": 7, "through": "people", "category": ["--out=/tmp/x"]}'}
+    files = {"data": ("../../data.csv", b"age,city\n1,Ulm\n2,Bonn\n")}
+    refused = office.post("/jobs", data=said, files=files)
+    assert (refused.status_code, "no option 'category'" in refused.text) == (422, True)  # it is not one of latents
+    assert not (home / ".data" / "new").exists()
+    begun = office.post("/jobs", data=said | {"options": '{"steps": 7, "category": ["--out=/tmp/x"]}'}, files=files)
+    assert (begun.status_code, begun.json()["state"]) == (201, "training"), begun.text
+    file = home / ".data" / "new" / "data" / "data.csv"
+    assert file.read_bytes() == files["data"][1]
+    assert Jobs(home)["new"].command == ["ganvas", "train", "ae", str(file), "--out", str(home / "new"),
+                                            "--steps=7", "--category=--out=/tmp/x"]  # fmt: skip
+    (home / ".jobs" / "new.log").write_text(f"reading {home}/.data\n")
+    told = office.get("/jobs/new").json()
+    assert (told["said"], told["losses"], told["step"]) == ("reading RUNS/.data\n", [], 0)
+    assert office.get("/jobs").json() == [{"name": "new", "state": "training"}]
+    busy = office.post("/jobs", data=said | {"name": "second"}, files=files)
+    assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
+    assert office.post("/jobs/people/resume").json()["state"] == "training"
+    assert Jobs(home)["people"].command[1:] == ["train", "--resume", str(home / "people")]
+    monkeypatch.setattr(Job, "stop", lambda job: (home / ".jobs" / f"{job.name}.json").unlink())
+    for way in ("stop", "resume"):
+        assert office.post(f"/jobs/none/{way}").status_code == 404
+    assert office.get("/jobs/none").status_code == 404
+
+
+ELSEWHERE = {
+    "a path for a name": ({"name": "../up", "model": "ae"}, "is no name"),
+    "no model": ({"name": "x", "model": "os"}, "no model is called"),
+    "a path to write to": ({"name": "x", "model": "ae", "options": '{"out": "/tmp/x"}'}, "'out' is no option"),
+    "a run elsewhere": ({"name": "x", "model": "ae", "options": '{"through": "/etc"}'}, "no run is called"),
+    "a run by a link": ({"name": "x", "model": "ae", "options": '{"through": "../elsewhere"}'}, "no run is called"),
+    "a path to read": ({"name": "x", "model": "ae", "options": '{"to": "/etc"}'}, "are sent as files"),
+    "no such option": ({"name": "x", "model": "ae", "options": '{"--out": "/tmp/x"}'}, "no option"),
+    "no options": ({"name": "x", "model": "ae", "options": "["}, "no JSON"),
+    "a run that there is": ({"name": "people", "model": "ae"}, "there is a run called"),
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_no_training_reads_or_writes_elsewhere(kind: str, office: TestClient) -> None:
+    said, words = ELSEWHERE[kind]
+    answer = office.post("/jobs", data=said, files={"data": ("d.csv", b"a,b\n1,2\n3,4\n")})
+    assert answer.status_code in (404, 422)
+    assert words in answer.text
+    assert office.get("/jobs").json() == []
+    assert not list((Path(office.app.state.runs) / ".data").glob("*"))
+
+
+def test_a_list_of_paths_is_never_read(office: TestClient) -> None:
+    for options in ("{}", '{"as_": "images"}'):
+        answer = office.post("/jobs", data={"name": "listed", "model": "ae", "options": options},
+                             files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")})  # fmt: skip
+        assert (answer.status_code, "column called path" in answer.text) == (422, True)
