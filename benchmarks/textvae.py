@@ -49,7 +49,7 @@ def main() -> None:
     for name, value in {"letters": 80, "width": 128, "depth": 2, "latent": 32, "batch": 32, "steps": 1200,
                         "vocabulary": 1024, "samples": 128, "test": 500}.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--free-bits", type=float, default=0.15)
+    parser.add_argument("--free-bits", type=float, default=0.2)
     parser.add_argument("--word-dropout", type=float, default=0.0)
     parser.add_argument("--part", default="test", choices=["choose", "test"])
     given = parser.parse_args()
