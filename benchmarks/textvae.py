@@ -46,11 +46,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="Where the text is kept.")
     parser.add_argument("--runs", type=Path, required=True, help="Where the runs are kept.")
-    for name, value in {"letters": 80, "width": 128, "depth": 2, "latent": 32, "batch": 32, "steps": 800,
+    for name, value in {"letters": 80, "width": 128, "depth": 2, "latent": 32, "batch": 32, "steps": 1200,
                         "vocabulary": 1024, "samples": 128, "test": 500}.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--free-bits", type=float, default=0.25)
-    parser.add_argument("--word-dropout", type=float, default=0.2)
+    parser.add_argument("--free-bits", type=float, default=0.2)
+    parser.add_argument("--word-dropout", type=float, default=0.0)
     parser.add_argument("--part", default="test", choices=["choose", "test"])
     given = parser.parse_args()
     parts = kjv(given.cache)
