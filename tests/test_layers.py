@@ -79,6 +79,8 @@ ROOMS = {
         "run",
         "jobs",
         "loopback",
+        "coding",
+        "parcel",
         "delivery",
         "findings",
         "naming",

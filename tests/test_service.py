@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -386,6 +387,43 @@ def test_what_takes_too_long_is_given_up(runs: Path, monkeypatch: pytest.MonkeyP
         go.set()
 
 
+def test_numbers_that_end_before_they_begin_are_said_to(client: TestClient) -> None:
+    answer = client.post("/runs/pictures/detect", files={"x": ("a.idx.png", b"\0\0\x08\xff1234567")})
+    assert (answer.status_code, "cut short" in answer.text) == (422, True)
+
+
+@pytest.fixture
+def parcel(client: TestClient, runs: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """The header and the rest of what a run packed."""
+    ganvas.train("made", runs.parent / "people.csv", out=runs / "packing", steps=2, quiet=True)
+    try:
+        rows = (runs.parent / "people.csv").read_bytes()
+        content = ask(client, "/runs/packing/compress", rows, "text/csv", "application/octet-stream").content
+        size = int.from_bytes(content[8:12], "little")
+        yield json.loads(content[12 : 12 + size]), content[12 + size : -16]
+    finally:
+        shutil.rmtree(runs / "packing")
+
+
+def test_a_parcel_that_was_made_up_is_refused(client: TestClient, parcel: tuple[dict[str, Any], bytes]) -> None:
+    about, body = parcel
+    same, stream = pa.array(["a" * 2**20]), io.BytesIO()
+    table = pa.table({f"c{i}": same for i in range(1100)})
+    with pa.ipc.new_stream(stream, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    bomb = b"\1\0a" + len(stream.getvalue()).to_bytes(8, "little") + stream.getvalue()
+    codes = body[: about["packed"]]
+    wrong = {"header": ({"examples": "x"}, body), "header says": ({"packed": -4}, body),
+             "more than 1,000 rows": ({"examples": 10**15}, body),
+             "packed as": ({}, codes), "unpacks to": ({}, codes + bomb), "cannot be read": ({}, codes + b"\1\0\xff")}  # fmt: skip
+    for words, (forged, rest) in {"rows.csv": ({}, body), **wrong}.items():
+        header = json.dumps(about | forged).encode()
+        content = b"\x89GANVAS\n" + len(header).to_bytes(4, "little") + header + rest
+        content += blake2b(content, digest_size=16).digest()
+        answer = ask(client, "/runs/packing/decompress", content, "application/octet-stream")
+        assert (answer.status_code, words in answer.text) == (200 if words == "rows.csv" else 422, True), answer.text
+
+
 def test_no_request_of_a_stranger_is_too_much(client: TestClient) -> None:
     """Whatever the schema lets somebody say, of every route."""
     schema = schemathesis.openapi.from_asgi("/openapi.json", client.app, headers={"Host": "localhost"})
@@ -539,9 +577,6 @@ def test_an_honest_table_arrives_as_it_was(ending: str, compression: str | None,
             writer.write_table(table)
     frame = open_frame(place([Upload(f"a.{ending}", stream.getvalue())], tmp_path / "given", Limits()))
     back = pa.Table.from_batches(frame.batches(), frame.schema).to_pandas()
-    assert back.astype(object).where(back.notna(), None).equals(table.to_pandas().astype(object).where(back.notna(), None))
-
-
-def test_numbers_that_end_before_they_begin_are_said_to(client: TestClient) -> None:
-    answer = client.post("/runs/pictures/detect", files={"x": ("a.idx.png", b"\0\0\x08\xff1234567")})
-    assert (answer.status_code, "cut short" in answer.text) == (422, True)
+    assert (
+        back.astype(object).where(back.notna(), None).equals(table.to_pandas().astype(object).where(back.notna(), None))
+    )

@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..core import CONTAINERS, Attributes, Modality, Parcel, Pictorial, data_of
+from .. import coding
 from ..errors import InputError
 from ..naming import pictures
+from ..parcel import opened
 from .arrows import arrow_size
 from .limits import Limits
 
@@ -127,7 +129,9 @@ def screened(file: Path, limits: Limits) -> Path:
             _few(file.read_bytes().count(b"\n"), limits)
         elif ending in FILMS - {".gif"}:
             _screen_film(file, limits)
-    except (zipfile.BadZipFile, pa.ArrowException, OSError, NotImplementedError) as error:
+        elif ending in PACKED:
+            _screen_parcel(file, limits)
+    except (zipfile.BadZipFile, pa.ArrowException, OSError, NotImplementedError, UnicodeDecodeError) as error:
         words = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise InputError(f"{file.name} cannot be read ({words}); send it again") from error
     return file
@@ -158,6 +162,12 @@ def _screen_parquet(file: Path, limits: Limits) -> None:
         for batch in parts.iter_batches(min(limits.unpacked // max(packed, 1), 2**14)):
             unpacked += batch.nbytes
             _small(unpacked, file, limits)
+
+
+def _screen_parcel(file: Path, limits: Limits) -> None:
+    about, body = opened(file.read_bytes(), file.name)
+    tables = coding.parts(body[about["packed"] :])
+    _small(sum(arrow_size(content) for name, content in tables.items() if name), file, limits)
 
 
 def _screen_json(file: Path, limits: Limits) -> None:
