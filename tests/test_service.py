@@ -415,7 +415,8 @@ def test_a_parcel_that_was_made_up_is_refused(client: TestClient, parcel: tuple[
     codes = body[: about["packed"]]
     wrong = {"header": ({"examples": "x"}, body), "header says": ({"packed": -4}, body),
              "more than 1,000 rows": ({"examples": 10**15}, body),
-             "packed as": ({}, codes), "unpacks to": ({}, codes + bomb), "cannot be read": ({}, codes + b"\1\0\xff")}  # fmt: skip
+             "packed as": ({}, codes), "unpacks to": ({}, codes + bomb), 
+             "cannot be read": ({}, codes + b"\1\0\xff")}  # fmt: skip
     for words, (forged, rest) in {"rows.csv": ({}, body), **wrong}.items():
         header = json.dumps(about | forged).encode()
         content = b"\x89GANVAS\n" + len(header).to_bytes(4, "little") + header + rest
@@ -557,7 +558,7 @@ def test_a_table_that_unpacks_without_end_is_refused(kind: str, tmp_path: Path) 
     ending = kind if kind in ("parquet", "jsonl") else "feather"
     sent, limits = [Upload(f"a.{ending}", packed(kind))], Limits(unpacked=2**22)
     assert len(sent[0].content) < 2**21
-    with pytest.raises(InputError, match="unpacks to|lists or views"):
+    with pytest.raises(InputError, match=r"unpacks to|lists or views"):
         place(sent, tmp_path / "given", limits)
 
 

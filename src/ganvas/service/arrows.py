@@ -1,7 +1,7 @@
 """How large a stream of Arrow is when it is unpacked, by what it says of each buffer before that is done.
 
-See "Encapsulated message format" and "Record batch messages" in Arrow's columnar format: a message is a FlatBuffer, and a
-buffer that is compressed begins with its size.
+See "Encapsulated message format" and "Record batch messages" in Arrow's columnar format: a message is a FlatBuffer, and
+a buffer that is compressed begins with its size.
 """
 
 from __future__ import annotations

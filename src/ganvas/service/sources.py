@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..core import CONTAINERS, Attributes, Modality, Parcel, Pictorial, data_of
 from .. import coding
+from ..core import CONTAINERS, Attributes, Modality, Parcel, Pictorial, data_of
 from ..errors import InputError
 from ..naming import pictures
 from ..parcel import opened

@@ -28,7 +28,8 @@ from .tasks import WRONG
 TAIL, LINES = 4000, 50  # letters, and lines of losses, that are told
 MOST = 20_000  # letters of options: they become words of a command
 OURS = {"out", "quiet", "resume", "tracker"}
-"""Options that are not for those who ask: where the run goes is known, nobody reads along, and nothing leaves the machine."""
+"""Options that are not for those who ask: where the run goes is known, nobody reads along, and nothing leaves the
+machine."""
 
 FORM = forms.formed(
     "training",
