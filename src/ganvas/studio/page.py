@@ -71,7 +71,8 @@ def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> 
     page.has_launched = True  # or else Gradio takes any path that a request names for one that was uploaded
     outer = FastAPI(middleware=[Middleware(Guarded, open=bool(password))], openapi_url=None)
     app = gr.mount_gradio_app(
-        outer, page, "/", allowed_paths=[str(runs / ANSWERS)], show_error=False, footer_links=[], ssr_mode=False, pwa=False, max_file_size=SIZE, theme=theme(),
+        outer, page, "/", allowed_paths=[str(runs / ANSWERS)], show_error=False, footer_links=[],
+        ssr_mode=False, pwa=False, max_file_size=SIZE, theme=theme(),
         css_paths=Path(__file__).with_name("studio.css"),
         auth=(lambda _, word: compare_digest(word.encode(), password.encode())) if password else None,
     )  # fmt: skip
