@@ -90,6 +90,7 @@ REFUSED = {
     "an absolute path": ("describe", {"path": "/etc/passwd"}, "not among what may be read"),
     "a run that is a path": ("evaluate", {"run": "../data"}, "no run is called"),
     "where an answer goes": ("train", MADE | {"options": {"out": "/tmp/x"}}, "no option 'out'"),
+    "another program": ("train", MADE | {"options": {"tracker": "wandb"}}, "no option 'tracker'"),
     "a path as an option": ("train", MADE | {"options": {"to": "/etc"}}, "may be read"),
     "another table": ("do", {"task": "sample", "run": "made", "options": {"like": "../secret.csv"}}, "may be read"),
     "data of a training elsewhere": ("evaluate", {"run": "other"}, "in memory"),

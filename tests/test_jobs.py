@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic, sleep
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from ganvas import api, plugins
@@ -81,3 +84,27 @@ def test_a_job_of_a_process_that_is_gone_is_not_training(tmp_path: Path) -> None
     folder.mkdir()
     (folder / "old.json").write_text(json.dumps({"command": [], "pid": 2**22 - 1, "began": 0.0}))
     assert Job(tmp_path, "old").state == "stopped"
+
+
+def test_doors_that_start_at_once_start_no_more_than_are_allowed(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launched(jobs: Jobs, name: str, arguments: object, folder: Path) -> Job:
+        sleep(0.02)  # as a process takes until it is known of
+        card = {"pid": os.getpid(), "began": psutil.Process().create_time()}
+        (folder / f"{name}.json").write_text(json.dumps(card))
+        return Job(jobs.runs, name)
+
+    monkeypatch.setattr(Jobs, "_launched", launched)
+    Jobs(tmp_path / "runs").refuse_more()
+
+    def start(i: int) -> bool:
+        try:
+            return bool(Jobs(tmp_path / "runs", 2).start(f"job{i}", "ae", data, {}))
+        except Busy:
+            return False
+
+    with ThreadPoolExecutor(8) as doors:
+        assert sum(doors.map(start, range(8))) == 2
+    with pytest.raises(InputError, match="at work already"):
+        Jobs(tmp_path / "runs", 9)._launch(next(iter(Jobs(tmp_path / "runs"))).name, [])

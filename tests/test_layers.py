@@ -62,6 +62,7 @@ ROOMS = {
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
     | {"weighing", "health", "screening", "attributes", "display"},
     "samples": set(),
+    "loopback": set(),
     "jobs": {"errors", "plugins", "api", "run"},
     "exporting": {"core", "run"},
     "tuning": {"core", "plugins", "machine", "run", "jobs", "api"},
@@ -69,7 +70,7 @@ ROOMS = {
     "hub": {"core", "plugins", "evaluation", "parcel", "run"},
     "assistant": {"core", "errors", "plugins", "api", "delivery", "jobs", "run", "__init__"},
     "studio": {"errors", "core", "plugins", "machine", "health", "screening", "report", "run", "api", "delivery"}
-    | {"jobs", "samples"},
+    | {"jobs", "loopback", "samples"},
     "service": {
         "errors",
         "core",
@@ -77,6 +78,9 @@ ROOMS = {
         "api",
         "run",
         "jobs",
+        "loopback",
+        "coding",
+        "parcel",
         "delivery",
         "findings",
         "naming",

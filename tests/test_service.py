@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,10 @@ from schemathesis.specs.openapi.checks import (
 
 from ganvas.errors import InputError
 from ganvas.jobs import Job, Jobs
+from ganvas.modalities._frames import open_frame
 from ganvas.service import Limits, app, command, replies
 from ganvas.service.passes import tried
+from ganvas.service.sources import Upload, place
 from ganvas.service.tokens import Tokens, new_token
 
 SMALL = {"steps": 6, "batch": 16, "latent": 4, "width": 8, "quiet": True}
@@ -336,7 +339,8 @@ def test_whoever_has_no_token_gets_nothing(runs: Path, tmp_path: Path) -> None:
 
 
 def test_without_tokens_no_page_of_elsewhere_may_ask(client: TestClient) -> None:
-    for header in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+    sandboxed = ({"origin": "null"}, {"origin": "file://"})  # pages that do not say whose they are
+    for header in ({"host": "evil.example"}, {"origin": "https://evil.example"}, *sandboxed):
         assert client.get("/runs", headers=header).status_code == 403
     assert client.get("/runs", headers={"host": "127.0.0.1:8765", "origin": "http://localhost:3000"}).status_code == 200
 
@@ -381,6 +385,44 @@ def test_what_takes_too_long_is_given_up(runs: Path, monkeypatch: pytest.MonkeyP
             answer = ask(client, "/runs/people/sample", accept=accept)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         go.set()
+
+
+def test_numbers_that_end_before_they_begin_are_said_to(client: TestClient) -> None:
+    answer = client.post("/runs/pictures/detect", files={"x": ("a.idx.png", b"\0\0\x08\xff1234567")})
+    assert (answer.status_code, "cut short" in answer.text) == (422, True)
+
+
+@pytest.fixture
+def parcel(client: TestClient, runs: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """The header and the rest of what a run packed."""
+    ganvas.train("made", runs.parent / "people.csv", out=runs / "packing", steps=2, quiet=True)
+    try:
+        rows = (runs.parent / "people.csv").read_bytes()
+        content = ask(client, "/runs/packing/compress", rows, "text/csv", "application/octet-stream").content
+        size = int.from_bytes(content[8:12], "little")
+        yield json.loads(content[12 : 12 + size]), content[12 + size : -16]
+    finally:
+        shutil.rmtree(runs / "packing")
+
+
+def test_a_parcel_that_was_made_up_is_refused(client: TestClient, parcel: tuple[dict[str, Any], bytes]) -> None:
+    about, body = parcel
+    same, stream = pa.array(["a" * 2**20]), io.BytesIO()
+    table = pa.table({f"c{i}": same for i in range(1100)})
+    with pa.ipc.new_stream(stream, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    bomb = b"\1\0a" + len(stream.getvalue()).to_bytes(8, "little") + stream.getvalue()
+    codes = body[: about["packed"]]
+    wrong = {"header": ({"examples": "x"}, body), "header says": ({"packed": -4}, body),
+             "more than 1,000 rows": ({"examples": 10**15}, body),
+             "packed as": ({}, codes), "unpacks to": ({}, codes + bomb), 
+             "cannot be read": ({}, codes + b"\1\0\xff")}  # fmt: skip
+    for words, (forged, rest) in {"rows.csv": ({}, body), **wrong}.items():
+        header = json.dumps(about | forged).encode()
+        content = b"\x89GANVAS\n" + len(header).to_bytes(4, "little") + header + rest
+        content += blake2b(content, digest_size=16).digest()
+        answer = ask(client, "/runs/packing/decompress", content, "application/octet-stream")
+        assert (answer.status_code, words in answer.text) == (200 if words == "rows.csv" else 422, True), answer.text
 
 
 def test_no_request_of_a_stranger_is_too_much(client: TestClient) -> None:
@@ -465,6 +507,8 @@ ELSEWHERE = {
     "a run by a link": ({"name": "x", "model": "ae", "options": '{"through": "../elsewhere"}'}, "no run is called"),
     "a path to read": ({"name": "x", "model": "ae", "options": '{"to": "/etc"}'}, "are sent as files"),
     "no such option": ({"name": "x", "model": "ae", "options": '{"--out": "/tmp/x"}'}, "no option"),
+    "another program": ({"name": "x", "model": "ae", "options": '{"tracker": "wandb"}'}, "'tracker' is no option"),
+    "no kind": ({"name": "x", "model": "ae", "options": '{"as_": ["tables"]}'}, "is one of images"),
     "no options": ({"name": "x", "model": "ae", "options": "["}, "no JSON"),
     "a run that there is": ({"name": "people", "model": "ae"}, "there is a run called"),
 }
@@ -481,7 +525,59 @@ def test_no_training_reads_or_writes_elsewhere(kind: str, office: TestClient) ->
 
 
 def test_a_list_of_paths_is_never_read(office: TestClient) -> None:
-    for options in ("{}", '{"as_": "images"}'):
+    through = '{"as_": "tables", "through": "people"}'  # what reads then is the run that is learned through
+    for options in ("{}", '{"as_": "images"}', through):
         answer = office.post("/jobs", data={"name": "listed", "model": "ae", "options": options},
                              files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")})  # fmt: skip
         assert (answer.status_code, "column called path" in answer.text) == (422, True)
+
+
+def packed(kind: str) -> bytes:
+    """A kilobyte that says the same megabyte four hundred times, or names a column in each of its rows."""
+    stream, same = io.BytesIO(), pa.array(["a" * 2**20])
+    often = pa.DictionaryArray.from_arrays(pa.array(np.zeros(400, np.int32)), same)
+    options = pa.ipc.IpcWriteOptions(compression="zstd" if kind == "compressed" else None)
+    match kind:
+        case "parquet":
+            pq.write_table(pa.table({"city": often.cast(pa.string())}), stream, compression="zstd")
+        case "jsonl":
+            return "\n".join(json.dumps({f"c{i}": i}) for i in range(900)).encode()
+        case "view":
+            view = pa.array(["a"] * 400, pa.string_view())  # each could be the same megabyte
+            with pa.ipc.new_file(stream, pa.schema([("city", view.type)])) as writer:
+                writer.write_batch(pa.record_batch({"city": view}))
+        case _:
+            column = often.cast(pa.string()) if kind == "compressed" else often
+            with pa.ipc.new_file(stream, pa.schema([("city", column.type)]), options=options) as writer:
+                writer.write_batch(pa.record_batch({"city": column}))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "compressed", "dictionary", "view"])
+def test_a_table_that_unpacks_without_end_is_refused(kind: str, tmp_path: Path) -> None:
+    ending = kind if kind in ("parquet", "jsonl") else "feather"
+    sent, limits = [Upload(f"a.{ending}", packed(kind))], Limits(unpacked=2**22)
+    assert len(sent[0].content) < 2**21
+    with pytest.raises(InputError, match=r"unpacks to|lists or views"):
+        place(sent, tmp_path / "given", limits)
+
+
+@pytest.mark.parametrize("ending", ["arrows", "feather", "arrow", "parquet", "jsonl"])
+@pytest.mark.parametrize("compression", ["zstd", "lz4", None])
+def test_an_honest_table_arrives_as_it_was(ending: str, compression: str | None, tmp_path: Path) -> None:
+    words = pd.Series(["Ulm", "Bonn", None] * 50)
+    table = pa.table({"n": np.arange(150), "city": words, "kind": words.astype("category")})
+    stream, options = io.BytesIO(), pa.ipc.IpcWriteOptions(compression=compression)
+    if ending == "parquet":
+        pq.write_table(table, stream, compression=compression or "none")
+    elif ending == "jsonl":
+        stream.write(table.to_pandas().to_json(orient="records", lines=True).encode())
+    else:
+        new = pa.ipc.new_stream if ending == "arrows" else pa.ipc.new_file
+        with new(stream, table.schema, options=options) as writer:
+            writer.write_table(table)
+    frame = open_frame(place([Upload(f"a.{ending}", stream.getvalue())], tmp_path / "given", Limits()))
+    back = pa.Table.from_batches(frame.batches(), frame.schema).to_pandas()
+    assert (
+        back.astype(object).where(back.notna(), None).equals(table.to_pandas().astype(object).where(back.notna(), None))
+    )

@@ -21,9 +21,12 @@ from ganvas.jobs import words
 from ganvas.plugins import Option
 
 pytest.importorskip("gradio")
+from fastapi.testclient import TestClient
+from starlette.responses import PlainTextResponse
 
 from ganvas.studio import charts, exploring, keeping, using, watching
 from ganvas.studio.forms import field, filled_in
+from ganvas.studio.page import Guarded
 from ganvas.studio.sight import RECOMMENDED, fitting, problems, see
 
 
@@ -242,8 +245,17 @@ def test_others_come_in_by_password_alone(tmp_path: Path, capsys: pytest.Capture
     assert "--password" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("password", [False, True])
+def test_no_page_of_elsewhere_asks_without_a_password(password: bool) -> None:
+    client = TestClient(Guarded(PlainTextResponse("here"), open=password), base_url="http://localhost:8766")
+    assert client.get("/", headers={"origin": "http://127.0.0.1:8766"}).text == "here"
+    assert "connect-src 'self'" in client.get("/").headers["content-security-policy"]
+    for header in ({"host": "evil.example"}, {"origin": "https://evil.example"}, {"origin": "null"}):
+        assert client.post("/upload", headers=header).status_code == (200 if password else 403)
+
+
 def test_the_command_line_reads_what_a_form_says() -> None:
     filled = {"steps": "8", "rate": "a=1", "heal": False, "schedule": "linear"}
     options = [one for one in plugins.options(ganvas.api.train) if one.name in filled]
     said = filled_in([field(one) for one in options], [filled[one.name] for one in options])
-    assert words(said, options) == ["--steps=8", "--rate", "a=1", "--schedule=linear", "--no-heal"]
+    assert words(said, options) == ["--steps=8", "--rate=a=1", "--schedule=linear", "--no-heal"]

@@ -215,6 +215,15 @@ def text(at: Path) -> Path:
     return at / "f"
 
 
+def playlist(at: Path) -> Path:
+    """It names a film that lies beside it, but is not among what was given."""
+    encoded(at / "other.mp4", film())
+    (folder(at / "f", 2) / "list.mp4").write_text("ffconcat version 1.0\nfile within/film.mp4\n")
+    (at / "f" / "within").symlink_to(at)
+    (at / "film.mp4").symlink_to(at / "other.mp4")
+    return at / "f"
+
+
 def bomb(at: Path) -> Path:
     head = b"GIF89a" + (60_000).to_bytes(2, "little") * 2 + b"\x80\0\0" + bytes(6)
     image = b"\x2c" + bytes(4) + (60_000).to_bytes(2, "little") * 2 + b"\0\x02\x02\x4c\x01\0"
@@ -232,6 +241,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "cut mp4": (headless, r"1 of 3 videos .*cut\.mp4: not a video that can be decoded"),
     "sound alone": (sound, r"1 of 3 videos .*sound\.mp4: it holds no video"),
     "text": (text, r"1 of 3 videos .*text\.mp4: not a video that can be decoded"),
+    "playlist": (playlist, r"1 of 3 videos .*list\.mp4: not a video that can be decoded"),
     "bomb": (bomb, r"1 of 3 videos .*bomb\.gif: (decompression bomb|not a video)"),
     "too short": (short, r"1 of 3 videos .*short\.mp4: it has 3 frames, and a clip has 8; see --frames"),
 }

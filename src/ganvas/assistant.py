@@ -49,7 +49,7 @@ LINES, LETTERS = 12, 4_000
 LISTED = 200
 """Files that are listed."""
 
-OURS = {"out", "quiet", "device", "tensorboard", "compile", "follow"}
+OURS = {"out", "quiet", "device", "tensorboard", "tracker", "compile", "follow"}
 """Options that are not an assistant's to choose."""
 
 FIRST = ("sheet", "before-and-after", "strip", "typical", "map", "series", "beside")

@@ -29,6 +29,18 @@ def uniform() -> Any:
     return _stream().model.Uniform()
 
 
+def parts(content: bytes) -> dict[str, bytes]:
+    """By their names, the parts of which content is made: each the length of its name in 2 bytes, its name, its own
+    length in 8 bytes, and itself."""
+    found, at = dict[str, bytes](), 0
+    while at < len(content):
+        named = at + 2 + int.from_bytes(content[at : at + 2], "little")
+        size = int.from_bytes(content[named : named + 8], "little")
+        found[content[at + 2 : named].decode()] = content[named + 8 : named + 8 + size]
+        at = named + 8 + size
+    return found
+
+
 def _stream() -> Any:
     try:
         from constriction import stream

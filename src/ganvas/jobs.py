@@ -8,12 +8,14 @@ RUNS/.data/NAME/       files that were handed in to learn from
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -131,9 +133,15 @@ class Jobs:
             raise Busy(f"{self.most} trainings are at work, and no more are allowed at once; wait, or stop one")
 
     def _launch(self, name: str, arguments: Sequence[str]) -> Job:
-        self.refuse_more()
         folder = self.runs / ".jobs"
         folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            self.refuse_more()
+            if (folder / f"{name}.json").exists() and Job(self.runs, name).state == "training":
+                raise InputError(f"{name} is at work already; stop it first")
+            return self._launched(name, arguments, folder)
+
+    def _launched(self, name: str, arguments: Sequence[str], folder: Path) -> Job:
         with (folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen([sys.executable, "-m", "ganvas", *arguments], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)  # fmt: skip
@@ -141,6 +149,15 @@ class Jobs:
         card = {"command": ["ganvas", *arguments], "pid": process.pid, "began": began}
         write_atomically(folder / f"{name}.json", json.dumps(card).encode())
         return Job(self.runs, name)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Inside, no other thread, worker or door starts a training of the same folder, so that together they start no
+    more than are allowed."""
+    with (folder / ".lock").open("wb") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # given up as the file is closed
+        yield
 
 
 def _known(model: str, options: Mapping[str, Any], source: Path) -> list[plugins.Option]:

@@ -63,6 +63,7 @@ from .modality import Batch, Data, Modality, Through, data_of, held, spread
 from .model import Model, Optimizer, Practice, Turn, adam, adamw
 from .moments import Follows, Overlaps
 from .pictures import (
+    CONTAINERS,
     KEPT,
     PICTURES,
     Moving,
@@ -89,6 +90,7 @@ from .traits import Attributes
 from .wishes import Balance, Likeness, Understands, Wish, all_of
 
 __all__ = [
+    "CONTAINERS",
     "KEPT",
     "PICTURES",
     "Answer",

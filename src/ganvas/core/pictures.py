@@ -18,6 +18,8 @@ from ..errors import InputError
 PICTURES = (".png", ".jpg", ".webp")
 """Endings of files that something is drawn into."""
 
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ogg,asf,flv,gif"
+"""What FFmpeg takes a file for. Playlists (HLS, DASH, concat, SDP) are not among it: they name other files."""
 
 KEPT = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """Endings of files that a picture can go back to as what it came from."""

@@ -56,18 +56,9 @@ def packed_tables(tables: Mapping[str, pa.Table], more: bytes) -> bytes:
 
 def unpacked_tables(content: bytes) -> tuple[dict[str, pa.Table], bytes]:
     """What `packed_tables` made one."""
-    tables: dict[str, pa.Table] = {}
-    more, at = b"", 0
-    while at < len(content):
-        named = at + 2 + int.from_bytes(content[at : at + 2], "little")
-        size = int.from_bytes(content[named : named + 8], "little")
-        name, part = content[at + 2 : named].decode(), content[named + 8 : named + 8 + size]
-        if name:
-            tables[name] = pa.ipc.open_stream(part).read_all()
-        else:
-            more = part
-        at = named + 8 + size
-    return tables, more
+    found = coding.parts(content)
+    more = found.pop("", b"")
+    return {name: pa.ipc.open_stream(part).read_all() for name, part in found.items()}, more
 
 
 def _ipc(table: pa.Table) -> bytes:

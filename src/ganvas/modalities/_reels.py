@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..core import InputError
+from ..core import CONTAINERS, InputError
 from ._reading import hashed
 from ._sources import ENDINGS, VIDEOS, as_levels, folder_labels, hidden
 from .images import Images
@@ -146,7 +146,9 @@ class Film(Reel):
         """The file and its video. Raises OSError where it cannot be decoded, or is too large to be."""
         av = pyav()
         try:
-            with av.open(str(self.path), metadata_errors="replace") as container:
+            with av.open(
+                str(self.path), options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
+            ) as container:
                 if not container.streams.video:
                     raise OSError("it holds no video")
                 stream = container.streams.video[0]

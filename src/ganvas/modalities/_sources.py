@@ -279,6 +279,8 @@ def _read_idx(path: Path) -> np.ndarray:
     if len(content) < 8 or content[:3] != b"\0\0\x08":
         raise InputError(f"{path} is no IDX file of bytes; it should begin with 0 0 8")
     axes = content[3]
+    if len(content) < 4 + 4 * axes:
+        raise InputError(f"{path} is cut short: it says {axes} axes, and not how long they are; fetch it again")
     shape = np.frombuffer(content, ">u4", axes, 4)
     if len(content) != 4 + 4 * axes + int(np.prod(shape, dtype=np.int64)):
         raise InputError(f"{path} is cut short: it says shape {tuple(shape.tolist())}; fetch it again")

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from ..errors import InputError
+from ..loopback import is_here
 from .limits import Limits
 from .tokens import Tokens, new_token
 
@@ -24,8 +25,6 @@ def serve(
 ) -> None:
     """Serves a folder of runs until SIGTERM or Ctrl-C; what was begun is finished. Raises InputError."""
     uvicorn = _needed()
-    from .gate import is_here
-
     for field in fields(limits):
         if getattr(limits, field.name) <= 0 and field.name != "patience":
             raise InputError(f"--{field.name} is {getattr(limits, field.name)}; it must be above zero")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..loopback import from_elsewhere
 from .limits import Limits
 from .measures import Measures
 from .tokens import Tokens
@@ -60,7 +60,7 @@ class Gate:
 
     def _refusal(self, headers: dict[bytes, str]) -> tuple[int, str, dict[str, str]] | None:
         """Status, sentence and headers for a request that goes no further."""
-        if self.tokens is None and (strange := _from_elsewhere(headers)):
+        if self.tokens is None and (strange := from_elsewhere(headers)):
             return 403, f"{strange[:100]!r} may not ask here without a token; start with --tokens", {}
         if self.tokens is not None and not self.tokens.know(_token(headers.get(b"authorization", ""))):
             return 401, "say who asks: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"}
@@ -94,24 +94,6 @@ class Gate:
 def _token(header: str) -> str:
     kind, _, token = header.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
-
-
-def _from_elsewhere(headers: dict[bytes, str]) -> str:
-    """The host that is meant, or the page that asks, where it is not of this machine: a browser may be made to ask."""
-    names = [headers.get(b"host", ""), headers.get(b"origin", "").partition("://")[2]]
-    return next((name for name in names if name and not is_here(_host(name))), "")
-
-
-def _host(name: str) -> str:
-    return name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-
-
-def is_here(host: str) -> bool:
-    """Whether nobody but this machine is called so, or reaches what is bound to it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _route(scope: Scope) -> str:

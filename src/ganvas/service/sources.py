@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as pads
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..core import Attributes, Modality, Parcel, Pictorial, data_of
+from .. import coding
+from ..core import CONTAINERS, Attributes, Modality, Parcel, Pictorial, data_of
 from ..errors import InputError
 from ..naming import pictures
+from ..parcel import opened
+from .arrows import arrow_size
 from .limits import Limits
 
 TABLES = frozenset({".csv", ".tsv", ".txt", ".log", ".jsonl", ".ndjson", ".parquet", ".feather", ".arrow", ".arrows"})
@@ -27,6 +31,10 @@ PACKED = frozenset({".ganvas"})
 ALL = TABLES | FILMS | PICTURES | PACKED
 """Endings that are read. Spreadsheets are not: their XML can unpack without end."""
 
+NAMES = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
+"""Of values in JSON."""
+
+WORDS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
 
 
@@ -113,15 +121,17 @@ def screened(file: Path, limits: Limits) -> Path:
             _screen_archive(file, limits)
         elif ending == ".parquet":
             _screen_parquet(file, limits)
-        elif ending == ".arrows":
+        elif ending in (".arrows", ".feather", ".arrow"):
             return _filed(file, limits)
-        elif ending in (".feather", ".arrow"):
-            _few(pads.dataset([str(file)], format="feather").count_rows(), limits)
+        elif ending in (".jsonl", ".ndjson"):
+            _screen_json(file, limits)
         elif ending in TABLES:
             _few(file.read_bytes().count(b"\n"), limits)
         elif ending in FILMS - {".gif"}:
             _screen_film(file, limits)
-    except (zipfile.BadZipFile, pa.ArrowException, OSError, NotImplementedError) as error:
+        elif ending in PACKED:
+            _screen_parcel(file, limits)
+    except (zipfile.BadZipFile, pa.ArrowException, OSError, NotImplementedError, UnicodeDecodeError) as error:
         words = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise InputError(f"{file.name} cannot be read ({words}); send it again") from error
     return file
@@ -140,9 +150,32 @@ def _screen_archive(file: Path, limits: Limits) -> None:
 
 
 def _screen_parquet(file: Path, limits: Limits) -> None:
+    """By what it says, and then by a few rows at a time, since a value that is there once may come in every row."""
     about = pq.read_metadata(file)
     _few(about.num_rows, limits)
-    _small(sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)), file, limits)
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+    packed = sum(chunk.total_uncompressed_size for chunk in chunks)
+    _small(max(packed, 8 * sum(chunk.num_values for chunk in chunks)), file, limits)
+    with pq.ParquetFile(file) as parts:
+        unpacked = 0
+        for batch in parts.iter_batches(min(limits.unpacked // max(packed, 1), 2**14)):
+            unpacked += batch.nbytes
+            _small(unpacked, file, limits)
+
+
+def _screen_parcel(file: Path, limits: Limits) -> None:
+    about, body = opened(file.read_bytes(), file.name)
+    tables = coding.parts(body[about["packed"] :])
+    _small(sum(arrow_size(content) for name, content in tables.items() if name), file, limits)
+
+
+def _screen_json(file: Path, limits: Limits) -> None:
+    """Every name that there is becomes a column, and every row has a place in each."""
+    content = file.read_bytes()
+    _few(content.count(b"\n"), limits)
+    names = {found.group(1) for found in NAMES.finditer(content)}
+    _small(8 * len(names) * content.count(b"{"), file, limits)
 
 
 def _small(size: int, file: Path, limits: Limits) -> None:
@@ -153,16 +186,41 @@ def _small(size: int, file: Path, limits: Limits) -> None:
 
 
 def _filed(file: Path, limits: Limits) -> Path:
-    """A stream of Arrow as a file of it."""
-    with pa.ipc.open_stream(file.read_bytes()) as stream:
-        target, rows = file.with_suffix(".arrow"), 0
-        with pa.ipc.new_file(str(target), stream.schema) as writer:
-            for batch in stream:
-                rows += len(batch)
-                _few(rows, limits)
-                writer.write_batch(batch)
-    file.unlink()
+    """A stream of Arrow, or a file, which is a stream between two marks, as a file that is not compressed."""
+    content = file.read_bytes()
+    content = content[8:] if content.startswith(b"ARROW1") else content
+    _small(arrow_size(content), file, limits)
+    with pa.ipc.open_stream(content) as stream:
+        if strange := next((f.name for f in stream.schema if not _flat(f.type)), None):
+            raise InputError(f"{file.name} has a column {strange!r} of lists or views; send plain values")
+        parts, rows, size = list[pa.RecordBatch](), 0, 0
+        for batch in stream:
+            rows, size = rows + len(batch), size + sum(map(_plain_size, batch.columns))
+            _few(rows, limits)
+            _small(size, file, limits)
+            parts.append(batch)
+    target = file.with_suffix(".arrow")
+    with pa.ipc.new_file(str(target), stream.schema) as writer:
+        for batch in parts:
+            writer.write_batch(batch)
+    if target != file:
+        file.unlink()
     return target
+
+
+def _flat(kind: pa.DataType) -> bool:
+    """Whether values take what they say, and are not called from somewhere else."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    views = (pa.types.is_string_view, pa.types.is_binary_view, pa.types.is_nested, pa.types.is_run_end_encoded)
+    return not any(is_one(inner) for is_one in (*views, pa.types.is_dictionary))
+
+
+def _plain_size(values: pa.Array) -> int:
+    """Bytes of values, those of a dictionary as often as they come."""
+    kind = values.type
+    if not pa.types.is_dictionary(kind) or not any(is_one(kind.value_type) for is_one in WORDS):
+        return values.nbytes
+    return pc.sum(pc.binary_length(values.dictionary).take(values.indices)).as_py() or 0
 
 
 def _screen_film(file: Path, limits: Limits) -> None:
@@ -171,7 +229,7 @@ def _screen_film(file: Path, limits: Limits) -> None:
     except ImportError as error:
         raise InputError("videos need a decoder on the machine that serves: pip install 'ganvas[video]'") from error
     try:
-        with av.open(str(file)) as film:
+        with av.open(str(file), options={"format_whitelist": CONTAINERS}) as film:
             for stream in film.streams.video:
                 pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
                 if pixels > limits.pixels:

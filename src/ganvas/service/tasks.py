@@ -20,7 +20,8 @@ from PIL import Image
 from starlette.responses import StreamingResponse
 
 from .. import api, plugins
-from ..core import Answer, Arriving, Continuous, InputError, Made, Rowwise, data_of
+from ..core import Answer, Arriving, Continuous, InputError, Made, Parcel, Rowwise, data_of
+from ..parcel import opened as unpacked
 from ..weighing import Part, weighed, weighed_together
 from . import forms, replies
 from .asking import asked
@@ -87,11 +88,13 @@ class Desk:
         run, form, asking = thing
         with self._folder() as folder:
             opened = self.shelf.open(run)
-            answer, modality = self._answered(opened, form, asking, folder / "given"), opened.trained.run.modality
-            if stream and isinstance(answer, Made) and isinstance(modality, Rowwise):
-                stream.fill(modality.finish(answer.parts), kind)
-                return Reply(kind, b"", "rows")
-            return replies.reply(answer, modality, kind, folder / "answer")
+            modality = opened.trained.run.modality
+            with _whole(form):
+                answer = self._answered(opened, form, asking, folder / "given")
+                if stream and isinstance(answer, Made) and isinstance(modality, Rowwise):
+                    stream.fill(modality.finish(answer.parts), kind)
+                    return Reply(kind, b"", "rows")
+                return replies.reply(answer, modality, kind, folder / "answer")
 
     def _answered(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> Answer:
         trained = opened.trained
@@ -116,6 +119,8 @@ class Desk:
     def _bound(self, opened: Opened, form: Form, asking: Asked) -> None:
         """Raises InputError where more is to be made than is allowed."""
         said = {name: asking.options[name] for name, default in form.counts.items() if asking.options[name] != default}
+        parcels = [file for name, files in asking.files.items() if Parcel in form.sources[name].kinds for file in files]
+        said |= {f"{file.name}:": unpacked(file.content, file.name)[0]["examples"] for file in parcels}
         space = data_of(opened.trained.run.modality).space
         drawn = isinstance(space, Continuous) and len(space.shape) > 2
         each, most = (prod(space.shape[1:]), self.limits.pixels) if drawn else (1, self.limits.rows)
@@ -215,6 +220,20 @@ def _asks(task: str) -> dict[str, Any]:
         "files": {name: {"required": source.needed} for name, source in form.sources.items()},
         "options": forms.schema(form.options),
     }
+
+
+@contextmanager
+def _whole(form: Form) -> Any:
+    """Inside, whatever is wrong in a parcel is said in a sentence: its checksum proves that it arrived as it was sent,
+    and not that it was sent as it was packed."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, LookupError, TypeError, AssertionError, RuntimeError, OSError) as error:
+        if not any(Parcel in source.kinds for source in form.sources.values()):
+            raise
+        raise InputError(f"what was sent is packed as nothing that can be unpacked ({type(error).__name__})") from error
 
 
 def _tried(do: Callable[[], Any]) -> Any:

@@ -27,8 +27,9 @@ from .tasks import WRONG
 
 TAIL, LINES = 4000, 50  # letters, and lines of losses, that are told
 MOST = 20_000  # letters of options: they become words of a command
-OURS = {"out", "quiet", "resume"}
-"""Options that are not for those who ask: where the run goes is known, and nobody reads along."""
+OURS = {"out", "quiet", "resume", "tracker"}
+"""Options that are not for those who ask: where the run goes is known, nobody reads along, and nothing leaves the
+machine."""
 
 FORM = forms.formed(
     "training",
@@ -77,6 +78,9 @@ class Office:
             _refuse_lists(paths, options)
             more = {own: path for own, path in paths.items() if own != "data"}
             job = self.jobs.start(name, model, paths["data"], options | more)
+        except InputError as error:
+            rmtree(home)
+            raise InputError(self.plain(str(error))) from error
         except BaseException:
             rmtree(home)
             raise
@@ -94,6 +98,8 @@ class Office:
             raise InputError(f"{min(wrong)!r} is no option of a training that is served")
         if "to" in said:
             raise InputError("pictures of the other domain are sent as files, as `to`")
+        if not isinstance(said.get("as_"), str | None):
+            raise InputError(f"`as_` is one of {', '.join(plugins.names('modalities'))}")
         if (through := said.get("through")) is None:
             return said
         if not isinstance(through, str):
@@ -103,16 +109,19 @@ class Office:
     def told(self, job: Job) -> dict[str, Any]:
         """How a training is."""
         run = Run(job.run) if (job.run / "run.json").is_file() else None
-        plain = lambda words: words.replace(str(self.shelf.runs), "RUNS")  # noqa: E731
         return {
             "name": job.name,
             "state": job.state,
-            "error": plain(job.error),
-            "said": plain(job.said)[-TAIL:],
+            "error": self.plain(job.error),
+            "said": self.plain(job.said)[-TAIL:],
             "step": run.state["step"] if run else 0,
             "losses": finite(run.read_log()[-LINES:]) if run else [],
             "health": [str(one) for one in run.health] if run else [],
         }
+
+    def plain(self, words: str) -> str:
+        """Words that do not tell where runs lie."""
+        return words.replace(str(self.shelf.runs), "RUNS")
 
     def find(self, name: str) -> Job:
         try:
@@ -139,7 +148,7 @@ def _paths(model: str) -> set[str]:
 
 def _refuse_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:
     """Raises InputError for a CSV list of pictures, which names files of the machine that serves."""
-    tables = options.get("as_") in ("tables", "texts", "windows")
+    tables = options.get("as_") in ("tables", "texts", "windows") and not options.get("through")
     for path in paths.values():
         for file in path.iterdir() if path.is_dir() else [path]:
             if file.suffix.lower() == ".csv" and not tables and _lists_paths(file):

@@ -14,10 +14,12 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import InputError
 from ..jobs import Jobs
+from ..loopback import from_elsewhere
 from . import data_step, train_step, use_step
 from .keeping import ANSWERS, UPLOADS
 
@@ -33,10 +35,14 @@ POLICY = (
 
 
 class Guarded:
-    """The application, whose answers tell browsers to load nothing from elsewhere."""
+    """The application, whose answers tell browsers to load nothing from elsewhere.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    open: Whether anybody who reaches it may ask; otherwise pages of elsewhere may not, nor by another name for this
+        machine.
+    """
+
+    def __init__(self, app: ASGIApp, open: bool) -> None:
+        self.app, self.open = app, open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def answer(message: Message) -> None:
@@ -46,7 +52,13 @@ class Guarded:
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in own.items())]
             await send(message)
 
-        await self.app(scope, receive, answer if scope["type"] == "http" else send)
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif not self.open and (strange := from_elsewhere({k: v.decode("latin-1") for k, v in scope["headers"]})):
+            words = f"{strange[:100]!r} may not ask here without a password; start the studio with --password"
+            await PlainTextResponse(words, 403)(scope, receive, send)
+        else:
+            await self.app(scope, receive, answer if scope["type"] == "http" else send)
 
 
 def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> Callable[[], None]:
@@ -57,9 +69,10 @@ def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> 
     page = build(runs, most)
     page.queue(default_concurrency_limit=4)
     page.has_launched = True  # or else Gradio takes any path that a request names for one that was uploaded
+    outer = FastAPI(middleware=[Middleware(Guarded, open=bool(password))], openapi_url=None)
     app = gr.mount_gradio_app(
-        FastAPI(middleware=[Middleware(Guarded)], openapi_url=None), page, "/", allowed_paths=[str(runs / ANSWERS)],
-        show_error=False, footer_links=[], ssr_mode=False, pwa=False, max_file_size=SIZE, theme=theme(),
+        outer, page, "/", allowed_paths=[str(runs / ANSWERS)], show_error=False, footer_links=[],
+        ssr_mode=False, pwa=False, max_file_size=SIZE, theme=theme(),
         css_paths=Path(__file__).with_name("studio.css"),
         auth=(lambda _, word: compare_digest(word.encode(), password.encode())) if password else None,
     )  # fmt: skip
