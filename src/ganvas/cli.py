@@ -92,6 +92,9 @@ def _by_model(
     verb: str, argv: Sequence[str], command: Callable[[str, Sequence[str]], Callable[..., None]], default: Any
 ) -> App:
     """A verb that has a command for every model."""
+    word = argv[1] if argv[:1] == [verb] and len(argv) > 1 else ""
+    if word[:1] not in ("-", "") and word not in plugins.names("models"):
+        raise InputError(f"no model is called {word!r}; there are {', '.join(plugins.names('models'))}")
     app = App(name=verb, help=(inspect.getdoc(default) or "").partition("\n\nArguments")[0])
     app.default(default)
     for model in plugins.names("models"):

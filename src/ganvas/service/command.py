@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ..doors import free, is_here
 from ..errors import InputError
 from .limits import Limits
 from .tokens import Tokens, new_token
@@ -24,7 +25,6 @@ def serve(
 ) -> None:
     """Serves a folder of runs until SIGTERM or Ctrl-C; what was begun is finished. Raises InputError."""
     uvicorn = _needed()
-    from .gate import is_here
 
     for field in fields(limits):
         if getattr(limits, field.name) <= 0 and field.name != "patience":
@@ -38,6 +38,7 @@ def serve(
         raise InputError(f"{host} can be reached by others, so they need tokens: {make} makes one; say --tokens FILE")
     if tokens is not None:
         Tokens(tokens)
+    free(host, port)
     said = {"runs": str(runs), "tokens": str(tokens) if tokens else None, "limits": asdict(limits)}
     os.environ[SAID] = json.dumps(said)
     Console(stderr=True, highlight=False).print(f"serving {runs} at http://{host}:{port}", soft_wrap=True)

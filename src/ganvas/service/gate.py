@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..doors import is_here
 from .limits import Limits
 from .measures import Measures
 from .tokens import Tokens
@@ -104,14 +104,6 @@ def _from_elsewhere(headers: dict[bytes, str]) -> str:
 
 def _host(name: str) -> str:
     return name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-
-
-def is_here(host: str) -> bool:
-    """Whether nobody but this machine is called so, or reaches what is bound to it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _route(scope: Scope) -> str:

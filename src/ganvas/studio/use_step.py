@@ -24,6 +24,7 @@ from .watching import run_at, trained
 
 EXPLORE, REPORT = "explore", "report"
 FIRST = "sample"
+FEW = 12  # pictures that are shown larger
 
 
 def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
@@ -131,8 +132,8 @@ def show(shown: Shown) -> None:
     if shown.pictures:
         named = [(str(file), file.stem) for file in shown.pictures]
         gr.Gallery(named, label="Pictures", columns=min(8, len(named)), interactive=False, show_label=False,
-                   object_fit="contain",
-                   elem_id="answer", buttons=["download", "fullscreen"])  # fmt: skip
+                   object_fit="contain", elem_classes="g-grew" if len(named) <= FEW else None, elem_id="answer",
+                   buttons=["download", "fullscreen"])  # fmt: skip
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)
     if shown.table is not None:
