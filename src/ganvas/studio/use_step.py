@@ -136,11 +136,11 @@ def show(shown: Shown) -> None:
                    buttons=["download", "fullscreen"])  # fmt: skip
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)
+    if shown.page:
+        gr.HTML(f'<div class="g-page"><iframe title="a page of its own" sandbox="allow-scripts" '
+                f'srcdoc="{escape(shown.page, quote=True)}"></iframe></div>', padding=False)  # fmt: skip
     if shown.table is not None:
         gr.Dataframe(shown.table, label="The first rows", interactive=False, max_height=420)
     if shown.chart:
         gr.HTML(shown.chart, elem_id="quality")
-    if shown.page:
-        gr.HTML(f'<div class="g-page"><iframe title="a page of its own" sandbox="allow-scripts" '
-                f'srcdoc="{escape(shown.page, quote=True)}"></iframe></div>')  # fmt: skip
     gr.File([str(file) for file in shown.files], label="Download", elem_id="download", interactive=False)

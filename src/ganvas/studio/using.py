@@ -157,7 +157,7 @@ def _shown(files: Sequence[Path], pairs: Sequence[tuple[Path, Path]], words: str
     tables = [file for file in files if file.suffix.lower() in (".csv", ".parquet", ".jsonl")]
     pages = [file for file in files if file.suffix == ".html"]
     texts = [file for file in files if file.suffix == ".txt"]
-    table = _first_rows(tables[0]) if tables else _lines_of(texts) if texts else None
+    table = _first_rows(tables[0]).round(4) if tables else _lines_of(texts) if texts else None
     films = tuple(file for file in files if file.suffix.lower() in (".mp4", ".webm"))
     page = pages[0].read_text("utf-8") if pages else ""
     return Shown(tuple(map(Path, parcel(files, out))), tuple(_large(file) for file in seen), tuple(pairs), table, page,
