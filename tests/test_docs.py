@@ -39,7 +39,8 @@ NOT_RUN: dict[str, str] = {
     r"ganvas selftest": "teaches models until they have learned: minutes; tests/test_learning.py does it",
     r"ganvas mcp": "speaks until it is hung up on; tests/test_assistant.py speaks to it",
     r"ganvas studio": "a web page until it is ended; tests/test_studio.py opens it",
-    r"ganvas serve": "a service until it is ended; tests/test_serve.py asks it",
+    r"ganvas serve": "a service until it is ended; tests/test_service.py asks it",
+    r"ganvas tune": "searches for as long as many trainings take; tests/test_tuning.py does it with small ones",
     r"ganvas (push|pull) (?!.*\./)": "reaches a hub; tests/test_hub.py does it with a recorded one",
     r"ganvas .*--tracker (wandb|mlflow)": "reports to a server; tests/test_trackers.py does it with a store of its own",
 }
