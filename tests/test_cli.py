@@ -135,10 +135,13 @@ def test_what_is_wrong_is_said_in_one_sentence(
     assert said.out == ""
 
 
+FRONT = ("samples", "mcp", "export", "push", "pull", "studio", "serve")
+
+
 def verbs() -> list[list[str]]:
     trains = [["train", model] for model in plugins.names("models")]
     return [[], ["train"], *trains, *([t] for t in plugins.names("tasks")), ["evaluate"], ["show"], ["selftest"],
-            ["models"], ["tasks"], ["serve"]]  # fmt: skip
+            ["models"], ["tasks"], *([front] for front in FRONT)]  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", verbs(), ids=" ".join)
@@ -166,6 +169,14 @@ def test_every_example_is_a_command_that_there_is(
     command, _, unused = cli._app(argv).parse_args(argv, exit_on_error=False, print_error=False)[:3]
     assert callable(command)
     assert not unused
+
+
+@pytest.mark.parametrize("verb", [*FRONT, "evaluate", "show", "selftest"])
+def test_help_says_of_every_option_what_it_is(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run([verb, "--help"])
+    options = [line for line in capsys.readouterr().out.splitlines() if "--" in line and line.startswith("│")]
+    assert options
+    assert not [line for line in options if re.search(r"--[\w-]+( [A-Z]+)? +(│|\[)", line)]
 
 
 def test_help_and_import_never_load_torch() -> None:

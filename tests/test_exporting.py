@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -51,6 +52,15 @@ def test_a_scorer_has_what_it_remembers(detector: Run, tmp_path: Path) -> None:
     assert np.allclose(score, wanted, atol=1e-4)
     assert np.allclose(blame, parts, atol=1e-4)
     assert "in  x: float32 ('batch', 3, 16, 16)" in str(exported)
+
+
+def test_a_scorer_of_rows_weighs_symbols(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"age": range(60), "kind": ["a", "b"] * 30})
+    run = train("made", rows, out=tmp_path / "rows", width=16, steps=2, batch=16, quiet=True).run
+    exported = exporting.export(run, "onnx", None, tmp_path / "scorer.onnx")
+    x = run.modality.read(rows).gather().x[:5]
+    score, _ = onnxruntime.InferenceSession(exported.file.read_bytes()).run(None, {"x": x.numpy()})
+    assert np.allclose(score, run.model.weigh(x)[0].detach(), atol=1e-3)
 
 
 def test_an_upscaler_takes_pictures_of_any_size(tmp_path: Path) -> None:

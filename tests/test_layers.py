@@ -56,21 +56,23 @@ ROOMS = {
     "associations": {"metrics"},
     "evaluation": {"core", "plugins", "metrics", "verdict"},
     "report": {"evaluation", "run"},
+    "doable": {"core", "plugins"},
     "trackers": {"core", "run"},
-    "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations", "showing"},
+    "judging": {"core", "plugins", "machine", "run", "metrics", "evaluation", "report", "associations", "showing"}
+    | {"doable"},
     "api": {"core", "plugins", "processes", "engine", "machine", "plan", "run", "training", "trackers", "progress"}
     | {"judging", "privacy", "findings", "maps", "groups", "normality", "calibration", "hindsight", "parcel"}
-    | {"weighing", "health", "screening", "attributes", "display"},
-    "samples": set(),
-    "loopback": set(),
+    | {"weighing", "health", "screening", "attributes", "display", "doable"},
+    "samples": {"errors"},
+    "doors": {"errors"},
     "jobs": {"errors", "plugins", "api", "run"},
     "exporting": {"core", "run"},
     "tuning": {"core", "plugins", "machine", "run", "jobs", "api"},
     "display": {"run"},
-    "hub": {"core", "plugins", "evaluation", "parcel", "run"},
+    "hub": {"core", "plugins", "evaluation", "parcel", "run", "doable"},
     "assistant": {"core", "errors", "plugins", "api", "delivery", "jobs", "run", "__init__"},
     "studio": {"errors", "core", "plugins", "machine", "health", "screening", "report", "run", "api", "delivery"}
-    | {"jobs", "loopback", "samples"},
+    | {"jobs", "samples", "doable", "doors"},
     "service": {
         "errors",
         "core",
@@ -84,6 +86,7 @@ ROOMS = {
         "delivery",
         "findings",
         "naming",
+        "doors",
         "weighing",
         "quiet",
     },

@@ -259,3 +259,23 @@ def test_the_command_line_reads_what_a_form_says() -> None:
     options = [one for one in plugins.options(ganvas.api.train) if one.name in filled]
     said = filled_in([field(one) for one in options], [filled[one.name] for one in options])
     assert words(said, options) == ["--steps=8", "--rate=a=1", "--schedule=linear", "--no-heal"]
+
+
+def test_the_strangest_come_first(runs: Path, table: Path) -> None:
+    shown = using.do(runs / "rows", "detect", [uploaded(runs, table)], {}, runs)
+    assert shown.table is not None
+    assert shown.table["p"].is_monotonic_increasing
+    assert "come first" in shown.words
+
+
+def test_rows_of_a_kind_stand_beside_real_ones_of_that_kind(runs: Path) -> None:
+    asked = using.do(runs / "rows", "sample", [], {"n": 20, "where": ["kind = 'a'"]}, runs)
+    assert "real ones of that kind" in asked.chart
+    assert "kind: 0.0% of" in asked.chart
+
+
+def test_what_data_cannot_do_is_not_offered(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("\n".join(f"line {i}" for i in range(40)))
+    (fit,) = [one for one in fitting(see(tmp_path / "lines.txt")) if one.model == "transformer"]
+    assert {"sample", "complete", "detect"} <= {*fit.tasks}
+    assert not {"compress", "decompress", "augment"} & {*fit.tasks}

@@ -73,6 +73,7 @@ from .core import (
     levels,
     spread,
 )
+from .doable import doable
 from .engine import Engine
 from .findings import findings
 from .health import Diagnosis
@@ -253,7 +254,7 @@ class Trained:
     @property
     def tasks(self) -> list[str]:
         """Names of what this run can do."""
-        return plugins.fitting("tasks", self.model)
+        return doable(self.model, self.run.modality)
 
     def do(self, task: str, *given: Any, **options: Any) -> Answer:
         """Does a task on what is given and gives its answer as tensors. Raises InputError where the model is not able.

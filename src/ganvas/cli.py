@@ -92,7 +92,10 @@ def _by_model(
     verb: str, argv: Sequence[str], command: Callable[[str, Sequence[str]], Callable[..., None]], default: Any
 ) -> App:
     """A verb that has a command for every model."""
-    app = App(name=verb, help=(inspect.getdoc(default) or "").partition("\n\nParam")[0])
+    word = argv[1] if argv[:1] == [verb] and len(argv) > 1 else ""
+    if word[:1] not in ("-", "") and word not in plugins.names("models"):
+        raise InputError(f"no model is called {word!r}; there are {', '.join(plugins.names('models'))}")
+    app = App(name=verb, help=(inspect.getdoc(default) or "").partition("\n\nArguments")[0])
     app.default(default)
     for model in plugins.names("models"):
         if argv[:2] == [verb, model]:
@@ -254,9 +257,8 @@ def _resume(*, resume: Path, json: Json = False) -> None:
 
     Example: ganvas train dcgan photos/ --size 64
 
-    Parameters
-    ----------
-    resume: Folder of a run to go on with, exactly where it was saved last.
+    Arguments:
+        resume: Folder of a run to go on with, exactly where it was saved last.
     """
     from . import api
 
@@ -280,14 +282,13 @@ def _evaluate(
 
     Example: ganvas evaluate runs/mine held-out-photos/ --out report.html
 
-    Parameters
-    ----------
-    run: Folder that `ganvas train` made.
-    source: Data the model has not seen; by default the share that training held out.
-    out: Where the report goes; by default RUN/report.html.
-    features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
-    size: Examples to judge by, at most.
-    target: Column of a table that is to be predicted from samples; by default the last.
+    Arguments:
+        run: Folder that `ganvas train` made.
+        source: Data the model has not seen; by default the share that training held out.
+        out: Where the report goes; by default RUN/report.html.
+        features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
+        size: Examples to judge by, at most.
+        target: Column of a table that is to be predicted from samples; by default the last.
     """
     from . import api
 
@@ -300,6 +301,9 @@ def _show(run: Path, *, json: Json = False) -> None:
     """Say what a run is, how far it came, and what it can do.
 
     Example: ganvas show runs/mine
+
+    Arguments:
+        run: Folder that `ganvas train` made.
     """
     from . import api
 
@@ -353,9 +357,8 @@ def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
 
     Example: ganvas samples
 
-    Parameters
-    ----------
-    out: Folder that it is written into.
+    Arguments:
+        out: Folder that it is written into.
     """
     from .samples.unpacking import unpack
 
@@ -368,11 +371,10 @@ def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int 
 
     Example: ganvas mcp runs/ --data photos/
 
-    Parameters
-    ----------
-    runs: Folder of runs, which is read and written.
-    data: Folder that may be read besides.
-    trainings: How many may be at work at once.
+    Arguments:
+        runs: Folder of runs, which is read and written.
+        data: Folder that may be read besides.
+        trainings: How many may be at work at once.
     """
     from . import assistant
 
@@ -383,6 +385,9 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     """Prove on this machine that models learn: each must beat its untrained copy and a naive model on held-out data.
 
     Example: ganvas selftest vae
+
+    Arguments:
+        model: The one to prove; by default every model.
     """
     from . import selftest
 
@@ -400,13 +405,12 @@ def _export(
 
     Example: ganvas export runs/mine --to onnx --what sampler
 
-    Parameters
-    ----------
-    run: Folder that `ganvas train` made.
-    to: onnx, or torch for a program of torch.export.
-    what: sampler, translator, upscaler, denoiser, stylist, predictor, scorer, encoder, decoder or completer; by
-        default the first of these that the model has.
-    out: Where the file goes; by default RUN/WHAT.onnx or RUN/WHAT.pt2.
+    Arguments:
+        run: Folder that `ganvas train` made.
+        to: onnx, or torch for a program of torch.export.
+        what: sampler, translator, upscaler, denoiser, stylist, predictor, scorer, encoder, decoder or completer;
+            by default the first of these that the model has.
+        out: Where the file goes; by default RUN/WHAT.onnx or RUN/WHAT.pt2.
     """
     from .exporting import export
     from .run import Run
@@ -422,13 +426,12 @@ def _push(
 
     Example: ganvas push runs/mine OWNER/NAME --license apache-2.0
 
-    Parameters
-    ----------
-    run: Folder that `ganvas train` made.
-    repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
-    license: Under what others may use it, such as apache-2.0 or cc-by-4.0.
-    picture: PNG for the card; by default what the model made of nothing, where it makes examples.
-    private: Let nobody else see it, on the hub.
+    Arguments:
+        run: Folder that `ganvas train` made.
+        repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
+        license: Under what others may use it, such as apache-2.0 or cc-by-4.0.
+        picture: PNG for the card; by default what the model made of nothing, where it makes examples.
+        private: Let nobody else see it, on the hub.
     """
     from . import hub
     from .run import Run
@@ -442,10 +445,9 @@ def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
 
     Example: ganvas pull OWNER/NAME --out runs/theirs
 
-    Parameters
-    ----------
-    repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
-    out: Folder of the run; by default runs/NAME.
+    Arguments:
+        repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
+        out: Folder of the run; by default runs/NAME.
     """
     from . import hub
 
@@ -460,13 +462,12 @@ def _studio(
 
     Example: ganvas studio runs/
 
-    Parameters
-    ----------
-    runs: Folder in which runs are found and made.
-    host: Address to listen at; others than this machine's own come in by --password alone.
-    port: Port to listen at.
-    password: What everybody who opens the page is asked for.
-    most: Trainings that may be at work at once.
+    Arguments:
+        runs: Folder in which runs are found and made.
+        host: Address to listen at; others than this machine's own come in by --password alone.
+        port: Port to listen at.
+        password: What everybody who opens the page is asked for.
+        most: Trainings that may be at work at once.
     """
     from .studio import open_studio
 
@@ -477,29 +478,27 @@ def _serve(
     runs: Path = Path("runs"), *, host: str = "127.0.0.1", port: int = 8765, tokens: Path | None = None,
     new_token: str | None = None, workers: int = 1, trainings: int = 1, seconds: float = 60.0, max_body: float = 32.0,
     pixels: int = 2**26, rows: int = 100_000, waiting: int = 128, gather: int = 32, patience: float = 0.002,
-    json: bool = False,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Offer a folder of runs over HTTP: every task, and trainings. GET /openapi.json says all there is.
 
     Example: ganvas serve runs --port 8765
 
-    Parameters
-    ----------
-    runs: Folder of runs.
-    host: Address to listen at; others than this machine's own need --tokens.
-    port: Port to listen at.
-    tokens: File of the hashes of tokens, of which a request must have one.
-    new_token: Make a token for somebody of this name, add its hash to --tokens, print it once, and end.
-    workers: Processes that answer.
-    trainings: Trainings that may be at work at once.
-    seconds: That a request may take.
-    max_body: MiB that a request may have.
-    pixels: That a picture may have, and all that are made for a request.
-    rows: That may be sent with a request, or made for it.
-    waiting: Requests that may be inside at once.
-    gather: Examples of several requests that are weighed in one pass; 1 weighs each request alone.
-    patience: Seconds in which nobody came, after which those who did are answered.
-    json: Print the answer as JSON on standard output.
+    Arguments:
+        runs: Folder of runs.
+        host: Address to listen at; others than this machine's own need --tokens.
+        port: Port to listen at.
+        tokens: File of the hashes of tokens, of which a request must have one.
+        new_token: Make a token for somebody of this name, add its hash to --tokens, print it once, and end.
+        workers: Processes that answer.
+        trainings: Trainings that may be at work at once.
+        seconds: That a request may take.
+        max_body: MiB that a request may have.
+        pixels: That a picture may have, and all that are made for a request.
+        rows: That may be sent with a request, or made for it.
+        waiting: Requests that may be inside at once.
+        gather: Examples of several requests that are weighed in one pass; 1 weighs each request alone.
+        patience: Seconds in which nobody came, after which those who did are answered.
     """
     from .service import Limits, command
 

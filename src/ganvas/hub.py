@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 
 from . import plugins
 from .core import InputError, Samples, Through
+from .doable import doable
 from .evaluation import Evaluation, interval, number
 from .parcel import fingerprint
 from .run import Run, write_atomically
@@ -151,7 +152,7 @@ def _data(run: Run) -> str:
 
 
 def _doing(run: Run, repo: str) -> str:
-    tasks = plugins.fitting("tasks", run.model)
+    tasks = doable(run.model, run.modality)
     local = repo if REPO.fullmatch(repo) else "FOLDER"
     return (
         f"```\npip install ganvas\nganvas pull {local} --out runs/pulled\nganvas show runs/pulled\n```\n\n"

@@ -75,7 +75,7 @@ class Job:
     def stop(self, wait: float = 30.0) -> None:
         """Asks it to save and end, and waits so many seconds for that; it can be gone on with afterwards."""
         if process := self._process():
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             psutil.wait_procs([process], timeout=wait)
 
     @property

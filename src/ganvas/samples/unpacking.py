@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from ..errors import InputError
 from . import ADULT, FASHION
 from .moving import moving
 
@@ -23,6 +24,8 @@ def unpack(out: Path) -> dict[str, str]:
 
     Returns what each file and folder is, by its name.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is no folder; name another with --out")
     out.mkdir(parents=True, exist_ok=True)
     shown = {"clothes": fashion("train"), "new-clothes": fashion("t10k")}
     for name, (pictures, labels) in shown.items():

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
+from ..doors import free, is_here
 from ..errors import InputError
-from ..loopback import is_here
 from .limits import Limits
 from .tokens import Tokens, new_token
 
@@ -37,6 +37,7 @@ def serve(
         raise InputError(f"{host} can be reached by others, so they need tokens: {make} makes one; say --tokens FILE")
     if tokens is not None:
         Tokens(tokens)
+    free(host, port)
     said = {"runs": str(runs), "tokens": str(tokens) if tokens else None, "limits": asdict(limits)}
     os.environ[SAID] = json.dumps(said)
     Console(stderr=True, highlight=False).print(f"serving {runs} at http://{host}:{port}", soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..loopback import from_elsewhere
+from ..doors import from_elsewhere
 from .limits import Limits
 from .measures import Measures
 from .tokens import Tokens

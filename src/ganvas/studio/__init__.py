@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from ..doors import is_here
 from ..errors import InputError
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def open_studio(runs: Path, host: str, port: int, password: str | None, most: int) -> None:
@@ -15,8 +14,10 @@ def open_studio(runs: Path, host: str, port: int, password: str | None, most: in
 
     Raises InputError where Gradio is missing, the port is taken, or others could come in without a password.
     """
-    if host not in LOOPBACK and not password:
+    if not is_here(host) and not password:
         raise InputError(f"others could reach the studio at {host}; give it a --password, or leave --host as it is")
+    if runs.exists() and not runs.is_dir():
+        raise InputError(f"{runs} is no folder; name one in which runs are found and made")
     runs.mkdir(parents=True, exist_ok=True)
     try:
         from .page import serve

@@ -14,14 +14,16 @@ WIDE, HIGH, FOOT = 300, 110, 16
 REAL, MADE = "var(--g-real)", "var(--g-made)"
 
 
-def compared(real: pd.DataFrame, made: pd.DataFrame) -> str:
+def compared(real: pd.DataFrame, made: pd.DataFrame, called: str = "real") -> str:
     """A chart for each column that both have: how often each value comes, and the share that would have to move.
+
+    called: What the real ones are.
 
     That share is the total variation distance: 0 where both are alike, 1 where they have nothing in common.
     """
     shared = [name for name in real.columns if name in made.columns]
     drawn = [_column(str(name), *_counted(real[name], made[name])) for name in shared]
-    key = (f'<p class=soft><b style="color:{REAL}">■</b> real <b style="color:{MADE}">■</b> synthetic; '
+    key = (f'<p class=soft><b style="color:{REAL}">■</b> {called} <b style="color:{MADE}">■</b> synthetic; '
            "the number is the share of synthetic values that would have to be others.</p>")  # fmt: skip
     return f'{key}<div class="g-columns">{"".join(drawn)}</div>' if drawn else ""
 

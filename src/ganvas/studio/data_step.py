@@ -47,14 +47,14 @@ def build(runs: Path) -> DataStep:
                            info="Series of measurements are tables, or windows of time")  # fmt: skip
         second = gr.File(file_count="multiple", height=110,
                          label="Pictures of a second kind, which the first shall be turned into")  # fmt: skip
-    saw = gr.HTML(elem_id="saw")
+    saw = gr.HTML(elem_id="saw", padding=False)
     gallery = gr.Gallery(label="Some of them", columns=8, height="auto", visible=False, interactive=False, buttons=[],
                          elem_classes="g-pixels", allow_preview=False, show_label=False)  # fmt: skip
     rows = gr.Dataframe(label="Some of the rows", visible=False, interactive=False, max_height=260)
     with gr.Column(visible=False) as chosen:
         gr.Markdown("## Which model?")
         model = gr.Dropdown([], label="Model", elem_id="model", filterable=True, interactive=True)
-        about = gr.HTML(elem_id="about")
+        about = gr.HTML(elem_id="about", padding=False)
         onward = gr.Button("Continue to training", variant="primary", elem_id="onward")
 
     shown = [sight, saw, gallery, rows, chosen]
@@ -89,7 +89,7 @@ def _seen(sight: Sight) -> tuple[Any, ...]:
     )  # fmt: skip
     first = f"{len(sight.data):,} rows of {len(columns)} columns" if columns is not None else words[0]
     html = (f'<div class="g-card" role="status"><h3>Ganvas sees {escape(sight.kind)}</h3><p><b>{escape(first)}</b></p>'
-            f"<ul>{kinds or listed}</ul></div>")  # fmt: skip
+            f"<ul class=g-kinds>{kinds or listed}</ul></div>")  # fmt: skip
     pictures = [(picture, f"example {i + 1}") for i, picture in enumerate(sight.pictures)]
     return (sight, html, gr.Gallery(pictures, visible=bool(pictures)),
             gr.Dataframe(sight.rows, visible=sight.rows is not None), gr.Column(visible=False))  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from hmac import compare_digest
 from pathlib import Path
@@ -17,9 +16,8 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import InputError
+from ..doors import free, from_elsewhere
 from ..jobs import Jobs
-from ..loopback import from_elsewhere
 from . import data_step, train_step, use_step
 from .keeping import ANSWERS, UPLOADS
 
@@ -64,7 +62,7 @@ class Guarded:
 def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> Callable[[], None]:
     """Serves the page in a thread, from now on until what is returned is called. Raises InputError where the port is
     taken."""
-    _free(host, port)
+    free(host, port)
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(runs / UPLOADS)}
     page = build(runs, most)
     page.queue(default_concurrency_limit=4)
@@ -89,15 +87,6 @@ def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> 
     return close
 
 
-def _free(host: str, port: int) -> None:
-    """Raises InputError where the port is taken."""
-    try:
-        with socket.create_server((host, port)):
-            pass
-    except OSError as error:
-        raise InputError(f"port {port} of {host} cannot be had ({error.strerror}); choose another --port") from error
-
-
 def theme() -> gr.themes.Base:
     """Calm: a green that is used for what is to be pressed, greys for the rest, and the fonts that are there."""
     return gr.themes.Base(
@@ -117,7 +106,7 @@ def build(runs: Path, most: int = 1) -> gr.Blocks:
     jobs = Jobs(runs, most)
     with gr.Blocks(title="Ganvas studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
         gr.HTML('<header class="g-top"><h1>Ganvas studio</h1><p>Train a generative model on your own data, and use it. '
-                "Everything stays on this machine.</p></header>")  # fmt: skip
+                "Everything stays on this machine.</p></header>", padding=False)  # fmt: skip
         with gr.Tabs(selected="data", elem_id="steps") as steps:
             with gr.Tab("1  Your data", id="data", elem_classes="g-room"):
                 data = data_step.build(runs)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import api, plugins
 from ..core import Data, InputError, Modality, Model, Rowwise
+from ..doable import doable
 from ..run import build
 from ..screening import look
 
@@ -111,7 +112,7 @@ def fitting(sight: Sight) -> list[Fit]:
     first, minutes, why = advised[0] if advised else (next(iter(tried), ""), 10.0, "")
     names = sorted(tried, key=lambda name: name != first)
     return [
-        Fit(name, plugins.summary("models", name), tuple(plugins.fitting("tasks", tried[name])), minutes,
+        Fit(name, plugins.summary("models", name), tuple(doable(tried[name], sight.modality)), minutes,
             why if name == first else "")
         for name in names
     ]  # fmt: skip

@@ -95,7 +95,7 @@ def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
 def _live(timer: gr.Timer) -> Live:
     """Draws what is seen of a training."""
     with gr.Column(visible=False) as every:
-        state = gr.HTML(elem_id="state")
+        state = gr.HTML(elem_id="state", padding=False)
         with gr.Row():
             stop = gr.Button("Stop", visible=False, elem_id="stop")
             resume = gr.Button("Go on", visible=False, elem_id="resume")

@@ -24,6 +24,7 @@ from .watching import run_at, trained
 
 EXPLORE, REPORT = "explore", "report"
 FIRST = "sample"
+FEW = 12  # pictures that are shown larger
 
 
 def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
@@ -131,15 +132,15 @@ def show(shown: Shown) -> None:
     if shown.pictures:
         named = [(str(file), file.stem) for file in shown.pictures]
         gr.Gallery(named, label="Pictures", columns=min(8, len(named)), interactive=False, show_label=False,
-                   object_fit="contain",
-                   elem_id="answer", buttons=["download", "fullscreen"])  # fmt: skip
+                   object_fit="contain", elem_classes="g-grew" if len(named) <= FEW else None, elem_id="answer",
+                   buttons=["download", "fullscreen"])  # fmt: skip
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)
+    if shown.page:
+        gr.HTML(f'<div class="g-page"><iframe title="a page of its own" sandbox="allow-scripts" '
+                f'srcdoc="{escape(shown.page, quote=True)}"></iframe></div>', padding=False)  # fmt: skip
     if shown.table is not None:
         gr.Dataframe(shown.table, label="The first rows", interactive=False, max_height=420)
     if shown.chart:
         gr.HTML(shown.chart, elem_id="quality")
-    if shown.page:
-        gr.HTML(f'<div class="g-page"><iframe title="a page of its own" sandbox="allow-scripts" '
-                f'srcdoc="{escape(shown.page, quote=True)}"></iframe></div>')  # fmt: skip
     gr.File([str(file) for file in shown.files], label="Download", elem_id="download", interactive=False)

@@ -15,19 +15,21 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from pyarrow import parquet
+from torch import Tensor
 
 from .. import api, plugins
 from ..core import (
     Answer,
     Balance,
+    Detections,
     Discerns,
     Generates,
     InputError,
     Likeness,
     Made,
-    Maskable,
     Matches,
     Parcel,
+    Pictorial,
     Rowwise,
     Samples,
     Steering,
@@ -45,6 +47,7 @@ OVERVIEWS = frozenset({"sheet", "before-and-after", "strip", "walk", "typical", 
 SHOWN = 60  # pictures
 ROWS = 100
 MANY = 1000  # rows that are made where nothing else is said
+MOST = 200_000  # scores that are looked through for the strangest
 REAL = 5000  # rows that new ones are compared with
 LEAST = 300  # pixels: smaller pictures are shown enlarged
 
@@ -116,7 +119,8 @@ def do(run: Path, task: str, given: Sequence[Sequence[str]], options: Mapping[st
     written = deliver(answer, trained.run.modality, out)
     if isinstance(answer, Parcel):
         return _packed(answer, written, trained, held[0])
-    return _shown(written, _before(held, written), _said(answer), out, _beside(answer, written, trained))
+    shown = _shown(written, _before(held, written), _said(answer), out, _beside(answer, written, trained, said))
+    return replace(shown, table=_strangest(written)) if isinstance(answer, Detections) else shown
 
 
 def judged(run: Path, runs: Path) -> Shown:
@@ -153,7 +157,7 @@ def _shown(files: Sequence[Path], pairs: Sequence[tuple[Path, Path]], words: str
     tables = [file for file in files if file.suffix.lower() in (".csv", ".parquet", ".jsonl")]
     pages = [file for file in files if file.suffix == ".html"]
     texts = [file for file in files if file.suffix == ".txt"]
-    table = _first_rows(tables[0]) if tables else _lines_of(texts) if texts else None
+    table = _first_rows(tables[0]).round(4) if tables else _lines_of(texts) if texts else None
     films = tuple(file for file in files if file.suffix.lower() in (".mp4", ".webm"))
     page = pages[0].read_text("utf-8") if pages else ""
     return Shown(tuple(map(Path, parcel(files, out))), tuple(_large(file) for file in seen), tuple(pairs), table, page,
@@ -168,8 +172,18 @@ def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Pa
     return [(file, made[file.stem]) for file in own][:SHOWN]
 
 
+def _strangest(files: Sequence[Path]) -> pd.DataFrame:
+    """The strangest examples first, and what is said of them all."""
+    scores = pd.read_csv(next(file for file in files if file.name == "scores.csv"), nrows=MOST)
+    return scores.sort_values("p", kind="stable").head(ROWS).dropna(axis="columns", how="all").round(4)
+
+
 def _said(answer: Answer) -> str:
     """What an answer says in numbers, as words."""
+    if isinstance(answer, Detections):
+        found = answer.tally["found"]
+        words = f"{found:,} of {answer.tally['of']:,} are strange" if found else "Nothing is strange beyond doubt"
+        return f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the strangest come first."
     said = {name: value for name, value in figures(answer).items() if not isinstance(value, dict)}
     return " · ".join(f"{name}: {_number(value)}" for name, value in said.items())
 
@@ -207,15 +221,27 @@ def _levels(file: Path) -> np.ndarray:
         return np.asarray(picture.convert("RGB"), dtype=float)
 
 
-def _beside(answer: Answer, files: Sequence[Path], trained: api.Trained) -> str:
-    """Charts of new rows beside real ones, where the data of the training is at hand."""
-    if not isinstance(answer, Made) or not isinstance(trained.run.modality, Rowwise) or trained.source is None:
+def _beside(answer: Answer, files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]) -> str:
+    """Charts of new rows beside real ones that are as was asked for, where the data of the training is at hand."""
+    modality, where = trained.run.modality, said.get("where")
+    if not isinstance(answer, Made) or not isinstance(modality, Rowwise) or trained.source is None:
         return ""
     try:
-        real = trained.run.modality.frame(api.practised(trained.run, trained.source, REAL).x)
+        x = api.practised(trained.run, trained.source, REAL).x
+        real = modality.frame(_meeting(x, where, trained) if where else x)
     except InputError:  # the data is gone, or is another by now
         return ""
-    return "" if real is None else charts.compared(real, pd.read_csv(files[0], nrows=REAL))
+    if real is None or real.empty:
+        return ""
+    return charts.compared(real, pd.read_csv(files[0], nrows=REAL), "real ones of that kind" if where else "real")
+
+
+def _meeting(x: Tensor, where: Sequence[str], trained: api.Trained) -> Tensor:
+    """Those of these examples (n, ...) that are as was asked for."""
+    modality = trained.run.modality
+    assert isinstance(modality, Understands), "or else nobody is asked where"
+    wish = modality.wish("where", [where] if isinstance(where, str) else where, trained.source)
+    return x[wish.holds(wish.settle(x))]
 
 
 def _first_rows(file: Path) -> pd.DataFrame:
@@ -263,6 +289,7 @@ def _heeded(option: plugins.Option, trained: api.Trained) -> bool:
         "truncation": isinstance(model, Generates),
         "reject": isinstance(model, Discerns),
         "follow": False,
-        "mask": isinstance(modality, Maskable) and not isinstance(modality, Rowwise),
+        "mask": isinstance(modality, Pictorial),
+        "keep": isinstance(modality, Pictorial),
     }
     return bool(said.get(option.name, True))

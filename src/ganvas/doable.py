@@ -1,0 +1,30 @@
+"""What a trained model can be used for: tasks that it is able to do, on what its data can be read as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+from . import plugins
+from .core import Exact, Labelled, Lossless, Modality, Parcel, Rowwise
+
+
+def doable(model: object, modality: Modality) -> list[str]:
+    """Names of tasks that a model can do on data of this kind."""
+    return [task for task in plugins.fitting("tasks", model) if _read(_asked(plugins.load("tasks", task)), modality)]
+
+
+def _read(asked: set[Any], modality: Modality) -> bool:
+    """Whether data of this kind is ever what a task asks for."""
+    if asked & {Exact, Parcel}:
+        return isinstance(modality, Lossless)
+    return Labelled not in asked or isinstance(modality, Rowwise) or bool(modality.classes)
+
+
+@cache
+def _asked(task: Callable[..., Any]) -> set[Any]:
+    """All types that a task's signature names."""
+    hints = get_type_hints(task)
+    hints.pop("return", None)
+    return {kind for hint in hints.values() for kind in (hint, *get_args(hint)) if isinstance(kind, type)}
