@@ -323,15 +323,15 @@ def test_any_table_is_learned_drawn_saved_and_drawn_again(
     assert drawn["varies"].between(0, 2).all()
 
 
-def test_ten_thousand_columns_are_learned(tmp_path: Path) -> None:
+def test_thousands_of_columns_are_learned(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    frame = pd.DataFrame(random.normal(size=(40, 10_000)).round(2)).rename(columns="c{}".format)
+    frame = pd.DataFrame(random.normal(size=(40, 3_000)).round(2)).rename(columns="c{}".format)
     tables = Tables.learn(frame, numbers="bins")
-    assert sum(tables.space.sizes) <= 101_000  # ten each, and spikes
+    assert sum(tables.space.sizes) <= 30_300  # ten each, and spikes
     data = tables.read(frame)
     assert len(tables.describe(data)) < 5000
     back = tables.present(data.batch(torch.arange(5)).x)
-    assert back.shape == (5, 10_000)
+    assert back.shape == (5, 3_000)
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "ae", "gan"])
