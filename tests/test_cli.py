@@ -192,3 +192,23 @@ def test_the_command_is_installed(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "is not a run" in done.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["train", "nomodel", "a.csv"], "no model is called 'nomodel'"),
+        (["tune", "nomodel", "a.csv"], "no model is called 'nomodel'"),
+        (["samples", "--out", "{file}"], "is no folder"),
+        (["studio", "{file}"], "is no folder"),
+        (["studio", "{folder}", "--port", "99999"], "a number up to 65535"),
+        (["serve", "{folder}", "--port", "99999"], "a number up to 65535"),
+    ],
+)
+def test_what_no_door_opens_at_is_one_sentence(
+    argv: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    said = [word.format(file=tmp_path / "file", folder=tmp_path) for word in argv]
+    assert cli.run(said) == 2
+    assert words in capsys.readouterr().err
