@@ -85,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="Where the text is kept.")
     parser.add_argument("--runs", type=Path, required=True, help="Where the run is kept.")
-    for name, value in {"width": 192, "depth": 4, "vocabulary": 4096, "length": 256, "batch": 8, "steps": 1000}.items():
+    for name, value in {"width": 192, "depth": 4, "vocabulary": 4096, "length": 256, "batch": 8, "steps": 1800}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--part", default="test", choices=["choose", "test"])
     given = parser.parse_args()
