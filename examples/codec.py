@@ -6,11 +6,12 @@ import numpy as np
 
 import ganvas
 from ganvas.samples import FASHION
+from ganvas.samples.unpacking import fashion
 
 
 def main(out: Path = Path("runs/example-codec"), **options: object) -> None:
     run = ganvas.train("codec", FASHION, out=out, **options)
-    unseen = FASHION / "t10k-images-idx3-ubyte.gz"
+    unseen = fashion("t10k")[0][:100]
     for quality in (0, 50, 100):
         packed = run.compress(unseen, quality=quality)
         pictures = run.decompress(packed)

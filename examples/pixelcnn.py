@@ -4,11 +4,12 @@ from pathlib import Path
 
 import ganvas
 from ganvas.samples import FASHION
+from ganvas.samples.unpacking import fashion
 
 
 def main(out: Path = Path("runs/example-pixelcnn"), **options: object) -> None:
     run = ganvas.train("pixelcnn", FASHION, out=out, **options)
-    unseen = FASHION / "t10k-images-idx3-ubyte.gz"
+    unseen = fashion("t10k")[0][:50]
     packed = run.compress(unseen)
     pictures = run.decompress(packed)
     print(f"{8 * len(packed) / pictures.size:.2f} bits a pixel, {len(pictures)} pictures")
