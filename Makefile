@@ -1,11 +1,11 @@
 # make demo: trains, judges and shows two models on pictures that ship with the package
-# make test: runs the tests        make lint: style, types        make docs: the documentation, strictly
+# make test: runs the tests        make proofs: those that are long        make lint: style, types        make docs: the documentation, strictly
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test proofs lint docs clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -17,6 +17,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+proofs: $(READY)
+	$(BIN)/python -m pytest -n 2 -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

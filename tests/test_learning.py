@@ -9,7 +9,13 @@ import pytest
 from ganvas import cli, plugins, selftest
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+LONG = {"esrgan", "fanogan", "lsgan", "pixelcnn", "textvae", "wgan"}
+"""Models whose proof takes over ten seconds of a core: `make proofs`, or `ganvas selftest`."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in plugins.names("models")]
+)
 def test_it_learns(name: str) -> None:
     proof = selftest.prove(name)
     print(proof)
