@@ -8,7 +8,6 @@ import pytest
 
 from ganvas import cli, plugins, selftest
 
-
 LONG = {"esrgan", "fanogan", "lsgan", "pixelcnn", "textvae", "wgan"}
 """Models whose proof takes over ten seconds of a core: `make proofs`, or `ganvas selftest`."""
 
