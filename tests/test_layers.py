@@ -70,7 +70,7 @@ ROOMS = {
     "tuning": {"core", "plugins", "machine", "run", "jobs", "api"},
     "display": {"run"},
     "hub": {"core", "plugins", "evaluation", "parcel", "run", "doable"},
-    "assistant": {"core", "errors", "plugins", "api", "delivery", "jobs", "run", "__init__"},
+    "assistant": {"core", "errors", "plugins", "api", "delivery", "doable", "jobs", "run", "__init__"},
     "studio": {"errors", "core", "plugins", "machine", "health", "screening", "report", "run", "api", "delivery"}
     | {"jobs", "samples", "doable", "doors"},
     "service": {

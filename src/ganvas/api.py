@@ -196,7 +196,7 @@ def begin(
     """
     make, practice = plugins.load("models", model), plugins.load("models", model).practice
     source, options = _together(source, dict(options))
-    reader = plugins.load("modalities", "latents" if through else as_ or guess(source))
+    reader = plugins.load("modalities", kind_of(source, as_, through))
     options |= {"through": through} if through else {}
     own = {option.name for option in plugins.options(reader.learn)}
     liked = {"batch": practice.batch, "schedule": practice.schedule, "average": practice.average}
@@ -254,7 +254,7 @@ class Trained:
     @property
     def tasks(self) -> list[str]:
         """Names of what this run can do."""
-        return doable(self.model, self.run.modality)
+        return doable(type(self.model), self.run.modality)
 
     def do(self, task: str, *given: Any, **options: Any) -> Answer:
         """Does a task on what is given and gives its answer as tensors. Raises InputError where the model is not able.
@@ -553,6 +553,11 @@ def _followed(modality: Modality, sources: Sequence[Any], weigh: Weigh) -> Itera
     stop = threading.Event()
     with stopping(stop):
         yield from weighed(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
+
+
+def kind_of(source: Any, as_: str | None, through: Path | None) -> str:
+    """The modality that a training reads a source as: what was said, or what it looks like."""
+    return "latents" if through else as_ or guess(source)
 
 
 def guess(source: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -16,7 +15,8 @@ from typing import Any, get_args, get_origin
 from PIL import Image
 
 from . import __version__, api, delivery, plugins
-from .core import PICTURES, Likeness
+from .core import PICTURES, Likeness, lists_pictures
+from .doable import doable
 from .errors import InputError
 from .run import Run
 
@@ -206,10 +206,9 @@ class Assistant:
     def _runs(self) -> Iterator[str]:
         for name in self._names():
             run = Run(self.home / name)
-            able = plugins.load("models", run.card["model"])
-            tasks = [t for t in plugins.names("tasks") if issubclass(able, plugins.needs(plugins.load("tasks", t)))]
+            tasks = ", ".join(doable(plugins.load("models", run.card["model"]), run.modality))
             end = "finished" if run.state["finished"] else "not finished"
-            yield f"{name}: {run.card['model']}, {run.state['step']:,} rounds, {end}; can {', '.join(tasks)}"
+            yield f"{name}: {run.card['model']}, {run.state['step']:,} rounds, {end}; can {tasks}"
 
     def _data(self) -> Iterator[str]:
         if self.library is None:
@@ -285,10 +284,8 @@ def _weigh(path: Path) -> None:
     if (size := sum(file.stat().st_size for file in files)) > SOURCE:
         raise InputError(f"{path.name} has {size:,} bytes, and at most {SOURCE:,} are read here; use the command line")
     for file in files:
-        if file.suffix.lower() == ".csv":
-            with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-                if "path" in next(csv.reader(stream), []):
-                    raise InputError(f"{file.name} lists paths of pictures; give the folder in which they lie")
+        if file.suffix.lower() == ".csv" and lists_pictures(file):
+            raise InputError(f"{file.name} lists paths of pictures; give the folder in which they lie")
 
 
 def _state(job: Job) -> str:

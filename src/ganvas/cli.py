@@ -111,8 +111,7 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
     make = plugins.load("models", model)
     modality = plugins.load("modalities", _modality(argv))
-    options = plugins.options(modality.learn) + plugins.options(make) + plugins.options(api.train)
-    options = list({option.name: option for option in options}.values())  # of the latents, --through is in two of them
+    options = plugins.together(modality.learn, make, api.train)  # of the latents, --through is in two of them
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         trained = api.train(model, source, **given)
@@ -130,9 +129,8 @@ def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
     make = plugins.load("models", model)
     modality = plugins.load("modalities", _modality(argv))
-    plugs = (modality.learn, make, api.train, tuning.tune)
-    options = {option.name: option for plug in plugs for option in plugins.options(plug)}
-    told = [option for name, option in options.items() if name not in ("minutes", "tracker", "tensorboard")]
+    options = plugins.together(modality.learn, make, api.train, tuning.tune)
+    told = [option for option in options if option.name not in ("minutes", "tracker", "tensorboard")]
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         found = tuning.tune(model, source, **given)

@@ -7,12 +7,13 @@ from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from . import plugins
-from .core import Exact, Labelled, Lossless, Modality, Parcel, Rowwise
+from .core import Exact, Labelled, Lossless, Modality, Model, Parcel, Rowwise
 
 
-def doable(model: object, modality: Modality) -> list[str]:
-    """Names of tasks that a model can do on data of this kind."""
-    return [task for task in plugins.fitting("tasks", model) if _read(_asked(plugins.load("tasks", task)), modality)]
+def doable(model: type[Model], modality: Modality) -> list[str]:
+    """Names of tasks that models of this class can do on data of this kind."""
+    tasks = {name: plugins.load("tasks", name) for name in plugins.names("tasks")}
+    return [n for n, task in tasks.items() if issubclass(model, plugins.needs(task)) and _read(_asked(task), modality)]
 
 
 def _read(asked: set[Any], modality: Modality) -> bool:

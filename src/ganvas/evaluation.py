@@ -175,7 +175,7 @@ def evaluate(
         return (drawn, evidence) if ability is Samples else (model, own)
 
     rivals_of = cache(lambda ability: _rivals(ability, judged(ability)[0], space, judged(ability)[1]))
-    for name in plugins.fitting("metrics", model):
+    for name in plugins.fitting(model):
         watch(name.replace("_", " "))
         metric = plugins.load("metrics", name)
         ability = plugins.needs(metric)

@@ -152,7 +152,7 @@ def _data(run: Run) -> str:
 
 
 def _doing(run: Run, repo: str) -> str:
-    tasks = doable(run.model, run.modality)
+    tasks = doable(type(run.model), run.modality)
     local = repo if REPO.fullmatch(repo) else "FOLDER"
     return (
         f"```\npip install ganvas\nganvas pull {local} --out runs/pulled\nganvas show runs/pulled\n```\n\n"

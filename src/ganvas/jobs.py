@@ -114,11 +114,10 @@ class Jobs:
 
         Raises InputError where the name is none or is taken, and Busy; what is wrong with data or options the job says.
         """
-        if not NAME.fullmatch(name):
-            raise InputError(f"{name!r} is no name for a run; use up to 100 letters, digits, dots and dashes")
+        refuse_name(name)
         if (self.runs / name).exists():
             raise InputError(f"there is a run called {name!r} already; choose another name")
-        said = words(options, _known(model, options, source))
+        said = words(options, known(model, options, source))
         return self._launch(name, ["train", model, str(source), "--out", str(self.runs / name), *said])
 
     def resume(self, name: str) -> Job:
@@ -160,11 +159,16 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _known(model: str, options: Mapping[str, Any], source: Path) -> list[plugins.Option]:
-    """Every option that this training has."""
-    kind = "latents" if options.get("through") else options.get("as_") or api.guess(source)
-    plugs = (plugins.load("modalities", kind).learn, plugins.load("models", model), api.train)
-    return [option for plug in plugs for option in plugins.options(plug)]
+def refuse_name(name: str) -> None:
+    """Raises InputError where no run can be called so."""
+    if not NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name for a run; use up to 100 letters, digits, dots and dashes")
+
+
+def known(model: str, options: Mapping[str, Any], source: Any) -> list[plugins.Option]:
+    """Every option that a training of this model on this source has, with these options."""
+    kind = api.kind_of(source, options.get("as_"), options.get("through"))
+    return plugins.together(plugins.load("modalities", kind).learn, plugins.load("models", model), api.train)
 
 
 def words(options: Mapping[str, Any], known: Sequence[plugins.Option]) -> list[str]:

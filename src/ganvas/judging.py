@@ -237,4 +237,4 @@ def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
     pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
     pictures += [Picture(run.path / name, words) for name, words in CAPTIONS.items() if (run.path / name).exists()]
-    write_report(run, evaluation, pictures, doable(run.model, run.modality), target)
+    write_report(run, evaluation, pictures, doable(type(run.model), run.modality), target)

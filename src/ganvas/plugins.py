@@ -104,6 +104,11 @@ def options(plugin: Callable[..., Any]) -> list[Option]:
     return own + [option for option in inherited if option.name not in {p.name for p in keywords}]
 
 
+def together(*plugs: Callable[..., Any]) -> list[Option]:
+    """Options of several plug-ins, each name once: where several have it, as the last of them has it."""
+    return list({option.name: option for plug in plugs for option in options(plug)}.values())
+
+
 @cache
 def needs(plugin: Callable[..., Any]) -> type:
     """The ability that a task or a metric asks of a model: the annotation of its first argument."""
@@ -111,6 +116,6 @@ def needs(plugin: Callable[..., Any]) -> type:
     return get_type_hints(plugin)[first]
 
 
-def fitting(kind: Literal["tasks", "metrics"], model: object) -> list[str]:
-    """The tasks a model can do, or the metrics that can judge it."""
-    return [name for name in names(kind) if isinstance(model, needs(load(kind, name)))]
+def fitting(model: object) -> list[str]:
+    """Names of the metrics that can judge a model."""
+    return [name for name in names("metrics") if isinstance(model, needs(load("metrics", name)))]

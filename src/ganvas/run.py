@@ -145,12 +145,15 @@ class Run:
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def read_log(self) -> list[dict[str, Any]]:
-        """The log, without what a crash left half-written or was logged after the last save."""
+    def read_log(self, unsaved: bool = False) -> list[dict[str, Any]]:
+        """The log, without what is half-written.
+
+        unsaved: With what was logged after the last save, which a training that is cut short does over again.
+        """
         file = self.path / "log.jsonl"
         lines = file.read_text("utf-8").splitlines() if file.exists() else []
         whole = [json.loads(line) for line in lines if line.endswith("}")]
-        return [line for line in whole if line["step"] <= self.state["step"]]
+        return [line for line in whole if unsaved or line["step"] <= self.state["step"]]
 
     def rewind(self) -> None:
         """Drops what was written after the last save, before training goes on from there."""

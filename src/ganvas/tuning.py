@@ -289,7 +289,7 @@ class Goal:
         if self.decides or self.evidence:
             return
         model = run.build()
-        fitting = plugins.fitting("metrics", model)
+        fitting = plugins.fitting(model)
         self.metrics = [plugins.load("metrics", name) for name in PREFERRED if name in fitting]
         if not self.metrics:
             raise InputError(f"no metric says how good {run.card['model']} is, so that options could be compared")
@@ -354,14 +354,12 @@ class Found:
     @property
     def command(self) -> str:
         """What trains with the best options, and as long as the model likes."""
-        from .jobs import words
+        from .jobs import known, words
 
         search = self.search
-        kind = "latents" if search.said.get("through") else search.said.get("as_") or api.guess(search.source)
-        plugs = (plugins.load("modalities", kind).learn, search.make, api.train)
-        known = [option for plug in plugs for option in plugins.options(plug)]
         stay = {name: value for name, value in search.said.items() if name not in ("steps", "epochs", "minutes")}
-        spoken = words(stay | _spoken(self.best.params), known)
+        options = known(search.model, search.said, search.source)
+        spoken = words(stay | _spoken(self.best.params), options)
         return shlex.join(["ganvas", "train", search.model, search.data, *spoken])
 
     def table(self) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,16 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4
 
 KEPT = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """Endings of files that a picture can go back to as what it came from."""
+
+
+def lists_pictures(file: Path) -> bool:
+    """Whether a CSV file is a list of pictures, which are read from where its column `path` says; one whose first line
+    cannot be read may be."""
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        try:
+            return "path" in next(csv.reader(stream), [])
+        except csv.Error:
+            return True
 
 
 @dataclass(frozen=True)

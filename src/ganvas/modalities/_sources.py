@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from ..core import InputError
+from ..core import InputError, lists_pictures
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 VIDEOS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv"})
@@ -92,8 +92,7 @@ def holds_pictures(source: str | Path) -> bool:
         shards = sorted([*path.rglob("*.parquet"), *path.rglob("*.arrow")])
         return holds_pictures(shards[0]) if shards else not holds_texts(path)
     if path.suffix.lower() == ".csv":
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            return "path" in next(csv.reader(stream), [])
+        return lists_pictures(path)
     if path.suffix.lower() in (".parquet", ".arrow"):
         try:
             return any(_holds_pictures(field.type) for field in _schema(path))

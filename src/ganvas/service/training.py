@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 from pathlib import Path
 from shutil import rmtree
@@ -13,8 +12,9 @@ from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Field
 
 from .. import plugins
+from ..core import lists_pictures
 from ..errors import InputError
-from ..jobs import NAME, Job, Jobs
+from ..jobs import Job, Jobs, refuse_name
 from ..run import Run
 from . import forms
 from .asking import asked, parsed
@@ -62,8 +62,7 @@ class Office:
     def _start(self, asking: Asked) -> dict[str, Any]:
         """Keeps the data and starts a training on it. Raises InputError where something is wrong, and Busy."""
         name, model = asking.options["name"], asking.options["model"]
-        if not NAME.fullmatch(name):
-            raise InputError(f"{name!r} is no name for a run; use up to 100 letters, digits, dots and dashes")
+        refuse_name(name)
         if model not in plugins.names("models"):
             raise InputError(f"no model is called {model!r}; there are {', '.join(plugins.names('models'))}")
         self.jobs.refuse_more()
@@ -151,17 +150,9 @@ def _refuse_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:
     tables = options.get("as_") in ("tables", "texts", "windows") and not options.get("through")
     for path in paths.values():
         for file in path.iterdir() if path.is_dir() else [path]:
-            if file.suffix.lower() == ".csv" and not tables and _lists_paths(file):
+            if file.suffix.lower() == ".csv" and not tables and lists_pictures(file):
                 raise InputError(f"{file.name} has a column called path, as lists of pictures have; send the pictures, "
                                  "or say as_: tables")  # fmt: skip
-
-
-def _lists_paths(file: Path) -> bool:
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        try:
-            return "path" in next(csv.reader(stream), [])
-        except csv.Error:
-            return True
 
 
 def routes(office: Office) -> APIRouter:

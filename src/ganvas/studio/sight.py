@@ -112,7 +112,7 @@ def fitting(sight: Sight) -> list[Fit]:
     first, minutes, why = advised[0] if advised else (next(iter(tried), ""), 10.0, "")
     names = sorted(tried, key=lambda name: name != first)
     return [
-        Fit(name, plugins.summary("models", name), tuple(doable(tried[name], sight.modality)), minutes,
+        Fit(name, plugins.summary("models", name), tuple(doable(type(tried[name]), sight.modality)), minutes,
             why if name == first else "")
         for name in names
     ]  # fmt: skip

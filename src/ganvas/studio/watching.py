@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -93,7 +92,7 @@ def moment(job: Job) -> Moment:
     step, seconds, share = 0, 0.0, 0.0
     if (job.run / "run.json").is_file():
         run = Run(job.run)
-        lines = _lines(job.run / "log.jsonl")
+        lines += run.read_log(unsaved=True)
         step, seconds = (lines[-1]["step"], lines[-1]["seconds"]) if lines else (0, 0.0)
         share = 1.0 if run.state["finished"] else _share(run.card["training"], step, seconds)
         wrong += map(str, examine(History(recent(lines)), run.health))
@@ -127,12 +126,6 @@ def _whole(file: Path) -> bool:
         return True
     except (OSError, SyntaxError):
         return False
-
-
-def _lines(file: Path) -> list[Mapping[str, Any]]:
-    """A log that may be at work: what is not written to its end is left for the next time."""
-    text = file.read_text("utf-8") if file.exists() else ""
-    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
 
 def _share(training: Mapping[str, Any], step: int, seconds: float) -> float:
