@@ -85,7 +85,7 @@ def report(name: str, results: Mapping[str, Any]) -> None:
 
 def named(words: str) -> tuple[str, dict[str, Any]]:
     """A model with its options: "vae:score=regret,width=64,r1=0.1,conditional=false"; a rate is every player's."""
-    from ganvas import plugins
+    from ganvas.runtime import registry as plugins
 
     model, _, options = words.partition(":")
     chosen = {name: _meant(value) for name, value in (pair.split("=") for pair in options.split(",") if pair)}

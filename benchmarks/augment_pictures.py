@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 from _common import FASHION, report, spread
+from ganvas.tasks.augment.task.comparison import compared, verdict
 
 import ganvas
 from ganvas.core import Batch, chance, seeded
-from ganvas.modalities.images import Images
-from ganvas.tasks import _networks as networks
-from ganvas.tasks._comparing import compared, verdict
+from ganvas.data.images.modality import Images
+from ganvas.tasks.augment.task import networks
 
 BOTH = "with new pictures, shifted"
 

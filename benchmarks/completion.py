@@ -1,6 +1,6 @@
 """Holes in Fashion-MNIST pictures that were never learned from, filled: PSNR in the hole, and SSIM of the whole.
 
-The holes are those of `ganvas.holes`: rectangles, strokes and halves; missing lower halves are also told by themselves.
+The holes are those of `ganvas.nn.masks`: rectangles, strokes and halves; missing lower halves are also told apart.
 Beside a VAE and an inpainter stand diffusion from the border of the hole, and the mean of the border.
 
 python benchmarks/completion.py
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from _common import FASHION, fashion, report
+from ganvas.evaluation.figures.metrics._baselines import Bordered, Diffused
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 import ganvas
 from ganvas.core import Completes, chance
-from ganvas.holes import holes
-from ganvas.metrics._baselines import Bordered, Diffused
+from ganvas.nn.masks import holes
 
 MODELS: dict[str, dict[str, Any]] = {
     "vae": {"latent": 32, "network": "perceptron", "width": 256, "steps": 2000},

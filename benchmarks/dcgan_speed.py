@@ -19,13 +19,13 @@ from time import perf_counter
 
 import torch
 from _common import report, spread
+from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Batch, Continuous
-from ganvas.engine import Engine
-from ganvas.machine import choose_precision, settle
 from ganvas.models.dcgan import DCGAN
+from ganvas.runtime.device import choose_precision, settle
 
 GFLOP = 2.29  # of a round, for each picture (the tutorial's loop: four forward and three backward passes)
 CPU = torch.device("cpu")

@@ -35,8 +35,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 
 import ganvas
 from ganvas.core import seeded
-from ganvas.damage import Damage
-from ganvas.machine import choose_device, settle
+from ganvas.nn.degradations import Damage
+from ganvas.runtime.device import choose_device, settle
 from ganvas.tasks.denoise import restored
 
 PEER = """

@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 import torch
 from _common import fashion, report
+from ganvas.training.loop.classifier import Network, lessons
 from torch import Tensor
 
 import ganvas
-from ganvas.classifier import Network, lessons
 from ganvas.core import Batch, Continuous, Data, Edited, chance
 
 SETS = {"shoes": ("boot", 7, 9), "tops": ("long sleeves", 0, 2)}

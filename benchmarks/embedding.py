@@ -27,7 +27,7 @@ from sklearn.random_projection import GaussianRandomProjection
 
 import ganvas
 from ganvas.core import Batch
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 
 LATENT = 16
 PENALTIES = (0.01, 1.0)

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import torch
 from _common import FASHION, named, place, report, spread
+from ganvas.evaluation.figures.features.learned import Learned
+from ganvas.evaluation.figures.metrics.frechet import frechet_distance
+from ganvas.evaluation.figures.metrics.precision_recall import reach
 
 import ganvas
 from ganvas.core import Through, chance, data_of
-from ganvas.features.learned import Learned
-from ganvas.metrics.frechet import frechet_distance
-from ganvas.metrics.precision_recall import reach
 
 FIGURES = ("frechet", "precision", "recall", "class_accuracy", "worst_class")
 

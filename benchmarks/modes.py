@@ -21,13 +21,13 @@ from typing import Any
 
 import torch
 from _common import named, place, report, spread
+from ganvas.tasks.sample.task.discriminator_rejection import rejecting
+from ganvas.training.loop.engine import SCHEDULES, Engine
 from modes_data import MIXTURES, MOST, POINTS_PAPERS, STACKED_PAPERS, Judge, Mixture, digits, stacked
 
 import ganvas
-from ganvas import plugins
 from ganvas.core import Batch, Continuous, Samples, chance, seeded
-from ganvas.engine import SCHEDULES, Engine
-from ganvas.tasks._rejecting import rejecting
+from ganvas.runtime import registry as plugins
 
 POINTS = 100_000
 SAMPLES = 2_500

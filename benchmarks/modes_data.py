@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 from _common import fashion
+from ganvas.evaluation.figures.features.learned import Learned
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ganvas.features.learned import Learned
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 
 SIDE = 28
 MOST = 26_000  # samples that a stack of digits is judged by

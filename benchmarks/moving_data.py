@@ -17,7 +17,7 @@ from _common import fashion
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ganvas.samples.moving import moving
+from ganvas.data.samples.moving import moving
 
 FRAMES, GIVEN = 20, 10
 LEARN = 1400  # digits to learn from

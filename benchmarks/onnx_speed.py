@@ -39,8 +39,8 @@ def rivals(run: Any, file: Path, batch: int) -> dict[str, Callable[[], object]]:
     """What draws a batch of examples from the same noise, by name."""
     import onnxruntime
 
-    from ganvas.exporting import Part
-    from ganvas.machine import choose_device, settle
+    from ganvas.apps.onnx import Part
+    from ganvas.runtime.device import choose_device, settle
 
     part = Part(run.model, "sampler")
     given = part.given(batch)
@@ -68,9 +68,9 @@ def rivals(run: Any, file: Path, batch: int) -> dict[str, Callable[[], object]]:
 def measured(model: str, folder: Path, repetitions: int) -> dict[str, Any]:
     """Speeds of one model, by batch and rival, and how far the file is from the model."""
     import ganvas
-    from ganvas.exporting import export
+    from ganvas.apps.onnx import export
 
-    data = Path(str(files("ganvas.samples") / "fashion"))
+    data = Path(str(files("ganvas.data.samples") / "fashion"))
     run = ganvas.train(model, data, out=folder / model, steps=5, quiet=True).run
     exported = export(run, "onnx", "sampler", folder / f"{model}.onnx")
     results: dict[str, Any] = {"difference": exported.apart, "megabytes": exported.file.stat().st_size / 1e6}

@@ -15,10 +15,10 @@ from time import process_time
 
 import torch
 from _common import FASHION, named, place, report, spread
+from ganvas.evaluation.figures.features.learned import Learned
+from ganvas.evaluation.figures.metrics.frechet import frechet_distance
 
 import ganvas
-from ganvas.features.learned import Learned
-from ganvas.metrics.frechet import frechet_distance
 
 MODELS = (
     "vqvae", "vqvae:start=false", "vqvae:revival=false", "vqvae:start=false,revival=false", "vqvae:quantizer=finite",

@@ -20,7 +20,7 @@ from _common import PEAK, child, report
 from pyarrow.parquet import ParquetFile
 
 import ganvas
-from ganvas.samples import ADULT
+from ganvas.data.samples import ADULT
 
 CHILD = (
     PEAK

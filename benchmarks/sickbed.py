@@ -24,16 +24,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _common import fashion, place, report
+from ganvas.training.loop.progress import Progress
 from torch import Tensor, nn
 
 import ganvas
-from ganvas import plugins
 from ganvas.core import Space
-from ganvas.health import Diagnosis
+from ganvas.data.samples import ADULT
 from ganvas.models._adversarial import Adversarial
-from ganvas.nets import perceptron
-from ganvas.progress import Progress
-from ganvas.samples import ADULT
+from ganvas.nn import perceptron
+from ganvas.runs.diagnosis import Diagnosis
+from ganvas.runtime import registry as plugins
 
 PICTURES = 5000
 NOT_NUMBERS = "not numbers"

@@ -18,8 +18,8 @@ from typing import Any
 from _common import named, place, report, spread
 
 import ganvas
-from ganvas.errors import InputError
-from ganvas.samples import FASHION
+from ganvas.data.samples import FASHION
+from ganvas.runtime.errors import InputError
 
 COLLAPSED = 0.1
 

@@ -27,7 +27,7 @@ import psutil
 from _common import report
 from PIL import Image
 
-from ganvas.samples import FASHION
+from ganvas.data.samples import FASHION
 
 PICTURES = 200
 WORDS = "Make new examples"

@@ -31,15 +31,15 @@ import numpy as np
 import torch
 from _common import peer, report
 from denoising_data import to_learn_from, to_try
+from ganvas.training.loop.engine import Engine
 from PIL import Image
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 import ganvas
 from ganvas.core import Batch, Own, chance, enlarged
-from ganvas.engine import Engine
-from ganvas.machine import choose_device, choose_precision, settle
-from ganvas.nets.perception import Perception
+from ganvas.nn.perception import Perception
+from ganvas.runtime.device import choose_device, choose_precision, settle
 from ganvas.tasks.upscale import larger
 
 SCALE = 4

@@ -22,7 +22,7 @@ from text_data import kjv
 
 import ganvas
 from ganvas.core import chance
-from ganvas.losses import kl_standard_normal
+from ganvas.nn.losses import kl_standard_normal
 
 PART = 64  # verses that are scored together
 

@@ -21,13 +21,13 @@ from time import perf_counter
 import torch
 from _common import report, spread
 from dcgan_speed import CPU, alternate, gflops
+from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Batch, Steering, Tokens
-from ganvas.engine import Engine
-from ganvas.machine import choose_precision, settle
 from ganvas.models.transformer import Transformer
+from ganvas.runtime.device import choose_precision, settle
 
 
 class Plain(nn.Module):

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 from _common import fashion, named, place, report, spread
+from ganvas.evaluation.figures.features.learned import Learned
 from torch import Tensor
 
 import ganvas
-from ganvas.features.learned import Learned
-from ganvas.machine import settle
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
+from ganvas.runtime.device import settle
 from ganvas.tasks._tiles import on_device
 
 CPU = torch.device("cpu")

@@ -23,13 +23,13 @@ from time import perf_counter
 
 import torch
 from _common import PEAK, child, report, spread
+from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Batch, Continuous
-from ganvas.engine import Engine
-from ganvas.machine import choose_precision, settle
 from ganvas.models.cyclegan import CycleGAN
+from ganvas.runtime.device import choose_precision, settle
 
 CPU = torch.device("cpu")
 ALONE = (

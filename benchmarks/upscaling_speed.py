@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Continuous, Own, seeded
-from ganvas.machine import choose_device, settle
 from ganvas.models.srgan import SRGAN
+from ganvas.runtime.device import choose_device, settle
 from ganvas.tasks.upscale import larger
 
 PEER = """

@@ -22,13 +22,13 @@ from time import perf_counter
 
 import torch
 from _common import FASHION, peer, report, spread
+from ganvas.training.loop.engine import Engine
 from torch import nn
 
-from ganvas.engine import Engine
-from ganvas.machine import choose_precision, settle
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 from ganvas.models.vae import VAE
-from ganvas.nets.strided import Double, Halve
+from ganvas.nn.strided import Double, Halve
+from ganvas.runtime.device import choose_precision, settle
 
 BATCH, LATENT, RATE = 128, 16, 1e-3
 

@@ -34,7 +34,7 @@ def ours(model: str, learn: Path, judge: Path, given: argparse.Namespace, seed: 
     """Scores of moments, and which are found."""
     with tempfile.TemporaryDirectory() as folder:
         run = ganvas.train(
-            model, learn, as_="windows", window=given.window, latent=COMPONENTS, steps=given.steps, seed=seed,
+            model, learn, as_="series", window=given.window, latent=COMPONENTS, steps=given.steps, seed=seed,
             out=Path(folder) / "run", quiet=True,
         )  # fmt: skip
         answer = run.detect(judge, fdr=0.1)

@@ -12,7 +12,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from ganvas import api, cli, plugins
+from ganvas import api
+from ganvas.apps import cli
+from ganvas.runtime import registry as plugins
 
 HOME = Path(__file__).parent.parent
 ROWS = 60

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 import ganvas
-from ganvas.samples import FASHION
-from ganvas.samples.unpacking import fashion
+from ganvas.data.samples import FASHION
+from ganvas.data.samples.unpacking import fashion
 
 
 def main(out: Path = Path("runs/example-codec"), **options: object) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import ganvas
-from ganvas.samples import ADULT
+from ganvas.data.samples import ADULT
 
 
 def main(out: Path = Path("runs/example-ctgan"), **options: object) -> None:

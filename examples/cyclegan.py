@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import ganvas
-from ganvas.samples import FASHION
+from ganvas.data.samples import FASHION
 
 SANDAL, BOOT = 5, 9
 

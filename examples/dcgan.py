@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import ganvas
-from ganvas.samples import FASHION
+from ganvas.data.samples import FASHION
 
 
 def main(out: Path = Path("runs/example-dcgan"), **options: object) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import ganvas
-from ganvas.samples import FASHION
+from ganvas.data.samples import FASHION
 
 UNSEEN = FASHION / "t10k-images-idx3-ubyte.gz"
 

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from ganvas.samples import ADULT
+from ganvas.data.samples import ADULT
 from ganvas.sklearn import AnomalyDetector, Embedder, Imputer, Synthesizer
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import ganvas
-from ganvas.samples import FASHION
+from ganvas.data.samples import FASHION
 
 
 def main(out: Path = Path("runs/example-gan"), **options: object) -> None:

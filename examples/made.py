@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 import ganvas
-from ganvas.samples import ADULT
+from ganvas.data.samples import ADULT
 
 
 def main(out: Path = Path("runs/example-made"), **options: object) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import ganvas
-from ganvas.samples import FASHION
-from ganvas.samples.unpacking import fashion
+from ganvas.data.samples import FASHION
+from ganvas.data.samples.unpacking import fashion
 
 
 def main(out: Path = Path("runs/example-pixelcnn"), **options: object) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import ganvas
-from ganvas.samples.moving import moving_clothes
+from ganvas.data.samples.moving import moving_clothes
 
 
 def main(out: Path = Path("runs/example-simvp"), **options: object) -> None:

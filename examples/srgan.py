@@ -4,7 +4,7 @@ from pathlib import Path
 
 import ganvas
 from ganvas.core import shrunk
-from ganvas.samples import FASHION
+from ganvas.data.samples import FASHION
 
 
 def main(out: Path = Path("runs/example-srgan"), **options: object) -> None:

@@ -69,7 +69,7 @@ def _exact_products() -> None:
 @pytest.fixture(scope="session")
 def fashion() -> tuple[Tensor, Tensor]:
     """The pictures that ship with the package, uint8 (N, 28, 28), and their labels (N,)."""
-    folder = files("ganvas.samples") / "fashion"
+    folder = files("ganvas.data.samples") / "fashion"
     pictures = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes())
     x = torch.frombuffer(bytearray(pictures[16:]), dtype=torch.uint8).view(-1, 28, 28)

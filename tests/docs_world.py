@@ -19,8 +19,10 @@ import pytest
 from joblib import parallel_config
 from PIL import Image
 
-from ganvas import api, cli, plugins
-from ganvas.samples import ADULT, unpacking
+from ganvas import api
+from ganvas.apps import cli
+from ganvas.data.samples import ADULT, unpacking
+from ganvas.runtime import registry as plugins
 
 LESS = {"width": 16, "latent": 4, "channels": 8, "depth": 1, "codes": 16, "warmup": 1, "joins": 1, "judge": 8}
 LESS |= {"blocks": 1, "features": 4, "size": 16, "length": 12, "vocabulary": 300, "heads": 2, "trials": 2}
@@ -117,13 +119,13 @@ class World:
     def short(self) -> Iterator[None]:
         """Within it trainings are played for two rounds, each once, and answers are few."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ganvas.features.learned.ROUNDS", 2)
-            patch.setattr("ganvas.tasks._networks.ROUNDS", 2)
-            patch.setattr("ganvas.tasks._networks.REPEATS", 1)
-            patch.setattr("ganvas.tasks._trees.ROUNDS", 2)
-            patch.setattr("ganvas.metrics.usefulness.DRAWS", 3)
-            patch.setattr("ganvas.training.preview", lambda *_: None)
-            patch.setattr("ganvas.progress.Progress.announce", lambda *_: None)
+            patch.setattr("ganvas.evaluation.features.learned.ROUNDS", 2)
+            patch.setattr("ganvas.tasks.augment.networks.ROUNDS", 2)
+            patch.setattr("ganvas.tasks.augment.networks.REPEATS", 1)
+            patch.setattr("ganvas.tasks.augment.trees.ROUNDS", 2)
+            patch.setattr("ganvas.evaluation.metrics.usefulness.DRAWS", 3)
+            patch.setattr("ganvas.training.loop.preview", lambda *_: None)
+            patch.setattr("ganvas.training.progress.Progress.announce", lambda *_: None)
             patch.setattr("ganvas.api.make_plan", lambda *_: None)
             patch.setattr(plugins, "summary", cache(plugins.summary))
             patch.setattr(api, "train", shortly := self._trainer(api.train))

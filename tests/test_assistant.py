@@ -13,8 +13,8 @@ from mcp.client.client import Client
 from PIL import Image
 
 import ganvas
-from ganvas import assistant
-from ganvas.assistant import Assistant, server
+from ganvas.apps import mcp as assistant
+from ganvas.apps.mcp import Assistant, server
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.tasks.augment.task.comparison import compared, verdict
+from ganvas.tasks.augment.task.networks import Cases, Varied, Way, accuracy, shifted
+from ganvas.tasks.augment.task.task import lacking
+from ganvas.tasks.augment.task.trees import _smoted
 from PIL import Image
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Augmented, Estimate, flipped
-from ganvas.naming import folders
-from ganvas.tasks._comparing import compared, verdict
-from ganvas.tasks._networks import Cases, Varied, Way, accuracy, shifted
-from ganvas.tasks._trees import _smoted
-from ganvas.tasks.augment import lacking
+from ganvas.runtime.filenames import folders
 
 
 def payments(n: int = 1500) -> pd.DataFrame:
@@ -153,7 +154,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[api.Trained, Path]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganvas.tasks._networks.ROUNDS", 12)
+    monkeypatch.setattr("ganvas.tasks.augment.networks.ROUNDS", 12)
 
 
 def test_new_pictures_of_rare_classes_lie_in_folders(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganvas.core import InputError
-from ganvas.nets.augmentation import (
+from ganvas.nn.augmentation import (
     BLIT_GEOMETRY_COLOUR,
     DIFFERENTIABLE,
     Adaptive,
@@ -32,7 +32,7 @@ from ganvas.nets.augmentation import (
     uniform_saturation,
     whole_shift,
 )
-from ganvas.nets.warping import recolour, warp
+from ganvas.nn.warping import recolour, warp
 
 POLICIES = {"bgc": BLIT_GEOMETRY_COLOUR, "fixed": DIFFERENTIABLE}
 GEOMETRIC = [flip, quarter_turns, whole_shift, scaling, rotation, stretching, shift]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ganvas import plugins
+from ganvas.runtime import registry as plugins
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 FILES = sorted(FOLDER.glob("*.py"))

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ganvas.evaluation.figures.figures import _asked as asked
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 import ganvas
-from ganvas import cli
+from ganvas.apps import cli
 from ganvas.core import Batch, InputError, Tokens
 from ganvas.core.captions import vocabulary, worded, words_of
-from ganvas.evaluation import _asked as asked
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 from ganvas.models.transformer import Transformer
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (40, 50, 210)}

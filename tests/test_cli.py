@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganvas import cli, plugins
+from ganvas.apps import cli
+from ganvas.runtime import registry as plugins
 
 SMALL = ["--steps", "8", "--batch", "16"]
 
@@ -80,7 +81,7 @@ def test_answers_for_programs_are_all_there_is_on_standard_output(
 def test_evaluate(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.features.learned.ROUNDS", 20)
+    monkeypatch.setattr("ganvas.evaluation.features.learned.ROUNDS", 20)
     random = np.random.default_rng(1)
     np.save(tmp_path / "unseen.npy", random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8))
     report = tmp_path / "report.html"

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Continuous
 from ganvas.core.space import from_levels, to_levels
 from ganvas.models.codec import REACH, Codec
-from ganvas.nets.transforms import Density
+from ganvas.nn.transforms import Density
 
 SIDE = 12
 

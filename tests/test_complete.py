@@ -11,7 +11,8 @@ import polars
 import pytest
 import torch
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from test_wishes import shop
 
 

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ganvas.evaluation.figures.metrics._baselines import Bordered, Diffused
+from ganvas.evaluation.figures.metrics.completion import completion
+from ganvas.tasks.complete.task.task import complete
 from PIL import Image
 from torch import Tensor
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Batch, Completes, Continuous, Evidence, Mask, Masked, Space, Tokens
-from ganvas.holes import holes
-from ganvas.metrics._baselines import Bordered, Diffused
-from ganvas.metrics.completion import completion
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 from ganvas.models.vae import VAE
-from ganvas.tasks.complete import complete
+from ganvas.nn.masks import holes
 
 
 class Nines(Completes):

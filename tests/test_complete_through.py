@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 import ganvas
-from ganvas import cli
+from ganvas.apps import cli
 from ganvas.core import Completes, InputError, outward
-from ganvas.modalities.latents import Decoded, Latents
-from ganvas.run import Run
+from ganvas.data.latents.modality import Decoded, Latents
+from ganvas.runs.run import Run
 
 TOKENS = ["--steps", "12", "--batch", "16", "--channels", "8", "--codes", "16", "--latent", "4", "--quiet"]
 MADE = ["--steps", "6", "--batch", "16", "--width", "16", "--depth", "1", "--quiet"]

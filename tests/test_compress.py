@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganvas import InputError, api, cli
-from ganvas.modalities._exact import packed_ranks, unpacked_ranks
+from ganvas import InputError, api
+from ganvas.apps import cli
+from ganvas.data.tables.lossless import packed_ranks, unpacked_ranks
 from test_tables import column, people
 
 

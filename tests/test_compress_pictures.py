@@ -15,12 +15,13 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from conftest import examples
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Continuous
 from ganvas.core.space import from_levels
-from ganvas.modalities._albums import Album, inside
+from ganvas.data.images.lossless import Album, inside
 from ganvas.models.pixelcnn import PixelCNN
-from ganvas.naming import pictures
+from ganvas.runtime.filenames import pictures
 
 SIDE = 8
 SMALL = {"steps": 3, "width": 8, "depth": 1, "batch": 8, "quiet": True}

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import ganvas
-from ganvas import cli, plugins
+from ganvas.apps import cli
+from ganvas.runtime import registry as plugins
 
 PAGE = Path(__file__).parent.parent / "CONTRIBUTING.md"
 

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from conftest import InMemory
 from ganvas.core import Batch, InputError, Mixed, Tokens
-from ganvas.losses import gradient_penalty
 from ganvas.models.ctgan import CTGAN
+from ganvas.nn.losses import gradient_penalty
 
 SPACE = Mixed((1, 3, 2, 4))  # a number within three modes, and two categories
 

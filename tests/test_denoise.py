@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Continuous, Tokens, chance, mirrored
-from ganvas.damage import Damage
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 from ganvas.models.rednet import REDNet
+from ganvas.nn.degradations import Damage
 from ganvas.tasks._tiles import OVERLAP, side, tiled
 from ganvas.tasks.denoise import restored
 

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.tasks.detect.task.task import discoveries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import p_values
-from ganvas.tasks.detect import discoveries
 
 
 def payments(n: int, seed: int) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import torch
 from conftest import PICTURE, ROW, SPACES, VECTOR, InMemory, examples
 from ganvas.core import Space
 from ganvas.models.detector import LOCAL, NEIGHBOURS, Detector
-from ganvas.nets.views import view
+from ganvas.nn.views import view
 
 
 def knowing(space: Space, n: int = 40) -> Detector:

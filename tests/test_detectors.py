@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.training.loop.engine import Engine
 from torch import Tensor
 
 from conftest import ROW, SPACES, examples
-from ganvas import cli
+from ganvas.apps import cli
 from ganvas.core import Batch, InputError, Space, Tokens
-from ganvas.engine import Engine
 from ganvas.models.fanogan import FAnoGAN
 from ganvas.models.ganomaly import GANomaly
 from ganvas.models.vae import VAE

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ganvas import Trained, load, train
-from ganvas.display import Pictures
+from ganvas.runs.notebook import Pictures
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,9 @@ from PIL import Image
 import docs_world
 import ganvas
 from docs_world import World
-from ganvas import cli, plugins
-from ganvas.samples import unpacking
+from ganvas.apps import cli
+from ganvas.data.samples import unpacking
+from ganvas.runtime import registry as plugins
 
 HOME = Path(__file__).parent.parent
 PAGES = [HOME / "README.md", HOME / "AGENTS.md", *sorted((HOME / "docs").rglob("*.md"))]

@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.tasks.edit.task.directions import Scale, along, beside, telling
+from ganvas.tasks.edit.task.inversion import Inverted
+from ganvas.tasks.edit.task.task import edit
 from PIL import Image
 from torch import Tensor, nn
 
-from ganvas import InputError, api, cli
-from ganvas.attributes import read
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Attributes, Autoencodes, Continuous, Decodes, Generates, Named, Tokens
-from ganvas.tasks._directions import Scale, along, beside, telling
-from ganvas.tasks._inversion import Inverted
-from ganvas.tasks.edit import edit
+from ganvas.data.images.attributes import read
 
 
 class Linear(Autoencodes):

@@ -14,18 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.tasks.cluster.task.task import cluster
+from ganvas.tasks.embed.task.latents import principal
+from ganvas.tasks.embed.task.projection import layout
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from ganvas import InputError, api, cli, maps
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Decodes, Embedded, Encodes, Named, Samples, Tokens
-from ganvas.groups import _apart
-from ganvas.modalities.images import Images
-from ganvas.tasks._latents import principal
-from ganvas.tasks._layout import layout
-from ganvas.tasks.cluster import cluster
+from ganvas.data.images.modality import Images
+from ganvas.results import embedding_map as maps
+from ganvas.results.cluster_table import _apart
 from ganvas.tasks.traverse import traverse
 
 NASTY = "</script><b>&'\"<!--<script>"

@@ -8,12 +8,12 @@ from itertools import cycle, islice, repeat
 
 import pytest
 import torch
+from ganvas.training.loop.engine import SCHEDULES, Engine
 from torch import nn
 from torch.nn.functional import softplus
 
 from conftest import LABELS, PICTURE, VECTOR, InMemory, examples
 from ganvas.core import Batch, InputError, Model, Turn, adam
-from ganvas.engine import SCHEDULES, Engine
 from ganvas.models.ae import AE
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.vae import VAE

@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from conftest import SPACES
-from ganvas import cli, exporting, plugins, train
+from ganvas import train
+from ganvas.apps import cli
+from ganvas.apps import onnx as exporting
 from ganvas.core import Continuous, InputError, Model
-from ganvas.run import Run
+from ganvas.runs.run import Run
+from ganvas.runtime import registry as plugins
 
 onnxruntime = pytest.importorskip("onnxruntime")
 TINY = {"steps": 2, "batch": 16, "size": 16, "quiet": True, "heal": False}

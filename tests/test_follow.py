@@ -16,10 +16,12 @@ import pandas as pd
 import pytest
 import torch
 
-from ganvas import InputError, api, cli, plugins
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Arriving, Normal, Scores, Weigh, Weighed
-from ganvas.modalities._following import followed, grown
-from ganvas.weighing import weighed
+from ganvas.core.scoring import weighed
+from ganvas.data._growing_files import followed, grown
+from ganvas.runtime import registry as plugins
 from test_detect import payments, strange
 
 

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from ganvas.tasks.sample.task.discriminator_rejection import rejecting
+from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 
 import ganvas
 from conftest import LABELS, SPACES, examples
-from ganvas import cli, plugins
+from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Discerns, InputError, Mixed, Tokens
-from ganvas.engine import Engine
-from ganvas.losses import GAMES, Loss, ordering
+from ganvas.data.samples import ADULT, FASHION
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.gan import GAN
-from ganvas.nets.perceptron import BatchDeviation
-from ganvas.samples import ADULT, FASHION
-from ganvas.tasks._rejecting import rejecting
+from ganvas.nn.losses import GAMES, Loss, ordering
+from ganvas.nn.perceptron import BatchDeviation
+from ganvas.runtime import registry as plugins
 
 PICTURE, VECTOR = SPACES["picture"], SPACES["vector"]
 

@@ -15,18 +15,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.training.loop.data_checks import dimension, look
+from ganvas.training.loop.diversity import Diversity
+from ganvas.training.loop.engine import Engine
+from ganvas.training.loop.progress import _losses
+from ganvas.training.loop.recovery import TRIES, Healing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ganvas
 from conftest import LABELS, PICTURE, SPACES, VECTOR, InMemory, examples
 from contract.test_models import build
-from ganvas import cli, plugins
+from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, InputError
-from ganvas.diversity import Diversity
-from ganvas.engine import Engine
-from ganvas.healing import TRIES, Healing
-from ganvas.health import (
+from ganvas.models.cgan import CGAN
+from ganvas.models.gan import GAN
+from ganvas.models.vae import VAE
+from ganvas.runs.diagnosis import (
     DIAGNOSES,
     RECKLESS,
     Curve,
@@ -38,12 +43,8 @@ from ganvas.health import (
     examine,
     recent,
 )
-from ganvas.models.cgan import CGAN
-from ganvas.models.gan import GAN
-from ganvas.models.vae import VAE
-from ganvas.progress import _losses
-from ganvas.run import Run
-from ganvas.screening import dimension, look
+from ganvas.runs.run import Run
+from ganvas.runtime import registry as plugins
 from test_run import same
 
 Column = Callable[[int], float] | float

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from ganvas import Trained, cli, hub, load, train
+from ganvas import Trained, load, train
+from ganvas.apps import cli, hub
 from ganvas.core import InputError
-from ganvas.run import Run
+from ganvas.runs.run import Run
 
 pytest.importorskip("huggingface_hub")
 

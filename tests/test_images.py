@@ -22,7 +22,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from ganvas.core import InputError
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 
 SIDE = 16
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from ganvas import InputError, api, cli
-from ganvas.calibration import plain
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Batch, Calibration, Continuous
 from ganvas.core.intervals import drawn, ends, enough, ways
 from ganvas.models.vae import VAE
+from ganvas.runs.interval_calibration import plain
 from ganvas.tasks.reconstruct import reconstruct
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)

@@ -14,10 +14,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from ganvas import api, plugins
-from ganvas.errors import InputError
-from ganvas.jobs import Busy, Job, Jobs, words
-from ganvas.run import Run
+from ganvas import api
+from ganvas.apps.jobs import Busy, Job, Jobs, words
+from ganvas.runs.run import Run
+from ganvas.runtime import registry as plugins
+from ganvas.runtime.errors import InputError
 
 WIDE = {"steps": 100_000, "batch": 4}
 

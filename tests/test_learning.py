@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from ganvas import cli, plugins, selftest
+from ganvas.apps import cli
+from ganvas.runtime import registry as plugins
+from ganvas.training.loop import selftest
 
 LONG = {"esrgan", "fanogan", "lsgan", "pixelcnn", "textvae", "wgan"}
 """Models whose proof takes over ten seconds of a core: `make proofs`, or `ganvas selftest`."""
@@ -25,8 +27,8 @@ def test_a_model_whose_training_does_nothing_is_found_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The peer's defect: backward() commented out, every shape right, every test green."""
-    monkeypatch.setattr("ganvas.engine.Engine._learn", lambda self, player: None)
-    monkeypatch.setattr("ganvas.selftest.ROUNDS", (60, 125))
+    monkeypatch.setattr("ganvas.training.engine.Engine._learn", lambda self, player: None)
+    monkeypatch.setattr("ganvas.training.selftest.ROUNDS", (60, 125))
     assert cli.run(["selftest", "vae", "--json"]) == 2
     (proof,) = json.loads(capsys.readouterr().out)
     assert not proof["learned"]

@@ -7,11 +7,11 @@ from itertools import product
 import pandas as pd
 import pytest
 import torch
+from ganvas.evaluation.figures.metrics.columns import _kolmogorov, _trend, _variation
+from ganvas.evaluation.figures.metrics.detection import told_apart
 from torch import Tensor
 
 from ganvas.core import InputError, Tokens
-from ganvas.metrics.columns import _kolmogorov, _trend, _variation
-from ganvas.metrics.detection import told_apart
 from ganvas.models.made import MADE
 
 SIZES = (2, 3, 4)

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganvas import maps
 from ganvas.core import Embedded, Named
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
+from ganvas.results import embedding_map as maps
 from test_embed import Scripts
 
 racer = pytest.importorskip("py_mini_racer", reason="pip install mini-racer")

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ganvas.evaluation.figures.features.learned import Learned
+from ganvas.evaluation.figures.metrics import _statistics as statistics
+from ganvas.evaluation.figures.metrics._baselines import Components, Independent, Replay, noisy, per_coordinate
+from ganvas.evaluation.figures.metrics.class_accuracy import class_accuracy
+from ganvas.evaluation.figures.metrics.frechet import frechet, frechet_distance, kernel_distance
+from ganvas.evaluation.figures.metrics.likelihood import likelihood
+from ganvas.evaluation.figures.metrics.memorisation import memorisation
+from ganvas.evaluation.figures.metrics.precision_recall import precision_recall
+from ganvas.evaluation.figures.metrics.reconstruction import reconstruction
 from scipy.linalg import sqrtm
 from torch import Tensor
 
 from conftest import InMemory
-from ganvas import plugins
 from ganvas.core import Batch, Bounds, Continuous, Encodes, Evidence, Tokens, seeded
-from ganvas.features.learned import Learned
-from ganvas.metrics import _statistics as statistics
-from ganvas.metrics._baselines import Components, Independent, Replay, noisy, per_coordinate
-from ganvas.metrics.class_accuracy import class_accuracy
-from ganvas.metrics.frechet import frechet, frechet_distance, kernel_distance
-from ganvas.metrics.likelihood import likelihood
-from ganvas.metrics.memorisation import memorisation
-from ganvas.metrics.precision_recall import precision_recall
-from ganvas.metrics.reconstruction import reconstruction
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
+from ganvas.runtime import registry as plugins
 
 
 def pictures_of(classes: int) -> Images:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganvas.naming import folders, pictures
+from ganvas.runtime.filenames import folders, pictures
 
 EVIL = ["..", "../a", "/etc/a", "a/../../b", "C:\\a", "..\\a", "", ".", "a/./b", "a.", "a ", "A", "a-2", "n\0", "/"]
 NAMES = st.lists(st.one_of(st.sampled_from(EVIL), st.text("aA/.\\-2? ", max_size=6), st.text(max_size=8)), max_size=8)

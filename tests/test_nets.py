@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from conftest import SPACES, examples
 from ganvas.core import Continuous, Space
-from ganvas.nets import decoder, encoder, standard_normal
-from ganvas.nets.perceptron import Waves
-from ganvas.nets.strided import Double, Halve
+from ganvas.nn import decoder, encoder, standard_normal
+from ganvas.nn.perceptron import Waves
+from ganvas.nn.strided import Double, Halve
 
 
 @pytest.mark.parametrize("network", ["fitting", "perceptron"])

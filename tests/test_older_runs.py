@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file, save_file
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 
 
 def people(n: int, seed: int = 0) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganvas.nets.perception import Perception, damaged
+from ganvas.nn.perception import Perception, damaged
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-from ganvas import InputError, api, cli, privacy
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Promise, Tokens
-from ganvas.losses import clipped, gaussian_noise
-from ganvas.modalities.tables import Tables
+from ganvas.data.tables.modality import Tables
 from ganvas.models.made import CLIP, MADE
+from ganvas.nn.losses import clipped, gaussian_noise
+from ganvas.training.loop import privacy
 
 SPACE = Tokens(3, 5, (2, 5, 3))
 

@@ -8,14 +8,14 @@ from math import prod
 
 import pytest
 import torch
+from ganvas.training.loop.engine import Engine
 
 from conftest import examples
 from ganvas.core import Batch, Continuous, InputError
-from ganvas.engine import Engine
 from ganvas.models.vqgan import VQGAN
 from ganvas.models.vqvae import VQVAE
-from ganvas.nets.grids import sizes, strides
-from ganvas.nets.quantizer import DECAY, Codebook, FiniteScalar, levels_of, make_quantizer
+from ganvas.nn.grids import sizes, strides
+from ganvas.nn.quantizer import DECAY, Codebook, FiniteScalar, levels_of, make_quantizer
 
 SPACE = Continuous((3, 12, 16))
 SMALL = {"codes": 16, "latent": 4, "channels": 8}

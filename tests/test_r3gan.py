@@ -6,17 +6,17 @@ from itertools import islice, repeat
 
 import pytest
 import torch
+from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conftest import LABELS, PICTURE, examples
 from ganvas.core import Batch, Continuous, InputError
-from ganvas.engine import Engine
-from ganvas.losses import GAMES, zero_centred_penalty
-from ganvas.machine import settle
 from ganvas.models.r3gan import R3GAN
-from ganvas.nets.penalised import Convolution, LeakyReLU
-from ganvas.nets.plain import Bottleneck, Down, Up, mix
+from ganvas.nn.losses import GAMES, zero_centred_penalty
+from ganvas.nn.residual import Bottleneck, Down, Up, mix
+from ganvas.nn.second_order import Convolution, LeakyReLU
+from ganvas.runtime.device import settle
 
 
 def small(space: Continuous = PICTURE, **options: object) -> R3GAN:

@@ -16,16 +16,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.training.loop.loop import PATIENCE
+from ganvas.training.loop.plan import _bytes_of_round
 from safetensors.torch import load_file
 
 import ganvas
 from conftest import VECTOR, examples
-from ganvas import api, cli
+from ganvas import api
+from ganvas.apps import cli
 from ganvas.core import Batch, InputError, chance
 from ganvas.models.ae import AE
-from ganvas.plan import _bytes_of_round
-from ganvas.run import Run
-from ganvas.training import PATIENCE
+from ganvas.runs.run import Run
 
 STEPS = 150
 pytestmark = pytest.mark.xdist_group("kills")  # they share the training that was never stopped
@@ -246,7 +247,7 @@ def test_exploding_losses_stop_with_advice(tmp_path: Path, pictures: Path) -> No
 def test_more_memory_than_there_is_is_refused_with_advice(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.plan.free_memory", lambda device: 2_000_000)
+    monkeypatch.setattr("ganvas.training.plan.free_memory", lambda device: 2_000_000)
     with pytest.raises(InputError, match=r"free on cpu; try --batch \d+|choose a smaller model"):
         ganvas.train("ae", pictures, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True)
 

@@ -27,8 +27,9 @@ import torch
 from PIL import Image
 
 import ganvas
-from ganvas import api, plugins
+from ganvas import api
 from ganvas.core import Continuous
+from ganvas.runtime import registry as plugins
 
 pytest.importorskip("fastapi")
 import schemathesis
@@ -41,13 +42,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from ganvas.errors import InputError
-from ganvas.jobs import Job, Jobs
-from ganvas.modalities._frames import open_frame
-from ganvas.service import Limits, app, command, replies
-from ganvas.service.passes import tried
-from ganvas.service.sources import Upload, place
-from ganvas.service.tokens import Tokens, new_token
+from ganvas.apps.jobs import Job, Jobs
+from ganvas.apps.service import Limits, app, command
+from ganvas.apps.service import responses as replies
+from ganvas.apps.service.batching import tried
+from ganvas.apps.service.tokens import Tokens, new_token
+from ganvas.apps.service.uploads import Upload, place
+from ganvas.data.tables.sources import open_frame
+from ganvas.runtime.errors import InputError
 
 SMALL = {"steps": 6, "batch": 16, "latent": 4, "width": 8, "quiet": True}
 

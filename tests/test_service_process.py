@@ -21,7 +21,7 @@ import ganvas
 pytest.importorskip("fastapi")
 import httpx
 
-from ganvas import cli
+from ganvas.apps import cli
 
 CSV = {"content-type": "text/csv"}
 

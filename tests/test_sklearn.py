@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from conftest import ROW, examples
-from ganvas import InputError, cli
+from ganvas import InputError
+from ganvas.apps import cli
 from ganvas.models.ae import AE
 from ganvas.sklearn import AnomalyDetector, Denoiser, Embedder, Estimator, Imputer, Synthesizer
 

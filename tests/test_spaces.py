@@ -13,7 +13,12 @@ from torch.nn import functional as F
 from conftest import SPACES, examples
 from ganvas.core import Continuous, Mixed, Tokens
 from ganvas.core.space import HALF_BIN
-from ganvas.losses import discriminator_loss, kl_standard_normal, minimax_generator_loss, non_saturating_generator_loss
+from ganvas.nn.losses import (
+    discriminator_loss,
+    kl_standard_normal,
+    minimax_generator_loss,
+    non_saturating_generator_loss,
+)
 
 LEVELS = torch.arange(256) / 127.5 - 1
 

@@ -15,19 +15,24 @@ import torch
 from PIL import Image
 
 import ganvas
-from ganvas import cli, plugins
-from ganvas.errors import InputError
-from ganvas.jobs import words
-from ganvas.plugins import Option
+from ganvas.apps import cli
+from ganvas.apps.jobs import words
+from ganvas.runtime import registry as plugins
+from ganvas.runtime.errors import InputError
+from ganvas.runtime.registry import Option
 
 pytest.importorskip("gradio")
 from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
-from ganvas.studio import charts, exploring, keeping, using, watching
-from ganvas.studio.forms import field, filled_in
-from ganvas.studio.page import Guarded
-from ganvas.studio.sight import RECOMMENDED, fitting, problems, see
+from ganvas.apps.studio import charts
+from ganvas.apps.studio import latent_explorer as exploring
+from ganvas.apps.studio import task_results as using
+from ganvas.apps.studio import training_status as watching
+from ganvas.apps.studio import uploads as keeping
+from ganvas.apps.studio.data_overview import RECOMMENDED, fitting, problems, see
+from ganvas.apps.studio.forms import field, filled_in
+from ganvas.apps.studio.page import Guarded
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from ganvas.jobs import Jobs
+from ganvas.apps.jobs import Jobs
 
 pytest.importorskip("gradio")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -61,7 +61,7 @@ def seen(picture: Any) -> None:
 
 
 def served(runs: Path, port: int) -> Callable[[], None]:
-    from ganvas.studio.page import serve
+    from ganvas.apps.studio.page import serve
 
     return serve(runs, "127.0.0.1", port, None, 1)
 

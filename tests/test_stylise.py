@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens
 from ganvas.models.adain import AdaIN, moments, restyled
 from ganvas.tasks import stylise as task

@@ -21,9 +21,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganvas import InputError, api, cli
-from ganvas.modalities.tables import Tables
-from ganvas.run import card_of
+from ganvas import InputError, api
+from ganvas.apps import cli
+from ganvas.data.tables.modality import Tables
+from ganvas.runs.run import card_of
 
 
 def people(n: int = 300) -> pd.DataFrame:

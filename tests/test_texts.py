@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from ganvas.tasks.sample.task.task import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ganvas
 from ganvas.api import guess
-from ganvas.cli import run
+from ganvas.apps.cli import run
 from ganvas.core import Continuous, InputError
-from ganvas.modalities.texts import Texts
+from ganvas.data.texts.modality import Texts
 from ganvas.models.gan import GAN
-from ganvas.tasks.sample import sample
 
 LINES = [f"{who} {does} {what}." for who in ("the cat", "a dog", "my friend") for does in ("saw", "likes", "heard")
          for what in ("a bird", "the moon", "two apples", "nothing", "an old book")]  # fmt: skip

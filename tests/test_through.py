@@ -15,10 +15,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import ganvas
-from ganvas import cli
+from ganvas.apps import cli
 from ganvas.core import Continuous, InputError, Tokens
-from ganvas.modalities.latents import Latents
-from ganvas.run import Run
+from ganvas.data.latents.modality import Latents
+from ganvas.runs.run import Run
 
 TOKENS = ["--steps", "12", "--batch", "32", "--channels", "8", "--codes", "16", "--latent", "4"]
 MADE = ["--steps", "8", "--batch", "32", "--width", "16", "--depth", "1"]
@@ -79,7 +79,7 @@ def test_blame_of_codes_lies_on_the_pixels_that_they_cover(runs: Path, pictures:
 def test_samples_are_judged_beside_real_pictures_and_likelihoods_are_of_codes(
     runs: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.features.learned.ROUNDS", 5)
+    monkeypatch.setattr("ganvas.evaluation.features.learned.ROUNDS", 5)
     np.save(tmp_path / "unseen.npy", np.random.default_rng(1).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8))
     shutil.copytree(runs / "vqvae", tmp_path / "vqvae")
     shutil.copytree(runs / "made", tmp_path / "made")
@@ -99,7 +99,8 @@ def test_stopping_and_going_on_changes_nothing(runs: Path, pictures: Path, tmp_p
     options = {"out": out, "through": runs / "vqvae", "width": 16, "depth": 1, "quiet": True, "steps": 8, "batch": 32}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "ganvas.progress.Progress.watch", lambda self, step, *_: step == 4 and signal.raise_signal(signal.SIGINT)
+            "ganvas.training.progress.Progress.watch",
+            lambda self, step, *_: step == 4 and signal.raise_signal(signal.SIGINT),
         )
         with pytest.raises(KeyboardInterrupt):
             ganvas.train("made", pictures, **options)

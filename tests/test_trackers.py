@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from ganvas import api, cli, trackers
+from ganvas import api
+from ganvas.apps import cli
 from ganvas.core import InputError, Model
-from ganvas.run import Run
+from ganvas.runs.run import Run
+from ganvas.training.loop import trackers
 
 TINY = ["--steps", "30", "--batch", "16", "--size", "16", "--width", "8", "--latent", "4", "--quiet"]
 

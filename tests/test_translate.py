@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ganvas.evaluation.figures.metrics._baselines import Untranslated
+from ganvas.training.loop.data_checks import look
+from ganvas.training.loop.engine import Engine
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from ganvas import InputError, api, cli, plugins
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens, coloured
-from ganvas.engine import Engine
-from ganvas.metrics._baselines import Untranslated
-from ganvas.modalities.images import Images
+from ganvas.data.images.modality import Images
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.models.pix2pix import Pix2Pix
-from ganvas.nets.translating import Memory, Normalise, PatchJudge, Rewriter, UNet
-from ganvas.screening import look
+from ganvas.nn.translation import Memory, Normalise, PatchJudge, Rewriter, UNet
+from ganvas.runtime import registry as plugins
 
 SMALL = ["--channels", "4", "--blocks", "1", "--size", "16", "--batch", "2"]
 GREY, COLOUR = Continuous((1, 16, 16)), Continuous((3, 16, 16))

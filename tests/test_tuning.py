@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 
 from conftest import PICTURE
-from ganvas import api, cli, plugins
+from ganvas import api
+from ganvas.apps import cli
+from ganvas.apps.tuning import Choice, Goal, choices, tune
 from ganvas.core import InputError, Model
-from ganvas.run import Run
-from ganvas.tuning import Choice, Goal, choices, tune
+from ganvas.runs.run import Run
+from ganvas.runtime import registry as plugins
 
 optuna = pytest.importorskip("optuna")
 

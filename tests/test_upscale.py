@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ganvas.training.loop.engine import Engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Own, Tokens, chance, enlarged, levels, shades, shrunk
-from ganvas.damage import Lowered, blurred
-from ganvas.engine import Engine
 from ganvas.models.esrgan import ESRGAN
 from ganvas.models.srgan import SRGAN
+from ganvas.nn.degradations import Lowered, blurred
 from ganvas.tasks import upscale as task
 from ganvas.tasks._tiles import bands, tiled
 from ganvas.tasks.upscale import larger

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ganvas.evaluation.figures.associations import associations, draw_associations
+from ganvas.evaluation.figures.figures import Evaluation, Figure
+from ganvas.evaluation.figures.metrics._baselines import Replay
+from ganvas.evaluation.figures.metrics.columns import columns
+from ganvas.evaluation.figures.metrics.detection import detection
+from ganvas.evaluation.figures.metrics.privacy import privacy
+from ganvas.evaluation.figures.metrics.usefulness import usefulness
+from ganvas.evaluation.figures.verdict import verdict
 from PIL import Image
 from torch import Tensor
 
-from ganvas.associations import associations, draw_associations
 from ganvas.core import Batch, Evidence, InputError, Measured, chance
-from ganvas.evaluation import Evaluation, Figure
-from ganvas.metrics._baselines import Replay
-from ganvas.metrics.columns import columns
-from ganvas.metrics.detection import detection
-from ganvas.metrics.privacy import privacy
-from ganvas.metrics.usefulness import usefulness
-from ganvas.verdict import verdict
 
 N = 300
 

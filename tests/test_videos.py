@@ -13,12 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas import api, cli
+from ganvas import api
+from ganvas.apps import cli
 from ganvas.core import InputError
-from ganvas.modalities._films import save_film
-from ganvas.modalities.images import Images
-from ganvas.modalities.videos import Videos
-from ganvas.samples.moving import moving
+from ganvas.data.images.modality import Images
+from ganvas.data.samples.moving import moving
+from ganvas.data.videos.encoding import save_film
+from ganvas.data.videos.modality import Videos
 
 av = pytest.importorskip("av")
 

@@ -15,16 +15,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import held
-from ganvas.modalities._plots import stretches
-from ganvas.modalities._series import Bridge, Stretch
-from ganvas.modalities.windows import Windowed, Windows
+from ganvas.data.series.modality import Series, Windowed
+from ganvas.data.series.plots import stretches
+from ganvas.data.series.sources import Bridge, Stretch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from windows_data import FAULTS, faulty, machine
 
-from ganvas.weighing import weighed
+from ganvas.core.scoring import weighed
 
 W = 32
 
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Path:
-    data, out = [str(folder / "normal.csv"), "--as", "windows", "--window", str(W)], folder / "run"
+    data, out = [str(folder / "normal.csv"), "--as", "series", "--window", str(W)], folder / "run"
     options = ["--steps", "400", "--latent", "8", "--width", "128", "--rate", "autoencoder=3e-3", "--out", str(out)]
     assert cli.run(["train", "ae", *data, *options, "--held-out", "0.2"]) == 0
     return out
@@ -90,7 +91,7 @@ def test_every_other_task_shows_windows(run: Path, folder: Path, tmp_path: Path)
 def test_what_comes_in_decides_what_goes_out(tmp_path: Path) -> None:
     series = np.sin(np.arange(600))[:, None] * [1.0, 20.0] + [0, 300]
     frame = pd.DataFrame(series, columns=["a", "b"])
-    trained = api.train("ae", frame, as_="windows", window=16, steps=3, width=8, out=tmp_path / "b", quiet=True)
+    trained = api.train("ae", frame, as_="series", window=16, steps=3, width=8, out=tmp_path / "b", quiet=True)
     assert list(trained.reconstruct(frame)[0][1].columns) == ["a", "b"]
     answer = trained.detect(frame)
     assert list(answer["time"][:2]) == ["0", "1"]
@@ -99,7 +100,7 @@ def test_what_comes_in_decides_what_goes_out(tmp_path: Path) -> None:
 
 def test_windows_are_slices_and_scaling_can_be_undone() -> None:
     series = np.random.default_rng(0).normal([5, -300], [1, 40], (500, 2))
-    windows = Windows.learn(series, window=16, stride=3)
+    windows = Series.learn(series, window=16, stride=3)
     data = windows.read(series)
     assert data.batch(torch.tensor([4, 0])).x.shape == (2, 2, 16)
     start = int(data.starts[4])
@@ -115,7 +116,7 @@ def test_windows_are_slices_and_scaling_can_be_undone() -> None:
 @drawn(st.integers(130, 5000), st.integers(4, 64), st.sampled_from([0.1, 0.3]))
 def test_no_held_out_window_is_within_a_window_of_one_that_is_learned(moments: int, window: int, share: float) -> None:
     series = np.random.default_rng(moments).normal(size=(moments, 1))
-    learn, kept = Windows.learn(series, window=window).read(series).split(share)
+    learn, kept = Series.learn(series, window=window).read(series).split(share)
     if moments > 60 * window:  # some 40 blocks and more, each held out by chance: within four deviations
         assert 0.2 * share < len(kept) / (len(kept) + len(learn)) < share + 4 * (share * (1 - share) / 40) ** 0.5
     if len(kept) and len(learn):
@@ -125,7 +126,7 @@ def test_no_held_out_window_is_within_a_window_of_one_that_is_learned(moments: i
 
 def test_equal_data_has_equal_keys_and_few_blocks_are_held_out_evenly() -> None:
     series = np.random.default_rng(0).normal(size=(4000, 2))
-    first, again = (Windows.learn(series, window=16).read(series).keys() for _ in range(2))
+    first, again = (Series.learn(series, window=16).read(series).keys() for _ in range(2))
     assert torch.equal(first, again)
     blocks = first.unique_consecutive()
     assert abs(int(held(blocks, 0.25).sum()) - len(blocks) / 4) <= 1.5
@@ -136,7 +137,7 @@ def test_equal_data_has_equal_keys_and_few_blocks_are_held_out_evenly() -> None:
 def test_moments_of_a_series_do_not_depend_on_the_parts_it_comes_in(parts: list[int], stride: int, seed: int) -> None:
     total = sum(parts)
     series = np.random.default_rng(seed).normal(size=(max(total, 40), 2))
-    windows = Windows.learn(series, window=8, stride=stride)
+    windows = Series.learn(series, window=8, stride=stride)
     weigh = lambda x: (x.square().flatten(1).sum(1), x.square() * torch.arange(1.0, 9.0))  # noqa: E731
 
     def judged(edges: list[int]) -> tuple[list[str], torch.Tensor]:
@@ -198,8 +199,8 @@ def test_a_folder_is_several_series(tmp_path: Path) -> None:
     folder.mkdir()
     for i in range(3):
         machine(700, i).to_csv(folder / f"pump{i}.csv", index=False)
-    trained = api.train("ae", folder, as_="windows", steps=5, width=8, window=16, out=tmp_path / "run", quiet=True)
-    assert isinstance(trained.run.modality, Windows)
+    trained = api.train("ae", folder, as_="series", steps=5, width=8, window=16, out=tmp_path / "run", quiet=True)
+    assert isinstance(trained.run.modality, Series)
     data = trained.run.modality.read(folder)
     assert isinstance(data, Windowed)
     assert torch.equal(data.starts // 700, (data.starts + 15) // 700)
@@ -216,25 +217,25 @@ def test_stretches_join_what_is_close() -> None:
 def test_what_is_wrong_is_said(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     series = np.random.default_rng(0).normal(size=(300, 2))
     with pytest.raises(InputError, match="--window is 2"):
-        Windows.learn(series, window=2)
+        Series.learn(series, window=2)
     with pytest.raises(InputError, match="--stride is 70"):
-        Windows.learn(series, stride=70)
+        Series.learn(series, stride=70)
     with pytest.raises(InputError, match="has 100 rows"):
-        Windows.learn(series[:100], window=64)
+        Series.learn(series[:100], window=64)
     hollow = series.copy()
     hollow[40:60, 1] = np.nan
     with pytest.raises(InputError, match="'x1' is missing or no number in row 40"):
-        Windows.learn(hollow, window=64)
+        Series.learn(hollow, window=64)
     with pytest.raises(InputError, match="no column 'when'"):
-        Windows.learn(pd.DataFrame(series, columns=["a", "b"]), time="when")
+        Series.learn(pd.DataFrame(series, columns=["a", "b"]), time="when")
     with pytest.raises(InputError, match="no column of numbers"):
-        Windows.learn(pd.DataFrame({"a": ["x"] * 300}))
-    learned = Windows.learn(pd.DataFrame(series, columns=["a", "b"]))
+        Series.learn(pd.DataFrame({"a": ["x"] * 300}))
+    learned = Series.learn(pd.DataFrame(series, columns=["a", "b"]))
     with pytest.raises(InputError, match="no column 'b'"):
         learned.read(pd.DataFrame(series[:, :1], columns=["a"]))
     with pytest.raises(InputError, match="shorter than a window"):
         next(learned.read_any(pd.DataFrame(series[:20], columns=["a", "b"])))
-    assert cli.run(["train", "ae", str(tmp_path / "no.csv"), "--as", "windows"]) == 2
+    assert cli.run(["train", "ae", str(tmp_path / "no.csv"), "--as", "series"]) == 2
     assert "does not exist" in capsys.readouterr().err
 
 

@@ -14,16 +14,17 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 import torch
+from ganvas.tasks.sample.task.raking import raked, resampled
+from ganvas.tasks.sample.task.task import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganvas import InputError, api, cli
+from ganvas import InputError, api
+from ganvas.apps import cli
 from ganvas.core import Made, Tokens, Wish
-from ganvas.modalities._conditions import comparable, conditions
-from ganvas.modalities.tables import Tables
+from ganvas.data.tables.modality import Tables
+from ganvas.data.tables.sql import comparable, conditions
 from ganvas.models.made import MADE
-from ganvas.tasks._raking import raked, resampled
-from ganvas.tasks.sample import sample
 
 
 def shop(n: int = 400) -> pd.DataFrame:
@@ -206,7 +207,7 @@ WRONG = {
 def test_what_cannot_be_met_is_said_in_one_sentence(
     runs: dict[str, api.Trained], kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.tasks._meeting.GRACE", 1000)
+    monkeypatch.setattr("ganvas.tasks.sample.rejection.GRACE", 1000)
     where, words = WRONG[kind]
     run = str(runs["made"].run.path)
     assert cli.run(["sample", run, "--n", "7", "--where", where, "--out", f"{run}/new.csv"]) == 2
@@ -227,7 +228,7 @@ def test_pictures_cannot_be_wished_for(pictures: Path, tmp_path: Path, capsys: p
 def test_rows_written_in_parts_are_those_drawn_at_once(
     runs: dict[str, api.Trained], ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.tasks.sample.at_once", lambda space: 64)
+    monkeypatch.setattr("ganvas.tasks.sample.task.at_once", lambda space: 64)
     run, file = runs["made"], tmp_path / f"new.{ending}"
     answer = run.do("sample", n=150, seed=3, where="age > 30")
     assert isinstance(answer, Made)
@@ -303,12 +304,12 @@ def test_constraints_hold_in_every_row(runs: dict[str, api.Trained], model: str)
 
 
 def test_no_value_comes_twice_over_all_parts(runs: dict[str, api.Trained], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganvas.tasks.sample.at_once", lambda space: 20)
+    monkeypatch.setattr("ganvas.tasks.sample.task.at_once", lambda space: 20)
     made = runs["made"].sample(n=55, seed=1, unique=["age", "amount", "id"])
     assert made["age"].is_unique
     assert made["amount"].is_unique
     assert runs["made"].sample(n=100, seed=1, unique="score")["score"].dropna().is_unique
-    monkeypatch.setattr("ganvas.tasks._meeting.GRACE", 1000)
+    monkeypatch.setattr("ganvas.tasks.sample.rejection.GRACE", 1000)
     with pytest.raises(InputError, match="found 3 of 4 with unique city"):
         runs["made"].sample(n=4, unique="city")
 

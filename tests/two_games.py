@@ -9,14 +9,14 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from ganvas.training.loop.engine import Engine
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ganvas import processes
 from ganvas.core import Batch, Continuous, Model, Turn, adam
-from ganvas.engine import Engine
-from ganvas.losses import discriminator_loss, non_saturating_generator_loss
-from ganvas.nets.quantizer import Codebook
+from ganvas.nn.losses import discriminator_loss, non_saturating_generator_loss
+from ganvas.nn.quantizer import Codebook
+from ganvas.runtime import distributed as processes
 
 
 class Squeeze(Model):

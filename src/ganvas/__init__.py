@@ -11,7 +11,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Trained": "api", "evaluate": "api", "load": "api", "train": "api",
-    "Continuous": "core", "InputError": "errors", "Mixed": "core", "Model": "core", "Tokens": "core", "Turn": "core",
+    "Continuous": "core", "InputError": "runtime.errors", "Mixed": "core", "Model": "core",
+    "Tokens": "core", "Turn": "core",
 }  # fmt: skip
 
 __all__ = [

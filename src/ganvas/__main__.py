@@ -1,5 +1,5 @@
 """`python -m ganvas` is `ganvas`."""
 
-from .cli import main
+from .apps.cli import main
 
 main()

@@ -18,8 +18,6 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 from pyarrow import Table, concat_tables
 
-from . import attributes, display, groups, maps, plugins, privacy, processes
-from .calibration import calibration, learn_calibration
 from .core import (
     Answer,
     Arriving,
@@ -73,22 +71,30 @@ from .core import (
     levels,
     spread,
 )
-from .doable import doable
-from .engine import Engine
-from .findings import findings
-from .health import Diagnosis
-from .hindsight import Learn, digest
-from .judging import Evaluation, finish, judge
-from .machine import Precision, choose_device, choose_precision, settle
-from .normality import learn_normal, normal
-from .parcel import fingerprint, sealed, unsealed
-from .plan import make_plan
-from .progress import Progress
-from .run import Run, build, card_of, is_part
-from .screening import look
-from .trackers import tracked
-from .training import Training, Until, stopping
-from .weighing import weighed
+from .core.scoring import weighed
+from .data.images import attributes
+from .evaluation.evaluate import Evaluation, finish, judge
+from .results import cluster_table as groups
+from .results import embedding_map as maps
+from .results.detection_table import findings
+from .results.packed import sealed, unsealed
+from .runs import notebook as display
+from .runs.available import doable
+from .runs.calibration_store import Learn, digest
+from .runs.diagnosis import Diagnosis
+from .runs.interval_calibration import calibration, learn_calibration
+from .runs.reference_scores import learn_normal, normal
+from .runs.run import Run, build, card_of, fingerprint, is_part
+from .runtime import distributed as processes
+from .runtime import registry as plugins
+from .runtime.device import Precision, choose_device, choose_precision, settle
+from .training import privacy
+from .training.data_checks import look
+from .training.engine import Engine
+from .training.loop import Training, Until, stopping
+from .training.plan import make_plan
+from .training.progress import Progress
+from .training.trackers import tracked
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole | Masked | Mask | Attributes

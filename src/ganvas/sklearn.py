@@ -33,10 +33,10 @@ from sklearn.utils import Tags, check_array, check_consistent_length, check_rand
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from . import plugins
 from .api import Trained, load, train
 from .core import Autoencodes, Begins, Bounds, InputError, Samples, Scores, Tokens, chance, p_values
-from .machine import choose_device, settle
+from .runtime import registry as plugins
+from .runtime.device import choose_device, settle
 
 DETECTOR = "detector"
 """The model that finds what is not normal, where nobody names another."""

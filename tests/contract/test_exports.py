@@ -7,8 +7,9 @@ import torch
 from test_models import SMALL, build
 
 from conftest import SPACES
-from ganvas import exporting, plugins
+from ganvas.apps import onnx as exporting
 from ganvas.core import Generates, InputError, Model
+from ganvas.runtime import registry as plugins
 
 
 def small(name: str) -> Model:

@@ -7,9 +7,9 @@ from itertools import islice, repeat
 
 import pytest
 import torch
+from ganvas.training.loop.engine import Engine
 
 from conftest import LABELS, OTHER, SPACES, examples
-from ganvas import plugins
 from ganvas.core import (
     Batch,
     Begins,
@@ -31,7 +31,7 @@ from ganvas.core import (
     Translates,
     Upscales,
 )
-from ganvas.engine import Engine
+from ganvas.runtime import registry as plugins
 
 SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "codes": 16, "warmup": 2, "joins": 3, "judge": 8}
 SMALL |= {"blocks": 1}

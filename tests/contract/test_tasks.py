@@ -7,8 +7,8 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from ganvas import plugins
 from ganvas.core import Answer, abilities
+from ganvas.runtime import registry as plugins
 
 
 @pytest.mark.parametrize("name", plugins.names("tasks"))

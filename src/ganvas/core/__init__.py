@@ -1,6 +1,7 @@
 """The words everything else is written in: space, turn, model, ability, modality, answer."""
 
-from ..errors import InputError
+from ..runtime.errors import InputError
+from ..runtime.random import chance, seeded
 from .abilities import (
     Autoencodes,
     Begins,
@@ -54,15 +55,11 @@ from .answers import (
     Weigh,
     Weighed,
 )
-from .chance import chance, seeded
+from .attributes import Attributes
 from .conformal import p_values, p_values_among
-from .intervals import Between, Calibrated, Calibration, Values
-from .lossless import Lossless
-from .masks import Mask, Maskable, Masked, outward
-from .modality import Batch, Data, Modality, Through, data_of, held, spread
-from .model import Model, Optimizer, Practice, Turn, adam, adamw
-from .moments import Follows, Overlaps
-from .pictures import (
+from .constraints import Balance, Likeness, Understands, Wish, all_of
+from .decoding import Steering
+from .images import (
     CONTAINERS,
     KEPT,
     PICTURES,
@@ -83,12 +80,15 @@ from .pictures import (
     shrunk,
     whole_blocks,
 )
+from .intervals import Between, Calibrated, Calibration, Values
+from .lossless import Lossless
+from .masks import Mask, Maskable, Masked, outward
+from .modality import Batch, Data, Modality, Through, data_of, held, spread
+from .model import Model, Optimizer, Practice, Turn, adam, adamw
 from .privacy import Private, Promise
-from .rows import Features, Given, Rowwise
 from .space import Continuous, Mixed, Space, Tokens, label
-from .steering import Steering
-from .traits import Attributes
-from .wishes import Balance, Likeness, Understands, Wish, all_of
+from .tabular import Features, Given, Rowwise
+from .time_steps import Follows, Overlaps
 
 __all__ = [
     "CONTAINERS",

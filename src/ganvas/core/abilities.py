@@ -10,11 +10,11 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from .chance import chance
-from .pictures import enlarged, whole_blocks
+from ..runtime.errors import InputError
+from ..runtime.random import chance
+from .decoding import Steering
+from .images import enlarged, whole_blocks
 from .space import Space, Tokens
-from .steering import Steering
 
 
 class Samples(ABC):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .images import Own, Whole
 from .intervals import Between
 from .masks import Masked
 from .modality import Batch
-from .pictures import Own, Whole
-from .rows import Given
+from .tabular import Given
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..runtime.errors import InputError
 from .space import Tokens
 
 MOST = 8192  # words that have a number of their own

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..runtime.errors import InputError
 from .abilities import Redraws
 
 DRAWS = 32

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import InputError
+from ..runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     import pandas as pd
 
-from ..errors import InputError
+from ..runtime.errors import InputError
 from .abilities import Completes
 from .captions import prompted
 from .space import Space, Tokens

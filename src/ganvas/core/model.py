@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .chance import seeded
+from ..runtime.random import seeded
 from .modality import Batch, Data
 from .space import Space
 

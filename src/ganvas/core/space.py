@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import InputError
+from ..runtime.errors import InputError
 
 Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
 Stated = Literal[Likelihood, "softmax"]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..core import Batch, Continuous, Discerns, InputError, Model, Practice, Space, Tokens, Turn, adam, label
-from ..losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
-from ..nets import standard_normal
-from ..nets.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
+from ..nn import standard_normal
+from ..nn.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
+from ..nn.losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
 
 Augment = Literal["none", "fixed", "adaptive"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core import Space, Tokens
-from ..nets.deep import Discriminator, Generator, doubling, initialise
+from ..nn.deep import Discriminator, Generator, doubling, initialise
 from ._adversarial import Adversarial, refuse_but_pictures
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple, get_args
 from torch import Tensor, nn
 
 from ..core import Continuous, InputError, Model, Practice, Scores, Space, Tokenizes, Tokens
-from ..nets.grids import GridDecoder, GridEncoder, Sides, sizes, strides
-from ..nets.perceptron import WithScale
-from ..nets.quantizer import Kind, Quantised, Quantizer, make_quantizer
+from ..nn.grids import GridDecoder, GridEncoder, Sides, sizes, strides
+from ..nn.perceptron import WithScale
+from ..nn.quantizer import Kind, Quantised, Quantizer, make_quantizer
 
 
 class Passed(NamedTuple):

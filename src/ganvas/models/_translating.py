@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core import Continuous, InputError, Model, Practice, Space, Translates, adam, spread
-from ..losses import ordering
-from ..nets.translating import PatchJudge, initialise
+from ..nn.losses import ordering
+from ..nn.translation import PatchJudge, initialise
 
 COMPARED = 256  # patches' logits that say how well a discriminator tells real from made
 PATCHES = {3: 70, 2: 34, 1: 16}

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..core import Batch, Continuous, InputError, Model, Practice, Space, Turn, Upscales, adam, enlarged, whole_blocks
-from ..damage import Lowered, Lowering
-from ..losses import GAMES, Loss
-from ..nets.perception import Perception
+from ..nn.degradations import Lowered, Lowering
+from ..nn.losses import GAMES, Loss
+from ..nn.perception import Perception
 
 Scale = Literal[2, 4, 8]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import Batch, Continuous, InputError, Model, Practice, Space, Stylises, Turn, adam, mirrored_to_blocks
-from ..nets.perception import Perception
+from ..nn.perception import Perception
 
 EPSILON = 1e-5
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from ..core import Batch, Continuous, Model, Practice, Restores, Scores, Space, Tokenizes, Turn, adam
-from ..damage import Damage, Kind
-from ..nets import Network, decoder, encoder
+from ..nn import Network, decoder, encoder
+from ..nn.degradations import Damage, Kind
 
 
 class AE(Model, Tokenizes, Restores, Scores):

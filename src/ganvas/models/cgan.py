@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import InputError, Space, Tokens
-from ..nets import perceptron
+from ..nn import perceptron
 from ._adversarial import Adversarial
 
 

@@ -24,7 +24,7 @@ from ..core import (
     adam,
 )
 from ..core.space import from_levels, to_levels
-from ..nets.transforms import Analysis, Density, Synthesis, steps
+from ..nn.transforms import Analysis, Density, Synthesis, steps
 
 FEWEST, MOST = 10.0, 4000.0
 """What an error is worth at qualities 0 and 100: bits a value that one pays to lower the mean squared error by one."""

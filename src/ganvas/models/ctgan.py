@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import Batch, Data, InputError, Mixed, Model, Practice, Samples, Space, Turn, adam, seeded
-from ..losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
-from ..nets import standard_normal
-from ..nets.perceptron import Appending, Gate
+from ..nn import standard_normal
+from ..nn.losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
+from ..nn.perceptron import Appending, Gate
 
 
 class CTGAN(Model, Samples):

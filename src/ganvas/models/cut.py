@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import Batch, InputError, Space, Turn, coloured
-from ..losses import least_squares_loss
-from ..nets.translating import Rewriter
+from ..nn.losses import least_squares_loss
+from ..nn.translation import Rewriter
 from ._translating import Translating, fooled, told_apart
 
 FEATURES = 256  # numbers that say what there is at a place

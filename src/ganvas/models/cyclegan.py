@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Batch, InputError, Space, Turn
-from ..losses import least_squares_loss
-from ..nets.translating import Memory, Rewriter
+from ..nn.losses import least_squares_loss
+from ..nn.translation import Memory, Rewriter
 from ._translating import Translating, absolute, fooled, told_apart
 
 

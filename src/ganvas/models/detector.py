@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Batch, Data, InputError, Model, Practice, Scores, Space, Turn, seeded
-from ..nets.perceptron import residual
-from ..nets.views import Cells, view
+from ..nn.perceptron import residual
+from ..nn.views import Cells, view
 
 NEIGHBOURS = 5
 LOCAL = 0.25  # power of a neighbour's own distances: 0 is a distance to neighbours, 1 all but a local outlier factor

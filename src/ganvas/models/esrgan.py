@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Space, adam
-from ..losses import Loss
+from ..nn.losses import Loss
 from ._upscaling import Upscaling
 
 SHARE = 0.2  # of what is added to what was there (section 3.1 of the paper)

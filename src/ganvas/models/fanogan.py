@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from ..core import Autoencodes, Batch, Generates, Model, Practice, Scores, Space, Turn, adam
-from ..losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
-from ..nets import Network, decoder, encoder, judge, standard_normal
+from ..nn import Network, decoder, encoder, judge, standard_normal
+from ..nn.losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
 from ._adversarial import refuse_tokens
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..core import InputError, Space
-from ..nets import perceptron
-from ..nets.perceptron import WAVES, BatchDeviation, Waves
+from ..nn import perceptron
+from ..nn.perceptron import WAVES, BatchDeviation, Waves
 from ._adversarial import Adversarial
 
 

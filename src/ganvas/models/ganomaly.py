@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from ..core import Autoencodes, Batch, Model, Practice, Scores, Space, Turn, adam
-from ..losses import discriminator_loss, ordering
-from ..nets import Network, decoder, encoder, judge
+from ..nn import Network, decoder, encoder, judge
+from ..nn.losses import discriminator_loss, ordering
 from ._adversarial import refuse_tokens
 
 

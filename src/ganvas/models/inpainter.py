@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..core import Batch, Completes, Continuous, InputError, Model, Practice, Space, Turn, adam, mirrored_to_blocks
-from ..holes import holes
-from ..losses import critic_generator_loss, hinge_loss
+from ..nn.losses import critic_generator_loss, hinge_loss
+from ..nn.masks import holes
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 DILATIONS = (1, 2, 4)  # of convolutions at the lowest

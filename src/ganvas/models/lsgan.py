@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import Space, Tokens
-from ..losses import Loss
+from ..nn.losses import Loss
 from ._convolutional import Convolutional
 
 

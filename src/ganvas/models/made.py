@@ -30,8 +30,8 @@ from ..core import (
     Turn,
 )
 from ..core.space import draw_symbol
-from ..losses import clipped, gaussian_noise
-from ..nets.masked import MaskedPerceptron, Tape
+from ..nn.losses import clipped, gaussian_noise
+from ..nn.masked import MaskedPerceptron, Tape
 
 CLIP = 1.0
 """How long the gradient of one example may be in private training. Adam's steps do not depend on it."""

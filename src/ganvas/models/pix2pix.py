@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..core import Batch, InputError, Practice, Space, Turn
-from ..losses import discriminator_loss, non_saturating_generator_loss
-from ..nets.translating import UNet
+from ..nn.losses import discriminator_loss, non_saturating_generator_loss
+from ..nn.translation import UNet
 from ._translating import Translating, absolute, told_apart
 
 DEEPEST = 6  # halvings of the generator

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..core import Batch, Bounds, Continuous, Factorises, InputError, Model, Practice, Samples, Scores, Space, Turn
 from ..core.space import draw_symbol, from_levels, to_levels
-from ..nets.causal import CausalWindow
+from ..nn.causal import CausalWindow
 
 AT_ONCE = 2**16  # places that are worked out together
 

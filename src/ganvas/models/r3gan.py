@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..core import InputError, Space, Tokens, adam
-from ..losses import Loss
-from ..nets import deep
-from ..nets.convolutional import sizes
-from ..nets.plain import Basis, Bottleneck, Down, Grow, Shrink, Summary, Up, mix
+from ..nn import deep
+from ..nn.convolutional import sizes
+from ..nn.losses import Loss
+from ..nn.residual import Basis, Bottleneck, Down, Grow, Shrink, Summary, Up, mix
 from ._adversarial import Adversarial, refuse_but_pictures
 
 EXPANSION = 2  # channels inside of a block for each one outside

@@ -8,8 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored_to_blocks
-from ..damage import Damage, Kind
-from ..nets.convolutional import SmallBlock
+from ..nn.convolutional import SmallBlock
+from ..nn.degradations import Damage, Kind
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ..core import Space
-from ..nets.convolutional import SmallBlock
+from ..nn.convolutional import SmallBlock
 from ._upscaling import Upscaling
 
 

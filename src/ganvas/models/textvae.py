@@ -25,10 +25,10 @@ from ..core import (
     Turn,
     adamw,
 )
-from ..core.steering import AS_IT_IS
-from ..losses import kl_standard_normal
-from ..nets import standard_normal
-from ..nets.transformer import TokenTransformer
+from ..core.decoding import AS_IT_IS
+from ..nn import standard_normal
+from ..nn.losses import kl_standard_normal
+from ..nn.transformer import TokenTransformer
 
 HEAD = 64  # width of a head
 WORDS = 4  # vectors that a latent is told to the decoder in

@@ -27,8 +27,8 @@ from ..core import (
     adamw,
     seeded,
 )
-from ..core.steering import AS_IT_IS
-from ..nets.transformer import TokenTransformer, forbidden
+from ..core.decoding import AS_IT_IS
+from ..nn.transformer import TokenTransformer, forbidden
 
 Order = Literal["causal", "masked"]
 

@@ -28,8 +28,8 @@ from ..core import (
     seeded,
 )
 from ..core.space import Likelihood, draw_symbol
-from ..losses import kl_standard_normal
-from ..nets import Network, decoder, encoder, standard_normal
+from ..nn import Network, decoder, encoder, standard_normal
+from ..nn.losses import kl_standard_normal
 
 Score = Literal["elbo", "regret"]
 

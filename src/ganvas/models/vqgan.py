@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..core import Batch, InputError, Space, Turn, adam
-from ..losses import critic_generator_loss, hinge_loss, ordering
-from ..nets.grids import GridDecoder, PatchJudge
-from ..nets.perception import Perception
+from ..nn.grids import GridDecoder, PatchJudge
+from ..nn.losses import critic_generator_loss, hinge_loss, ordering
+from ..nn.perception import Perception
 from ._quantised import QuantisedAutoencoder
 
 MOST = 1e4

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core import Space, Tokens, adam
-from ..losses import Loss
+from ..nn.losses import Loss
 from ._convolutional import Convolutional
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..quiet import aside, silent
+from ..runtime.console import aside, silent
 
 LONG = 2**14  # examples that are worth a bar
 

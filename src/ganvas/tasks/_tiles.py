@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core import mirrored
-from ..machine import choose_precision
+from ..runtime.device import choose_precision
 
 TILE = 512  # pixels a side that are worked on at a time
 OVERLAP = 64  # pixels that neighbouring tiles share

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from .. import coding
 from ..core import Exact, InputError, Packs, Parcel
-from ._coding import digest, places
+from ..runtime import range_coder as coding
+from .compress.coding import digest, places
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..core import Decodes, Encodes, Frames, Generates, InputError, chance
-from ._latents import refuse_symbols
+from .embed.latents import refuse_symbols
 
 
 def interpolate(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..core import Autoencodes, Between, Calibrated, InputError, Pairs, Redraws, chance
 from ..core.intervals import FIELDS, checked, parted, ways
-from ..quiet import aside
+from ..runtime.console import aside
 
 
 @torch.no_grad()

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, chance
-from ..quiet import aside
-from ._latents import encoded
+from ..runtime.console import aside
 from ._progress import counted
+from .embed.latents import encoded
 
 AT_ONCE = 256
 FARTHEST = 1_000_000  # standard deviations, or latents, that are asked for

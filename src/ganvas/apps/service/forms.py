@@ -1,0 +1,206 @@
+"""What a task may be asked, as schemas: made of its signature, as the command line is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from ... import api
+from ...runtime import registry as plugins
+from ...runtime.errors import InputError
+
+ENDLESS = "follow"
+"""An option that makes an answer go on for as long as a file grows: here a file is whole when it arrives."""
+MOST, LONGEST = 2**31 - 1, 10_000  # of whole numbers; of letters
+
+
+class Sent(BaseModel):
+    """Something to work on; exactly one kind of it."""
+
+    model_config = ConfigDict(extra="forbid", title="Sent")
+
+    pictures: list[str] | None = Field(None, description="Pictures as PNG, JPEG or WebP, in base64.")
+    rows: list[dict[str, Any]] | None = Field(None, description="Rows of a table, as records.")
+    texts: list[str] | None = Field(None, description="Texts.")
+    files: list[File] | None = Field(None, description="Files of any kind that the run reads.")
+
+
+class File(BaseModel):
+    """A file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=200, description="Its name; the ending says what it is.")
+    base64: str = Field(description="Its content.")
+
+
+Sent.model_rebuild()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that a task works on: files.
+
+    needed: Whether there must be some.
+    by_option: Whether an option of the task names it, or else its place.
+    kinds: What a task wants of it, such as `core.Parcel`.
+    """
+
+    needed: bool
+    by_option: bool
+    kinds: frozenset[Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a task, or another thing that is done with files, is asked.
+
+    json: Validates what comes as JSON, sources and all.
+    options: Validates the options alone, which may come as words.
+    """
+
+    name: str
+    sources: Mapping[str, Source]
+    json: type[BaseModel]
+    options: type[BaseModel]
+
+    @cached_property
+    def lists(self) -> frozenset[str]:
+        """Options that may be said several times."""
+        return frozenset(n for n, field in self.options.model_fields.items() if "list" in str(field.annotation))
+
+    @cached_property
+    def counts(self) -> dict[str, int | None]:
+        """Options that say how many of something, and what they are where nothing is said."""
+        kinds = {name: (str(field.annotation), field.default) for name, field in self.options.model_fields.items()}
+        return {n: usual for n, (kind, usual) in kinds.items() if n != "seed" and "int" in kind and "str" not in kind}
+
+    @property
+    def needs_source(self) -> bool:
+        return any(source.needed for source in self.sources.values())
+
+
+@cache
+def form(task: str) -> Form:
+    """The form of a task."""
+    function = plugins.load("tasks", task)
+    hints, by_option = get_type_hints(function), api.sources_by_option(function)
+    sources = {p.name: Source(p.default is p.empty, False, frozenset({hints[p.name], *get_args(hints[p.name])}))
+               for p in api.sources(function)}  # fmt: skip
+    options = [option for option in plugins.options(function) if option.name != ENDLESS]
+    sources |= {o.name: Source(False, True, frozenset(by_option.get(o.name, ())))
+                for o in options if o.name in by_option or _names_a_file(o)}  # fmt: skip
+    fields = {option.name: _field(option) for option in options if option.name not in sources}
+    helps = {option.name: option.help for option in options}
+    return formed(task, sources, fields, helps)
+
+
+def formed(name: str, sources: Mapping[str, Source], fields: Mapping[str, Any], helps: Mapping[str, str]) -> Form:
+    """A form of sources and of fields as pydantic makes models of them."""
+    sent: dict[str, Any] = {
+        own: (Sent if source.needed else Sent | None,
+              Field(... if source.needed else None, description=helps.get(own) or "What to work on."))
+        for own, source in sources.items()
+    }  # fmt: skip
+    strict, options = ConfigDict(extra="forbid"), dict[str, Any](fields)
+    whole = create_model(f"{name.capitalize()}Request", __config__=strict, **sent, **options)
+    return Form(name, sources, whole, create_model(f"{name.capitalize()}Options", __config__=strict, **options))
+
+
+def _names_a_file(option: plugins.Option) -> bool:
+    """Whether what is said would be a path: then the file itself is sent."""
+    return "Likeness" in str(option.type) or option.plain is Path or Path in get_args(option.plain)
+
+
+def _field(option: plugins.Option) -> tuple[Any, Any]:
+    return (_bounded(option.plain), Field(option.default, description=option.help))
+
+
+def _bounded(kind: Any) -> Any:
+    """A plain type, but no number that some generator of random numbers refuses, and no text without end."""
+    if kind is int:
+        return Annotated[int, Field(ge=0, le=MOST)]
+    if kind is float:
+        return Annotated[float, Field(allow_inf_nan=False)]
+    if kind is str:
+        return Annotated[str, Field(max_length=LONGEST)]
+    if kind == list[str]:
+        return Annotated[list[Annotated[str, Field(max_length=LONGEST)]], Field(max_length=100)]
+    if type(None) in get_args(kind):
+        bounded = [_bounded(one) for one in get_args(kind) if one is not type(None)]
+        return _union([*bounded, type(None)])
+    return kind
+
+
+def _union(kinds: list[Any]) -> Any:
+    whole = kinds[0]
+    for kind in kinds[1:]:
+        whole = whole | kind
+    return whole
+
+
+def checked(model: type[BaseModel], said: Any) -> BaseModel:
+    """What was said, as it is meant. Raises InputError where it does not fit the form."""
+    try:
+        return model.model_validate(said)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)[:5]
+        raise InputError("; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in wrong)) from None
+
+
+def _place(steps: Sequence[int | str]) -> str:
+    """Where in a body something is, such as x.pictures[3]."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in steps).lstrip(".") or "the body"
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON schema that stands alone."""
+    whole = model.model_json_schema()
+    parts = whole.pop("$defs", {})
+    return _inlined(whole, parts)
+
+
+def _inlined(part: Any, parts: Mapping[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_inlined(one, parts) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _inlined(parts[part["$ref"].rpartition("/")[2]] | {k: v for k, v in part.items() if k != "$ref"}, parts)
+    return {name: _inlined(value, parts) for name, value in part.items()}
+
+
+def body(form: Form, raw: bool = True) -> dict[str, Any]:
+    """What a request may hold, as OpenAPI says it: JSON, a form with files, or a source as it is."""
+    options = schema(form.options)
+    files = {name: {"type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
+             for name in form.sources}  # fmt: skip
+    multipart = options | {"properties": options.get("properties", {}) | files,
+                           "required": [name for name, source in form.sources.items() if source.needed]}  # fmt: skip
+    content: dict[str, Any] = {"application/json": {"schema": schema(form.json)},
+                               "multipart/form-data": {"schema": multipart}}  # fmt: skip
+    if raw and form.sources:
+        content |= {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in RAW}
+    return {"content": content, "required": form.needs_source}
+
+
+RAW = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "application/zip": ".zip",
+    "text/csv": ".csv",
+    "text/plain": ".txt",
+    "application/jsonl": ".jsonl",
+    "application/vnd.apache.parquet": ".parquet",
+    "application/vnd.apache.arrow.file": ".feather",
+    "application/vnd.apache.arrow.stream": ".arrows",
+    "video/mp4": ".mp4",
+    "application/octet-stream": ".ganvas",
+}
+"""What may be sent as it is, options in the query: its ending by its type."""

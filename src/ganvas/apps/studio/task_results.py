@@ -1,0 +1,297 @@
+"""A task, done with what was handed in, and its answer in files that can be shown."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from math import log10
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from pyarrow import parquet
+from torch import Tensor
+
+from ... import api
+from ...core import (
+    Answer,
+    Balance,
+    Detections,
+    Discerns,
+    Generates,
+    InputError,
+    Likeness,
+    Made,
+    Matches,
+    Parcel,
+    Pictorial,
+    Rowwise,
+    Samples,
+    Steering,
+    Steers,
+    Understands,
+    Wish,
+    data_of,
+)
+from ...results.save import deliver, figures
+from ...runtime import registry as plugins
+from . import charts
+from . import uploads as keeping
+from .forms import Field, field
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+OVERVIEWS = frozenset({"sheet", "before-and-after", "strip", "walk", "typical", "map"})
+SHOWN = 60  # pictures
+ROWS = 100
+MANY = 1000  # rows that are made where nothing else is said
+MOST = 200_000  # scores that are looked through for the strangest
+REAL = 5000  # rows that new ones are compared with
+LEAST = 300  # pixels: smaller pictures are shown enlarged
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An answer to look at.
+
+    files: All that there is to download.
+    pictures: Some to look at.
+    pairs: Pictures beside what became of them.
+    table: The first rows.
+    page: A page of its own.
+    films: Videos.
+    words: What it says in words.
+    chart: Real beside synthetic.
+    """
+
+    files: tuple[Path, ...] = ()
+    pictures: tuple[Path, ...] = ()
+    pairs: tuple[tuple[Path, Path], ...] = ()
+    table: pd.DataFrame | None = None
+    page: str = ""
+    films: tuple[Path, ...] = ()
+    words: str = ""
+    chart: str = ""
+
+
+def opened(run: Path) -> api.Trained:
+    """A trained run, which is loaded once for as long as its weights are the same."""
+    return _opened(run, (run / "state.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _opened(run: Path, saved: int) -> api.Trained:
+    return api.load(run)
+
+
+def sources(task: str) -> list[tuple[str, bool]]:
+    """What a task works on: the name of each source, and whether it must be given."""
+    return [(p.name, p.default is p.empty) for p in api.sources(plugins.load("tasks", task))]
+
+
+def asked(task: str, trained: api.Trained) -> list[Field]:
+    """What to ask for a task of this run: options that its model or its data cannot heed are left out."""
+    function, modality = plugins.load("tasks", task), trained.run.modality
+    reads = api.sources_by_option(function)
+    kept = [option for option in plugins.options(function) if _heeded(option, trained)]
+    fields = [
+        field(
+            option,
+            modality.classes if option.name == "label" else (),
+            option.name in reads or Likeness in _kinds(option),
+        )
+        for option in kept
+    ]
+    many = isinstance(modality, Rowwise) and plugins.needs(function) is Samples  # of rows a few say nothing
+    return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
+
+
+def do(run: Path, task: str, given: Sequence[Sequence[str]], options: Mapping[str, Any], runs: Path) -> Shown:
+    """Does a task on files that were handed in. Raises InputError where something is wrong with them."""
+    trained = opened(run)
+    files = {one.name for one in asked(task, trained) if one.kind == "file"}
+    held = [keeping.kept(one, runs) if one else None for one in given]
+    said = {name: str(keeping.kept([value], runs)) if name in files else value for name, value in options.items()}
+    answer = trained.do(task, *(str(one) for one in held if one), **said)
+    out = keeping.answers(runs) / task
+    written = deliver(answer, trained.run.modality, out)
+    if isinstance(answer, Parcel):
+        return _packed(answer, written, trained, held[0])
+    shown = _shown(written, _before(held, written), _said(answer), out, _beside(answer, written, trained, said))
+    return replace(shown, table=_strangest(written)) if isinstance(answer, Detections) else shown
+
+
+def judged(run: Path, runs: Path) -> Shown:
+    """The report of a run that was judged on the share of its data that training held out."""
+    opened(run).evaluate(quiet=True)
+    return report(run, runs)
+
+
+def report(run: Path, runs: Path) -> Shown:
+    """The report of a run. Raises InputError where it has none yet."""
+    file = run / "report.html"
+    if not file.is_file():
+        raise InputError("there is no report yet: it is written when the training has come to its end")
+    copy = shutil.copy(file, keeping.answers(runs))
+    return Shown(files=(Path(copy),), page=file.read_text("utf-8"))
+
+
+def parcel(files: Sequence[Path], out: Path) -> list[str]:
+    """What there is to download: the files, or where they are many, one zip."""
+    if len(files) <= 3:
+        return [str(file) for file in files]
+    with zipfile.ZipFile(packed := out / "everything.zip", "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            archive.write(file, file.relative_to(out))
+    return [str(packed)]
+
+
+def _shown(files: Sequence[Path], pairs: Sequence[tuple[Path, Path]], words: str, out: Path, chart: str = "") -> Shown:
+    """Files, sorted by how they are looked at."""
+    own = [file for file in files if file.suffix.lower() in PICTURES]
+    single = [file for file in own if file.stem not in OVERVIEWS]
+    both = [file for file in own if file.stem == "before-and-after"]
+    seen = [*both, *single[:SHOWN]] if single else own
+    tables = [file for file in files if file.suffix.lower() in (".csv", ".parquet", ".jsonl")]
+    pages = [file for file in files if file.suffix == ".html"]
+    texts = [file for file in files if file.suffix == ".txt"]
+    table = _first_rows(tables[0]).round(4) if tables else _lines_of(texts) if texts else None
+    films = tuple(file for file in files if file.suffix.lower() in (".mp4", ".webm"))
+    page = pages[0].read_text("utf-8") if pages else ""
+    return Shown(tuple(map(Path, parcel(files, out))), tuple(_large(file) for file in seen), tuple(pairs), table, page,
+                 films, words, chart)  # fmt: skip
+
+
+def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pictures that were given by themselves, each beside that which was made of it."""
+    given = [file for one in held if one for file in ([one] if one.is_file() else sorted(one.rglob("*")))]
+    made = {file.stem: file for file in files if file.suffix.lower() in PICTURES}
+    own = [file for file in given if file.suffix.lower() in PICTURES and file.stem in made]
+    return [(file, made[file.stem]) for file in own][:SHOWN]
+
+
+def _strangest(files: Sequence[Path]) -> pd.DataFrame:
+    """The strangest examples first, and what is said of them all."""
+    scores = pd.read_csv(next(file for file in files if file.name == "scores.csv"), nrows=MOST)
+    return scores.sort_values("p", kind="stable").head(ROWS).dropna(axis="columns", how="all").round(4)
+
+
+def _said(answer: Answer) -> str:
+    """What an answer says in numbers, as words."""
+    if isinstance(answer, Detections):
+        found = answer.tally["found"]
+        words = f"{found:,} of {answer.tally['of']:,} are strange" if found else "Nothing is strange beyond doubt"
+        return f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the strangest come first."
+    said = {name: value for name, value in figures(answer).items() if not isinstance(value, dict)}
+    return " · ".join(f"{name}: {_number(value)}" for name, value in said.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_number, value[:12]))
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _packed(answer: Parcel, files: Sequence[Path], trained: api.Trained, given: Path | None) -> Shown:
+    """How small it became, and what that cost: it is unpacked again and laid beside what was given."""
+    assert given is not None, "what is packed was handed in"
+    inside = [given] if given.is_file() else [file for file in given.rglob("*") if file.is_file()]
+    before, after = sum(file.stat().st_size for file in inside), files[0].stat().st_size
+    words = f"{answer.n:,} examples in {after:,} bytes; as files they took {before / after:.1f} times as many"
+    again = trained.do("decompress", str(files[0]))
+    back = deliver(again, trained.run.modality, files[0].parent / "unpacked")
+    pairs = _before([given], back)
+    return _shown([*files, *back], pairs, f"{words} · {_error(pairs)}", files[0].parent)
+
+
+def _error(pairs: Sequence[tuple[Path, Path]]) -> str:
+    """How far pictures are from what they were, where they have the same size."""
+    both = [(_levels(a), _levels(b)) for a, b in pairs]
+    off = [((a - b) ** 2).mean() for a, b in both if a.shape == b.shape]
+    if not off:
+        return "unpacked again below"
+    mean = float(np.mean(off))
+    return f"error: {10 * log10(255**2 / mean):.1f} dB PSNR" if mean else "no error, bit for bit"
+
+
+def _levels(file: Path) -> np.ndarray:
+    with Image.open(file) as picture:
+        return np.asarray(picture.convert("RGB"), dtype=float)
+
+
+def _beside(answer: Answer, files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]) -> str:
+    """Charts of new rows beside real ones that are as was asked for, where the data of the training is at hand."""
+    modality, where = trained.run.modality, said.get("where")
+    if not isinstance(answer, Made) or not isinstance(modality, Rowwise) or trained.source is None:
+        return ""
+    try:
+        x = api.practised(trained.run, trained.source, REAL).x
+        real = modality.frame(_meeting(x, where, trained) if where else x)
+    except InputError:  # the data is gone, or is another by now
+        return ""
+    if real is None or real.empty:
+        return ""
+    return charts.compared(real, pd.read_csv(files[0], nrows=REAL), "real ones of that kind" if where else "real")
+
+
+def _meeting(x: Tensor, where: Sequence[str], trained: api.Trained) -> Tensor:
+    """Those of these examples (n, ...) that are as was asked for."""
+    modality = trained.run.modality
+    assert isinstance(modality, Understands), "or else nobody is asked where"
+    wish = modality.wish("where", [where] if isinstance(where, str) else where, trained.source)
+    return x[wish.holds(wish.settle(x))]
+
+
+def _first_rows(file: Path) -> pd.DataFrame:
+    if file.suffix == ".parquet":
+        return parquet.ParquetFile(file).read_row_group(0).slice(0, ROWS).to_pandas()
+    return pd.read_csv(file, nrows=ROWS) if file.suffix == ".csv" else pd.read_json(file, lines=True, nrows=ROWS)
+
+
+def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:
+    """A text a row: of one file its lines, of several the beginning of each."""
+    if len(texts) == 1:
+        return pd.DataFrame({"text": texts[0].read_text("utf-8").splitlines()[:ROWS]})
+    begun = [(file.name, file.read_text("utf-8")[:500]) for file in texts[:ROWS]]
+    return pd.DataFrame(begun, columns=["file", "text"])
+
+
+def _large(file: Path) -> Path:
+    """A picture, enlarged pixel by pixel where it is small: browsers blur what they enlarge."""
+    with Image.open(file) as picture:
+        times = LEAST // max(picture.size)
+        if times < 2 or getattr(picture, "is_animated", False):
+            return file
+        target = file.with_name(".large") / file.name
+        target.parent.mkdir(exist_ok=True)
+        picture.resize([n * times for n in picture.size], Image.Resampling.NEAREST).save(target)
+    return target
+
+
+def _kinds(option: plugins.Option) -> set[Any]:
+    return {*get_args(option.type), option.type}
+
+
+def _heeded(option: plugins.Option, trained: api.Trained) -> bool:
+    """Whether an option says something to this model and its data."""
+    model, modality = trained.model, data_of(trained.run.modality)
+    conditional = isinstance(model, Samples) and model.condition is not None
+    if option.name in {one.name for one in fields(Steering)} and not isinstance(model, Steers):
+        return False
+    if {Wish, Balance, Likeness} & _kinds(option):
+        return isinstance(modality, Understands)
+    said = {
+        "label": modality.classes and conditional,
+        "prompt": modality.words and conditional,
+        "best": isinstance(model, Matches),
+        "truncation": isinstance(model, Generates),
+        "reject": isinstance(model, Discerns),
+        "follow": False,
+        "mask": isinstance(modality, Pictorial),
+        "keep": isinstance(modality, Pictorial),
+    }
+    return bool(said.get(option.name, True))

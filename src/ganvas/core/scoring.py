@@ -1,0 +1,46 @@
+"""Examples on their way to be judged: read in parts, weighed by a model, and none kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from . import Data, Modality, Overlaps, Weigh, Weighed
+
+AT_ONCE = 1024
+
+Part = tuple[Data, Tensor]
+"""Examples, and what reading them hides of each, as `Modality.read_any` gives them."""
+
+
+def weighed(modality: Modality, parts: Iterable[Part], weigh: Weigh) -> Iterator[Weighed]:
+    """Examples, or the moments of windows, with their scores."""
+    if isinstance(modality, Overlaps):
+        yield from modality.moments(parts, weigh)
+        return
+    for data, hidden in parts:
+        for rows in torch.arange(len(data)).split(AT_ONCE):
+            x = data.batch(rows).x
+            own = data if len(rows) == len(data) else data.subset(rows)
+            yield _weighed(x, own.names, *weigh(x), hidden[rows] if hidden.dim() else hidden)
+
+
+def weighed_together(several: Sequence[Sequence[Part]], weigh: Weigh) -> Weighed:
+    """What `weighed` gives of several sources, as one batch. Windows cannot be weighed so."""
+    taken = [(data.batch(torch.arange(len(data))).x, data.names, hidden) for parts in several for data, hidden in parts]
+    x = torch.cat([own for own, _, _ in taken])
+    scores, blame = weigh(x)
+    if any(hidden.dim() for _, _, hidden in taken):
+        beyond = torch.cat([hidden.expand(len(own), *blame.shape[1:]) for own, _, hidden in taken])
+    else:
+        beyond = torch.zeros(())
+    return _weighed(x, [name for _, names, _ in taken for name in names], scores, blame, beyond)
+
+
+def _weighed(x: Tensor, names: list[str], scores: Tensor, blame: Tensor, hidden: Tensor) -> Weighed:
+    scores, blame = scores.float().cpu(), blame.float().cpu()
+    if hidden.dim():
+        scores, blame = scores + hidden.flatten(1).sum(1), blame + hidden
+    return Weighed(x.cpu(), names, scores, blame)

@@ -1,0 +1,1 @@
+"""What people have <-> tensors: one modality, one folder."""

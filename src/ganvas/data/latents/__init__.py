@@ -1,0 +1,1 @@
+"""Latents: what the encoder of another run makes of data."""

@@ -1,0 +1,1 @@
+"""Time series, seen through windows of a fixed length."""

@@ -1,0 +1,1 @@
+"""Videos, as clips of a fixed number of frames."""

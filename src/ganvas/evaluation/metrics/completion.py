@@ -1,0 +1,30 @@
+"""How near to the truth holes are filled: PSNR in the hole, and SSIM of the whole (Wang et al., 2004)."""
+
+from __future__ import annotations
+
+from math import log10
+
+import torch
+
+from ...core import Completes, Continuous, Evidence, Measured, chance, spread
+from ...nn.masks import holes
+from ._statistics import likeness, mean
+
+MOST = 500  # pictures that are completed
+
+
+def completion(model: Completes, evidence: Evidence) -> Measured:
+    """Held-out pictures out of which holes were cut and filled: rectangles, strokes, halves."""
+    if not isinstance(model.space, Continuous) or len(model.space.shape) != 3:
+        return Measured({}, {})
+    x = evidence.held_out.x
+    x = x[spread(len(x), MOST).to(x.device)]
+    with chance(0), torch.no_grad():
+        known = ~holes(x).expand_as(x)
+        parts = zip(x.split(256), known.split(256), strict=True)
+        after = torch.cat([model.complete(part, own).float() for part, own in parts])
+    errors = ((after - x).square() * ~known).flatten(1).sum(1) / (~known).flatten(1).sum(1).clamp(min=1)
+    numbers = {"PSNR in holes (dB)": mean(errors, lambda error: 10 * log10(4 / max(error, 1e-12)))}
+    if (whole := likeness(after, x)).get("SSIM"):
+        numbers["SSIM, completed"] = whole["SSIM"]
+    return Measured(numbers, dict.fromkeys(numbers, True))

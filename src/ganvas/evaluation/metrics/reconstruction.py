@@ -1,0 +1,19 @@
+"""How much of an example survives the latent: squared error, PSNR, SSIM (Wang et al., 2004)."""
+
+from __future__ import annotations
+
+import torch
+
+from ...core import Autoencodes, Evidence, Measured
+from ._statistics import likeness, mean
+
+
+def reconstruction(model: Autoencodes, evidence: Evidence) -> Measured:
+    """Held-out examples beside their reconstructions."""
+    x = evidence.held_out.x
+    with torch.no_grad():
+        after = torch.cat([model.decode(model.encode(part)).float() for part in x.split(256)])
+    if not x.is_floating_point():
+        return Measured({"symbols kept": mean((after == x).double().mean(1))}, {"symbols kept": True})
+    numbers = likeness(after, x)
+    return Measured(numbers, {name: name != "mean squared error" for name in numbers})

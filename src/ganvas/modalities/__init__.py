@@ -1,1 +1,0 @@
-"""What people have, and tensors: one kind of data, one file."""

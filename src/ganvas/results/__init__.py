@@ -1,0 +1,1 @@
+"""What tasks answer: one kind of result, one file."""

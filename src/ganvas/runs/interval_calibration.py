@@ -1,0 +1,60 @@
+"""How far values that a model did not learn from lie from what it makes of them: what intervals are scaled by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from ..core import Calibration, Data, Redraws, Rowwise, Values, chance, spread
+from ..core.intervals import Measure, parted, ways
+from .calibration_store import hindsight
+from .run import Run
+
+MOST, FEWEST = 400, 40  # examples that are looked at...
+ROOM = 2**22  # ...as many as have so many values
+FINEST = 1 / 256  # of a value's range: smaller differences count as this
+
+
+@torch.no_grad()
+def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor]:
+    """How the intervals of a run's model fit what training held out; empty where it draws no examples anew."""
+    model = run.model
+    if not isinstance(model, Redraws) or not len(held_out):
+        return {}
+    most = min(MOST, max(ROOM // held_out.batch(torch.tensor([0])).x.numel(), FEWEST))
+    x, measure = held_out.subset(spread(len(held_out), most)).gather().x, measured(run)
+    console = Console(stderr=True, quiet=quiet)
+    with chance(0):
+        parts = track(parted(x), "how sure it is", console=console, transient=True)
+        found = [ways(model, part, model.decode(model.encode(part)), measure)
+                 for part in (part.to(model.device) for part in parts)]  # fmt: skip
+    given = np.concatenate([part.given for part in found])
+    least = np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6) * FINEST
+    scores = np.concatenate([part.scores(least) for part in found])
+    return {"scores": torch.from_numpy(scores).float(), "least": torch.from_numpy(least).double()}
+
+
+def calibration(run: Run, source: Any) -> Calibration:
+    """What a run knows of how sure its model may be. Raises InputError where it cannot know.
+
+    source: The data of the training, or None where it is not at hand.
+    """
+    kept = hindsight(run, "calibration", source, learn_calibration)
+    return Calibration(measured(run), *(kept[name].double().numpy() for name in ("scores", "least")))
+
+
+def measured(run: Run) -> Measure:
+    """Examples as values: of rows in the units of the table, of all else as they are."""
+    modality = run.modality
+    return modality.measure if isinstance(modality, Rowwise) else plain
+
+
+def plain(x: Tensor) -> Values:
+    """Examples as they are."""
+    values = x.flatten(1).float().cpu().numpy()
+    return Values(values, np.zeros(values.shape[1], bool))

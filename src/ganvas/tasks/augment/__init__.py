@@ -1,0 +1,1 @@
+"""Add new examples of rare classes, and say on held-out ones whether that helped."""

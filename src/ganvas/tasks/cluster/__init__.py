@@ -1,0 +1,1 @@
+"""Put examples that are alike into groups."""

@@ -1,0 +1,1 @@
+"""Change what pictures mean: more of a smile, older, longer sleeves."""
