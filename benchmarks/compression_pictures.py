@@ -1,9 +1,12 @@
-"""Pictures in few bits: `ganvas compress` with PixelCNN on the 10,000 test pictures of Fashion-MNIST, all unseen.
+"""Pictures in few bits: `ganvas compress` with PixelCNN on the 10,000 test pictures of
+Fashion-MNIST, all unseen.
 
-Beside it, in bits of real files a pixel: PNG and WebP without loss, a file a picture and all in one mosaic; zstd -19
-and xz -9e of the raw levels. Our pictures come back equal. The model, which both sides need, is counted apart.
+Beside it, in bits of real files a pixel: PNG and WebP without loss, a file a picture and all in one
+mosaic; zstd -19 and xz -9e of the raw levels. Our pictures come back equal. The model, which both
+sides need, is counted apart.
 
-python benchmarks/compression_pictures.py [--runs runs]      # trains first where runs/pixelcnn-fashion is not there
+python benchmarks/compression_pictures.py [--runs runs]      # trains first where
+runs/pixelcnn-fashion is not there
 """
 
 from __future__ import annotations
@@ -25,15 +28,23 @@ OTHERS: dict[str, Callable[[np.ndarray], int]] = {
     "xz -9e": lambda x: len(lzma.compress(x.tobytes(), preset=9 | lzma.PRESET_EXTREME)),
     "PNG, a file each": lambda x: sum(_size(one, "PNG", optimize=True) for one in x),
     "PNG, a mosaic": lambda x: _size(_mosaic(x), "PNG", optimize=True),
-    "WebP, a file each": lambda x: sum(_size(one, "WEBP", lossless=True, quality=100, method=6) for one in x),
+    "WebP, a file each": lambda x: sum(
+        _size(one, "WEBP", lossless=True, quality=100, method=6) for one in x
+    ),
     "WebP, a mosaic": lambda x: _size(_mosaic(x), "WEBP", lossless=True, quality=100, method=6),
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes")
-    parser.add_argument("--pictures", type=int, default=10_000, help="how many, a multiple of a hundred")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes"
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=10_000, help="how many, a multiple of a hundred"
+    )
     given = parser.parse_args()
     run, x = fashion_run("pixelcnn", given.runs), fashion("t10k")[0][: given.pictures]
     run.decompress(run.compress(x[:10]))
@@ -43,14 +54,23 @@ def main() -> None:
     back = run.decompress(packed)
     end = perf_counter()
     assert np.array_equal(back, x)
-    sizes = {"ganvas compress, PixelCNN": len(packed), **{name: size(x) for name, size in OTHERS.items()}}
-    report("compression-pictures", {
-        "pictures": len(x),
-        "bits_per_pixel": {name: 8 * size / x.size for name, size in sizes.items()},
-        "pictures_per_second": {"compress": len(x) / (middle - start), "decompress": len(x) / (end - middle)},
-        "trained": {"rounds": run.run.state["step"], "seconds": run.run.state["seconds"]},
-        "weights_bytes": sum(value.nbytes for value in run.model.state_dict().values()),
-    })  # fmt: skip
+    sizes = {
+        "ganvas compress, PixelCNN": len(packed),
+        **{name: size(x) for name, size in OTHERS.items()},
+    }
+    report(
+        "compression-pictures",
+        {
+            "pictures": len(x),
+            "bits_per_pixel": {name: 8 * size / x.size for name, size in sizes.items()},
+            "pictures_per_second": {
+                "compress": len(x) / (middle - start),
+                "decompress": len(x) / (end - middle),
+            },
+            "trained": {"rounds": run.run.state["step"], "seconds": run.run.state["seconds"]},
+            "weights_bytes": sum(value.nbytes for value in run.model.state_dict().values()),
+        },
+    )
 
 
 def _size(pixels: np.ndarray, form: str, **options: object) -> int:

@@ -1,11 +1,15 @@
-"""Detection in pictures: areas under the ROC curve where one class of Fashion-MNIST is normal and the others are not.
+"""Detection in pictures: areas under the ROC curve where one class of Fashion-MNIST is normal and
+the others are not.
 
-A model learns the 6,000 training pictures of a class, and judges all 10,000 test pictures. "fit" and "score" are the
-seconds of a person in Python: `ganvas.train` with its report, `detect` with p-values, places and neighbours. "bare" is
-`score` of the model alone, on tensors. PyOD's detectors get the pixels in [0, 1] as vectors.
+A model learns the 6,000 training pictures of a class, and judges all 10,000 test pictures. "fit"
+and "score" are the
+seconds of a person in Python: `ganvas.train` with its report, `detect` with p-values, places and
+neighbours. "bare" is `score` of the model alone, on tensors. PyOD's detectors get the pixels in [0,
+1] as vectors.
 
-python benchmarks/detection_pictures.py --classes 0 1 4 8 --models ae vae vae:score=regret fanogan ganomaly
-python benchmarks/detection_pictures.py --classes 0 4 --models detector --peers AutoEncoder --id detection-pictures-peer
+python benchmarks/detection_pictures.py --classes 0 1 4 8 --models ae vae vae:score=regret fanogan
+ganomaly python benchmarks/detection_pictures.py --classes 0 4 --models detector --peers AutoEncoder
+--id detection-pictures-peer
 """
 
 from __future__ import annotations
@@ -34,12 +38,18 @@ def ours(
     with tempfile.TemporaryDirectory() as folder:
         start = perf_counter()
         out = Path(folder) / "run"
-        run = ganvas.train(model, learn, out=out, steps=steps, seed=seed, held_out=0.02, quiet=True, **options)
+        run = ganvas.train(
+            model, learn, out=out, steps=steps, seed=seed, held_out=0.02, quiet=True, **options
+        )
         fitted = perf_counter()
         scores = run.detect(judge)["score"].to_numpy()
         scored = perf_counter()
         bare(run.model, judge)
-    return scores, {"fit": fitted - start, "score": scored - fitted, "bare": perf_counter() - scored}
+    return scores, {
+        "fit": fitted - start,
+        "score": scored - fitted,
+        "bare": perf_counter() - scored,
+    }
 
 
 @torch.inference_mode()
@@ -53,18 +63,32 @@ def neighbours(learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
     return NearestNeighbors(n_neighbors=5).fit(a).kneighbors(b)[0].mean(1)
 
 
-def figures(name: str, strange: np.ndarray, scores: np.ndarray, seconds: dict[str, float]) -> dict[str, float]:
+def figures(
+    name: str, strange: np.ndarray, scores: np.ndarray, seconds: dict[str, float]
+) -> dict[str, float]:
     """Of one detector: the area under its curve, and its seconds by what they were for."""
-    return {name: roc_auc_score(strange, scores)} | {f"{name}: {what} (s)": s for what, s in seconds.items()}
+    return {name: roc_auc_score(strange, scores)} | {
+        f"{name}: {what} (s)": s for what, s in seconds.items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--classes", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--models", nargs="+", default=["ae", "vae", "vae:score=regret", "fanogan", "ganomaly"])
-    parser.add_argument("--options", default="", help="for all models: network=perceptron,width=256")
-    parser.add_argument("--steps", type=int, help="rounds of each training; by default what the model likes")
-    parser.add_argument("--peers", nargs="*", default=[], help="of PyOD: AutoEncoder, VAE, DeepSVDD")
+    parser.add_argument(
+        "--models", nargs="+", default=["ae", "vae", "vae:score=regret", "fanogan", "ganomaly"]
+    )
+    parser.add_argument(
+        "--options", default="", help="for all models: network=perceptron,width=256"
+    )
+    parser.add_argument(
+        "--steps", type=int, help="rounds of each training; by default what the model likes"
+    )
+    parser.add_argument(
+        "--peers", nargs="*", default=[], help="of PyOD: AutoEncoder, VAE, DeepSVDD"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--id", default="detection-pictures", help="name of the file of results")
     given = parser.parse_args()
@@ -84,7 +108,9 @@ def main() -> None:
                 run |= figures(name, strange, *answer)
             print(run, flush=True)
             runs.append(run)
-    report(given.id, {"means": {name: mean(r[name] for r in runs) for name in runs[0]}, "runs": runs})
+    report(
+        given.id, {"means": {name: mean(r[name] for r in runs) for name in runs[0]}, "runs": runs}
+    )
 
 
 if __name__ == "__main__":

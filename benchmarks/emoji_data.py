@@ -1,10 +1,12 @@
-"""Small pictures that have names: emoji, made when they are needed and never kept in the repository.
+"""Small pictures that have names: emoji, made when they are needed and never kept in the
+repository.
 
-Drawings are those of Noto Color Emoji (Debian's fonts-noto-color-emoji; SIL Open Font License 1.1), names those of the
-Unicode CLDR in English (unicode-cldr-core; Unicode License), such as "woman astronaut: medium-dark skin tone".
+Drawings are those of Noto Color Emoji (Debian's fonts-noto-color-emoji; SIL Open Font License 1.1),
+names those of the Unicode CLDR in English (unicode-cldr-core; Unicode License), such as "woman
+astronaut: medium-dark skin tone".
 
-Every fifth name that has a skin tone is held out by its words: the drawing of that combination is never learned from,
-though each of its words is.
+Every fifth name that has a skin tone is held out by its words: the drawing of that combination is
+never learned from, though each of its words is.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ TONE = "skin tone"
 
 
 def emoji() -> tuple[Path, Path]:
-    """A folder of pictures to learn from and one of those held out, PNG files named by what they show."""
+    """A folder of pictures to learn from and one of those held out, PNG files named by what they
+    show."""
     folder = PEERS / "emoji"
     learn, held = folder / "learn", folder / "held-out"
     if not (folder / ".ready").exists():
@@ -46,7 +49,8 @@ def words(name: str) -> list[str]:
 
 
 def _held_out(names: list[str]) -> set[str]:
-    """A fifth of the names with one skin tone, as far as each of their words is left in another name."""
+    """A fifth of the names with one skin tone, as far as each of their words is left in another
+    name."""
     left = Counter(word for name in names for word in words(name))
     out = set()
     for name in sorted(names, key=lambda name: zlib.crc32(name.encode())):
@@ -60,7 +64,9 @@ def _held_out(names: list[str]) -> set[str]:
 
 def _drawn(unpacked: Path) -> dict[str, Image.Image]:
     """Pictures by name, on white; of drawings that are the same, the first."""
-    font = ImageFont.truetype(next(unpacked.rglob("NotoColorEmoji.ttf")), DRAWN, layout_engine=ImageFont.Layout.RAQM)
+    font = ImageFont.truetype(
+        next(unpacked.rglob("NotoColorEmoji.ttf")), DRAWN, layout_engine=ImageFont.Layout.RAQM
+    )
     nothing = _picture(font, "\U0010ffff").tobytes()
     found, seen = dict[str, Image.Image](), {nothing}
     for symbol, name in _names(unpacked).items():
@@ -73,14 +79,20 @@ def _drawn(unpacked: Path) -> dict[str, Image.Image]:
 
 def _picture(font: ImageFont.FreeTypeFont, symbol: str) -> Image.Image:
     canvas = Image.new("RGB", (CANVAS, CANVAS), "white")
-    ImageDraw.Draw(canvas).text((CANVAS / 2, CANVAS / 2), symbol, font=font, embedded_color=True, anchor="mm")
+    ImageDraw.Draw(canvas).text(
+        (CANVAS / 2, CANVAS / 2), symbol, font=font, embedded_color=True, anchor="mm"
+    )
     edge = (CANVAS - 136) // 2
-    return canvas.crop((edge, edge, CANVAS - edge, CANVAS - edge)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return canvas.crop((edge, edge, CANVAS - edge, CANVAS - edge)).resize(
+        (SIDE, SIDE), Image.Resampling.LANCZOS
+    )
 
 
 def _names(unpacked: Path) -> dict[str, str]:
     """What symbols are called."""
-    files = [next(unpacked.rglob(f"{place}/en.xml")) for place in ("annotations", "annotationsDerived")]
+    files = [
+        next(unpacked.rglob(f"{place}/en.xml")) for place in ("annotations", "annotationsDerived")
+    ]
     notes = [note for file in files for note in ElementTree.parse(file).iter("annotation")]
     return {note.get("cp", ""): note.text or "" for note in notes if note.get("type") == "tts"}
 

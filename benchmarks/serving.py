@@ -1,10 +1,12 @@
-"""Requests a second of a served scorer, gathered and one by one, beside the model alone; and what becomes of bad ones.
+"""Requests a second of a served scorer, gathered and one by one, beside the model alone; and what
+becomes of bad ones.
 
-A VAE of the pictures that ship with the package is served by `ganvas serve` in one process, and 32 clients of another
-process ask at once what is strange about one picture each, as PNG; every answer is read and looked at. The same is done
-with `--gather 1`, where every request has a pass of its own, in turns with the other. Beside it: what the bare model
-does in passes of 32 and of one. Processor seconds of the server are told too: other work on the machine slows the
-clock, not these. Then 10,000 requests, one in three of them bad in one of many ways, and a crowd of more than may be
+A VAE of the pictures that ship with the package is served by `ganvas serve` in one process, and 32
+clients of another process ask at once what is strange about one picture each, as PNG; every answer
+is read and looked at. The same is done with `--gather 1`, where every request has a pass of its
+own, in turns with the other. Beside it: what the bare model does in passes of 32 and of one.
+Processor seconds of the server are told too: other work on the machine slows the clock, not these.
+Then 10,000 requests, one in three of them bad in one of many ways, and a crowd of more than may be
 inside.
 
 python benchmarks/serving.py --seconds 10 --rounds 3
@@ -41,8 +43,11 @@ def trained(runs: Path, steps: int) -> Any:
     import ganvas
 
     folder = runs / "vae"
-    return ganvas.load(folder) if (folder / "report.html").exists() else ganvas.train(
-        "vae", SAMPLES, out=folder, steps=steps)  # fmt: skip
+    return (
+        ganvas.load(folder)
+        if (folder / "report.html").exists()
+        else ganvas.train("vae", SAMPLES, out=folder, steps=steps)
+    )
 
 
 @contextmanager
@@ -82,7 +87,9 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
     """Status and content of an answer, and whether the connection is closed after it."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     lines = dict(line.partition(": ")[::2] for line in head.split("\r\n")[1:] if line)
-    content = await reader.readexactly(int(lines["content-length"])) if "content-length" in lines else b""
+    content = (
+        await reader.readexactly(int(lines["content-length"])) if "content-length" in lines else b""
+    )
     while "chunked" in lines.get("transfer-encoding", "") and (
         size := int((await reader.readline()).strip() or b"0", 16)
     ):
@@ -93,7 +100,8 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
 
 
 async def load(port: int, pictures: Sequence[bytes], seconds: float) -> dict[str, Any]:
-    """Many clients that ask again as soon as they have an answer: how many had one, and after how long."""
+    """Many clients that ask again as soon as they have an answer: how many had one, and after how
+    long."""
     ready = [request("/runs/vae/detect", picture, "image/png") for picture in pictures]
     waits, end, wrong = list[float](), time.perf_counter() + seconds, 0
 
@@ -111,16 +119,26 @@ async def load(port: int, pictures: Sequence[bytes], seconds: float) -> dict[str
 
     await asyncio.gather(*map(client, range(CLIENTS)))
     p50, p99 = np.percentile(waits, [50, 99])
-    return {"requests": len(waits), "wrong": wrong, "p50 (ms)": 1e3 * float(p50), "p99 (ms)": 1e3 * float(p99)}
+    return {
+        "requests": len(waits),
+        "wrong": wrong,
+        "p50 (ms)": 1e3 * float(p50),
+        "p99 (ms)": 1e3 * float(p99),
+    }
 
 
-def measured(port: int, server: psutil.Process, pictures: Sequence[bytes], seconds: float) -> dict[str, Any]:
+def measured(
+    port: int, server: psutil.Process, pictures: Sequence[bytes], seconds: float
+) -> dict[str, Any]:
     asyncio.run(load(port, pictures, 1.0))
     before, began = server.cpu_times(), time.perf_counter()
     found = asyncio.run(load(port, pictures, seconds))
     took, after = time.perf_counter() - began, server.cpu_times()
     cpu = after.user + after.system - before.user - before.system
-    return found | {"requests/s": found["requests"] / took, "processor ms a request": 1e3 * cpu / found["requests"]}
+    return found | {
+        "requests/s": found["requests"] / took,
+        "processor ms a request": 1e3 * cpu / found["requests"],
+    }
 
 
 def bare(run: Any, size: int, seconds: float) -> float:
@@ -143,24 +161,36 @@ def bad(picture: bytes) -> list[bytes]:
     Image.new("1", (20_000, 20_000)).save(huge, "PNG")
     table = b"a,b\n1,2\n"
     return [
-        request(detect, b"\x80\x04\x95\x10\x00pickle.", png), request(detect, picture[: len(picture) // 2], png),
-        request(detect, huge.getvalue(), png), request(detect, b"", png), request(detect, b"{", js),
-        request(detect, b'{"x": {"pictures": ["!"]}}', js), request(detect, b'{"x": {"rows": [{"a": NaN}]}}', js),
-        request(detect, table, "text/csv"), request(detect, picture, "application/x-strange"),
-        request(detect + "?fdr=2", picture, png), request(detect + "?alpha=nan", picture, png),
-        request(detect + "?path=/etc/passwd", picture, png), request("/runs/..%2f..%2fetc/detect", picture, png),
-        request("/runs/none/detect", picture, png), request("/runs/vae/upscale", picture, png),
-        request("/runs/vae/sample", b'{"n": 100000000}', js), request("/runs/vae/sample", b'{"n": -1}', js),
-        request("/runs/vae/sample", b"{}", js, "Accept: text/csv"), request("/nowhere", b"", js),
-        request("/runs/vae/sample", b'{"n": 1e400}', js), request("/jobs", b'{"name": "../x", "model": "vae"}', js),
+        request(detect, b"\x80\x04\x95\x10\x00pickle.", png),
+        request(detect, picture[: len(picture) // 2], png),
+        request(detect, huge.getvalue(), png),
+        request(detect, b"", png),
+        request(detect, b"{", js),
+        request(detect, b'{"x": {"pictures": ["!"]}}', js),
+        request(detect, b'{"x": {"rows": [{"a": NaN}]}}', js),
+        request(detect, table, "text/csv"),
+        request(detect, picture, "application/x-strange"),
+        request(detect + "?fdr=2", picture, png),
+        request(detect + "?alpha=nan", picture, png),
+        request(detect + "?path=/etc/passwd", picture, png),
+        request("/runs/..%2f..%2fetc/detect", picture, png),
+        request("/runs/none/detect", picture, png),
+        request("/runs/vae/upscale", picture, png),
+        request("/runs/vae/sample", b'{"n": 100000000}', js),
+        request("/runs/vae/sample", b'{"n": -1}', js),
+        request("/runs/vae/sample", b"{}", js, "Accept: text/csv"),
+        request("/nowhere", b"", js),
+        request("/runs/vae/sample", b'{"n": 1e400}', js),
+        request("/jobs", b'{"name": "../x", "model": "vae"}', js),
         b"POST /runs/vae/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n",
         b"POST /runs/vae/detect HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n",
         b"GARBAGE\r\n\r\n",
-    ]  # fmt: skip
+    ]
 
 
 async def mixed(port: int, pictures: Sequence[bytes], n: int) -> dict[str, Any]:
-    """So many requests, one in three bad: how each was answered; what a good one got that was not an answer."""
+    """So many requests, one in three bad: how each was answered; what a good one got that was not
+    an answer."""
     good = [request("/runs/vae/detect", picture, "image/png") for picture in pictures]
     wrong = bad(pictures[0])
     statuses, lost, todo = Counter[int](), 0, iter(range(n))
@@ -170,7 +200,9 @@ async def mixed(port: int, pictures: Sequence[bytes], n: int) -> dict[str, Any]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for number in todo:
             one_is_bad = number % 3 == 0
-            writer.write(wrong[number // 3 % len(wrong)] if one_is_bad else good[number % len(good)])
+            writer.write(
+                wrong[number // 3 % len(wrong)] if one_is_bad else good[number % len(good)]
+            )
             try:
                 status, _, closed = await answered(reader)
                 statuses[status] += 1
@@ -184,8 +216,12 @@ async def mixed(port: int, pictures: Sequence[bytes], n: int) -> dict[str, Any]:
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    return {"requests": n, "statuses": {str(k): v for k, v in sorted(statuses.items())}, "good ones not answered": lost,
-            "5xx but 503": sum(v for k, v in statuses.items() if k >= 500 and k != 503)}  # fmt: skip
+    return {
+        "requests": n,
+        "statuses": {str(k): v for k, v in sorted(statuses.items())},
+        "good ones not answered": lost,
+        "5xx but 503": sum(v for k, v in statuses.items() if k >= 500 and k != 503),
+    }
 
 
 async def crowd(port: int, picture: bytes, n: int) -> dict[str, Any]:
@@ -203,13 +239,19 @@ async def crowd(port: int, picture: bytes, n: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="of load, each time")
     parser.add_argument("--rounds", type=int, default=3, help="times that both ways are measured")
     parser.add_argument("--requests", type=int, default=10_000, help="good and bad")
-    parser.add_argument("--steps", type=int, default=600, help="rounds that the model is trained for")
+    parser.add_argument(
+        "--steps", type=int, default=600, help="rounds that the model is trained for"
+    )
     parser.add_argument("--gather", type=int, default=32, help="examples of a pass")
-    parser.add_argument("--runs", type=Path, default=Path("runs-serving"), help="where the run is kept")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs-serving"), help="where the run is kept"
+    )
     given = parser.parse_args()
     run = trained(given.runs, given.steps)
     x = run.run.modality.read(SAMPLES).batch(torch.arange(256)).x
@@ -230,15 +272,30 @@ def main() -> None:
         pressed = asyncio.run(crowd(port, pictures[0], 500))
         crashes = int(not server.is_running() or server.pid != pid)
     busy.append(os.getloadavg()[0])
-    told = {way: {key: spread([one[key] for one in rounds]) for key in rounds[0]} for way, rounds in found.items()}
+    told = {
+        way: {key: spread([one[key] for one in rounds]) for key in rounds[0]}
+        for way, rounds in found.items()
+    }
     faster = [a["requests/s"] / b["requests/s"] for a, b in zip(*found.values(), strict=True)]
-    cheaper = [b["processor ms a request"] / a["processor ms a request"] for a, b in zip(*found.values(), strict=True)]
-    report("serving", {
-        "clients": CLIENTS, "served": told, "times the requests/s": spread(faster),
-        "times fewer processor seconds": spread(cheaper),
-        "bare model, examples/s": {f"passes of {size}": spread(rates) for size, rates in alone.items()},
-        "good and bad": many | {"crashes": crashes}, "crowd": pressed, "load average before and after": busy,
-    })  # fmt: skip
+    cheaper = [
+        b["processor ms a request"] / a["processor ms a request"]
+        for a, b in zip(*found.values(), strict=True)
+    ]
+    report(
+        "serving",
+        {
+            "clients": CLIENTS,
+            "served": told,
+            "times the requests/s": spread(faster),
+            "times fewer processor seconds": spread(cheaper),
+            "bare model, examples/s": {
+                f"passes of {size}": spread(rates) for size, rates in alone.items()
+            },
+            "good and bad": many | {"crashes": crashes},
+            "crowd": pressed,
+            "load average before and after": busy,
+        },
+    )
 
 
 def _png(x: torch.Tensor) -> bytes:

@@ -1,9 +1,11 @@
-"""Twelve trainings that are broken on purpose, and twelve that are well: is each illness named, and what does it cure?
+"""Twelve trainings that are broken on purpose, and twelve that are well: is each illness named, and
+what does it cure?
 
-A broken training is named rightly if an illness that it has is among what health says of it within so many rounds. It
-is cured if it was treated and nothing grave is left at the end; of a game, samples must cover a third of real examples
-too. On a healthy one, anything grave and any treatment is a false alarm; what is said without being grave is listed.
-Fashion-MNIST, the first 5,000 pictures, and the census that ships with the package.
+A broken training is named rightly if an illness that it has is among what health says of it within
+so many rounds. It is cured if it was treated and nothing grave is left at the end; of a game,
+samples must cover a third of real examples too. On a healthy one, anything grave and any treatment
+is a false alarm; what is said without being grave is listed. Fashion-MNIST, the first 5,000
+pictures, and the census that ships with the package.
 
 python benchmarks/sickbed.py                        # all, 2,000 rounds each
 python benchmarks/sickbed.py --only rate beta --steps 1000
@@ -45,8 +47,12 @@ class Dwarf(Adversarial):
 
     def __init__(self, space: Space) -> None:
         super().__init__(space, None, latent=64)
-        self.generator = nn.Sequential(perceptron(64, 2, prod(space.raw)), nn.Unflatten(1, space.raw))
-        self.discriminator = nn.Sequential(nn.Flatten(), perceptron(prod(space.shape), 512, 512, 512, 1), nn.Flatten(0))
+        self.generator = nn.Sequential(
+            perceptron(64, 2, prod(space.raw)), nn.Unflatten(1, space.raw)
+        )
+        self.discriminator = nn.Sequential(
+            nn.Flatten(), perceptron(prod(space.shape), 512, 512, 512, 1), nn.Flatten(0)
+        )
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z)
@@ -95,20 +101,43 @@ def both(rate: float) -> dict[str, float]:
 
 STRONG = {"loss": "minimax", "discriminator_steps": 5, "rate": {"discriminator": 2e-3}}
 SICK = {
-    "rate": Case("gan", pictures, {"rate": both(1e-2)}, frozenset({"learning rate too high", "divergence"}), True),
-    "few": Case("gan", lambda: pictures(300), {}, frozenset({"memorisation", "too few data"}), True),
+    "rate": Case(
+        "gan",
+        pictures,
+        {"rate": both(1e-2)},
+        frozenset({"learning rate too high", "divergence"}),
+        True,
+    ),
+    "few": Case(
+        "gan", lambda: pictures(300), {}, frozenset({"memorisation", "too few data"}), True
+    ),
     "small": Case("dwarf", pictures, {}, frozenset({"small generator"})),
     "labels": Case("cgan", lambda: labelled(True), {}, frozenset({"labels that go with nothing"})),
-    "constant": Case("gan", lambda: pictures(1).repeat(PICTURES, 0), {}, frozenset({"constant data"})),
+    "constant": Case(
+        "gan", lambda: pictures(1).repeat(PICTURES, 0), {}, frozenset({"constant data"})
+    ),
     "nan": Case("gan", with_a_hole, {}, frozenset({NOT_NUMBERS})),
     "latent": Case("gan", pictures, {"latent": 1}, frozenset({"narrow latent"})),
-    "beta": Case("vae", pictures, {"beta": 100.0, "network": "perceptron"}, frozenset({"posterior collapse"}), True),
-    "slow": Case("gan", pictures, {"rate": {"discriminator": 4e-6}},
-                 frozenset({"discriminator has lost", "mode collapse"}), True),
-    "minimax": Case("gan", pictures, STRONG, frozenset({"vanishing gradients", "discriminator has won"}), True),
+    "beta": Case(
+        "vae",
+        pictures,
+        {"beta": 100.0, "network": "perceptron"},
+        frozenset({"posterior collapse"}),
+        True,
+    ),
+    "slow": Case(
+        "gan",
+        pictures,
+        {"rate": {"discriminator": 4e-6}},
+        frozenset({"discriminator has lost", "mode collapse"}),
+        True,
+    ),
+    "minimax": Case(
+        "gan", pictures, STRONG, frozenset({"vanishing gradients", "discriminator has won"}), True
+    ),
     "sixteen": Case("gan", lambda: pictures(16), {}, frozenset({"too few data", "memorisation"})),
     "copies": Case("gan", copied, {}, frozenset({"duplicates"})),
-}  # fmt: skip
+}
 WELL = {
     "gan": Case("gan", pictures, {}),
     "gan, latent 16": Case("gan", pictures, {"latent": 16}),
@@ -119,7 +148,9 @@ WELL = {
     "dcgan": Case("dcgan", pictures, {"channels": 16}),
     "dcgan, labels": Case("dcgan", labelled, {"channels": 16}),
     "vae": Case("vae", pictures, {"network": "perceptron"}),
-    "vae, bernoulli": Case("vae", pictures, {"network": "perceptron", "likelihood": "bernoulli", "latent": 8}),
+    "vae, bernoulli": Case(
+        "vae", pictures, {"network": "perceptron", "likelihood": "bernoulli", "latent": 8}
+    ),
     "ctgan, a table": Case("ctgan", lambda: ADULT / "train.csv", {"as_": "tables"}),
     "gan, a table": Case("gan", lambda: ADULT / "train.csv", {"as_": "tables"}),
 }
@@ -127,7 +158,8 @@ WELL = {
 
 @contextmanager
 def listening() -> Iterator[dict[str, int]]:
-    """Inside, what health says: by illness, the round in which it was first said; 0 before the first."""
+    """Inside, what health says: by illness, the round in which it was first said; 0 before the
+    first."""
     first: dict[str, int] = {}
     original = Progress.diagnosed
 
@@ -154,16 +186,32 @@ def play(name: str, case: Case, given: argparse.Namespace) -> dict[str, Any]:
     with listening() as first:
         try:
             run = ganvas.train(
-                case.model, case.source(), out=out, steps=given.steps, quiet=not given.loud, **options
+                case.model,
+                case.source(),
+                out=out,
+                steps=given.steps,
+                quiet=not given.loud,
+                **options,
             ).run
         except ganvas.InputError as error:
             first.setdefault(NOT_NUMBERS if not (out / "log.jsonl").exists() else "gave up", 0)
-            return {"case": name, "said": first, "words": [str(error)], "treatments": [], "grave": [], "coverage": None}
+            return {
+                "case": name,
+                "said": first,
+                "words": [str(error)],
+                "treatments": [],
+                "grave": [],
+                "coverage": None,
+            }
     covered = [line["made/coverage"] for line in run.read_log() if "made/coverage" in line]
     return {
-        "case": name, "said": first, "words": list(map(str, run.health)), "treatments": list(map(str, run.treatments)),
-        "grave": [one.illness for one in run.health if one.grave], "coverage": covered[-1] if covered else None,
-    }  # fmt: skip
+        "case": name,
+        "said": first,
+        "words": list(map(str, run.health)),
+        "treatments": list(map(str, run.treatments)),
+        "grave": [one.illness for one in run.health if one.grave],
+        "coverage": covered[-1] if covered else None,
+    }
 
 
 def judged(case: Case, result: dict[str, Any]) -> dict[str, Any]:
@@ -172,11 +220,17 @@ def judged(case: Case, result: dict[str, Any]) -> dict[str, Any]:
         return result | {"false_alarm": bool(result["treatments"] or result["grave"])}
     covers = result["coverage"] is None or result["coverage"] > 1 / 3
     cured = case.curable and bool(result["treatments"]) and not result["grave"] and covers
-    return result | {"named": bool(case.wanted & result["said"].keys()), "curable": case.curable, "cured": cured}
+    return result | {
+        "named": bool(case.wanted & result["said"].keys()),
+        "curable": case.curable,
+        "cured": cured,
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int)
     parser.add_argument("--reduced", action="store_true")
     parser.add_argument("--only", nargs="+", choices=[*SICK, *WELL], default=[*SICK, *WELL])
@@ -190,18 +244,29 @@ def main() -> None:
     for name in given.only:
         case = SICK.get(name) or WELL[name]
         results[name] = judged(case, play(name, case, given))
-        said = ", ".join(f"{illness} ({step:,})" for illness, step in results[name]["said"].items()) or "nothing"
+        said = (
+            ", ".join(f"{illness} ({step:,})" for illness, step in results[name]["said"].items())
+            or "nothing"
+        )
         verdict = [word for word in ("named", "cured", "false_alarm") if results[name].get(word)]
         print(f"{name:18} {' '.join(verdict) or '-':12} {said}", flush=True)
         for treatment in results[name]["treatments"]:
             print(f"{'':18} treated: {treatment}", flush=True)
     sick, well = ([results[n] for n in kind if n in results] for kind in (SICK, WELL))
     whole = len(results) == len(SICK) + len(WELL) and not given.reduced
-    report(given.id or ("sickbed" if whole else "sickbed-part"), {
-        "steps": given.steps, "named": sum(r["named"] for r in sick), "of": len(sick),
-        "cured": sum(r["cured"] for r in sick), "curable": sum(r["curable"] for r in sick),
-        "false_alarms": sum(r["false_alarm"] for r in well), "well": len(well), "cases": results,
-    })  # fmt: skip
+    report(
+        given.id or ("sickbed" if whole else "sickbed-part"),
+        {
+            "steps": given.steps,
+            "named": sum(r["named"] for r in sick),
+            "of": len(sick),
+            "cured": sum(r["cured"] for r in sick),
+            "curable": sum(r["curable"] for r in sick),
+            "false_alarms": sum(r["false_alarm"] for r in well),
+            "well": len(well),
+            "cases": results,
+        },
+    )
 
 
 if __name__ == "__main__":

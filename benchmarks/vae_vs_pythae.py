@@ -1,7 +1,10 @@
-"""A VAE on Fashion-MNIST, same networks, batch 128, against Pythae 0.1.2: pictures a second and held-out ELBO.
+"""A VAE on Fashion-MNIST, same networks, batch 128, against Pythae 0.1.2: pictures a second and
+held-out ELBO.
 
-perceptron: Pythae's default network (784-512-16). convolutional: its benchmark network for MNIST. Both are trained
-epoch by epoch in turn, each in a process of its own that sleeps while the other works; the ratio is that of medians.
+perceptron: Pythae's default network (784-512-16). convolutional: its benchmark network for MNIST.
+    Both are trained
+epoch by epoch in turn, each in a process of its own that sleeps while the other works; the ratio is
+that of medians.
 Convolutions before batch normalisation have no bias in ours: what follows removes it.
 
 python benchmarks/vae_vs_pythae.py perceptron --epochs 6
@@ -28,7 +31,7 @@ from torch import nn
 from ganvas.data.images.modality import Images
 from ganvas.models.vae import VAE
 from ganvas.nn.strided import Double, Halve
-from ganvas.runtime.device import choose_precision, settle
+from ganvas.runtime.device import choose_precision, prepare
 
 BATCH, LATENT, RATE = 128, 16, 1e-3
 
@@ -71,19 +74,28 @@ for epoch, line in enumerate(sys.stdin, 1):
 def networks(network: str) -> tuple[nn.Module, nn.Module]:
     """Pythae's networks, as an encoder to (mean, log-variance) and a decoder to logits."""
     if network == "perceptron":
-        encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 2 * LATENT))
-        decoder = nn.Sequential(nn.Linear(LATENT, 512), nn.ReLU(), nn.Linear(512, 784), nn.Unflatten(1, (1, 28, 28)))
+        encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 2 * LATENT)
+        )
+        decoder = nn.Sequential(
+            nn.Linear(LATENT, 512), nn.ReLU(), nn.Linear(512, 784), nn.Unflatten(1, (1, 28, 28))
+        )
         return encoder, decoder
     down: list[nn.Module] = []
     for a, b in ((1, 128), (128, 256), (256, 512), (512, 1024)):
         down += [Halve(a, b, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(1024, 2 * LATENT))
     decoder = nn.Sequential(
-        nn.Linear(LATENT, 1024 * 16), nn.Unflatten(1, (1024, 4, 4)),
-        Double(1024, 512, 3, bias=False), nn.BatchNorm2d(512), nn.ReLU(True),
-        Double(512, 256, 3, extra=1, bias=False), nn.BatchNorm2d(256), nn.ReLU(True),
+        nn.Linear(LATENT, 1024 * 16),
+        nn.Unflatten(1, (1024, 4, 4)),
+        Double(1024, 512, 3, bias=False),
+        nn.BatchNorm2d(512),
+        nn.ReLU(True),
+        Double(512, 256, 3, extra=1, bias=False),
+        nn.BatchNorm2d(256),
+        nn.ReLU(True),
         Double(256, 1, 3, extra=1),
-    )  # fmt: skip
+    )
     return encoder, decoder
 
 
@@ -97,7 +109,7 @@ class Ours:
         self.test = images.read(FASHION / "t10k-images-idx3-ubyte.gz")
         self.model = VAE(images.space, latent=LATENT, likelihood="bernoulli")
         self.model.encoder, self.model.decoder = networks(network)
-        settle(self.model, torch.device("cpu"))
+        prepare(self.model, torch.device("cpu"))
         precision = choose_precision("auto", torch.device("cpu"))
         self.engine = Engine(
             self.model, rates={"autoencoder": RATE}, average=0.999, precision=precision
@@ -123,8 +135,13 @@ class Theirs:
     def __init__(self, network: str, pictures: int, folder: Path) -> None:
         python = peer("pythae", "pythae==0.1.2", "numpy<2", "setuptools")
         arguments = [str(v) for v in (network, folder, pictures, BATCH, LATENT, RATE)]
-        self.process = subprocess.Popen([python, "-c", PEER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+        self.process = subprocess.Popen(
+            [python, "-c", PEER, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         self._read("ready")
 
     def _read(self, until: str = "") -> str:
@@ -165,13 +182,23 @@ def main() -> None:
         for _ in range(given.epochs):
             seconds["pythae"].append(rival.epoch())
             seconds["ours"].append(mine.epoch())
-            print({name: f"{given.pictures / s[-1]:,.0f}/s" for name, s in seconds.items()}, file=sys.stderr)
-        speed = {name: spread([given.pictures / s for s in values]) for name, values in seconds.items()}
-        report(f"vae-vs-pythae-{given.network}", {
-            "pictures": given.pictures, "epochs": given.epochs, "pictures_per_second": speed,
-            "ratio": speed["ours"]["median"] / speed["pythae"]["median"],
-            "held_out_negative_elbo": {"ours": mine.elbo(), "pythae": rival.elbo()},
-        })  # fmt: skip
+            print(
+                {name: f"{given.pictures / s[-1]:,.0f}/s" for name, s in seconds.items()},
+                file=sys.stderr,
+            )
+        speed = {
+            name: spread([given.pictures / s for s in values]) for name, values in seconds.items()
+        }
+        report(
+            f"vae-vs-pythae-{given.network}",
+            {
+                "pictures": given.pictures,
+                "epochs": given.epochs,
+                "pictures_per_second": speed,
+                "ratio": speed["ours"]["median"] / speed["pythae"]["median"],
+                "held_out_negative_elbo": {"ours": mine.elbo(), "pythae": rival.elbo()},
+            },
+        )
         rival.process.terminate()
 
 

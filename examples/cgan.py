@@ -1,4 +1,5 @@
-"""A conditional GAN: more training data for a class that is rare. Labels come from the data: IDX files, sub-folders."""
+"""A conditional GAN: more training data for a class that is rare. Labels come from the data: IDX
+files, sub-folders."""
 
 from pathlib import Path
 

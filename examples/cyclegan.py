@@ -13,12 +13,18 @@ SANDAL, BOOT = 5, 9
 
 def main(out: Path = Path("runs/example-cyclegan"), **options: object) -> None:
     pictures, labels = (
-        np.frombuffer(gzip.decompress((FASHION / f"train-{kind}-ubyte.gz").read_bytes()), np.uint8, offset=offset)
+        np.frombuffer(
+            gzip.decompress((FASHION / f"train-{kind}-ubyte.gz").read_bytes()),
+            np.uint8,
+            offset=offset,
+        )
         for kind, offset in (("images-idx3", 16), ("labels-idx1", 8))
     )
     pictures = pictures.reshape(-1, 28, 28)
     boots, sandals = pictures[labels == BOOT], pictures[labels == SANDAL]
-    run = ganvas.train("cyclegan", {"boots": boots, "sandals": sandals}, out=out, channels=16, blocks=3, **options)
+    run = ganvas.train(
+        "cyclegan", {"boots": boots, "sandals": sandals}, out=out, channels=16, blocks=3, **options
+    )
     made = run.translate(boots[:8], to="sandals")
     back = run.translate(made, to="boots")
     print(made.shape, float(np.abs(back.astype(float) - boots[:8]).mean()))

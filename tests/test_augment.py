@@ -17,20 +17,24 @@ from PIL import Image
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Augmented, Estimate, flipped
+from ganvas.core import Augmented, Estimate, random_flip
 from ganvas.runtime.filenames import folders
 
 
 def payments(n: int = 1500) -> pd.DataFrame:
     random = np.random.default_rng(0)
     fraud = random.random(n) < 0.08
-    return pd.DataFrame({
-        "key": [f"P{i:05d}" for i in range(n)],
-        "amount": np.round(random.lognormal(3 + fraud, 1, n), 2),
-        "hour": np.where(random.random(n) < 0.1, np.nan, random.integers(0, 24, n) // (1 + 2 * fraud)),
-        "shop": random.choice(["a", "b", "c"], n),
-        "fraud": np.where(fraud, "yes", "no"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "key": [f"P{i:05d}" for i in range(n)],
+            "amount": np.round(random.lognormal(3 + fraud, 1, n), 2),
+            "hour": np.where(
+                random.random(n) < 0.1, np.nan, random.integers(0, 24, n) // (1 + 2 * fraud)
+            ),
+            "shop": random.choice(["a", "b", "c"], n),
+            "fraud": np.where(fraud, "yes", "no"),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, api.Trained]:
     payments().to_parquet(folder / "payments.parquet")
     options = {"steps": 60, "quiet": True, "width": 32}
     return {
-        model: api.train(model, folder / "payments.parquet", out=folder / model, **options) for model in ("made", "vae")
+        model: api.train(model, folder / "payments.parquet", out=folder / model, **options)
+        for model in ("made", "vae")
     }
 
 
@@ -66,7 +71,12 @@ def test_given_rows_stay_and_rare_ones_come_below(
     assert (more["fraud"] == "yes").mean() == pytest.approx(0.3, abs=0.001)
     assert more["key"].is_unique
     said = capsys.readouterr().err.replace("\n", " ")
-    for words in ("real rows alone: average precision", "classes weighted", "with new rows", "new rows "):
+    for words in (
+        "real rows alone: average precision",
+        "classes weighted",
+        "with new rows",
+        "new rows ",
+    ):
         assert words in said
 
 
@@ -79,13 +89,22 @@ def test_the_command_writes_the_rows_and_says_what_they_are_worth(
     runs: dict[str, api.Trained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     payments().to_csv(tmp_path / "payments.csv", index=False)
-    command = ["augment", str(runs["made"].run.path), str(tmp_path / "payments.csv"), "--target", "fraud", "--json"]
+    command = [
+        "augment",
+        str(runs["made"].run.path),
+        str(tmp_path / "payments.csv"),
+        "--target",
+        "fraud",
+        "--json",
+    ]
     assert cli.run([*command, "--out", str(tmp_path / "more.csv")]) == 0
     answer = json.loads(capsys.readouterr().out)
     written = pd.read_csv(tmp_path / "more.csv")
     assert (written["fraud"] == "yes").mean() == pytest.approx(0.5, abs=0.001)
     assert answer["files"] == [str(tmp_path / "more.csv")]
-    assert {"real rows alone", "classes weighted", "with new rows"} <= set(answer["average precision"])
+    assert {"real rows alone", "classes weighted", "with new rows"} <= set(
+        answer["average precision"]
+    )
 
 
 @pytest.mark.parametrize("categories", [[True, False], [False, False], [True, True]])
@@ -100,16 +119,22 @@ def test_smote_comes_beside_where_it_is_installed(categories: list[bool]) -> Non
     assert made[0].shape == (250, 2)
 
 
-def test_rows_that_are_held_out_are_those_of_the_training_and_none_is_added(runs: dict[str, api.Trained]) -> None:
+def test_rows_that_are_held_out_are_those_of_the_training_and_none_is_added(
+    runs: dict[str, api.Trained],
+) -> None:
     run, given = runs["made"], payments()
     rows = run.run.modality.given(given, 0.1)  # type: ignore[attr-defined] # tables
     keys = run.run.modality.read(given)
     _, held = keys.split(0.1)
     assert int(rows.held_out.sum()) == len(held)
-    other = given.assign(fraud=np.where(rows.held_out.numpy() & (given["fraud"] == "yes"), "no", given["fraud"]))
+    other = given.assign(
+        fraud=np.where(rows.held_out.numpy() & (given["fraud"] == "yes"), "no", given["fraud"])
+    )
     answer = run.do("augment", other[~rows.held_out.numpy()], target="fraud", seed=1)
     assert isinstance(answer, Augmented)
-    assert answer.scores == {} == answer.helped  # nobody was held out of these, so nothing is claimed
+    assert (
+        answer.scores == {} == answer.helped
+    )  # nobody was held out of these, so nothing is claimed
 
 
 WRONG = {
@@ -162,12 +187,19 @@ def test_new_pictures_of_rare_classes_lie_in_folders(
 ) -> None:
     run, source = drawn
     out = tmp_path / "more"
-    assert cli.run(["augment", str(run.run.path), str(source), "--out", str(out), "--seed", "1", "--json"]) == 0
+    assert (
+        cli.run(
+            ["augment", str(run.run.path), str(source), "--out", str(out), "--seed", "1", "--json"]
+        )
+        == 0
+    )
     said = capsys.readouterr()
     answer = json.loads(said.out)
     classes = run.run.modality.classes
     more = {folder.name: len(list(folder.iterdir())) for folder in out.iterdir() if folder.is_dir()}
-    assert more == {n: 90 - COUNTS[c] for n, c in zip(folders(classes), classes, strict=True) if COUNTS[c] < 90}
+    assert more == {
+        n: 90 - COUNTS[c] for n, c in zip(folders(classes), classes, strict=True) if COUNTS[c] < 90
+    }
     assert answer["added"] == sum(more.values()) == len(answer["files"]) - 1
     assert {"real pictures alone", "classes weighted", "shifted", "shifted and mirrored"} == set(
         answer["gained by new ones over"]
@@ -178,12 +210,16 @@ def test_new_pictures_of_rare_classes_lie_in_folders(
     assert Image.open(out / "sheet.png").size == (10 * 66 + 2, 2 * 66 + 2)
 
 
-def test_every_class_comes_to_a_number_in_python_too(drawn: tuple[api.Trained, Path], hasty: None) -> None:
+def test_every_class_comes_to_a_number_in_python_too(
+    drawn: tuple[api.Trained, Path], hasty: None
+) -> None:
     run, source = drawn
     more = run.augment(source, per_class=70, seed=1)
     assert {name: len(pictures) for name, pictures in more.items()} == {"ring/round": 10, "..": 58}
     again = run.augment(source, per_class=70, seed=1)
-    assert all(np.array_equal(a, b) for name in more for a, b in zip(more[name], again[name], strict=True))
+    assert all(
+        np.array_equal(a, b) for name in more for a, b in zip(more[name], again[name], strict=True)
+    )
 
 
 def test_pictures_that_nobody_held_out_are_no_judges(
@@ -214,7 +250,9 @@ def test_what_is_wrong_with_pictures_is_said(drawn: tuple[api.Trained, Path], ki
         drawn[0].augment(drawn[1], **options)
 
 
-def test_models_and_pictures_without_labels_are_said(drawn: tuple[api.Trained, Path], tmp_path: Path) -> None:
+def test_models_and_pictures_without_labels_are_said(
+    drawn: tuple[api.Trained, Path], tmp_path: Path
+) -> None:
     run, source = drawn
     with pytest.raises(InputError, match="what is given has no labels"):
         run.augment(np.zeros((9, 16, 16), np.uint8))
@@ -235,7 +273,7 @@ def test_what_varies_is_only_where_pictures_lie() -> None:
     assert 16 < still.sum() < 48
     middle, inside = moved[:, :, 4:12, 4:12], x.unfold(2, 8, 1).unfold(3, 8, 1)[:, :, 2:7, 2:7]
     assert (inside == middle[:, :, None, None]).flatten(4).all(4).flatten(1).any(1).all()
-    turned = flipped(x, torch.Generator().manual_seed(0))
+    turned = random_flip(x, torch.Generator().manual_seed(0))
     assert ((turned == x) | (turned == x.flip(3))).all()
     cases = Cases(x, torch.zeros(64, dtype=torch.int64))
     data, rows = Varied(Way(cases, shifted=True), 0), torch.arange(8)
@@ -254,14 +292,20 @@ def test_no_difference_is_rarely_called_one() -> None:
     figure = lambda rows, right: accuracy(y[rows], right)  # noqa: E731
     for _ in range(60):
         hard = random.random(60)
-        a, b = (random.random((3, 60)) < hard + 0.1 * random.standard_normal((3, 1)) for _ in range(2))
+        a, b = (
+            random.random((3, 60)) < hard + 0.1 * random.standard_normal((3, 1)) for _ in range(2)
+        )
         _, helped = compared({"alone": a.astype(float), "new": b.astype(float)}, "new", figure, 200)
         claims += helped["alone"].low > 0
     assert claims <= 6
 
 
 def test_a_verdict_claims_no_more_than_was_seen() -> None:
-    better, unsure, worse = Estimate(0.1, 0.05, 0.2), Estimate(0.1, -0.05, 0.2), Estimate(-0.1, -0.2, -0.05)
+    better, unsure, worse = (
+        Estimate(0.1, 0.05, 0.2),
+        Estimate(0.1, -0.05, 0.2),
+        Estimate(-0.1, -0.2, -0.05),
+    )
     say = lambda *changes: verdict("new", "accuracy", dict(zip("abc", changes, strict=True)))  # noqa: E731
     assert say(better, better, better).startswith("new helped: accuracy +0.100")
     assert "but not more than b or c" in say(better, unsure, worse)

@@ -23,17 +23,23 @@ def payments(n: int, seed: int) -> pd.DataFrame:
     """What is normal: the amount goes with the kind."""
     random = np.random.default_rng(seed)
     kind = random.integers(0, 3, n)
-    return pd.DataFrame({
-        "kind": np.array(["food", "rent", "toys"])[kind],
-        "amount": np.round(random.normal(np.array([20, 900, 60])[kind], np.array([4, 50, 9])[kind]), 2),
-        "hour": random.integers(8, 20, n),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "kind": np.array(["food", "rent", "toys"])[kind],
+            "amount": np.round(
+                random.normal(np.array([20, 900, 60])[kind], np.array([4, 50, 9])[kind]), 2
+            ),
+            "hour": random.integers(8, 20, n),
+        }
+    )
 
 
 def strange(n: int, seed: int) -> pd.DataFrame:
     """Rents for toys."""
     frame = payments(n, seed)
-    return frame.assign(kind="toys", amount=np.round(np.random.default_rng(seed).normal(900, 50, n), 2))
+    return frame.assign(
+        kind="toys", amount=np.round(np.random.default_rng(seed).normal(900, 50, n), 2)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +51,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, api.Trained]:
         "vae": {"width": 64, "steps": 250, "latent": 4},
         "detector": {"width": 32, "steps": 100, "memory": 1000},
     }
-    return {m: api.train(m, folder / "normal.csv", out=folder / m, quiet=True, held_out=0.2, **o)
-            for m, o in options.items()}  # fmt: skip
+    return {
+        m: api.train(m, folder / "normal.csv", out=folder / m, quiet=True, held_out=0.2, **o)
+        for m, o in options.items()
+    }
 
 
 def test_p_values_are_shares_of_normal_scores() -> None:
@@ -73,7 +81,9 @@ def test_discoveries_are_those_of_the_definition(p: list[float], fdr: float) -> 
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "detector"])
-def test_what_is_strange_is_found_and_what_is_normal_is_not(runs: dict[str, api.Trained], model: str) -> None:
+def test_what_is_strange_is_found_and_what_is_normal_is_not(
+    runs: dict[str, api.Trained], model: str
+) -> None:
     seen = pd.concat([payments(400, 1), strange(40, 2)], ignore_index=True)
     answer = runs[model].detect(seen, fdr=0.2)
     assert list(answer.columns[:5]) == ["name", "score", "p", "found", "nearest"]
@@ -104,7 +114,9 @@ def test_what_was_never_seen_is_strange_too(runs: dict[str, api.Trained], model:
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
-def test_alpha_is_the_share_of_normal_rows_that_are_found(runs: dict[str, api.Trained], alpha: float) -> None:
+def test_alpha_is_the_share_of_normal_rows_that_are_found(
+    runs: dict[str, api.Trained], alpha: float
+) -> None:
     found = runs["made"].detect(payments(2000, 5), alpha=alpha)["found"].mean()
     assert found == pytest.approx(alpha, abs=4 * (alpha / 600) ** 0.5)
 
@@ -114,7 +126,15 @@ def test_the_command_writes_a_table(
 ) -> None:
     strange(30, 4).to_csv(tmp_path / "today.csv", index=False)
     out = tmp_path / "strange.csv"
-    asked = ["detect", str(runs["made"].run.path), str(tmp_path / "today.csv"), "--fdr", "0.2", "--out", str(out)]
+    asked = [
+        "detect",
+        str(runs["made"].run.path),
+        str(tmp_path / "today.csv"),
+        "--fdr",
+        "0.2",
+        "--out",
+        str(out),
+    ]
     assert cli.run([*asked, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     table = pd.read_csv(out)
@@ -125,10 +145,21 @@ def test_the_command_writes_a_table(
 
 def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    plain = (100 + 10 * random.random((200, 1, 1)) + 5 * random.random((200, 16, 16))).astype(np.uint8)
+    plain = (100 + 10 * random.random((200, 1, 1)) + 5 * random.random((200, 16, 16))).astype(
+        np.uint8
+    )
     scratched = plain[:6].copy()
     scratched[:, 4:7, 9:12] = 255
-    run = api.train("ae", plain, out=tmp_path / "run", steps=60, width=32, latent=2, network="perceptron", quiet=True)
+    run = api.train(
+        "ae",
+        plain,
+        out=tmp_path / "run",
+        steps=60,
+        width=32,
+        latent=2,
+        network="perceptron",
+        quiet=True,
+    )
     answer = run.do("detect", scratched, alpha=0.1).whole
     assert answer.found.all()
     heat = answer.blame[:, 0]
@@ -138,7 +169,18 @@ def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
     for i, pixels in enumerate(scratched):
         Image.fromarray(pixels).save(folder / f"part{i}.png")
     assert (
-        cli.run(["detect", str(tmp_path / "run"), str(folder), "--alpha", "0.1", "--out", str(tmp_path / "out")]) == 0
+        cli.run(
+            [
+                "detect",
+                str(tmp_path / "run"),
+                str(folder),
+                "--alpha",
+                "0.1",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
     )
     assert len(list((tmp_path / "out" / "found").glob("*.png"))) == 6
     assert "part3" in (tmp_path / "out" / "scores.csv").read_text()
@@ -150,7 +192,9 @@ def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said(runs: dict[str, api.Trained], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--fdr is 1\.5"):
         runs["made"].detect(payments(5, 0), fdr=1.5)
-    blind = api.train("made", payments(50, 0), out=tmp_path / "run", steps=2, width=8, held_out=0.0, quiet=True)
+    blind = api.train(
+        "made", payments(50, 0), out=tmp_path / "run", steps=2, width=8, held_out=0.0, quiet=True
+    )
     with pytest.raises(InputError, match="held nothing out; train with --held-out"):
         blind.detect(payments(5, 0))
     gan = api.train("gan", payments(50, 0), out=tmp_path / "gan", steps=2, width=8, quiet=True)

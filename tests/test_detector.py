@@ -23,7 +23,9 @@ def knowing(space: Space, n: int = 40) -> Detector:
 def test_distances_are_those_of_the_definition(space: Space) -> None:
     model, x = knowing(space), examples(space, 7, seed=1)
     normal, v = model._standardised(examples(space, 40)), model._standardised(x)
-    apart = torch.cdist(normal, normal).sort(1).values[:, 1 : NEIGHBOURS + 1].mean(1)  # but for itself
+    apart = (
+        torch.cdist(normal, normal).sort(1).values[:, 1 : NEIGHBOURS + 1].mean(1)
+    )  # but for itself
     distance, index = torch.cdist(v, normal).sort(1)
     local = (apart / apart.mean())[index[:, :NEIGHBOURS]].mean(1) ** LOCAL
     expected = (distance[:, :NEIGHBOURS].mean(1) / apart.mean() / local).square()

@@ -1,4 +1,5 @@
-"""Detectors are what their papers say: identities of f-AnoGAN, GANomaly and the likelihood regret of a VAE."""
+"""Detectors are what their papers say: identities of f-AnoGAN, GANomaly and the likelihood regret
+of a VAE."""
 
 from __future__ import annotations
 
@@ -38,14 +39,20 @@ def test_regret_is_what_the_posterior_of_one_example_gains(space: Space) -> None
     model, x = vae(space), examples(space)
     trained(model, x)
     with torch.no_grad():
-        nothing, (few, blame), (many, _) = model.regret(x, 0)[0], model.regret(x, 10), model.regret(x, 40)
+        nothing, (few, blame), (many, _) = (
+            model.regret(x, 0)[0],
+            model.regret(x, 10),
+            model.regret(x, 40),
+        )
         assert torch.equal(nothing, torch.zeros(len(x)))
         assert (few >= 0).all()
         assert (few > 1e-4).any()
         assert many.mean() > few.mean()
         assert (blame.flatten(1).sum(1) <= few + 1e-3).all()
         assert torch.equal(model.score(x), model.regret(x)[0])
-        assert torch.allclose(model.score(x)[3:5], model.score(x[3:5]), rtol=1e-3, atol=1e-3)  # no example sees another
+        assert torch.allclose(
+            model.score(x)[3:5], model.score(x[3:5]), rtol=1e-3, atol=1e-3
+        )  # no example sees another
 
 
 def test_regret_leaves_the_model_alone() -> None:
@@ -59,7 +66,8 @@ def test_regret_leaves_the_model_alone() -> None:
 
 
 def test_regret_does_not_see_how_much_an_example_costs_anyway() -> None:
-    """What no latent can change costs, and is not regretted: the ELBO ranks by it, the regret does not."""
+    """What no latent can change costs, and is not regretted: the ELBO ranks by it, the regret does
+    not."""
     model, x = vae(SPACES["vector"]), examples(SPACES["vector"])
     for p in model.decoder.parameters():
         torch.nn.init.zeros_(p)
@@ -78,7 +86,10 @@ def test_the_critic_pays_the_penalty_of_its_formula(space: Space) -> None:
     fake = space.activate(model.generator(model.prior(len(x)))).detach()
     share = torch.rand(len(x), *[1] * (x.dim() - 1))
     between = (x + share * (fake - x)).requires_grad_()
-    slopes = [torch.autograd.grad(model.discriminator(between)[i], between)[0][i].norm() for i in range(len(x))]
+    slopes = [
+        torch.autograd.grad(model.discriminator(between)[i], between)[0][i].norm()
+        for i in range(len(x))
+    ]
     assert torch.allclose(loss, 7 * (torch.stack(slopes) - 1).square().mean(), rtol=1e-4)
 
 
@@ -103,16 +114,24 @@ def test_the_score_of_fanogan_is_what_its_encoder_minimises(space: Space) -> Non
         score, blame = model.weigh(x)
         score, blame = score / blame[0].numel(), blame / blame[0].numel()
         assert torch.allclose(score.mean(), sum(last.loss.values()), rtol=1e-4)
-        assert torch.equal(model.score(x), model.score(x))  # nothing is left to chance, of categories neither
+        assert torch.equal(
+            model.score(x), model.score(x)
+        )  # nothing is left to chance, of categories neither
         remade = space.mean(model.generator(model.encoder(x)))
         apart = model.discriminator.features(x) - model.discriminator.features(remade)
         if space.shape != ROW.shape:
-            assert torch.allclose(score, (x - remade).square().flatten(1).mean(1) + 0.3 * apart.square().mean(1))
-        assert torch.allclose(score - blame.flatten(1).sum(1), 0.3 * apart.square().mean(1), atol=1e-6)
+            assert torch.allclose(
+                score, (x - remade).square().flatten(1).mean(1) + 0.3 * apart.square().mean(1)
+            )
+        assert torch.allclose(
+            score - blame.flatten(1).sum(1), 0.3 * apart.square().mean(1), atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("space", SMOOTH.values(), ids=SMOOTH.keys())
-def test_the_score_of_ganomaly_is_the_distance_of_latents_and_is_given_to_places(space: Space) -> None:
+def test_the_score_of_ganomaly_is_the_distance_of_latents_and_is_given_to_places(
+    space: Space,
+) -> None:
     torch.manual_seed(0)
     model, x = GANomaly(space, latent=4, width=8).eval(), examples(space)
     with torch.no_grad():
@@ -151,7 +170,8 @@ def test_they_refuse_tokens(make: type[FAnoGAN] | type[GANomaly]) -> None:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """normal.csv: b goes with a, and the kind with both. strange.csv: forty such rows, then forty where it does not."""
+    """normal.csv: b goes with a, and the kind with both. strange.csv: forty such rows, then forty
+    where it does not."""
     folder, random = tmp_path_factory.mktemp("rows"), np.random.default_rng(0)
 
     def frame(n: int, sign: int) -> pd.DataFrame:
@@ -164,15 +184,42 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("model", "least"), [("fanogan", 0.6), ("ganomaly", 0.5), ("vae --score regret", 0.6)])
+@pytest.mark.parametrize(
+    ("model", "least"), [("fanogan", 0.6), ("ganomaly", 0.5), ("vae --score regret", 0.6)]
+)
 def test_what_is_strange_in_rows_is_stranger(
     rows: Path, model: str, least: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = ["--steps", "250", "--width", "48", "--latent", "2", "--quiet"]
     name, *options = model.split()
-    assert cli.run(["train", name, str(rows / "normal.csv"), "--out", str(tmp_path / "run"), *options, *small]) == 0
+    assert (
+        cli.run(
+            [
+                "train",
+                name,
+                str(rows / "normal.csv"),
+                "--out",
+                str(tmp_path / "run"),
+                *options,
+                *small,
+            ]
+        )
+        == 0
+    )
     out = tmp_path / "scores.csv"
-    assert cli.run(["detect", str(tmp_path / "run"), str(rows / "strange.csv"), "--out", str(out), "--json"]) == 0
+    assert (
+        cli.run(
+            [
+                "detect",
+                str(tmp_path / "run"),
+                str(rows / "strange.csv"),
+                "--out",
+                str(out),
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["files"] == [str(out)]
     scores = pd.read_csv(out)["score"].to_numpy()
     above = (scores[40:, None] > scores[None, :40]).mean()  # the area under the ROC curve

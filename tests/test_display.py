@@ -17,7 +17,9 @@ from ganvas.runs.notebook import Pictures
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     out = tmp_path_factory.mktemp("runs") / "a <run>"
-    return train("vae", pictures, out=out, steps=2, batch=16, size=16, width=8, latent=4, quiet=True)
+    return train(
+        "vae", pictures, out=out, steps=2, batch=16, size=16, width=8, latent=4, quiet=True
+    )
 
 
 def images(html: str) -> list[Image.Image]:

@@ -1,4 +1,5 @@
-"""Latents as tables and maps, groups of them, and walks along each: from the command line to what people open."""
+"""Latents as tables and maps, groups of them, and walks along each: from the command line to what
+people open."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Decodes, Embedded, Encodes, Named, Samples, Tokens
+from ganvas.core import Decodes, Embedded, Encodes, NamedExamples, Samples, Tokens
 from ganvas.data.images.modality import Images
 from ganvas.results import embedding_map as maps
 from ganvas.results.cluster_table import _apart
@@ -46,21 +47,25 @@ class Itself(Encodes, Decodes):
 def blobs(n: int, *middles: tuple[float, ...]) -> Tensor:
     """So many points around each of these."""
     random = torch.Generator().manual_seed(0)
-    return torch.cat([torch.tensor(m) + 0.3 * torch.randn(n, len(m), generator=random) for m in middles])
+    return torch.cat(
+        [torch.tensor(m) + 0.3 * torch.randn(n, len(m), generator=random) for m in middles]
+    )
 
 
-def named(x: Tensor) -> Named:
-    return Named(x, [f"row {i}" for i in range(len(x))])
+def named(x: Tensor) -> NamedExamples:
+    return NamedExamples(x, [f"row {i}" for i in range(len(x))])
 
 
 def people(n: int, seed: int = 0) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     old = random.random(n) < 0.4
-    return pd.DataFrame({
-        "age": np.where(old, random.normal(75, 4, n), random.normal(30, 4, n)).round(1),
-        "job": np.where(old, "retired", random.choice(["cook", NASTY], n)),
-        "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, n), "D"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "age": np.where(old, random.normal(75, 4, n), random.normal(30, 4, n)).round(1),
+            "job": np.where(old, "retired", random.choice(["cook", NASTY], n)),
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, n), "D"),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,9 @@ def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     small: dict[str, Any] = {"steps": 8, "batch": 16, "width": 16, "quiet": True}
     api.train("vae", pictures, out=folder / "pictures", latent=4, network="perceptron", **small)
     api.train("ae", pictures, out=folder / "plain", latent=4, network="perceptron", **small)
-    api.train("vae", folder / "people.csv", out=folder / "people", latent=3, **{**small, "steps": 60})
+    api.train(
+        "vae", folder / "people.csv", out=folder / "people", latent=3, **{**small, "steps": 60}
+    )
     api.train("gan", folder / "people.csv", out=folder / "gan", **small)
     return {name: folder / name for name in ("pictures", "plain", "people", "gan", "people.csv")}
 
@@ -101,9 +108,16 @@ def content(page: Path) -> dict[str, Any]:
     return json.loads(scripts.found[0])
 
 
-def test_pictures_become_a_table_a_map_and_a_page(runs: dict[str, Path], pictures: Path, tmp_path: Path) -> None:
+def test_pictures_become_a_table_a_map_and_a_page(
+    runs: dict[str, Path], pictures: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "map"
-    assert cli.run(["embed", str(runs["pictures"]), str(pictures), "--points", "60", "--out", str(out)]) == 0
+    assert (
+        cli.run(
+            ["embed", str(runs["pictures"]), str(pictures), "--points", "60", "--out", str(out)]
+        )
+        == 0
+    )
     assert {file.name for file in out.iterdir()} == {"latents.parquet", "map.png", "map.html"}
     table = pd.read_parquet(out / "latents.parquet")
     assert list(table.columns) == ["name", "label", "z0", "z1", "z2", "z3", "map x", "map y"]
@@ -119,7 +133,9 @@ def test_pictures_become_a_table_a_map_and_a_page(runs: dict[str, Path], picture
         assert drawn.width == 2 * maps.PANEL
 
 
-def test_rows_are_told_by_their_values_whatever_these_are(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_rows_are_told_by_their_values_whatever_these_are(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "map.html"
     asked = ["embed", str(runs["people"]), str(runs["people.csv"]), "--map"]
     assert cli.run([*asked, "pca", "--out", str(out)]) == 0
@@ -141,7 +157,9 @@ def test_in_python_latents_are_a_frame(runs: dict[str, Path], pictures: Path) ->
     table = run.embed(pictures, map="none")
     with torch.no_grad():
         z = run.model.encode(run.run.modality.read(pictures).gather().x)
-    np.testing.assert_allclose(table[["z0", "z1", "z2", "z3"]].to_numpy(), z.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        table[["z0", "z1", "z2", "z3"]].to_numpy(), z.numpy(), rtol=1e-4, atol=1e-5
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -151,9 +169,11 @@ def test_a_page_says_names_as_they_are_and_nothing_of_them_is_markup(
 ) -> None:
     names = [*names, NASTY]
     n = len(names)
-    named = Named(torch.zeros(n, 1, 4, 4), names, torch.arange(n)[:, None])
+    named = NamedExamples(torch.zeros(n, 1, 4, 4), names, torch.arange(n)[:, None])
     answer = Embedded(named, torch.zeros(n, 2), torch.arange(n), torch.rand(n, 2), "words")
-    out = maps.page(answer, Images(4, 1, classes=tuple(names)), tmp_path_factory.mktemp("page") / "map.html")
+    out = maps.embedding_page(
+        answer, Images(4, 1, classes=tuple(names)), tmp_path_factory.mktemp("page") / "map.html"
+    )
     told = content(out)
     assert told["names"] == names
     assert told["columns"][0]["words"] == names
@@ -197,7 +217,9 @@ def test_groups_are_found_and_so_is_their_number(k: int | None) -> None:
     assert torch.equal(groups, groups[:, :1].expand(3, 40))
     assert answer.cluster.max() == 2
     assert answer.probability.min() > 0.99
-    assert answer.distance.square().mean().item() == pytest.approx(2, abs=0.1)  # as of a Gaussian in two dimensions
+    assert answer.distance.square().mean().item() == pytest.approx(
+        2, abs=0.1
+    )  # as of a Gaussian in two dimensions
 
 
 def test_what_is_one_group_stays_one() -> None:
@@ -209,7 +231,16 @@ def test_groups_of_rows_are_told_apart_in_words(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "groups"
-    asked = ["cluster", str(runs["people"]), str(runs["people.csv"]), "--k", "2", "--out", str(out), "--json"]
+    asked = [
+        "cluster",
+        str(runs["people"]),
+        str(runs["people.csv"]),
+        "--k",
+        "2",
+        "--out",
+        str(out),
+        "--json",
+    ]
     assert cli.run(asked) == 0
     said = json.loads(capsys.readouterr().out)
     table, groups = pd.read_csv(out / "clusters.csv"), pd.read_csv(out / "groups.csv")
@@ -223,13 +254,23 @@ def test_groups_of_rows_are_told_apart_in_words(
 def test_groups_of_pictures_are_seen(runs: dict[str, Path], pictures: Path, tmp_path: Path) -> None:
     asked = ["cluster", str(runs["pictures"]), str(pictures), "--k", "3"]
     assert cli.run([*asked, "--out", str(tmp_path / "groups")]) == 0
-    assert {f.name for f in (tmp_path / "groups").iterdir()} == {"clusters.csv", "groups.csv", "typical.png"}
+    assert {f.name for f in (tmp_path / "groups").iterdir()} == {
+        "clusters.csv",
+        "groups.csv",
+        "typical.png",
+    }
     assert cli.run([*asked, "--out", str(tmp_path / "who.parquet")]) == 0
-    assert list(pd.read_parquet(tmp_path / "who.parquet").columns)[:3] == ["name", "label", "cluster"]
+    assert list(pd.read_parquet(tmp_path / "who.parquet").columns)[:3] == [
+        "name",
+        "label",
+        "cluster",
+    ]
 
 
 def test_a_walk_varies_one_number_and_the_widest_comes_first() -> None:
-    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5.0, 0.1, 2.0])
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1.0, 5.0, 0.1, 2.0]
+    )
     answer = traverse(Itself(), x, steps=5, reach=2, most=3, example=7)
     assert answer.names == ("z1", "z3", "z0")
     assert answer.examples.shape == (5, 3, 4)
@@ -244,7 +285,10 @@ def test_walks_of_a_prior_and_of_examples(
     runs: dict[str, Path], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "walks"
-    assert cli.run(["traverse", str(runs["pictures"]), "--steps", "5", "--out", str(out), "--json"]) == 0
+    assert (
+        cli.run(["traverse", str(runs["pictures"]), "--steps", "5", "--out", str(out), "--json"])
+        == 0
+    )
     assert sorted(json.loads(capsys.readouterr().out)["strips"]) == ["z0", "z1", "z2", "z3"]
     assert {file.name for file in out.iterdir()} == {"strip.png", "walk.gif"}
     with Image.open(out / "strip.png") as strip:
@@ -258,12 +302,18 @@ def test_walks_of_a_prior_and_of_examples(
 
 def test_columns_of_every_kind_have_words_and_colours() -> None:
     n, days = 60, [None if i % 9 == 0 else date(2020, 1, 1) + timedelta(i) for i in range(60)]
-    frame = pd.DataFrame({
-        "day": days, "time": pd.to_datetime(pd.Series(days)).dt.tz_localize("Europe/Berlin"),
-        "endless": np.where(np.arange(n) % 10 == 0, np.inf, np.arange(n)), "span": pd.to_timedelta(np.arange(n), "h"),
-        "maybe": pd.Series([True, None] * (n // 2), dtype="boolean"), "nothing": [None] * n,
-        "kind": pd.Categorical(["a", "b"] * (n // 2)), "many": [f"k{i}" for i in range(n)],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "day": days,
+            "time": pd.to_datetime(pd.Series(days)).dt.tz_localize("Europe/Berlin"),
+            "endless": np.where(np.arange(n) % 10 == 0, np.inf, np.arange(n)),
+            "span": pd.to_timedelta(np.arange(n), "h"),
+            "maybe": pd.Series([True, None] * (n // 2), dtype="boolean"),
+            "nothing": [None] * n,
+            "kind": pd.Categorical(["a", "b"] * (n // 2)),
+            "many": [f"k{i}" for i in range(n)],
+        }
+    )
     found = {name: maps._colouring(name, frame[name]) for name in frame}
     assert all(len(c.words) == len(c.codes) == n for c in found.values())
     assert found["day"].words[:2] == ["", "2020-01-02"]
@@ -281,7 +331,9 @@ def test_a_walk_of_a_model_with_labels_is_of_one_label() -> None:
     class Asked(Itself, Samples):
         condition = Tokens(1, 3)
 
-        def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        def sample(
+            self, n: int, y: Tensor | None = None, truncation: float | None = None
+        ) -> Tensor:
             raise NotImplementedError
 
         def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -294,19 +346,31 @@ def test_a_walk_of_a_model_with_labels_is_of_one_label() -> None:
 
 
 WRONG = {
-    "no map to draw": (["embed", "people", "CSV", "--map", "none", "--out", "x.png"], "there is no map"),
+    "no map to draw": (
+        ["embed", "people", "CSV", "--map", "none", "--out", "x.png"],
+        "there is no map",
+    ),
     "no points": (["embed", "people", "CSV", "--points", "0"], "--points is 0"),
     "no such map": (["embed", "people", "CSV", "--map", "globe"], "globe"),
     "no latents": (["embed", "gan", "CSV"], "gan cannot embed"),
-    "no such table": (["embed", "people", "CSV", "--map", "none", "--out", "z.doc"], "is no kind of file"),
-    "too many groups": (["cluster", "people", "CSV", "--k", "300"], "--k 300 needs at least 600 examples"),
+    "no such table": (
+        ["embed", "people", "CSV", "--map", "none", "--out", "z.doc"],
+        "is no kind of file",
+    ),
+    "too many groups": (
+        ["cluster", "people", "CSV", "--k", "300"],
+        "--k 300 needs at least 600 examples",
+    ),
     "no groups": (["cluster", "people", "CSV", "--k", "0"], "at least one group"),
     "rows drawn": (["cluster", "people", "CSV", "--k", "2", "--out", "x.png"], "end --out in .csv"),
     "one stop": (["traverse", "people", "--steps", "1"], "--steps is 1"),
     "no reach": (["traverse", "people", "--reach", "0"], "--reach is 0"),
     "no labels": (["traverse", "people", "--label", "0"], "no label is called"),
     "no prior": (["traverse", "plain"], "give at least two examples"),
-    "no such example": (["traverse", "people", "CSV", "--example", "400"], "there are 400, counted from 0"),
+    "no such example": (
+        ["traverse", "people", "CSV", "--example", "400"],
+        "there are 400, counted from 0",
+    ),
     "blind": (["traverse", "gan", "CSV"], "finds no latents of given examples"),
 }
 
@@ -321,7 +385,16 @@ def test_what_is_wrong_is_said_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (verb, run, *rest), words = WRONG[kind]
-    assert cli.run([verb, str(runs[run]), *(str(runs["people.csv"]) if word == "CSV" else word for word in rest)]) == 2
+    assert (
+        cli.run(
+            [
+                verb,
+                str(runs[run]),
+                *(str(runs["people.csv"]) if word == "CSV" else word for word in rest),
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr()
     assert words in said.err.replace("\n", " ")
     assert "Traceback" not in said.err

@@ -24,7 +24,10 @@ def play(engine: Engine, batches: object, rounds: int) -> list[dict[str, torch.T
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(p, q)
+        for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 def test_equals_a_hand_written_loop_of_two_optimizers() -> None:
@@ -102,12 +105,15 @@ def test_a_player_meets_what_the_other_just_learned() -> None:
     original = model.game
     model.game = original._replace(
         generator=lambda fake: (
-            seen.extend(p.clone() for p in model.discriminator.parameters()) or original.generator(fake)
+            seen.extend(p.clone() for p in model.discriminator.parameters())
+            or original.generator(fake)
         )
     )
     play(Engine(model), repeat(Batch(examples(PICTURE))), 1)
     assert all(not torch.equal(b, s) for b, s in zip(before, seen, strict=True))
-    assert all(torch.equal(p, s) for p, s in zip(model.discriminator.parameters(), seen, strict=True))
+    assert all(
+        torch.equal(p, s) for p, s in zip(model.discriminator.parameters(), seen, strict=True)
+    )
 
 
 def test_the_generator_waits_for_k_discriminator_steps() -> None:
@@ -134,7 +140,10 @@ def test_averaged_weights_are_the_recursion_they_are_named_after() -> None:
     expected = [p.detach().clone() for p in a.parameters()]
     for step, _ in enumerate(islice(engine.rounds(repeat(Batch(examples(VECTOR)))), 20), 1):
         decay = min(0.9, step / (step + 10))
-        expected = [decay * e + (1 - decay) * p.detach() for e, p in zip(expected, a.parameters(), strict=True)]
+        expected = [
+            decay * e + (1 - decay) * p.detach()
+            for e, p in zip(expected, a.parameters(), strict=True)
+        ]
     for e, p in zip(expected, engine.averaged.parameters(), strict=True):
         torch.testing.assert_close(e, p, rtol=1e-5, atol=1e-6)
 
@@ -167,7 +176,8 @@ def test_judging_changes_nothing() -> None:
 
 
 def test_goes_on_exactly_from_its_state() -> None:
-    """Weights and state pass through plain contiguous tensors, as files hold them; the layout must not matter."""
+    """Weights and state pass through plain contiguous tensors, as files hold them; the layout must
+    not matter."""
 
     def fresh() -> DCGAN:
         torch.manual_seed(0)

@@ -24,22 +24,32 @@ TINY = {"steps": 2, "batch": 16, "size": 16, "quiet": True, "heal": False}
 
 @pytest.fixture(scope="module")
 def gan(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train("cgan", pictures, out=tmp_path_factory.mktemp("runs") / "gan", width=16, latent=4, **TINY).run
+    return train(
+        "cgan", pictures, out=tmp_path_factory.mktemp("runs") / "gan", width=16, latent=4, **TINY
+    ).run
 
 
 @pytest.fixture(scope="module")
 def detector(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train("detector", pictures, out=tmp_path_factory.mktemp("runs") / "detector", width=16, **TINY).run
+    return train(
+        "detector", pictures, out=tmp_path_factory.mktemp("runs") / "detector", width=16, **TINY
+    ).run
 
 
-def test_a_sampler_is_run_by_others(gan: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sampler_is_run_by_others(
+    gan: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "new" / "sampler.onnx"
     assert cli.run(["export", str(gan.path), "--out", str(file), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     session = onnxruntime.InferenceSession(str(file))
     held = json.loads(session.get_modelmeta().custom_metadata_map["ganvas"])
     assert held["what"] == said["what"] == "sampler"
-    assert [port["name"] for port in held["inputs"]] == ["z", "y"] == [port.name for port in session.get_inputs()]
+    assert (
+        [port["name"] for port in held["inputs"]]
+        == ["z", "y"]
+        == [port.name for port in session.get_inputs()]
+    )
     assert held["classes"] == ["0", "1", "2"]
     z, y = torch.randn(5, 4), torch.tensor([[0], [1], [2], [0], [1]])
     (made,) = session.run(None, {"z": z.numpy(), "y": y.numpy()})
@@ -50,7 +60,9 @@ def test_a_sampler_is_run_by_others(gan: Run, tmp_path: Path, capsys: pytest.Cap
 def test_a_scorer_has_what_it_remembers(detector: Run, tmp_path: Path) -> None:
     exported = exporting.export(detector, "onnx", "scorer", tmp_path / "scorer.onnx")
     x = torch.rand(7, 3, 16, 16) * 2 - 1
-    score, blame = onnxruntime.InferenceSession(exported.file.read_bytes()).run(None, {"x": x.numpy()})
+    score, blame = onnxruntime.InferenceSession(exported.file.read_bytes()).run(
+        None, {"x": x.numpy()}
+    )
     wanted, parts = detector.model.weigh(x)
     assert np.allclose(score, wanted, atol=1e-4)
     assert np.allclose(blame, parts, atol=1e-4)
@@ -73,7 +85,12 @@ def test_an_upscaler_takes_pictures_of_any_size(tmp_path: Path) -> None:
     program = exporting.traced(part, "srgan")
     assert part.any_size
     file = tmp_path / "upscaler.onnx"
-    names = {"inputs": [{"name": "x"}], "outputs": [{"name": "larger"}], "what": "upscaler", "model": "srgan"}
+    names = {
+        "inputs": [{"name": "x"}],
+        "outputs": [{"name": "larger"}],
+        "what": "upscaler",
+        "model": "srgan",
+    }
     assert exporting.WRITERS["onnx"](program, part, names, file) < 1e-4
     x = torch.rand(1, 3, 9, 21) * 2 - 1
     (larger,) = onnxruntime.InferenceSession(file.read_bytes()).run(None, {"x": x.numpy()})
@@ -88,12 +105,16 @@ def test_what_is_no_number_is_no_agreement(gan: Run) -> None:
         return [x.clone().index_fill_(0, torch.tensor([0]), torch.nan)]
 
     with pytest.raises(InputError, match="differ by nan"):
-        exporting.compared(part, spoiled, "another")
+        exporting.compare_outputs(part, spoiled, "another")
 
 
-def test_a_wrong_graph_is_refused(gan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_graph_is_refused(
+    gan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest, other = exporting.traced, gan.build().eval()
-    monkeypatch.setattr(exporting, "traced", lambda part, name: honest(exporting.Part(other, part.what), name))
+    monkeypatch.setattr(
+        exporting, "traced", lambda part, name: honest(exporting.Part(other, part.what), name)
+    )
     with pytest.raises(InputError, match=r"differ by .* nothing was written"):
         exporting.export(gan, "onnx", "sampler", tmp_path / "wrong")
     assert not [*tmp_path.iterdir()]
@@ -111,14 +132,20 @@ def test_a_program_of_torch_is_read_again(gan: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "what", "words"),
     [
-        ("made", "sampler", "made has no sampler to export .it makes examples in turns, not of noise in one go."),
+        (
+            "made",
+            "sampler",
+            "made has no sampler to export .it makes examples in turns, not of noise in one go.",
+        ),
         ("made", "completer", "draws at random beyond what goes in"),
         ("made", "soup", "made has no soup to export; it has scorer"),
         ("vae", "sampler", "draws at random beyond what goes in"),
         ("textvae", "decoder", "the decoder of textvae decides on the way how it goes on"),
     ],
 )
-def test_what_cannot_be_said_in_a_file_is_refused(model: str, what: str, words: str, tmp_path: Path) -> None:
+def test_what_cannot_be_said_in_a_file_is_refused(
+    model: str, what: str, words: str, tmp_path: Path
+) -> None:
     tiny = plugins.load("models", model)(SPACES["text"], width=16, depth=1).eval()
     with pytest.raises(InputError, match=words):
         exporting.export(Untrained(model, tiny), "torch", what, tmp_path / "file")

@@ -19,7 +19,7 @@ from ganvas.training.loop.data_checks import dimension, look
 from ganvas.training.loop.diversity import Diversity
 from ganvas.training.loop.engine import Engine
 from ganvas.training.loop.progress import _losses
-from ganvas.training.loop.recovery import TRIES, Healing
+from ganvas.training.loop.recovery import TRIES, Recovery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,10 +38,10 @@ from ganvas.runs.diagnosis import (
     Diagnosis,
     Facts,
     History,
+    Intervention,
     Remedy,
-    Treatment,
-    examine,
-    recent,
+    diagnose,
+    recent_lines,
 )
 from ganvas.runs.run import Run
 from ganvas.runtime import registry as plugins
@@ -61,7 +61,8 @@ WELL: dict[str, Column] = {
 
 
 def history(rounds: int = 1000, facts: Facts | None = None, **columns: Column) -> History:
-    """A log as training writes it: a line every 10 rounds, what is rare every 100; `__` in names stands for a slash."""
+    """A log as training writes it: a line every 10 rounds, what is rare every 100; `__` in names
+    stands for a slash."""
     chosen = {name.replace("__", "/"): column for name, column in columns.items()}
     lines = [
         {"step": step}
@@ -82,21 +83,29 @@ def ill(**columns: Column) -> History:
 SICK: dict[str, History] = {
     "divergence": ill(generator__gradient=lambda step: 2.0 if step < 980 else 1e6),
     "discriminator has won": ill(
-        discriminator__ordering=lambda step: 0.9 if step < 200 else 1.0, made__coverage=0.1, made__diversity=0.6
+        discriminator__ordering=lambda step: 0.9 if step < 200 else 1.0,
+        made__coverage=0.1,
+        made__diversity=0.6,
     ),
-    "discriminator has lost": ill(discriminator__ordering=0.4, made__coverage=0.1, made__diversity=0.6),
+    "discriminator has lost": ill(
+        discriminator__ordering=0.4, made__coverage=0.1, made__diversity=0.6
+    ),
     "vanishing gradients": ill(
         discriminator__ordering=0.99,
         generator__gradient=lambda step: math.exp(-step / 50),
         made__coverage=0.1,
         made__diversity=0.3,
     ),
-    "oscillation": ill(discriminator__ordering=lambda step: 0.6 + 0.39 * math.sin(step / 60), made__coverage=0.1),
+    "oscillation": ill(
+        discriminator__ordering=lambda step: 0.6 + 0.39 * math.sin(step / 60), made__coverage=0.1
+    ),
     "mode collapse": ill(
-        made__coverage=lambda step: 0.6 if step < 600 else 0.05, made__diversity=lambda step: 0.8 if step < 600 else 0.1
+        made__coverage=lambda step: 0.6 if step < 600 else 0.05,
+        made__diversity=lambda step: 0.8 if step < 600 else 0.1,
     ),
     "slow collapse": ill(
-        discriminator__ordering=1.0, made__coverage=lambda step: min(step / 500, 0.98) - max(step - 600, 0) / 1600
+        discriminator__ordering=1.0,
+        made__coverage=lambda step: min(step / 500, 0.98) - max(step - 600, 0) / 1600,
     ),
     "memorisation": ill(seen__discriminator__ordering=0.99, held_out__discriminator__ordering=0.6),
     "small generator": replace(
@@ -107,7 +116,9 @@ SICK: dict[str, History] = {
         ill(discriminator__real=lambda step: 500.0 if step == 50 else 0.7),
         facts=Facts({"discriminator": 0.01}, sizes={"discriminator": 0.02}),
     ),
-    "posterior collapse": history(autoencoder__bits=lambda step: 30.0 if step < 300 else 0.1, autoencoder__active=0.0),
+    "posterior collapse": history(
+        autoencoder__bits=lambda step: 30.0 if step < 300 else 0.1, autoencoder__active=0.0
+    ),
     "posterior collapse of most latents": history(
         autoencoder__bits=3.0, autoencoder__active=lambda step: 0.9 if step < 300 else 0.05
     ),
@@ -117,7 +128,7 @@ SICK: dict[str, History] = {
 
 @pytest.mark.parametrize("illness", SICK)
 def test_an_illness_is_named(illness: str) -> None:
-    found = {diagnosis.illness: diagnosis for diagnosis in examine(SICK[illness])}
+    found = {diagnosis.illness: diagnosis for diagnosis in diagnose(SICK[illness])}
     named = illness.partition(" of ")[0]
     assert named in found
     diagnosis = found[named]
@@ -127,12 +138,14 @@ def test_an_illness_is_named(illness: str) -> None:
     assert Diagnosis.from_json(json.loads(json.dumps(diagnosis.to_json()))) == diagnosis
 
 
-@pytest.mark.parametrize(("illness", "step"), [("posterior collapse", 300), ("discriminator has won", 200)])
+@pytest.mark.parametrize(
+    ("illness", "step"), [("posterior collapse", 300), ("discriminator has won", 200)]
+)
 def test_it_says_since_when(illness: str, step: int) -> None:
-    (diagnosis,) = (one for one in examine(SICK[illness]) if one.illness == illness)
+    (diagnosis,) = (one for one in diagnose(SICK[illness]) if one.illness == illness)
     assert step <= diagnosis.since <= step + 100
     earlier = replace(diagnosis, since=17)
-    (again,) = (one for one in examine(SICK[illness], [earlier]) if one.illness == illness)
+    (again,) = (one for one in diagnose(SICK[illness], [earlier]) if one.illness == illness)
     assert again.since == 17
 
 
@@ -142,8 +155,10 @@ def test_it_says_since_when(illness: str, step: int) -> None:
     ids=["little lost", "it is fooled at times", "it is fooled often"],
 )
 def test_a_fall_from_the_best_is_no_collapse_by_itself(ordering: float, end: float) -> None:
-    falling = ill(discriminator__ordering=ordering, made__coverage=lambda step: 0.98 if step < 600 else end)
-    assert examine(falling) == []
+    falling = ill(
+        discriminator__ordering=ordering, made__coverage=lambda step: 0.98 if step < 600 else end
+    )
+    assert diagnose(falling) == []
 
 
 @pytest.mark.parametrize("best", [0.4, 0.7, 0.98])
@@ -155,7 +170,7 @@ def test_a_slow_collapse_is_said_of_the_fall_alone_and_at_the_second_look(best: 
             "discriminator__ordering": 1.0,
             "made__coverage": lambda step: best if step < 800 else best - 0.2,
         }
-        found = examine(history(rounds, **columns))
+        found = diagnose(history(rounds, **columns))
         assert [diagnosis.illness for diagnosis in found] == told
         assert all(diagnosis.since == 800 and diagnosis.grave for diagnosis in found)
 
@@ -165,7 +180,9 @@ def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> 
     for step in (600, 700, 800):
         play(engine, 1)
         healing.obey(healing.decide([], keep=True)[1], step, "")
-    (diagnosis,) = examine(ill(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6))
+    (diagnosis,) = diagnose(
+        ill(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6)
+    )
     for model in (engine.model, engine.averaged):
         model.hyperparameters["r1"] = 0.0
     _, order = healing.decide([diagnosis], keep=False)
@@ -175,7 +192,12 @@ def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> 
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32), winning=st.floats(0.65, 0.93), noise=st.floats(0, 0.06), rounds=st.integers(1, 300))
+@given(
+    seed=st.integers(0, 2**32),
+    winning=st.floats(0.65, 0.93),
+    noise=st.floats(0, 0.06),
+    rounds=st.integers(1, 300),
+)
 def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, rounds: int) -> None:
     """Whatever its scale, with the noise of batches, at any age."""
     chance = random.Random(seed)
@@ -191,17 +213,20 @@ def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, r
     }
     names = {name.replace("/", "__"): column for name, column in (WELL | well).items()}
     facts = Facts(
-        {"generator": 2e-4}, sizes={"generator": 0.02}, parameters={"generator": 10, "discriminator": 10}, codes=512
+        {"generator": 2e-4},
+        sizes={"generator": 0.02},
+        parameters={"generator": 10, "discriminator": 10},
+        codes=512,
     )
-    assert examine(history(10 * rounds, facts, **names)) == []
+    assert diagnose(history(10 * rounds, facts, **names)) == []
 
 
 @given(st.sets(st.sampled_from(sorted(WELL))))
 @settings(max_examples=30, deadline=None)
 def test_what_is_not_logged_is_not_judged(lacking: set[str]) -> None:
     left = {name.replace("/", "__"): column for name, column in WELL.items() if name not in lacking}
-    assert examine(history(**left)) == []
-    assert examine(History([])) == []
+    assert diagnose(history(**left)) == []
+    assert diagnose(History([])) == []
 
 
 def test_every_diagnosis_cites_its_paper() -> None:
@@ -210,9 +235,11 @@ def test_every_diagnosis_cites_its_paper() -> None:
 
 def test_of_a_long_log_only_what_matters_is_kept() -> None:
     long = ill().lines * 10
-    kept = recent(long)
+    kept = recent_lines(long)
     assert kept[-200:] == long[-200:]
-    assert [line for line in kept if "made/coverage" in line] == [line for line in long if "made/coverage" in line]
+    assert [line for line in kept if "made/coverage" in line] == [
+        line for line in long if "made/coverage" in line
+    ]
     assert len(kept) < len(long)
 
 
@@ -228,7 +255,7 @@ def test_a_curve_is_smoothed_and_followed_back() -> None:
 @pytest.mark.parametrize("name", plugins.names("models"))
 def test_no_model_takes_reckless_steps_by_itself(name: str) -> None:
     engine = Engine(build(name, SPACES["picture"]))
-    paces = Healing(engine, lambda: engine.model).facts(4).paces
+    paces = Recovery(engine, lambda: engine.model).facts(4).paces
     assert set(paces) == set(engine.model.players)
     assert max(paces.values()) < RECKLESS
 
@@ -282,13 +309,23 @@ def test_active_latents_are_those_that_move() -> None:
     torch.manual_seed(0)
     model, x = VAE(VECTOR, latent=4, width=8), examples(VECTOR)
     (turn,) = model.turns(ganvas.core.Batch(x))
-    assert turn.notes["active"] == (model.posterior(x)[0].var(0, correction=0) > 0.01).float().mean()
+    assert (
+        turn.notes["active"] == (model.posterior(x)[0].var(0, correction=0) > 0.01).float().mean()
+    )
     model.hyperparameters["beta"] = 0.0
     (turn,) = model.turns(ganvas.core.Batch(x))
     assert turn.loss["kl"] == 0
 
 
-SMALL = {"steps": 150, "batch": 16, "latent": 4, "width": 16, "depth": 1, "quiet": True, "precision": "float32"}
+SMALL = {
+    "steps": 150,
+    "batch": 16,
+    "latent": 4,
+    "width": 16,
+    "depth": 1,
+    "quiet": True,
+    "precision": "float32",
+}
 ABSURD = {"discriminator": 3e3, "generator": 3e3}
 
 
@@ -326,10 +363,16 @@ def test_what_was_done_is_in_the_report_and_in_words(
 
 @pytest.mark.parametrize("cut", [30, 140])
 def test_a_run_that_was_healed_goes_on_exactly(
-    cut: int, healed: ganvas.Trained, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cut: int,
+    healed: ganvas.Trained,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != cut))
+        patch.setattr(
+            Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != cut)
+        )
         with pytest.raises(ZeroDivisionError):
             trained(pictures, tmp_path / "run", save_every=0.05)
     again = trained(pictures, tmp_path / "run", save_every=0.05)
@@ -340,28 +383,51 @@ def test_a_run_that_was_healed_goes_on_exactly(
 
 def test_without_healing_nothing_is_changed(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lower --rate") as error:
-        ganvas.train("ae", pictures, out=tmp_path / "run", steps=50, batch=8, latent=2, width=8, quiet=True,
-                     precision="float32", rate={"autoencoder": 1e30}, heal=False)  # fmt: skip
+        ganvas.train(
+            "ae",
+            pictures,
+            out=tmp_path / "run",
+            steps=50,
+            batch=8,
+            latent=2,
+            width=8,
+            quiet=True,
+            precision="float32",
+            rate={"autoencoder": 1e30},
+            heal=False,
+        )
     assert "nothing helped" not in str(error.value)
 
 
 def test_what_cannot_be_healed_ends_with_a_diagnosis(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["train", "ae", str(pictures), "--out", str(tmp_path / "run"), "--steps", "80", "--batch", "8"]
+    command = [
+        "train",
+        "ae",
+        str(pictures),
+        "--out",
+        str(tmp_path / "run"),
+        "--steps",
+        "80",
+        "--batch",
+        "8",
+    ]
     small = ["--latent", "2", "--width", "8", "--precision", "float32"]
     assert cli.run([*command, *small, "--rate", "autoencoder=1e30"]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("Done: round") == TRIES
-    assert re.search(r"became (nan|inf) in round \d+.*nothing helped.*lower --rate, or --clip 1", said)
+    assert re.search(
+        r"became (nan|inf) in round \d+.*nothing helped.*lower --rate, or --clip 1", said
+    )
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) > TRIES
 
 
-def ward() -> tuple[Engine, Healing]:
+def ward() -> tuple[Engine, Recovery]:
     torch.manual_seed(0)
     engine = Engine(GAN(PICTURE, latent=4, width=8, depth=1), average=0.9)
     torch.manual_seed(0)
-    return engine, Healing(engine, lambda: GAN(PICTURE, latent=4, width=8, depth=1))
+    return engine, Recovery(engine, lambda: GAN(PICTURE, latent=4, width=8, depth=1))
 
 
 def play(engine: Engine, rounds: int) -> None:
@@ -378,10 +444,14 @@ def test_it_goes_back_to_weights_from_before_the_illness() -> None:
         healing.obey(healing.decide([], keep=True)[1], step, "")
     assert sorted(healing.healthy) == [200, 300]
     rate = engine.rates["generator"]
-    fever = Diagnosis("fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("rate.generator", 0.5)))
+    fever = Diagnosis(
+        "fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("rate.generator", 0.5))
+    )
     diagnosis, order = healing.decide([fever], keep=True)
     assert diagnosis == fever
-    assert healing.obey(order, 400, "fever") == Treatment(400, "fever", "rate.generator", rate, rate / 2, 200)
+    assert healing.obey(order, 400, "fever") == Intervention(
+        400, "fever", "rate.generator", rate, rate / 2, 200
+    )
     for model in (engine.model, engine.averaged):
         assert all(torch.equal(v, kept[200][k]) for k, v in model.state_dict().items())
     assert not engine.state()
@@ -430,7 +500,9 @@ def test_numbers_that_are_none_are_refused_with_their_place(tmp_path: Path) -> N
 def test_a_detector_that_is_healed_still_knows_what_is_normal(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
     frame = pd.DataFrame(x, columns=list("abcd"))
-    run = ganvas.train("detector", frame, out=tmp_path / "run", steps=120, rate={"predictor": 30.0}, quiet=True)
+    run = ganvas.train(
+        "detector", frame, out=tmp_path / "run", steps=120, rate={"predictor": 30.0}, quiet=True
+    )
     assert run.run.treatments
     assert (run.model.deviation - 1).abs().max() > 1e-3
     assert run.model.memory[: int(run.model.remembered)].abs().sum() > 0
@@ -443,7 +515,7 @@ def test_a_remedy_never_pulls_the_other_way() -> None:
 
 
 def test_diagnoses_are_plain_json() -> None:
-    told = [one.to_json() for name in SICK for one in examine(SICK[name])]
+    told = [one.to_json() for name in SICK for one in diagnose(SICK[name])]
     assert told
     json.dumps(told, allow_nan=False)
 
@@ -452,12 +524,17 @@ def test_the_line_shows_every_term_of_a_loss_and_no_note() -> None:
     model = VAE(VECTOR, latent=2, width=8)
     (log,) = Engine(model).rounds([Batch(examples(VECTOR))])
     shown = _losses(log)
-    assert re.findall(r"(reconstruction|kl|bits|active|gradient)", shown) == ["reconstruction", "kl"]
+    assert re.findall(r"(reconstruction|kl|bits|active|gradient)", shown) == [
+        "reconstruction",
+        "kl",
+    ]
 
 
 def test_a_small_batch_is_not_taken_for_dead_codes() -> None:
-    engine = Engine(plugins.load("models", "vqvae")(Continuous((1, 16, 16)), codes=4096, channels=2))
-    facts = Healing(engine, lambda: engine.model).facts(2)
+    engine = Engine(
+        plugins.load("models", "vqvae")(Continuous((1, 16, 16)), codes=4096, channels=2)
+    )
+    facts = Recovery(engine, lambda: engine.model).facts(2)
     assert facts.codes == 2 * 16
-    assert not examine(history(autoencoder__perplexity=20.0, facts=facts))
-    assert examine(history(autoencoder__perplexity=2.0, facts=facts))[0].illness == "dead codes"
+    assert not diagnose(history(autoencoder__perplexity=20.0, facts=facts))
+    assert diagnose(history(autoencoder__perplexity=2.0, facts=facts))[0].illness == "dead codes"

@@ -1,4 +1,5 @@
-"""Runs published and fetched: in a folder, and on a hub, which is a real server of this test's own."""
+"""Runs published and fetched: in a folder, and on a hub, which is a real server of this test's
+own."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="module")
 def through(run: Trained, pictures: Path) -> Trained:
-    return train("gan", pictures, through=run.run.path, out=run.run.path.parent / "gan", width=8, **TINY)
+    return train(
+        "gan", pictures, through=run.run.path, out=run.run.path.parent / "gan", width=8, **TINY
+    )
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -48,13 +51,17 @@ class Hub(BaseHTTPRequestHandler):
         elif self.path == "/api/validate-yaml":
             self._json({"errors": [], "warnings": []})
         elif self.path == "/api/models/me/vae/preupload/main":
-            told = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
-                    for file in json.loads(body)["files"]]  # fmt: skip
+            told = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
+            ]
             self._json({"files": told})
         elif self.path == "/api/models/me/vae/commit/main":
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
-                    self.server.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                    self.server.files[line["value"]["path"]] = base64.b64decode(
+                        line["value"]["content"]
+                    )
             place = f"{self.server.place}/me/vae/commit/{SHA}"
             self._json({"commitUrl": place, "commitOid": SHA, "pullRequestUrl": None})
         else:
@@ -64,7 +71,9 @@ class Hub(BaseHTTPRequestHandler):
         name = self.path.removeprefix(f"/me/vae/resolve/{SHA}/")
         if self.path.startswith("/api/models/me/vae"):
             files = [{"rfilename": name} for name in [".gitattributes", *self.server.files]]
-            self._json({"id": "me/vae", "sha": SHA, "siblings": files, "private": False, "tags": []})
+            self._json(
+                {"id": "me/vae", "sha": SHA, "siblings": files, "private": False, "tags": []}
+            )
         elif name in self.server.files:
             self._send(self.server.files[name], "application/octet-stream")
         else:
@@ -117,7 +126,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Keeping]
 
 def equal(a: Run, b: Run) -> bool:
     ours, theirs = a.model.state_dict(), b.model.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(value, theirs[name]) for name, value in ours.items()
+    )
 
 
 def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -> None:
@@ -127,9 +138,19 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
     assert {"README.md", "run.json", "state.json", "averaged.safetensors", "samples.png"} <= files
     assert not files & {"optimizer.safetensors", "log.jsonl", "previews", "healthy.safetensors"}
     card = (shared / "README.md").read_text("utf-8")
-    for words in ('license: "cc-by-4.0"', "pictures", "Health: ", "Privacy: ", "not judged", "samples.png", "latent=4"):
+    for words in (
+        'license: "cc-by-4.0"',
+        "pictures",
+        "Health: ",
+        "Privacy: ",
+        "not judged",
+        "samples.png",
+        "latent=4",
+    ):
         assert words in card
-    everything = "".join(file.read_text("utf-8") for file in shared.iterdir() if file.suffix in (".json", ".md"))
+    everything = "".join(
+        file.read_text("utf-8") for file in shared.iterdir() if file.suffix in (".json", ".md")
+    )
     assert str(run.run.path.parent.parent) not in everything
     assert cli.run(["pull", str(shared), "--out", str(back)]) == 0
     assert equal(run.run, Run(back))
@@ -137,7 +158,11 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
 
 
 def test_figures_stand_in_the_card(run: Trained) -> None:
-    figure = {"value": {"value": 0.5, "low": 0.4, "high": 0.6}, "larger_is_better": True, "beside": {}}
+    figure = {
+        "value": {"value": 0.5, "low": 0.4, "high": 0.6},
+        "larger_is_better": True,
+        "beside": {},
+    }
     file = run.run.path / "evaluation.json"
     file.write_text(json.dumps({"figures": {"recall": figure}, "notes": ["Judged by 5."]}))
     card = hub.model_card(run.run, "mit", "me/vae", pictured=False)
@@ -147,7 +172,9 @@ def test_figures_stand_in_the_card(run: Trained) -> None:
     assert "ganvas pull me/vae" in card
 
 
-def test_a_tokenizer_goes_with_the_run_that_learned_through_it(through: Trained, tmp_path: Path) -> None:
+def test_a_tokenizer_goes_with_the_run_that_learned_through_it(
+    through: Trained, tmp_path: Path
+) -> None:
     hub.push(through.run, str(tmp_path / "shared"), "mit")
     assert str(tmp_path.parent) not in (tmp_path / "shared" / "run.json").read_text("utf-8")
     back = hub.pull(str(tmp_path / "shared"), tmp_path / "back")
@@ -156,7 +183,9 @@ def test_a_tokenizer_goes_with_the_run_that_learned_through_it(through: Trained,
     assert [one.size for one in load(back.path).sample(n=2)] == [(16, 16)] * 2
 
 
-def test_a_run_goes_to_the_hub_and_comes_back(run: Trained, server: Keeping, tmp_path: Path) -> None:
+def test_a_run_goes_to_the_hub_and_comes_back(
+    run: Trained, server: Keeping, tmp_path: Path
+) -> None:
     assert cli.run(["push", str(run.run.path), "me/vae", "--license", "mit"]) == 0
     assert "POST /api/models/me/vae/commit/main" in server.asked
     assert {"README.md", "run.json", "averaged.safetensors"} <= server.files.keys()
@@ -171,9 +200,13 @@ def test_a_run_goes_to_the_hub_and_comes_back(run: Trained, server: Keeping, tmp
     assert sorted(one.name for one in tmp_path.iterdir()) == ["back"]
 
 
-def test_what_the_hub_does_not_have_is_one_sentence(server: Keeping, tmp_path: Path, capsys: Any) -> None:
+def test_what_the_hub_does_not_have_is_one_sentence(
+    server: Keeping, tmp_path: Path, capsys: Any
+) -> None:
     assert cli.run(["pull", "me/nothing", "--out", str(tmp_path / "back")]) == 2
-    assert "the hub has no me/nothing, or shows it to others alone" in " ".join(capsys.readouterr().err.split())
+    assert "the hub has no me/nothing, or shows it to others alone" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +228,9 @@ def test_what_the_hub_does_not_have_is_one_sentence(server: Keeping, tmp_path: P
         ("state.json", b"[]", "is not a whole run"),
     ],
 )
-def test_what_is_no_run_leaves_nothing(file: str, content: bytes, words: str, run: Trained, tmp_path: Path) -> None:
+def test_what_is_no_run_leaves_nothing(
+    file: str, content: bytes, words: str, run: Trained, tmp_path: Path
+) -> None:
     shared = tmp_path / "shared"
     hub.push(run.run, str(shared), "mit")
     (shared / file).write_bytes(content)
@@ -204,13 +239,17 @@ def test_what_is_no_run_leaves_nothing(file: str, content: bytes, words: str, ru
     assert [one.name for one in tmp_path.iterdir()] == ["shared"]
 
 
-def test_what_a_stranger_says_of_places_is_not_believed(run: Trained, through: Trained, tmp_path: Path) -> None:
+def test_what_a_stranger_says_of_places_is_not_believed(
+    run: Trained, through: Trained, tmp_path: Path
+) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     hub.push(through.run, str(shared), "mit")
     card = json.loads((shared / "run.json").read_text("utf-8"))
     card["modality"]["state"]["through"] = str(run.run.path)
     (shared / "run.json").write_text(json.dumps(card))
-    assert hub.pull(str(shared), tmp_path / "back").modality.through == str(tmp_path / "back" / "through")
+    assert hub.pull(str(shared), tmp_path / "back").modality.through == str(
+        tmp_path / "back" / "through"
+    )
     shutil.rmtree(shared / "through")
     with pytest.raises(InputError, match="learned through a run that is not in it"):
         hub.pull(str(shared), tmp_path / "other")
@@ -225,7 +264,10 @@ def test_what_a_stranger_says_of_places_is_not_believed(run: Trained, through: T
 
 @pytest.mark.parametrize(
     ("repo", "words"),
-    [("a/b/c", "neither OWNER/NAME on the hub nor a folder"), ("/nowhere/at/all", "not a run: it has no run.json")],
+    [
+        ("a/b/c", "neither OWNER/NAME on the hub nor a folder"),
+        ("/nowhere/at/all", "not a run: it has no run.json"),
+    ],
 )
 def test_places_that_are_none(repo: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):

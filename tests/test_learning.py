@@ -1,4 +1,5 @@
-"""Each model has one proof that it learns, on real pictures, in seconds: what `ganvas selftest` runs."""
+"""Each model has one proof that it learns, on real pictures, in seconds: what `ganvas selftest`
+runs."""
 
 from __future__ import annotations
 
@@ -15,7 +16,11 @@ LONG = {"esrgan", "fanogan", "lsgan", "pixelcnn", "textvae", "wgan"}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in plugins.names("models")]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in LONG))
+        for name in plugins.names("models")
+    ],
 )
 def test_it_learns(name: str) -> None:
     proof = selftest.prove(name)

@@ -61,7 +61,10 @@ def test_samples_are_as_frequent_as_they_are_likely() -> None:
 @pytest.mark.parametrize("given", [[2], [0, 2], [1, 2]])
 def test_completing_draws_from_the_conditional(given: list[int]) -> None:
     model = made()
-    x, known = torch.tensor([1, 0, 2]), torch.zeros(3, dtype=torch.bool).index_fill(0, torch.tensor(given), True)
+    x, known = (
+        torch.tensor([1, 0, 2]),
+        torch.zeros(3, dtype=torch.bool).index_fill(0, torch.tensor(given), True),
+    )
     order = given + [k for k in range(3) if k not in given]
     with torch.no_grad():
         filled = model.complete(x.expand(40_000, 3), known.expand(40_000, 3))
@@ -81,7 +84,9 @@ def test_it_refuses_what_changes_smoothly() -> None:
 def test_distances_of_columns_are_what_they_are_named_after() -> None:
     a, b = torch.randn(500).numpy(), torch.randn(400).numpy() + 1
     grid = sorted([*a, *b])
-    assert _kolmogorov(a, b) == pytest.approx(max(abs((a <= g).mean() - (b <= g).mean()) for g in grid))
+    assert _kolmogorov(a, b) == pytest.approx(
+        max(abs((a <= g).mean() - (b <= g).mean()) for g in grid)
+    )
     assert _kolmogorov(a, a) == 0
     x, y = torch.tensor([0, 0, 1, 2]).double().numpy(), torch.tensor([0, 1, 1, 1]).double().numpy()
     assert _variation(x, y) == pytest.approx((0.25 + 0.5 + 0.25) / 2)

@@ -1,4 +1,5 @@
-"""Names of files: inside their folder, each its own, the same on every system; and unchanged wherever they can be."""
+"""Names of files: inside their folder, each its own, the same on every system; and unchanged
+wherever they can be."""
 
 from __future__ import annotations
 
@@ -10,8 +11,27 @@ from hypothesis import strategies as st
 
 from ganvas.runtime.filenames import folders, pictures
 
-EVIL = ["..", "../a", "/etc/a", "a/../../b", "C:\\a", "..\\a", "", ".", "a/./b", "a.", "a ", "A", "a-2", "n\0", "/"]
-NAMES = st.lists(st.one_of(st.sampled_from(EVIL), st.text("aA/.\\-2? ", max_size=6), st.text(max_size=8)), max_size=8)
+EVIL = [
+    "..",
+    "../a",
+    "/etc/a",
+    "a/../../b",
+    "C:\\a",
+    "..\\a",
+    "",
+    ".",
+    "a/./b",
+    "a.",
+    "a ",
+    "A",
+    "a-2",
+    "n\0",
+    "/",
+]
+NAMES = st.lists(
+    st.one_of(st.sampled_from(EVIL), st.text("aA/.\\-2? ", max_size=6), st.text(max_size=8)),
+    max_size=8,
+)
 
 
 @given(NAMES)
@@ -47,7 +67,23 @@ def test_folders_keep_their_names_and_get_numbers(names: list[str], found: list[
 
 
 def test_pictures_have_their_ending_behind_and_what_stays_has_its_own() -> None:
-    names = ["cat/a.png", "cat/a.jpg", "../a.png", "a.png", "/b/c.jpg", "c.jpg.png", "d.jpg", "B.PNG"]
+    names = [
+        "cat/a.png",
+        "cat/a.jpg",
+        "../a.png",
+        "a.png",
+        "/b/c.jpg",
+        "c.jpg.png",
+        "d.jpg",
+        "B.PNG",
+    ]
     assert pictures(names, {6: b""}) == [
-        "cat/a.png", "cat/a.jpg.png", "a.png", "a-2.png", "c.jpg.png", "c.jpg-2.png", "d.jpg", "B.PNG",
-    ]  # fmt: skip
+        "cat/a.png",
+        "cat/a.jpg.png",
+        "a.png",
+        "a-2.png",
+        "c.jpg.png",
+        "c.jpg-2.png",
+        "d.jpg",
+        "B.PNG",
+    ]

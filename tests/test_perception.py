@@ -53,7 +53,10 @@ def test_nothing_lies_between_equal_pictures(channels: int, size: tuple[int, int
 
 def test_distance_grows_with_blur_and_with_noise(taught: Perception, scenes: Tensor) -> None:
     x, noise = scenes[:64], torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    for series in ([blurred(x, by) for by in (1, 2, 4, 7)], [x + s * noise for s in (0.0, 0.05, 0.2, 0.5)]):
+    for series in (
+        [blurred(x, by) for by in (1, 2, 4, 7)],
+        [x + s * noise for s in (0.0, 0.05, 0.2, 0.5)],
+    ):
         distances = torch.stack([taught.distance(y, x).mean() for y in series])
         assert (distances.diff() > 0).all(), distances
 
@@ -64,7 +67,10 @@ def test_a_frozen_one_sends_gradients_on_and_takes_none(taught: Perception, scen
     taught.distance(a, scenes[:4]).sum().backward()
     assert a.grad is not None
     assert (a.grad.flatten(1).abs().sum(1) > 0).all()
-    assert all(p.grad is None and torch.equal(p, q) for p, q in zip(taught.parameters(), before, strict=True))
+    assert all(
+        p.grad is None and torch.equal(p, q)
+        for p, q in zip(taught.parameters(), before, strict=True)
+    )
 
 
 def test_damage_hides_squares_and_colours() -> None:
@@ -74,6 +80,8 @@ def test_damage_hides_squares_and_colours() -> None:
     hidden = (y == 0).all(1).flatten(1).float().mean(1)
     assert y.shape == x.shape
     assert 0.08 < hidden.mean() < 0.2
-    grey = (y.std(1, correction=0).flatten(1).median(1).values < (y - x).std() * 0.05).float().mean()
+    grey = (
+        (y.std(1, correction=0).flatten(1).median(1).values < (y - x).std() * 0.05).float().mean()
+    )
     assert 0 < (y - x).square().mean() < 0.3
     assert grey < 1

@@ -34,12 +34,17 @@ def test_codes_are_the_nearest_and_stand_for_what_the_decoder_gets(kind: str) ->
     assert torch.allclose(quantizer.vectors(quantised.codes), quantised.vectors, atol=1e-6)
     every = torch.arange(quantizer.vocabulary)
     assert torch.equal(
-        quantizer.eval()(_unbound(quantizer, quantizer.vectors(every[:, None, None]))).codes.flatten(), every
+        quantizer.eval()(
+            _unbound(quantizer, quantizer.vectors(every[:, None, None]))
+        ).codes.flatten(),
+        every,
     )
     points = quantizer.vectors(every[None, :, None])[0, :, :, 0].T
     seen = z if kind == "vector" else z.tanh()
     apart = torch.cdist(seen.detach().movedim(1, -1).flatten(0, -2), points)
-    assert torch.allclose(apart.gather(1, quantised.codes.view(-1, 1))[:, 0], apart.min(1).values, atol=1e-4)
+    assert torch.allclose(
+        apart.gather(1, quantised.codes.view(-1, 1))[:, 0], apart.min(1).values, atol=1e-4
+    )
 
 
 def _unbound(quantizer: object, vectors: torch.Tensor) -> torch.Tensor:
@@ -117,7 +122,9 @@ def test_sides_are_halved_as_often_as_it_takes() -> None:
     assert sizes((5, 30, 28), strides((2, 4, 4)))[-1] == (3, 8, 7)
 
 
-@pytest.mark.parametrize("space", [SPACE, Continuous((1, 30, 27)), Continuous((3, 5, 16, 12))], ids=str)
+@pytest.mark.parametrize(
+    "space", [SPACE, Continuous((1, 30, 27)), Continuous((3, 5, 16, 12))], ids=str
+)
 def test_grids_of_any_size(space: Continuous) -> None:
     model = VQVAE(space, **SMALL).eval()
     x = examples(space, 2)
@@ -127,7 +134,8 @@ def test_grids_of_any_size(space: Continuous) -> None:
 
 
 def test_the_averaged_copy_has_a_codebook_that_fits_its_encoder() -> None:
-    """Of the averaged model the codes are means over all that they stood for, and revived ones are where they went."""
+    """Of the averaged model the codes are means over all that they stood for, and revived ones are
+    where they went."""
     torch.manual_seed(0)
     model = VQVAE(SPACE, **SMALL)
     engine = Engine(model, average=0.9)
@@ -137,7 +145,9 @@ def test_the_averaged_copy_has_a_codebook_that_fits_its_encoder() -> None:
     ours, theirs = engine.averaged.autoencoder, model.autoencoder
     x = examples(SPACE, 32)
     with torch.no_grad():
-        committed = [one.quantizer.eval()(one.encoder(x)).commitment.item() for one in (ours, theirs)]
+        committed = [
+            one.quantizer.eval()(one.encoder(x)).commitment.item() for one in (ours, theirs)
+        ]
     assert committed[0] < 1.5 * committed[1]
 
 
@@ -154,7 +164,10 @@ def test_a_round_is_played_alike_from_what_was_saved() -> None:
         torch.set_rng_state(random)
         for _ in one.rounds(batches[5:]):
             pass
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), copy.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), copy.state_dict().values(), strict=True)
+    )
 
 
 def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None:
@@ -167,7 +180,10 @@ def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None
     turn = next(model.turns(Batch(examples(SPACE))))
     last = model.autoencoder.decoder.last.weight
     likeness = turn.loss["reconstruction"] + turn.loss["perceptual"]
-    norms = [torch.autograd.grad(t, last, retain_graph=True)[0].norm() for t in (likeness, turn.loss["fool"])]
+    norms = [
+        torch.autograd.grad(t, last, retain_graph=True)[0].norm()
+        for t in (likeness, turn.loss["fool"])
+    ]
     assert norms[1].item() == pytest.approx(norms[0].item(), rel=1e-3)
 
 

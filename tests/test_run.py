@@ -24,7 +24,7 @@ import ganvas
 from conftest import VECTOR, examples
 from ganvas import api
 from ganvas.apps import cli
-from ganvas.core import Batch, InputError, chance
+from ganvas.core import Batch, InputError, seeded_rng
 from ganvas.models.ae import AE
 from ganvas.runs.run import Run
 
@@ -35,7 +35,18 @@ FORK = multiprocessing.get_context("fork")
 
 def arguments(source: Path, out: Path) -> list[str]:
     """A small training on the command line, which saves all the time."""
-    options = ["--steps", str(STEPS), "--batch", "16", "--latent", "8", "--channels", "8", "--save-every", "0.05"]
+    options = [
+        "--steps",
+        str(STEPS),
+        "--batch",
+        "16",
+        "--latent",
+        "8",
+        "--channels",
+        "8",
+        "--save-every",
+        "0.05",
+    ]
     return ["train", "dcgan", str(source), "--out", str(out), *options]
 
 
@@ -60,7 +71,11 @@ def finish(argv: list[str]) -> None:
 
 def tensors(run: Path) -> dict[str, torch.Tensor]:
     """Everything a run keeps: weights, averaged weights, optimizers, random state."""
-    return {f"{file.stem}/{k}": v for file in sorted(run.glob("*.safetensors")) for k, v in load_file(file).items()}
+    return {
+        f"{file.stem}/{k}": v
+        for file in sorted(run.glob("*.safetensors"))
+        for k, v in load_file(file).items()
+    }
 
 
 def same(a: Path, b: Path) -> bool:
@@ -86,15 +101,23 @@ def _wait_for_progress(process: FORK.Process, run: Path) -> None:
         time.sleep(0.005)
 
 
-def test_killed_at_twenty_random_moments_it_ends_the_same(whole: Path, pictures: Path, tmp_path: Path) -> None:
+def test_killed_at_twenty_random_moments_it_ends_the_same(
+    whole: Path, pictures: Path, tmp_path: Path
+) -> None:
     chance = random.Random(0)
     out, kills, saved, errors = tmp_path / "killed", 0, set(), tmp_path / "errors"
     while kills < 20:
         process = start(arguments(pictures, out), errors)
-        if kills % 4:  # every fourth dies early: while it reads, plans, takes up the run or saves for the first time
+        if (
+            kills % 4
+            # every fourth dies early: while it reads, plans, takes up the run or saves first
+            # time
+        ):
             _wait_for_progress(process, out)
         time.sleep(chance.uniform(0, 0.1))
-        assert process.is_alive(), f"it ended before it was killed; raise STEPS? {errors.read_text()}"
+        assert process.is_alive(), (
+            f"it ended before it was killed; raise STEPS? {errors.read_text()}"
+        )
         process.kill()
         process.join()
         kills += 1
@@ -123,7 +146,9 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(
     assert same(whole, out)
 
 
-def test_killed_before_the_run_has_its_card_it_starts_afresh(tmp_path: Path, pictures: Path) -> None:
+def test_killed_before_the_run_has_its_card_it_starts_afresh(
+    tmp_path: Path, pictures: Path
+) -> None:
     out = tmp_path / "run"
     out.mkdir()
     (out / "run.json.part").write_text('{"mod')
@@ -138,7 +163,9 @@ class Died(BaseException):
     """The process is gone."""
 
 
-def test_a_save_is_whole_or_not_there_wherever_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_is_whole_or_not_there_wherever_it_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every rename and every write of a save is in turn the last thing that happens."""
     card = {"model": "ae", "options": {}, "modality": {"name": "images", "state": {}}}
     for cut in range(12):
@@ -159,7 +186,11 @@ def test_a_save_is_whole_or_not_there_wherever_it_is_cut(tmp_path: Path, monkeyp
             patch.setattr(os, "fsync", dying(os.fsync))
             with suppress(Died):
                 run.save(
-                    {"step": 2}, {"weights": {"w": torch.full((3,), 2.0)}, "optimizer": {"m": torch.full((3,), 2.0)}}
+                    {"step": 2},
+                    {
+                        "weights": {"w": torch.full((3,), 2.0)},
+                        "optimizer": {"m": torch.full((3,), 2.0)},
+                    },
                 )
         after = Run(run.path)
         kept = after.state["step"]
@@ -171,7 +202,9 @@ def test_a_save_is_whole_or_not_there_wherever_it_is_cut(tmp_path: Path, monkeyp
 
 
 def small(source: object, out: Path, **options: object) -> ganvas.Trained:
-    return ganvas.train("ae", source, out=out, steps=4, batch=8, latent=2, width=8, quiet=True, **options)
+    return ganvas.train(
+        "ae", source, out=out, steps=4, batch=8, latent=2, width=8, quiet=True, **options
+    )
 
 
 def test_in_python_what_comes_in_decides_what_goes_out(tmp_path: Path) -> None:
@@ -232,7 +265,9 @@ def test_changed_data_is_noticed(tmp_path: Path) -> None:
         ({"held_out": 0.95}, "--held-out is 0.95"),
     ],
 )
-def test_wrong_options_get_one_sentence(options: dict[str, object], words: str, tmp_path: Path, pictures: Path) -> None:
+def test_wrong_options_get_one_sentence(
+    options: dict[str, object], words: str, tmp_path: Path, pictures: Path
+) -> None:
     with pytest.raises(InputError, match=words):
         ganvas.train("ae", pictures, out=tmp_path / "run", quiet=True, **options)
     assert not (tmp_path / "run").exists()
@@ -240,8 +275,18 @@ def test_wrong_options_get_one_sentence(options: dict[str, object], words: str, 
 
 def test_exploding_losses_stop_with_advice(tmp_path: Path, pictures: Path) -> None:
     with pytest.raises(InputError, match="lower --rate"):
-        ganvas.train("ae", pictures, out=tmp_path / "run", steps=200, batch=8, latent=2, width=8, quiet=True,
-                     precision="float32", rate={"autoencoder": 1e30})  # fmt: skip
+        ganvas.train(
+            "ae",
+            pictures,
+            out=tmp_path / "run",
+            steps=200,
+            batch=8,
+            latent=2,
+            width=8,
+            quiet=True,
+            precision="float32",
+            rate={"autoencoder": 1e30},
+        )
 
 
 def test_more_memory_than_there_is_is_refused_with_advice(
@@ -249,32 +294,52 @@ def test_more_memory_than_there_is_is_refused_with_advice(
 ) -> None:
     monkeypatch.setattr("ganvas.training.plan.free_memory", lambda device: 2_000_000)
     with pytest.raises(InputError, match=r"free on cpu; try --batch \d+|choose a smaller model"):
-        ganvas.train("ae", pictures, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True)
+        ganvas.train(
+            "ae", pictures, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True
+        )
 
 
 def test_the_memory_of_a_perceptron_is_what_arithmetic_says() -> None:
-    """One hidden layer of 64: autograd keeps the input of each linear layer and of each activation."""
-    measured = _bytes_of_round(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8))) // 8
+    """One hidden layer of 64: autograd keeps the input of each linear layer and of each
+    activation."""
+    measured = (
+        _bytes_of_round(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8))) // 8
+    )
     layers = 2 * (64 * 2) + 6 + 4 + 6 * 3
     assert layers * 4 <= measured <= layers * 4 * 1.6
 
 
 def test_training_that_only_gets_worse_ends_early_with_its_best_weights(tmp_path: Path) -> None:
     random = torch.Generator().manual_seed(0)
-    noise = pd.DataFrame(torch.randint(5, (300, 6), generator=random).numpy().astype(str), columns=list("abcdef"))
-    told = {"steps": 1000, "batch": 64, "save_every": 1e-3, "width": 64, "quiet": True, "held_out": 0.3}
+    noise = pd.DataFrame(
+        torch.randint(5, (300, 6), generator=random).numpy().astype(str), columns=list("abcdef")
+    )
+    told = {
+        "steps": 1000,
+        "batch": 64,
+        "save_every": 1e-3,
+        "width": 64,
+        "quiet": True,
+        "held_out": 0.3,
+    }
     run = api.train("made", noise, out=tmp_path / "whole", **told)
     log = run.run.read_log()
-    losses = {line["step"]: line["held_out/autoencoder/nll"] for line in log if "held_out/autoencoder/nll" in line}
+    losses = {
+        line["step"]: line["held_out/autoencoder/nll"]
+        for line in log
+        if "held_out/autoencoder/nll" in line
+    }
     best = min(losses, key=losses.__getitem__)
     assert run.run.state["best"]["loss"] == losses[best]
     assert run.run.state["step"] < 1000
     assert run.run.state["step"] == best + round(1000 * PATIENCE) + 1
     _, held = run.run.modality.read(noise).split(0.3)
-    with chance(0):
+    with seeded_rng(0):
         assert run.model.score(held.gather().x).mean().item() < log[-1]["held_out/autoencoder/nll"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != best))
+        patch.setattr(
+            Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != best)
+        )
         with pytest.raises(ZeroDivisionError):
             api.train("made", noise, out=tmp_path / "cut", **told)
     api.train("made", noise, out=tmp_path / "cut", **told)

@@ -1,4 +1,5 @@
-"""The studio without its page: what is seen, asked and shown; nothing that is handed in leads out of its folder."""
+"""The studio without its page: what is seen, asked and shown; nothing that is handed in leads out
+of its folder."""
 
 from __future__ import annotations
 
@@ -39,9 +40,9 @@ from ganvas.apps.studio.page import Guarded
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     file = tmp_path_factory.mktemp("rows") / "rows.csv"
-    pd.DataFrame({"age": random.integers(18, 80, 120), "kind": random.choice(["a", "b"], 120)}).to_csv(
-        file, index=False
-    )
+    pd.DataFrame(
+        {"age": random.integers(18, 80, 120), "kind": random.choice(["a", "b"], 120)}
+    ).to_csv(file, index=False)
     return file
 
 
@@ -75,13 +76,17 @@ def option(type: Any, default: Any = None) -> Option:
         (Path | None, None, "file", None, None),
     ],
 )
-def test_a_field_asks_for_what_an_option_is(type: Any, default: Any, kind: str, filled: Any, meant: Any) -> None:
+def test_a_field_asks_for_what_an_option_is(
+    type: Any, default: Any, kind: str, filled: Any, meant: Any
+) -> None:
     asked = field(option(type, default))
     assert (asked.kind, asked.label, asked.help) == (kind, "size of it", "How large.")
     assert asked.meant(filled) == meant
 
 
-@pytest.mark.parametrize(("type", "filled"), [(int, 2.5), (int, "many"), (float, "nan"), (Literal["a"], "b")])
+@pytest.mark.parametrize(
+    ("type", "filled"), [(int, 2.5), (int, "many"), (float, "nan"), (Literal["a"], "b")]
+)
 def test_what_cannot_be_meant_is_one_sentence(type: Any, filled: Any) -> None:
     with pytest.raises(InputError, match="size of it is"):
         field(option(type, 1)).meant(filled)
@@ -99,7 +104,10 @@ def test_models_that_fit_are_found_by_trying(table: Path, pictures: Path) -> Non
     rows, seen = see(table), see(pictures)
     assert (rows.kind, seen.kind) == ("tables", "images")
     assert rows.columns is not None
-    assert rows.columns.to_dict("list") == {"column": ["age", "kind"], "taken for": ["integer", "category of 2"]}
+    assert rows.columns.to_dict("list") == {
+        "column": ["age", "kind"],
+        "taken for": ["integer", "category of 2"],
+    }
     assert rows.rows is not None
     assert not rows.pictures
     assert seen.pictures[0].shape[2] == 3
@@ -115,7 +123,9 @@ def test_models_that_fit_are_found_by_trying(table: Path, pictures: Path) -> Non
 
 def test_recommended_models_and_kinds_are_there() -> None:
     assert set(RECOMMENDED) <= set(plugins.names("modalities"))
-    assert {model for one in RECOMMENDED.values() for model, *_ in one} <= set(plugins.names("models"))
+    assert {model for one in RECOMMENDED.values() for model, *_ in one} <= set(
+        plugins.names("models")
+    )
 
 
 def test_a_second_folder_makes_models_fit_that_translate(tmp_path: Path) -> None:
@@ -143,7 +153,10 @@ def zipped(file: Path, members: dict[str, bytes]) -> str:
 
 def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
     found = keeping.kept(
-        uploaded(tmp_path, zipped(tmp_path / "my cats.zip", {"cats/1.txt": b"a", "cats/2.txt": b"b"})), tmp_path
+        uploaded(
+            tmp_path, zipped(tmp_path / "my cats.zip", {"cats/1.txt": b"a", "cats/2.txt": b"b"})
+        ),
+        tmp_path,
     )
     assert found.is_relative_to(tmp_path / ".data")
     assert sorted(one.name for one in found.iterdir()) == ["1.txt", "2.txt"]
@@ -180,7 +193,8 @@ def test_what_was_not_uploaded_is_not_read(tmp_path: Path, named: str) -> None:
 
 def test_only_options_that_a_run_can_heed_are_asked_for(runs: Path) -> None:
     rows, pictures = (
-        {one.name: one for one in using.asked("sample", using.opened(runs / name))} for name in ("rows", "pictures")
+        {one.name: one for one in using.asked("sample", using.opened(runs / name))}
+        for name in ("rows", "pictures")
     )
     assert "where" in rows
     assert rows["like"].kind == "file"
@@ -202,12 +216,21 @@ def test_an_answer_is_shown_by_what_it_is(runs: Path, table: Path, tmp_path: Pat
     assert [file.name for file in new.files] == ["everything.zip"]
     packed = using.do(runs / "rows", "compress", [uploaded(runs, table)], {}, runs)
     assert packed.words.startswith("120 examples in")
-    assert all(file.is_relative_to(runs / ".data") for file in (*made.files, *new.files, *packed.files))
+    assert all(
+        file.is_relative_to(runs / ".data") for file in (*made.files, *new.files, *packed.files)
+    )
     assert "<html" in using.report(runs / "pictures", runs).page
 
 
 def test_pictures_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> None:
-    ganvas.train("rednet", np.zeros((8, 16, 16, 3), np.uint8), out=runs / "clean", steps=1, depth=2, quiet=True)
+    ganvas.train(
+        "rednet",
+        np.zeros((8, 16, 16, 3), np.uint8),
+        out=runs / "clean",
+        steps=1,
+        depth=2,
+        quiet=True,
+    )
     Image.new("RGB", (16, 16), "red").save(tmp_path / "mine.png")
     shown = using.do(runs / "clean", "denoise", [uploaded(runs, tmp_path / "mine.png")], {}, runs)
     assert [(a.name, b.name) for a, b in shown.pairs] == [("mine.png", "mine.png")]
@@ -225,12 +248,20 @@ def test_the_explorer_walks_through_latents(runs: Path) -> None:
     u = ground.directions.flatten(1)
     apart = u @ u.T
     assert torch.allclose(apart, apart.diag().diag(), atol=1e-3)
-    middle = exploring.place(exploring.ACROSS * exploring.TILE // 2, exploring.ACROSS * exploring.TILE // 2)
+    middle = exploring.place(
+        exploring.ACROSS * exploring.TILE // 2, exploring.ACROSS * exploring.TILE // 2
+    )
     assert middle == (0, 0)
     assert exploring.place(0, 0) == (-exploring.REACH, exploring.REACH)
     assert torch.equal(ground.between(3, 8, 0.0), ground.decoded(ground.seeded(3)))
-    assert torch.equal(ground.at(exploring.places([0.0] * 4, ground)), ground.decoded(ground.middle))
-    assert exploring.chart(ground).shape == (exploring.ACROSS * exploring.TILE, exploring.ACROSS * exploring.TILE, 3)
+    assert torch.equal(
+        ground.at(exploring.places([0.0] * 4, ground)), ground.decoded(ground.middle)
+    )
+    assert exploring.chart(ground).shape == (
+        exploring.ACROSS * exploring.TILE,
+        exploring.ACROSS * exploring.TILE,
+        3,
+    )
     picture, row = exploring.seen(ground, ground.at(exploring.places([1.0, -1.0], ground)))
     assert picture is not None
     assert row is None
@@ -245,17 +276,25 @@ def test_no_run_leads_out(runs: Path, name: str | None) -> None:
     assert watching.run_at(runs, "rows") == runs / "rows"
 
 
-def test_others_come_in_by_password_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_others_come_in_by_password_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.run(["studio", str(tmp_path), "--host", "0.0.0.0"]) == 2
     assert "--password" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("password", [False, True])
 def test_no_page_of_elsewhere_asks_without_a_password(password: bool) -> None:
-    client = TestClient(Guarded(PlainTextResponse("here"), open=password), base_url="http://localhost:8766")
+    client = TestClient(
+        Guarded(PlainTextResponse("here"), open=password), base_url="http://localhost:8766"
+    )
     assert client.get("/", headers={"origin": "http://127.0.0.1:8766"}).text == "here"
     assert "connect-src 'self'" in client.get("/").headers["content-security-policy"]
-    for header in ({"host": "evil.example"}, {"origin": "https://evil.example"}, {"origin": "null"}):
+    for header in (
+        {"host": "evil.example"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+    ):
         assert client.post("/upload", headers=header).status_code == (200 if password else 403)
 
 

@@ -1,4 +1,5 @@
-"""The studio as a person meets it: a real browser drops files, trains, looks, samples and downloads."""
+"""The studio as a person meets it: a real browser drops files, trains, looks, samples and
+downloads."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def photos(tmp_path: Path) -> list[str]:
     random = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for i in range(40):
-        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(tmp_path / "photos" / f"{i:02}.png")
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(
+            tmp_path / "photos" / f"{i:02}.png"
+        )
     return [str(file) for file in sorted((tmp_path / "photos").iterdir())]
 
 
@@ -66,7 +69,9 @@ def served(runs: Path, port: int) -> Callable[[], None]:
     return serve(runs, "127.0.0.1", port, None, 1)
 
 
-def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str], browser: Any) -> None:
+def test_from_files_to_a_download(
+    tmp_path: Path, runs: Path, photos: list[str], browser: Any
+) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     close = served(runs, port)
@@ -135,7 +140,9 @@ def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str],
     levels = [int(one.evaluate("e => e.tagName")[1]) for one in page.locator("h1, h2, h3").all()]
     assert levels[0] == 1
     assert all(b <= a + 1 for a, b in pairwise(levels)), "no heading is left out"
-    silent = "[...document.images].filter(e => e.offsetParent && !e.alt && !e.closest('button')).length"
+    silent = (
+        "[...document.images].filter(e => e.offsetParent && !e.alt && !e.closest('button')).length"
+    )
     assert page.evaluate(silent) == 0, "every picture has words"
     elsewhere = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert not elsewhere

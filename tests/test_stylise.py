@@ -1,4 +1,5 @@
-"""One example picture gives others its style: the formula, the command, any size, and what is wrong said."""
+"""One example picture gives others its style: the formula, the command, any size, and what is wrong
+said."""
 
 from __future__ import annotations
 
@@ -28,8 +29,35 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def run(two: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "adain"
-    said = ["train", "adain", str(two[0]), "--to", str(two[1]), "--out", str(out), "--held-out", "0.4"]
-    assert cli.run([*said, "--size", "16", "--channels", "4", "--warmup", "2", "--steps", "5", "--batch", "4"]) == 0
+    said = [
+        "train",
+        "adain",
+        str(two[0]),
+        "--to",
+        str(two[1]),
+        "--out",
+        str(out),
+        "--held-out",
+        "0.4",
+    ]
+    assert (
+        cli.run(
+            [
+                *said,
+                "--size",
+                "16",
+                "--channels",
+                "4",
+                "--warmup",
+                "2",
+                "--steps",
+                "5",
+                "--batch",
+                "4",
+            ]
+        )
+        == 0
+    )
     return out
 
 
@@ -82,7 +110,10 @@ def test_pictures_of_any_size_take_the_style_of_a_file(
     monkeypatch.setattr(task, "LARGEST", 45)
     said = ["stylise", str(run), str(tmp_path / "given"), "--style", str(tmp_path / "style.png")]
     assert cli.run([*said, "--strength", "0.5", "--out", str(tmp_path / "made")]) == 0
-    assert [Image.open(tmp_path / "made" / f"{name}.png").size for name in "ab"] == [(31, 50), (64, 9)]
+    assert [Image.open(tmp_path / "made" / f"{name}.png").size for name in "ab"] == [
+        (31, 50),
+        (64, 9),
+    ]
     assert (tmp_path / "made" / "before-and-after.png").exists()
     assert task._seen(torch.rand(3, 90, 40)).shape == (1, 3, 45, 20)
     trained = api.load(run)
@@ -103,7 +134,15 @@ def test_what_is_wrong_is_said(
         "name it with --style": ["stylise", str(run), photos],
         "from one picture, not 20": ["stylise", str(run), photos, "--style", paintings],
         "none.jpg": ["stylise", str(run), photos, "--style", str(tmp_path / "none.jpg")],
-        "--strength is 1.5": ["stylise", str(run), photos, "--style", painting, "--strength", "1.5"],
+        "--strength is 1.5": [
+            "stylise",
+            str(run),
+            photos,
+            "--style",
+            painting,
+            "--strength",
+            "1.5",
+        ],
         "both folders in colour": ["train", "adain", photos, "--to", str(grey)],
         "name the other with --to": ["train", "adain", photos],
         "--warmup 0": ["train", "adain", photos, "--to", paintings, "--warmup", "0"],

@@ -17,7 +17,19 @@ from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
 from ganvas.training.loop import trackers
 
-TINY = ["--steps", "30", "--batch", "16", "--size", "16", "--width", "8", "--latent", "4", "--quiet"]
+TINY = [
+    "--steps",
+    "30",
+    "--batch",
+    "16",
+    "--size",
+    "16",
+    "--width",
+    "8",
+    "--latent",
+    "4",
+    "--quiet",
+]
 
 
 def stop(line: Mapping[str, float], model: Model) -> None:
@@ -32,9 +44,9 @@ def interrupted(pictures: Path, out: Path, tracker: str) -> Run:
     settings = {k: v for k, v in settings.items() if k not in ("out", "as_", "through", "quiet")}
     settings |= {"steps": 30, "batch": 16, "rate": {}, "tracker": tracker}
     options = {"size": 16, "width": 8, "latent": 4}
-    run, source = api.begin("vae", str(pictures), out, None, None, settings, options)
-    with pytest.raises(api.Interrupted):
-        api.play(run, source, quiet=True, follow=stop)
+    run, source = api.open_training("vae", str(pictures), out, None, None, settings, options)
+    with pytest.raises(api.TrainingInterrupted):
+        api.run_training(run, source, quiet=True, follow=stop)
     return Run(out)
 
 
@@ -55,14 +67,18 @@ def test_mlflow_has_one_run_of_a_training_that_was_stopped(
     assert told.data.params["model"] == "vae"
     assert told.data.params["model.latent"] == "4"
     assert told.data.params["data"] == "pictures.npz"
-    assert told.data.tags["health"] == ("; ".join(map(str, Run(run.path).health)) or "nothing was seen to be wrong")
+    assert told.data.tags["health"] == (
+        "; ".join(map(str, Run(run.path).health)) or "nothing was seen to be wrong"
+    )
     name = "autoencoder/reconstruction"
     wanted = {line["step"]: line[name] for line in Run(run.path).read_log()}
     history = client.get_metric_history(known, name)
     assert {metric.step: metric.value for metric in history} == wanted
     assert len(history) == len(wanted), "a round was told twice"
     pictures_told = {artifact.path for artifact in client.list_artifacts(known, "previews")}
-    assert pictures_told == {f"previews/{file.name}" for file in (run.path / "previews").glob("*.png")}
+    assert pictures_told == {
+        f"previews/{file.name}" for file in (run.path / "previews").glob("*.png")
+    }
 
 
 def test_wandb_has_the_log_where_there_is_no_network(
@@ -91,6 +107,8 @@ def test_a_tracker_that_is_not_there_is_asked_for(
     monkeypatch.setitem(trackers.TRACKERS, "wandb", missing)
     out = str(tmp_path / "run")
     assert cli.run(["train", "vae", str(pictures), "--out", out, *TINY, "--tracker", "wandb"]) == 2
-    assert "--tracker wandb needs an extra: pip install 'ganvas[wandb]'" in " ".join(capsys.readouterr().err.split())
+    assert "--tracker wandb needs an extra: pip install 'ganvas[wandb]'" in " ".join(
+        capsys.readouterr().err.split()
+    )
     with pytest.raises(InputError, match="no model is called"):
         api.train("nothing", pictures, tracker="wandb")

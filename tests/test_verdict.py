@@ -19,7 +19,7 @@ from ganvas.evaluation.figures.verdict import verdict
 from PIL import Image
 from torch import Tensor
 
-from ganvas.core import Batch, Evidence, InputError, Measured, chance
+from ganvas.core import Batch, Evidence, InputError, Measured, seeded_rng
 
 N = 300
 
@@ -35,7 +35,11 @@ def rows(seed: int, n: int = N) -> Tensor:
 def alone(x: Tensor) -> Tensor:
     """The same columns, each shuffled by itself."""
     return torch.stack(
-        [c[torch.randperm(len(c), generator=torch.Generator().manual_seed(i))] for i, c in enumerate(x.T)], 1
+        [
+            c[torch.randperm(len(c), generator=torch.Generator().manual_seed(i))]
+            for i, c in enumerate(x.T)
+        ],
+        1,
     )
 
 
@@ -65,8 +69,12 @@ def judged(x: Tensor) -> list[Figure]:
 def test_real_rows_pass() -> None:
     good, *rest = verdict(judged(rows(3)))
     assert good.startswith("Close to real data: ")
-    assert all(name in good for name in ("pair trends", "told from real (AUC)", "rich predicted (AUC)"))
-    assert rest == ["Privacy: no sign that examples were copied; that is no proof that none could be inferred."]
+    assert all(
+        name in good for name in ("pair trends", "told from real (AUC)", "rich predicted (AUC)")
+    )
+    assert rest == [
+        "Privacy: no sign that examples were copied; that is no proof that none could be inferred."
+    ]
 
 
 def test_independent_columns_are_distrusted() -> None:
@@ -90,7 +98,9 @@ def test_copies_are_found_out() -> None:
 
 def test_verdict_is_kept_with_the_figures() -> None:
     evaluation = Evaluation(tuple(judged(rows(3))), ())
-    assert Evaluation.from_json(evaluation.to_json()).verdict == tuple(evaluation.to_json()["verdict"])
+    assert Evaluation.from_json(evaluation.to_json()).verdict == tuple(
+        evaluation.to_json()["verdict"]
+    )
 
 
 def useful(x: Tensor, target: str | None = None) -> Measured:
@@ -119,9 +129,15 @@ def test_an_unknown_target_is_named() -> None:
 
 
 def test_associations_know_what_depends_on_what(tmp_path: Path) -> None:
-    with chance(0):
+    with seeded_rng(0):
         x = torch.randint(4, (4000,))
-        table = pd.DataFrame({"x": x.numpy().astype(str), "same": (3 - x).numpy().astype(str), "y": torch.randn(4000)})
+        table = pd.DataFrame(
+            {
+                "x": x.numpy().astype(str),
+                "same": (3 - x).numpy().astype(str),
+                "y": torch.randn(4000),
+            }
+        )
     found = associations(table)
     assert found[0, 1] == pytest.approx(1)
     assert found[0, 2] < 0.1

@@ -1,4 +1,5 @@
-"""What every model promises of files that run without Ganvas: one does the same, or a sentence says why none does."""
+"""What every model promises of files that run without Ganvas: one does the same, or a sentence says
+why none does."""
 
 from __future__ import annotations
 
@@ -40,18 +41,22 @@ def _shallow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", plugins.names("models"))
 def test_a_program_does_the_same_or_there_is_a_reason(name: str) -> None:
     model = small(name)
-    can = exporting.able(model)
+    can = exporting.exportable(model)
     if not can:
         return
     part = exporting.Part(model, can[0])
-    part.any_size = False  # free sides take three times as long; an upscaler is tried with them in test_exporting
+    # free sides take three times as long; an upscaler is tried with them in test_exporting
+    part.any_size = False
     program = traced(part, name)
     if isinstance(program, str):
         assert name in program
         assert "\n" not in program
         return
     network = program.module()
-    assert exporting.compared(part, lambda given: network(*given.values()), "the program") <= exporting.TOLERANCE
+    assert (
+        exporting.compare_outputs(part, lambda given: network(*given.values()), "the program")
+        <= exporting.TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("name", plugins.names("models"))

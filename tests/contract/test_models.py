@@ -12,7 +12,6 @@ from ganvas.training.loop.engine import Engine
 from conftest import LABELS, OTHER, SPACES, examples
 from ganvas.core import (
     Batch,
-    Begins,
     Bounds,
     Completes,
     Decodes,
@@ -25,6 +24,7 @@ from ganvas.core import (
     Samples,
     Scores,
     Space,
+    StartsConditionally,
     Stylises,
     Tokenizes,
     Tokens,
@@ -33,13 +33,22 @@ from ganvas.core import (
 )
 from ganvas.runtime import registry as plugins
 
-SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "codes": 16, "warmup": 2, "joins": 3, "judge": 8}
+SMALL = {
+    "width": 16,
+    "latent": 4,
+    "channels": 8,
+    "depth": 2,
+    "codes": 16,
+    "warmup": 2,
+    "joins": 3,
+    "judge": 8,
+}
 SMALL |= {"blocks": 1}
 
 
 def asked(make: type[Model], space: Space) -> Space:
-    """What goes with an example of a space: a label, or for a model that translates or stylises a picture of that
-    size."""
+    """What goes with an example of a space: a label, or for a model that translates or stylises a
+    picture of that size."""
     if issubclass(make, Stylises):
         return space
     return OTHER[space] if issubclass(make, Translates) and space in OTHER else LABELS
@@ -59,7 +68,9 @@ def build(name: str, space: Space) -> Model:
         pytest.skip(str(refusal))
 
 
-@pytest.fixture(params=[(m, s) for m in plugins.names("models") for s in SPACES], ids=lambda p: f"{p[0]}-{p[1]}")
+@pytest.fixture(
+    params=[(m, s) for m in plugins.names("models") for s in SPACES], ids=lambda p: f"{p[0]}-{p[1]}"
+)
 def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
     name, space = request.param[0], SPACES[request.param[1]]
     model = build(name, space)
@@ -71,7 +82,9 @@ def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
 def test_every_player_moves_and_every_parameter_learns(case: tuple[Model, Batch]) -> None:
     model, batch = case
     before = {name: p.clone() for name, p in model.named_parameters()}
-    logs = list(islice(Engine(model).rounds(repeat(batch)), 6))  # WGAN's generator moves in the fifth
+    logs = list(
+        islice(Engine(model).rounds(repeat(batch)), 6)
+    )  # WGAN's generator moves in the fifth
     assert all(torch.isfinite(value) for log in logs for value in log.values())
     assert {name.split("/")[0] for log in logs for name in log} == set(model.players)
     still = [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
@@ -86,7 +99,10 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
         if isinstance(model, Samples):
             assert model.sample(5).shape == (5, *shape[1:])
             y = torch.ones(5, 1, dtype=torch.long)
-            assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (5, *shape[1:])
+            assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (
+                5,
+                *shape[1:],
+            )
         if isinstance(model, Generates):
             assert model.prior(4, truncation=0.7).abs().max() <= 0.7
         if isinstance(model, Tokenizes):
@@ -101,10 +117,12 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             known = torch.rand(batch.x.shape) < 0.5
             if isinstance(model, Predicts):
                 known[:, :, : model.given] = True
-                assert torch.equal(model.complete(batch.x, known)[~known], model.continued(batch.x)[~known])
+                assert torch.equal(
+                    model.complete(batch.x, known)[~known], model.continued(batch.x)[~known]
+                )
             filled = model.complete(batch.x, known)
             assert torch.equal(filled[known], batch.x[known])
-        if isinstance(model, Begins):
+        if isinstance(model, StartsConditionally):
             none = {0: torch.arange(model.space.sizes[0]) == 1}
             filled = model.complete(batch.x, known, none)
             assert (filled[~known[:, 0], 0] == 1).all()
@@ -133,7 +151,12 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
                 assert model.translate(batch.y[:2, :, :13, :11]).shape == (2, shape[1], 13, 11)
         if isinstance(model, Stylises):
             assert model.stylise(batch.y, batch.x[:1]).shape == batch.y.shape
-            assert model.stylise(batch.y[:2, :, :13, :11], batch.x[:2], 0.5).shape == (2, shape[1], 13, 11)
+            assert model.stylise(batch.y[:2, :, :13, :11], batch.x[:2], 0.5).shape == (
+                2,
+                shape[1],
+                13,
+                11,
+            )
             assert all(x.abs().max() <= 1 for x in model.shown(batch.x[:2], batch.y[:2]))
         if isinstance(model, Bounds):
             assert model.bound(batch.x, samples=3).shape == (16,)
@@ -158,7 +181,9 @@ def test_using_a_model_changes_nothing(case: tuple[Model, Batch]) -> None:
 @pytest.mark.parametrize("name", plugins.names("models"))
 def test_every_option_is_documented_and_every_model_cites_its_paper(name: str) -> None:
     make = plugins.load("models", name)
-    assert all(option.help for option in plugins.options(make)), "an option has no line in the docstring"
+    assert all(option.help for option in plugins.options(make)), (
+        "an option has no line in the docstring"
+    )
     assert any(year in plugins.summary("models", name) for year in map(str, range(1980, 2030)))
     assert not inspect.isabstract(make)
 

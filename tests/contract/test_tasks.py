@@ -1,4 +1,5 @@
-"""What every task promises: it asks for one ability, explains its options, and gives back a small named type."""
+"""What every task promises: it asks for one ability, explains its options, and gives back a small
+named type."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def test_a_task_is_a_function_of_one_ability(name: str) -> None:
     assert all(option.help for option in plugins.options(task))
     assert plugins.summary("tasks", name).endswith(".")
     assert all(
-        p.default is not p.empty for p in inspect.signature(task).parameters.values() if p.kind is p.KEYWORD_ONLY
+        p.default is not p.empty
+        for p in inspect.signature(task).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
     )
 
 

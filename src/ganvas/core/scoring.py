@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from . import Data, Modality, Overlaps, Weigh, Weighed
+from . import Data, Modality, Overlapping, Scored, ScoreFunction
 
 AT_ONCE = 1024
 
@@ -15,9 +15,11 @@ Part = tuple[Data, Tensor]
 """Examples, and what reading them hides of each, as `Modality.read_any` gives them."""
 
 
-def weighed(modality: Modality, parts: Iterable[Part], weigh: Weigh) -> Iterator[Weighed]:
+def score_parts(
+    modality: Modality, parts: Iterable[Part], weigh: ScoreFunction
+) -> Iterator[Scored]:
     """Examples, or the moments of windows, with their scores."""
-    if isinstance(modality, Overlaps):
+    if isinstance(modality, Overlapping):
         yield from modality.moments(parts, weigh)
         return
     for data, hidden in parts:
@@ -27,9 +29,13 @@ def weighed(modality: Modality, parts: Iterable[Part], weigh: Weigh) -> Iterator
             yield _weighed(x, own.names, *weigh(x), hidden[rows] if hidden.dim() else hidden)
 
 
-def weighed_together(several: Sequence[Sequence[Part]], weigh: Weigh) -> Weighed:
+def score_jointly(several: Sequence[Sequence[Part]], weigh: ScoreFunction) -> Scored:
     """What `weighed` gives of several sources, as one batch. Windows cannot be weighed so."""
-    taken = [(data.batch(torch.arange(len(data))).x, data.names, hidden) for parts in several for data, hidden in parts]
+    taken = [
+        (data.batch(torch.arange(len(data))).x, data.names, hidden)
+        for parts in several
+        for data, hidden in parts
+    ]
     x = torch.cat([own for own, _, _ in taken])
     scores, blame = weigh(x)
     if any(hidden.dim() for _, _, hidden in taken):
@@ -39,8 +45,8 @@ def weighed_together(several: Sequence[Sequence[Part]], weigh: Weigh) -> Weighed
     return _weighed(x, [name for _, names, _ in taken for name in names], scores, blame, beyond)
 
 
-def _weighed(x: Tensor, names: list[str], scores: Tensor, blame: Tensor, hidden: Tensor) -> Weighed:
+def _weighed(x: Tensor, names: list[str], scores: Tensor, blame: Tensor, hidden: Tensor) -> Scored:
     scores, blame = scores.float().cpu(), blame.float().cpu()
     if hidden.dim():
         scores, blame = scores + hidden.flatten(1).sum(1), blame + hidden
-    return Weighed(x.cpu(), names, scores, blame)
+    return Scored(x.cpu(), names, scores, blame)

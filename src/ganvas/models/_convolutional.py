@@ -1,4 +1,5 @@
-"""Adversaries on pictures by strided convolutions: networks of Radford et al. (2015), whatever the game."""
+"""Adversaries on pictures by strided convolutions: networks of Radford et al. (2015), whatever the
+game."""
 
 from __future__ import annotations
 
@@ -12,19 +13,24 @@ from ._adversarial import Adversarial, refuse_but_pictures
 
 
 class Convolutional(Adversarial):
-    """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the discriminator.
+    """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the
+    discriminator.
 
-    Square pictures of 16 to 256 pixels; a size that is no power of two is cut from the next. With labels the generator
-    gets an embedding of y beside the noise, and the discriminator adds <embedding(y), features(x)> to its logit
-    (projection; Miyato & Koyama, 2018).
+    Square pictures of 16 to 256 pixels; a size that is no power of two is cut from the next. With
+    labels the generator gets an embedding of y beside the noise, and the discriminator adds
+    <embedding(y), features(x)> to its logit (projection; Miyato & Koyama, 2018).
 
     Arguments:
         latent: Dimensions of the noise a picture is made from.
-        channels: Channels at half the picture's resolution; doubled with each halving, up to eightfold.
-        discriminator_channels: The same of the discriminator, where it is to be another size than the generator.
-        discriminator_normalised: Whether it normalises over the batch; better not where slopes are penalised.
+        channels: Channels at half the picture's resolution; doubled with each halving, up to
+            eightfold.
+        discriminator_channels: The same of the discriminator, where it is to be another size than
+            the generator.
+        discriminator_normalised: Whether it normalises over the batch; better not where slopes are
+            penalised.
         conditional: Whether to learn the labels, where the data has them.
-        deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
+        deviation: Show the discriminator's last layer how much its units vary over the batch
+            (Karras et al., 2018).
     """
 
     aims = frozenset({"conditional"})
@@ -50,7 +56,12 @@ class Convolutional(Adversarial):
         self.generator = Generator(space.shape, latent, widths[::-1], classes)
         judging = doubling(space.shape[-1], discriminator_channels or channels)
         self.discriminator = Discriminator(
-            space.shape, judging, classes, discriminator_normalised, deviation, not self.game.unanchored
+            space.shape,
+            judging,
+            classes,
+            discriminator_normalised,
+            deviation,
+            not self.game.unanchored,
         )
         self.apply(initialise)
         self.constrained(self.discriminator)

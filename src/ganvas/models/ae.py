@@ -1,4 +1,5 @@
-"""Autoencoder: squeeze an example through a narrow latent (Hinton & Salakhutdinov, 2006); denoising, Vincent 2008."""
+"""Autoencoder: squeeze an example through a narrow latent (Hinton & Salakhutdinov, 2006);
+denoising, Vincent 2008."""
 
 from __future__ import annotations
 
@@ -6,9 +7,20 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import Batch, Continuous, Model, Practice, Restores, Scores, Space, Tokenizes, Turn, adam
+from ..core import (
+    Batch,
+    Continuous,
+    Defaults,
+    Model,
+    Restores,
+    Scores,
+    Space,
+    Tokenizes,
+    Turn,
+    adam,
+)
 from ..nn import Network, decoder, encoder
-from ..nn.degradations import Damage, Kind
+from ..nn.degradations import Degradation, Kind
 
 
 class AE(Model, Tokenizes, Restores, Scores):
@@ -16,14 +28,17 @@ class AE(Model, Tokenizes, Restores, Scores):
 
     min over f, g of  E -log p(x | g(f(x~)))
 
-    where x~ is x, or x corrupted, so that the model must undo it (denoising; Vincent et al., 2008, section 2.3).
+    where x~ is x, or x corrupted, so that the model must undo it (denoising; Vincent et al., 2008,
+    section 2.3).
 
     Arguments:
         latent: Numbers an example is squeezed into.
         corrupt: Damage the model learns to undo.
-        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what is lost.
+        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what
+            is lost.
         blind: Damage every example by a strength of its own, up to `strength`.
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the
+            rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
 
@@ -31,7 +46,7 @@ class AE(Model, Tokenizes, Restores, Scores):
     """
 
     players = {"autoencoder": adam(1e-3)}
-    practice = Practice(batch=128, epochs=40, steps=3000)
+    practice = Defaults(batch=128, epochs=40, steps=3000)
     aims = frozenset({"blind", "corrupt", "latent", "strength"})
 
     def __init__(
@@ -48,7 +63,7 @@ class AE(Model, Tokenizes, Restores, Scores):
     ) -> None:
         super().__init__(space)
         self.latents = Continuous((latent,))
-        self.undoes, self.damage = corrupt, Damage(corrupt, strength, blind)
+        self.undoes, self.damage = corrupt, Degradation(corrupt, strength, blind)
         self.damage.fit(space)
         self.encoder = encoder(space, latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)

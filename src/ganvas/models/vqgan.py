@@ -1,4 +1,5 @@
-"""VQGAN: codes whose pictures look real, by a judge of patches and by features (Esser et al., 2021)."""
+"""VQGAN: codes whose pictures look real, by a judge of patches and by features (Esser et al.,
+2021)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core import Batch, InputError, Space, Turn, adam
-from ..nn.grids import GridDecoder, PatchJudge
+from ..nn.grids import GridDecoder, PatchDiscriminator
 from ..nn.losses import critic_generator_loss, hinge_loss, ordering
 from ..nn.perception import Perception
 from ._quantised import QuantisedAutoencoder
@@ -20,15 +21,18 @@ MOST = 1e4
 
 
 class VQGAN(QuantisedAutoencoder):
-    """A quantised autoencoder (see `vqvae`) whose pictures shall be like the original, look like it, and look real:
+    """A quantised autoencoder (see `vqvae`) whose pictures shall be like the original, look like
+    it, and look real:
 
-    autoencoder:    |x - x'| + perceptual d(x, x') + commitment |z - sg(e)|^2 - adversarial lambda E D(x'),
+    autoencoder:    |x - x'| + perceptual d(x, x') + commitment |z - sg(e)|^2 - adversarial lambda E
+        D(x'),
     discriminator:  E max(0, 1 - D(x)) + E max(0, 1 + D(x')),
     lambda = |grad (|x - x'| + perceptual d)| / (|grad E D(x')| + 1e-6)    (equation 7 of the paper)
 
-    with gradients of the decoder's last layer, so that neither drowns the other; D judges patches (Isola et al., 2017).
-    d compares features, and no trained network is needed for them: a third player, `perception`, learns them from the
-    data in the first rounds, and then stays as it is. Of video it sees frames.
+    with gradients of the decoder's last layer, so that neither drowns the other; D judges patches
+    (Isola et al., 2017).
+    d compares features, and no trained network is needed for them: a third player, `perception`,
+    learns them from the data in the first rounds, and then stays as it is. Of video it sees frames.
 
     Arguments:
         perceptual: Weight of the features' distance.
@@ -41,7 +45,11 @@ class VQGAN(QuantisedAutoencoder):
     Example: ganvas train vqgan photos/ --size 64 --out runs/vqgan
     """
 
-    players = {"perception": adam(1e-3), "autoencoder": adam(1e-3, (0.5, 0.9)), "discriminator": adam(5e-4, (0.5, 0.9))}
+    players = {
+        "perception": adam(1e-3),
+        "autoencoder": adam(1e-3, (0.5, 0.9)),
+        "discriminator": adam(5e-4, (0.5, 0.9)),
+    }
     practice = replace(QuantisedAutoencoder.practice, steps=6000)
 
     def __init__(
@@ -58,10 +66,13 @@ class VQGAN(QuantisedAutoencoder):
     ) -> None:
         super().__init__(space, **quantised)
         if min(warmup, joins) < 1:
-            raise InputError(f"--warmup {warmup} --joins {joins}: rounds are counted from 1; both are at least that")
+            raise InputError(
+                f"--warmup {warmup} --joins {joins}: rounds are counted from 1; both are at least"
+                " that"
+            )
         self.warmup, self.joins = warmup, joins
         self.hyperparameters |= {"perceptual": perceptual, "adversarial": adversarial}
-        self.discriminator = PatchJudge(space.shape[0], self.halvings, judge)
+        self.discriminator = PatchDiscriminator(space.shape[0], self.halvings, judge)
         self.perception = Perception(space.shape[0], features)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -80,7 +91,11 @@ class VQGAN(QuantisedAutoencoder):
         self.follow(passed)
         if self.step > self.joins:
             real, fake = (self.discriminator(part).float() for part in (x, made.detach()))
-            yield Turn("discriminator", hinge_loss(real, fake), {"ordering": ordering(real.mean(1), fake.mean(1))})
+            yield Turn(
+                "discriminator",
+                hinge_loss(real, fake),
+                {"ordering": ordering(real.mean(1), fake.mean(1))},
+            )
 
     def _perceived(self, made: Tensor, x: Tensor) -> dict[str, Tensor]:
         """How different examples look, once features are learned."""

@@ -1,7 +1,9 @@
-"""Reads the log of a game while it is played and says, in words, what is wrong with it and what would help.
+"""Reads the log of a game while it is played and says, in words, what is wrong with it and what
+would help.
 
-An illness is told by a function of the history, or by nothing: what it needs may not be in the log. Each names the
-paper that describes the illness. Thresholds are those of a sign that lasts, since every game is ill for a moment.
+An illness is told by a function of the history, or by nothing: what it needs may not be in the log.
+Each names the paper that describes the illness. Thresholds are those of a sign that lasts, since
+every game is ill for a moment.
 """
 
 from __future__ import annotations
@@ -18,30 +20,33 @@ LASTING = 300  # rounds for which a sign must have been there
 GROWN = 500  # rounds after which samples of a healthy game are no longer all alike
 
 FOOLED, CERTAIN = 0.6, 0.99
-"""Share of pairs that a discriminator orders when it cannot tell real from made, and when it always can."""
+"""Share of pairs that a discriminator orders when it cannot tell real from made, and when it always
+can."""
 
 SLIPPED = 0.15
-"""Share of real examples that samples covered at their best and no longer do, beyond what 256 samples leave to luck."""
+"""Share of real examples that samples covered at their best and no longer do, beyond what 256
+samples leave to luck."""
 
 TOLD, BYTE = 2.0, 8.0
-"""Bits about an example that latents must tell at least: enough to say which of four kinds it is; and those that are
-few where nine in ten latents are idle."""
+"""Bits about an example that latents must tell at least: enough to say which of four kinds it is;
+and those that are few where nine in ten latents are idle."""
 
 NOTES = (
     "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token",
     "/bits_per_byte", "/bound", "/PSNR (dB)",
-)  # fmt: skip
+)
 """What is looked at while a game is played, and no term of a loss."""
 
 RECKLESS = 0.2
-"""Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes (0.01 to 0.05)."""
+"""Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes
+(0.01 to 0.05)."""
 
 
 class Remedy(NamedTuple):
     """One thing to change: multiplied by `factor`, then kept between `least` and `most`.
 
-    what: "rate" for the learning rate of every player, "rate.PLAYER" for that of one, or one of the model's
-        `hyperparameters`.
+    what: "rate" for the learning rate of every player, "rate.PLAYER" for that of one, or one of the
+        model's `hyperparameters`.
     """
 
     what: str
@@ -86,10 +91,11 @@ class Diagnosis:
         return cls(**{**value, "remedies": tuple(Remedy(*remedy) for remedy in value["remedies"])})
 
 
-class Treatment(NamedTuple):
+class Intervention(NamedTuple):
     """One change that was made to a game that was ill.
 
-    step: Round after which it was made; to_step: round whose averaged weights the game went back to, 0 for none.
+    step: Round after which it was made; to_step: round whose averaged weights the game went back
+        to, 0 for none.
     what, before, after: as in `Remedy.what`, with its value.
     """
 
@@ -121,7 +127,8 @@ class Curve(NamedTuple):
         return Curve(self.steps, tuple(sum(window) / len(window) for window in windows))
 
     def since(self, holds: Callable[[float], bool]) -> int | None:
-        """The first round of the unbroken stretch, up to now, in which this holds; None where it does not now."""
+        """The first round of the unbroken stretch, up to now, in which this holds; None where it
+        does not now."""
         begun = None
         for step, value in zip(reversed(self.steps), reversed(self.values), strict=True):
             if not holds(value):
@@ -203,7 +210,8 @@ class History:
 
 
 def exploded(history: History) -> Diagnosis | None:
-    """Numbers out of range: steps were longer than the loss is smooth (Goodfellow et al., 2016, section 8.2.4)."""
+    """Numbers out of range: steps were longer than the loss is smooth (Goodfellow et al., 2016,
+    section 8.2.4)."""
     if not history.lost:
         return None
     name, value = history.lost
@@ -227,7 +235,8 @@ def _diverged(since: int, words: str) -> Diagnosis:
 
 
 def won(history: History) -> Diagnosis | None:
-    """The discriminator tells real from made every time, and what is made is poor (Arjovsky & Bottou, 2017)."""
+    """The discriminator tells real from made every time, and what is made is poor (Arjovsky &
+    Bottou, 2017)."""
     since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share > CERTAIN)
     if since is None or not history.poor:
         return None
@@ -235,11 +244,12 @@ def won(history: History) -> Diagnosis | None:
     return Diagnosis(
         "discriminator has won", since, words, "lower --rate discriminator=..., or raise --r1", True,
         (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.2)),
-    )  # fmt: skip
+    )
 
 
 def lost(history: History) -> Diagnosis | None:
-    """The generator learns faster than the discriminator, and so from nobody (Goodfellow et al., 2014, section 6)."""
+    """The generator learns faster than the discriminator, and so from nobody (Goodfellow et al.,
+    2014, section 6)."""
     since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share < FOOLED)
     if since is None or not history.poor:
         return None
@@ -248,11 +258,12 @@ def lost(history: History) -> Diagnosis | None:
         "discriminator has lost", since, words, "raise --rate discriminator=..., or lower --rate generator=...", True,
         (Remedy("rate.discriminator", max(_ahead(history.facts.rates), 3)), Remedy("rate.generator", 0.3),
          Remedy("rate.generator", 0.3)),
-    )  # fmt: skip
+    )
 
 
 def vanished(history: History) -> Diagnosis | None:
-    """Gradients of the generator vanish before a perfect discriminator (Arjovsky & Bottou, 2017, theorem 2.4)."""
+    """Gradients of the generator vanish before a perfect discriminator (Arjovsky & Bottou, 2017,
+    theorem 2.4)."""
     gradient = history.curve("generator/gradient")
     if not gradient.values or not history.poor:
         return None
@@ -266,11 +277,12 @@ def vanished(history: History) -> Diagnosis | None:
         f"the generator's gradient fell from {first:.2g} to {gradient.smooth().last:.2g} while the discriminator wins",
         "use --loss non-saturating (or relativistic), or lower --rate discriminator=...", True,
         (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.1)),
-    )  # fmt: skip
+    )
 
 
 def oscillates(history: History) -> Diagnosis | None:
-    """The players chase each other in circles instead of coming to rest (Mescheder et al., 2018)."""
+    """The players chase each other in circles instead of coming to rest (Mescheder et al.,
+    2018)."""
     ordering = history.curve("discriminator/ordering").smooth()
     turns = _swings(ordering, 0.25)
     if len(turns) < 5:
@@ -281,11 +293,12 @@ def oscillates(history: History) -> Diagnosis | None:
         f"in {ordering.steps[-1] - turns[0]:,} rounds",
         "lower --rate, or raise --r1", history.poor,
         (Remedy("r1", 10, 1, 100), Remedy("rate", 0.3), Remedy("rate", 0.3)),
-    )  # fmt: skip
+    )
 
 
 def collapsed(history: History) -> Diagnosis | None:
-    """Many latents give the same few examples (Goodfellow, 2016, section 5.1; coverage of Naeem et al., 2020)."""
+    """Many latents give the same few examples (Goodfellow, 2016, section 5.1; coverage of Naeem et
+    al., 2020)."""
     coverage, diversity = history.curve("made/coverage"), history.curve("made/diversity")
     if len(coverage.values) < 3 or history.age < GROWN:
         return None
@@ -305,11 +318,12 @@ def collapsed(history: History) -> Diagnosis | None:
         "mode collapse", since, words, "lower --rate generator=..., or raise --rate discriminator=... or --r1", True,
         (Remedy("rate.generator", min(1 / _ahead(history.facts.rates), 0.3)), Remedy("r1", 10, 1, 100),
          Remedy("rate.generator", 0.3)),
-    )  # fmt: skip
+    )
 
 
 def slipping(history: History) -> Diagnosis | None:
-    """Samples grow alike, slowly, under a discriminator that always wins (Brock et al., 2019, section 4).
+    """Samples grow alike, slowly, under a discriminator that always wins (Brock et al., 2019,
+    section 4).
 
     What they cover is not poor yet, but far below its best at two looks in a row.
     """
@@ -327,13 +341,14 @@ def slipping(history: History) -> Diagnosis | None:
         f"{CERTAIN:.0%} of pairs and more in order",
         "raise --r1, or lower --rate discriminator=..., or stop earlier", True,
         (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3), Remedy("rate", 0.3)),
-    )  # fmt: skip
+    )
 
 
 def memorised(history: History) -> Diagnosis | None:
     """The discriminator knows its training examples by heart: it takes held-out ones for made ones.
 
-    The heuristic r_v of Karras et al. (2020, equation 1), of shares of pairs in order in place of mean logits.
+    The heuristic r_v of Karras et al. (2020, equation 1), of shares of pairs in order in place of
+    mean logits.
     """
     seen, held = history.curve("seen/discriminator/ordering"), history.curve("held_out/discriminator/ordering")
     if len(seen.values) < 3 or seen.steps != held.steps:
@@ -348,11 +363,12 @@ def memorised(history: History) -> Diagnosis | None:
         "ones: it learns them by heart, or they are too few",
         "give more examples, or --augment adaptive, or raise --r1", _twice(gap, lambda apart: apart > 0.35) is not None,
         (Remedy("augmentation", 2, 0.2, 0.8), Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3)),
-    )  # fmt: skip
+    )
 
 
 def small_generator(history: History) -> Diagnosis | None:
-    """A generator far smaller than what judges it cannot follow (Arora et al., 2017, on capacity and equilibria)."""
+    """A generator far smaller than what judges it cannot follow (Arora et al., 2017, on capacity
+    and equilibria)."""
     sizes, ordering = history.facts.parameters, history.curve("discriminator/ordering").smooth()
     if not {"generator", "discriminator"} <= sizes.keys() or sizes["generator"] * 20 > sizes["discriminator"]:
         return None
@@ -366,7 +382,8 @@ def small_generator(history: History) -> Diagnosis | None:
 
 
 def too_fast(history: History) -> Diagnosis | None:
-    """Steps that are long beside the weights they change do not descend anything (You et al., 2017, section 4)."""
+    """Steps that are long beside the weights they change do not descend anything (You et al., 2017,
+    section 4)."""
     fast = {player: pace for player, pace in history.facts.paces.items() if pace > RECKLESS}
     signs = (exploded, exploding, vanished, lost, won, collapsed, oscillates, leapt)
     if not fast or history.age < 50 or not (others := [sign for sign in (look(history) for look in signs) if sign]):
@@ -382,7 +399,8 @@ def too_fast(history: History) -> Diagnosis | None:
 
 
 def leapt(history: History) -> Diagnosis | None:
-    """A term that rose far above where it began: what one round learned, the next undid (Smith, 2017)."""
+    """A term that rose far above where it began: what one round learned, the next undid (Smith,
+    2017)."""
     for name, curve in history.terms():
         first, most = curve.values[0], max(curve.values)
         if not name.endswith((*NOTES, "/kl")) and most > 10 * abs(first) + 5:
@@ -392,7 +410,8 @@ def leapt(history: History) -> Diagnosis | None:
 
 
 def posterior_collapsed(history: History) -> Diagnosis | None:
-    """Latents say next to nothing about examples (Bowman et al., 2016), or few of them do (Burda et al., 2016)."""
+    """Latents say next to nothing about examples (Bowman et al., 2016), or few of them do (Burda et
+    al., 2016)."""
     for name, bits in history.terms("/bits"):
         active = history.curve(name.replace("/bits", "/active")).smooth()
         since = bits.smooth().lasting(lambda told: told < TOLD)
@@ -408,7 +427,8 @@ def posterior_collapsed(history: History) -> Diagnosis | None:
 
 
 def dead_codes(history: History) -> Diagnosis | None:
-    """Most entries of a codebook are never used (van den Oord et al., 2017; Dhariwal et al., 2020)."""
+    """Most entries of a codebook are never used (van den Oord et al., 2017; Dhariwal et al.,
+    2020)."""
     for name, curve in history.terms("/perplexity"):
         since = curve.smooth().lasting(lambda used: used < 0.1 * history.facts.codes)
         if since is not None:
@@ -420,11 +440,12 @@ def dead_codes(history: History) -> Diagnosis | None:
 DIAGNOSES: tuple[Callable[[History], Diagnosis | None], ...] = (
     too_fast, exploded, exploding, small_generator, vanished, lost, won, collapsed, slipping, posterior_collapsed,
     dead_codes, memorised, oscillates,
-)  # fmt: skip
-"""What is looked for; of several grave illnesses the first is treated, and causes come before what they lead to."""
+)
+"""What is looked for; of several grave illnesses the first is treated, and causes come before what
+they lead to."""
 
 
-def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis]:
+def diagnose(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis]:
     """All that is wrong, the gravest first; of what was known before, since when is remembered."""
     if not history.lines:
         return []
@@ -436,13 +457,14 @@ def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis
     return sorted(found.values(), key=lambda diagnosis: not diagnosis.grave)
 
 
-def recent(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+def recent_lines(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
     """The lines of a log that matter: all that show samples, and the last ones."""
     return [line for line in lines[:-RECENT] if "made/coverage" in line] + list(lines[-RECENT:])
 
 
 def _of_player(name: str) -> bool:
-    """Whether a column is a player's own, and not of held-out data or of samples: "discriminator/real"."""
+    """Whether a column is a player's own, and not of held-out data or of samples:
+    "discriminator/real"."""
     return name.count("/") == 1 and not name.startswith("made/")
 
 
@@ -467,5 +489,6 @@ def _swings(curve: Curve, height: float) -> list[int]:
 
 
 def _ahead(rates: Mapping[str, float]) -> float:
-    """How many times as fast as the discriminator the generator learns; one at most is sound (Heusel et al., 2017)."""
+    """How many times as fast as the discriminator the generator learns; one at most is sound
+    (Heusel et al., 2017)."""
     return rates.get("generator", 1.0) / max(rates.get("discriminator", 1.0), 1e-12)

@@ -25,14 +25,15 @@ class Pictures(list[Image.Image]):
         return f'<div style="display:flex;flex-wrap:wrap;gap:3px">{shown}</div>{more}'
 
 
-def shown(answer: Any) -> Any:
+def for_notebook(answer: Any) -> Any:
     """What a person in Python gets, the same but for pictures, which show themselves."""
     pictures = isinstance(answer, list) and answer and all(isinstance(one, Image.Image) for one in answer)
     return Pictures(answer) if pictures else answer
 
 
-def card(run: Run, tasks: Sequence[str]) -> str:
-    """A run on a card: what it is, how far it came, how it is, what it can do, and what it made last."""
+def run_html(run: Run, tasks: Sequence[str]) -> str:
+    """A run on a card: what it is, how far it came, how it is, what it can do, and what it made
+    last."""
     known, state = run.card, run.state
     open_ = "" if state["finished"] else ", not finished"
     rows = {
@@ -44,7 +45,7 @@ def card(run: Run, tasks: Sequence[str]) -> str:
         "can": ", ".join(tasks),
     }
     lines = "".join(f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{escape(words)}</td></tr>'
-                    for name, words in rows.items() if words)  # fmt: skip
+                    for name, words in rows.items() if words)
     return f"<h4>{escape(known['model'])}</h4><table>{lines}</table>{_preview(run)}"
 
 

@@ -1,11 +1,12 @@
-"""A run is a folder of plain files: what was trained, on what, how it went, and the weights. Never a pickle.
+"""A run is a folder of plain files: what was trained, on what, how it went, and the weights. Never
+a pickle.
 
 run.json               model, options, modality and what it learned, training settings, versions
 log.jsonl              one line per logged round
 state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)    best.safetensors
-healthy.safetensors    averaged weights of rounds in which nothing was wrong, until training is done
-normal.safetensors     how the model scores what training held out
+weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)   
+best.safetensors healthy.safetensors    averaged weights of rounds in which nothing was wrong, until
+training is done normal.safetensors     how the model scores what training held out
 calibration.safetensors  how values that training held out came out of the model's intervals
 previews/  report.html
 """
@@ -28,8 +29,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..runtime import registry as plugins
-from ..core import Continuous, InputError, Modality, Model, Promise, Through
-from .diagnosis import Diagnosis, Treatment
+from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
+from .diagnosis import Diagnosis, Intervention
 
 
 class Run:
@@ -69,20 +70,20 @@ class Run:
         return [Diagnosis.from_json(one) for one in self.state.get("health", [])]
 
     @property
-    def treatments(self) -> list[Treatment]:
+    def treatments(self) -> list[Intervention]:
         """What was done about it on the way."""
-        return [Treatment(**one) for one in self.state.get("healed", [])]
+        return [Intervention(**one) for one in self.state.get("healed", [])]
 
     @cached_property
     def modality(self) -> Modality:
-        """What stands between the person's files and tensors, as it was learned. Raises InputError where that was by a
-        version that learned other things."""
+        """What stands between the person's files and tensors, as it was learned. Raises InputError
+        where that was by a version that learned other things."""
         name, state = self.card["modality"]["name"], _tuples(self.card["modality"]["state"])
         try:
             modality = plugins.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
             raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
-        return modality.beside(self.path) if isinstance(modality, Through) else modality
+        return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
 
     def build(self) -> Model:
         """The model with fresh weights."""
@@ -90,14 +91,16 @@ class Run:
 
     @cached_property
     def model(self) -> Model:
-        """The trained model, ready for use: its best weights where a held-out loss decided, or the averaged ones.
+        """The trained model, ready for use: its best weights where a held-out loss decided, or the
+        averaged ones.
 
-        Raises InputError where there are none, or they are of a version whose model had other parts.
+        Raises InputError where there are none, or they are of a version whose model had other
+        parts.
         """
         model, weights = self.build(), self.tensors("best") or self.tensors("averaged") or self.tensors("weights")
         if not weights:
             raise InputError(f"{self.path} has no weights yet: its training ended before its first save; go on with: "
-                             f"ganvas train --resume {self.path}")  # fmt: skip
+                             f"ganvas train --resume {self.path}")
         if other := _difference(weights, model.state_dict()):
             raise self._other_version(f"has a {self.card['model']} of other parts ({other})")
         model.load_state_dict(weights)
@@ -119,8 +122,8 @@ class Run:
     def save(self, state: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Saves everything or nothing, whenever the process dies.
 
-        New tensors are written beside the old; renaming state.json commits them; then they take the old
-        ones' names. Where that is cut short, readers find the committed file under either name.
+        New tensors are written beside the old; renaming state.json commits them; then they take the
+        old ones' names. Where that is cut short, readers find the committed file under either name.
         """
         for name, tensors in files.items():
             _write_tensors(self.path / f"{name}.new", tensors, state["step"])
@@ -149,7 +152,8 @@ class Run:
     def read_log(self, unsaved: bool = False) -> list[dict[str, Any]]:
         """The log, without what is half-written.
 
-        unsaved: With what was logged after the last save, which a training that is cut short does over again.
+        unsaved: With what was logged after the last save, which a training that is cut short does
+            over again.
         """
         file = self.path / "log.jsonl"
         lines = file.read_text("utf-8").splitlines() if file.exists() else []
@@ -167,7 +171,8 @@ class Run:
 
 
 def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
-    """A model for what a modality learned. Raises InputError where an option is none of the model's."""
+    """A model for what a modality learned. Raises InputError where an option is none of the
+    model's."""
     make = plugins.load("models", model)
     known = [option.name for option in plugins.options(make)]
     for name in options:
@@ -196,7 +201,7 @@ def fingerprint(run: Run, model: Model) -> str:
     return known.hexdigest()
 
 
-def card_of(modality: Modality) -> dict[str, Any]:
+def describe_modality(modality: Modality) -> dict[str, Any]:
     """What run.json says of a modality."""
     return {"name": plugins.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
 
@@ -212,7 +217,7 @@ def write_atomically(file: Path, content: bytes) -> None:
     _sync_folder(file.parent)
 
 
-def is_part(file: Path) -> bool:
+def is_partial_file(file: Path) -> bool:
     """Whether a file is what an atomic write left behind when it was cut short."""
     return file.suffix == ".part"
 
@@ -233,7 +238,8 @@ def _step_of(file: Path) -> int | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename last: the folder's own entry goes to the disk (where the system lets a folder be opened)."""
+    """Makes a rename last: the folder's own entry goes to the disk (where the system lets a folder
+    be opened)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         os.fsync(descriptor)

@@ -15,7 +15,8 @@ from .engine import SCHEDULES, Engine
 
 
 class Network(Model):
-    """Three strided convolutions, an average over positions (128 features), and a linear layer that names classes.
+    """Three strided convolutions, an average over positions (128 features), and a linear layer that
+    names classes.
 
     classes: How many to tell apart; 0 to tell quarter turns apart (Gidaris et al., 2018).
     weights: How much each class counts, (classes,), where not all count alike.
@@ -61,8 +62,11 @@ class Network(Model):
 
 
 @torch.enable_grad()
-def lessons(network: Network, data: Data, rounds: int, batch: int, seed: int, device: torch.device) -> Iterator[int]:
-    """Trains a network on a device, yielding the number of each round; in the end its weights are averaged ones."""
+def training_batches(
+    network: Network, data: Data, rounds: int, batch: int, seed: int, device: torch.device
+) -> Iterator[int]:
+    """Trains a network on a device, yielding the number of each round; in the end its weights are
+    averaged ones."""
     network.to(device)
     engine = Engine(network, average=0.99, precision=choose_precision("auto", device))
     batches = (part.to(device) for part in network.batches(data, min(batch, len(data)), seed))

@@ -1,4 +1,5 @@
-"""The one training engine. It knows rounds and turns, and nothing about any model or kind of data."""
+"""The one training engine. It knows rounds and turns, and nothing about any model or kind of
+data."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from ..runtime import distributed as processes
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda t: 1.0,
-    "linear": lambda t: min(1.0, 2 * (1 - t)),  # constant for the first half, as in Zhu et al. (2017)
+    "linear": lambda t: min(
+        1.0, 2 * (1 - t)
+    ),  # constant for the first half, as in Zhu et al. (2017)
     "cosine": lambda t: (1 + cos(pi * t)) / 2,
     "one-cycle": lambda t: min(t / 0.1, (1 + cos(pi * max(t - 0.1, 0) / 0.9)) / 2) + 1e-3,
 }
@@ -50,14 +53,21 @@ class Engine:
         self.teams = {player: model.team(player) for player in model.players}
         chosen = {player: {"lr": rate} for player, rate in (rates or {}).items()}
         self.optimizers = {
-            player: make(self.teams[player], **chosen.get(player, {})) for player, make in model.players.items()
+            player: make(self.teams[player], **chosen.get(player, {}))
+            for player, make in model.players.items()
         }
-        self.rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()}
+        self.rates = {
+            player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()
+        }
         self.since = 0
-        self.decay, self.averaged = average, deepcopy(model).requires_grad_(False).eval() if average else model
+        self.decay, self.averaged = (
+            average,
+            deepcopy(model).requires_grad_(False).eval() if average else model,
+        )
 
     def rounds(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
-        """Plays for as long as it is asked. Each value is a finished round's terms and notes, still on the device."""
+        """Plays for as long as it is asked. Each value is a finished round's terms and notes, still
+        on the device."""
         batches = iter(batches)
         while micro := list(islice(batches, self.accumulate)):
             self.model.train()
@@ -72,14 +82,25 @@ class Engine:
 
     @torch.no_grad()
     def judge(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
-        """The same rounds with nobody learning, averaged over batches: held-out losses of the averaged weights."""
+        """The same rounds with nobody learning, averaged over batches: held-out losses of the
+        averaged weights."""
         self.averaged.eval()
         self.averaged.step = self.model.step
         reports = []
         for batch in batches:
             with self._autocast():
-                reports.append({k: v for turn in self.averaged.turns(batch) for k, v in _report([turn]).items()})
-        return {name: torch.stack([r[name] for r in reports]).mean() for name in reports[0]} if reports else {}
+                reports.append(
+                    {
+                        k: v
+                        for turn in self.averaged.turns(batch)
+                        for k, v in _report([turn]).items()
+                    }
+                )
+        return (
+            {name: torch.stack([r[name] for r in reports]).mean() for name in reports[0]}
+            if reports
+            else {}
+        )
 
     def pace(self, share: float) -> None:
         """Sets every player's learning rate to this share of its own: what a schedule says."""
@@ -88,13 +109,16 @@ class Engine:
                 group["lr"] = self.rates[player] * share
 
     def _move(self, game: Iterator[Turn]) -> Turn | None:
-        """Lets one game come to its next turn, and works out the gradients of that turn's player alone."""
+        """Lets one game come to its next turn, and works out the gradients of that turn's player
+        alone."""
         with self._autocast():
             turn = next(game, None)
             if turn is None:
                 return None
             loss: Any = sum(turn.loss.values())
-        (loss if self.accumulate == 1 else loss / self.accumulate).backward(inputs=self.teams[turn.player])
+        (loss if self.accumulate == 1 else loss / self.accumulate).backward(
+            inputs=self.teams[turn.player]
+        )
         return turn
 
     def _learn(self, player: str) -> Tensor:
@@ -111,7 +135,8 @@ class Engine:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Moves the averaged weights towards the model's, faster in the first rounds after `since`."""
+        """Moves the averaged weights towards the model's, faster in the first rounds after
+        `since`."""
         if self.averaged is self.model:
             return
         age = self.model.step - self.since
@@ -137,23 +162,35 @@ class Engine:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes up what `state` gave. Each memory gets the layout of the parameter it belongs to."""
+        """Takes up what `state` gave. Each memory gets the layout of the parameter it belongs
+        to."""
         for key, value in state.items():
             player, number, name = key.split(".")
             parameter = self.teams[player][int(number)]
-            like = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
+            like = (
+                torch.empty_like(parameter)
+                if value.shape == parameter.shape
+                else torch.empty_like(value)
+            )
             self.optimizers[player].state[parameter][name] = like.copy_(value)
 
 
 def _player(turns: list[Turn], games: int) -> str:
-    """Whose turn it is; micro-batches must agree, so what a model yields may depend on the step alone."""
+    """Whose turn it is; micro-batches must agree, so what a model yields may depend on the step
+    alone."""
     players = {turn.player for turn in turns}
     if len(players) > 1 or len(turns) < games:
-        raise RuntimeError(f"micro-batches fell out of step at {sorted(players)}: a turn depends on more than the step")
+        raise RuntimeError(
+            f"micro-batches fell out of step at {sorted(players)}: a turn depends on more than the"
+            " step"
+        )
     return players.pop()
 
 
 def _report(turns: list[Turn]) -> dict[str, Tensor]:
     """Averages terms and notes over micro-batches: {"discriminator/real": ...}."""
     terms = [{**turn.loss, **turn.notes} for turn in turns]
-    return {f"{turns[0].player}/{name}": torch.stack([t[name].detach() for t in terms]).mean() for name in terms[0]}
+    return {
+        f"{turns[0].player}/{name}": torch.stack([t[name].detach() for t in terms]).mean()
+        for name in terms[0]
+    }

@@ -10,7 +10,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from ..core import Batch, Data, InputError, Model, chance
+from ..core import Batch, Data, InputError, Model, seeded_rng
 from ..runtime.device import free_memory
 from .engine import Engine
 
@@ -20,7 +20,8 @@ class Plan:
     """What a training will take.
 
     parameters: By player.
-    model_bytes: Weights, gradients, optimizer and averaged copy, and what a round leaves behind whatever its batch.
+    model_bytes: Weights, gradients, optimizer and averaged copy, and what a round leaves behind
+        whatever its batch.
     example_bytes: What one example of a batch leaves behind for the backward pass.
     batch: Examples per round, on this machine.
     seconds_per_round: As measured.
@@ -45,7 +46,7 @@ def make_plan(engine: Engine, data: Data, batch: int, device: torch.device) -> P
     copies = 4 + (engine.averaged is not model)  # weights, gradients, two moments, the average
     model_bytes = 4 * copies * sum(p.numel() for p in model.parameters())
     rows = torch.arange(min(len(data), batch))
-    with chance(0):
+    with seeded_rng(0):
         two, four = (_bytes_of_round(model, data.batch(rows[:n]).to(device)) for n in (2, 4))
         example_bytes = (four - two) // 2 if len(rows) > 2 else two // 2
         model_bytes += two - 2 * example_bytes
@@ -59,8 +60,15 @@ def _refuse(plan: Plan, device: torch.device) -> None:
     free = free_memory(device)
     if free is not None and plan.bytes > free:
         fits = max((free - plan.model_bytes) // max(plan.example_bytes, 1), 0)
-        advice = f"try --batch {fits} (with --accumulate to make up for it)" if fits else "choose a smaller model"
-        raise InputError(f"training would take {_gib(plan.bytes)} and {_gib(free)} are free on {device}; {advice}")
+        advice = (
+            f"try --batch {fits} (with --accumulate to make up for it)"
+            if fits
+            else "choose a smaller model"
+        )
+        raise InputError(
+            f"training would take {_gib(plan.bytes)} and {_gib(free)} are free on {device};"
+            f" {advice}"
+        )
 
 
 def _bytes_of_round(model: Model, batch: Batch) -> int:

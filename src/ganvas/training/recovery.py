@@ -1,4 +1,5 @@
-"""Treats a game that is ill: back to weights that were healthy, and one thing changed. A bounded number of times."""
+"""Treats a game that is ill: back to weights that were healthy, and one thing changed. A bounded
+number of times."""
 
 from __future__ import annotations
 
@@ -9,18 +10,21 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..core import Model
-from ..runs.diagnosis import Diagnosis, Facts, Remedy, Treatment
+from ..runs.diagnosis import Diagnosis, Facts, Intervention, Remedy
 from .engine import Engine
 
 TRIES = 3
-BEFORE = 100  # rounds before the first sign of an illness that weights must be from to count as healthy
+BEFORE = (
+    100  # rounds before the first sign of an illness that weights must be from to count as healthy
+)
 KEPT = 2  # sets of healthy weights: the newer may prove to be from too late
 
 
-class Order(NamedTuple):
+class RecoveryOrder(NamedTuple):
     """What is to be done after a round, in numbers, so that processes can tell each other.
 
-    keep: 1 where the weights are healthy. number: of what is changed, from 1; 0 for nothing. back: round to go to.
+    keep: 1 where the weights are healthy. number: of what is changed, from 1; 0 for nothing. back:
+        round to go to.
     """
 
     keep: float = 0.0
@@ -32,7 +36,7 @@ class Order(NamedTuple):
 
 
 @dataclass
-class Healing:
+class Recovery:
     """What was done to a game so far, and what it can go back to.
 
     Arguments:
@@ -44,24 +48,33 @@ class Healing:
 
     engine: Engine
     first: Callable[[], Model]
-    treatments: list[Treatment] = field(default_factory=list)
+    treatments: list[Intervention] = field(default_factory=list)
     healthy: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
-    def decide(self, seen: Sequence[Diagnosis], keep: bool) -> tuple[Diagnosis | None, Order]:
-        """What to do about what is wrong: at most one thing. No diagnosis where there is nothing to do.
+    def decide(
+        self, seen: Sequence[Diagnosis], keep: bool
+    ) -> tuple[Diagnosis | None, RecoveryOrder]:
+        """What to do about what is wrong: at most one thing. No diagnosis where there is nothing to
+        do.
 
         keep: Whether the weights of this round are to be kept, if they are healthy.
         """
         if not seen or not any(diagnosis.grave for diagnosis in seen):
-            return None, Order(keep=float(keep))
+            return None, RecoveryOrder(keep=float(keep))
         for diagnosis in seen:
-            remedy = self._next(diagnosis) if diagnosis.grave and len(self.treatments) < TRIES else None
+            remedy = (
+                self._next(diagnosis) if diagnosis.grave and len(self.treatments) < TRIES else None
+            )
             if remedy is not None:
-                back = max((step for step in self.healthy if step <= diagnosis.since - BEFORE), default=0)
-                return diagnosis, Order(0.0, self._names.index(remedy.what) + 1, *remedy[1:], back)
-        return None, Order()
+                back = max(
+                    (step for step in self.healthy if step <= diagnosis.since - BEFORE), default=0
+                )
+                return diagnosis, RecoveryOrder(
+                    0.0, self._names.index(remedy.what) + 1, *remedy[1:], back
+                )
+        return None, RecoveryOrder()
 
-    def obey(self, order: Order, step: int, illness: str) -> Treatment | None:
+    def obey(self, order: RecoveryOrder, step: int, illness: str) -> Intervention | None:
         """Does what was decided; the same in every process."""
         if order.keep:
             weights = self.engine.averaged.state_dict()
@@ -73,31 +86,47 @@ class Healing:
         remedy = Remedy(self._names[int(order.number) - 1], order.factor, order.least, order.most)
         before = self._value(remedy.what)
         self._go_back(int(order.back))
-        self.healthy = {round: weights for round, weights in self.healthy.items() if round <= order.back}
+        self.healthy = {
+            round: weights for round, weights in self.healthy.items() if round <= order.back
+        }
         self._change(remedy)
-        self.treatments.append(Treatment(step, illness, remedy.what, before, self._value(remedy.what), int(order.back)))
+        self.treatments.append(
+            Intervention(
+                step, illness, remedy.what, before, self._value(remedy.what), int(order.back)
+            )
+        )
         return self.treatments[-1]
 
     def facts(self, batch: int) -> Facts:
-        """What a history should know of the game, before its first round; batch: examples of a round."""
+        """What a history should know of the game, before its first round; batch: examples of a
+        round."""
         model, teams = self.engine.model, self.engine.teams
         parameters = {player: sum(p.numel() for p in team) for player, team in teams.items()}
-        sizes = {player: _size([p.detach() for p in team if p.dim() > 1]) for player, team in teams.items()}
+        sizes = {
+            player: _size([p.detach() for p in team if p.dim() > 1])
+            for player, team in teams.items()
+        }
         codes, places = (model.hyperparameters.get(name, 0) for name in ("codes", "places"))
         return Facts(dict(self.engine.rates), sizes, parameters, int(min(codes, places * batch)))
 
     def state(self) -> dict[str, Any]:
         """What JSON needs to know to go on exactly."""
         changed = {"rates": self.engine.rates, "hyperparameters": self.engine.model.hyperparameters}
-        return {"healed": [treatment._asdict() for treatment in self.treatments]} | (changed if self.treatments else {})
+        return {"healed": [treatment._asdict() for treatment in self.treatments]} | (
+            changed if self.treatments else {}
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """The healthy weights, by round and name."""
-        return {f"{step}.{name}": value for step, weights in self.healthy.items() for name, value in weights.items()}
+        return {
+            f"{step}.{name}": value
+            for step, weights in self.healthy.items()
+            for name, value in weights.items()
+        }
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Takes up what `state` and `tensors` gave."""
-        self.treatments = [Treatment(**treatment) for treatment in state.get("healed", [])]
+        self.treatments = [Intervention(**treatment) for treatment in state.get("healed", [])]
         self.engine.since = self.treatments[-1].step if self.treatments else 0
         self.engine.rates.update(state.get("rates", {}))
         for model in (self.engine.model, self.engine.averaged):
@@ -149,4 +178,6 @@ class Healing:
 
 def _size(weights: Sequence[Tensor]) -> float:
     """The root mean square of all numbers in weights; 0 where there are none."""
-    return (sum(w.square().sum().item() for w in weights) / max(sum(w.numel() for w in weights), 1)) ** 0.5
+    return (
+        sum(w.square().sum().item() for w in weights) / max(sum(w.numel() for w in weights), 1)
+    ) ** 0.5

@@ -10,13 +10,37 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ...core import InputError, Own
+from ...core import ImageFile, InputError
 
 GREY = ("1", "L", "LA", "La", "I", "F")
 SEEN_THROUGH = ("RGBA", "RGBa", "LA", "La", "PA")
-LAYOUT = (256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 34675)
+LAYOUT = (
+    256,
+    257,
+    258,
+    259,
+    262,
+    273,
+    274,
+    277,
+    278,
+    279,
+    284,
+    317,
+    320,
+    322,
+    323,
+    324,
+    325,
+    338,
+    339,
+    34675,
+)
 """Tags of EXIF that say how pixels lie in a file; a new file has its own."""
-DETAILS, SIDES = 0x8769, (0xA002, 0xA003)  # where EXIF keeps what the camera says, and there the sides in pixels
+DETAILS, SIDES = (
+    0x8769,
+    (0xA002, 0xA003),
+)  # where EXIF keeps what the camera says, and there the sides in pixels
 FINE: dict[str, dict[str, Any]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
@@ -32,21 +56,24 @@ def is_grey(mode: str) -> bool:
     return mode in GREY or mode.startswith("I;16")
 
 
-def own(picture: Image.Image) -> Own:
-    """A picture as its file has it, upright. Raises OSError where it cannot be decoded, or moves."""
+def open_image(picture: Image.Image) -> ImageFile:
+    """A picture as its file has it, upright. Raises OSError where it cannot be decoded, or
+    moves."""
     refuse_moving(picture)
     picture.load()
     icc = b"" if picture.mode == "CMYK" else picture.info.get("icc_profile") or b""
     picture, exif = ImageOps.exif_transpose(picture), _exif(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
-        return Own(_deep(picture), exif=exif, icc=icc)
+        return ImageFile(_deep(picture), exif=exif, icc=icc)
     kind = "L" if is_grey(picture.mode) else "RGB"
     if picture.mode in SEEN_THROUGH or "transparency" in picture.info:
         pixels = channels_first(picture.convert("RGBA"))
         shades = pixels[:1] if kind == "L" else pixels[:3]
-        return Own(torch.from_numpy(shades.copy()), torch.from_numpy(pixels[3:].copy()), exif, icc)
+        return ImageFile(
+            torch.from_numpy(shades.copy()), torch.from_numpy(pixels[3:].copy()), exif, icc
+        )
     flat = picture if picture.mode == kind else picture.convert(kind)
-    return Own(torch.from_numpy(channels_first(flat)), exif=exif, icc=icc)
+    return ImageFile(torch.from_numpy(channels_first(flat)), exif=exif, icc=icc)
 
 
 def refuse_moving(picture: Image.Image) -> None:
@@ -68,16 +95,20 @@ def _exif(picture: Image.Image) -> bytes:
 
 
 def _deep(picture: Image.Image) -> Tensor:
-    """Levels (1, H, W) of a grey picture of more than eight bits: int32 up to 65,535, or uint8 where it has none."""
+    """Levels (1, H, W) of a grey picture of more than eight bits: int32 up to 65,535, or uint8
+    where it has none."""
     values = np.asarray(picture)
-    full = brightest(picture.mode, float(values.max()))
+    full = max_level(picture.mode, float(values.max()))
     if full == 255:
         return torch.from_numpy(values.clip(0, 255).astype(np.uint8)[None])
-    return torch.from_numpy(np.round(values.astype(np.float32) / full * 65535).clip(0, 65535).astype(np.int32)[None])
+    return torch.from_numpy(
+        np.round(values.astype(np.float32) / full * 65535).clip(0, 65535).astype(np.int32)[None]
+    )
 
 
-def brightest(mode: str, highest: float) -> int:
-    """What white is in a picture of more than eight bits: formats keep 16 bits, or shares of one, in wider types."""
+def max_level(mode: str, highest: float) -> int:
+    """What white is in a picture of more than eight bits: formats keep 16 bits, or shares of one,
+    in wider types."""
     if mode == "F" and highest <= 1:
         return 1
     return 65535 if mode.startswith("I;16") or highest > 255 else 255
@@ -88,8 +119,9 @@ def channels_first(picture: Image.Image) -> np.ndarray:
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
-def drawn(one: Own, deep: bool = True, through: bool = True) -> Image.Image:
-    """A picture as Pillow has it, with what may be kept of 16 bits and of how solid it is; else over white."""
+def to_pillow(one: ImageFile, deep: bool = True, through: bool = True) -> Image.Image:
+    """A picture as Pillow has it, with what may be kept of 16 bits and of how solid it is; else
+    over white."""
     pixels = one.levels.permute(1, 2, 0).cpu()
     if one.white > 255:
         if deep and one.alpha is None and pixels.shape[2] == 1:
@@ -98,7 +130,9 @@ def drawn(one: Own, deep: bool = True, through: bool = True) -> Image.Image:
     picture = Image.fromarray((pixels[..., 0] if pixels.shape[2] == 1 else pixels).numpy())
     if one.alpha is None:
         return picture
-    alpha = Image.fromarray((_of_eight(one.alpha[0]) if one.white > 255 else one.alpha[0]).cpu().numpy())
+    alpha = Image.fromarray(
+        (_of_eight(one.alpha[0]) if one.white > 255 else one.alpha[0]).cpu().numpy()
+    )
     if through:
         picture.putalpha(alpha)
         return picture
@@ -109,14 +143,18 @@ def _of_eight(levels: Tensor) -> Tensor:
     return levels.float().div(257).round().to(torch.uint8)
 
 
-def save(one: Own, file: Path) -> None:
-    """Writes a picture with all that a file of this ending can hold. Raises InputError where it is too large for it."""
+def save_image(one: ImageFile, file: Path) -> None:
+    """Writes a picture with all that a file of this ending can hold. Raises InputError where it is
+    too large for it."""
     ending = file.suffix.lower()
     height, width = one.levels.shape[1:]
     if max(height, width) > LONGEST.get(ending, width + height):
         most = f"{LONGEST[ending]:,} pixels a side"
-        raise InputError(f"{file.name} would have {width:,} × {height:,} pixels, and {ending} holds {most}; use .png")
-    picture = drawn(one, deep=ending not in EIGHT_BITS, through=ending not in (".jpg", ".jpeg"))
+        raise InputError(
+            f"{file.name} would have {width:,} × {height:,} pixels, and {ending} holds {most}; use"
+            " .png"
+        )
+    picture = to_pillow(one, deep=ending not in EIGHT_BITS, through=ending not in (".jpg", ".jpeg"))
     about: dict[str, Any] = {"icc_profile": one.icc} if one.icc else {}
     about |= {"exif": one.exif} if one.exif else {}
     file.parent.mkdir(parents=True, exist_ok=True)

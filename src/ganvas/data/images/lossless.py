@@ -43,10 +43,13 @@ class Album:
         return cls(about["form"], tuple(about["shape"]), names, odd)
 
 
-def inside(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Files of these names. Raises InputError for one that would lie elsewhere: parcels may come from anywhere."""
+def is_inside(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Files of these names. Raises InputError for one that would lie elsewhere: parcels may come
+    from anywhere."""
     files, home = [folder / name for name in names], folder.resolve()
     for file in files:
         if not file.resolve().is_relative_to(home):
-            raise InputError(f"what was given wants to write {file}, outside of {folder}; do not trust it")
+            raise InputError(
+                f"what was given wants to write {file}, outside of {folder}; do not trust it"
+            )
     return files

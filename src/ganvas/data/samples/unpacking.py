@@ -12,9 +12,12 @@ from PIL import Image
 
 from ...runtime.errors import InputError
 from . import ADULT, FASHION
-from .moving import moving
+from .moving import moving_images
 
-CLIPS = {"moving": 200, "new-moving": 20}  # clips that are made of training, and of held-out pictures
+CLIPS = {
+    "moving": 200,
+    "new-moving": 20,
+}  # clips that are made of training, and of held-out pictures
 NOISE = 50  # standard deviation, of 255
 FRAMES, SIDE, MILLISECONDS = 12, 32, 100
 
@@ -37,7 +40,10 @@ def unpack(out: Path) -> dict[str, str]:
         shutil.copyfile(ADULT / f"{part}.csv", out / f"{name}.csv")
     shutil.copyfile(Path(__file__).parent / "README.md", out / "LICENCES.md")
     return {
-        "clothes/": f"{len(shown['clothes'][0]):,} pictures of clothes, a folder for each of ten kinds, to learn from",
+        "clothes/": (
+            f"{len(shown['clothes'][0]):,} pictures of clothes, a folder for each of ten kinds, to"
+            " learn from"
+        ),
         "new-clothes/": f"{len(shown['new-clothes'][0]):,} others, to try with",
         "noisy-clothes/": "a tenth of these, with noise",
         "people.csv": "6,000 rows of a census, to learn from",
@@ -50,9 +56,13 @@ def unpack(out: Path) -> dict[str, str]:
 
 def fashion(part: Literal["train", "t10k"]) -> tuple[np.ndarray, np.ndarray]:
     """Pictures of clothes, uint8 (N, 28, 28), and their kinds, uint8 (N,)."""
-    x, y = (gzip.decompress((FASHION / f"{part}-{what}-ubyte.gz").read_bytes())
-            for what in ("images-idx3", "labels-idx1"))  # fmt: skip
-    return np.frombuffer(x, np.uint8, offset=16).reshape(-1, 28, 28), np.frombuffer(y, np.uint8, offset=8)
+    x, y = (
+        gzip.decompress((FASHION / f"{part}-{what}-ubyte.gz").read_bytes())
+        for what in ("images-idx3", "labels-idx1")
+    )
+    return np.frombuffer(x, np.uint8, offset=16).reshape(-1, 28, 28), np.frombuffer(
+        y, np.uint8, offset=8
+    )
 
 
 def _noisy(pictures: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,14 +77,18 @@ def _clothes(pictures: np.ndarray, labels: np.ndarray, out: Path) -> None:
     for number, kind in enumerate((FASHION / "labels.txt").read_text("utf-8").splitlines()):
         (out / kind).mkdir(parents=True, exist_ok=True)
         for i, picture in enumerate(pictures[labels == number], 1):
-            Image.fromarray(picture).save(out / kind / f"{kind.lower().replace(' ', '-')}-{i:04d}.png")
+            Image.fromarray(picture).save(
+                out / kind / f"{kind.lower().replace(' ', '-')}-{i:04d}.png"
+            )
 
 
 def _clips(pictures: np.ndarray, n: int, out: Path) -> None:
     """GIF files in each of which one thing moves."""
     out.mkdir(parents=True, exist_ok=True)
     small = pictures.reshape(-1, 14, 2, 14, 2).mean((2, 4)).astype(np.uint8)
-    for i, clip in enumerate(moving(small, n, frames=FRAMES, side=SIDE, together=1), 1):
+    for i, clip in enumerate(moving_images(small, n, frames=FRAMES, side=SIDE, together=1), 1):
         clip[::2, 0, 0] |= 1  # frames that are alike would be written as one
         first, *rest = map(Image.fromarray, clip)
-        first.save(out / f"{i:04d}.gif", save_all=True, append_images=rest, duration=MILLISECONDS, loop=0)
+        first.save(
+            out / f"{i:04d}.gif", save_all=True, append_images=rest, duration=MILLISECONDS, loop=0
+        )

@@ -1,4 +1,5 @@
-"""Tables to the last bit: what codes leave open, what was not learned, and rows that no code can give."""
+"""Tables to the last bit: what codes leave open, what was not learned, and rows that no code can
+give."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ FINE = 2**16  # a rank is coded in two parts where there are more
 
 
 def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
-    """Which of how many values that share a code each value is: (rank, number) by column, each (N,), in few bits."""
+    """Which of how many values that share a code each value is: (rank, number) by column, each
+    (N,), in few bits."""
     encoder, uniform = coding.encoder(), coding.uniform()
     for rank, number in pairs:
         for part, size in _parts(rank, number):
@@ -50,7 +52,12 @@ def packed_tables(tables: Mapping[str, pa.Table], more: bytes) -> bytes:
     sink = io.BytesIO()
     parts = {**{name: _ipc(table) for name, table in tables.items()}, "": more}
     for name, content in parts.items():
-        sink.write(len(name).to_bytes(2, "little") + name.encode() + len(content).to_bytes(8, "little") + content)
+        sink.write(
+            len(name).to_bytes(2, "little")
+            + name.encode()
+            + len(content).to_bytes(8, "little")
+            + content
+        )
     return sink.getvalue()
 
 
@@ -69,7 +76,7 @@ def _ipc(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def differing(a: pa.Array, b: pa.Array) -> np.ndarray:
+def differences(a: pa.Array, b: pa.Array) -> np.ndarray:
     """Rows in which two arrays of one type are not the same to the last bit, boolean (N,)."""
     there, also = (np.asarray(values.is_valid()) for values in (a, b))
     if pa.types.is_dictionary(a.type):
@@ -77,7 +84,9 @@ def differing(a: pa.Array, b: pa.Array) -> np.ndarray:
             return np.ones(len(a), bool)
         a, b = a.indices, b.indices
     if pa.types.is_floating(a.type):
-        bits, others = (v.cast(pa.float64()).to_numpy(zero_copy_only=False).view(np.int64) for v in (a, b))
+        bits, others = (
+            v.cast(pa.float64()).to_numpy(zero_copy_only=False).view(np.int64) for v in (a, b)
+        )
         unlike = bits != others
     else:
         unlike = np.asarray(pc.fill_null(pc.not_equal(a, b), False))

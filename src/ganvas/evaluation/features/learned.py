@@ -1,4 +1,5 @@
-"""Features learned on the training pictures: of a classifier, or of rotations without labels (Gidaris et al., 2018)."""
+"""Features learned on the training pictures: of a classifier, or of rotations without labels
+(Gidaris et al., 2018)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...core import Batch, Continuous, Data, Modality, chance
-from ...training.classifier import Network, lessons
+from ...core import Batch, Continuous, Data, Modality, seeded_rng
+from ...training.classifier import Network, training_batches
 from ._base import Features
 
 ROUNDS, BATCH = 800, 128
@@ -24,7 +25,8 @@ CPU = torch.device("cpu")
 
 
 class Learned(Features):
-    """A small convolutional network trained on the training pictures alone; features are what its last layer sees.
+    """A small convolutional network trained on the training pictures alone; features are what its
+    last layer sees.
 
     With labels it learns the classes; without, by how many quarter turns a picture was rotated.
     """
@@ -35,9 +37,11 @@ class Learned(Features):
     @classmethod
     def fit(cls, train: Data, modality: Modality, cache: Path, rounds: int = 0) -> Self:
         rounds, classes = rounds or ROUNDS, len(modality.classes)
-        digest = blake2b(train.keys().numpy().tobytes() + repr((classes, rounds)).encode(), digest_size=8).hexdigest()
+        digest = blake2b(
+            train.keys().numpy().tobytes() + repr((classes, rounds)).encode(), digest_size=8
+        ).hexdigest()
         shape = tuple(train.batch(torch.arange(1)).x.shape[1:])
-        with chance(0):
+        with seeded_rng(0):
             network = Network(Continuous(shape), classes)
             file = cache / f"learned-{digest}-{'x'.join(map(str, shape))}.safetensors"
             if file.exists():
@@ -54,7 +58,8 @@ class Learned(Features):
     def description(self) -> str:
         task = "the classes" if self.network.classes else "quarter turns"
         return (
-            f"a small network that learned {task} of the training pictures ({self.accuracy:.1%} right on unseen ones)"
+            f"a small network that learned {task} of the training pictures ({self.accuracy:.1%}"
+            " right on unseen ones)"
         )
 
     def embed(self, x: Tensor) -> Tensor:
@@ -67,8 +72,13 @@ class Learned(Features):
 def _train(network: Network, data: Data, rounds: int) -> float:
     """Trains on nine tenths of the data; returns the share of the rest that it gets right."""
     learn, held = data.split(0.1, level=1)
-    bar = track(lessons(network, learn, rounds, BATCH, 0, CPU), "learning features", rounds,
-                console=Console(stderr=True), transient=True)  # fmt: skip
+    bar = track(
+        training_batches(network, learn, rounds, BATCH, 0, CPU),
+        "learning features",
+        rounds,
+        console=Console(stderr=True),
+        transient=True,
+    )
     deque(bar, maxlen=0)
     right = [_right(network, batch.to(CPU)) for batch in held.in_batches(most=2000)]
     return torch.cat(right).float().mean().item() if right else float("nan")

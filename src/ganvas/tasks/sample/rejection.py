@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Begins, InputError, Samples, Space, Wish
+from ...core import Constraint, InputError, Samples, Space, StartsConditionally
 
 TRIES = 100
 """Examples drawn for each one wanted, and..."""
@@ -23,11 +23,13 @@ class Tally:
 
     wanted, found: Examples, over all parts.
     kept, tried: Of those drawn, how many met the wish.
-    likely: Of all there are, the share that is tried at all: those whose first place is as it shall be.
-    completed: Whether the rest of their places was completed after those that something was asked of.
+    likely: Of all there are, the share that is tried at all: those whose first place is as it shall
+        be.
+    completed: Whether the rest of their places was completed after those that something was asked
+        of.
     """
 
-    wish: Wish
+    wish: Constraint
     wanted: int
     found: int = 0
     kept: int = 0
@@ -40,7 +42,9 @@ class Tally:
         """Which way was used, and what share was accepted."""
         share = self.kept / max(self.tried, 1)
         if self.completed:
-            return f"by completion: {self.likely:.3g} of all were begun, {share:.1%} of these accepted"
+            return (
+                f"by completion: {self.likely:.3g} of all were begun, {share:.1%} of these accepted"
+            )
         return f"by rejection: {share:.2%} of what was drawn accepted"
 
     @property
@@ -57,7 +61,8 @@ class Seen:
         self.columns: list[np.ndarray] = []
 
     def new(self, marks: Tensor, most: int) -> Tensor:
-        """Numbers of the first `most` rows none of whose marks (B, columns) came before; these come from now on."""
+        """Numbers of the first `most` rows none of whose marks (B, columns) came before; these come
+        from now on."""
         columns = marks.cpu().numpy().T
         self.columns = self.columns or [np.empty(0, np.int64) for _ in columns]
         fresh = np.ones(len(marks), bool)
@@ -67,7 +72,8 @@ class Seen:
             fresh &= (first & ~_among(own, old)) | (own == 0)
         rows = np.flatnonzero(fresh)[:most]
         self.columns = [
-            np.union1d(old, own[rows][own[rows] != 0]) for own, old in zip(columns, self.columns, strict=True)
+            np.union1d(old, own[rows][own[rows] != 0])
+            for own, old in zip(columns, self.columns, strict=True)
         ]
         return torch.from_numpy(rows).to(marks.device)
 
@@ -79,13 +85,16 @@ def _among(values: np.ndarray, sorted: np.ndarray) -> np.ndarray:
     return sorted[sorted.searchsorted(values).clip(max=len(sorted) - 1)] == values
 
 
-def at_once(space: Space) -> int:
+def batch_size(space: Space) -> int:
     """How many examples are best drawn together."""
     return min(max(256, 2**18 // prod(space.shape)), 2**14)
 
 
-def meeting(model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, truncation: float | None) -> Tensor:
-    """Draws `n` examples that meet the tally's wish, settled, shape (n, ...), and counts what it took.
+def sample_meeting(
+    model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, truncation: float | None
+) -> Tensor:
+    """Draws `n` examples that meet the tally's wish, settled, shape (n, ...), and counts what it
+    took.
 
     seen: What may not come again.
     y: What all of them shall be, shape (1, *condition.shape), where the model takes a condition.
@@ -97,11 +106,12 @@ def meeting(model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, 
     while missing:
         if tried > TRIES * n + GRACE:
             raise InputError(
-                f"found {tally.found:,} of {tally.wanted:,} with {wish.words} in {tally.tried:,} tries; to the model "
-                f"that is {tally.likelihood}: ask for fewer, or for what is likelier"
+                f"found {tally.found:,} of {tally.wanted:,} with {wish.words} in {tally.tried:,}"
+                f" tries; to the model that is {tally.likelihood}: ask for fewer, or for what is"
+                " likelier"
             )
         share = (tally.kept + 1) / (tally.tried + 1)
-        size = min(max(ceil(1.1 * missing / share), 256), at_once(model.space))
+        size = min(max(ceil(1.1 * missing / share), 256), batch_size(model.space))
         x = wish.settle(_proposed(model, size, tally, y, truncation))
         x = x[wish.holds(x)] if len(x) else x
         if wish.marks:
@@ -112,9 +122,12 @@ def meeting(model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, 
     return torch.cat(found)
 
 
-def _proposed(model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
-    """What is left of `n` examples once the places of which something is asked alone are as they shall be."""
-    if not isinstance(model, Begins) or not tally.wish.allowed:
+def _proposed(
+    model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None
+) -> Tensor:
+    """What is left of `n` examples once the places of which something is asked alone are as they
+    shall be."""
+    if not isinstance(model, StartsConditionally) or not tally.wish.allowed:
         return model.sample(n, None if y is None else y.expand(n, *y.shape[1:]), truncation)
     begun = model.begin(n, tally.wish.allowed)
     tally.completed, tally.likely = True, begun.likely
