@@ -117,8 +117,8 @@ def named(words: str) -> tuple[str, dict[str, Any]]:
         name: _meant(value)
         for name, value in (pair.split("=") for pair in options.split(",") if pair)
     }
-    if "rate" in chosen:
-        chosen["rate"] = dict.fromkeys(plugins.load("models", model).players, chosen["rate"])
+    if "lr" in chosen:
+        chosen["lr"] = dict.fromkeys(plugins.load("models", model).players, chosen["lr"])
     return model, chosen
 
 

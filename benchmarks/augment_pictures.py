@@ -20,12 +20,12 @@ from typing import Any
 
 import torch
 from _common import FASHION, report, spread
-from ganvas.tasks.augment.task.comparison import compared, verdict
 
 import ganvas
 from ganvas.core import Batch, seeded_generator, seeded_rng
 from ganvas.data.images.modality import Images
-from ganvas.tasks.augment.task import networks
+from ganvas.tasks.augment import networks
+from ganvas.tasks.augment.comparison import compare, describe_gain
 
 BOTH = "with new pictures, shifted"
 
@@ -107,10 +107,10 @@ def judged(
         )
     ways = networks.ways(few, new) | {BOTH: networks.Way(networks.together(few, new), shifted=True)}
     answers, worth = networks.answered(ways, held, 10), networks.worth(held)
-    scores, _ = compared(answers, BOTH, worth, networks.DRAWS)
+    scores, _ = compare(answers, BOTH, worth, networks.DRAWS)
     rivals = {name: answer for name, answer in answers.items() if name != BOTH}
-    _, helped = compared(rivals, networks.NEW, worth, networks.DRAWS)
-    _, beside = compared(
+    _, helped = compare(rivals, networks.NEW, worth, networks.DRAWS)
+    _, beside = compare(
         {name: answers[name] for name in ("shifted", BOTH)}, BOTH, worth, networks.DRAWS
     )
     return {
@@ -119,8 +119,8 @@ def judged(
         "accuracy": {name: asdict(e) for name, e in scores.items()},
         "gained_by_new": {name: asdict(e) for name, e in helped.items()},
         "gained_by_new_shifted": {name: asdict(e) for name, e in beside.items()},
-        "verdict": verdict("new pictures", "accuracy", helped),
-        "verdict_shifted": verdict("new pictures, shifted,", "accuracy", beside),
+        "verdict": describe_gain("new pictures", "accuracy", helped),
+        "verdict_shifted": describe_gain("new pictures, shifted,", "accuracy", beside),
     }
 
 

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 from _common import FASHION, fashion, report
-from ganvas.evaluation.figures.metrics._baselines import Bordered, Diffused
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 import ganvas
 from ganvas.core import Completes, seeded_rng
+from ganvas.evaluation.metrics._baselines import BorderMean, Diffusion
 from ganvas.nn.masks import draw_masks
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -69,7 +69,7 @@ def main() -> None:
         )
         models[name], about[name] = run.model, {**settings, "seconds": run.run.state["seconds"]}
     space = run.model.space
-    models |= {"diffusion": Diffused(space), "mean of the border": Bordered(space)}
+    models |= {"diffusion": Diffusion(space), "mean of the border": BorderMean(space)}
     kinds = {"random holes": random, "lower half missing": upper}
     report(
         "completion",

@@ -70,7 +70,7 @@ def pictures(seed: int, given: argparse.Namespace) -> Figures:
         yield f"{level} whole pictures", float(whole.all(1).mean())
     with torch.no_grad(), seeded_rng(seed):
         draws = torch.cat(
-            [run.model.redraw(part, RAW).flatten(2) for part in x[:200].split(50)], 1
+            [run.model.resample_posterior(part, RAW).flatten(2) for part in x[:200].split(50)], 1
         ).numpy()
     for level in LEVELS:
         found = inside(truth[:200], *interval_ends(draws, level))

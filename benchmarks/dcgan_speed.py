@@ -23,13 +23,13 @@ from time import perf_counter
 
 import torch
 from _common import report, spread
-from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Batch, Continuous
 from ganvas.models.dcgan import DCGAN
 from ganvas.runtime.device import choose_precision, prepare
+from ganvas.training.engine import Engine
 
 # of a round, for each picture (the tutorial's loop: four forward and three backward passes)
 GFLOP = 2.29
@@ -71,7 +71,7 @@ def plain(x: Tensor, channels: int) -> Iterator[None]:
 
 
 def ours(x: Tensor, model: DCGAN) -> Iterator[None]:
-    engine = Engine(model, average=0.999, precision=choose_precision("auto", CPU))
+    engine = Engine(model, ema=0.999, precision=choose_precision("auto", CPU))
     for _ in engine.rounds(iter(lambda: Batch(x), None)):
         yield
 

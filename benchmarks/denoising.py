@@ -132,7 +132,7 @@ def main() -> None:
                 "training": {
                     "rounds": state["step"],
                     "seconds": state["seconds"],
-                    "options": run.run.card["options"],
+                    "options": run.run.config["options"],
                 },
                 "tried": tried,
             },

@@ -29,11 +29,11 @@ import numpy as np
 import pandas as pd
 import torch
 from _common import fashion, report
-from ganvas.training.loop.classifier import Network, lessons
 from torch import Tensor
 
 import ganvas
 from ganvas.core import Batch, Continuous, Data, Edited, seeded_rng
+from ganvas.training.classifier import Network, training_batches
 
 SETS = {"shoes": ("boot", 7, 9), "tops": ("long sleeves", 0, 2)}
 MODELS: dict[str, dict[str, Any]] = {
@@ -153,7 +153,7 @@ def classifier(x: np.ndarray, values: np.ndarray, rounds: int = 500) -> Network:
     with seeded_rng(1):
         network = Network(Continuous((1, 28, 28)), 2)
         data = Taught(as_tensor(x), torch.from_numpy(values).long().unsqueeze(1))
-        for _ in lessons(network, data, rounds, 64, 1, torch.device("cpu")):
+        for _ in training_batches(network, data, rounds, 64, 1, torch.device("cpu")):
             pass
     return network
 
@@ -181,7 +181,7 @@ def edited(
             hold=",".join(sorted(held)),
             strength=f"{-GRID[-1]:g}..{GRID[-1]:g}",
             steps=round(4 * GRID[-1] + 1),
-            rounds=300,
+            inversion_steps=300,
         )
     tuning, trial = (told(answer, rows, attribute, judge) for rows in torch.arange(len(x)).chunk(2))
     (other,) = held

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import torch
 from _common import FASHION, named, place, report, spread
-from ganvas.evaluation.figures.features.learned import Learned
-from ganvas.evaluation.figures.metrics.frechet import frechet_distance
-from ganvas.evaluation.figures.metrics.precision_recall import reach
 
 import ganvas
 from ganvas.core import EncodedModality, data_of, seeded_rng
+from ganvas.evaluation.features.learned import Learned
+from ganvas.evaluation.metrics.frechet import frechet_distance
+from ganvas.evaluation.metrics.precision_recall import neighbour_radius
 
 FIGURES = ("frechet", "precision", "recall", "class_accuracy", "worst_class")
 
@@ -46,7 +46,9 @@ def main() -> None:
     }
     modality = data_of(next(iter(runs.values())).run.modality)
     train_set = modality.read(FASHION)
-    classifier = Learned.fit(train_set, modality, given.runs / ".features", rounds=given.rounds)
+    classifier = Learned.fit(
+        train_set, modality, given.runs / ".features", decoding_steps=given.decoding_steps
+    )
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather()
     assert test.y is not None
     right = (classifier.classify(test.x) == test.y.squeeze(1)).float().mean().item()
@@ -110,7 +112,7 @@ def judge(
     some = made[y.squeeze(1).argsort(stable=True)][:: len(y) // 100]
     data_of(run.run.modality).sheet(some, run.run.path / "by-class.png", 10)
     real, fake = classifier(x), classifier(made)
-    real_reach, fake_reach = reach(real, 3), reach(fake, 3)
+    real_reach, fake_reach = neighbour_radius(real, 3), neighbour_radius(fake, 3)
     inside_real = torch.cat(
         [(torch.cdist(part, real) <= real_reach).any(1) for part in fake.split(1000)]
     )

@@ -25,8 +25,6 @@ from typing import Any
 
 import torch
 from _common import named, place, report, spread
-from ganvas.tasks.sample.task.discriminator_rejection import rejecting
-from ganvas.training.loop.engine import SCHEDULES, Engine
 from modes_data import (
     MIXTURES,
     MOST,
@@ -41,6 +39,8 @@ from modes_data import (
 import ganvas
 from ganvas.core import Batch, Continuous, Samples, seeded_generator, seeded_rng
 from ganvas.runtime import registry as plugins
+from ganvas.tasks.sample.discriminator_rejection import with_rejection
+from ganvas.training.engine import SCHEDULES, Engine
 
 POINTS = 100_000
 SAMPLES = 2_500
@@ -75,10 +75,10 @@ BY_POINTS = {
     "model": PERCEPTRONS,
     "batch": 64,
     "steps": 12_000,
-    "rate": 1e-3,
+    "lr": 1e-3,
     "betas": (0.0, 0.99),
     "schedule": "cosine",
-    "average": 0.999,
+    "ema": 0.999,
     "steep": 1.0,
     "anneal": 1.0,
 }
@@ -88,7 +88,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         **BY_POINTS,
         "batch": 128,
         "steps": 10_000,
-        "rate": 5e-4,
+        "lr": 5e-4,
         "steep": 4.0,
         "anneal": 0.03,
     },
@@ -151,17 +151,15 @@ def pointed(words: str, mixture: Mixture, seed: int, settings: dict[str, Any]) -
         model = plugins.load("models", name)(Continuous((2,)), **{**settings["model"], **options})
         with torch.no_grad():
             next(model.generator.parameters()).mul_(settings["steep"])
-        engine = Engine(
-            model, rates=dict.fromkeys(model.players, settings["rate"]), average=settings["average"]
-        )
+        engine = Engine(model, lr=dict.fromkeys(model.players, settings["lr"]), ema=settings["ema"])
         learn(engine, points / reach, seed, settings)
     seconds = process_time() - start
-    final = engine.averaged.eval()
+    final = engine.ema_model.eval()
     found = judged(mixture, final, reach, seed)
     if final.game.odds:
         found |= {
             f"{name}_with_reject": value
-            for name, value in judged(mixture, rejecting(final), reach, seed).items()
+            for name, value in judged(mixture, with_rejection(final), reach, seed).items()
         }
     return {**found, "rounds": model.step, "cpu_seconds": seconds}
 
@@ -185,7 +183,7 @@ def learn(engine: Engine, points: torch.Tensor, seed: int, settings: dict[str, A
     first, left = dict(engine.model.hyperparameters), settings["anneal"]
     for _ in engine.rounds(Batch(points[some]) for some in rows):
         share = engine.model.step / settings["steps"]
-        engine.pace(SCHEDULES[settings["schedule"]](share))
+        engine.set_lr_factor(SCHEDULES[settings["schedule"]](share))
         weight = left + (1 - left) * SCHEDULES["cosine"](share)
         engine.model.hyperparameters |= {name: value * weight for name, value in first.items()}
 

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import torch
 from _common import fashion
-from ganvas.evaluation.figures.features.learned import Learned
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from ganvas.data.images.modality import Images
+from ganvas.evaluation.features.learned import Learned
 
 SIDE = 28
 MOST = 26_000  # samples that a stack of digits is judged by

@@ -17,10 +17,10 @@ from time import process_time
 
 import torch
 from _common import FASHION, named, place, report, spread
-from ganvas.evaluation.figures.features.learned import Learned
-from ganvas.evaluation.figures.metrics.frechet import frechet_distance
 
 import ganvas
+from ganvas.evaluation.features.learned import Learned
+from ganvas.evaluation.metrics.frechet import frechet_distance
 
 MODELS = (
     "vqvae",

@@ -143,13 +143,13 @@ def measured(
 
 def bare(run: Any, size: int, seconds: float) -> float:
     """Examples a second of the model alone, in passes of a size."""
-    run.settle()
+    run.prepare()
     x = run.run.modality.read(SAMPLES).batch(torch.arange(size)).x
     with torch.no_grad():
-        run.model.weigh(x)
+        run.model.score_with_attribution(x)
         began, done = time.perf_counter(), 0
         while time.perf_counter() - began < seconds:
-            run.model.weigh(x)
+            run.model.score_with_attribution(x)
             done += size
     return done / (time.perf_counter() - began)
 

@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _common import fashion, place, report
-from ganvas.training.loop.progress import Progress
 from torch import Tensor, nn
 
 import ganvas
@@ -36,6 +35,7 @@ from ganvas.models._adversarial import Adversarial
 from ganvas.nn import perceptron
 from ganvas.runs.diagnosis import Diagnosis
 from ganvas.runtime import registry as plugins
+from ganvas.training.progress import Progress
 
 PICTURES = 5000
 NOT_NUMBERS = "not numbers"
@@ -99,12 +99,12 @@ def both(rate: float) -> dict[str, float]:
     return {"discriminator": rate, "generator": rate}
 
 
-STRONG = {"loss": "minimax", "discriminator_steps": 5, "rate": {"discriminator": 2e-3}}
+STRONG = {"loss": "minimax", "discriminator_steps": 5, "lr": {"discriminator": 2e-3}}
 SICK = {
     "rate": Case(
         "gan",
         pictures,
-        {"rate": both(1e-2)},
+        {"lr": both(1e-2)},
         frozenset({"learning rate too high", "divergence"}),
         True,
     ),
@@ -128,7 +128,7 @@ SICK = {
     "slow": Case(
         "gan",
         pictures,
-        {"rate": {"discriminator": 4e-6}},
+        {"lr": {"discriminator": 4e-6}},
         frozenset({"discriminator has lost", "mode collapse"}),
         True,
     ),
@@ -166,7 +166,7 @@ def listening() -> Iterator[dict[str, int]]:
     def diagnosed(progress: Progress, seen: Sequence[Diagnosis]) -> None:
         log = (progress.run.path / "log.jsonl").read_text().splitlines()
         for one in seen:
-            first.setdefault(one.illness, json.loads(log[-1])["step"] if one.since else 0)
+            first.setdefault(one.kind, json.loads(log[-1])["step"] if one.since else 0)
         original(progress, seen)
 
     Progress.diagnosed = diagnosed  # type: ignore[method-assign] # to hear when
@@ -207,9 +207,9 @@ def play(name: str, case: Case, given: argparse.Namespace) -> dict[str, Any]:
     return {
         "case": name,
         "said": first,
-        "words": list(map(str, run.health)),
-        "treatments": list(map(str, run.treatments)),
-        "grave": [one.illness for one in run.health if one.grave],
+        "words": list(map(str, run.diagnoses)),
+        "treatments": list(map(str, run.interventions)),
+        "grave": [one.kind for one in run.diagnoses if one.grave],
         "coverage": covered[-1] if covered else None,
     }
 

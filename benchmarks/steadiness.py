@@ -1,7 +1,7 @@
 """Twenty trainings that differ by their seed alone: does any end in numbers that are none, or in
 samples all alike?
 
-GANs learn the 5,000 pictures of Fashion-MNIST that ship with the package, with `--heal` as it
+GANs learn the 5,000 pictures of Fashion-MNIST that ship with the package, with `--recover` as it
 comes. Of each training
 is kept: whether it was finished, what health said at its end, how often it was treated, and how
 many held-out pictures have a sample near them (coverage of Naeem et al., 2020, in features of a
@@ -66,8 +66,8 @@ def one(words: str, seed: int, steps: int, runs: Path) -> dict[str, Any]:
         "finished": True,
         "coverage": coverage.value.value,
         "coverage of real pictures": coverage.beside["real data"].value,
-        "health": [str(diagnosis) for diagnosis in run.health if diagnosis.grave],
-        "treatments": [str(treatment) for treatment in run.run.treatments],
+        "health": [str(diagnosis) for diagnosis in run.diagnoses if diagnosis.grave],
+        "treatments": [str(treatment) for treatment in run.run.interventions],
     }
     print(words, said, flush=True)
     return said

@@ -35,7 +35,6 @@ import numpy as np
 import torch
 from _common import peer, report
 from denoising_data import to_learn_from, to_try
-from ganvas.training.loop.engine import Engine
 from PIL import Image
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
@@ -45,6 +44,7 @@ from ganvas.core import Batch, ImageFile, seeded_rng, upscale_bicubic
 from ganvas.nn.perception import Perception
 from ganvas.runtime.device import choose_device, choose_precision, prepare
 from ganvas.tasks.upscale import upscale_image
+from ganvas.training.engine import Engine
 
 SCALE = 4
 BLOCKS = (
@@ -100,7 +100,7 @@ def main() -> None:
             "training": {
                 "rounds": state["step"],
                 "seconds": state["seconds"],
-                "options": run.run.card["options"],
+                "options": run.run.config["options"],
                 "CPU minutes": minutes(run),
                 "parameters": parameters(run.model.generator),
             },
@@ -122,7 +122,7 @@ def parameters(network: torch.nn.Module) -> int:
 def minutes(run: Any, rounds: int = 8) -> float:
     """CPU minutes that the rounds of this run take on one thread."""
     torch.set_num_threads(1)
-    warmup, steps = run.run.card["options"]["warmup"], run.run.state["step"]
+    warmup, steps = run.run.config["options"]["warmup"], run.run.state["step"]
     return sum(
         count * seconds(run, start, rounds) / 60
         for start, count in ((0, warmup), (warmup, max(steps - warmup, 0)))
@@ -136,7 +136,7 @@ def seconds(run: Any, start: int, rounds: int) -> float:
     model.step = start
     engine = Engine(
         model,
-        average=model.practice.average,
+        ema=model.defaults.ema,
         precision=choose_precision("auto", torch.device("cpu")),
     )
     game = engine.rounds(repeat(Batch(torch.rand(8, *model.space.shape) * 2 - 1)))
@@ -264,7 +264,7 @@ def unit(f: Tensor) -> Tensor:
 def another(run: Any) -> Look:
     """A Perception of another seed and width, taught by the photographs that the run learned
     from."""
-    learn, _ = run.run.modality.read(to_learn_from()).split(run.run.card["training"]["held_out"])
+    learn, _ = run.run.modality.read(to_learn_from()).split(run.run.config["training"]["held_out"])
     with seeded_rng(SEED):
         perception = Perception(3, WIDTH)
         adam = torch.optim.Adam(perception.parameters(), 1e-3)

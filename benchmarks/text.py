@@ -85,7 +85,7 @@ def ours(run: Trained, text: str) -> float:
             for i in starts
         ]
     )
-    costs = model.weigh(windows)[1]
+    costs = model.score_with_attribution(windows)[1]
     whole = windows != 0
     own = costs[0][whole[0]].sum() + costs[1:, length - step :][whole[1:, length - step :]].sum()
     return float(own) / log(2)

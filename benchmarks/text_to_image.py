@@ -81,7 +81,7 @@ def trained(learn: Path, runs: Path, steps: list[int]) -> list[ganvas.Trained]:
             codes=512,
             factor=8,
             warmup=150,
-            joins=600,
+            discriminator_start=600,
             batch=16,
             **alike,
         ),
@@ -103,7 +103,7 @@ def trained(learn: Path, runs: Path, steps: list[int]) -> list[ganvas.Trained]:
 def told(run: ganvas.Trained) -> dict[str, Any]:
     """What a run is, and how long its training took: less than asked for where held-out names were
     told no better."""
-    card, state = run.run.card, run.run.state
+    card, state = run.run.config, run.run.state
     return {
         "model": card["model"],
         "options": card["options"],

@@ -25,13 +25,13 @@ from time import perf_counter
 import torch
 from _common import report, spread
 from dcgan_speed import CPU, alternate, gflops
-from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Batch, DecodingOptions, Tokens
 from ganvas.models.transformer import Transformer
 from ganvas.runtime.device import choose_precision, prepare
+from ganvas.training.engine import Engine
 
 
 class Plain(nn.Module):
@@ -70,7 +70,7 @@ def plain(x: Tensor, model: Plain) -> Iterator[None]:
 
 
 def ours(x: Tensor, model: Transformer) -> Iterator[None]:
-    engine = Engine(model, average=0.99, precision=choose_precision("auto", CPU))
+    engine = Engine(model, ema=0.99, precision=choose_precision("auto", CPU))
     for _ in engine.rounds(iter(lambda: Batch(x[:, 1:]), None)):
         yield
 

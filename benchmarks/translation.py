@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 from _common import fashion, named, place, report, spread
-from ganvas.evaluation.figures.features.learned import Learned
 from torch import Tensor
 
 import ganvas
 from ganvas.data.images.modality import Images
+from ganvas.evaluation.features.learned import Learned
 from ganvas.runtime.device import prepare
 from ganvas.tasks._tiles import on_device
 

@@ -25,13 +25,13 @@ from time import perf_counter
 
 import torch
 from _common import PEAK, child, report, spread
-from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Batch, Continuous
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.runtime.device import choose_precision, prepare
+from ganvas.training.engine import Engine
 
 CPU = torch.device("cpu")
 ALONE = (
@@ -160,7 +160,7 @@ def ours(x: Tensor, y: Tensor, channels: int, blocks: int) -> Iterator[None]:
     torch.set_float32_matmul_precision(
         "highest"
     )  # for the peer; nothing of ours is computed in float32
-    engine = Engine(model, average=0.999, precision=choose_precision("auto", CPU))
+    engine = Engine(model, ema=0.999, precision=choose_precision("auto", CPU))
     for _ in engine.rounds(repeat(Batch(x, y))):
         yield
 

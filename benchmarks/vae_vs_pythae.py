@@ -25,13 +25,13 @@ from time import perf_counter
 
 import torch
 from _common import FASHION, peer, report, spread
-from ganvas.training.loop.engine import Engine
 from torch import nn
 
 from ganvas.data.images.modality import Images
 from ganvas.models.vae import VAE
 from ganvas.nn.strided import Double, Halve
 from ganvas.runtime.device import choose_precision, prepare
+from ganvas.training.engine import Engine
 
 BATCH, LATENT, RATE = 128, 16, 1e-3
 
@@ -112,7 +112,7 @@ class Ours:
         prepare(self.model, torch.device("cpu"))
         precision = choose_precision("auto", torch.device("cpu"))
         self.engine = Engine(
-            self.model, rates={"autoencoder": RATE}, average=0.999, precision=precision
+            self.model, lr={"autoencoder": RATE}, ema=0.999, precision=precision
         )  # as `train` does
         self.rounds = self.engine.rounds(self._batches())
 
@@ -127,7 +127,7 @@ class Ours:
 
     @torch.no_grad()
     def elbo(self) -> float:
-        bound = [self.engine.averaged.bound(batch.x) for batch in self.test.in_batches(500)]
+        bound = [self.engine.ema_model.bound(batch.x) for batch in self.test.in_batches(500)]
         return torch.cat(bound).mean().item()
 
 

@@ -108,13 +108,13 @@ def main() -> None:
     trained = {}
     if given.run:
         run = ganvas.load(given.runs / given.run)
-        ways[run.run.card["model"]] = of_run(run)
+        ways[run.run.config["model"]] = of_run(run)
         state = run.run.state
         trained = {
-            "options": run.run.card["options"],
+            "options": run.run.config["options"],
             "rounds": state["step"],
             "seconds": state["seconds"],
-            "clips seen": state["step"] * run.run.card["training"]["batch"],
+            "clips seen": state["step"] * run.run.config["training"]["batch"],
             "parameters": sum(p.numel() for p in run.model.parameters()),
         }
     results = {name: judged(predict, x) for name, predict in ways.items()}

@@ -22,7 +22,7 @@ def main(out: Path = Path("runs/demo"), **options: object) -> None:
         out=out / "dcgan",
         channels=32,
         batch=32,
-        rate={"discriminator": 4e-4, "generator": 4e-4},
+        lr={"discriminator": 4e-4, "generator": 4e-4},
         **({"minutes": 1.6} | options),
     )
     vae = ganvas.train(
@@ -35,7 +35,7 @@ def main(out: Path = Path("runs/demo"), **options: object) -> None:
     )
     for run in (gan, vae):
         judged = run.evaluate(UNSEEN)
-        print(f"\n{run.run.card['model']}")
+        print(f"\n{run.run.config['model']}")
         for figure in judged.figures:
             print(f"  {figure.name}: {figure.value.value:.4g}")
     for label in ("Trouser", "Sandal", "Bag"):

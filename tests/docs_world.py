@@ -32,7 +32,7 @@ LESS = {
     "depth": 1,
     "codes": 16,
     "warmup": 1,
-    "joins": 1,
+    "discriminator_start": 1,
     "judge": 8,
 }
 LESS |= {
@@ -46,7 +46,16 @@ LESS |= {
 }
 """Options of models and modalities that are made as small as this, whatever a page says."""
 
-FEW = {"n": 4, "draws": 2, "best": 2, "per_class": 22, "rounds": 2, "steps": 3, "found": 2}
+FEW = {
+    "n": 4,
+    "draws": 2,
+    "best": 2,
+    "per_class": 22,
+    "decoding_steps": 2,
+    "inversion_steps": 2,
+    "steps": 3,
+    "found": 2,
+}
 """Options of tasks, likewise, where a page or the task says more."""
 
 GIVEN = {

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.tasks.augment.task.comparison import compared, verdict
-from ganvas.tasks.augment.task.networks import Cases, Varied, Way, accuracy, shifted
-from ganvas.tasks.augment.task.task import lacking
-from ganvas.tasks.augment.task.trees import _smoted
 from PIL import Image
 
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Augmented, Estimate, random_flip
 from ganvas.runtime.filenames import folders
+from ganvas.tasks.augment.comparison import compare, describe_gain
+from ganvas.tasks.augment.networks import Cases, Varied, Way, accuracy, augment_shift
+from ganvas.tasks.augment.task import rare_classes
+from ganvas.tasks.augment.trees import _smoted
 
 
 def payments(n: int = 1500) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, api.Trained]:
 @pytest.mark.parametrize("counts", [[90, 10], [10, 90], [50, 50], [500, 30, 10, 4], [1, 0, 7]])
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
 def test_rare_classes_come_to_their_share(counts: list[int], share: float) -> None:
-    more = lacking(np.array(counts), share)
+    more = rare_classes(np.array(counts), share)
     after = np.array(counts) + more
     fair = min(share, 1 / len(counts))
     assert (more >= 0).all()
@@ -268,7 +268,7 @@ def test_models_and_pictures_without_labels_are_said(
 
 def test_what_varies_is_only_where_pictures_lie() -> None:
     x = torch.rand(64, 1, 16, 16)
-    moved = shifted(x, torch.Generator().manual_seed(0))
+    moved = augment_shift(x, torch.Generator().manual_seed(0))
     still = (moved == x).flatten(1).all(1)
     assert 16 < still.sum() < 48
     middle, inside = moved[:, :, 4:12, 4:12], x.unfold(2, 8, 1).unfold(3, 8, 1)[:, :, 2:7, 2:7]
@@ -295,7 +295,7 @@ def test_no_difference_is_rarely_called_one() -> None:
         a, b = (
             random.random((3, 60)) < hard + 0.1 * random.standard_normal((3, 1)) for _ in range(2)
         )
-        _, helped = compared({"alone": a.astype(float), "new": b.astype(float)}, "new", figure, 200)
+        _, helped = compare({"alone": a.astype(float), "new": b.astype(float)}, "new", figure, 200)
         claims += helped["alone"].low > 0
     assert claims <= 6
 
@@ -306,7 +306,7 @@ def test_a_verdict_claims_no_more_than_was_seen() -> None:
         Estimate(0.1, -0.05, 0.2),
         Estimate(-0.1, -0.2, -0.05),
     )
-    say = lambda *changes: verdict("new", "accuracy", dict(zip("abc", changes, strict=True)))  # noqa: E731
+    say = lambda *changes: describe_gain("new", "accuracy", dict(zip("abc", changes, strict=True)))  # noqa: E731
     assert say(better, better, better).startswith("new helped: accuracy +0.100")
     assert "but not more than b or c" in say(better, unsure, worse)
     assert say(unsure, better, better).startswith("new made no difference that can be told")

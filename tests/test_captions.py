@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganvas.evaluation.figures.figures import _asked as asked
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,6 +17,7 @@ from ganvas.apps import cli
 from ganvas.core import Batch, InputError, Tokens
 from ganvas.core.captions import caption_words, encode_caption, vocabulary
 from ganvas.data.images.modality import Images
+from ganvas.evaluation.figures import _asked as asked
 from ganvas.models.transformer import Transformer
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (40, 50, 210)}
@@ -77,18 +77,18 @@ def test_a_picture_without_a_caption_and_an_unknown_word_are_named(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "dark_blue-0.txt").write_text("dark blue")
     with pytest.raises(
-        InputError, match=r"2 of 3 pictures have a caption without a word.*dark_blue-1"
+        InputError, prompt_score=r"2 of 3 pictures have a caption without a word.*dark_blue-1"
     ):
         Images.learn(tmp_path)
     assert not Images.learn(tmp_path, captions="none").words
     learned = Images.learn(named, captions="names")
-    with pytest.raises(InputError, match=r"no caption had the word 'gren'.*green"):
+    with pytest.raises(InputError, prompt_score=r"no caption had the word 'gren'.*green"):
         learned.prompt("dark gren")
-    with pytest.raises(InputError, match="no words"):
+    with pytest.raises(InputError, prompt_score="no words"):
         learned.prompt("!")
-    with pytest.raises(InputError, match="the longest caption had 2"):
+    with pytest.raises(InputError, prompt_score="the longest caption had 2"):
         learned.prompt("dark dark green")
-    with pytest.raises(InputError, match=r"labels alone.*--captions none"):
+    with pytest.raises(InputError, prompt_score=r"labels alone.*--captions none"):
         ganvas.train("dcgan", named, captions="names", out=tmp_path / "run")
 
 
@@ -107,7 +107,7 @@ def test_pictures_without_captions_are_read_by_a_run_that_learned_some(
     (tmp_path / "red.png").write_bytes(some[0].read_bytes())
     assert learned.read(tmp_path).gather().y.count_nonzero(1).tolist() == [0, 0, 1]
     (tmp_path / "red.png").unlink()
-    with pytest.raises(InputError, match="has a name with a word"):
+    with pytest.raises(InputError, prompt_score="has a name with a word"):
         Images.learn(tmp_path, captions="names")
 
 
@@ -124,9 +124,9 @@ def test_a_prompt_becomes_pictures_of_what_it_says(
         "finite",
         "--held-out",
         "0",
-        "--average",
+        "--ema",
         "0.9",
-        "--rate",
+        "--lr",
         "autoencoder=3e-3",
     ]
     said = ["--captions", "names", "--quiet"]
@@ -143,9 +143,9 @@ def test_a_prompt_becomes_pictures_of_what_it_says(
         "2",
         "--batch",
         "32",
-        "--rate",
+        "--lr",
         "network=4e-3",
-        "--average",
+        "--ema",
         "0.9",
     ]
     through = [

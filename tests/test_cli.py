@@ -43,9 +43,9 @@ def test_a_run_holds_what_it_should(runs: dict[str, Path]) -> None:
         "report.html",
         "previews",
         "weights.safetensors",
-        "averaged.safetensors",
+        "ema.safetensors",
         "optimizer.safetensors",
-        "healthy.safetensors",
+        "healthy_ema.safetensors",
     }
     assert (run / "previews" / "training.gif").exists()
     card = json.loads((run / "run.json").read_text())
@@ -155,10 +155,10 @@ WRONG = {
     "no such option": (["train", "dcgan", "DATA", "--colour", "3"], "--colour"),
     "not a number": (["train", "dcgan", "DATA", "--steps", "many"], "many"),
     "no such player": (
-        ["train", "dcgan", "DATA", "--rate", "critic=1"],
+        ["train", "dcgan", "DATA", "--lr", "critic=1"],
         "no player is called 'critic'",
     ),
-    "not a rate": (["train", "dcgan", "DATA", "--rate", "fast"], "PLAYER=NUMBER"),
+    "not a rate": (["train", "dcgan", "DATA", "--lr", "fast"], "PLAYER=NUMBER"),
     "not a run": (["sample", "DATA"], "is not a run"),
     "not able": (["reconstruct", "DCGAN", "DATA"], "dcgan cannot reconstruct; it can"),
     "no such label": (

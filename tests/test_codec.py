@@ -22,7 +22,7 @@ SIDE = 12
 def run(
     tmp_path_factory: pytest.TempPathFactory, fashion: tuple[torch.Tensor, torch.Tensor]
 ) -> api.Trained:
-    options = {"steps": 60, "average": 0.9, "channels": 8, "latent": 8, "quiet": True}
+    options = {"steps": 60, "ema": 0.9, "channels": 8, "latent": 8, "quiet": True}
     return api.train(
         "codec", small(fashion, 0), out=tmp_path_factory.mktemp("codec") / "run", **options
     )
@@ -82,7 +82,7 @@ def test_quality_buys_likeness_with_bits(
         errors.append(
             np.square(run.decompress(run.compress(x, quality=quality)).astype(float) - x).mean()
         )
-        packing = run.model.packing(quality)
+        packing = run.model.coding_scheme(quality)
         with torch.no_grad():
             symbols = packing.fold(torch.from_numpy(x).flatten(1))
             nats = sum(

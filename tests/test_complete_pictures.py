@@ -10,9 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ganvas.evaluation.figures.metrics._baselines import Bordered, Diffused
-from ganvas.evaluation.figures.metrics.completion import completion
-from ganvas.tasks.complete.task.task import complete
 from PIL import Image
 from torch import Tensor
 
@@ -20,8 +17,11 @@ from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Batch, Completes, Continuous, Evidence, Mask, Masked, Space, Tokens
 from ganvas.data.images.modality import Images
+from ganvas.evaluation.metrics._baselines import BorderMean, Diffusion
+from ganvas.evaluation.metrics.completion import completion
 from ganvas.models.vae import VAE
 from ganvas.nn.masks import draw_masks
+from ganvas.tasks.complete.task import complete
 
 
 class Nines(Completes):
@@ -278,7 +278,7 @@ def test_a_vae_fills_holes_better_than_the_border_once_it_has_learned(
     evidence = Evidence(Batch(x[:500]), Batch(x[500:]), None, lambda x: x, None)
     own, border = (
         completion(m, evidence).numbers["PSNR in holes (dB)"]
-        for m in (model.eval(), Bordered(model.space))
+        for m in (model.eval(), BorderMean(model.space))
     )
     assert own.low > border.value
 
@@ -309,6 +309,6 @@ def test_naive_fills_know_what_is_flat_or_slopes() -> None:
     known = torch.ones_like(slope).bool()
     known[..., 5:11, 5:11] = False
     flat = torch.full_like(slope, 0.3)
-    for naive in (Bordered(space), Diffused(space)):
+    for naive in (BorderMean(space), Diffusion(space)):
         assert torch.allclose(naive.complete(flat, known), flat, atol=1e-6)
-    assert torch.allclose(Diffused(space).complete(slope, known), slope, atol=0.02)
+    assert torch.allclose(Diffusion(space).complete(slope, known), slope, atol=0.02)

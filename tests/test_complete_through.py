@@ -159,7 +159,7 @@ def test_videos_go_on(tmp_path: Path) -> None:
     small = [
         "--warmup",
         "3",
-        "--joins",
+        "--discriminator-start",
         "6",
         "--judge",
         "4",

@@ -67,7 +67,7 @@ def test_a_place_is_predicted_from_those_before_it_alone(channels: int) -> None:
             )
             blank[:, place] = x[:, place]
             places.append(place)
-        total, each = model.weigh(from_levels(x).unflatten(1, space.shape))
+        total, each = model.score_with_attribution(from_levels(x).unflatten(1, space.shape))
     assert sorted(places) == list(range(channels * 36))
     torch.testing.assert_close(each.flatten(1), costs, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(total, costs.sum(1), rtol=1e-4, atol=1e-4)

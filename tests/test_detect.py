@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.tasks.detect.task.task import discoveries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,6 +16,7 @@ from PIL import Image
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import p_values
+from ganvas.tasks.detect.task import discoveries
 
 
 def payments(n: int, seed: int) -> pd.DataFrame:
@@ -162,7 +162,7 @@ def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
     )
     answer = run.do("detect", scratched, alpha=0.1).whole
     assert answer.found.all()
-    heat = answer.blame[:, 0]
+    heat = answer.attribution[:, 0]
     assert (heat[:, 4:7, 9:12].flatten(1).sum(1) > 0.5 * heat.clamp(min=0).flatten(1).sum(1)).all()
     folder = tmp_path / "scratched"
     folder.mkdir()

@@ -46,9 +46,9 @@ def test_what_is_hidden_is_not_seen(space: Space) -> None:
 @pytest.mark.parametrize("space", list(SPACES.values())[:4], ids=list(SPACES)[:4])
 def test_blame_adds_up_to_the_score(space: Space) -> None:
     model = knowing(space)
-    score, blame = model.weigh(examples(space, 6, seed=1))
-    assert blame.shape[1:] == (space.shape if len(space.shape) > 1 else (model.view.seen,))
-    torch.testing.assert_close(blame.flatten(1).sum(1), score, rtol=1e-3, atol=1e-4)
+    score, attribution = model.score_with_attribution(examples(space, 6, seed=1))
+    assert attribution.shape[1:] == (space.shape if len(space.shape) > 1 else (model.view.seen,))
+    torch.testing.assert_close(attribution.flatten(1).sum(1), score, rtol=1e-3, atol=1e-4)
 
 
 def test_two_categories_are_as_far_apart_as_two_numbers() -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 from torch import Tensor
 
 from conftest import ROW, SPACES, examples
@@ -20,6 +19,7 @@ from ganvas.core import Batch, InputError, Space, Tokens
 from ganvas.models.fanogan import FAnoGAN
 from ganvas.models.ganomaly import GANomaly
 from ganvas.models.vae import VAE
+from ganvas.training.engine import Engine
 
 SMOOTH = {name: space for name, space in SPACES.items() if not isinstance(space, Tokens)}
 
@@ -39,7 +39,7 @@ def test_regret_is_what_the_posterior_of_one_example_gains(space: Space) -> None
     model, x = vae(space), examples(space)
     trained(model, x)
     with torch.no_grad():
-        nothing, (few, blame), (many, _) = (
+        nothing, (few, attribution), (many, _) = (
             model.regret(x, 0)[0],
             model.regret(x, 10),
             model.regret(x, 40),
@@ -48,7 +48,7 @@ def test_regret_is_what_the_posterior_of_one_example_gains(space: Space) -> None
         assert (few >= 0).all()
         assert (few > 1e-4).any()
         assert many.mean() > few.mean()
-        assert (blame.flatten(1).sum(1) <= few + 1e-3).all()
+        assert (attribution.flatten(1).sum(1) <= few + 1e-3).all()
         assert torch.equal(model.score(x), model.regret(x)[0])
         assert torch.allclose(
             model.score(x)[3:5], model.score(x[3:5]), rtol=1e-3, atol=1e-3
@@ -97,7 +97,7 @@ def test_the_encoder_moves_nobody_but_itself() -> None:
     def weights(rate: float) -> dict[str, Tensor]:
         torch.manual_seed(0)
         model = FAnoGAN(ROW, latent=4, width=16)
-        list(islice(Engine(model, rates={"encoder": rate}).rounds(repeat(Batch(examples(ROW)))), 5))
+        list(islice(Engine(model, lr={"encoder": rate}).rounds(repeat(Batch(examples(ROW)))), 5))
         return {k: v.detach() for k, v in model.named_parameters()}
 
     still, fast = weights(0.0), weights(0.1)
@@ -111,8 +111,8 @@ def test_the_score_of_fanogan_is_what_its_encoder_minimises(space: Space) -> Non
     model, x = FAnoGAN(space, latent=4, width=8, kappa=0.3).eval(), examples(space)
     last = list(model.turns(Batch(x)))[-1]
     with torch.no_grad():
-        score, blame = model.weigh(x)
-        score, blame = score / blame[0].numel(), blame / blame[0].numel()
+        score, attribution = model.score_with_attribution(x)
+        score, attribution = score / attribution[0].numel(), attribution / attribution[0].numel()
         assert torch.allclose(score.mean(), sum(last.loss.values()), rtol=1e-4)
         assert torch.equal(
             model.score(x), model.score(x)
@@ -124,7 +124,7 @@ def test_the_score_of_fanogan_is_what_its_encoder_minimises(space: Space) -> Non
                 score, (x - remade).square().flatten(1).mean(1) + 0.3 * apart.square().mean(1)
             )
         assert torch.allclose(
-            score - blame.flatten(1).sum(1), 0.3 * apart.square().mean(1), atol=1e-6
+            score - attribution.flatten(1).sum(1), 0.3 * apart.square().mean(1), atol=1e-6
         )
 
 
@@ -137,9 +137,9 @@ def test_the_score_of_ganomaly_is_the_distance_of_latents_and_is_given_to_places
     with torch.no_grad():
         z = model.encode(x)
         again = model.generator["again"](space.mean(model.generator["decoder"](z)))
-        score, blame = model.weigh(x)
+        score, attribution = model.score_with_attribution(x)
         assert torch.allclose(score, (z - again).abs().sum(1))
-        assert torch.allclose(blame.flatten(1).sum(1), score)
+        assert torch.allclose(attribution.flatten(1).sum(1), score)
         model.generator["again"].load_state_dict(model.generator["encoder"].state_dict())
         model.generator["decoder"].register_forward_hook(lambda *_: x.atanh())
         if space.shape != ROW.shape:

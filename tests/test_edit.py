@@ -11,9 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.tasks.edit.task.directions import Scale, along, beside, telling
-from ganvas.tasks.edit.task.inversion import Inverted
-from ganvas.tasks.edit.task.task import edit
 from PIL import Image
 from torch import Tensor, nn
 
@@ -29,6 +26,14 @@ from ganvas.core import (
     Tokens,
 )
 from ganvas.data.images.attributes import read_attributes
+from ganvas.tasks.edit.directions import (
+    Scale,
+    attribute_direction,
+    discover_directions,
+    orthogonal_to,
+)
+from ganvas.tasks.edit.inversion import InvertedGenerator
+from ganvas.tasks.edit.task import edit
 
 
 class Linear(Autoencodes):
@@ -70,24 +75,24 @@ def test_a_direction_is_that_in_which_values_grow(by: Any) -> None:
     torch.manual_seed(0)
     u, wanted = torch.randn(4000, 5).double(), torch.tensor([3.0, 0, -4, 0, 0]).double() / 5
     for values in ((u @ wanted > 0.3).double(), (u @ wanted) ** 3):
-        assert along(u, values, by) @ wanted > 0.98
+        assert attribute_direction(u, values, by) @ wanted > 0.98
 
 
 def test_what_is_held_has_no_share_in_a_direction() -> None:
     torch.manual_seed(0)
     a, b, c = torch.randn(3, 6).double()
-    left = beside(a, [b, c])
+    left = orthogonal_to(a, [b, c])
     assert left.norm().item() == pytest.approx(1)
     assert (torch.stack([b, c]) @ left).abs().max() < 1e-9
-    assert beside(a, []) is a
+    assert orthogonal_to(a, []) is a
     with pytest.raises(InputError, match="hold less"):
-        beside(a, [2 * a])
+        orthogonal_to(a, [2 * a])
 
 
 def test_telling_directions_of_a_linear_map_are_its_singular_vectors() -> None:
     torch.manual_seed(0)
     weight = torch.randn(6, 20).double()
-    found = telling(lambda u: u @ weight, torch.randn(3, 6).double(), 4)
+    found = discover_directions(lambda u: u @ weight, torch.randn(3, 6).double(), 4)
     expected = torch.linalg.svd(weight).U.T[:4]
     assert (found * expected).sum(1).abs().tolist() == pytest.approx([1] * 4)
 
@@ -177,7 +182,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown class": ({"attribute": "beyond"}, "there are below, above"),
     "no range": ({"attribute": "above", "strength": "much"}, "--strength is 'much'"),
     "one step": ({"attribute": "above", "steps": 1}, "--steps is 1"),
-    "no rounds": ({"attribute": "above", "rounds": 0}, "--rounds is 0"),
+    "no rounds": ({"attribute": "above", "inversion_steps": 0}, "--inversion-steps is 0"),
     "too many": ({"found": 9}, "have 4 directions"),
     "few": ({"has": torch.zeros(1, 4), "lacks": torch.ones(3, 4)}, "at least two examples"),
     "held without labels": (
@@ -202,7 +207,7 @@ def test_a_generator_is_inverted_and_its_label_found(labels: bool) -> None:
     z, y = torch.randn(6, 2), torch.tensor([[0], [1]] * 3) if labels else None
     x = model.decode(z, y)
     with torch.no_grad():
-        inverted = Inverted(model, 0, None, 120)
+        inverted = InvertedGenerator(model, 0, None, 120)
         found, label = inverted.best(x, None)
     assert ((inverted.decode(found, label) - x).square().mean((1, 2, 3)) < 1e-3).all()
     assert (found - z).abs().max() < 0.1
@@ -297,7 +302,7 @@ def test_pictures_get_brighter(
         "-1..2",
         "--steps",
         "4",
-        "--rounds",
+        "--inversion-steps",
         "20",
     ]
     assert cli.run([*command, "--out", str(out), "--json"]) == 0
@@ -316,7 +321,11 @@ def test_pictures_get_brighter(
 def test_in_python_edits_are_pictures(home: Path) -> None:
     run = api.load(home / "run")
     (walks,) = run.edit(
-        str(home / "photos" / "dark" / "0.png"), found=2, strength="-1..1", steps=3, rounds=20
+        str(home / "photos" / "dark" / "0.png"),
+        found=2,
+        strength="-1..1",
+        steps=3,
+        inversion_steps=20,
     )
     assert list(walks) == ["direction 1", "direction 2"]
     assert [picture.size for picture in walks["direction 1"]] == [(8, 8)] * 3

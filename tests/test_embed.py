@@ -15,9 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.tasks.cluster.task.task import cluster
-from ganvas.tasks.embed.task.latents import principal
-from ganvas.tasks.embed.task.projection import layout
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,6 +26,9 @@ from ganvas.core import Decodes, Embedded, Encodes, NamedExamples, Samples, Toke
 from ganvas.data.images.modality import Images
 from ganvas.results import embedding_map as maps
 from ganvas.results.cluster_table import _apart
+from ganvas.tasks.cluster.task import cluster
+from ganvas.tasks.embed.latents import principal_components
+from ganvas.tasks.embed.projection import project
 from ganvas.tasks.traverse import traverse
 
 NASTY = "</script><b>&'\"<!--<script>"
@@ -182,32 +182,32 @@ def test_a_page_says_names_as_they_are_and_nothing_of_them_is_markup(
 @pytest.mark.parametrize("how", ["tsne", "pca"])
 def test_neighbours_stay_neighbours(how: Any) -> None:
     z = blobs(20, (0, 0, 0, 0), (9, 0, 0, 0), (0, 9, 0, 9))
-    places = layout(how, 0)(z)
+    places = project(how, 0)(z)
     nearest = torch.cdist(places, places).fill_diagonal_(torch.inf).argmin(1)
     assert torch.equal(nearest // 20, torch.arange(60) // 20)
-    assert torch.equal(places, layout(how, 0)(z))
+    assert torch.equal(places, project(how, 0)(z))
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (3, 1), (40, 1), (40, 2), (5, 3), (40, 70)])
 @pytest.mark.parametrize("constant", [False, True])
 def test_every_shape_has_a_map(shape: tuple[int, int], constant: bool) -> None:
-    places = layout("tsne", 0)(torch.zeros(shape) if constant else torch.randn(shape))
+    places = project("tsne", 0)(torch.zeros(shape) if constant else torch.randn(shape))
     assert places.shape == (shape[0], 2)
     assert places.isfinite().all()
 
 
 def test_principal_components_keep_distances() -> None:
     z = torch.randn(30, 5, generator=torch.Generator().manual_seed(1))
-    found, centred = principal(z, 5), z - z.mean(0)
+    found, centred = principal_components(z, 5), z - z.mean(0)
     torch.testing.assert_close(found @ found.T, centred @ centred.T, rtol=1e-4, atol=1e-4)
-    deviations = principal(z, 3).std(0)
+    deviations = principal_components(z, 3).std(0)
     assert torch.equal(deviations, deviations.sort(descending=True).values)
 
 
 def test_umap_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(InputError, match=r"pip install 'ganvas\[map\]'"):
-        layout("umap", 0)
+        project("umap", 0)
 
 
 @pytest.mark.parametrize("k", [None, 3])

@@ -8,7 +8,6 @@ from itertools import cycle, islice, repeat
 
 import pytest
 import torch
-from ganvas.training.loop.engine import SCHEDULES, Engine
 from torch import nn
 from torch.nn.functional import softplus
 
@@ -17,6 +16,7 @@ from ganvas.core import Batch, InputError, Model, Turn, adam
 from ganvas.models.ae import AE
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.vae import VAE
+from ganvas.training.engine import SCHEDULES, Engine
 
 
 def play(engine: Engine, batches: object, rounds: int) -> list[dict[str, torch.Tensor]]:
@@ -136,7 +136,7 @@ def test_gradients_are_clipped() -> None:
 
 def test_averaged_weights_are_the_recursion_they_are_named_after() -> None:
     a = AE(VECTOR, latent=2, width=16)
-    engine = Engine(a, average=0.9)
+    engine = Engine(a, ema=0.9)
     expected = [p.detach().clone() for p in a.parameters()]
     for step, _ in enumerate(islice(engine.rounds(repeat(Batch(examples(VECTOR)))), 20), 1):
         decay = min(0.9, step / (step + 10))
@@ -144,14 +144,14 @@ def test_averaged_weights_are_the_recursion_they_are_named_after() -> None:
             decay * e + (1 - decay) * p.detach()
             for e, p in zip(expected, a.parameters(), strict=True)
         ]
-    for e, p in zip(expected, engine.averaged.parameters(), strict=True):
+    for e, p in zip(expected, engine.ema_model.parameters(), strict=True):
         torch.testing.assert_close(e, p, rtol=1e-5, atol=1e-6)
 
 
 def test_rates_are_each_players_own_and_paced_together() -> None:
     model = DCGAN(PICTURE, None, latent=8, channels=8)
-    engine = Engine(model, rates={"discriminator": 1e-3})
-    engine.pace(0.5)
+    engine = Engine(model, lr={"discriminator": 1e-3})
+    engine.set_lr_factor(0.5)
     rates = {player: o.param_groups[0]["lr"] for player, o in engine.optimizers.items()}
     assert rates == {"discriminator": 5e-4, "generator": 1e-4}
 
@@ -165,13 +165,13 @@ def test_schedules_stay_between_nothing_and_all(name: str) -> None:
 
 def test_judging_changes_nothing() -> None:
     model = DCGAN(PICTURE, LABELS, latent=8, channels=8)
-    engine = Engine(model, average=0.9)
+    engine = Engine(model, ema=0.9)
     batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
     play(engine, repeat(batch), 2)
-    before = {k: v.clone() for k, v in engine.averaged.state_dict().items()}
+    before = {k: v.clone() for k, v in engine.ema_model.state_dict().items()}
     terms = {"discriminator/real", "discriminator/fake", "discriminator/ordering", "generator/fool"}
     assert set(engine.judge([batch, batch])) == terms
-    assert all(torch.equal(v, before[k]) for k, v in engine.averaged.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in engine.ema_model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 
 

@@ -19,7 +19,7 @@ from ganvas.runs.run import Run
 from ganvas.runtime import registry as plugins
 
 onnxruntime = pytest.importorskip("onnxruntime")
-TINY = {"steps": 2, "batch": 16, "size": 16, "quiet": True, "heal": False}
+TINY = {"steps": 2, "batch": 16, "size": 16, "quiet": True, "recover": False}
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,12 @@ def test_a_sampler_is_run_by_others(
 def test_a_scorer_has_what_it_remembers(detector: Run, tmp_path: Path) -> None:
     exported = exporting.export(detector, "onnx", "scorer", tmp_path / "scorer.onnx")
     x = torch.rand(7, 3, 16, 16) * 2 - 1
-    score, blame = onnxruntime.InferenceSession(exported.file.read_bytes()).run(
+    score, attribution = onnxruntime.InferenceSession(exported.file.read_bytes()).run(
         None, {"x": x.numpy()}
     )
-    wanted, parts = detector.model.weigh(x)
+    wanted, parts = detector.model.score_with_attribution(x)
     assert np.allclose(score, wanted, atol=1e-4)
-    assert np.allclose(blame, parts, atol=1e-4)
+    assert np.allclose(attribution, parts, atol=1e-4)
     assert "in  x: float32 ('batch', 3, 16, 16)" in str(exported)
 
 
@@ -75,7 +75,7 @@ def test_a_scorer_of_rows_weighs_symbols(tmp_path: Path) -> None:
     exported = exporting.export(run, "onnx", None, tmp_path / "scorer.onnx")
     x = run.modality.read(rows).gather().x[:5]
     score, _ = onnxruntime.InferenceSession(exported.file.read_bytes()).run(None, {"x": x.numpy()})
-    assert np.allclose(score, run.model.weigh(x)[0].detach(), atol=1e-3)
+    assert np.allclose(score, run.model.score_with_attribution(x)[0].detach(), atol=1e-3)
 
 
 def test_an_upscaler_takes_pictures_of_any_size(tmp_path: Path) -> None:
@@ -156,4 +156,4 @@ class Untrained(Run):
     """A run of a model that nobody trained."""
 
     def __init__(self, name: str, model: Model) -> None:
-        self.path, self.card, self.model = Path("nowhere"), {"model": name}, model
+        self.path, self.config, self.model = Path("nowhere"), {"model": name}, model

@@ -107,7 +107,7 @@ def test_following_judges_as_reading_does(run: Path, tmp_path: Path, ending: str
     )
     trained = api.load(run)
     expected = trained.detect(seen, alpha=0.01)
-    modality, weigh = trained.run.modality, torch.no_grad()(trained.model.weigh)
+    modality, weigh = trained.run.modality, torch.no_grad()(trained.model.score_with_attribution)
     whole = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(whole[:20]))
     bad = "1,2,3\n" if ending == "csv" else '{"kind": "food", "amount": "much", "hour": 9}\n'
@@ -189,7 +189,7 @@ def test_many_sources_are_judged_as_one(run: Path, tmp_path: Path) -> None:
 class Loud(Scores):
     """Scores by the first place alone."""
 
-    def weigh(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def score_with_attribution(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return x[:, 0], x
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from ganvas.tasks.sample.task.discriminator_rejection import rejecting
-from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 
 import ganvas
@@ -21,6 +19,8 @@ from ganvas.models.gan import GAN
 from ganvas.nn.losses import GAMES, Loss, ordering
 from ganvas.nn.perceptron import MinibatchStandardDeviation
 from ganvas.runtime import registry as plugins
+from ganvas.tasks.sample.discriminator_rejection import with_rejection
+from ganvas.training.engine import Engine
 
 PICTURE, VECTOR = SPACES["picture"], SPACES["vector"]
 
@@ -62,7 +62,7 @@ def test_every_loss_and_every_restraint_is_an_option_of_every_model(loss: Loss) 
         channels=8,
         loss=loss,
         augment="adaptive",
-        deviation=True,
+        minibatch_std=True,
         **restraints,
     )
     batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
@@ -89,7 +89,7 @@ def test_lazy_penalties_weigh_as_much_over_time() -> None:
         model = GAN(VECTOR, latent=4, width=16, depth=1, r1=1.0, lazy=lazy)
         log = list(
             islice(
-                Engine(model, rates={"discriminator": 0.0, "generator": 0.0}).rounds(repeat(batch)),
+                Engine(model, lr={"discriminator": 0.0, "generator": 0.0}).rounds(repeat(batch)),
                 4,
             )
         )
@@ -129,10 +129,10 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
         GAN(VECTOR, loss="bogus")
     with pytest.raises(InputError, match="--spectral"):
         plugins.load("models", "r3gan")(PICTURE, spectral=True)
-    with pytest.raises(InputError, match="--waves is -1"):
-        GAN(VECTOR, waves=-1.0)
+    with pytest.raises(InputError, match="--fourier-features is -1"):
+        GAN(VECTOR, fourier_features=-1.0)
     with pytest.raises(InputError, match="--depth 0"):
-        GAN(VECTOR, depth=0, deviation=True)
+        GAN(VECTOR, depth=0, minibatch_std=True)
 
 
 @pytest.mark.parametrize("words", ["dcgan", "r3gan", "wgan", "lsgan"])
@@ -196,7 +196,7 @@ class Known(EstimatesDensityRatio):
         self.asked += n
         return self.decode(self.prior(n))
 
-    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         wanted = torch.full((len(x),), 0.7) if y is None else torch.tensor([0.7, 0.5])[y.squeeze(1)]
         near = torch.distributions.ReferenceScores(0, 0.1).log_prob(torch.cat([x, x - 1], 1))
         made = (near + torch.tensor([0.8, 0.2]).log()).logsumexp(1)
@@ -209,7 +209,7 @@ def test_samples_that_a_perfect_discriminator_leaves_are_distributed_as_the_data
 ) -> None:
     torch.manual_seed(0)
     model = Known(Tokens(1, 2) if labelled else None)
-    x = rejecting(model).sample(6000)
+    x = with_rejection(model).sample(6000)
     for part, wanted in ((x[::2], 0.7), (x[1::2], 0.5 if labelled else 0.7)):
         ones = part[part > 0.5]
         assert len(ones) / len(part) == pytest.approx(wanted, abs=0.03)
@@ -222,10 +222,10 @@ def test_a_discriminator_that_cannot_tell_rejects_nothing() -> None:
     for p in [*model.discriminator.parameters()][-2:]:
         p.data.zero_()
     torch.manual_seed(3)
-    kept = rejecting(model).sample(50)
+    kept = with_rejection(model).sample(50)
     torch.manual_seed(3)
     assert torch.equal(kept, model.sample(50))
-    assert not model.discern(fair).any()
+    assert not model.log_density_ratio(fair).any()
 
 
 @pytest.mark.parametrize("loss", GAMES)

@@ -15,11 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.training.loop.data_checks import dimension, look
-from ganvas.training.loop.diversity import Diversity
-from ganvas.training.loop.engine import Engine
-from ganvas.training.loop.progress import _losses
-from ganvas.training.loop.recovery import TRIES, Recovery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +40,11 @@ from ganvas.runs.diagnosis import (
 )
 from ganvas.runs.run import Run
 from ganvas.runtime import registry as plugins
+from ganvas.training.data_checks import check_data, dimension
+from ganvas.training.diversity import Diversity
+from ganvas.training.engine import Engine
+from ganvas.training.progress import _losses
+from ganvas.training.recovery import TRIES, Recovery
 from test_run import same
 
 Column = Callable[[int], float] | float
@@ -128,7 +128,7 @@ SICK: dict[str, History] = {
 
 @pytest.mark.parametrize("illness", SICK)
 def test_an_illness_is_named(illness: str) -> None:
-    found = {diagnosis.illness: diagnosis for diagnosis in diagnose(SICK[illness])}
+    found = {diagnosis.kind: diagnosis for diagnosis in diagnose(SICK[illness])}
     named = illness.partition(" of ")[0]
     assert named in found
     diagnosis = found[named]
@@ -142,10 +142,10 @@ def test_an_illness_is_named(illness: str) -> None:
     ("illness", "step"), [("posterior collapse", 300), ("discriminator has won", 200)]
 )
 def test_it_says_since_when(illness: str, step: int) -> None:
-    (diagnosis,) = (one for one in diagnose(SICK[illness]) if one.illness == illness)
+    (diagnosis,) = (one for one in diagnose(SICK[illness]) if one.kind == illness)
     assert step <= diagnosis.since <= step + 100
     earlier = replace(diagnosis, since=17)
-    (again,) = (one for one in diagnose(SICK[illness], [earlier]) if one.illness == illness)
+    (again,) = (one for one in diagnose(SICK[illness], [earlier]) if one.kind == illness)
     assert again.since == 17
 
 
@@ -171,7 +171,7 @@ def test_a_slow_collapse_is_said_of_the_fall_alone_and_at_the_second_look(best: 
             "made__coverage": lambda step: best if step < 800 else best - 0.2,
         }
         found = diagnose(history(rounds, **columns))
-        assert [diagnosis.illness for diagnosis in found] == told
+        assert [diagnosis.kind for diagnosis in found] == told
         assert all(diagnosis.since == 800 and diagnosis.grave for diagnosis in found)
 
 
@@ -183,10 +183,10 @@ def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> 
     (diagnosis,) = diagnose(
         ill(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6)
     )
-    for model in (engine.model, engine.averaged):
+    for model in (engine.model, engine.ema_model):
         model.hyperparameters["r1"] = 0.0
     _, order = healing.decide([diagnosis], keep=False)
-    treatment = healing.obey(order, 1000, diagnosis.illness)
+    treatment = healing.obey(order, 1000, diagnosis.kind)
     assert treatment is not None
     assert (treatment.what, treatment.after, treatment.to_step) == ("r1", 1.0, 800)
 
@@ -275,7 +275,9 @@ def test_real_examples_cover_themselves_and_one_example_does_not() -> None:
 
 
 def named(x: torch.Tensor, model: torch.nn.Module, y: torch.Tensor | None = None) -> list[str]:
-    return [diagnosis.illness for diagnosis in look(InMemory(x, y), lambda x: x.flatten(1), model)]
+    return [
+        diagnosis.kind for diagnosis in check_data(InMemory(x, y), lambda x: x.flatten(1), model)
+    ]
 
 
 def test_data_is_looked_at_before_anything_learns() -> None:
@@ -330,7 +332,7 @@ ABSURD = {"discriminator": 3e3, "generator": 3e3}
 
 
 def trained(source: Path, out: Path, **more: object) -> ganvas.Trained:
-    return ganvas.train("gan", source, out=out, **{**SMALL, "rate": ABSURD, **more})
+    return ganvas.train("gan", source, out=out, **{**SMALL, "lr": ABSURD, **more})
 
 
 @pytest.fixture(scope="module")
@@ -339,13 +341,13 @@ def healed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.T
 
 
 def test_absurd_rates_are_healed(healed: ganvas.Trained) -> None:
-    treatments = healed.run.treatments
+    treatments = healed.run.interventions
     assert 1 <= len(treatments) <= TRIES
     for treatment in treatments:
         assert treatment.what == "rate"
         assert treatment.after == pytest.approx(0.1 * treatment.before)
     assert healed.run.state["rates"]["generator"] == treatments[-1].after
-    assert "too few data" in [diagnosis.illness for diagnosis in healed.health]
+    assert "too few data" in [diagnosis.kind for diagnosis in healed.diagnoses]
     assert all(value.isfinite().all() for value in healed.model.state_dict().values())
 
 
@@ -358,7 +360,7 @@ def test_what_was_done_is_in_the_report_and_in_words(
     assert cli.run(["show", str(healed.run.path)]) == 0
     said = capsys.readouterr().out
     assert "health: too few data" in said
-    assert f"treated: {healed.run.treatments[0]}" in said.replace("\n", " ")
+    assert f"treated: {healed.run.interventions[0]}" in said.replace("\n", " ")
 
 
 @pytest.mark.parametrize("cut", [30, 140])
@@ -377,12 +379,12 @@ def test_a_run_that_was_healed_goes_on_exactly(
             trained(pictures, tmp_path / "run", save_every=0.05)
     again = trained(pictures, tmp_path / "run", save_every=0.05)
     assert same(healed.run.path, again.run.path)
-    assert again.run.treatments == healed.run.treatments
-    assert again.health == healed.health
+    assert again.run.interventions == healed.run.interventions
+    assert again.diagnoses == healed.diagnoses
 
 
 def test_without_healing_nothing_is_changed(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lower --rate") as error:
+    with pytest.raises(InputError, match="lower --lr") as error:
         ganvas.train(
             "ae",
             pictures,
@@ -393,8 +395,8 @@ def test_without_healing_nothing_is_changed(pictures: Path, tmp_path: Path) -> N
             width=8,
             quiet=True,
             precision="float32",
-            rate={"autoencoder": 1e30},
-            heal=False,
+            lr={"autoencoder": 1e30},
+            recover=False,
         )
     assert "nothing helped" not in str(error.value)
 
@@ -414,18 +416,18 @@ def test_what_cannot_be_healed_ends_with_a_diagnosis(
         "8",
     ]
     small = ["--latent", "2", "--width", "8", "--precision", "float32"]
-    assert cli.run([*command, *small, "--rate", "autoencoder=1e30"]) == 2
+    assert cli.run([*command, *small, "--lr", "autoencoder=1e30"]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("Done: round") == TRIES
     assert re.search(
-        r"became (nan|inf) in round \d+.*nothing helped.*lower --rate, or --clip 1", said
+        r"became (nan|inf) in round \d+.*nothing helped.*lower --lr, or --clip 1", said
     )
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) > TRIES
 
 
 def ward() -> tuple[Engine, Recovery]:
     torch.manual_seed(0)
-    engine = Engine(GAN(PICTURE, latent=4, width=8, depth=1), average=0.9)
+    engine = Engine(GAN(PICTURE, latent=4, width=8, depth=1), ema=0.9)
     torch.manual_seed(0)
     return engine, Recovery(engine, lambda: GAN(PICTURE, latent=4, width=8, depth=1))
 
@@ -440,32 +442,32 @@ def test_it_goes_back_to_weights_from_before_the_illness() -> None:
     kept = {}
     for step in (100, 200, 300):
         play(engine, 2)
-        kept[step] = {k: v.clone() for k, v in engine.averaged.state_dict().items()}
+        kept[step] = {k: v.clone() for k, v in engine.ema_model.state_dict().items()}
         healing.obey(healing.decide([], keep=True)[1], step, "")
-    assert sorted(healing.healthy) == [200, 300]
-    rate = engine.rates["generator"]
+    assert sorted(healing.healthy_weights) == [200, 300]
+    rate = engine.lr["generator"]
     fever = Diagnosis(
-        "fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("rate.generator", 0.5))
+        "fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("lr.generator", 0.5))
     )
     diagnosis, order = healing.decide([fever], keep=True)
     assert diagnosis == fever
     assert healing.obey(order, 400, "fever") == Intervention(
-        400, "fever", "rate.generator", rate, rate / 2, 200
+        400, "fever", "lr.generator", rate, rate / 2, 200
     )
-    for model in (engine.model, engine.averaged):
+    for model in (engine.model, engine.ema_model):
         assert all(torch.equal(v, kept[200][k]) for k, v in model.state_dict().items())
     assert not engine.state()
-    assert engine.rates["discriminator"] == rate
-    assert list(healing.healthy) == [200]
+    assert engine.lr["discriminator"] == rate
+    assert list(healing.healthy_weights) == [200]
 
 
 def test_of_an_early_illness_it_begins_again_and_gives_up_in_the_end() -> None:
     engine, healing = ward()
     first = {k: v.clone() for k, v in engine.model.state_dict().items()}
     torch.manual_seed(0)
-    healing.first = lambda: engine.averaged.__class__(PICTURE, latent=4, width=8, depth=1)
+    healing.first = lambda: engine.ema_model.__class__(PICTURE, latent=4, width=8, depth=1)
     play(engine, 3)
-    fever = Diagnosis("fever", 2, "38", "rest", True, (Remedy("rate", 0.5),) * 9)
+    fever = Diagnosis("fever", 2, "38", "rest", True, (Remedy("lr", 0.5),) * 9)
     _, order = healing.decide([fever], keep=False)
     torch.manual_seed(0)
     assert healing.obey(order, 3, "fever")
@@ -478,16 +480,16 @@ def test_of_an_early_illness_it_begins_again_and_gives_up_in_the_end() -> None:
 
 def test_hyperparameters_are_changed_in_both_models_and_taken_up_again() -> None:
     engine, healing = ward()
-    for model in (engine.model, engine.averaged):
+    for model in (engine.model, engine.ema_model):
         model.hyperparameters["r1"] = 0.0
     ill = Diagnosis("fever", 2, "38", "rest", True, (Remedy("r1", 10, 1, 100),))
     healing.obey(healing.decide([ill], keep=False)[1], 9, "fever")
     state = json.loads(json.dumps(healing.state()))
     other, taking = ward()
     taking.restore(state, {})
-    assert other.model.hyperparameters["r1"] == other.averaged.hyperparameters["r1"] == 1
-    assert taking.treatments == healing.treatments
-    assert other.rates == engine.rates
+    assert other.model.hyperparameters["r1"] == other.ema_model.hyperparameters["r1"] == 1
+    assert taking.interventions == healing.interventions
+    assert other.lr == engine.lr
 
 
 def test_numbers_that_are_none_are_refused_with_their_place(tmp_path: Path) -> None:
@@ -501,9 +503,9 @@ def test_a_detector_that_is_healed_still_knows_what_is_normal(tmp_path: Path) ->
     x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
     frame = pd.DataFrame(x, columns=list("abcd"))
     run = ganvas.train(
-        "detector", frame, out=tmp_path / "run", steps=120, rate={"predictor": 30.0}, quiet=True
+        "detector", frame, out=tmp_path / "run", steps=120, lr={"predictor": 30.0}, quiet=True
     )
-    assert run.run.treatments
+    assert run.run.interventions
     assert (run.model.deviation - 1).abs().max() > 1e-3
     assert run.model.memory[: int(run.model.remembered)].abs().sum() > 0
 
@@ -537,4 +539,4 @@ def test_a_small_batch_is_not_taken_for_dead_codes() -> None:
     facts = Recovery(engine, lambda: engine.model).facts(2)
     assert facts.codes == 2 * 16
     assert not diagnose(history(autoencoder__perplexity=20.0, facts=facts))
-    assert diagnose(history(autoencoder__perplexity=2.0, facts=facts))[0].illness == "dead codes"
+    assert diagnose(history(autoencoder__perplexity=2.0, facts=facts))[0].kind == "dead codes"

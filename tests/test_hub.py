@@ -22,7 +22,7 @@ from ganvas.runs.run import Run
 
 pytest.importorskip("huggingface_hub")
 
-TINY = {"steps": 2, "batch": 16, "quiet": True, "heal": False}
+TINY = {"steps": 2, "batch": 16, "quiet": True, "recover": False}
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -135,8 +135,8 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
     shared, back = tmp_path / "shared", tmp_path / "back"
     assert cli.run(["push", str(run.run.path), str(shared), "--license", "cc-by-4.0"]) == 0
     files = {file.name for file in shared.iterdir()}
-    assert {"README.md", "run.json", "state.json", "averaged.safetensors", "samples.png"} <= files
-    assert not files & {"optimizer.safetensors", "log.jsonl", "previews", "healthy.safetensors"}
+    assert {"README.md", "run.json", "state.json", "ema.safetensors", "samples.png"} <= files
+    assert not files & {"optimizer.safetensors", "log.jsonl", "previews", "healthy_ema.safetensors"}
     card = (shared / "README.md").read_text("utf-8")
     for words in (
         'license: "cc-by-4.0"',
@@ -188,7 +188,7 @@ def test_a_run_goes_to_the_hub_and_comes_back(
 ) -> None:
     assert cli.run(["push", str(run.run.path), "me/vae", "--license", "mit"]) == 0
     assert "POST /api/models/me/vae/commit/main" in server.asked
-    assert {"README.md", "run.json", "averaged.safetensors"} <= server.files.keys()
+    assert {"README.md", "run.json", "ema.safetensors"} <= server.files.keys()
     back = hub.pull("me/vae", tmp_path / "back")
     assert equal(run.run, back)
     assert {file.suffix for file in back.path.rglob("*") if file.is_file()} == hub.ACCEPTED
@@ -223,7 +223,7 @@ def test_what_the_hub_does_not_have_is_one_sentence(
             b'{"modality": {"name": "images", "state": {}}, "model": "vae", "options": {}}',
             "not a whole run|cannot be",
         ),
-        ("averaged.safetensors", b"no tensors", "is not a whole run"),
+        ("ema.safetensors", b"no tensors", "is not a whole run"),
         ("pytorch_model.bin", b"", "safetensors, JSON, Markdown and PNG alone"),
         ("state.json", b"[]", "is not a whole run"),
     ],
@@ -257,7 +257,7 @@ def test_what_a_stranger_says_of_places_is_not_believed(
     card = json.loads((alone / "run.json").read_text("utf-8"))
     card["source"], card["modality"]["state"]["to"] = "/etc", "../../etc/zebras"
     (alone / "run.json").write_text(json.dumps(card))
-    settled = hub.pull(str(alone), tmp_path / "settled").card
+    settled = hub.pull(str(alone), tmp_path / "settled").config
     assert settled["source"] is None
     assert settled["modality"]["state"]["to"] == "zebras"
 

@@ -43,7 +43,7 @@ class Toy(VAE):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return (0.1 * z).expand(-1, 6)
 
-    def redraw(self, x: Tensor, n: int) -> Tensor:
+    def resample_posterior(self, x: Tensor, n: int) -> Tensor:
         z = self.encode(x) + sqrt(1 / (1 + 0.01 * 6 / 0.0025)) * torch.randn(n, len(x), 1)
         return 0.1 * z + 0.05 * self.swagger * torch.randn(n, len(x), 6)
 
@@ -301,4 +301,4 @@ def test_redrawing_is_part_of_what_a_vae_can(seen: api.Trained) -> None:
     assert isinstance(model, VAE)
     x = Batch(torch.zeros(3, *space.shape)).x
     with torch.no_grad():
-        assert model.redraw(x, 7).shape == (7, 3, *space.shape)
+        assert model.resample_posterior(x, 7).shape == (7, 3, *space.shape)

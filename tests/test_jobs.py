@@ -83,10 +83,10 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, data: Path, name: str) 
 def test_options_are_said_as_the_command_line_reads_them() -> None:
     known = plugins.options(api.train)
     said = words(
-        {"steps": 5, "heal": False, "tensorboard": True, "rate": {"network": 0.1}, "batch": None},
+        {"steps": 5, "recover": False, "tensorboard": True, "lr": {"network": 0.1}, "batch": None},
         known,
     )
-    assert said == ["--steps=5", "--no-heal", "--tensorboard", "--rate=network=0.1"]
+    assert said == ["--steps=5", "--no-recover", "--tensorboard", "--lr=network=0.1"]
     with pytest.raises(InputError, match="no option 'bogus'"):
         words({"bogus": 1}, known)
 

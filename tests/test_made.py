@@ -7,11 +7,11 @@ from itertools import product
 import pandas as pd
 import pytest
 import torch
-from ganvas.evaluation.figures.metrics.columns import _kolmogorov, _trend, _variation
-from ganvas.evaluation.figures.metrics.detection import told_apart
 from torch import Tensor
 
 from ganvas.core import InputError, Tokens
+from ganvas.evaluation.metrics.columns import _kolmogorov, _trend, _variation
+from ganvas.evaluation.metrics.detection import c2st_auc
 from ganvas.models.made import MADE
 
 SIZES = (2, 3, 4)
@@ -98,6 +98,6 @@ def test_distances_of_columns_are_what_they_are_named_after() -> None:
 def test_trees_tell_apart_what_differs_alone() -> None:
     torch.manual_seed(0)
     frame = pd.DataFrame({"a": torch.randn(800).numpy(), "b": ["x", "y"] * 400})
-    assert told_apart(frame[:400], frame[400:]).value == pytest.approx(0.5, abs=0.06)
+    assert c2st_auc(frame[:400], frame[400:]).value == pytest.approx(0.5, abs=0.06)
     other = frame[400:].assign(a=frame["a"] + 3)
-    assert told_apart(frame[:400], other).value > 0.95
+    assert c2st_auc(frame[:400], other).value > 0.95

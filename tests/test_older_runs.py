@@ -47,7 +47,7 @@ def older(trained: Path, tmp_path: Path) -> Path:
     """The same runs, without what is learned of held-out examples, and their data where it was."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     for run in ("vae", "memory", "all", "made"):
-        for name in ("calibration", "normal"):
+        for name in ("calibration", "reference_scores"):
             (tmp_path / run / f"{name}.safetensors").unlink(missing_ok=True)
         change(
             tmp_path / run / "run.json",
@@ -63,13 +63,13 @@ def change(file: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     file.write_text(json.dumps(how(json.loads(file.read_text()))))
 
 
-@pytest.mark.parametrize("name", ["calibration", "normal"])
+@pytest.mark.parametrize("name", ["calibration", "reference_scores"])
 def test_what_a_run_lacks_is_learned_of_its_data_and_kept(
     name: str, trained: Path, older: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use = {
         "calibration": lambda run: run.reconstruct(people(30, 1), interval=0.8),
-        "normal": lambda run: run.detect(people(30, 1)),
+        "reference_scores": lambda run: run.detect(people(30, 1)),
     }[name]
     pd.testing.assert_frame_equal(use(api.load(older / "vae")), use(api.load(trained / "vae")))
     assert f"has no {name}.safetensors" in capsys.readouterr().err
@@ -149,7 +149,7 @@ def test_what_cannot_be_learned_any_more_is_said_with_what_to_do(
     )
     said = capsys.readouterr().err
     assert words.format(csv=older / CSV, run=older / run) in said
-    assert ("calibration.safetensors" if options else "normal.safetensors") in said
+    assert ("calibration.safetensors" if options else "reference_scores.safetensors") in said
 
 
 def test_what_older_runs_know_of_data_may_be_less(older: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_run_that_knows_other_things_of_its_data_names_them(drop: bool, older:
 
 def test_weights_of_other_parts_are_named(older: Path) -> None:
     (older / "vae" / "best.safetensors").unlink(missing_ok=True)
-    (older / "vae" / "averaged.safetensors").unlink(missing_ok=True)
+    (older / "vae" / "ema.safetensors").unlink(missing_ok=True)
     file = older / "vae" / "weights.safetensors"
     weights = load_file(file)
     name = min(weights)
@@ -207,7 +207,7 @@ def test_a_run_of_before_a_setting_goes_on_by_the_same_command(tmp_path: Path) -
     api.train("ae", frame, out=tmp_path / "run", steps=3, quiet=True)
     file = tmp_path / "run" / "run.json"
     card = json.loads(file.read_text())
-    del card["training"]["heal"]
+    del card["training"]["recover"]
     file.write_text(json.dumps(card))
     assert api.train("ae", frame, out=tmp_path / "run", steps=3, quiet=True).run.state["step"] == 3
     with pytest.raises(InputError, match="steps is 3, not 4"):

@@ -17,7 +17,7 @@ from ganvas.core import Promise, Tokens
 from ganvas.data.tables.modality import Tables
 from ganvas.models.made import CLIP, MADE
 from ganvas.nn.losses import clipped, gaussian_noise
-from ganvas.training.loop import privacy
+from ganvas.training import privacy
 
 SPACE = Tokens(3, 5, (2, 5, 3))
 

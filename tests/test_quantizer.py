@@ -8,7 +8,6 @@ from math import prod
 
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 
 from conftest import examples
 from ganvas.core import Batch, Continuous, InputError
@@ -16,6 +15,7 @@ from ganvas.models.vqgan import VQGAN
 from ganvas.models.vqvae import VQVAE
 from ganvas.nn.grids import sizes, strides
 from ganvas.nn.quantizer import DECAY, Codebook, FiniteScalar, levels_of, make_quantizer
+from ganvas.training.engine import Engine
 
 SPACE = Continuous((3, 12, 16))
 SMALL = {"codes": 16, "latent": 4, "channels": 8}
@@ -138,11 +138,11 @@ def test_the_averaged_copy_has_a_codebook_that_fits_its_encoder() -> None:
     where they went."""
     torch.manual_seed(0)
     model = VQVAE(SPACE, **SMALL)
-    engine = Engine(model, average=0.9)
+    engine = Engine(model, ema=0.9)
     for _ in islice(engine.rounds(repeat(Batch(examples(SPACE, 32)))), 30):
         pass
-    assert isinstance(engine.averaged, VQVAE)
-    ours, theirs = engine.averaged.autoencoder, model.autoencoder
+    assert isinstance(engine.ema_model, VQVAE)
+    ours, theirs = engine.ema_model.autoencoder, model.autoencoder
     x = examples(SPACE, 32)
     with torch.no_grad():
         committed = [
@@ -172,7 +172,9 @@ def test_a_round_is_played_alike_from_what_was_saved() -> None:
 
 def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None:
     torch.manual_seed(0)
-    model = VQGAN(SPACE, warmup=2, joins=3, judge=8, features=4, adversarial=1.0, **SMALL)
+    model = VQGAN(
+        SPACE, warmup=2, discriminator_start=3, judge=8, features=4, adversarial=1.0, **SMALL
+    )
     logs = list(islice(Engine(model).rounds(repeat(Batch(examples(SPACE)))), 5))
     assert ["perception/restored" in log for log in logs] == [True, True, False, False, False]
     assert ["autoencoder/perceptual" in log for log in logs] == [False, False, True, True, True]

@@ -6,7 +6,6 @@ from itertools import islice, repeat
 
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +16,7 @@ from ganvas.nn.losses import GAMES, zero_centred_penalty
 from ganvas.nn.residual import Bottleneck, Down, Up, mix
 from ganvas.nn.second_order import Convolution, LeakyReLU
 from ganvas.runtime.device import prepare
+from ganvas.training.engine import Engine
 
 
 def small(space: Continuous = PICTURE, **options: object) -> R3GAN:

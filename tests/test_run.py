@@ -16,8 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.training.loop.loop import PATIENCE
-from ganvas.training.loop.plan import _bytes_of_round
 from safetensors.torch import load_file
 
 import ganvas
@@ -27,6 +25,8 @@ from ganvas.apps import cli
 from ganvas.core import Batch, InputError, seeded_rng
 from ganvas.models.ae import AE
 from ganvas.runs.run import Run
+from ganvas.training.loop import PATIENCE
+from ganvas.training.plan import _bytes_of_round
 
 STEPS = 150
 pytestmark = pytest.mark.xdist_group("kills")  # they share the training that was never stopped
@@ -258,8 +258,8 @@ def test_changed_data_is_noticed(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"steps": 0}, "--steps is 0"),
-        ({"average": 1.0}, "--average is 1.0"),
-        ({"rate": {"critic": 1.0}}, "no player is called 'critic'"),
+        ({"ema": 1.0}, "--ema is 1.0"),
+        ({"lr": {"critic": 1.0}}, "no player is called 'critic'"),
         ({"colour": 3}, "no option 'colour'"),
         ({"device": "abacus"}, "cannot be used here"),
         ({"held_out": 0.95}, "--held-out is 0.95"),
@@ -274,7 +274,7 @@ def test_wrong_options_get_one_sentence(
 
 
 def test_exploding_losses_stop_with_advice(tmp_path: Path, pictures: Path) -> None:
-    with pytest.raises(InputError, match="lower --rate"):
+    with pytest.raises(InputError, match="lower --lr"):
         ganvas.train(
             "ae",
             pictures,
@@ -285,7 +285,7 @@ def test_exploding_losses_stop_with_advice(tmp_path: Path, pictures: Path) -> No
             width=8,
             quiet=True,
             precision="float32",
-            rate={"autoencoder": 1e30},
+            lr={"autoencoder": 1e30},
         )
 
 

@@ -220,7 +220,7 @@ def test_refuses_in_one_sentence(x: Any, words: str) -> None:
 def test_damaged_rows_are_rows() -> None:
     torch.manual_seed(0)
     x = examples(ROW, 4000)
-    damaged = AE(ROW, width=8, corrupt="gaussian", strength=0.3).damaged(x)
+    damaged = AE(ROW, width=8, corrupt="gaussian", strength=0.3).degrade(x)
     for width, before, after in zip(
         ROW.columns, x.split(ROW.columns, 1), damaged.split(ROW.columns, 1), strict=True
     ):

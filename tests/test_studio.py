@@ -299,10 +299,10 @@ def test_no_page_of_elsewhere_asks_without_a_password(password: bool) -> None:
 
 
 def test_the_command_line_reads_what_a_form_says() -> None:
-    filled = {"steps": "8", "rate": "a=1", "heal": False, "schedule": "linear"}
+    filled = {"steps": "8", "lr": "a=1", "recover": False, "schedule": "linear"}
     options = [one for one in plugins.options(ganvas.api.train) if one.name in filled]
     said = filled_in([field(one) for one in options], [filled[one.name] for one in options])
-    assert words(said, options) == ["--steps=8", "--rate=a=1", "--schedule=linear", "--no-heal"]
+    assert words(said, options) == ["--steps=8", "--lr=a=1", "--schedule=linear", "--no-recover"]
 
 
 def test_the_strangest_come_first(runs: Path, table: Path) -> None:

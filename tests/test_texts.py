@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from ganvas.tasks.sample.task.task import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from ganvas.apps.cli import run
 from ganvas.core import Continuous, InputError
 from ganvas.data.texts.modality import Texts
 from ganvas.models.gan import GAN
+from ganvas.tasks.sample.task import sample
 
 LINES = [
     f"{who} {does} {what}."

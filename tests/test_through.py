@@ -79,9 +79,9 @@ def test_blame_of_codes_lies_on_the_pixels_that_they_cover(
 ) -> None:
     modality = Run(runs / "made").modality
     x = modality.read(pictures).gather().x[:2]
-    blame = torch.zeros(2, 16)
-    blame[:, 0] = 1  # of the code at the upper left
-    files = modality.point_out(x, blame, x, ["a", "b"], tmp_path)
+    attribution = torch.zeros(2, 16)
+    attribution[:, 0] = 1  # of the code at the upper left
+    files = modality.point_out(x, attribution, x, ["a", "b"], tmp_path)
     plain, glowing, _ = np.split(np.array(Image.open(files[0])).astype(float), 3, 1)
     apart = np.abs(plain - glowing).sum(2)
     assert apart[:4, :4].min() > 0
@@ -149,7 +149,7 @@ def test_a_run_that_is_gone_or_changed_is_named(runs: Path, tmp_path: Path) -> N
     file.write_text(
         file.read_text().replace(str((runs / "vqvae").resolve()), str(tmp_path / "vqvae"))
     )
-    weights = tmp_path / "vqvae" / "averaged.safetensors"
+    weights = tmp_path / "vqvae" / "ema.safetensors"
     weights.write_bytes((tmp_path / "vqvae" / "weights.safetensors").read_bytes())
     with pytest.raises(InputError, match="is not the run that was learned through"):
         ganvas.load(tmp_path / "made").sample(n=2)

@@ -15,7 +15,7 @@ from ganvas import api
 from ganvas.apps import cli
 from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
-from ganvas.training.loop import trackers
+from ganvas.training import trackers
 
 TINY = [
     "--steps",
@@ -42,7 +42,7 @@ def interrupted(pictures: Path, out: Path, tracker: str) -> Run:
     """A run that was told to a tracker, and then stopped."""
     settings = {option.name: option.default for option in api.plugins.options(api.train)}
     settings = {k: v for k, v in settings.items() if k not in ("out", "as_", "through", "quiet")}
-    settings |= {"steps": 30, "batch": 16, "rate": {}, "tracker": tracker}
+    settings |= {"steps": 30, "batch": 16, "lr": {}, "tracker": tracker}
     options = {"size": 16, "width": 8, "latent": 4}
     run, source = api.open_training("vae", str(pictures), out, None, None, settings, options)
     with pytest.raises(api.TrainingInterrupted):
@@ -68,7 +68,7 @@ def test_mlflow_has_one_run_of_a_training_that_was_stopped(
     assert told.data.params["model.latent"] == "4"
     assert told.data.params["data"] == "pictures.npz"
     assert told.data.tags["health"] == (
-        "; ".join(map(str, Run(run.path).health)) or "nothing was seen to be wrong"
+        "; ".join(map(str, Run(run.path).diagnoses)) or "nothing was seen to be wrong"
     )
     name = "autoencoder/reconstruction"
     wanted = {line["step"]: line[name] for line in Run(run.path).read_log()}

@@ -90,7 +90,7 @@ def test_guidance_leads_away_from_what_is_said_without_a_condition() -> None:
     assert torch.equal(DecodingOptions(guidance=3).guided(both, 1), torch.tensor([[2.0, 0.0]]))
     model, y = made(SPACES["text"], LABELS), torch.ones(4, 1, dtype=torch.long)
     torch.manual_seed(3)
-    assert model.steer(4, y, DecodingOptions(guidance=2.0)).shape == (4, 8)
+    assert model.sample_tokens(4, y, DecodingOptions(guidance=2.0)).shape == (4, 8)
 
 
 def test_steering_leaves_what_it_says() -> None:
@@ -104,22 +104,23 @@ def test_steering_leaves_what_it_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}, {"rounds": -1}]
+    "wrong",
+    [{"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}, {"decoding_steps": -1}],
 )
 def test_steering_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     (name,) = wrong
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} is .*; it must be"):
+    with pytest.raises(InputError, prompt_score=f"--{name.replace('_', '-')} is .*; it must be"):
         DecodingOptions(**wrong)  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_heeded_is_refused() -> None:
-    with pytest.raises(InputError, match="--order masked"):
-        made(SMALL).steer(2, None, DecodingOptions(rounds=4))
-    with pytest.raises(InputError, match="--guidance strengthens a label"):
-        made(SMALL).steer(2, None, DecodingOptions(guidance=2))
-    with pytest.raises(InputError, match="learns symbols"):
+    with pytest.raises(InputError, prompt_score="--order masked"):
+        made(SMALL).sample_tokens(2, None, DecodingOptions(decoding_steps=4))
+    with pytest.raises(InputError, prompt_score="--guidance strengthens a label"):
+        made(SMALL).sample_tokens(2, None, DecodingOptions(guidance=2))
+    with pytest.raises(InputError, prompt_score="learns symbols"):
         Transformer(Continuous((3,)))
-    with pytest.raises(InputError, match="no multiple"):
+    with pytest.raises(InputError, prompt_score="no multiple"):
         Transformer(SMALL, width=30, heads=4)
 
 

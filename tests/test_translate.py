@@ -10,9 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganvas.evaluation.figures.metrics._baselines import Untranslated
-from ganvas.training.loop.data_checks import look
-from ganvas.training.loop.engine import Engine
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -21,11 +18,14 @@ from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens, with_channels
 from ganvas.data.images.modality import Images
+from ganvas.evaluation.metrics._baselines import IdentityTranslation
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.models.pix2pix import Pix2Pix
 from ganvas.nn.translation import Memory, Normalise, PatchDiscriminator, ResidualTranslator, UNet
 from ganvas.runtime import registry as plugins
+from ganvas.training.data_checks import check_data
+from ganvas.training.engine import Engine
 
 SMALL = ["--channels", "4", "--blocks", "1", "--size", "16", "--batch", "2"]
 GREY, COLOUR = Continuous((1, 16, 16)), Continuous((3, 16, 16))
@@ -245,10 +245,10 @@ def test_squares_of_one_picture_are_no_copies_of_each_other(two: tuple[Path, Pat
     modality = Images.learn(two[0], to=two[1], size=8, crop="random")
     data = modality.read(two[0])
     assert len(data) > 54
-    signs = look(
+    signs = check_data(
         data, modality.vectors, CycleGAN(modality.space, modality.condition, channels=4, blocks=1)
     )
-    assert "duplicates" not in {sign.illness for sign in signs}
+    assert "duplicates" not in {sign.kind for sign in signs}
 
 
 def test_domains_are_known_by_their_names_in_whatever_order_they_are_given() -> None:
@@ -327,7 +327,7 @@ def test_pairs_are_judged_beside_the_truth(tmp_path: Path) -> None:
         "SSIM, translated",
     }
     held = trained.run.modality.read(ours).split(0.4)[1].gather()
-    left = (Untranslated(trained.model).translate(held.y) - held.x).abs().mean().item()
+    left = (IdentityTranslation(trained.model).translate(held.y) - held.x).abs().mean().item()
     assert figures["absolute error, translated"].beside["left as it is"].value == pytest.approx(
         left, abs=1e-5
     )
@@ -349,7 +349,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(make: type, tmp_path: Pa
         "batch": 4,
         "quiet": True,
         "schedule": "constant",
-        "heal": False,
+        "recover": False,
         **blocks,
     }
     whole = api.train(name, first, to=second, out=tmp_path / "whole", steps=6, **options)

@@ -22,7 +22,7 @@ from ganvas.runtime import registry as plugins
 
 optuna = pytest.importorskip("optuna")
 
-FAST: dict[str, Any] = {"steps": 3, "batch": 32, "heal": False, "quiet": True}
+FAST: dict[str, Any] = {"steps": 3, "batch": 32, "recover": False, "quiet": True}
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +40,25 @@ def test_what_is_searched_is_read_from_the_signature(name: str) -> None:
     make = plugins.load("models", name)
     found, options = choices(make, {}), {option.name: option for option in plugins.options(make)}
     for option, choice in found.items():
-        if not option.startswith("rate."):
+        if not option.startswith("lr."):
             assert choice.default == options[option].default
         low, *_, high = choice.values
         assert low <= choice.default <= high if choice.between else choice.default in choice.values
-    assert not make.aims & found.keys()
-    assert make.aims <= options.keys()
-    assert {f"rate.{player}" for player in make.players} <= found.keys()
+    assert not make.objective_options & found.keys()
+    assert make.objective_options <= options.keys()
+    assert {f"lr.{player}" for player in make.players} <= found.keys()
     assert all(
         options[o].default != 0 or options[o].default is False
         for o in found
-        if not o.startswith("rate.")
+        if not o.startswith("lr.")
     )
 
 
 def test_what_was_said_is_not_searched() -> None:
-    found = choices(plugins.load("models", "gan"), {"width": 64, "rate": {"generator": 1e-4}})
+    found = choices(plugins.load("models", "gan"), {"width": 64, "lr": {"generator": 1e-4}})
     assert found["depth"] == Choice([1, 2, 3, 6, 12], 3)
     assert "width" not in found
-    assert not any(name.startswith("rate.") for name in found)
+    assert not any(name.startswith("lr.") for name in found)
 
 
 def test_a_search_goes_on_where_it_was(
@@ -113,13 +113,13 @@ def test_a_search_goes_on_where_it_was(
         )
         == 0
     )
-    again = Run(tmp_path / "again").card
-    assert {"depth": 2, **again["options"]} == best.card["options"]
-    assert again["training"]["rate"] == best.card["training"]["rate"]
+    again = Run(tmp_path / "again").config
+    assert {"depth": 2, **again["options"]} == best.config["options"]
+    assert again["training"]["lr"] == best.config["training"]["lr"]
 
 
 @pytest.mark.parametrize(
-    ("model", "measure", "player", "rate"),
+    ("model", "measure", "player", "lr"),
     [
         ("gan", "Fréchet distance", "generator", 2e-4),
         ("ae", "mean squared error", "autoencoder", 1e-3),
@@ -131,7 +131,7 @@ def test_of_a_model_that_no_loss_decides_what_it_makes_is_measured(
     found = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
     assert found.search.goal.name == measure
     assert found.best.value > 0
-    assert found.best.params[f"rate.{player}"] == pytest.approx(rate)
+    assert found.best.params[f"lr.{player}"] == pytest.approx(rate)
     again = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
     assert measure in [column.header for column in again.table().columns]
 
@@ -189,7 +189,7 @@ class Unmeasured(Run):
     """A run of a model that no metric knows."""
 
     def __init__(self) -> None:
-        self.path, self.card = Path("nowhere"), {"model": "adain"}
+        self.path, self.config = Path("nowhere"), {"model": "adain"}
 
     def build(self) -> Model:
         return plugins.load("models", "adain")(PICTURE, PICTURE, channels=8)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -35,6 +34,7 @@ from ganvas.nn.degradations import LowResolution, blur
 from ganvas.tasks import upscale as task
 from ganvas.tasks._tiles import apply_tiled, bands
 from ganvas.tasks.upscale import upscale_image
+from ganvas.training.engine import Engine
 from test_denoise import scene
 
 
@@ -80,7 +80,7 @@ def run(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Trai
         "196",
         "--held-out",
         "0.3",
-        "--rate",
+        "--lr",
         "faithful=5e-3",
     ]
     assert cli.run(said) == 0
@@ -135,7 +135,7 @@ def test_at_the_end_of_the_warm_up_both_are_the_average_and_fidelity_lies_betwee
     assert all(
         map(torch.equal, kept, (*model.faithful.parameters(), *model.perception.parameters()))
     ), "they stay"
-    low, between = model.lowered(batch.x), small()
+    low, between = model.degrade(batch.x), small()
     for p, a, b in zip(
         between.generator.parameters(),
         model.generator.parameters(),
@@ -183,9 +183,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(photographs: Path, tmp_p
         file = tmp_path / "parts" / name
         file.write_text(file.read_text().replace(old, new))
     parts = api.resume(tmp_path / "parts", quiet=True)
-    pairs = zip(
-        whole.run.tensors("averaged").values(), parts.run.tensors("averaged").values(), strict=True
-    )
+    pairs = zip(whole.run.tensors("ema").values(), parts.run.tensors("ema").values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
@@ -305,7 +303,7 @@ def test_it_is_judged_beside_bicubic_and_shown(run: api.Trained) -> None:
     ).larger_is_better
     assert (run.run.path / "pictures" / "enlargements.png").exists()
     assert list((run.run.path / "previews").glob("*.png"))
-    assert not any(one.illness == "duplicates" for one in run.run.health), (
+    assert not any(one.kind == "duplicates" for one in run.run.diagnoses), (
         "squares of a picture are no copies"
     )
 

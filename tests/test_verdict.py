@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.evaluation.figures.associations import associations, draw_associations
-from ganvas.evaluation.figures.figures import Evaluation, Figure
-from ganvas.evaluation.figures.metrics._baselines import Replay
-from ganvas.evaluation.figures.metrics.columns import columns
-from ganvas.evaluation.figures.metrics.detection import detection
-from ganvas.evaluation.figures.metrics.privacy import privacy
-from ganvas.evaluation.figures.metrics.usefulness import usefulness
-from ganvas.evaluation.figures.verdict import verdict
 from PIL import Image
 from torch import Tensor
 
 from ganvas.core import Batch, Evidence, InputError, Measured, seeded_rng
+from ganvas.evaluation.associations import associations, draw_associations
+from ganvas.evaluation.figures import Evaluation, Figure
+from ganvas.evaluation.metrics._baselines import TrainingSamples
+from ganvas.evaluation.metrics.columns import columns
+from ganvas.evaluation.metrics.detection import detection
+from ganvas.evaluation.metrics.privacy import privacy
+from ganvas.evaluation.metrics.usefulness import usefulness
+from ganvas.evaluation.verdict import verdict
 
 N = 300
 
@@ -59,7 +59,9 @@ def judged(x: Tensor) -> list[Figure]:
     real = at_hand.train.x[:N]
     figures = []
     for metric in (columns, detection, usefulness, privacy):
-        own, floor, naive = (metric(Replay(part, None), at_hand) for part in (x, real, alone(real)))
+        own, floor, naive = (
+            metric(TrainingSamples(part, None), at_hand) for part in (x, real, alone(real))
+        )
         for name, value in own.numbers.items():
             beside = {"real data": floor.numbers[name], "independent columns": naive.numbers[name]}
             figures.append(Figure(name, value, own.larger_is_better[name], beside))
@@ -104,7 +106,7 @@ def test_verdict_is_kept_with_the_figures() -> None:
 
 
 def useful(x: Tensor, target: str | None = None) -> Measured:
-    return usefulness(Replay(x, None), evidence(target))
+    return usefulness(TrainingSamples(x, None), evidence(target))
 
 
 def test_what_real_rows_teach_holds_for_others_and_what_noise_teaches_does_not() -> None:

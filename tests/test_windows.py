@@ -51,7 +51,7 @@ def run(folder: Path) -> Path:
         "8",
         "--width",
         "128",
-        "--rate",
+        "--lr",
         "autoencoder=3e-3",
         "--out",
         str(out),
@@ -197,7 +197,7 @@ def test_moments_of_a_series_do_not_depend_on_the_parts_it_comes_in(
             Stretch([str(i) for i in range(a, b)], series[a:b], np.zeros((b - a, 2), bool))
             for a, b in pairwise(edges)
         ]
-        found = list(windows.moments(windows._windows(iter(cut), "cpu"), weigh))
+        found = list(windows.time_steps(windows._windows(iter(cut), "cpu"), weigh))
         names = [name for part in found for name in part.names]
         return names, torch.cat([part.scores for part in found]) if found else torch.empty(0)
 
@@ -328,7 +328,7 @@ def test_a_series_is_followed_a_window_behind(run: Path, tmp_path: Path) -> None
 
     modality = trained.run.modality
     for part in score_parts(
-        modality, modality.follow(file, wait), torch.no_grad()(trained.model.weigh)
+        modality, modality.follow(file, wait), torch.no_grad()(trained.model.score_with_attribution)
     ):
         parts.append(part)
     assert [name for part in parts for name in part.names] == list(expected["time"])

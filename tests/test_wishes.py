@@ -15,8 +15,6 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 import torch
-from ganvas.tasks.sample.task.raking import raked, resampled
-from ganvas.tasks.sample.task.task import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +24,8 @@ from ganvas.core import Constraint, Made, Tokens
 from ganvas.data.tables.modality import Tables
 from ganvas.data.tables.sql import comparable, conditions
 from ganvas.models.made import MADE
+from ganvas.tasks.sample.raking import rake, resample
+from ganvas.tasks.sample.task import sample
 
 
 def shop(n: int = 400) -> pd.DataFrame:
@@ -251,7 +251,7 @@ def test_pictures_cannot_be_wished_for(
 def test_rows_written_in_parts_are_those_drawn_at_once(
     runs: dict[str, api.Trained], ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.tasks.sample.task.at_once", lambda space: 64)
+    monkeypatch.setattr("ganvas.tasks.sample.task.batch_size", lambda space: 64)
     run, file = runs["made"], tmp_path / f"new.{ending}"
     answer = run.do("sample", n=150, seed=3, where="age > 30")
     assert isinstance(answer, Made)
@@ -305,7 +305,7 @@ def test_weights_meet_the_marginals_that_can_be_met() -> None:
         torch.tensor([0.2, 0.3, 0.5]),
         torch.tensor([0.2, 0.2, 0.2, 0.2, 0.1, 0.1]),
     ]
-    weights = raked(codes, [share.double() for share in shares])
+    weights = rake(codes, [share.double() for share in shares])
     for own, share in zip(codes.unbind(1), shares, strict=True):
         reached = share.clone().double()
         reached[5:] = 0
@@ -313,7 +313,7 @@ def test_weights_meet_the_marginals_that_can_be_met() -> None:
             torch.bincount(own, weights, minlength=len(share)), reached / reached.sum(), atol=1e-5
         )
     assert torch.isclose(weights.sum(), torch.tensor(1.0).double())
-    picks = resampled(weights, 1000)
+    picks = resample(weights, 1000)
     assert ((picks.bincount(minlength=600) - 1000 * weights).abs() < 1 + 1e-6).all()
 
 
@@ -355,7 +355,7 @@ def test_constraints_hold_in_every_row(runs: dict[str, api.Trained], model: str)
 def test_no_value_comes_twice_over_all_parts(
     runs: dict[str, api.Trained], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.tasks.sample.task.at_once", lambda space: 20)
+    monkeypatch.setattr("ganvas.tasks.sample.task.batch_size", lambda space: 20)
     made = runs["made"].sample(n=55, seed=1, unique=["age", "amount", "id"])
     assert made["age"].is_unique
     assert made["amount"].is_unique

@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from ganvas.training.loop.engine import Engine
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from ganvas.core import Batch, Continuous, Model, Turn, adam
 from ganvas.nn.losses import discriminator_loss, non_saturating_generator_loss
 from ganvas.nn.quantizer import Codebook
 from ganvas.runtime import distributed as processes
+from ganvas.training.engine import Engine
 
 
 class Squeeze(Model):
@@ -86,7 +86,7 @@ def play(game: Callable[[], Model]) -> dict[str, Tensor]:
     """The weights after ten rounds of batches of 8, shared among the ranks."""
     model = begin(game)
     x = torch.rand(10, 8, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    engine = Engine(model, clip=1.0, average=0.9)
+    engine = Engine(model, clip=1.0, ema=0.9)
     for _ in islice(
         engine.rounds(Batch(part).share(processes.rank(), processes.process_count()) for part in x),
         10,

@@ -124,7 +124,7 @@ KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
 person."""
 
 HINDSIGHT: Mapping[str, Learn] = {
-    "normal": learn_reference_scores,
+    "reference_scores": learn_reference_scores,
     "calibration": learn_calibration,
 }
 """What is learned of a model when its training has ended, by the name of the file that keeps it."""
@@ -150,16 +150,16 @@ def train(
     minutes: float | None = None,
     batch: int | None = None,
     seed: int = 0,
-    rate: Mapping[str, float] | None = None,
+    lr: Mapping[str, float] | None = None,
     schedule: Schedule | None = None,
-    average: float | None = None,
+    ema: float | None = None,
     accumulate: int = 1,
     clip: float | None = None,
     precision: Precision = "auto",
     device: str = "auto",
     compile: bool = False,
     held_out: float = 0.1,
-    heal: bool = True,
+    recover: bool = True,
     save_every: float = 60.0,
     tensorboard: bool = False,
     tracker: Literal["mlflow", "tensorboard", "wandb"] | None = None,
@@ -206,16 +206,16 @@ def train(
         "minutes": minutes,
         "batch": batch,
         "seed": seed,
-        "rate": dict(rate or {}),
+        "lr": dict(lr or {}),
         "schedule": schedule,
-        "average": average,
+        "ema": ema,
         "accumulate": accumulate,
         "clip": clip,
         "precision": precision,
         "device": device,
         "compile": compile,
         "held_out": held_out,
-        "heal": heal,
+        "recover": recover,
         "save_every": save_every,
         "tensorboard": tensorboard,
         "tracker": tracker,
@@ -240,19 +240,19 @@ def open_training(
     settings: All but what names the model, the data and the run; as the model likes it where they
         are None.
     """
-    make, practice = plugins.load("models", model), plugins.load("models", model).practice
+    make, practice = plugins.load("models", model), plugins.load("models", model).defaults
     source, options = _together(source, dict(options))
     reader = plugins.load("modalities", modality_name(source, as_, through))
     options |= {"through": through} if through else {}
     own = {option.name for option in plugins.options(reader.learn)}
-    liked = {"batch": practice.batch, "schedule": practice.schedule, "average": practice.average}
+    liked = {"batch": practice.batch, "schedule": practice.schedule, "ema": practice.ema}
     settings = {
         name: liked.get(name) if value is None else value for name, value in settings.items()
     }
     _check(settings, make)
     out = Path(out or f"runs/{model}-{source_name(source)}")
     modality = reader.learn(
-        source, **{k: v for k, v in ({**practice.reading, **options}).items() if k in own}
+        source, **{k: v for k, v in ({**practice.data_options, **options}).items() if k in own}
     )
     modality = modality.beside(out) if isinstance(modality, EncodedModality) else modality
     chosen = {k: v for k, v in options.items() if k not in own}
@@ -270,7 +270,7 @@ def resume(run: Path | str, *, source: Any = None, quiet: bool = False) -> Train
     """Goes on with a run exactly where it was saved last; `source` only where it was trained from
     memory."""
     found = Run(run)
-    source = source if source is not None else found.card["source"]
+    source = source if source is not None else found.config["source"]
     if source is None:
         raise InputError(
             f"{run} was trained on data in memory; give the same data again as source="
@@ -295,7 +295,7 @@ class Trained:
 
     def __init__(self, run: Run, source: Any = None) -> None:
         self.run = run
-        self.source = source if source is not None else run.card["source"]
+        self.source = source if source is not None else run.config["source"]
         self._known = dict[Any, Any]()
         self._device: torch.device | None = None
 
@@ -305,10 +305,10 @@ class Trained:
         return self.run.model
 
     @property
-    def health(self) -> list[Diagnosis]:
+    def diagnoses(self) -> list[Diagnosis]:
         """What was wrong when training was saved last, the gravest first; empty where nothing
         was."""
-        return self.run.health
+        return self.run.diagnoses
 
     @property
     def tasks(self) -> list[str]:
@@ -325,7 +325,7 @@ class Trained:
         function = plugins.load("tasks", task)
         if not isinstance(self.model, plugins.needs(function)):
             can = ", ".join(self.tasks)
-            raise InputError(f"{self.run.card['model']} cannot {task}; it can {can}")
+            raise InputError(f"{self.run.config['model']} cannot {task}; it can {can}")
         known = [option.name for option in plugins.options(function)]
         if not sources(function):
             given, options = (), dict(zip(known, given, strict=False)) | options
@@ -340,7 +340,7 @@ class Trained:
         if options.get("to") is not None and isinstance(self.run.modality, ImageFiles):
             options["to"] = self.run.modality.domain(options["to"])
         options |= self._wishes(function, options)
-        self.settle()
+        self.prepare()
         with torch.no_grad():
             read = self._given(function, given, options.get("follow", False))
             for name, kinds in sources_by_option(function).items():
@@ -349,7 +349,7 @@ class Trained:
             own = [self._kept(kind) for kind in _hints(function).values() if kind in KEPT]
             return function(self._able(function), *read, *own, **options)
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Brings the model to where it works, once."""
         if self._device != (device := choose_device()):
             prepare(self.model, device)
@@ -399,14 +399,14 @@ class Trained:
             if words is None or not kinds:
                 continue
             if not isinstance(modality, Queryable):
-                name = self.run.card["modality"]["name"]
+                name = self.run.config["modality"]["name"]
                 raise InputError(f"--{option.name} is for rows of tables, and these are {name}")
             if Constraint in kinds:
                 said_so = [words] if isinstance(words, str) else words
-                understood[option.name] = modality.wish(option.name, said_so, self.source)
+                understood[option.name] = modality.constraint(option.name, said_so, self.source)
             else:
                 balance = partial(modality.balance, option.name)
-                understood[option.name] = (balance if Balance in kinds else modality.likeness)(
+                understood[option.name] = (balance if Balance in kinds else modality.marginals)(
                     words
                 )
         return understood
@@ -461,11 +461,11 @@ class Trained:
             return attributes.read_attributes
         if Mask in kinds and not isinstance(modality, Maskable):
             raise InputError(
-                f"--mask is for pictures, and these are {self.run.card['modality']['name']}"
+                f"--mask is for pictures, and these are {self.run.config['modality']['name']}"
             )
         if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Tabular)):
             if not isinstance(modality, Maskable):
-                name = self.run.card["modality"]["name"]
+                name = self.run.config["modality"]["name"]
                 raise InputError(
                     f"{function.__name__} fills in pictures, videos, texts and rows; these are"
                     f" {name}"
@@ -477,7 +477,7 @@ class Trained:
             )
         if ImageSet in kinds:
             if not isinstance(modality, ImageFiles):
-                name = self.run.card["modality"]["name"]
+                name = self.run.config["modality"]["name"]
                 raise InputError(f"{function.__name__} is for pictures, and these are {name}")
             return modality.whole
         if LabelledExamples in kinds and not isinstance(modality, Tabular):
@@ -485,13 +485,13 @@ class Trained:
         if not kinds & {Given, Unpacked, Packed}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
         if Given in kinds and isinstance(modality, Tabular):
-            share = self.run.card["training"]["held_out"]
+            share = self.run.config["training"]["held_out"]
             return lambda source: modality.given(source, share).to(self.model.device)
         if Given in kinds or not isinstance(modality, Lossless):
             fit = "rows of tables" if Given in kinds else "what can be packed without loss"
             raise InputError(
                 f"{function.__name__} is for {fit}, and these are"
-                f" {self.run.card['modality']['name']}"
+                f" {self.run.config['modality']['name']}"
             )
         own = fingerprint(self.run, self.model)
         if Packed in kinds:
@@ -525,7 +525,7 @@ class Trained:
                 f"{lack}, so there is no class to add to; put pictures into one sub-folder per"
                 " class"
             )
-        out = held_out_rows(data.keys(), self.run.card["training"]["held_out"])
+        out = held_out_rows(data.keys(), self.run.config["training"]["held_out"])
         return LabelledExamples(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
 
     def _present(self, answer: Answer) -> Any:
@@ -612,7 +612,7 @@ def training_examples(run: Run, source: Any, most: int) -> NamedExamples:
         raise InputError(
             f"{run.path} was trained on data in memory; give examples to learn directions from"
         )
-    learn = run.modality.read(source).split(run.card["training"]["held_out"])[0]
+    learn = run.modality.read(source).split(run.config["training"]["held_out"])[0]
     some = learn.subset(evenly_spaced(len(learn), most))
     whole = some.gather().to(run.model.device)
     return NamedExamples(whole.x, some.names, whole.y, run.modality.classes)
@@ -724,14 +724,14 @@ def _check(settings: Mapping[str, Any], make: type[Model]) -> None:
         value = settings[name]
         if value is not None and value <= 0:
             raise InputError(f"--{name.replace('_', '-')} is {value}; it must be above zero")
-    for name, most in (("average", 1), ("held_out", 0.9)):
+    for name, most in (("ema", 1), ("held_out", 0.9)):
         if not 0 <= settings[name] < most:
             raise InputError(
                 f"--{name.replace('_', '-')} is {settings[name]}; it must be at least 0 and below"
                 f" {most}"
             )
     choose_device(settings["device"])
-    for player in settings["rate"]:
+    for player in settings["lr"]:
         if player not in make.players:
             raise InputError(
                 f"no player is called {player!r}; {make.__name__} has {', '.join(make.players)}"
@@ -765,7 +765,7 @@ def _open(
         return Run.create(out, card)
     run = Run(out)
     for place in ("model", "options", "modality", "source", "training"):
-        old, new = run.card[place], json.loads(json.dumps(card[place]))
+        old, new = run.config[place], json.loads(json.dumps(card[place]))
         if place == "training":  # a setting that was not there yet is as it was then
             new = {name: value for name, value in new.items() if name in old}
         if old != new:
@@ -792,7 +792,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
     follow: Told every line of the log, with the model as it would be used then. What is followed is
         one of many: it gets no report.
     """
-    settings = run.card["training"]
+    settings = run.config["training"]
     device = choose_device(settings["device"])
     data = run.modality.read(source, device)
     learn, held = data.split(settings["held_out"])
@@ -803,7 +803,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
     _same_data(run, learn)
     engine = _engine(run, device)
     batch = min(settings["batch"], len(learn))
-    until = _until(settings, engine.model.practice, len(learn), batch)
+    until = _until(settings, engine.model.defaults, len(learn), batch)
     _promise(run, engine.model, len(learn), batch, until)
     found = check_data(learn, run.modality.vectors, engine.model)
     training = Training(
@@ -817,7 +817,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         settings["schedule"],
         settings["save_every"],
         device,
-        heal=settings.get("heal", False) and run.promise is None and not settings["compile"],
+        recover=settings.get("recover", False) and run.promise is None and not settings["compile"],
         found=found,
     )
     progress = Progress(
@@ -846,7 +846,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         )
     trained = Run(run.path)
     if processes.is_main_process() and not follow:
-        progress.say(*(one for one in trained.health if one.grave))
+        progress.say(*(one for one in trained.diagnoses if one.grave))
         prepare(trained.model, device)
         for name, learned in HINDSIGHT.items():
             if tensors := learned(trained, held, quiet):
@@ -857,12 +857,12 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
 
 def _tell(engine: Engine, followers: Sequence[Follow], line: Mapping[str, float]) -> None:
     for follow in followers:
-        follow(line, engine.averaged)
+        follow(line, engine.ema_model)
 
 
 def _engine(run: Run, device: torch.device) -> Engine:
     """The engine that plays a run's model, fresh from its seed."""
-    settings = run.card["training"]
+    settings = run.config["training"]
     torch.manual_seed(settings["seed"])
     model = run.build()
     prepare(model, device)
@@ -878,10 +878,10 @@ def _engine(run: Run, device: torch.device) -> Engine:
             part.compile()
     return Engine(
         model,
-        rates=settings["rate"],
+        lr=settings["lr"],
         accumulate=settings["accumulate"],
         clip=settings["clip"] or inf,
-        average=settings["average"],
+        ema=settings["ema"],
         precision=choose_precision(settings["precision"], device),
     )
 
@@ -907,7 +907,7 @@ def _promise(run: Run, model: Model, rows: int, batch: int, until: Until) -> Non
             "--epsilon is promised for a number of rounds; say --epochs or --steps, not --minutes"
             " alone"
         )
-    rounds = int(until.steps) * run.card["training"]["accumulate"]
+    rounds = int(until.steps) * run.config["training"]["accumulate"]
     promise = privacy.privacy_promise(model.epsilon, model.delta, rows, batch, rounds)
     model.protect(promise, batch)
     run.state["privacy"] = asdict(promise)

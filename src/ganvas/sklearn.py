@@ -115,7 +115,7 @@ class Estimator(BaseEstimator, ABC):
         steps: Rounds to play; as many as the model likes without.
         epochs: Or passes over the data.
         options: Further options of `ganvas.train`, of the model and of reading tables: {"width":
-            64, "rate": ...}.
+            64, "lr": ...}.
         random_state: Seed of the training, and of what is drawn.
 
     Attributes:
@@ -161,15 +161,15 @@ class Estimator(BaseEstimator, ABC):
             of no use here.
         """
         run = load(path).run
-        if run.card["modality"]["name"] != "tables":
+        if run.config["modality"]["name"] != "tables":
             raise InputError(
-                f"{path} learned {run.card['modality']['name']}; scikit-learn's estimators take"
+                f"{path} learned {run.config['modality']['name']}; scikit-learn's estimators take"
                 " tables"
             )
-        options, training = dict(run.card["options"]), run.card["training"]
+        options, training = dict(run.config["options"]), run.config["training"]
         own = {name: options.pop(name) for name in cls._get_param_names() if name in options}
         settings = {
-            "model": run.card["model"],
+            "model": run.config["model"],
             "steps": training["steps"],
             "epochs": training["epochs"],
             "options": options or None,
@@ -177,7 +177,7 @@ class Estimator(BaseEstimator, ABC):
         }
         self = cls(**{**settings, **own, **parameters})
         self._able()
-        self._remember([column["name"] for column in run.card["modality"]["state"]["columns"]])
+        self._remember([column["name"] for column in run.config["modality"]["state"]["columns"]])
         self.folder_ = Folder(Path(path).resolve())
         self._take_up()
         return self
@@ -314,7 +314,7 @@ class AnomalyDetector(OutlierMixin, Estimator):
         return self._train(rows, held_out=max(0.1, min(3 / self.alpha / len(rows), 0.5)))
 
     def _take_up(self) -> None:
-        scores = self.run_.run.tensors("normal").get("scores")
+        scores = self.run_.run.tensors("reference_scores").get("scores")
         if scores is None:
             raise InputError(
                 "no rows were held out to be compared with; fit to more rows, or train with"
@@ -462,7 +462,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Estimator):
         """The same rows without nan, as X came: an array or a data frame; a column that was all nan
         stays so."""
         rows = self._rows(X)
-        return _like(X, self.run_.complete(rows, seed=self.run_.run.card["training"]["seed"]))
+        return _like(X, self.run_.complete(rows, seed=self.run_.run.config["training"]["seed"]))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

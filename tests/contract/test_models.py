@@ -7,7 +7,6 @@ from itertools import islice, repeat
 
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 
 from conftest import LABELS, OTHER, SPACES, examples
 from ganvas.core import (
@@ -32,6 +31,7 @@ from ganvas.core import (
     Upscales,
 )
 from ganvas.runtime import registry as plugins
+from ganvas.training.engine import Engine
 
 SMALL = {
     "width": 16,
@@ -40,7 +40,7 @@ SMALL = {
     "depth": 2,
     "codes": 16,
     "warmup": 2,
-    "joins": 3,
+    "discriminator_start": 3,
     "judge": 8,
 }
 SMALL |= {"blocks": 1}
@@ -126,20 +126,20 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             none = {0: torch.arange(model.space.sizes[0]) == 1}
             filled = model.complete(batch.x, known, none)
             assert (filled[~known[:, 0], 0] == 1).all()
-            begun = model.begin(5, none)
+            begun = model.conditional_start(5, none)
             assert (begun.x[:, 0] == 1).all()
             assert begun.known.sum() == 5
             assert (begun.keep <= 1.001).all()
         if isinstance(model, Scores):
             assert model.score(batch.x).shape == (16,)
-            _, blame = model.weigh(batch.x)
-            assert len(blame) == 16
-            assert (blame.flatten(1).sum(1) <= model.score(batch.x) + 1e-3).all()
+            _, attribution = model.score_with_attribution(batch.x)
+            assert len(attribution) == 16
+            assert (attribution.flatten(1).sum(1) <= model.score(batch.x) + 1e-3).all()
         if isinstance(model, Restores):
-            damaged = model.damaged(batch.x)
+            damaged = model.degrade(batch.x)
             assert damaged.shape == model.restore(damaged).shape == shape
         if isinstance(model, Upscales):
-            low = model.lowered(batch.x)
+            low = model.degrade(batch.x)
             assert low.shape[2:] == tuple(n // model.scale for n in shape[2:])
             assert all(model.upscale(low, fidelity).shape == shape for fidelity in (0.0, 0.3, 1.0))
         if isinstance(model, Translates):

@@ -302,7 +302,7 @@ def _mapping(pairs: Sequence[str] | None) -> dict[str, float]:
             rates[name] = float(number)
         except ValueError:
             raise InputError(
-                f"--rate takes PLAYER=NUMBER, such as discriminator=1e-4, not {pair!r}"
+                f"--lr takes PLAYER=NUMBER, such as discriminator=1e-4, not {pair!r}"
             ) from None
     return rates
 
@@ -375,7 +375,7 @@ def _show(run: Path, *, json: Json = False) -> None:
     from .. import api
 
     trained = api.load(run)
-    card, state = trained.run.card, trained.run.state
+    card, state = trained.run.config, trained.run.state
     lines = [
         f"{card['model']} on {card['source'] or 'data in memory'}",
         (
@@ -387,8 +387,8 @@ def _show(run: Path, *, json: Json = False) -> None:
     ]
     if promise := trained.run.promise:
         lines.insert(3, f"privacy: {promise}")
-    lines += [f"health: {one}" for one in trained.health] + [
-        f"treated: {one}" for one in trained.run.treatments
+    lines += [f"health: {one}" for one in trained.diagnoses] + [
+        f"treated: {one}" for one in trained.run.interventions
     ]
     _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
 
@@ -654,4 +654,4 @@ def _answer(answer: Any, as_json: bool, words: Any) -> None:
 
 def _first_line(plugin: Any) -> str:
     module = inspect.getmodule(plugin)
-    return (inspect.getdoc(module) or "").partition("\n")[0]
+    return plugins.first_paragraph(inspect.getdoc(module))

@@ -29,7 +29,7 @@ from ..runs.available import available_tasks
 from ..runs.run import Run, fingerprint, write_atomically
 from ..runtime import registry as plugins
 
-TENSORS = ("weights", "averaged", "best", "normal", "calibration")
+TENSORS = ("weights", "ema", "best", "reference_scores", "calibration")
 ACCEPTED = frozenset({".safetensors", ".json", ".md", ".png"})
 KEPT_BY_THE_HUB = ".gitattributes"
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -95,7 +95,7 @@ def _folder(repo: str) -> Path | None:
 def _laid_out(run: Run, folder: Path, license: str, repo: str, picture: Path | None = None) -> Path:
     """The run as others get it, in a new folder."""
     run.model  # noqa: B018 # raises where it is not whole
-    card = _placeless(run.card)
+    card = _placeless(run.config)
     if isinstance(run.modality, EncodedModality):
         inner = Run(_laid_out(Run(run.modality.through), folder / "through", license, repo))
         card["modality"]["state"] |= WITHIN | {"fingerprint": fingerprint(inner, inner.model)}
@@ -140,7 +140,7 @@ def _made(run: Run) -> Path | None:
 
 def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
     """The page that people read first, in Markdown, with what the hub reads above it."""
-    name, kind, state = run.card["model"], run.card["modality"]["name"], run.state
+    name, kind, state = run.config["model"], run.config["modality"]["name"], run.state
     head = (
         f"---\nlicense: {json.dumps(license)}\nlibrary_name: ganvas\ntags: [ganvas, {name},"
         f" {kind}]\n---\n"
@@ -153,7 +153,7 @@ def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
         "How it was trained": (
             f"{state['step']:,} rounds in {state['seconds']:,.0f}"
             f" s{'' if state['finished'] else '; the training was not finished'}. Options:"
-            f" {_listed(run.card['options'])}. Versions: {_listed(run.card['versions'])}."
+            f" {_listed(run.config['options'])}. Versions: {_listed(run.config['versions'])}."
         ),
     }
     picture = "![What it makes](samples.png)\n\n" if pictured else ""
@@ -162,13 +162,13 @@ def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
 
 
 def _data(run: Run) -> str:
-    source, space = run.card["source"], run.model.space
+    source, space = run.config["source"], run.model.space
     where = (
         f"`{Path(source).name.partition('?')[0]}`" if source else "data in memory"
     )  # no passwords of databases
     classes = f", in classes {', '.join(run.modality.classes)}" if run.modality.classes else ""
     return (
-        f"{where}, read as {run.card['modality']['name']} (each example"
+        f"{where}, read as {run.config['modality']['name']} (each example"
         f" {tuple(space.shape)}){classes}"
     )
 
@@ -211,10 +211,10 @@ def _table(rows: list[list[str]]) -> str:
 
 def _limits(run: Run) -> Iterator[str]:
     """Health, privacy, and what is true of any such model."""
-    yield from (f"Health: {one}" for one in run.health)
-    if not run.health:
+    yield from (f"Health: {one}" for one in run.diagnoses)
+    if not run.diagnoses:
         yield "Health: nothing was seen to be wrong while it learned."
-    yield from (f"Treated {one}" for one in run.treatments)
+    yield from (f"Treated {one}" for one in run.interventions)
     if run.promise:
         yield f"Privacy: {run.promise}"
     else:
@@ -301,7 +301,7 @@ def _proven(folder: Path, repo: str) -> None:
     try:
         run = Run(folder)
         run.model  # noqa: B018 # reads, builds and compares all that there is
-        run.health, run.promise, run.treatments  # noqa: B018
+        run.diagnoses, run.promise, run.interventions  # noqa: B018
     except InputError as error:
         raise InputError(
             f"{repo} cannot be used here: {str(error).replace(str(folder), repo)}"

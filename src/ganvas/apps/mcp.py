@@ -35,10 +35,10 @@ except ImportError as error:
         "assistants need the Model Context Protocol: pip install 'ganvas[mcp]'"
     ) from error
 
-INSTRUCTIONS = """Ganvas trains, evaluates and uses GANs and autoencoders on images, tables,
-texts and videos. `data` says what there is, `describe` what it is, `train` starts a training, which goes on
-by itself, `job` says how it is; then `runs` says what each run can do, `do` does it, and `evaluate`
-says how good the run is. Options: see `options`."""
+INSTRUCTIONS = """Ganvas trains, evaluates and uses GANs and autoencoders on images, tables, texts
+and videos. `data` says what there is, `describe` what it is, `train` starts a training, which goes
+on by itself, `job` says how it is; then `runs` says what each run can do, `do` does it, and
+`evaluate` says how good the run is. Options: see `options`."""
 
 SIDE, BYTES = 512, 300_000
 """Pixels a side, and bytes, that a picture has which is shown."""
@@ -280,10 +280,10 @@ class Assistant:
         for name in self._names():
             run = Run(self.home / name)
             tasks = ", ".join(
-                available_tasks(plugins.load("models", run.card["model"]), run.modality)
+                available_tasks(plugins.load("models", run.config["model"]), run.modality)
             )
             end = "finished" if run.state["finished"] else "not finished"
-            yield f"{name}: {run.card['model']}, {run.state['step']:,} rounds, {end}; can {tasks}"
+            yield f"{name}: {run.config['model']}, {run.state['step']:,} rounds, {end}; can {tasks}"
 
     def _data(self) -> Iterator[str]:
         if self.library is None:
@@ -391,7 +391,7 @@ def _state(job: Job) -> str:
     if (job.run / "run.json").is_file():
         run = Run(job.run)
         lines += [json.dumps(line) for line in run.read_log()[-1:]] + [
-            f"health: {one}" for one in run.health
+            f"health: {one}" for one in run.diagnoses
         ]
     return "\n".join(lines)[:LETTERS]
 

@@ -143,7 +143,7 @@ USES: Mapping[What, Use] = {
     ),
     "scorer": Use(
         Scores,
-        lambda m, x: dict(zip(("score", "blame"), m.weigh(x), strict=True)),
+        lambda m, x: dict(zip(("score", "blame"), m.score_with_attribution(x), strict=True)),
         lambda m, n: {"x": of_space(m.space, n)},
     ),
     "encoder": Use(
@@ -225,7 +225,7 @@ def exportable(model: Model) -> list[What]:
 
 
 def _idle(model: Model, what: What) -> bool:
-    return what == "denoiser" and isinstance(model, Restores) and model.undoes == "none"
+    return what == "denoiser" and isinstance(model, Restores) and model.degradation == "none"
 
 
 @torch.no_grad()
@@ -246,8 +246,8 @@ def export(run: Run, to: To = "onnx", what: str | None = None, out: Path | None 
     out = out / f"{what}{ENDINGS[to]}" if out.is_dir() else out
     beside = out.with_name(f".{out.stem}.part{ENDINGS[to]}")
     with _exact(), _quiet(), _removed(beside):
-        _refuse_chance(part, run.card["model"])
-        program = traced(part, run.card["model"])
+        _refuse_chance(part, run.config["model"])
+        program = traced(part, run.config["model"])
         out.parent.mkdir(parents=True, exist_ok=True)
         about = _about(run, part)
         apart = WRITERS[to](program, part, about, beside)
@@ -295,7 +295,7 @@ def _chosen(run: Run, what: str | None) -> What:
         else ""
     )
     raise InputError(
-        f"{run.card['model']} has no {what or 'part'} to"
+        f"{run.config['model']} has no {what or 'part'} to"
         f" export{turns if what == 'sampler' else ''}; it has {', '.join(can) or 'none'}"
     )
 
@@ -452,10 +452,10 @@ def _about(run: Run, part: Part) -> dict[str, Any]:
     ports = {"inputs": given, "outputs": part.answers(given.values())}
     return {
         "what": part.what,
-        "model": run.card["model"],
+        "model": run.config["model"],
         "ganvas": version("ganvas"),
         "step": run.state["step"],
-        "modality": run.card["modality"]["name"],
+        "modality": run.config["modality"]["name"],
         "classes": list(run.modality.classes),
         **{
             kind: [_port(name, x, part) for name, x in tensors.items()]

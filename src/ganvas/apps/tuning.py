@@ -44,7 +44,7 @@ FEWEST = 10
 SELDOM = (
     3  # of the times that a training looks at held-out examples, each so many-th measures it too
 )
-RATE = "rate."
+LEARNING_RATE = "lr."
 PREFERRED = ("frechet", "restoration", "resolution", "translation", "completion", "reconstruction")
 """Of metrics that fit a model which no loss decides about, the first of these judges it."""
 
@@ -77,13 +77,17 @@ def choices(make: type[Model], said: Mapping[str, Any]) -> dict[str, Choice]:
     what else would be sensible. So do those that say what is to be learned rather than how,
     `Model.aims`.
     """
-    options = [option for option in plugins.options(make) if option.name not in {*said, *make.aims}]
+    options = [
+        option
+        for option in plugins.options(make)
+        if option.name not in {*said, *make.objective_options}
+    ]
     found = {option.name: choice for option in options if (choice := _choice(option))}
     rates = {}
     for player, how in make.players.items():
         rate = how.keywords["lr"]  # type: ignore[attr-defined] # partials
-        rates[f"{RATE}{player}"] = _around(rate, FASTER)
-    return found if "rate" in said else found | rates
+        rates[f"{LEARNING_RATE}{player}"] = _around(rate, FASTER)
+    return found if "lr" in said else found | rates
 
 
 def _choice(option: plugins.Option) -> Choice | None:
@@ -166,7 +170,7 @@ class Search:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
         self.make = plugins.load("models", model)
         self.choices = choices(self.make, said)
-        self.goal = Goal(self.make.practice.decides)
+        self.goal = Goal(self.make.defaults.early_stopping_metric)
         self.study = self._study()
         self.goal.name, self.goal.sign = self.study.user_attrs.get(
             "measure", (self.goal.name, self.goal.sign)
@@ -283,7 +287,7 @@ class Search:
             if option.name not in places
         }
         settings = {name: said.get(name, default) for name, default in usual.items()}
-        settings["rate"] = dict(settings["rate"] or {})
+        settings["lr"] = dict(settings["lr"] or {})
         options = {name: value for name, value in said.items() if name not in {*usual, *places}}
         shutil.rmtree(self.folder(number), ignore_errors=True)
         return api.open_training(
@@ -325,10 +329,12 @@ def _spoken(options: Mapping[str, Value]) -> dict[str, Any]:
         for name, value in options.items()
     }
     rates = {
-        name.removeprefix(RATE): value for name, value in told.items() if name.startswith(RATE)
+        name.removeprefix(LEARNING_RATE): value
+        for name, value in told.items()
+        if name.startswith(LEARNING_RATE)
     }
-    own = {name: value for name, value in told.items() if not name.startswith(RATE)}
-    return own | ({"rate": rates} if rates else {})
+    own = {name: value for name, value in told.items() if not name.startswith(LEARNING_RATE)}
+    return own | ({"lr": rates} if rates else {})
 
 
 class Goal:
@@ -339,20 +345,21 @@ class Goal:
     evidence: Evidence | None = None
 
     def __init__(self, decides: str) -> None:
-        self.name = self.decides = decides
+        self.name = self.early_stopping_metric = decides
         self.sign = 1.0
 
     def meet(self, run: Run, source: Any) -> None:
         """Looks at the model and the data, once. Raises InputError where nothing measures such a
         model."""
-        if self.decides or self.evidence:
+        if self.early_stopping_metric or self.evidence:
             return
         model = run.build()
         fitting = plugins.fitting(model)
         self.metrics = [plugins.load("metrics", name) for name in PREFERRED if name in fitting]
         if not self.metrics:
             raise InputError(
-                f"no metric says how good {run.card['model']} is, so that options could be compared"
+                f"no metric says how good {run.config['model']} is, so that options could be"
+                " compared"
             )
         self.evidence = _evidence(
             run, source, isinstance(model, Samples) and model.condition is not None
@@ -360,13 +367,15 @@ class Goal:
 
     def glance(self, line: Mapping[str, float], model: Model, look: int) -> float | None:
         """How good a model in training is, where that is looked at in this round."""
-        if self.decides:
-            return line.get(self.decides)
+        if self.early_stopping_metric:
+            return line.get(self.early_stopping_metric)
         return self._measured(model) if look % SELDOM == 0 else None
 
     def final(self, run: Run) -> float:
         """How good a trained one is."""
-        return run.state["best"]["loss"] if self.decides else self._measured(run.model)
+        return (
+            run.state["best"]["loss"] if self.early_stopping_metric else self._measured(run.model)
+        )
 
     def shown(self, value: float) -> str:
         """The number as it is called."""
@@ -393,7 +402,7 @@ def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
     """What metrics look at: examples that training holds out, at most so many, and some that it
     learns from."""
     modality, device = run.modality, choose_device()
-    train, held = modality.read(source).split(run.card["training"]["held_out"])
+    train, held = modality.read(source).split(run.config["training"]["held_out"])
     if len(held) < FEWEST:
         raise InputError(
             f"training holds out {len(held)} examples, too few to compare by; give a larger"

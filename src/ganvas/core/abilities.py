@@ -41,7 +41,7 @@ class SamplesTokens(Samples):
     """Makes new examples symbol by symbol, and can be told how boldly."""
 
     @abstractmethod
-    def steer(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
+    def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         """`sample`, steered. Raises InputError for what the model, as it was trained, cannot
         heed."""
 
@@ -50,7 +50,7 @@ class ScoresPrompts(Samples):
     """Knows how well examples fit what was asked of them."""
 
     @abstractmethod
-    def match(self, x: Tensor, y: Tensor) -> Tensor:
+    def prompt_score(self, x: Tensor, y: Tensor) -> Tensor:
         """How much a condition (B, *condition.shape) tells about each example, log p(x | y) / p(x)
         in nats, (B,)."""
 
@@ -84,7 +84,7 @@ class EstimatesDensityRatio(Generates):
     """Makes new examples, and knows which of them the data has more or fewer of."""
 
     @abstractmethod
-    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(x) - log q(x) but for a constant, (B,): p is how the data is distributed, q how
         samples are.
 
@@ -115,7 +115,7 @@ class ResamplesPosterior(Autoencodes):
     """Goes to latents and back, and knows what else an example might have been."""
 
     @abstractmethod
-    def redraw(self, x: Tensor, n: int) -> Tensor:
+    def resample_posterior(self, x: Tensor, n: int) -> Tensor:
         """Each example n times anew, (n, B, *space.shape): x' ~ p(x' | z), z ~ q(z | x).
 
         Numbers have the noise that the likelihood learned, which may go beyond what the space
@@ -127,13 +127,13 @@ class Scores(ABC):
     """Says how strange each example is."""
 
     @abstractmethod
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Strangeness, shape (B,), higher is stranger; and what each place adds, (B, *places) as in
         `Space.costs`."""
 
     def score(self, x: Tensor) -> Tensor:
         """Strangeness alone, shape (B,)."""
-        return self.weigh(x)[0]
+        return self.score_with_attribution(x)[0]
 
 
 class Bounds(ABC):
@@ -174,7 +174,7 @@ class Compresses(ABC):
         """Where it computes."""
 
     @abstractmethod
-    def packing(self, quality: int | None) -> CodingScheme:
+    def coding_scheme(self, quality: int | None) -> CodingScheme:
         """How it packs at a quality, or as it likes best. Raises InputError for one that it has
         not."""
 
@@ -185,7 +185,7 @@ class Factorises(Compresses):
 
     space: Space
 
-    def packing(self, quality: int | None) -> CodingScheme:
+    def coding_scheme(self, quality: int | None) -> CodingScheme:
         if quality is not None:
             raise InputError(
                 "--quality is for models that lose something, such as codec; this one keeps"
@@ -280,7 +280,7 @@ class Upscales(ABC):
         """Where it computes."""
 
     @abstractmethod
-    def lowered(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         """Pictures as the model saw them while it learned, (B, C, H / scale, W / scale); by torch's
         random numbers."""
 
@@ -300,7 +300,7 @@ class Upscales(ABC):
         """
         x = crop_to_multiple(x, self.scale)
         with seeded_rng(0):
-            low = self.lowered(x)
+            low = self.degrade(x)
         blocks = low.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
         return blocks, upscale_bicubic(low, self.scale).clamp(-1, 1), self.upscale(low).float(), x
 
@@ -310,7 +310,7 @@ class Restores(ABC):
 
     space: Space
 
-    undoes: str
+    degradation: str
     """The kind of damage it learned to undo; "none" where it learned of none."""
 
     any_size: ClassVar[bool] = False
@@ -322,7 +322,7 @@ class Restores(ABC):
         """Where it computes."""
 
     @abstractmethod
-    def damaged(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         """Examples as the model saw them while it learned, shape like x; by torch's random
         numbers."""
 
@@ -334,7 +334,7 @@ class Restores(ABC):
         """Examples as they are shown: damaged, every time alike, and restored, both shaped like
         x."""
         with seeded_rng(0):
-            damaged = self.damaged(x)
+            damaged = self.degrade(x)
         return damaged, self.restore(damaged).float()
 
 
@@ -408,6 +408,6 @@ class StartsConditionally(Completes):
     asks."""
 
     @abstractmethod
-    def begin(self, n: int, allowed: Mapping[int, Tensor]) -> ConditionalStart:
+    def conditional_start(self, n: int, allowed: Mapping[int, Tensor]) -> ConditionalStart:
         """Draws the places of which something is asked, and these alone, among their allowed
         symbols (alphabet,)."""

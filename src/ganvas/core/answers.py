@@ -168,7 +168,7 @@ class Scored:
     x: Tensor
     names: list[str]
     scores: Tensor
-    blame: Tensor
+    attribution: Tensor
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class ReferenceScores:
     """
 
     scores: Tensor
-    blame: Tensor
+    attribution: Tensor
     examples: Tensor
     names: list[str]
     vectors: Callable[[Tensor], Tensor]
@@ -229,7 +229,7 @@ class Detected:
     scores: Tensor
     p: Tensor
     found: Tensor
-    blame: Tensor
+    attribution: Tensor
     nearest: Tensor
 
 

@@ -29,7 +29,7 @@ class Constraint:
 
     words: str
     holds: Callable[[Tensor], Tensor]
-    settle: Callable[[Tensor], Tensor]
+    resolve: Callable[[Tensor], Tensor]
     allowed: Mapping[int, Tensor] = field(default_factory=dict)
     marks: Callable[[Tensor], Tensor] | None = None
 
@@ -44,7 +44,7 @@ class Constraint:
         if self.marks and other.marks:
             marks = lambda x: torch.cat([wish.marks(x) for wish in (self, other) if wish.marks], 1)  # noqa: E731
         return Constraint(
-            words, lambda x: self.holds(x) & other.holds(x), self.settle, allowed, marks
+            words, lambda x: self.holds(x) & other.holds(x), self.resolve, allowed, marks
         )
 
 
@@ -91,12 +91,12 @@ class Queryable(ABC):
         """Every level of a column. Raises InputError where it has no levels, or too many."""
 
     @abstractmethod
-    def likeness(self, source: Any) -> Marginals:
+    def marginals(self, source: Any) -> Marginals:
         """The values of the columns that a source has. Raises InputError where it has none that
         were learned."""
 
     @abstractmethod
-    def wish(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
+    def constraint(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
         """What was said with an option such as `where`, once or several times, as one wish. Raises
         InputError.
 

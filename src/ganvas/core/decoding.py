@@ -32,7 +32,7 @@ class DecodingOptions:
     top_k: int = 0
     top_p: float = 1.0
     guidance: float = 1.0
-    rounds: int = 0
+    decoding_steps: int = 0
 
     def __post_init__(self) -> None:
         fits = {
@@ -40,7 +40,7 @@ class DecodingOptions:
             "top_k": (self.top_k >= 0, "0 or more"),
             "top_p": (0 < self.top_p <= 1, "above 0, and 1 at most"),
             "guidance": (self.guidance >= 0, "0 or more"),
-            "rounds": (self.rounds >= 0, "0 or more"),
+            "decoding_steps": (self.decoding_steps >= 0, "0 or more"),
         }
         for name, (right, words) in fits.items():
             if not right:

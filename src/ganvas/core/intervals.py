@@ -176,7 +176,7 @@ def predictive_values(
     """What draws of examples x through a model say of what is shown for them, both (n,
     *space.shape)."""
     values = measure(shown)
-    draws = np.stack([measure(part).x for part in model.redraw(x, DRAWS)])
+    draws = np.stack([measure(part).x for part in model.resample_posterior(x, DRAWS)])
     low, high = interval_ends(draws, SPAN)
     share = np.where(values.categories, (draws == values.x).mean(0), np.nan)
     way = lambda length: np.nan_to_num(np.maximum(length, 0))  # noqa: E731 # where draws are all missing there is none

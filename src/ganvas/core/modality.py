@@ -199,7 +199,7 @@ class Modality(ABC):
         learning features."""
 
     @abstractmethod
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         """What is to blame in examples, (n, *places), by the names that a person has for it, each
         (n,).
 
@@ -208,7 +208,7 @@ class Modality(ABC):
 
     @abstractmethod
     def point_out(
-        self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         """Draws where in examples the blame lies, beside the nearest normal examples (none, or as
         many), where that can be seen. Returns the files written."""

@@ -55,9 +55,9 @@ class Defaults:
     epochs: int = 40
     steps: int = 2000
     schedule: str = "cosine"
-    average: float = 0.999
-    decides: str = ""
-    reading: Mapping[str, Any] = field(default_factory=dict)
+    ema: float = 0.999
+    early_stopping_metric: str = ""
+    data_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Model(nn.Module, ABC):
@@ -72,9 +72,9 @@ class Model(nn.Module, ABC):
     """Who learns, and the optimizer it learns with: submodules by name, or one player who is the
     whole model."""
 
-    practice: Defaults = Defaults()
+    defaults: Defaults = Defaults()
 
-    aims: ClassVar[frozenset[str]] = frozenset()
+    objective_options: ClassVar[frozenset[str]] = frozenset()
     """Options that say what is to be learned rather than how: models that differ in these are not
     comparable."""
 

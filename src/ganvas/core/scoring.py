@@ -20,7 +20,7 @@ def score_parts(
 ) -> Iterator[Scored]:
     """Examples, or the moments of windows, with their scores."""
     if isinstance(modality, Overlapping):
-        yield from modality.moments(parts, weigh)
+        yield from modality.time_steps(parts, weigh)
         return
     for data, hidden in parts:
         for rows in torch.arange(len(data)).split(AT_ONCE):
@@ -37,16 +37,22 @@ def score_jointly(several: Sequence[Sequence[Part]], weigh: ScoreFunction) -> Sc
         for data, hidden in parts
     ]
     x = torch.cat([own for own, _, _ in taken])
-    scores, blame = weigh(x)
+    scores, attribution = weigh(x)
     if any(hidden.dim() for _, _, hidden in taken):
-        beyond = torch.cat([hidden.expand(len(own), *blame.shape[1:]) for own, _, hidden in taken])
+        beyond = torch.cat(
+            [hidden.expand(len(own), *attribution.shape[1:]) for own, _, hidden in taken]
+        )
     else:
         beyond = torch.zeros(())
-    return _weighed(x, [name for _, names, _ in taken for name in names], scores, blame, beyond)
+    return _weighed(
+        x, [name for _, names, _ in taken for name in names], scores, attribution, beyond
+    )
 
 
-def _weighed(x: Tensor, names: list[str], scores: Tensor, blame: Tensor, hidden: Tensor) -> Scored:
-    scores, blame = scores.float().cpu(), blame.float().cpu()
+def _weighed(
+    x: Tensor, names: list[str], scores: Tensor, attribution: Tensor, hidden: Tensor
+) -> Scored:
+    scores, attribution = scores.float().cpu(), attribution.float().cpu()
     if hidden.dim():
-        scores, blame = scores + hidden.flatten(1).sum(1), blame + hidden
-    return Scored(x.cpu(), names, scores, blame)
+        scores, attribution = scores + hidden.flatten(1).sum(1), attribution + hidden
+    return Scored(x.cpu(), names, scores, attribution)

@@ -32,7 +32,7 @@ class Overlapping(ABC):
     """
 
     @abstractmethod
-    def moments(
+    def time_steps(
         self, parts: Iterable[tuple[Data, Tensor]], weigh: ScoreFunction
     ) -> Iterator[Scored]:
         """Parts of windows, as `Modality.read_any` gives them, weighed; and of that, every moment

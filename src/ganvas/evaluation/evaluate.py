@@ -144,7 +144,7 @@ def _data(
 ) -> tuple[Data, Data, list[str]]:
     """What the model learned from, what it never saw, and what is to be said of how they
     overlapped."""
-    train, held = modality.read(learned_from).split(run.card["training"]["held_out"])
+    train, held = modality.read(learned_from).split(run.config["training"]["held_out"])
     if source is not None:
         return train, *_unseen(modality.read(source), train)
     if len(held) < FEWEST:

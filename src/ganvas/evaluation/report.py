@@ -63,7 +63,7 @@ def write_report(
     target: Path,
 ) -> Path:
     """Writes the page of a run. Pictures become part of it."""
-    card = run.card
+    card = run.config
     sections = [
         ("", _summary(run)),
         ("What it makes", _pictures(pictures)),
@@ -89,7 +89,7 @@ def write_report(
 
 
 def _summary(run: Run) -> str:
-    card, state = run.card, run.state
+    card, state = run.config, run.state
     done = "" if state["finished"] else " (not finished)"
     training = {
         k: v for k, v in card["training"].items() if v is not None and v is not False and v != {}
@@ -109,13 +109,15 @@ def _summary(run: Run) -> str:
 
 def _health(run: Run) -> str:
     """What was wrong, since when, what to do about it, and what was done."""
-    if "health" not in run.state:
+    if "diagnoses" not in run.state:
         return ""
     ills = "".join(
-        f"<li><b>{escape(one.illness)}</b>{escape(str(one).removeprefix(one.illness))}</li>"
-        for one in run.health
+        f"<li><b>{escape(one.kind)}</b>{escape(str(one).removeprefix(one.kind))}</li>"
+        for one in run.diagnoses
     )
-    done = "".join(f"<li class=soft>treated in {escape(str(one))}</li>" for one in run.treatments)
+    done = "".join(
+        f"<li class=soft>treated in {escape(str(one))}</li>" for one in run.interventions
+    )
     return f"<ul>{ills}{done}</ul>" if ills or done else "<p>Nothing was seen to be wrong.</p>"
 
 

@@ -81,7 +81,7 @@ class Adversarial(Model, EstimatesDensityRatio):
     """
 
     players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}
-    practice = Defaults(batch=64, epochs=50, steps=10_000, schedule="constant")
+    defaults = Defaults(batch=64, epochs=50, steps=10_000, schedule="constant")
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class Adversarial(Model, EstimatesDensityRatio):
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self.decode(self.prior(n, truncation), y)
 
-    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         if not self.game.odds:
             fit = ", ".join(name for name, game in GAMES.items() if game.odds)
             raise InputError(

@@ -33,7 +33,7 @@ class Convolutional(Adversarial):
             (Karras et al., 2018).
     """
 
-    aims = frozenset({"conditional"})
+    objective_options = frozenset({"conditional"})
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Convolutional(Adversarial):
         discriminator_channels: int | None = None,
         discriminator_normalised: bool = True,
         conditional: bool = True,
-        deviation: bool = False,
+        minibatch_std: bool = False,
         **game: Any,
     ) -> None:
         refuse_but_pictures(space, type(self).__name__.lower())
@@ -60,7 +60,7 @@ class Convolutional(Adversarial):
             judging,
             classes,
             discriminator_normalised,
-            deviation,
+            minibatch_std,
             not self.game.unanchored,
         )
         self.apply(initialise)

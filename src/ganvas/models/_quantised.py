@@ -55,8 +55,8 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
         commitment: Weight of the distance between vectors and their codes.
     """
 
-    practice = Defaults(batch=64, epochs=20, steps=4000)
-    aims = frozenset({"codes", "factor", "time_factor"})
+    defaults = Defaults(batch=64, epochs=20, steps=4000)
+    objective_options = frozenset({"codes", "factor", "time_factor"})
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
         vectors = self.autoencoder.quantizer.vectors(z.unflatten(1, self.grid))
         return self.space.likeliest(self.autoencoder.decoder(vectors)).float()
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What it costs to make an example of its codes, and of that each place's part."""
         costs = self.space.costs(self.autoencoder(x).raw, x)
         return costs.flatten(1).sum(1), costs

@@ -20,8 +20,12 @@ class Translating(Model, Translates):
     and width."""
 
     players = {"generator": adam(2e-4, (0.5, 0.999)), "discriminator": adam(2e-4, (0.5, 0.999))}
-    practice = Defaults(
-        batch=4, epochs=0, steps=20_000, schedule="linear", reading={"crop": "random", "flip": True}
+    defaults = Defaults(
+        batch=4,
+        epochs=0,
+        steps=20_000,
+        schedule="linear",
+        data_options={"crop": "random", "flip": True},
     )
     any_size = True
 

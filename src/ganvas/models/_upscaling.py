@@ -67,14 +67,14 @@ class Upscaling(Model, Upscales):
         "discriminator": adam(4e-4, (0.9, 0.99)),
         "generator": adam(4e-4, (0.9, 0.99)),
     }
-    practice = Defaults(
+    defaults = Defaults(
         batch=8,
         epochs=0,
         steps=20_000,
         schedule="linear",
-        reading={"crop": "random", "flip": True, "size": 96},
+        data_options={"crop": "random", "flip": True, "size": 96},
     )
-    aims = frozenset({"degrade", "scale"})
+    objective_options = frozenset({"degrade", "scale"})
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Upscaling(Model, Upscales):
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = crop_to_multiple(batch.x, self.scale)
-        low = self.lowered(x)
+        low = self.degrade(x)
         yield from self._faithfully(x, low) if self.step <= self.warmup else self._game(x, low)
 
     def _faithfully(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
@@ -146,9 +146,7 @@ class Upscaling(Model, Upscales):
             list[Tensor](self.generator.parameters()),
             list[Tensor](self.faithful.parameters()),
         )
-        torch._foreach_lerp_(
-            slow, fast, 1 - min(self.practice.average, self.step / (self.step + 10))
-        )
+        torch._foreach_lerp_(slow, fast, 1 - min(self.defaults.ema, self.step / (self.step + 10)))
         if self.step == self.warmup:
             torch._foreach_copy_(fast, slow)
 
@@ -179,7 +177,7 @@ class Upscaling(Model, Upscales):
         """Pictures (B, C, H, W) as a generator would have them, (B, C, scale H, scale W)."""
         return upscale_bicubic(low, self.scale) + network(low).to(low.dtype)
 
-    def lowered(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         return self.lower(x)
 
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:

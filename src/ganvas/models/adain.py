@@ -52,8 +52,12 @@ class AdaIN(Model, Stylises):
     """
 
     players = {"perception": adam(1e-3), "decoder": adam(1e-3)}
-    practice = Defaults(
-        batch=8, epochs=0, steps=8000, schedule="linear", reading={"crop": "random", "flip": True}
+    defaults = Defaults(
+        batch=8,
+        epochs=0,
+        steps=8000,
+        schedule="linear",
+        data_options={"crop": "random", "flip": True},
     )
 
     space: Continuous

@@ -46,8 +46,8 @@ class AE(Model, Tokenizes, Restores, Scores):
     """
 
     players = {"autoencoder": adam(1e-3)}
-    practice = Defaults(batch=128, epochs=40, steps=3000)
-    aims = frozenset({"blind", "corrupt", "latent", "strength"})
+    defaults = Defaults(batch=128, epochs=40, steps=3000)
+    objective_options = frozenset({"blind", "corrupt", "latent", "strength"})
 
     def __init__(
         self,
@@ -63,16 +63,16 @@ class AE(Model, Tokenizes, Restores, Scores):
     ) -> None:
         super().__init__(space)
         self.latents = Continuous((latent,))
-        self.undoes, self.damage = corrupt, Degradation(corrupt, strength, blind)
+        self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
         self.damage.fit(space)
         self.encoder = encoder(space, latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        raw = self.decoder(self.encoder(self.damaged(batch.x)))
+        raw = self.decoder(self.encoder(self.degrade(batch.x)))
         yield Turn("autoencoder", {"reconstruction": self.space.nll(raw, batch.x).mean()})
 
-    def damaged(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         return self.damage(x, self.space)
 
     def restore(self, x: Tensor) -> Tensor:
@@ -84,6 +84,6 @@ class AE(Model, Tokenizes, Restores, Scores):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.likeliest(self.decoder(z))
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         costs = self.space.costs(self.decoder(self.encoder(x)), x)
         return costs.flatten(1).sum(1), costs

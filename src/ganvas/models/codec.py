@@ -58,8 +58,8 @@ class Codec(Model, Compresses, Autoencodes, Scores):
     """
 
     players = {"codec": adam(1e-3)}
-    practice = Defaults(batch=64, epochs=10, steps=4000)
-    aims = frozenset({"halvings", "latent"})
+    defaults = Defaults(batch=64, epochs=10, steps=4000)
+    objective_options = frozenset({"halvings", "latent"})
 
     def __init__(
         self, space: Space, *, latent: int = 32, channels: int = 32, halvings: int = 2
@@ -100,7 +100,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         usual = (6 / (log(2) * worth_of(quality))).log().view(-1, 1, 1, 1) / 2
         return (usual + self.gain[0] + self.gain[1] * (quality.view(-1, 1, 1, 1) - 0.5)).exp()
 
-    def packing(self, quality: int | None) -> CodingScheme:
+    def coding_scheme(self, quality: int | None) -> CodingScheme:
         quality = MIDDLE if quality is None else quality
         if not 0 <= quality <= 100:
             raise InputError(
@@ -122,7 +122,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.synthesis(z).float().clamp(-1, 1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Squared error of what is left at the middle quality, and of no pixel its bits, at what
         they are worth."""
         middle = torch.tensor([MIDDLE / 100], device=x.device)

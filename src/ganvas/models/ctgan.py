@@ -58,13 +58,13 @@ class CTGAN(Model, Samples):
             torch.optim.Adam, lr=2e-4, betas=(0.5, 0.9), weight_decay=1e-6, fused=True
         ),
     }
-    practice = Defaults(
+    defaults = Defaults(
         batch=500,
         epochs=300,
         steps=5000,
         schedule="constant",
-        average=0.99,
-        reading={"numbers": "modes"},
+        ema=0.99,
+        data_options={"numbers": "modes"},
     )
 
     frequencies: Tensor

@@ -78,14 +78,14 @@ class Detector(Model, Scores):
     """
 
     players = {"predictor": partial(torch.optim.AdamW, lr=3e-3, weight_decay=0.01, fused=True)}
-    practice = Defaults(
+    defaults = Defaults(
         batch=512,
         epochs=10,
         steps=ROWS.steps,
         schedule="one-cycle",
-        average=0.0,
-        decides="held_out/predictor/error",
-        reading={"numbers": "plain"},
+        ema=0.0,
+        early_stopping_metric="held_out/predictor/error",
+        data_options={"numbers": "plain"},
     )
 
     group: Tensor
@@ -109,7 +109,7 @@ class Detector(Model, Scores):
         super().__init__(space)
         self.view = view(space)
         habits = PICTURES if isinstance(self.view, Cells) else ROWS
-        self.practice = replace(self.practice, steps=habits.steps)
+        self.defaults = replace(self.defaults, steps=habits.steps)
         members = habits.members if members is None else members
         if members < 1 or memory <= NEIGHBOURS:
             raise InputError(
@@ -171,7 +171,7 @@ class Detector(Model, Scores):
             told = errors.detach().mean(0).sum(0) / hidden.sum(0).clamp(min=1)
             self.usual = torch.where(hidden.any(0), told.lerp(self.usual, SLOW), self.usual)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The score, and of it each place's share, as far as it makes the distance and the
         error."""
         v = self._standardised(x)

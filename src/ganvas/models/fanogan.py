@@ -45,7 +45,7 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         "generator": adam(2e-4, (0.0, 0.9)),
         "encoder": adam(5e-4),
     }
-    practice = Defaults(batch=64, epochs=50, steps=5000)
+    defaults = Defaults(batch=64, epochs=50, steps=5000)
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         apart = self.discriminator.features(x) - self.discriminator.features(self.space.mean(raw))
         return self.space.costs(raw, x), self.kappa * apart.float().square().mean(1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """A(x) times the number of places, which then add their costs; the features' error belongs
         to no place."""
         costs, features = self.residuals(x)

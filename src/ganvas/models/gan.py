@@ -42,17 +42,19 @@ class GAN(Adversarial):
         width: int = 512,
         depth: int = 3,
         normalised: bool = True,
-        deviation: bool = False,
-        waves: float = 0.0,
+        minibatch_std: bool = False,
+        fourier_features: float = 0.0,
         **game: Any,
     ) -> None:
-        if deviation and not depth:
+        if minibatch_std and not depth:
             raise InputError(
-                "--deviation is of the discriminator's last hidden layer, and --depth 0 has none"
+                "--minibatch-std is of the discriminator's last hidden layer, and --depth 0 has"
+                " none"
             )
-        if waves < 0:
+        if fourier_features < 0:
             raise InputError(
-                f"--waves is {waves:g}; frequencies are above 0, and 0 stands for no waves"
+                f"--fourier-features is {fourier_features:g}; frequencies are above 0, and 0 stands"
+                " for none"
             )
         super().__init__(space, None, latent=latent, **game)
         hidden = [width] * depth
@@ -62,9 +64,13 @@ class GAN(Adversarial):
         self.generator = nn.Sequential(layers, nn.Unflatten(1, space.raw))
         anchored = not self.game.unanchored
         into = prod(space.shape)
-        seeing, seen = ([FourierFeatures(into, waves)], into + 2 * WAVES) if waves else ([], into)
+        seeing, seen = (
+            ([FourierFeatures(into, fourier_features)], into + 2 * WAVES)
+            if fourier_features
+            else ([], into)
+        )
         judging = perceptron(seen, *hidden, 1, activation=partial(nn.LeakyReLU, 0.2), bias=anchored)
-        if deviation:
+        if minibatch_std:
             judging[-1] = nn.Sequential(
                 MinibatchStandardDeviation(), nn.Linear(width + 1, 1, bias=anchored)
             )

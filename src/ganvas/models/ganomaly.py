@@ -37,7 +37,7 @@ class GANomaly(Model, Autoencodes, Scores):
     """
 
     players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}
-    practice = Defaults(batch=64, epochs=50, steps=5000)
+    defaults = Defaults(batch=64, epochs=50, steps=5000)
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class GANomaly(Model, Autoencodes, Scores):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.activate(self.generator["decoder"](z))
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """A(x). Latents have no places: each place is given its share of the reconstruction's cost,
         of the score."""
         z = self.encode(x)

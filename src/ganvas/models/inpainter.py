@@ -53,12 +53,12 @@ class Inpainter(Model, Completes):
     """
 
     players = {"discriminator": adam(4e-4, (0.5, 0.9)), "generator": adam(1e-3, (0.5, 0.99))}
-    practice = Defaults(
+    defaults = Defaults(
         batch=16,
         epochs=0,
         steps=20_000,
         schedule="cosine",
-        reading={"crop": "random", "flip": True},
+        data_options={"crop": "random", "flip": True},
     )
     any_size = True
 

@@ -71,16 +71,16 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
             torch.optim.AdamW, lr=6e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
     }
-    practice = Defaults(
+    defaults = Defaults(
         batch=1024,
         epochs=20,
         steps=750,
         schedule="one-cycle",
-        average=0.99,
-        decides="held_out/autoencoder/nll",
-        reading={"numbers": "bins"},
+        ema=0.99,
+        early_stopping_metric="held_out/autoencoder/nll",
+        data_options={"numbers": "bins"},
     )
-    aims = frozenset({"agnostic", "delta", "epsilon"})
+    objective_options = frozenset({"agnostic", "delta", "epsilon"})
 
     def __init__(
         self,
@@ -151,8 +151,8 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
 
     def protect(self, promise: Promise, batch: int) -> None:
         self.promise, self.expected = promise, batch
-        self.practice = replace(
-            self.practice, decides=""
+        self.defaults = replace(
+            self.defaults, early_stopping_metric=""
         )  # held-out rows have a right to privacy too
 
     def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
@@ -165,7 +165,7 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
             drawn = torch.rand(len(data), generator=chance) < size / len(data)
             yield data.batch(drawn.nonzero().squeeze(1), step)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """-log p(x) in nats, exact; and of it -log p(x_k | x_<k), how strange each symbol is after
         those before it."""
         costs = self.space.costs(self.logits(x), x)
@@ -196,7 +196,7 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
             x[rows] = self._fill(x[rows], given + wanted, len(given), allowed)[0]
         return x
 
-    def begin(self, n: int, allowed: Mapping[int, Tensor]) -> ConditionalStart:
+    def conditional_start(self, n: int, allowed: Mapping[int, Tensor]) -> ConditionalStart:
         """The places of which something is asked come first, the least likely to be allowed before
         the others.
 

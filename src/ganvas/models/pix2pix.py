@@ -40,12 +40,12 @@ class Pix2Pix(Translating):
     Example: ganvas train pix2pix sketches/ --to photos/ --out runs/sketches
     """
 
-    practice = Defaults(
+    defaults = Defaults(
         batch=4,
         epochs=0,
         steps=20_000,
         schedule="linear",
-        reading={"crop": "random", "flip": True, "pairs": True},
+        data_options={"crop": "random", "flip": True, "pairs": True},
     )
 
     def __init__(

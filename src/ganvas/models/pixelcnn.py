@@ -55,13 +55,13 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
             torch.optim.AdamW, lr=3e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
     }
-    practice = Defaults(
+    defaults = Defaults(
         batch=256,
         epochs=20,
         steps=1500,
         schedule="one-cycle",
-        average=0.999,
-        decides="held_out/network/nll",
+        ema=0.999,
+        early_stopping_metric="held_out/network/nll",
     )
 
     def __init__(
@@ -79,7 +79,7 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         costs = self._costs(batch.x, chances.topk(self.learned, 1).indices)
         yield Turn("network", {"nll": costs.sum(1).mean() * (self.places / self.learned)})
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """-log p(x) in nats, exact; and of it -log p(x_i | x_<i), how strange each pixel is after
         those before it."""
         parts = torch.arange(self.places, device=x.device).split(max(AT_ONCE // len(x), 1))

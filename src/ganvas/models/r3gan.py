@@ -61,8 +61,8 @@ class R3GAN(Adversarial):
     """
 
     players = {"discriminator": adam(1e-3, (0.0, 0.99)), "generator": adam(1e-3, (0.0, 0.99))}
-    practice = replace(Adversarial.practice, schedule="cosine")
-    aims = frozenset({"conditional"})
+    defaults = replace(Adversarial.defaults, schedule="cosine")
+    objective_options = frozenset({"conditional"})
 
     def __init__(
         self,

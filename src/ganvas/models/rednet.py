@@ -49,14 +49,14 @@ class REDNet(Model, Restores):
     """
 
     players = {"autoencoder": adam(2e-3)}
-    practice = Defaults(
+    defaults = Defaults(
         batch=8,
         epochs=0,
         steps=20_000,
         schedule="one-cycle",
-        reading={"crop": "random", "flip": True},
+        data_options={"crop": "random", "flip": True},
     )
-    aims = frozenset({"blind", "corrupt", "strength"})
+    objective_options = frozenset({"blind", "corrupt", "strength"})
     any_size = True
 
     def __init__(
@@ -74,7 +74,7 @@ class REDNet(Model, Restores):
             raise InputError("rednet restores pictures; choose ae for everything else")
         if corrupt == "none":
             raise InputError("rednet learns to undo damage; say which with --corrupt")
-        self.undoes, self.damage = corrupt, Degradation(corrupt, strength, blind)
+        self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
         self.damage.fit(space)
         widths = [channels * 2**level for level in range(RESOLUTIONS)]
         self.enter = nn.Sequential(
@@ -108,7 +108,7 @@ class REDNet(Model, Restores):
             h = blocks(up(h) + kept.pop())
         return x + self.leave(h)[:, :, : x.shape[2], : x.shape[3]].to(x.dtype)
 
-    def damaged(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         return self.damage(x)
 
     def restore(self, x: Tensor) -> Tensor:

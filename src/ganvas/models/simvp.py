@@ -54,14 +54,14 @@ class SimVP(Model, Predicts, Scores):
     """
 
     players = {"predictor": adam(1e-3)}
-    practice = Defaults(
+    defaults = Defaults(
         batch=16,
         epochs=20,
         steps=4000,
         schedule="one-cycle",
-        decides="held_out/predictor/cross-entropy",
+        early_stopping_metric="held_out/predictor/cross-entropy",
     )
-    aims = frozenset({"given"})
+    objective_options = frozenset({"given"})
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class SimVP(Model, Predicts, Scores):
     def predict(self, seen: Tensor) -> Tensor:
         return _between(self(seen).float())
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """How far each example is from what was to be expected after its first frames, which are
         not to blame."""
         errors = (self.predict(x[:, :, : self.given]) - x[:, :, self.given :]).square()

@@ -61,14 +61,14 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     """
 
     players = {"autoencoder": adamw(1e-3, (0.9, 0.98), 0.1)}
-    practice = Defaults(
+    defaults = Defaults(
         batch=64,
         epochs=30,
         steps=3000,
         schedule="one-cycle",
-        average=0.99,
-        decides="held_out/autoencoder/bound",
-        reading={"numbers": "bins"},
+        ema=0.99,
+        early_stopping_metric="held_out/autoencoder/bound",
+        data_options={"numbers": "bins"},
     )
 
     def __init__(
@@ -165,7 +165,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
             "bits_per_token": (reconstruction + kl) / symbols / log(2),
         }
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no
         place."""
         parts = []
@@ -197,11 +197,11 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self._written(self.prior(n, truncation), AS_IT_IS)
 
-    def steer(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
-        if how.guidance != 1 or how.rounds:
+    def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
+        if how.guidance != 1 or how.decoding_steps:
             raise InputError(
-                "--guidance and --rounds are for transformer; textvae has --temperature, --top-k,"
-                " --top-p"
+                "--guidance and --decoding-steps are for transformer; textvae has --temperature,"
+                " --top-k, --top-p"
             )
         return self._written(self.prior(n), how)
 

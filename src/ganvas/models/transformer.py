@@ -69,16 +69,16 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
     """
 
     players = {"network": adamw(1e-3, (0.9, 0.98), 0.1)}
-    practice = Defaults(
+    defaults = Defaults(
         batch=64,
         epochs=20,
         steps=2000,
         schedule="one-cycle",
-        average=0.99,
-        decides="held_out/network/nll",
-        reading={"numbers": "bins"},
+        ema=0.99,
+        early_stopping_metric="held_out/network/nll",
+        data_options={"numbers": "bins"},
     )
-    aims = frozenset({"order"})
+    objective_options = frozenset({"order"})
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         ranks = torch.rand(x.shape, device=x.device).argsort(1).argsort(1)
         return ranks < (share * x.shape[1]).ceil().clamp(min=1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """-log p(x) in nats, and of it what each symbol costs, of examples of any label.
 
         Causal: exact. Masked: that of drawing the symbols in 16 blocks, of an order that is the
@@ -166,7 +166,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         costs = self._costs(x, None)
         return costs.sum(1), costs
 
-    def match(self, x: Tensor, y: Tensor) -> Tensor:
+    def prompt_score(self, x: Tensor, y: Tensor) -> Tensor:
         return (self._costs(x, None) - self._costs(x, y)).sum(1)
 
     def _costs(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -224,9 +224,9 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
             yield place, logits[:, : self.places.sizes[place]]
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self.steer(n, y, AS_IT_IS)
+        return self.sample_tokens(n, y, AS_IT_IS)
 
-    def steer(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
+    def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         blank = torch.full((n, self.places.length), self.places.end or 0, device=self.device)
         return self._filled(
             blank, torch.zeros_like(blank, dtype=torch.bool), self._asked(n, y), how
@@ -260,10 +260,10 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
             raise InputError(
                 "--guidance strengthens a label or a text, and none was asked for; leave it out"
             )
-        if how.rounds and self.causal:
+        if how.decoding_steps and self.causal:
             raise InputError(
-                "--rounds is for models that learned with --order masked; this one draws place by"
-                " place"
+                "--decoding-steps is for models that learned with --order masked; this one draws"
+                " place by place"
             )
         if how.guidance != 1 and y is not None:
             y = torch.cat([y, torch.full_like(y, self.network.nothing)])
@@ -282,7 +282,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         """Parallel decoding: all that is hidden is drawn, the surest symbols are kept, the rest is
         hidden again."""
         hidden, wanted = ~known, (~known).sum(1, keepdim=True)
-        rounds = min(how.rounds or ROUNDS, x.shape[1])
+        rounds = min(how.decoding_steps or ROUNDS, x.shape[1])
         for round in range(1, rounds + 1):
             logits = self._all_logits(x, hidden, y, how)
             for place, fits in allowed.items():

@@ -65,8 +65,8 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
     """
 
     players = {"autoencoder": adam(1e-3)}
-    practice = Defaults(batch=128, epochs=40, steps=3000)
-    aims = frozenset({"score"})
+    defaults = Defaults(batch=128, epochs=40, steps=3000)
+    objective_options = frozenset({"score"})
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.likeliest(self.decoder(z))
 
-    def redraw(self, x: Tensor, n: int) -> Tensor:
+    def resample_posterior(self, x: Tensor, n: int) -> Tensor:
         mean, logvar = self.posterior(x)
         z = mean + (logvar / 2).exp() * torch.randn(n, *mean.shape, device=x.device)
         return self.space.noisy(self.decoder(z.flatten(0, 1))).unflatten(0, (n, -1))
@@ -174,7 +174,7 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
             places[place][:, ~may.to(raw.device)] = -torch.inf
         return torch.stack([draw_symbol(logits) for logits in places], 1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place.
         Or the regret."""
         if self.by_regret:

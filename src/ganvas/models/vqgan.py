@@ -50,7 +50,7 @@ class VQGAN(QuantisedAutoencoder):
         "autoencoder": adam(1e-3, (0.5, 0.9)),
         "discriminator": adam(5e-4, (0.5, 0.9)),
     }
-    practice = replace(QuantisedAutoencoder.practice, steps=6000)
+    defaults = replace(QuantisedAutoencoder.defaults, steps=6000)
 
     def __init__(
         self,
@@ -59,18 +59,18 @@ class VQGAN(QuantisedAutoencoder):
         perceptual: float = 1.0,
         adversarial: float = 0.5,
         warmup: int = 500,
-        joins: int = 1500,
+        discriminator_start: int = 1500,
         judge: int = 32,
         features: int = 16,
         **quantised: Any,
     ) -> None:
         super().__init__(space, **quantised)
-        if min(warmup, joins) < 1:
+        if min(warmup, discriminator_start) < 1:
             raise InputError(
-                f"--warmup {warmup} --joins {joins}: rounds are counted from 1; both are at least"
-                " that"
+                f"--warmup {warmup} --discriminator-start {discriminator_start}: rounds are counted"
+                " from 1; both are at least that"
             )
-        self.warmup, self.joins = warmup, joins
+        self.warmup, self.discriminator_start = warmup, discriminator_start
         self.hyperparameters |= {"perceptual": perceptual, "adversarial": adversarial}
         self.discriminator = PatchDiscriminator(space.shape[0], self.halvings, judge)
         self.perception = Perception(space.shape[0], features)
@@ -83,13 +83,13 @@ class VQGAN(QuantisedAutoencoder):
         made = self.space.activate(passed.raw)
         loss = {"reconstruction": (made - x).abs().mean(), **self._perceived(made, x)}
         notes = self.autoencoder.quantizer.use(passed.quantised.codes)
-        if self.step > self.joins:
+        if self.step > self.discriminator_start:
             (fooled,) = critic_generator_loss(self.discriminator(made).float()).values()
             notes["lambda"] = self._balance(loss, fooled)
             loss["fool"] = self.hyperparameters["adversarial"] * notes["lambda"] * fooled
         yield Turn("autoencoder", loss | self.commitment(passed.quantised), notes)
         self.follow(passed)
-        if self.step > self.joins:
+        if self.step > self.discriminator_start:
             real, fake = (self.discriminator(part).float() for part in (x, made.detach()))
             yield Turn(
                 "discriminator",

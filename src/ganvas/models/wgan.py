@@ -24,7 +24,7 @@ class WGAN(Convolutional):
     """
 
     players = {"discriminator": adam(5e-4, (0.0, 0.9)), "generator": adam(5e-4, (0.0, 0.9))}
-    practice = replace(Convolutional.practice, steps=30_000)
+    defaults = replace(Convolutional.defaults, steps=30_000)
 
     def __init__(
         self,

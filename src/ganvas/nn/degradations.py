@@ -118,8 +118,8 @@ class LowResolution:
     """Makes pictures x, (B, C, H, W) in [-1, 1], smaller by a factor.
 
     - `bicubic`: resized, nothing else
-    - `real`: blurred, resized, noisy, through JPEG, and all that once more, as photographs that went
-      round the world (Wang et al., 2021, Real-ESRGAN, section 3; without its sinc filters)
+    - `real`: blurred, resized, noisy, through JPEG, and all that once more, as photographs that
+      went round the world (Wang et al., 2021, Real-ESRGAN, section 3; without its sinc filters)
 
     By torch's random numbers; of `real`, every picture has a blur, a noise and a JPEG quality of
     its own, and all of a batch the same sizes on the way.

@@ -27,7 +27,7 @@ def detection_table(part: Detected, normal: ReferenceScores, modality: Modality)
         columns["nearest"] = pa.array(
             [normal.names[i] if i >= 0 else None for i in part.nearest.tolist()], pa.string()
         )
-    if reasons := modality.reasons(part.blame):
+    if reasons := modality.reasons(part.attribution):
         names, most = list(reasons), min(REASONS, len(reasons))
         top = torch.stack(list(reasons.values()), 1).topk(most, 1).indices.tolist()
         columns["why"] = pa.array([", ".join(names[i] for i in row) for row in top])

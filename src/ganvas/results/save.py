@@ -328,13 +328,13 @@ class Strangest(list[Detected]):
         if not len(found):
             return
         names = [part.names[i] for i in found.tolist()]
-        of = (part.x, part.scores, part.p, part.found, part.blame, part.nearest)
+        of = (part.x, part.scores, part.p, part.found, part.attribution, part.nearest)
         x, *rest = (value[found] for value in of)
         super().append(Detected(x, names, *rest))
         if sum(len(kept.scores) for kept in self) > 2 * SHOWN:
-            self[:] = [self.strangest()]
+            self[:] = [self.most_anomalous()]
 
-    def strangest(self) -> Detected:
+    def most_anomalous(self) -> Detected:
         """At most so many as are shown, the strangest first."""
         names = [name for part in self for name in part.names]
         scores = torch.cat([part.scores for part in self])
@@ -349,9 +349,9 @@ def _pointed_out(
 ) -> list[Path]:
     if not found:
         return []
-    shown = found.strangest()
+    shown = found.most_anomalous()
     nearest = normal.examples[shown.nearest] if len(normal.examples) else normal.examples
-    return modality.point_out(shown.x, shown.blame, nearest, shown.names, folder)
+    return modality.point_out(shown.x, shown.attribution, nearest, shown.names, folder)
 
 
 def _followed(answer: Detections, modality: Modality, out: Path, tell: Tell) -> list[Path]:

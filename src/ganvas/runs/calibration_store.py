@@ -34,7 +34,7 @@ def learn_after_training(run: Run, name: str, source: Any, learn: Learn) -> dict
     if not run.state["finished"]:
         raise InputError(f"{lack}, for its training has not ended; go on with: ganvas train --resume {run.path}")
     nothing = f"{lack}, for its training held nothing out; train with --held-out 0.1"
-    if not run.card["training"]["held_out"]:
+    if not run.config["training"]["held_out"]:
         raise InputError(nothing)
     held = _held_out(run, lack, source)
     if not len(held):
@@ -56,7 +56,7 @@ def _held_out(run: Run, lack: str, source: Any) -> Data:
         raise InputError(f"{lack}, and was trained on data in memory; give that again once, in Python: "
                          f"ganvas.api.resume({str(run.path)!r}, source=...)")
     try:
-        learn, held = run.modality.read(source).split(run.card["training"]["held_out"])
+        learn, held = run.modality.read(source).split(run.config["training"]["held_out"])
     except InputError as error:
         raise InputError(f"{lack}, and the data of its training cannot be read to make it: {error}") from error
     if data_digest(learn) != run.state.get("data", data_digest(learn)):

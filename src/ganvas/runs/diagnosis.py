@@ -45,7 +45,7 @@ RECKLESS = 0.2
 class Remedy(NamedTuple):
     """One thing to change: multiplied by `factor`, then kept between `least` and `most`.
 
-    what: "rate" for the learning rate of every player, "rate.PLAYER" for that of one, or one of the
+    what: "rate" for the learning rate of every player, "lr.PLAYER" for that of one, or one of the
         model's `hyperparameters`.
     """
 
@@ -72,7 +72,7 @@ class Diagnosis:
     remedies: What may help, in the order in which to try it.
     """
 
-    illness: str
+    kind: str
     since: int
     words: str
     advice: str
@@ -81,7 +81,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         since = f" since round {self.since:,}" if self.since else ""
-        return f"{self.illness}{since}: {self.words}; {self.advice}"
+        return f"{self.kind}{since}: {self.words}; {self.advice}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,7 +100,7 @@ class Intervention(NamedTuple):
     """
 
     step: int
-    illness: str
+    kind: str
     what: str
     before: float
     after: float
@@ -108,7 +108,7 @@ class Intervention(NamedTuple):
 
     def __str__(self) -> str:
         back = f"the weights of round {self.to_step:,}" if self.to_step else "the first weights"
-        return f"round {self.step:,}, {self.illness}: back to {back}, {self.what} {self.before:.3g} -> {self.after:.3g}"
+        return f"round {self.step:,}, {self.kind}: back to {back}, {self.what} {self.before:.3g} -> {self.after:.3g}"
 
 
 class Curve(NamedTuple):
@@ -152,7 +152,7 @@ class Facts:
     codes: Size of the codebook of a model that has one, as far as a round has places for.
     """
 
-    rates: Mapping[str, float] = field(default_factory=dict)
+    lr: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     codes: int = 0
@@ -160,7 +160,7 @@ class Facts:
     @property
     def paces(self) -> dict[str, float]:
         """How far one step of Adam may change a weight, as a share of its size, by player."""
-        return {player: self.rates[player] / size for player, size in self.sizes.items() if size}
+        return {player: self.lr[player] / size for player, size in self.sizes.items() if size}
 
 
 @dataclass(frozen=True)
@@ -230,8 +230,8 @@ def exploding(history: History) -> Diagnosis | None:
 
 
 def _diverged(since: int, words: str) -> Diagnosis:
-    advice = "try again with a lower --rate, or --clip 1"
-    return Diagnosis("divergence", since, words, advice, True, (Remedy("rate", 0.1),) * 3)
+    advice = "try again with a lower --lr, or --clip 1"
+    return Diagnosis("divergence", since, words, advice, True, (Remedy("lr", 0.1),) * 3)
 
 
 def won(history: History) -> Diagnosis | None:
@@ -242,8 +242,8 @@ def won(history: History) -> Diagnosis | None:
         return None
     words = f"the discriminator has put {CERTAIN:.0%} of pairs and more in order, and samples are far from real"
     return Diagnosis(
-        "discriminator has won", since, words, "lower --rate discriminator=..., or raise --r1", True,
-        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.2)),
+        "discriminator has won", since, words, "lower --lr discriminator=..., or raise --r1", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.1), Remedy("lr.discriminator", 0.2)),
     )
 
 
@@ -255,9 +255,9 @@ def lost(history: History) -> Diagnosis | None:
         return None
     words = f"the discriminator has put fewer than {FOOLED:.0%} of pairs in order, yet samples are far from real"
     return Diagnosis(
-        "discriminator has lost", since, words, "raise --rate discriminator=..., or lower --rate generator=...", True,
-        (Remedy("rate.discriminator", max(_ahead(history.facts.rates), 3)), Remedy("rate.generator", 0.3),
-         Remedy("rate.generator", 0.3)),
+        "discriminator has lost", since, words, "raise --lr discriminator=..., or lower --lr generator=...", True,
+        (Remedy("lr.discriminator", max(_ahead(history.facts.lr), 3)), Remedy("lr.generator", 0.3),
+         Remedy("lr.generator", 0.3)),
     )
 
 
@@ -275,8 +275,8 @@ def vanished(history: History) -> Diagnosis | None:
     return Diagnosis(
         "vanishing gradients", since,
         f"the generator's gradient fell from {first:.2g} to {gradient.smooth().last:.2g} while the discriminator wins",
-        "use --loss non-saturating (or relativistic), or lower --rate discriminator=...", True,
-        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.1)),
+        "use --loss non-saturating (or relativistic), or lower --lr discriminator=...", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.1), Remedy("lr.discriminator", 0.1)),
     )
 
 
@@ -291,8 +291,8 @@ def oscillates(history: History) -> Diagnosis | None:
         "oscillation", turns[0],
         f"the discriminator went from winning to losing and back {len(turns) // 2} times "
         f"in {ordering.steps[-1] - turns[0]:,} rounds",
-        "lower --rate, or raise --r1", history.poor,
-        (Remedy("r1", 10, 1, 100), Remedy("rate", 0.3), Remedy("rate", 0.3)),
+        "lower --lr, or raise --r1", history.poor,
+        (Remedy("r1", 10, 1, 100), Remedy("lr", 0.3), Remedy("lr", 0.3)),
     )
 
 
@@ -315,9 +315,9 @@ def collapsed(history: History) -> Diagnosis | None:
     if ordering.values and ordering.last < FOOLED:
         words += ", and the discriminator does not notice"
     return Diagnosis(
-        "mode collapse", since, words, "lower --rate generator=..., or raise --rate discriminator=... or --r1", True,
-        (Remedy("rate.generator", min(1 / _ahead(history.facts.rates), 0.3)), Remedy("r1", 10, 1, 100),
-         Remedy("rate.generator", 0.3)),
+        "mode collapse", since, words, "lower --lr generator=..., or raise --lr discriminator=... or --r1", True,
+        (Remedy("lr.generator", min(1 / _ahead(history.facts.lr), 0.3)), Remedy("r1", 10, 1, 100),
+         Remedy("lr.generator", 0.3)),
     )
 
 
@@ -339,8 +339,8 @@ def slipping(history: History) -> Diagnosis | None:
         "slow collapse", since,
         f"samples cover {coverage.last:.0%} of real examples and did cover {best:.0%}, while the discriminator has put "
         f"{CERTAIN:.0%} of pairs and more in order",
-        "raise --r1, or lower --rate discriminator=..., or stop earlier", True,
-        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3), Remedy("rate", 0.3)),
+        "raise --r1, or lower --lr discriminator=..., or stop earlier", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.3), Remedy("lr", 0.3)),
     )
 
 
@@ -362,7 +362,7 @@ def memorised(history: History) -> Diagnosis | None:
         f"the discriminator orders {seen.last:.0%} of pairs with training examples and {held.last:.0%} with held-out "
         "ones: it learns them by heart, or they are too few",
         "give more examples, or --augment adaptive, or raise --r1", _twice(gap, lambda apart: apart > 0.35) is not None,
-        (Remedy("augmentation", 2, 0.2, 0.8), Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3)),
+        (Remedy("augmentation", 2, 0.2, 0.8), Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.3)),
     )
 
 
@@ -390,11 +390,11 @@ def too_fast(history: History) -> Diagnosis | None:
         return None
     player, pace = max(fast.items(), key=lambda item: item[1])
     seen = others[0]
-    words = f"a step of the {player} may change each weight by {pace:.0%} of its size, and so there is {seen.illness}"
+    words = f"a step of the {player} may change each weight by {pace:.0%} of its size, and so there is {seen.kind}"
     every = len(fast) == len(history.facts.paces)
-    remedy = Remedy("rate" if every else f"rate.{player}", 0.1)
+    remedy = Remedy("rate" if every else f"lr.{player}", 0.1)
     return Diagnosis(
-        "learning rate too high", seen.since, f"{words} ({seen.words})", "lower --rate", True, (remedy,) * 3
+        "learning rate too high", seen.since, f"{words} ({seen.words})", "lower --lr", True, (remedy,) * 3
     )
 
 
@@ -449,11 +449,11 @@ def diagnose(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosi
     """All that is wrong, the gravest first; of what was known before, since when is remembered."""
     if not history.lines:
         return []
-    begun = {diagnosis.illness: diagnosis.since for diagnosis in known}
+    begun = {diagnosis.kind: diagnosis.since for diagnosis in known}
     found: dict[str, Diagnosis] = {}
     for look in DIAGNOSES:
         if (one := look(history)) is not None:
-            found.setdefault(one.illness, replace(one, since=min(one.since, begun.get(one.illness, one.since))))
+            found.setdefault(one.kind, replace(one, since=min(one.since, begun.get(one.kind, one.since))))
     return sorted(found.values(), key=lambda diagnosis: not diagnosis.grave)
 
 

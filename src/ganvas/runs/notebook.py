@@ -34,13 +34,13 @@ def for_notebook(answer: Any) -> Any:
 def run_html(run: Run, tasks: Sequence[str]) -> str:
     """A run on a card: what it is, how far it came, how it is, what it can do, and what it made
     last."""
-    known, state = run.card, run.state
+    known, state = run.config, run.state
     open_ = "" if state["finished"] else ", not finished"
     rows = {
         "run": str(run.path),
         "learned from": known["source"] or "data in memory",
         "trained": f"{state['step']:,} rounds in {state['seconds']:,.0f} s{open_}",
-        "health": "; ".join(map(str, run.health)) or "nothing was seen to be wrong",
+        "health": "; ".join(map(str, run.diagnoses)) or "nothing was seen to be wrong",
         "privacy": str(run.promise or ""),
         "can": ", ".join(tasks),
     }

@@ -28,11 +28,11 @@ def learn_reference_scores(run: Run, held_out: Data, quiet: bool) -> dict[str, T
     if not isinstance(run.modality, Overlapping):
         held_out = held_out.subset(evenly_spaced(len(held_out), MOST))
     console = Console(stderr=True, quiet=quiet)
-    parts = score_parts(run.modality, [(held_out, torch.zeros(()))], lambda x: model.weigh(x.to(model.device)))
+    parts = score_parts(run.modality, [(held_out, torch.zeros(()))], lambda x: model.score_with_attribution(x.to(model.device)))
     scores, total = list[Tensor](), torch.zeros(())
     for part in track(parts, "what is normal", len(held_out) / AT_ONCE, console=console, transient=True):
         scores.append(part.scores)
-        total = total + part.blame.sum(0)
+        total = total + part.attribution.sum(0)
     every = torch.cat(scores)
     return {"scores": every[evenly_spaced(len(every), MOST)], "blame": total / len(every)}
 
@@ -42,11 +42,11 @@ def reference_scores(run: Run, source: Any) -> ReferenceScores:
 
     source: The data of the training, or None where it is not at hand.
     """
-    kept = learn_after_training(run, "normal", source, learn_reference_scores)
+    kept = learn_after_training(run, "reference_scores", source, learn_reference_scores)
     examples, names = torch.empty(0, *run.modality.space.shape), list[str]()
     try:
         here = source is not None and not isinstance(run.modality, Overlapping)  # moments are near nothing
-        learn = run.modality.read(source).split(run.card["training"]["held_out"])[0] if here else None
+        learn = run.modality.read(source).split(run.config["training"]["held_out"])[0] if here else None
     except InputError:  # moved or changed since: findings go without their nearest normal example
         learn = None
     if learn is not None:

@@ -4,9 +4,9 @@ a pickle.
 run.json               model, options, modality and what it learned, training settings, versions
 log.jsonl              one line per logged round
 state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)   
-best.safetensors healthy.safetensors    averaged weights of rounds in which nothing was wrong, until
-training is done normal.safetensors     how the model scores what training held out
+weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)   
+best.safetensors healthy_ema.safetensors    averaged weights of rounds in which nothing was wrong,
+until training is done reference_scores.safetensors     how the model scores what training held out
 calibration.safetensors  how values that training held out came out of the model's intervals
 previews/  report.html
 """
@@ -49,7 +49,7 @@ class Run:
         return cls(path)
 
     @cached_property
-    def card(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What was trained, on what, and how."""
         return json.loads((self.path / "run.json").read_text("utf-8"))
 
@@ -65,20 +65,20 @@ class Run:
         return Promise(**self.state["privacy"]) if "privacy" in self.state else None
 
     @property
-    def health(self) -> list[Diagnosis]:
+    def diagnoses(self) -> list[Diagnosis]:
         """What was wrong at the last save, the gravest first; empty where nothing was."""
-        return [Diagnosis.from_json(one) for one in self.state.get("health", [])]
+        return [Diagnosis.from_json(one) for one in self.state.get("diagnoses", [])]
 
     @property
-    def treatments(self) -> list[Intervention]:
+    def interventions(self) -> list[Intervention]:
         """What was done about it on the way."""
-        return [Intervention(**one) for one in self.state.get("healed", [])]
+        return [Intervention(**one) for one in self.state.get("interventions", [])]
 
     @cached_property
     def modality(self) -> Modality:
         """What stands between the person's files and tensors, as it was learned. Raises InputError
         where that was by a version that learned other things."""
-        name, state = self.card["modality"]["name"], _tuples(self.card["modality"]["state"])
+        name, state = self.config["modality"]["name"], _tuples(self.config["modality"]["state"])
         try:
             modality = plugins.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
@@ -87,7 +87,7 @@ class Run:
 
     def build(self) -> Model:
         """The model with fresh weights."""
-        return build(self.card["model"], self.card["options"], self.modality)
+        return build(self.config["model"], self.config["options"], self.modality)
 
     @cached_property
     def model(self) -> Model:
@@ -97,18 +97,18 @@ class Run:
         Raises InputError where there are none, or they are of a version whose model had other
         parts.
         """
-        model, weights = self.build(), self.tensors("best") or self.tensors("averaged") or self.tensors("weights")
+        model, weights = self.build(), self.tensors("best") or self.tensors("ema") or self.tensors("weights")
         if not weights:
             raise InputError(f"{self.path} has no weights yet: its training ended before its first save; go on with: "
                              f"ganvas train --resume {self.path}")
         if other := _difference(weights, model.state_dict()):
-            raise self._other_version(f"has a {self.card['model']} of other parts ({other})")
+            raise self._other_version(f"has a {self.config['model']} of other parts ({other})")
         model.load_state_dict(weights)
         model.step = self.state["step"]
         return model.requires_grad_(False).eval()
 
     def _other_version(self, words: str) -> InputError:
-        old, new = self.card["versions"]["ganvas"], version("ganvas")
+        old, new = self.config["versions"]["ganvas"], version("ganvas")
         known = f"was trained by Ganvas {old}" if old != new else f"was trained by another state of Ganvas {old}"
         return InputError(f"{self.path} {known}, and {words}; use that one, or train again")
 
@@ -167,7 +167,7 @@ class Run:
         write_atomically(self.path / "log.jsonl", "".join(lines).encode())
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}: {self.card['model']}, step {self.state['step']:,})"
+        return f"Run({str(self.path)!r}: {self.config['model']}, step {self.state['step']:,})"
 
 
 def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
@@ -195,7 +195,7 @@ def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
 
 def fingerprint(run: Run, model: Model) -> str:
     """Tells a model's weights, and what its modality learned, from all others."""
-    known = blake2b(json.dumps(run.card["modality"], sort_keys=True).encode(), digest_size=16)
+    known = blake2b(json.dumps(run.config["modality"], sort_keys=True).encode(), digest_size=16)
     for name, value in sorted(model.state_dict().items()):
         known.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return known.hexdigest()

@@ -119,12 +119,15 @@ def name_of(plugin: Any) -> str:
 
 
 def summary(kind: Kind, name: str) -> str:
-    """The first line of a plug-in's file, read without running it."""
+    """What a plug-in's file begins with, read without running it."""
     if name in _entries(kind):
-        return (inspect.getdoc(load(kind, name)) or "").partition("\n")[0]
-    return (ast.get_docstring(ast.parse(_files(kind)[name].read_text("utf-8"))) or "").partition(
-        "\n"
-    )[0]
+        return first_paragraph(inspect.getdoc(load(kind, name)))
+    return first_paragraph(ast.get_docstring(ast.parse(_files(kind)[name].read_text("utf-8"))))
+
+
+def first_paragraph(text: str | None) -> str:
+    """What a docstring begins with, as one line."""
+    return " ".join((text or "").partition("\n\n")[0].split())
 
 
 @cache

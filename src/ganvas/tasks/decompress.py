@@ -18,7 +18,7 @@ def decompress(model: Compresses, x: Packed) -> Unpacked:
 
     Example: ganvas decompress runs/made-people people.ganvas --out people.csv
     """
-    packing = model.packing(x.quality)
+    packing = model.coding_scheme(x.quality)
     decoder, family = coding.decoder(x.packed), coding.categorical()
     symbols = torch.zeros(x.n, packing.places, dtype=torch.int64, device=model.device)
     for part, place, likely in coded_places(packing, symbols, "unpacking"):

@@ -22,7 +22,7 @@ def denoise(model: Restores, x: ImageSet) -> Restored:
     """
     if not isinstance(model.space, Continuous) or len(model.space.shape) != 3:
         raise InputError("this model learned from no pictures; denoise is for those that did")
-    if model.undoes == "none":
+    if model.degradation == "none":
         raise InputError(
             "this model learned to undo no damage; train it with --corrupt, such as gaussian"
         )

@@ -68,10 +68,10 @@ def training_batches(
     """Trains a network on a device, yielding the number of each round; in the end its weights are
     averaged ones."""
     network.to(device)
-    engine = Engine(network, average=0.99, precision=choose_precision("auto", device))
+    engine = Engine(network, ema=0.99, precision=choose_precision("auto", device))
     batches = (part.to(device) for part in network.batches(data, min(batch, len(data)), seed))
-    for i, _ in enumerate(islice(engine.rounds(batches), rounds), 1):
-        engine.pace(SCHEDULES["one-cycle"](i / rounds))
+    for i, _ in enumerate(islice(engine.steps(batches), rounds), 1):
+        engine.set_lr_factor(SCHEDULES["one-cycle"](i / rounds))
         yield i
-    network.load_state_dict(engine.averaged.state_dict())
+    network.load_state_dict(engine.ema_model.state_dict())
     network.eval()

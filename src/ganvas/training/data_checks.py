@@ -52,7 +52,7 @@ def check_data(data: Data, vectors: Callable[[Tensor], Tensor], model: Model) ->
         narrow(x, model),
     )
     found = [sign for sign in signs if sign]
-    return found[:1] if found and found[0].illness == "constant data" else found
+    return found[:1] if found and found[0].kind == "constant data" else found
 
 
 def constant(x: Tensor) -> Diagnosis | None:

@@ -43,29 +43,29 @@ class Engine:
         self,
         model: Model,
         *,
-        rates: Mapping[str, float] | None = None,
+        lr: Mapping[str, float] | None = None,
         accumulate: int = 1,
         clip: float = inf,
-        average: float = 0.0,
+        ema: float = 0.0,
         precision: torch.dtype | None = None,
     ) -> None:
         self.model, self.accumulate, self.clip, self.precision = model, accumulate, clip, precision
         self.teams = {player: model.team(player) for player in model.players}
-        chosen = {player: {"lr": rate} for player, rate in (rates or {}).items()}
+        chosen = {player: {"lr": rate} for player, rate in (lr or {}).items()}
         self.optimizers = {
             player: make(self.teams[player], **chosen.get(player, {}))
             for player, make in model.players.items()
         }
-        self.rates = {
+        self.lr = {
             player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()
         }
         self.since = 0
-        self.decay, self.averaged = (
-            average,
-            deepcopy(model).requires_grad_(False).eval() if average else model,
+        self.decay, self.ema_model = (
+            ema,
+            deepcopy(model).requires_grad_(False).eval() if ema else model,
         )
 
-    def rounds(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
+    def steps(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
         """Plays for as long as it is asked. Each value is a finished round's terms and notes, still
         on the device."""
         batches = iter(batches)
@@ -84,15 +84,15 @@ class Engine:
     def judge(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
         """The same rounds with nobody learning, averaged over batches: held-out losses of the
         averaged weights."""
-        self.averaged.eval()
-        self.averaged.step = self.model.step
+        self.ema_model.eval()
+        self.ema_model.step = self.model.step
         reports = []
         for batch in batches:
             with self._autocast():
                 reports.append(
                     {
                         k: v
-                        for turn in self.averaged.turns(batch)
+                        for turn in self.ema_model.turns(batch)
                         for k, v in _report([turn]).items()
                     }
                 )
@@ -102,11 +102,11 @@ class Engine:
             else {}
         )
 
-    def pace(self, share: float) -> None:
+    def set_lr_factor(self, share: float) -> None:
         """Sets every player's learning rate to this share of its own: what a schedule says."""
         for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = self.rates[player] * share
+                group["lr"] = self.lr[player] * share
 
     def _move(self, game: Iterator[Turn]) -> Turn | None:
         """Lets one game come to its next turn, and works out the gradients of that turn's player
@@ -137,14 +137,14 @@ class Engine:
     def _average(self) -> None:
         """Moves the averaged weights towards the model's, faster in the first rounds after
         `since`."""
-        if self.averaged is self.model:
+        if self.ema_model is self.model:
             return
         age = self.model.step - self.since
         decay = min(self.decay, age / (age + 10))
-        slow: list[Tensor] = list(self.averaged.parameters())
+        slow: list[Tensor] = list(self.ema_model.parameters())
         fast: list[Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(slow, fast, 1 - decay)
-        for ours, theirs in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+        for ours, theirs in zip(self.ema_model.buffers(), self.model.buffers(), strict=True):
             ours.lerp_(theirs, 1 - decay) if ours.is_floating_point() else ours.copy_(theirs)
 
     def _autocast(self) -> Any:

@@ -98,7 +98,7 @@ class Training:
     device: torch.device
     watch: Callable[[int, float, float, dict[str, Tensor]], None] = lambda *_: None
     mirror: Callable[[dict[str, float]], None] = lambda _: None
-    heal: bool = True
+    recover: bool = True
     found: Sequence[Diagnosis] = ()
     diagnosed: Callable[[Sequence[Diagnosis]], None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
@@ -110,18 +110,18 @@ class Training:
     facts: Facts = field(default_factory=Facts)
 
     def __post_init__(self) -> None:
-        self.healing = Recovery(self.engine, self._first)
+        self.recovery = Recovery(self.engine, self._first)
 
     def play(self) -> bool:
         """Trains until done or stopped, saving on the way; true if done. Raises InputError if
         losses explode."""
-        self.facts = self.healing.facts(self.batch)
+        self.facts = self.recovery.facts(self.batch)
         self._take_up()
         step, seconds = self.engine.model.step, self.run.state["seconds"]
         last_save, start = perf_counter(), perf_counter() - seconds
         share = self.until.share(step, seconds)
-        self.engine.pace(SCHEDULES[self.schedule](share))
-        for log in self.engine.rounds(self._batches(step)):
+        self.engine.set_lr_factor(SCHEDULES[self.schedule](share))
+        for log in self.engine.steps(self._batches(step)):
             step, seconds = self.engine.model.step, perf_counter() - start
             before, share = share, self.until.share(step, seconds)
             if self.best.weights and share > self.best.share + PATIENCE:
@@ -135,7 +135,7 @@ class Training:
                     if processes.is_main_process()
                     else RecoveryOrder()
                 )
-            self.engine.pace(SCHEDULES[self.schedule](share))
+            self.engine.set_lr_factor(SCHEDULES[self.schedule](share))
             if share >= 1 or stop or save:
                 self._save(seconds, finished=share >= 1)
                 last_save = perf_counter()
@@ -154,13 +154,13 @@ class Training:
         self.best = (
             Best(**state["best"], weights=self.run.tensors("best")) if "best" in state else Best()
         )
-        self.healing.restore(state, self.run.tensors("healthy"))
-        self.seen = [one for one in self.run.health if one.since]
-        begun = max((treatment.step for treatment in self.healing.treatments), default=0)
+        self.recovery.restore(state, self.run.tensors("healthy_ema"))
+        self.seen = [one for one in self.run.diagnoses if one.since]
+        begun = max((treatment.step for treatment in self.recovery.interventions), default=0)
         self.lines = recent_lines([line for line in self.run.read_log() if line["step"] > begun])
         model.load_state_dict(self.run.tensors("weights"))
-        if engine.averaged is not model:
-            engine.averaged.load_state_dict(self.run.tensors("averaged"))
+        if engine.ema_model is not model:
+            engine.ema_model.load_state_dict(self.run.tensors("ema"))
         memory = self.run.tensors("optimizer")
         engine.restore(
             {
@@ -208,9 +208,9 @@ class Training:
         whole = all(map(isfinite, line.values()))
         if due and whole:
             line |= (judged := self._judge()) | self._glance(judged)
-            if (decides := self.engine.model.practice.decides) in judged:
-                self.best.meet(judged[decides], share, self.engine.averaged)
-            preview(self.engine.averaged, self.run.modality, self.held_out, self.run.path, step)
+            if (decides := self.engine.model.defaults.early_stopping_metric) in judged:
+                self.best.meet(judged[decides], share, self.engine.ema_model)
+            preview(self.engine.ema_model, self.run.modality, self.held_out, self.run.path, step)
         self.lines = recent_lines([*self.lines, line])
         logged = {name: value for name, value in line.items() if isfinite(value)}
         self.run.log(logged)
@@ -222,18 +222,18 @@ class Training:
     def _examine(self, due: bool) -> RecoveryOrder:
         """Looks for what is wrong, and decides what to do. Raises InputError where a loss is lost
         and nothing helps."""
-        history = History(self.lines, replace(self.facts, rates=dict(self.engine.rates)))
+        history = History(self.lines, replace(self.facts, lr=dict(self.engine.lr)))
         self.seen = diagnose(history, self.seen)
         self.diagnosed(self._wrong)
         self.ill, order = (
-            self.healing.decide(self.seen, keep=due) if self.heal else (None, RecoveryOrder())
+            self.recovery.decide(self.seen, keep=due) if self.recover else (None, RecoveryOrder())
         )
         if self.ill is None and (lost := history.lost):
-            tried = "; ".join(map(str, self.healing.treatments))
+            tried = "; ".join(map(str, self.recovery.interventions))
             raise InputError(
                 f"{lost[0]} became {lost[1]} in round {history.step}: training cannot go on from"
                 f" here{f', and nothing helped ({tried})' if tried else ''}; the last save is"
-                " whole. Try again with a lower --rate, or --clip 1"
+                " whole. Try again with a lower --lr, or --clip 1"
             )
         return order
 
@@ -245,8 +245,8 @@ class Training:
     def _heal(self, order: RecoveryOrder) -> None:
         """Does what the process that leads decided."""
         order = RecoveryOrder(*processes.max_over_processes(order, self.device))
-        treatment = self.healing.obey(
-            order, self.engine.model.step, self.ill.illness if self.ill else ""
+        treatment = self.recovery.obey(
+            order, self.engine.model.step, self.ill.kind if self.ill else ""
         )
         if treatment is not None:
             self.lines, self.seen = [], []
@@ -267,7 +267,7 @@ class Training:
         return {f"held_out/{name}": value for name, value in self._judged(self.held_out).items()}
 
     def _judged(self, data: Data) -> dict[str, float]:
-        most = (8 if self.engine.model.practice.decides else 2) * self.batch
+        most = (8 if self.engine.model.defaults.early_stopping_metric else 2) * self.batch
         batches = (
             (b.to(self.device) for b in data.in_batches(self.batch, most=most)) if len(data) else ()
         )
@@ -277,7 +277,7 @@ class Training:
     def _glance(self, judged: Mapping[str, float]) -> dict[str, float]:
         """Of a game, how varied samples are, and how it does on examples it has seen beside
         held-out ones."""
-        model = self.engine.averaged
+        model = self.engine.ema_model
         if len(model.players) == 1 or not isinstance(model, Samples):
             return {}
         parts = [len(part) for part in torch.arange(EXAMPLES).split(self.batch)]
@@ -298,15 +298,15 @@ class Training:
         randoms = _random_states(self.device)
         if not processes.is_main_process():
             return
-        model, averaged = self.engine.model, self.engine.averaged
+        model, averaged = self.engine.model, self.engine.ema_model
         files = {"weights": model.state_dict()}
         if averaged is not model:
-            files["averaged"] = averaged.state_dict()
+            files["ema"] = averaged.state_dict()
         files["optimizer"] = {f"optimizer.{k}": v for k, v in self.engine.state().items()} | randoms
         state = self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}
-        state |= {"health": [one.to_json() for one in self._wrong], **self.healing.state()}
-        if self.heal:
-            files["healthy"] = {} if finished else self.healing.tensors()
+        state |= {"diagnoses": [one.to_json() for one in self._wrong], **self.recovery.state()}
+        if self.recover:
+            files["healthy_ema"] = {} if finished else self.recovery.tensors()
         if self.best.weights:
             files["best"] = self.best.weights
             state["best"] = {"loss": self.best.loss, "share": self.best.share}

@@ -43,7 +43,7 @@ def make_plan(engine: Engine, data: Data, batch: int, device: torch.device) -> P
     """Measures what a round takes. Raises InputError where memory will not suffice."""
     model = engine.model
     parameters = {player: sum(p.numel() for p in team) for player, team in engine.teams.items()}
-    copies = 4 + (engine.averaged is not model)  # weights, gradients, two moments, the average
+    copies = 4 + (engine.ema_model is not model)  # weights, gradients, two moments, the average
     model_bytes = 4 * copies * sum(p.numel() for p in model.parameters())
     rows = torch.arange(min(len(data), batch))
     with seeded_rng(0):
@@ -92,10 +92,10 @@ def _bytes_of_round(model: Model, batch: Batch) -> int:
 
 def _seconds_per_round(engine: Engine, batch: Batch) -> float:
     """The faster of two rounds after a first, played by a copy."""
-    copy = Engine(deepcopy(engine.model), average=engine.decay, precision=engine.precision)
+    copy = Engine(deepcopy(engine.model), ema=engine.decay, precision=engine.precision)
     times = []
     start = perf_counter()
-    for log in islice(copy.rounds([batch] * 3), 3):
+    for log in islice(copy.steps([batch] * 3), 3):
         next(iter(log.values())).item()  # waits for the device
         now = perf_counter()
         times.append(now - start)

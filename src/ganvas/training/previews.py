@@ -26,7 +26,7 @@ def previews_of(
 
     y: What the examples are to be made of, where that is given.
     """
-    if isinstance(model, Restores) and model.undoes != "none":
+    if isinstance(model, Restores) and model.degradation != "none":
         yield "restorations", model.shown(x)
     if isinstance(model, Upscales):
         yield "enlargements", model.shown(x)

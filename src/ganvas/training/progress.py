@@ -41,9 +41,9 @@ class Progress:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task = self.bar.add_task(run.card["model"], total=1.0, words="")
+        self.task = self.bar.add_task(run.config["model"], total=1.0, words="")
         self.first: tuple[int, float] | None = None
-        self.illness = ""
+        self.kind = ""
         self.spoke = monotonic()
         self.shown = 0.0
 
@@ -54,7 +54,7 @@ class Progress:
         rows = {
             "data": described,
             "split": f"{learn:,} to learn from, {held:,} held out",
-            "model": f"{self.run.card['model']}, parameters: {players}",
+            "model": f"{self.run.config['model']}, parameters: {players}",
             "memory": (
                 f"{plan.bytes / 2**20:,.0f} MB beside the data, at {plan.batch} examples a round"
             ),
@@ -74,7 +74,7 @@ class Progress:
 
     def diagnosed(self, seen: Sequence[Diagnosis]) -> None:
         """Takes the gravest illness into the line."""
-        self.illness = f"{seen[0].illness} · " if seen else ""
+        self.kind = f"{seen[0].kind} · " if seen else ""
 
     def watch(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> None:
         """Shows one round: losses per player, examples per second, time left. Reads the losses ten
@@ -88,15 +88,13 @@ class Progress:
         self.bar.update(self.task, completed=share, words=words)
         if not self.console.is_terminal and (now - self.spoke > SPEAK_EVERY or share >= 1):
             self.spoke = now
-            self.console.print(f"{self.run.card['model']} {share:4.0%}  {words}")
+            self.console.print(f"{self.run.config['model']} {share:4.0%}  {words}")
 
     def _words(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> str:
         first_step, first_seconds = self.first or (step, seconds)
         speed = (step - first_step) * self.examples / max(seconds - first_seconds, 1e-9)
         left = seconds * (1 - share) / max(share, 1e-9)
-        return (
-            f"{self.illness}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · round {step:,}"
-        )
+        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · round {step:,}"
 
     def __enter__(self) -> Self:
         self.bar.start()

@@ -48,8 +48,8 @@ class Recovery:
 
     engine: Engine
     first: Callable[[], Model]
-    treatments: list[Intervention] = field(default_factory=list)
-    healthy: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    interventions: list[Intervention] = field(default_factory=list)
+    healthy_weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
     def decide(
         self, seen: Sequence[Diagnosis], keep: bool
@@ -63,11 +63,14 @@ class Recovery:
             return None, RecoveryOrder(keep=float(keep))
         for diagnosis in seen:
             remedy = (
-                self._next(diagnosis) if diagnosis.grave and len(self.treatments) < TRIES else None
+                self._next(diagnosis)
+                if diagnosis.grave and len(self.interventions) < TRIES
+                else None
             )
             if remedy is not None:
                 back = max(
-                    (step for step in self.healthy if step <= diagnosis.since - BEFORE), default=0
+                    (step for step in self.healthy_weights if step <= diagnosis.since - BEFORE),
+                    default=0,
                 )
                 return diagnosis, RecoveryOrder(
                     0.0, self._names.index(remedy.what) + 1, *remedy[1:], back
@@ -77,25 +80,27 @@ class Recovery:
     def obey(self, order: RecoveryOrder, step: int, illness: str) -> Intervention | None:
         """Does what was decided; the same in every process."""
         if order.keep:
-            weights = self.engine.averaged.state_dict()
-            self.healthy[step] = {k: v.detach().to("cpu", copy=True) for k, v in weights.items()}
-            for old in sorted(self.healthy)[:-KEPT]:
-                del self.healthy[old]
+            weights = self.engine.ema_model.state_dict()
+            self.healthy_weights[step] = {
+                k: v.detach().to("cpu", copy=True) for k, v in weights.items()
+            }
+            for old in sorted(self.healthy_weights)[:-KEPT]:
+                del self.healthy_weights[old]
         if not order.number:
             return None
         remedy = Remedy(self._names[int(order.number) - 1], order.factor, order.least, order.most)
         before = self._value(remedy.what)
         self._go_back(int(order.back))
-        self.healthy = {
-            round: weights for round, weights in self.healthy.items() if round <= order.back
+        self.healthy_weights = {
+            round: weights for round, weights in self.healthy_weights.items() if round <= order.back
         }
         self._change(remedy)
-        self.treatments.append(
+        self.interventions.append(
             Intervention(
                 step, illness, remedy.what, before, self._value(remedy.what), int(order.back)
             )
         )
-        return self.treatments[-1]
+        return self.interventions[-1]
 
     def facts(self, batch: int) -> Facts:
         """What a history should know of the game, before its first round; batch: examples of a
@@ -107,69 +112,71 @@ class Recovery:
             for player, team in teams.items()
         }
         codes, places = (model.hyperparameters.get(name, 0) for name in ("codes", "places"))
-        return Facts(dict(self.engine.rates), sizes, parameters, int(min(codes, places * batch)))
+        return Facts(dict(self.engine.lr), sizes, parameters, int(min(codes, places * batch)))
 
     def state(self) -> dict[str, Any]:
         """What JSON needs to know to go on exactly."""
-        changed = {"rates": self.engine.rates, "hyperparameters": self.engine.model.hyperparameters}
-        return {"healed": [treatment._asdict() for treatment in self.treatments]} | (
-            changed if self.treatments else {}
+        changed = {"rates": self.engine.lr, "hyperparameters": self.engine.model.hyperparameters}
+        return {"interventions": [treatment._asdict() for treatment in self.interventions]} | (
+            changed if self.interventions else {}
         )
 
     def tensors(self) -> dict[str, Tensor]:
         """The healthy weights, by round and name."""
         return {
             f"{step}.{name}": value
-            for step, weights in self.healthy.items()
+            for step, weights in self.healthy_weights.items()
             for name, value in weights.items()
         }
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Takes up what `state` and `tensors` gave."""
-        self.treatments = [Intervention(**treatment) for treatment in state.get("healed", [])]
-        self.engine.since = self.treatments[-1].step if self.treatments else 0
-        self.engine.rates.update(state.get("rates", {}))
-        for model in (self.engine.model, self.engine.averaged):
+        self.interventions = [
+            Intervention(**treatment) for treatment in state.get("interventions", [])
+        ]
+        self.engine.since = self.interventions[-1].step if self.interventions else 0
+        self.engine.lr.update(state.get("rates", {}))
+        for model in (self.engine.model, self.engine.ema_model):
             model.hyperparameters.update(state.get("hyperparameters", {}))
-        self.healthy = {}
+        self.healthy_weights = {}
         for key, value in tensors.items():
             step, _, name = key.partition(".")
-            self.healthy.setdefault(int(step), {})[name] = value
+            self.healthy_weights.setdefault(int(step), {})[name] = value
 
     def _next(self, diagnosis: Diagnosis) -> Remedy | None:
         """The first remedy that was not tried yet and that changes something."""
-        tried = sum(treatment.illness == diagnosis.illness for treatment in self.treatments)
+        tried = sum(treatment.kind == diagnosis.kind for treatment in self.interventions)
         fit = [r for r in diagnosis.remedies if r.what in self._names]
         left = [r for r in fit[tried:] if r.changed(self._value(r.what)) != self._value(r.what)]
         return left[0] if left else None
 
     @property
     def _names(self) -> list[str]:
-        players = [f"rate.{player}" for player in self.engine.rates]
-        return ["rate", *players, *sorted(self.engine.model.hyperparameters)]
+        players = [f"lr.{player}" for player in self.engine.lr]
+        return ["lr", *players, *sorted(self.engine.model.hyperparameters)]
 
     def _value(self, what: str) -> float:
         if what in self.engine.model.hyperparameters:
             return self.engine.model.hyperparameters[what]
-        return self.engine.rates.get(what.removeprefix("rate."), max(self.engine.rates.values()))
+        return self.engine.lr.get(what.removeprefix("lr."), max(self.engine.lr.values()))
 
     def _change(self, remedy: Remedy) -> None:
         if remedy.what in self.engine.model.hyperparameters:
             value = remedy.changed(self._value(remedy.what))
-            for model in (self.engine.model, self.engine.averaged):
+            for model in (self.engine.model, self.engine.ema_model):
                 model.hyperparameters[remedy.what] = value
             return
-        for player in self.engine.rates:
-            if remedy.what in ("rate", f"rate.{player}"):
-                self.engine.rates[player] = remedy.changed(self.engine.rates[player])
+        for player in self.engine.lr:
+            if remedy.what in ("lr", f"lr.{player}"):
+                self.engine.lr[player] = remedy.changed(self.engine.lr[player])
 
     def _go_back(self, step: int) -> None:
         """Gives both models healthy weights; optimizers forget, and averaging begins anew."""
         model = self.engine.model
-        weights = self.healthy.get(step) or {
+        weights = self.healthy_weights.get(step) or {
             k: v for k, v in self.first().state_dict().items() if v.is_floating_point()
         }
-        for one in (model, self.engine.averaged):
+        for one in (model, self.engine.ema_model):
             one.load_state_dict(one.state_dict() | weights)
         for optimizer in self.engine.optimizers.values():
             optimizer.state.clear()

@@ -103,7 +103,7 @@ class Proof:
     naive: float
     seconds: float
     margin: float
-    rounds: int
+    steps: int
 
     @property
     def learned(self) -> bool:
@@ -126,13 +126,13 @@ def prove(name: str) -> Proof:
         before, beside = _told(cost, model, real, train), naive(model, real, train)
         rates = dict.fromkeys(model.players, HASTY) if isinstance(model, Translates) else {}
         engine = Engine(
-            deepcopy(model), rates=rates, average=0.99, precision=choose_precision("auto", device)
+            deepcopy(model), lr=rates, ema=0.99, precision=choose_precision("auto", device)
         )
-        game = engine.rounds(
-            b.to(device) for b in engine.model.batches(learn, min(model.practice.batch, 64), 0)
+        game = engine.steps(
+            b.to(device) for b in engine.model.batches(learn, min(model.defaults.batch, 64), 0)
         )
         for played in _played(game, name):
-            after = _told(cost, engine.averaged, real, train)
+            after = _told(cost, engine.ema_model, real, train)
             proof = Proof(
                 name, words, after, before, beside, perf_counter() - start, margin, played
             )
@@ -175,7 +175,7 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
         reader = plugins.load("modalities", kind)
         own = {option.name for option in plugins.options(reader.learn)}
         source = make_source()
-        reading = make.practice.reading | ({"size": SIDE} if kind == "images" else {})
+        reading = make.defaults.reading | ({"size": SIDE} if kind == "images" else {})
         modality = reader.learn(source, **{k: v for k, v in reading.items() if k in own})
         try:
             return build(name, options, modality), *modality.read(source).split(0.2), margin

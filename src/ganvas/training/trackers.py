@@ -202,7 +202,7 @@ def open_trackers(run: Run, leads: bool) -> Iterator[list[Following]]:
 
     Raises InputError where the tracker is not installed.
     """
-    name = _chosen(run.card["training"])
+    name = _chosen(run.config["training"])
     if name is None or not leads:
         yield []
         return
@@ -211,7 +211,7 @@ def open_trackers(run: Run, leads: bool) -> Iterator[list[Following]]:
         yield [Following(run, tracker)]
         state = "finished" if run.state["finished"] else "stopped"
     finally:
-        tracker.end("; ".join(map(str, run.health)) or "nothing was seen to be wrong", state)
+        tracker.end("; ".join(map(str, run.diagnoses)) or "nothing was seen to be wrong", state)
 
 
 def _chosen(settings: Mapping[str, Any]) -> str | None:
@@ -235,7 +235,7 @@ def _opened(run: Run, name: str) -> Tracker:
 def options(run: Run) -> dict[str, str]:
     """What a training was asked, by name: the model's own options, then the training's that were
     said."""
-    card = run.card
+    card = run.config
     source = (
         Path(card["source"]).name.partition("?")[0] if card["source"] else "in memory"
     )  # no passwords

@@ -28,26 +28,28 @@ class ForwardBatcher:
         to one of them.
     """
 
-    weigh: ScoreFunction
+    score_with_attribution: ScoreFunction
     sizes: tuple[int, ...] = ()
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (B,) and what places add (B, *places), on the CPU, of examples (B, ...)."""
         parts = (
-            [self._one(part) for part in x.split(self.sizes[-1])] if self.sizes else [self.weigh(x)]
+            [self._one(part) for part in x.split(self.sizes[-1])]
+            if self.sizes
+            else [self.score_with_attribution(x)]
         )
-        scores, blame = (
+        scores, attribution = (
             torch.cat([value.float().cpu() for value in values])
             for values in zip(*parts, strict=True)
         )
-        return scores, blame
+        return scores, attribution
 
     def _one(self, x: Tensor) -> tuple[Tensor, Tensor]:
         size = next(size for size in self.sizes if size >= len(x))
         filled = x if size == len(x) else torch.cat([x, x[-1:].expand(size - len(x), *x.shape[1:])])
-        scores, blame = self.weigh(filled)
-        return scores[: len(x)], blame[: len(x)]
+        scores, attribution = self.score_with_attribution(filled)
+        return scores[: len(x)], attribution[: len(x)]
 
 
 def tried(weigh: ScoreFunction, space: Space, most: int) -> ForwardBatcher:

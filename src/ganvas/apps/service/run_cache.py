@@ -55,11 +55,11 @@ class Opened:
         return self.trained.tasks
 
     @cached_property
-    def weigh(self) -> ForwardBatcher:
+    def score_with_attribution(self) -> ForwardBatcher:
         """What scores examples, wherever they lie."""
         model = self.trained.model
-        self.trained.settle()
-        weigh = lambda x: model.weigh(x.to(model.device))  # type: ignore[operator] # noqa: E731
+        self.trained.prepare()
+        weigh = lambda x: model.score_with_attribution(x.to(model.device))  # type: ignore[operator] # noqa: E731
         return tried(weigh, model.space, 1 if self.alone else self.gather)
 
 

@@ -114,7 +114,11 @@ class TaskHandlers:
         if api.takes_several(plugins.load("tasks", form.name)):
             modality, path = trained.run.modality, given[0]
             given = [
-                ScoredStream(lambda _: score_parts(modality, modality.read_any(path), opened.weigh))
+                ScoredStream(
+                    lambda _: score_parts(
+                        modality, modality.read_any(path), opened.score_with_attribution
+                    )
+                )
             ]
         options = {name: path for name, path in files.items() if form.sources[name].by_option}
         return trained.do(form.name, *given, **asking.options, **options)
@@ -125,7 +129,8 @@ class TaskHandlers:
         trained = opened.trained
         if form.name not in opened.tasks:
             raise InputError(
-                f"{trained.run.card['model']} cannot {form.name}; it can {', '.join(opened.tasks)}"
+                f"{trained.run.config['model']} cannot {form.name}; it can"
+                f" {', '.join(opened.tasks)}"
             )
         self._bound(opened, form, asking)
         modality = trained.run.modality
@@ -176,9 +181,11 @@ class TaskHandlers:
             small = [parts for parts in read if isinstance(parts, list)]
             ready = iter(self._judged(opened, things[0], small) if small else [])
             return [
-                next(ready)
-                if isinstance(parts, list)
-                else parts or _tried(partial(self._alone, thing, replies.JSON))
+                (
+                    next(ready)
+                    if isinstance(parts, list)
+                    else parts or _tried(partial(self._alone, thing, replies.JSON))
+                )
                 for thing, parts in zip(things, read, strict=True)
             ]
 
@@ -186,7 +193,7 @@ class TaskHandlers:
         """What a task finds among the examples of each of several requests."""
         _, form, asking = thing
         sizes = tuple(sum(len(data) for data, _ in parts) for parts in several)
-        whole = score_jointly(several, opened.weigh)
+        whole = score_jointly(several, opened.score_with_attribution)
         answer = opened.trained.do(
             form.name, ScoredStream(lambda _: iter([whole]), sizes), **asking.options
         )
@@ -229,20 +236,20 @@ class TaskHandlers:
         """All runs in short."""
         return [_short(name, self.shelf.path(name)) for name in self.shelf]
 
-    def card(self, name: str) -> dict[str, Any]:
+    def config(self, name: str) -> dict[str, Any]:
         """What a run is, how far it came, how well it is, and what it can be asked."""
         trained, path = self.shelf.open(name).trained, self.shelf.path(name)
         run, judged = trained.run, path / "evaluation.json"
         return _short(name, path) | {
-            "options": replies.finite(run.card["options"]),
-            "training": run.card["training"],
+            "options": replies.finite(run.config["options"]),
+            "training": run.config["training"],
             "seconds": run.state["seconds"],
-            "health": [str(one) for one in run.health],
-            "treated": [str(one) for one in run.treatments],
+            "health": [str(one) for one in run.diagnoses],
+            "treated": [str(one) for one in run.interventions],
             "privacy": str(run.promise) if run.promise else None,
-            "metrics": replies.finite(json.loads(judged.read_text("utf-8")))
-            if judged.exists()
-            else None,
+            "metrics": (
+                replies.finite(json.loads(judged.read_text("utf-8"))) if judged.exists() else None
+            ),
             "tasks": {task: _asks(task) for task in trained.tasks},
         }
 
@@ -385,7 +392,7 @@ def routes(desk: TaskHandlers) -> APIRouter:
     @router.get("/runs/{run}", summary="What a run is, how well it is, and what it can be asked")
     async def card(run: str) -> dict[str, Any]:
         desk.shelf.path(run)
-        return await desk.hand.do(lambda: desk.card(run), desk.limits.seconds)
+        return await desk.hand.do(lambda: desk.config(run), desk.limits.seconds)
 
     for task in plugins.names("tasks"):
         form = forms.form(task)

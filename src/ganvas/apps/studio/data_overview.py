@@ -119,7 +119,7 @@ def see(
     kind = kind or api.guess_modality(source)
     reader, said = plugins.load("modalities", kind), dict(options or {})
     usual = [
-        plugins.load("models", model).practice.reading
+        plugins.load("models", model).defaults.data_options
         for model, *_ in RECOMMENDED.get(kind, ())[:1]
     ]
     modality = reader.learn(source, **_known(reader, {**next(iter(usual), {}), **said}))
@@ -174,7 +174,9 @@ def _build(
     known: The modality by how it reads, as far as that was tried; more is added.
     """
     reader = plugins.load("modalities", sight.kind)
-    reading = _known(reader, {**plugins.load("models", model).practice.reading, **sight.options})
+    reading = _known(
+        reader, {**plugins.load("models", model).defaults.data_options, **sight.options}
+    )
     try:
         if (key := repr(sorted(reading.items()))) not in known:
             known[key] = None

@@ -297,8 +297,10 @@ def _meeting(x: Tensor, where: Sequence[str], trained: api.Trained) -> Tensor:
     """Those of these examples (n, ...) that are as was asked for."""
     modality = trained.run.modality
     assert isinstance(modality, Queryable), "or else nobody is asked where"
-    wish = modality.wish("where", [where] if isinstance(where, str) else where, trained.source)
-    return x[wish.holds(wish.settle(x))]
+    wish = modality.constraint(
+        "where", [where] if isinstance(where, str) else where, trained.source
+    )
+    return x[wish.holds(wish.resolve(x))]
 
 
 def _first_rows(file: Path) -> pd.DataFrame:

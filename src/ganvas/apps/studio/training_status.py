@@ -46,7 +46,7 @@ class TrainingStatus:
     seconds: float
     lines: tuple[Mapping[str, Any], ...]
     previews: tuple[Path, ...]
-    health: tuple[str, ...]
+    diagnoses: tuple[str, ...]
     said: str
 
     @property
@@ -104,7 +104,7 @@ class TrainingStatus:
     def _health(self) -> str:
         if self.said:
             return f'<p class="g-ill"><b>Why:</b> {escape(self.said)}</p>'
-        ills = "".join(f'<p class="g-ill">{escape(one)}</p>' for one in self.health)
+        ills = "".join(f'<p class="g-ill">{escape(one)}</p>' for one in self.diagnoses)
         return ills or (
             '<p class="g-well">Health: nothing is wrong so far.</p>' if self.step else ""
         )
@@ -118,10 +118,10 @@ def moment(job: Job) -> TrainingStatus:
         run = Run(job.run)
         lines += run.read_log(unsaved=True)
         step, seconds = (lines[-1]["step"], lines[-1]["seconds"]) if lines else (0, 0.0)
-        share = 1.0 if run.state["finished"] else _share(run.card["training"], step, seconds)
-        wrong += map(str, diagnose(History(recent_lines(lines)), run.health))
-        wrong += [str(one) for one in run.health if not one.since]
-        wrong += [f"treated in {one}" for one in run.treatments]
+        share = 1.0 if run.state["finished"] else _share(run.config["training"], step, seconds)
+        wrong += map(str, diagnose(History(recent_lines(lines)), run.diagnoses))
+        wrong += [str(one) for one in run.diagnoses if not one.since]
+        wrong += [f"treated in {one}" for one in run.interventions]
     return TrainingStatus(
         job.name,
         state,

@@ -653,15 +653,15 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
     def vectors(self, x: Tensor) -> Tensor:
         return x.flatten(1).float()
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         return {}
 
     def point_out(
-        self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         """One picture each: as it is, with the blame glowing on it, and the nearest normal one."""
         folder.mkdir(parents=True, exist_ok=True)
-        glowing = overlay_heat(x.expand(-1, 3, -1, -1), blame.mean(1, keepdim=True))
+        glowing = overlay_heat(x.expand(-1, 3, -1, -1), attribution.mean(1, keepdim=True))
         beside = [
             x.expand(-1, 3, -1, -1),
             glowing,

@@ -245,11 +245,11 @@ class Latents(EncodedModality, Maskable):
     def vectors(self, x: Tensor) -> Tensor:
         return self.inner.vectors(self.decode(x))
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         return {}
 
     def point_out(
-        self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         """Blame of a place of a picture's or a clip's codes lies on all the pixels that it covers;
         of all else nothing is drawn."""
@@ -257,7 +257,7 @@ class Latents(EncodedModality, Maskable):
         if not isinstance(space, Tokens) or not space.covers:
             return []
         seen = self.decode(x)
-        small = blame.view(len(x), 1, *space.grid).float()
+        small = attribution.view(len(x), 1, *space.grid).float()
         mode = "bilinear" if len(space.grid) == 2 else "trilinear"
         spread = F.interpolate(small, seen.shape[2:], mode=mode).expand_as(seen)
         return self.inner.point_out(
@@ -336,8 +336,8 @@ def _tokenizer(run: Run) -> Tokenizes:
     """The model of a run. Raises InputError where nothing can be learned through it."""
     if not isinstance(run.model, Tokenizes):
         raise InputError(
-            f"{run.path} is a run of {run.card['model']}, whose latents no other model can learn; "
-            "take one of vqvae, vqgan, ae, vae or textvae"
+            f"{run.path} is a run of {run.config['model']}, whose latents no other model can learn;"
+            " take one of vqvae, vqgan, ae, vae or textvae"
         )
     return run.model
 

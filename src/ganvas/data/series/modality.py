@@ -295,7 +295,7 @@ class Series(Modality, Followable, Overlapping):
                 hidden,
             )
 
-    def moments(
+    def time_steps(
         self, parts: Iterable[tuple[Data, Tensor]], weigh: ScoreFunction
     ) -> Iterator[Scored]:
         """The blame of a moment is what its columns add to the windows around it, and next to it in
@@ -317,11 +317,11 @@ class Series(Modality, Followable, Overlapping):
     def trace(self, parts: Iterable[Detected], folder: Path) -> list[Path]:
         parts = list(parts)
         of = lambda field: torch.cat([getattr(part, field) for part in parts])  # noqa: E731
-        x, found, p, scores, blame = map(of, ("x", "found", "p", "scores", "blame"))
+        x, found, p, scores, attribution = map(of, ("x", "found", "p", "scores", "blame"))
         times = [time for part in parts for time in part.names]
         spans = stretches(found.numpy(), self.window // 4)
         peaks = [first + int(scores[first:end].argmax()) for first, end in spans]
-        worst = [self.columns[int(blame[first:end].mean(0).argmax())] for first, end in spans]
+        worst = [self.columns[int(attribution[first:end].mean(0).argmax())] for first, end in spans]
         table = pa.table(
             {
                 "start": pa.array([times[first] for first, _ in spans], pa.string()),
@@ -371,11 +371,11 @@ class Series(Modality, Followable, Overlapping):
     def vectors(self, x: Tensor) -> Tensor:
         return x.flatten(1).float()
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
-        return dict(zip(self.columns, blame.unbind(1), strict=True))
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.columns, attribution.unbind(1), strict=True))
 
     def point_out(
-        self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         return []  # what is found are moments: see `trace`
 
@@ -462,7 +462,7 @@ class Windowed(Data):
         """Every moment, with the sums of what these windows say of it."""
         moments, columns = self.x.shape
         hidden = hidden if hidden.dim() else torch.zeros(moments, columns)
-        blame, count, near = (
+        attribution, count, near = (
             torch.zeros(moments, columns),
             torch.zeros(moments),
             self.windows.window // NEAR,
@@ -471,9 +471,9 @@ class Windowed(Data):
             costs = weigh(self.batch(rows).x)[1].float().cpu()
             costs = F.avg_pool1d(costs, 2 * near + 1, 1, near, count_include_pad=False)
             places = (self.starts[rows].unsqueeze(1) + torch.arange(self.windows.window)).flatten()
-            blame.index_add_(0, places, costs.transpose(1, 2).reshape(-1, columns))
+            attribution.index_add_(0, places, costs.transpose(1, 2).reshape(-1, columns))
             count.index_add_(0, places, torch.ones(len(places)))
-        return Covered(self.times, self.x.cpu(), hidden, blame, count)
+        return Covered(self.times, self.x.cpu(), hidden, attribution, count)
 
 
 @dataclass(frozen=True)
@@ -487,13 +487,13 @@ class Covered:
     times: list[str]
     x: Tensor
     hidden: Tensor
-    blame: Tensor
+    attribution: Tensor
     count: Tensor
 
     def split(self, at: int) -> tuple[Covered, Covered]:
         """The moments before, and the rest."""
         at = min(max(at, 0), len(self.times))
-        fields = (self.x, self.hidden, self.blame, self.count)
+        fields = (self.x, self.hidden, self.attribution, self.count)
         return (
             Covered(self.times[:at], *(value[:at] for value in fields)),
             Covered(self.times[at:], *(value[at:] for value in fields)),
@@ -506,7 +506,7 @@ class Covered:
         other = other.split(known - len(self.times))[1]
         shared = min(known, len(self.times))
         settled, rest = self.split(len(self.times) - shared)
-        for mine, others in ((rest.blame, other.blame), (rest.count, other.count)):
+        for mine, others in ((rest.attribution, other.attribution), (rest.count, other.count)):
             others[:shared] += mine
         return settled, other
 
@@ -516,8 +516,8 @@ class Covered:
         if not there.any():
             return
         names = [time for time, covered in zip(self.times, there.tolist(), strict=True) if covered]
-        blame = self.blame[there] / self.count[there].unsqueeze(1) + self.hidden[there]
-        yield Scored(self.x[there], names, blame.sum(1), blame)
+        attribution = self.attribution[there] / self.count[there].unsqueeze(1) + self.hidden[there]
+        yield Scored(self.x[there], names, attribution.sum(1), attribution)
 
 
 def _guessed_time(frame: Frame) -> str | None:

@@ -322,7 +322,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             )
         return torch.stack(codes, 1).numpy(), offsets
 
-    def settle(self, x: Tensor) -> Tensor:
+    def resolve(self, x: Tensor) -> Tensor:
         """Examples with one number more for each column, which decides what its code leaves
         open."""
         shape = (len(x), len(self.columns))
@@ -359,7 +359,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             fields.append(field)
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._schema.metadata))
 
-    def wish(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
+    def constraint(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
         """What every row shall be.
 
         option: `where`: conditions in SQL. `constraint`: the same, met too where a missing value
@@ -382,7 +382,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return Constraint(
             " AND ".join(c.sql for c in asked),
             holds,
-            self.settle,
+            self.resolve,
             self._allowed(asked, unknown, where),
         )
 
@@ -398,7 +398,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
 
         every = lambda x: torch.ones(len(x), dtype=torch.bool, device=x.device)  # noqa: E731
         free = isinstance(self._column(name), Key)  # made afresh, it never repeats
-        return Constraint(f"unique {name}", every, self.settle, marks=None if free else marks)
+        return Constraint(f"unique {name}", every, self.resolve, marks=None if free else marks)
 
     def _together(self, text: str, learned_from: Any) -> Constraint:
         """Only combinations of columns that are in the data of the training."""
@@ -430,7 +430,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 x.device
             )
 
-        return Constraint(f"{' and '.join(names)} together", holds, self.settle)
+        return Constraint(f"{' and '.join(names)} together", holds, self.resolve)
 
     def balance(self, option: str, column: str) -> Balance:
         known = self._learned(column, f"--{option}")
@@ -449,12 +449,12 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
 
             words = f"{column} = {values[code].as_py()}"
             return Constraint(
-                words, holds, self.settle, {place: mask} if self.numbers == "bins" else {}
+                words, holds, self.resolve, {place: mask} if self.numbers == "bins" else {}
             )
 
         return Balance(column, place, tuple(map(level, levels)))
 
-    def likeness(self, source: Any) -> Marginals:
+    def marginals(self, source: Any) -> Marginals:
         given = self.given(source)
         places = given.known.any(0).nonzero().flatten().tolist()
         shares = []
@@ -535,12 +535,12 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         codes = torch.from_numpy(self.disassemble(x)[0])
         return torch.cat([_places(column)[codes[:, i]] for i, column in enumerate(self.learned)], 1)
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
-        parts = blame.split(self._places, 1)
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
+        parts = attribution.split(self._places, 1)
         return {column.name: part.sum(1) for column, part in zip(self.learned, parts, strict=True)}
 
     def point_out(
-        self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         return []
 

@@ -194,17 +194,17 @@ class Texts(Modality, Maskable, Followable):
         )
         return (counts / counts.sum(1, keepdim=True)).sqrt()
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         return {}
 
     def point_out(
-        self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         """One page of all, the symbols that are stranger than usual in red."""
         ends = self.space.counted(x).sum(1).tolist()
         rows = [row[:count] for row, count in zip(x.tolist(), ends, strict=True)]
         parts = [["⏎" if symbol == END else self._text([symbol]) for symbol in row] for row in rows]
-        own = [one[:count].numpy() for one, count in zip(blame, ends, strict=True)]
+        own = [one[:count].numpy() for one, count in zip(attribution, ends, strict=True)]
         return [draw_attribution(parts, own, self.present(nearest), names, folder / "found.html")]
 
     def thumbnails(self, x: Tensor, most: int) -> None:

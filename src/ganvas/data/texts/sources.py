@@ -58,7 +58,7 @@ def save_texts(texts: Sequence[str], target: Path, columns: int | None = None) -
 
 def draw_attribution(
     parts: Sequence[Sequence[str]],
-    blame: Sequence[np.ndarray],
+    attribution: Sequence[np.ndarray],
     nearest: Sequence[str],
     names: Sequence[str],
     file: Path,
@@ -66,7 +66,7 @@ def draw_attribution(
     """A page of texts in parts, each as red as it is to blame, (parts,) nats; below each the
     nearest normal one."""
     body = []
-    for i, (text, own, name) in enumerate(zip(parts, blame, names, strict=True)):
+    for i, (text, own, name) in enumerate(zip(parts, attribution, names, strict=True)):
         shares = np.clip(own / max(own.max(initial=0.0), 1e-9), 0, 1)
         words = "".join(
             f'<span style="background:rgba(220,60,60,{share:.2f})" title="{nats:.1f}'

@@ -285,17 +285,17 @@ class Videos(Modality, Maskable, Moving):
         frames, height, width = (min(COARSE, side) for side in x.shape[2:])
         return F.adaptive_avg_pool3d(x.float(), (frames, height, width)).flatten(1)
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         return {}
 
     def point_out(
-        self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         """Strips of each: as it is, with the blame glowing on it, and the nearest normal one."""
         folder.mkdir(parents=True, exist_ok=True)
         x, nearest = (one.expand(-1, 3, -1, -1, -1) for one in (x, nearest))
         files = []
-        for i, (clip, heat, name) in enumerate(zip(x, blame, names, strict=True)):
+        for i, (clip, heat, name) in enumerate(zip(x, attribution, names, strict=True)):
             glowing = overlay_heat(clip.transpose(0, 1), heat.mean(0).unsqueeze(1)).transpose(0, 1)
             shown = torch.stack([clip, glowing, *nearest[i : i + 1]])
             files.append(self.sheet(shown, folder / f"{i:04d}-{Path(name).stem}.png"))

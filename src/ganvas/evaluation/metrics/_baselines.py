@@ -82,14 +82,14 @@ class Identity(Restores):
     """Leaves the damage that a model undoes."""
 
     def __init__(self, model: Restores) -> None:
-        self.model, self.space, self.undoes = model, model.space, model.undoes
+        self.model, self.space, self.degradation = model, model.space, model.degradation
 
     @property
     def device(self) -> torch.device:
         return self.model.device
 
-    def damaged(self, x: Tensor) -> Tensor:
-        return self.model.damaged(x)
+    def degrade(self, x: Tensor) -> Tensor:
+        return self.model.degrade(x)
 
     def restore(self, x: Tensor) -> Tensor:
         return x.clamp(-1, 1)
@@ -105,8 +105,8 @@ class Bicubic(Upscales):
     def device(self) -> torch.device:
         return self.model.device
 
-    def lowered(self, x: Tensor) -> Tensor:
-        return self.model.lowered(x)
+    def degrade(self, x: Tensor) -> Tensor:
+        return self.model.degrade(x)
 
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
         return upscale_bicubic(x, self.scale).clamp(-1, 1)

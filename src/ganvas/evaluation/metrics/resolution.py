@@ -34,7 +34,7 @@ def resolution(model: Upscales, evidence: Evidence) -> Measured:
     for kind, fidelity in kinds.items():
         with seeded_rng(0), torch.no_grad():
             after = torch.cat(
-                [model.upscale(model.lowered(part), fidelity).float() for part in x.split(64)]
+                [model.upscale(model.degrade(part), fidelity).float() for part in x.split(64)]
             )
         numbers |= {f"{name}, {kind}": value for name, value in image_similarity(after, x).items()}
         errors = (

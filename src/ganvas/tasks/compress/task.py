@@ -22,7 +22,7 @@ def compress(model: Compresses, x: Unpacked, *, quality: int | None = None) -> P
 
     quality: Of models that lose something, from 0 (few bits) to 100 (little loss); by default 50.
     """
-    packing = model.packing(quality)
+    packing = model.coding_scheme(quality)
     symbols = packing.fold(x.codes.to(model.device))
     encoder, family = coding.encoder(), coding.categorical()
     for part, place, likely in coded_places(packing, symbols, "packing"):

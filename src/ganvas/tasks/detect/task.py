@@ -65,7 +65,7 @@ def detect(
     tally = Counter[str]()
 
     def examples() -> Iterator[Scored]:
-        parts = x.weighed(torch.no_grad()(model.weigh))
+        parts = x.weighed(torch.no_grad()(model.score_with_attribution))
         return parts if follow else progress_bar(parts, "scoring", lambda part: len(part.scores))
 
     if alpha:
@@ -104,7 +104,7 @@ def _together(examples: Examples, normal: ReferenceScores, fdr: float) -> Iterat
     p, kept, room = [torch.empty(0, dtype=torch.float64)], list[Scored](), ROOM
     for part in examples():
         p.append(p_values_within(part.scores, normal.ranked))
-        room -= part.x.numel() + part.blame.numel()
+        room -= part.x.numel() + part.attribution.numel()
         if room >= 0:
             kept.append(part)
         else:
@@ -120,7 +120,9 @@ def _judged(part: Scored, p: Tensor, found: Tensor, normal: ReferenceScores) -> 
     nearest = torch.full(p.shape, -1)
     if found.any():
         nearest[found] = _nearest(part.x[found], normal)
-    return Detected(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
+    return Detected(
+        part.x, part.names, part.scores, p, found, part.attribution - normal.attribution, nearest
+    )
 
 
 def discoveries(p: Tensor, fdr: float) -> Tensor:

@@ -92,7 +92,11 @@ class InvertedGenerator(Latents):
     """
 
     def __init__(
-        self, model: Decodes, seed: int, features: Callable[[Tensor], Tensor] | None, rounds: int
+        self,
+        model: Decodes,
+        seed: int,
+        features: Callable[[Tensor], Tensor] | None,
+        inversion_steps: int,
     ) -> None:
         super().__init__(model, seed)
         if not isinstance(model, Generates) or not isinstance(model.space, Continuous):
@@ -100,18 +104,18 @@ class InvertedGenerator(Latents):
                 "this model neither encodes examples nor can be inverted; edit with a VAE, AE"
                 " or GAN"
             )
-        self.prior, self.features, self.steps = model.prior, features, rounds // 2
+        self.prior, self.features, self.steps = model.prior, features, inversion_steps // 2
         drawn = model.prior(DRAWN).float()
         self.middle, self.width = drawn.mean(0), drawn.std(0)
         self.inverter = Inverter(model.space, drawn.shape[1], self._made).to(drawn.device)
-        engine, batches = Engine(self.inverter, average=0.99), self._samples()
+        engine, batches = Engine(self.inverter, ema=0.99), self._samples()
         with torch.enable_grad(), seeded_rng(seed):
-            game = islice(engine.rounds(batches), rounds)
+            game = islice(engine.steps(batches), inversion_steps)
             for i, _ in enumerate(
-                with_progress(game, rounds, "learning to invert", lambda _: 1, 0), 1
+                with_progress(game, inversion_steps, "learning to invert", lambda _: 1, 0), 1
             ):
-                engine.pace(SCHEDULES["one-cycle"](i / rounds))
-        self.inverter.load_state_dict(engine.averaged.state_dict())
+                engine.set_lr_factor(SCHEDULES["one-cycle"](i / inversion_steps))
+        self.inverter.load_state_dict(engine.ema_model.state_dict())
         self.inverter.eval()
 
     def _samples(self) -> Iterator[Batch]:
@@ -212,31 +216,37 @@ class Inverter(Model):
 
 
 def make_encoder(
-    model: Decodes, seed: int, features: Callable[[Tensor], Tensor] | None, rounds: int
+    model: Decodes, seed: int, features: Callable[[Tensor], Tensor] | None, inversion_steps: int
 ) -> Latents:
     """The way from examples to latents that a model offers. Raises InputError where it offers
     none."""
     return (
         OwnEncoder(model, seed)
         if isinstance(model, Encodes)
-        else InvertedGenerator(model, seed, features, rounds)
+        else InvertedGenerator(model, seed, features, inversion_steps)
     )
 
 
-def learned_features(x: Tensor, rounds: int, seed: int) -> Callable[[Tensor], Tensor]:
+def learned_features(x: Tensor, inversion_steps: int, seed: int) -> Callable[[Tensor], Tensor]:
     """Features (n, 128) of pictures that a small network learns on examples (N, C, H, W) by telling
     how these were turned (Gidaris et al., 2018), less what all have in common."""
     space = Continuous(tuple(x.shape[1:]))
     with seeded_rng(seed):
         network = Network(space, 0).to(x.device)
-        engine = Engine(network, average=0.99)
+        engine = Engine(network, ema=0.99)
         with torch.enable_grad():
-            parts = (Batch(x[torch.randint(len(x), (min(BATCH, len(x)),))]) for _ in range(rounds))
+            parts = (
+                Batch(x[torch.randint(len(x), (min(BATCH, len(x)),))])
+                for _ in range(inversion_steps)
+            )
             for i, _ in enumerate(
-                with_progress(engine.rounds(parts), rounds, "learning features", lambda _: 1, 0), 1
+                with_progress(
+                    engine.steps(parts), inversion_steps, "learning features", lambda _: 1, 0
+                ),
+                1,
             ):
-                engine.pace(SCHEDULES["one-cycle"](i / rounds))
-    network.load_state_dict(engine.averaged.state_dict())
+                engine.set_lr_factor(SCHEDULES["one-cycle"](i / inversion_steps))
+    network.load_state_dict(engine.ema_model.state_dict())
     network.eval().requires_grad_(False)
     middle = torch.cat([network.features(part) for part in x[:1024].split(AT_ONCE)]).mean(0)
     return lambda x: network.features(x) - middle

@@ -45,7 +45,7 @@ def edit(
     by: By = "boundary",
     strength: str = "-2..2",
     steps: int = 5,
-    rounds: int = 600,
+    inversion_steps: int = 600,
     seed: int = 0,
 ) -> Edited:
     """Moves examples along a direction of meaning in the latents, to several strengths.
@@ -74,11 +74,11 @@ def edit(
         smiles/
     """
     strengths = _strengths(strength, steps)
-    if rounds < 1:
-        raise InputError(f"--rounds is {rounds}; ask for at least one")
+    if inversion_steps < 1:
+        raise InputError(f"--inversion-steps is {inversion_steps}; ask for at least one")
     _one_of(attribute, has, lacks, found)
-    features = _features(model, x, practised, rounds // 2, seed)
-    latents = make_encoder(model, seed, features, rounds)
+    features = _features(model, x, practised, inversion_steps // 2, seed)
+    latents = make_encoder(model, seed, features, inversion_steps)
     if found is None:
         known = _known(attribute, attributes, has, lacks, examples, practised)
         scale, directions, widths, held = _labelled(
@@ -211,7 +211,7 @@ def _telling(
 
 
 def _features(
-    model: Decodes, x: NamedExamples, practised: TrainingExamples, rounds: int, seed: int
+    model: Decodes, x: NamedExamples, practised: TrainingExamples, inversion_steps: int, seed: int
 ) -> Callable[[Tensor], Tensor] | None:
     """Features that pictures are compared by, learned on the data of the training, or where it is
     gone, on samples."""
@@ -222,7 +222,7 @@ def _features(
     except InputError:  # moved since, or in memory: what the model makes is like it
         with seeded_rng(seed):
             seen = model.sample(1024).float() if isinstance(model, Samples) else x.x
-    return learned_features(seen, rounds, seed)
+    return learned_features(seen, inversion_steps, seed)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class WithDecodingOptions(Samples):
         self.model, self.how, self.space, self.condition = model, how, model.space, model.condition
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self.model.steer(n, y, self.how)
+        return self.model.sample_tokens(n, y, self.how)
 
 
 def with_decoding_options(model: Samples, **said: Any) -> Samples:
@@ -55,7 +55,7 @@ class BestOfSeveral(Samples):
         assert y is not None, "what nothing was asked of fits nothing"
         many = y.repeat_interleave(self.best, 0)
         x = self.model.sample(n * self.best, many, truncation)
-        first = self.fit.match(x, many.to(x.device)).view(n, self.best).argmax(1)
+        first = self.fit.prompt_score(x, many.to(x.device)).view(n, self.best).argmax(1)
         return x.unflatten(0, (n, self.best))[torch.arange(n), first]
 
 

@@ -49,7 +49,9 @@ class DiscriminatorRejection(Samples):
         limits = torch.tensor([self._limit(label, truncation) for label in labels])
         x, left = self.model.sample(n, y, truncation), torch.arange(n)
         for _ in range(TRIES):
-            odds = self.model.discern(x[left], None if y is None else y[left]).float().cpu()
+            odds = (
+                self.model.log_density_ratio(x[left], None if y is None else y[left]).float().cpu()
+            )
             left = left[torch.rand(len(left)) >= (odds - limits[left]).exp()]
             if not len(left):
                 return x
@@ -64,7 +66,7 @@ class DiscriminatorRejection(Samples):
             y = None if self.condition is None else torch.full((PART, 1), label)
             with seeded_rng(0):
                 pool = [
-                    self.model.discern(self.model.sample(PART, y, truncation), y)
+                    self.model.log_density_ratio(self.model.sample(PART, y, truncation), y)
                     for _ in range(POOL // PART)
                 ]
             self.limits[label, truncation] = torch.cat(pool).float().quantile(COMMON).item()

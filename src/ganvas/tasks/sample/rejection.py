@@ -112,7 +112,7 @@ def sample_meeting(
             )
         share = (tally.kept + 1) / (tally.tried + 1)
         size = min(max(ceil(1.1 * missing / share), 256), batch_size(model.space))
-        x = wish.settle(_proposed(model, size, tally, y, truncation))
+        x = wish.resolve(_proposed(model, size, tally, y, truncation))
         x = x[wish.holds(x)] if len(x) else x
         if wish.marks:
             x = x[seen.new(wish.marks(x), missing)]
@@ -129,7 +129,7 @@ def _proposed(
     shall be."""
     if not isinstance(model, StartsConditionally) or not tally.wish.allowed:
         return model.sample(n, None if y is None else y.expand(n, *y.shape[1:]), truncation)
-    begun = model.begin(n, tally.wish.allowed)
+    begun = model.conditional_start(n, tally.wish.allowed)
     tally.completed, tally.likely = True, begun.likely
     kept = torch.rand(n, device=begun.x.device) < begun.keep
     return model.complete(begun.x[kept], begun.known[kept])

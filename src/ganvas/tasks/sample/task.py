@@ -53,7 +53,7 @@ def sample(
     top_k: int | None = None,
     top_p: float | None = None,
     guidance: float | None = None,
-    rounds: int | None = None,
+    decoding_steps: int | None = None,
 ) -> Made:
     """Draws new examples, in parts, when they are asked for.
 
@@ -110,7 +110,12 @@ def sample(
         )
     fit, model = model, with_rejection(model) if reject else model
     model = with_decoding_options(
-        model, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, rounds=rounds
+        model,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        guidance=guidance,
+        decoding_steps=decoding_steps,
     )
     model = best_of_several(model, fit, y, best)
     wishes = [
