@@ -110,7 +110,7 @@ def report(name: str, results: Mapping[str, Any]) -> None:
 def named(words: str) -> tuple[str, dict[str, Any]]:
     """A model with its options: "vae:score=regret,width=64,r1=0.1,conditional=false"; a rate is
     every player's."""
-    from ganvas.runtime import registry as plugins
+    from ganvas.runtime import registry
 
     model, _, options = words.partition(":")
     chosen = {
@@ -118,7 +118,7 @@ def named(words: str) -> tuple[str, dict[str, Any]]:
         for name, value in (pair.split("=") for pair in options.split(",") if pair)
     }
     if "lr" in chosen:
-        chosen["lr"] = dict.fromkeys(plugins.load("models", model).players, chosen["lr"])
+        chosen["lr"] = dict.fromkeys(registry.load("models", model).players, chosen["lr"])
     return model, chosen
 
 

@@ -38,7 +38,7 @@ from modes_data import (
 
 import ganvas
 from ganvas.core import Batch, Continuous, Samples, seeded_generator, seeded_rng
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.tasks.sample.discriminator_rejection import with_rejection
 from ganvas.training.engine import SCHEDULES, Engine
 
@@ -148,7 +148,7 @@ def pointed(words: str, mixture: Mixture, seed: int, settings: dict[str, Any]) -
     reach = 1.1 * points.abs().max()
     start = process_time()
     with seeded_rng(seed):
-        model = plugins.load("models", name)(Continuous((2,)), **{**settings["model"], **options})
+        model = registry.load("models", name)(Continuous((2,)), **{**settings["model"], **options})
         with torch.no_grad():
             next(model.generator.parameters()).mul_(settings["steep"])
         engine = Engine(model, lr=dict.fromkeys(model.players, settings["lr"]), ema=settings["ema"])

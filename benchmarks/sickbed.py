@@ -34,7 +34,7 @@ from ganvas.data.samples import ADULT
 from ganvas.models._adversarial import Adversarial
 from ganvas.nn import perceptron
 from ganvas.runs.diagnosis import Diagnosis
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.training.progress import Progress
 
 PICTURES = 5000
@@ -238,7 +238,7 @@ def main() -> None:
     parser.add_argument("--loud", action="store_true")
     parser.add_argument("--id", help="name of the file of results")
     given = parser.parse_args()
-    plugins._entries("models")["dwarf"] = EntryPoint("dwarf", "sickbed:Dwarf", "ganvas.models")
+    registry._entries("models")["dwarf"] = EntryPoint("dwarf", "sickbed:Dwarf", "ganvas.models")
     given.steps = given.steps or (600 if given.reduced else 2000)
     results = {}
     for name in given.only:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from ganvas import api
 from ganvas.apps import cli
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 HOME = Path(__file__).parent.parent
 ROWS = 60
@@ -57,38 +57,38 @@ def pages() -> dict[str, str]:
     }
 
 
-def _plugins(kind: plugins.Kind, words: str) -> Iterator[str]:
+def _plugins(kind: registry.Kind, words: str) -> Iterator[str]:
     yield f"# {kind.capitalize()}\n\nAll {kind} there are: {words}\n"
-    for name in plugins.names(kind):
-        plugin = plugins.load(kind, name)
-        yield f"## {name}\n\n{plugins.summary(kind, name)}\n"
+    for name in registry.names(kind):
+        plugin = registry.load(kind, name)
+        yield f"## {name}\n\n{registry.summary(kind, name)}\n"
         yield from _beside(kind, name, plugin)
-        yield from _table(plugins.options(plugin.learn if kind == "modalities" else plugin))
+        yield from _table(registry.options(plugin.learn if kind == "modalities" else plugin))
 
 
-def _beside(kind: plugins.Kind, name: str, plugin: Any) -> Iterator[str]:
+def _beside(kind: registry.Kind, name: str, plugin: Any) -> Iterator[str]:
     """What of a plug-in is worth saying beside its options."""
-    if example := plugins.example(plugin):
+    if example := registry.example(plugin):
         yield f"```bash\n{example}\n```\n"
     if kind == "models":
         able = [
             task
-            for task in plugins.names("tasks")
-            if issubclass(plugin, plugins.needs(plugins.load("tasks", task)))
+            for task in registry.names("tasks")
+            if issubclass(plugin, registry.needs(registry.load("tasks", task)))
         ]
         linked = ", ".join(f"[{task}](tasks.md#{task})" for task in able)
         yield (
             f"Can: {linked}." + (f" [More](../models/{name}.md)." if _written(name) else "") + "\n"
         )
     if kind in ("tasks", "metrics"):
-        yield f"Needs a model that `{plugins.needs(plugin).__name__}`.\n"
+        yield f"Needs a model that `{registry.needs(plugin).__name__}`.\n"
 
 
 def _written(model: str) -> bool:
     return (HOME / "docs" / "models" / f"{model}.md").exists()
 
 
-def _table(options: list[plugins.Option]) -> Iterator[str]:
+def _table(options: list[registry.Option]) -> Iterator[str]:
     """Options as a table, or that there are none."""
     if not options:
         yield "No options.\n"
@@ -146,7 +146,7 @@ def _commands() -> Iterator[str]:
         "[models](models.md), which have more of their own, as [what is learned"
         " from](modalities.md) has.\n"
     )
-    yield from _table(plugins.options(api.train))
+    yield from _table(registry.options(api.train))
     for verb in [name for name in cli._app([]) if not name.startswith("-") and name != "train"]:
         yield from _verb(verb)
 

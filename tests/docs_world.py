@@ -23,7 +23,7 @@ from PIL import Image
 from ganvas import api
 from ganvas.apps import cli
 from ganvas.data.samples import ADULT, unpacking
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 LESS = {
     "width": 16,
@@ -207,7 +207,7 @@ class World:
             patch.setattr("ganvas.training.loop.preview", lambda *_: None)
             patch.setattr("ganvas.training.progress.Progress.announce", lambda *_: None)
             patch.setattr("ganvas.api.make_plan", lambda *_: None)
-            patch.setattr(plugins, "summary", cache(plugins.summary))
+            patch.setattr(registry, "summary", cache(registry.summary))
             patch.setattr(api, "train", shortly := self._trainer(api.train))
             patch.setattr("ganvas.sklearn.train", shortly)
             patch.setattr(unpacking, "unpack", self._unpacker(unpacking.unpack))
@@ -303,8 +303,8 @@ def _ended(follow: bool) -> Iterator[None]:
 
 def _shorter(model: str, source: Any, given: dict[str, Any]) -> dict[str, Any]:
     kind = "latents" if given.get("through") else given.get("as_") or api.guess_modality(source)
-    plugs = plugins.load("modalities", kind).learn, plugins.load("models", model)
-    known = {option.name for plug in plugs for option in plugins.options(plug)}
+    plugs = registry.load("modalities", kind).learn, registry.load("models", model)
+    known = {option.name for plug in plugs for option in registry.options(plug)}
     less = {
         name: value
         for name, value in LESS.items()
@@ -326,7 +326,7 @@ def _doer(do: Any) -> Any:
     @wraps(do)
     def shortly(self: Any, task: str, *sources: Any, **options: Any) -> Any:
         usual = {
-            option.name: option.default for option in plugins.options(plugins.load("tasks", task))
+            option.name: option.default for option in registry.options(registry.load("tasks", task))
         }
         said = {name: options.get(name) or usual.get(name) for name in FEW}
         few = {
@@ -384,13 +384,15 @@ def signature(verb: list[str]) -> set[str]:
     """Every option that a command has, such as {"--out", "--n"}; of `train` without a model, those
     of any."""
     if verb[0] == "train":
-        models = verb[1:] or plugins.names("models")
-        kinds = plugins.names("modalities")
+        models = verb[1:] or registry.names("models")
+        kinds = registry.names("modalities")
         plugs = [
-            *(plugins.load("models", m) for m in models),
-            *(plugins.load("modalities", k).learn for k in kinds),
+            *(registry.load("models", m) for m in models),
+            *(registry.load("modalities", k).learn for k in kinds),
         ]
-        given = {o.name for plug in (*plugs, api.train) for o in plugins.options(plug)} | {"resume"}
+        given = {o.name for plug in (*plugs, api.train) for o in registry.options(plug)} | {
+            "resume"
+        }
         named = {f"--{name.rstrip('_').replace('_', '-')}" for name in given}
     else:
         arguments = cli._app(verb)[verb[0]].assemble_argument_collection()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -35,7 +35,7 @@ def test_features_are_asked_for_as_they_are_offered(file: Path) -> None:
     """`fit` of features is called nowhere else but in the judge: nobody would notice."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Learned.fit", "Plain.fit"):
-            fit = plugins.load("features", ast.unparse(node.func).partition(".")[0].lower()).fit
+            fit = registry.load("features", ast.unparse(node.func).partition(".")[0].lower()).fit
             bound = signature(fit).bind(
                 *node.args, **{str(word.arg): word.value for word in node.keywords}
             )

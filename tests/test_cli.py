@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from ganvas.apps import cli
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 SMALL = ["--steps", "8", "--batch", "16"]
 
@@ -188,12 +188,12 @@ FRONT = ("samples", "mcp", "export", "push", "pull", "studio", "serve")
 
 
 def verbs() -> list[list[str]]:
-    trains = [["train", model] for model in plugins.names("models")]
+    trains = [["train", model] for model in registry.names("models")]
     return [
         [],
         ["train"],
         *trains,
-        *([t] for t in plugins.names("tasks")),
+        *([t] for t in registry.names("tasks")),
         ["evaluate"],
         ["show"],
         ["selftest"],

@@ -11,7 +11,7 @@ import pytest
 
 import ganvas
 from ganvas.apps import cli
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 PAGE = Path(__file__).parent.parent / "CONTRIBUTING.md"
 
@@ -31,11 +31,11 @@ def test_the_model_of_the_page_works_once_its_file_is_there(
         "ganvas.models.__path__", [*__import__("ganvas.models").models.__path__, str(tmp_path)]
     )
     (tmp_path / f"{name}.py").write_text(code)
-    known = plugins._files("models") | {name: tmp_path / f"{name}.py"}
+    known = registry._files("models") | {name: tmp_path / f"{name}.py"}
     monkeypatch.setattr(
-        plugins,
+        registry,
         "_files",
-        lambda kind, before=plugins._files: known if kind == "models" else before(kind),
+        lambda kind, before=registry._files: known if kind == "models" else before(kind),
     )
     x = np.random.default_rng(0).integers(0, 256, (60, 16, 16), dtype=np.uint8)
     np.save(tmp_path / "x.npy", x)

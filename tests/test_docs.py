@@ -25,7 +25,7 @@ import ganvas
 from docs_world import World
 from ganvas.apps import cli
 from ganvas.data.samples import unpacking
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 HOME = Path(__file__).parent.parent
 PAGES = [HOME / "README.md", HOME / "AGENTS.md", *sorted((HOME / "docs").rglob("*.md"))]
@@ -179,8 +179,8 @@ def test_what_a_page_says_is_done(name: str, world: World) -> None:
 def examples() -> Iterator[str]:
     """Commands in the help of the command line: models', tasks', and of verbs."""
     for kind in ("models", "tasks"):
-        for name in plugins.names(kind):
-            if own := plugins.example(plugins.load(kind, name)):
+        for name in registry.names(kind):
+            if own := registry.example(registry.load(kind, name)):
                 yield own
     told = [inspect.getdoc(verb) for _, verb in inspect.getmembers(cli, inspect.isfunction)]
     for text in [*told, cli.USAGE]:
@@ -213,7 +213,11 @@ def test_commands_between_words_are_spelled_right(page: Path) -> None:
         flags = {word.partition("=")[0] for word in said if word.startswith("--")}
         verb = [
             said[0],
-            *(word for word in said[1:2] if said[0] == "train" and word in plugins.names("models")),
+            *(
+                word
+                for word in said[1:2]
+                if said[0] == "train" and word in registry.names("models")
+            ),
         ]
         assert flags <= (known := docs_world.signature(verb)), f"{line}: {flags - known}"
 
@@ -235,10 +239,10 @@ def test_the_package_of_the_page_on_adding_is_found_once_installed(
     )
     (info / "entry_points.txt").write_text(f"[ganvas.models]\n{entry[0]} = {entry[1]}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    for remembered in (plugins._installed, plugins._entries):
+    for remembered in (registry._installed, registry._entries):
         remembered.cache_clear()
     try:
-        assert entry[0] in plugins.names("models")
+        assert entry[0] in registry.names("models")
         told = [
             "ganvas train NAME photos/",
             "ganvas sample runs/NAME-photos --n 2 --out new/",
@@ -250,19 +254,19 @@ def test_the_package_of_the_page_on_adding_is_found_once_installed(
         story(world, "adding", [Line(number, False, line) for number, line in enumerate(told)])
     finally:
         monkeypatch.undo()
-        for remembered in (plugins._installed, plugins._entries):
+        for remembered in (registry._installed, registry._entries):
             remembered.cache_clear()
 
 
 def test_pages_that_are_made_say_all_there_is() -> None:
     made = runpy.run_path(str(HOME / "docs" / "_hooks.py"))["pages"]()
     for kind in ("models", "tasks", "metrics", "modalities", "features"):
-        for name in plugins.names(kind):
-            plugin = plugins.load(kind, name)
+        for name in registry.names(kind):
+            plugin = registry.load(kind, name)
             section = (
                 made[f"reference/{kind}.md"].partition(f"## {name}\n")[2].partition("\n## ")[0]
             )
-            for option in plugins.options(plugin.learn if kind == "modalities" else plugin):
+            for option in registry.options(plugin.learn if kind == "modalities" else plugin):
                 assert f"`--{option.name.rstrip('_').replace('_', '-')}`" in section, (kind, name)
                 assert option.help.replace("|", "\\|") in section
     verbs = {name for name in cli._app([]) if not name.startswith("-")}

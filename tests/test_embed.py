@@ -24,7 +24,7 @@ from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Decodes, Embedded, Encodes, NamedExamples, Samples, Tokens
 from ganvas.data.images.modality import Images
-from ganvas.results import embedding_map as maps
+from ganvas.results import embedding_map
 from ganvas.results.cluster_table import _apart
 from ganvas.tasks.cluster.task import cluster
 from ganvas.tasks.embed.latents import principal_components
@@ -130,7 +130,7 @@ def test_pictures_become_a_table_a_map_and_a_page(
     assert told["pictures"]["image"].startswith("data:image/png;base64,")
     assert 0 <= min(map(min, told["places"])) <= max(map(max, told["places"])) <= 1
     with Image.open(out / "map.png") as drawn:
-        assert drawn.width == 2 * maps.PANEL
+        assert drawn.width == 2 * embedding_map.PANEL
 
 
 def test_rows_are_told_by_their_values_whatever_these_are(
@@ -171,7 +171,7 @@ def test_a_page_says_names_as_they_are_and_nothing_of_them_is_markup(
     n = len(names)
     named = NamedExamples(torch.zeros(n, 1, 4, 4), names, torch.arange(n)[:, None])
     answer = Embedded(named, torch.zeros(n, 2), torch.arange(n), torch.rand(n, 2), "words")
-    out = maps.embedding_page(
+    out = embedding_map.embedding_page(
         answer, Images(4, 1, classes=tuple(names)), tmp_path_factory.mktemp("page") / "map.html"
     )
     told = content(out)
@@ -314,13 +314,15 @@ def test_columns_of_every_kind_have_words_and_colours() -> None:
             "many": [f"k{i}" for i in range(n)],
         }
     )
-    found = {name: maps._colouring(name, frame[name]) for name in frame}
+    found = {name: embedding_map._colouring(name, frame[name]) for name in frame}
     assert all(len(c.words) == len(c.codes) == n for c in found.values())
     assert found["day"].words[:2] == ["", "2020-01-02"]
     for name in ("day", "time", "endless", "span"):
         assert [words[0] for words, _ in found[name].legend] == ["≤", "≥"]
-        assert set(found[name].codes) >= set(range(len(maps.CATEGORIES) + 1, len(maps.COLOURS)))
-    assert found["maybe"].legend == [("True", 0), ("missing", len(maps.CATEGORIES))]
+        assert set(found[name].codes) >= set(
+            range(len(embedding_map.CATEGORIES) + 1, len(embedding_map.COLOURS))
+        )
+    assert found["maybe"].legend == [("True", 0), ("missing", len(embedding_map.CATEGORIES))]
     assert found["many"].legend[-1][0] == "others"
     told = _apart(frame, pd.Series(np.arange(n) < 20))
     assert "day 2020-01-" in told

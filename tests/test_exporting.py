@@ -12,11 +12,10 @@ import torch
 
 from conftest import SPACES
 from ganvas import train
-from ganvas.apps import cli
-from ganvas.apps import onnx as exporting
+from ganvas.apps import cli, onnx
 from ganvas.core import Continuous, InputError, Model
 from ganvas.runs.run import Run
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 onnxruntime = pytest.importorskip("onnxruntime")
 TINY = {"steps": 2, "batch": 16, "size": 16, "quiet": True, "recover": False}
@@ -58,7 +57,7 @@ def test_a_sampler_is_run_by_others(
 
 
 def test_a_scorer_has_what_it_remembers(detector: Run, tmp_path: Path) -> None:
-    exported = exporting.export(detector, "onnx", "scorer", tmp_path / "scorer.onnx")
+    exported = onnx.export(detector, "onnx", "scorer", tmp_path / "scorer.onnx")
     x = torch.rand(7, 3, 16, 16) * 2 - 1
     score, attribution = onnxruntime.InferenceSession(exported.file.read_bytes()).run(
         None, {"x": x.numpy()}
@@ -72,7 +71,7 @@ def test_a_scorer_has_what_it_remembers(detector: Run, tmp_path: Path) -> None:
 def test_a_scorer_of_rows_weighs_symbols(tmp_path: Path) -> None:
     rows = pd.DataFrame({"age": range(60), "kind": ["a", "b"] * 30})
     run = train("made", rows, out=tmp_path / "rows", width=16, steps=2, batch=16, quiet=True).run
-    exported = exporting.export(run, "onnx", None, tmp_path / "scorer.onnx")
+    exported = onnx.export(run, "onnx", None, tmp_path / "scorer.onnx")
     x = run.modality.read(rows).gather().x[:5]
     score, _ = onnxruntime.InferenceSession(exported.file.read_bytes()).run(None, {"x": x.numpy()})
     assert np.allclose(score, run.model.score_with_attribution(x)[0].detach(), atol=1e-3)
@@ -80,9 +79,9 @@ def test_a_scorer_of_rows_weighs_symbols(tmp_path: Path) -> None:
 
 def test_an_upscaler_takes_pictures_of_any_size(tmp_path: Path) -> None:
     space = Continuous((3, 32, 32))
-    model = plugins.load("models", "srgan")(space, channels=8, depth=1, scale=2).eval()
-    part = exporting.Part(model, "upscaler")
-    program = exporting.traced(part, "srgan")
+    model = registry.load("models", "srgan")(space, channels=8, depth=1, scale=2).eval()
+    part = onnx.Part(model, "upscaler")
+    program = onnx.traced(part, "srgan")
     assert part.any_size
     file = tmp_path / "upscaler.onnx"
     names = {
@@ -91,37 +90,37 @@ def test_an_upscaler_takes_pictures_of_any_size(tmp_path: Path) -> None:
         "what": "upscaler",
         "model": "srgan",
     }
-    assert exporting.WRITERS["onnx"](program, part, names, file) < 1e-4
+    assert onnx.WRITERS["onnx"](program, part, names, file) < 1e-4
     x = torch.rand(1, 3, 9, 21) * 2 - 1
     (larger,) = onnxruntime.InferenceSession(file.read_bytes()).run(None, {"x": x.numpy()})
     assert np.abs(larger - model.upscale(x).detach().numpy()).max() < 1e-4
 
 
 def test_what_is_no_number_is_no_agreement(gan: Run) -> None:
-    part = exporting.Part(gan.model, "sampler")
+    part = onnx.Part(gan.model, "sampler")
 
-    def spoiled(given: exporting.Given) -> list[torch.Tensor]:
+    def spoiled(given: onnx.Given) -> list[torch.Tensor]:
         (x,) = part(*given.values())
         return [x.clone().index_fill_(0, torch.tensor([0]), torch.nan)]
 
     with pytest.raises(InputError, match="differ by nan"):
-        exporting.compare_outputs(part, spoiled, "another")
+        onnx.compare_outputs(part, spoiled, "another")
 
 
 def test_a_wrong_graph_is_refused(
     gan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, other = exporting.traced, gan.build().eval()
+    honest, other = onnx.traced, gan.build().eval()
     monkeypatch.setattr(
-        exporting, "traced", lambda part, name: honest(exporting.Part(other, part.what), name)
+        onnx, "traced", lambda part, name: honest(onnx.Part(other, part.what), name)
     )
     with pytest.raises(InputError, match=r"differ by .* nothing was written"):
-        exporting.export(gan, "onnx", "sampler", tmp_path / "wrong")
+        onnx.export(gan, "onnx", "sampler", tmp_path / "wrong")
     assert not [*tmp_path.iterdir()]
 
 
 def test_a_program_of_torch_is_read_again(gan: Run, tmp_path: Path) -> None:
-    exported = exporting.export(gan, "torch", "decoder", tmp_path / "decoder.pt2")
+    exported = onnx.export(gan, "torch", "decoder", tmp_path / "decoder.pt2")
     about = {"ganvas.json": ""}
     network = torch.export.load(exported.file, extra_files=about).module()
     assert json.loads(about["ganvas.json"])["what"] == "decoder"
@@ -146,9 +145,9 @@ def test_a_program_of_torch_is_read_again(gan: Run, tmp_path: Path) -> None:
 def test_what_cannot_be_said_in_a_file_is_refused(
     model: str, what: str, words: str, tmp_path: Path
 ) -> None:
-    tiny = plugins.load("models", model)(SPACES["text"], width=16, depth=1).eval()
+    tiny = registry.load("models", model)(SPACES["text"], width=16, depth=1).eval()
     with pytest.raises(InputError, match=words):
-        exporting.export(Untrained(model, tiny), "torch", what, tmp_path / "file")
+        onnx.export(Untrained(model, tiny), "torch", what, tmp_path / "file")
     assert not [*tmp_path.iterdir()]
 
 

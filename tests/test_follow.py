@@ -21,7 +21,7 @@ from ganvas.apps import cli
 from ganvas.core import ReferenceScores, Scored, ScoredStream, ScoreFunction, Scores
 from ganvas.core.scoring import score_parts
 from ganvas.data._growing_files import follow_rows, read_growing
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from test_detect import payments, strange
 
 
@@ -197,7 +197,7 @@ def test_very_many_examples_are_weighed_twice_and_not_kept(monkeypatch: pytest.M
     torch.manual_seed(0)
     x = torch.randn(2000, 3)
     x[::100, 0] += 9
-    passes, detect = list[int](), plugins.load("tasks", "detect")
+    passes, detect = list[int](), registry.load("tasks", "detect")
 
     def arriving(weigh: ScoreFunction) -> Iterator[Scored]:
         passes.append(0)

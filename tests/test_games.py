@@ -18,7 +18,7 @@ from ganvas.models.dcgan import DCGAN
 from ganvas.models.gan import GAN
 from ganvas.nn.losses import GAMES, Loss, ordering
 from ganvas.nn.perceptron import MinibatchStandardDeviation
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.tasks.sample.discriminator_rejection import with_rejection
 from ganvas.training.engine import Engine
 
@@ -73,7 +73,7 @@ def test_every_loss_and_every_restraint_is_an_option_of_every_model(loss: Loss) 
     }
     assert [penalties <= set(log) for log in logs] == [False, True, False, True]
     for name in ("gan", "cgan", "dcgan", "lsgan", "wgan"):
-        own = {option.name for option in plugins.options(plugins.load("models", name))}
+        own = {option.name for option in registry.options(registry.load("models", name))}
         assert own >= {"loss", "augment", "discriminator_steps", *restraints}
 
 
@@ -128,7 +128,7 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
     with pytest.raises(InputError, match="--loss is one of"):
         GAN(VECTOR, loss="bogus")
     with pytest.raises(InputError, match="--spectral"):
-        plugins.load("models", "r3gan")(PICTURE, spectral=True)
+        registry.load("models", "r3gan")(PICTURE, spectral=True)
     with pytest.raises(InputError, match="--fourier-features is -1"):
         GAN(VECTOR, fourier_features=-1.0)
     with pytest.raises(InputError, match="--depth 0"):
@@ -138,7 +138,7 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
 @pytest.mark.parametrize("words", ["dcgan", "r3gan", "wgan", "lsgan"])
 @pytest.mark.parametrize("shape", [(1, 15, 15), (1, 32, 16), (1, 257, 257), (32,)])
 def test_pictures_of_other_sizes_are_refused_alike(words: str, shape: tuple[int, ...]) -> None:
-    model = plugins.load("models", words)
+    model = registry.load("models", words)
     with pytest.raises(
         InputError, match=rf"{words} makes square pictures of 16 to 256 pixels, not .*--size"
     ):
@@ -146,7 +146,7 @@ def test_pictures_of_other_sizes_are_refused_alike(words: str, shape: tuple[int,
 
 
 def test_residual_networks_make_oblong_pictures_too() -> None:
-    r3gan = plugins.load("models", "r3gan")
+    r3gan = registry.load("models", "r3gan")
     small = {"networks": "residual", "channels": 8, "most": 8, "latent": 4}
     assert r3gan(Continuous((1, 32, 16)), **small).sample(2).shape == (2, 1, 32, 16)
     with pytest.raises(InputError, match="r3gan makes pictures of 16 to 256 pixels"):
@@ -157,7 +157,7 @@ def test_residual_networks_make_oblong_pictures_too() -> None:
 def test_every_discriminator_says_how_often_it_is_right(words: str) -> None:
     """The area under its curve: of a head that is turned round, one minus it."""
     space = Mixed((1, 2, 3)) if words == "ctgan" else VECTOR
-    model = plugins.load("models", words)(space)
+    model = registry.load("models", words)(space)
     x = torch.cat([torch.zeros(20, 1), *[torch.eye(k)[torch.arange(20) % k] for k in (2, 3)]], 1)
     batch = Batch(x if words == "ctgan" else examples(VECTOR, 20))
     told = []

@@ -39,7 +39,7 @@ from ganvas.runs.diagnosis import (
     recent_lines,
 )
 from ganvas.runs.run import Run
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.training.data_checks import check_data, dimension
 from ganvas.training.diversity import Diversity
 from ganvas.training.engine import Engine
@@ -252,7 +252,7 @@ def test_a_curve_is_smoothed_and_followed_back() -> None:
     assert curve.lasting(lambda value: value >= 5, 150) is None
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_no_model_takes_reckless_steps_by_itself(name: str) -> None:
     engine = Engine(build(name, SPACES["picture"]))
     paces = Recovery(engine, lambda: engine.model).facts(4).paces
@@ -534,7 +534,7 @@ def test_the_line_shows_every_term_of_a_loss_and_no_note() -> None:
 
 def test_a_small_batch_is_not_taken_for_dead_codes() -> None:
     engine = Engine(
-        plugins.load("models", "vqvae")(Continuous((1, 16, 16)), codes=4096, channels=2)
+        registry.load("models", "vqvae")(Continuous((1, 16, 16)), codes=4096, channels=2)
     )
     facts = Recovery(engine, lambda: engine.model).facts(2)
     assert facts.codes == 2 * 16

@@ -17,7 +17,7 @@ import pytest
 from ganvas import api
 from ganvas.apps.jobs import Busy, Job, Jobs, words
 from ganvas.runs.run import Run
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.runtime.errors import InputError
 
 WIDE = {"steps": 100_000, "batch": 4}
@@ -81,7 +81,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, data: Path, name: str) 
 
 
 def test_options_are_said_as_the_command_line_reads_them() -> None:
-    known = plugins.options(api.train)
+    known = registry.options(api.train)
     said = words(
         {"steps": 5, "recover": False, "tensorboard": True, "lr": {"network": 0.1}, "batch": None},
         known,

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from ganvas.apps import cli
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.training import selftest
 
 LONG = {"esrgan", "fanogan", "lsgan", "pixelcnn", "textvae", "wgan"}
@@ -19,7 +19,7 @@ LONG = {"esrgan", "fanogan", "lsgan", "pixelcnn", "textvae", "wgan"}
     "name",
     [
         pytest.param(name, marks=[pytest.mark.slow] * (name in LONG))
-        for name in plugins.names("models")
+        for name in registry.names("models")
     ],
 )
 def test_it_learns(name: str) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganvas.core import Embedded, NamedExamples
 from ganvas.data.images.modality import Images
-from ganvas.results import embedding_map as maps
+from ganvas.results import embedding_map
 from test_embed import Scripts
 
 racer = pytest.importorskip("py_mini_racer", reason="pip install mini-racer")
@@ -70,7 +70,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = NamedExamples(x, [f"picture {i}" for i in range(N)], torch.arange(N)[:, None] % 3)
     places = torch.rand(N, 2, generator=torch.Generator().manual_seed(0))
     answer = Embedded(given, torch.zeros(N, 2), torch.arange(N), places, "twelve pictures")
-    return maps.embedding_page(
+    return embedding_map.embedding_page(
         answer, Images(4, 1, classes=CLASSES), tmp_path_factory.mktemp("page") / "map.html"
     )
 
@@ -157,18 +157,23 @@ def test_another_column_colours_anew_and_leaves_nothing_out(tmp_path: Path) -> N
 
     given = NamedExamples(torch.zeros(6, 1, 4, 4), [*"uvwxyz"], torch.arange(6)[:, None] % 3)
     answer = Embedded(given, torch.zeros(6, 2), torch.arange(6), torch.rand(6, 2), "")
-    page = Page(maps.embedding_page(answer, Rows(4, 1, classes=CLASSES), tmp_path / "map.html"))
+    page = Page(
+        embedding_map.embedding_page(answer, Rows(4, 1, classes=CLASSES), tmp_path / "map.html")
+    )
     assert page("lines('colour')") == ["label", "kind"]
     page("legend.children[0].onclick()")
     page("colour.value = 1")
     dots = page("again(() => colour.onchange())")
-    assert [dot["colour"] for dot in dots] == [maps.COLOURS[0], maps.COLOURS[1]] * 3
+    assert [dot["colour"] for dot in dots] == [
+        embedding_map.COLOURS[0],
+        embedding_map.COLOURS[1],
+    ] * 3
     assert page("lines('legend')") == ["a", "b"]
 
 
 def test_a_map_of_nothing_but_places_is_drawn_too(tmp_path: Path) -> None:
     given = NamedExamples(torch.zeros(3, 1, 4, 4), [*"abc"])
     answer = Embedded(given, torch.zeros(3, 2), torch.arange(3), torch.rand(3, 2), "")
-    page = Page(maps.embedding_page(answer, Images(4, 1), tmp_path / "map.html"))
+    page = Page(embedding_map.embedding_page(answer, Images(4, 1), tmp_path / "map.html"))
     assert page("[known.by.hidden, legend.hidden, known.seen.hidden]") == [True, True, False]
     assert len(page("again(draw)")) == 3

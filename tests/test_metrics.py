@@ -15,7 +15,7 @@ from conftest import InMemory
 from ganvas.core import Batch, Bounds, Continuous, Encodes, Evidence, Tokens, seeded_generator
 from ganvas.data.images.modality import Images
 from ganvas.evaluation.features.learned import Learned
-from ganvas.evaluation.metrics import _statistics as statistics
+from ganvas.evaluation.metrics import _statistics
 from ganvas.evaluation.metrics._baselines import (
     IndependentCoordinates,
     PrincipalComponents,
@@ -29,7 +29,7 @@ from ganvas.evaluation.metrics.likelihood import likelihood
 from ganvas.evaluation.metrics.memorisation import memorisation
 from ganvas.evaluation.metrics.precision_recall import precision_recall
 from ganvas.evaluation.metrics.reconstruction import reconstruction
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 
 def pictures_of(classes: int) -> Images:
@@ -172,7 +172,7 @@ def test_ssim_of_a_picture_with_itself_is_one() -> None:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     inside = 0
     for seed in range(200):
-        estimate = statistics.mean(normal(80, 1, seed).squeeze(1))
+        estimate = _statistics.mean(normal(80, 1, seed).squeeze(1))
         inside += estimate.low <= 0 <= estimate.high
     assert 0.88 <= inside / 200 <= 0.99
 
@@ -220,9 +220,9 @@ def test_distance_grows_with_damage(tmp_path: Path, fashion: tuple[Tensor, Tenso
     assert found[1].high < found[2].low
 
 
-@pytest.mark.parametrize("name", plugins.names("metrics"))
+@pytest.mark.parametrize("name", registry.names("metrics"))
 def test_every_metric_says_what_it_measures(name: str) -> None:
-    metric = plugins.load("metrics", name)
-    assert plugins.summary("metrics", name).endswith(".")
-    assert plugins.needs(metric).__module__ == Encodes.__module__
+    metric = registry.load("metrics", name)
+    assert registry.summary("metrics", name).endswith(".")
+    assert registry.needs(metric).__module__ == Encodes.__module__
     assert metric.__doc__

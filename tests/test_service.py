@@ -29,7 +29,7 @@ from PIL import Image
 import ganvas
 from ganvas import api
 from ganvas.core import Continuous
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 pytest.importorskip("fastapi")
 import schemathesis
@@ -43,8 +43,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ganvas.apps.jobs import Job, Jobs
-from ganvas.apps.service import Limits, app, command
-from ganvas.apps.service import responses as replies
+from ganvas.apps.service import Limits, app, command, responses
 from ganvas.apps.service.batching import tried
 from ganvas.apps.service.tokens import Tokens, new_token
 from ganvas.apps.service.uploads import Upload, place
@@ -106,16 +105,16 @@ def test_runs_are_listed_and_say_what_they_can(client: TestClient) -> None:
     assert card["options"] == {"latent": 4, "width": 8}
     assert set(card["tasks"]) == set(ganvas.load(Path(client.app.state.runs) / "pictures").tasks)
     assert card["tasks"]["detect"]["files"] == {"x": {"required": True}}
-    own = {option.name for option in plugins.options(plugins.load("tasks", "sample"))} - {"like"}
+    own = {option.name for option in registry.options(registry.load("tasks", "sample"))} - {"like"}
     assert set(card["tasks"]["sample"]["options"]["properties"]) == own
     assert card["data"] == "pictures.npz"
 
 
 def test_the_schema_has_every_task_and_all_its_options(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    for task in plugins.names("tasks"):
+    for task in registry.names("tasks"):
         content = paths[f"/runs/{{run}}/{task}"]["post"]["requestBody"]["content"]
-        options = {option.name for option in plugins.options(plugins.load("tasks", task))} - {
+        options = {option.name for option in registry.options(registry.load("tasks", task))} - {
             "follow"
         }
         for kind in ("application/json", "multipart/form-data"):
@@ -339,7 +338,7 @@ def test_numbers_that_are_none_are_missing(client: TestClient, runs: Path) -> No
     judged.write_text('{"figures": [NaN, 1.5]}')
     assert client.get("/runs/people").json()["metrics"] == {"figures": [None, 1.5]}
     judged.unlink()
-    assert json.loads(replies._said({"a": [float("inf"), (2, float("nan"))]})) == {
+    assert json.loads(responses._said({"a": [float("inf"), (2, float("nan"))]})) == {
         "a": [None, [2, None]]
     }
 

@@ -26,11 +26,7 @@ pytest.importorskip("gradio")
 from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
-from ganvas.apps.studio import charts
-from ganvas.apps.studio import latent_explorer as exploring
-from ganvas.apps.studio import task_results as using
-from ganvas.apps.studio import training_status as watching
-from ganvas.apps.studio import uploads as keeping
+from ganvas.apps.studio import charts, latent_explorer, task_results, training_status, uploads
 from ganvas.apps.studio.data_overview import RECOMMENDED, fitting, problems, see
 from ganvas.apps.studio.forms import field, filled_in
 from ganvas.apps.studio.page import Guarded
@@ -140,8 +136,8 @@ def test_a_second_folder_makes_models_fit_that_translate(tmp_path: Path) -> None
 
 def uploaded(runs: Path, file: Path | str) -> list[str]:
     """A file as the page hands it in."""
-    (runs / keeping.UPLOADS).mkdir(parents=True, exist_ok=True)
-    return [shutil.copy(file, runs / keeping.UPLOADS)]
+    (runs / uploads.UPLOADS).mkdir(parents=True, exist_ok=True)
+    return [shutil.copy(file, runs / uploads.UPLOADS)]
 
 
 def zipped(file: Path, members: dict[str, bytes]) -> str:
@@ -152,7 +148,7 @@ def zipped(file: Path, members: dict[str, bytes]) -> str:
 
 
 def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
-    found = keeping.kept(
+    found = uploads.kept(
         uploaded(
             tmp_path, zipped(tmp_path / "my cats.zip", {"cats/1.txt": b"a", "cats/2.txt": b"b"})
         ),
@@ -165,7 +161,7 @@ def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../../out.txt", "/tmp/out.txt", "a/../../../out.txt"])
 def test_no_zip_leads_out(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="leads out of it"):
-        keeping.kept(uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path)
+        uploads.kept(uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path)
     assert [one.name for one in (tmp_path / ".data").iterdir()] == [".uploads"]
 
 
@@ -174,31 +170,31 @@ def test_no_list_of_pictures_leads_out(tmp_path: Path, named: str) -> None:
     with (tmp_path / "list.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["path"], [named]])
     with pytest.raises(InputError, match="which was not handed in"):
-        keeping.kept(uploaded(tmp_path, tmp_path / "list.csv"), tmp_path)
+        uploads.kept(uploaded(tmp_path, tmp_path / "list.csv"), tmp_path)
 
 
 def test_what_is_no_zip_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(b"no")
     with pytest.raises(InputError, match="is not a whole zip file"):
-        keeping.kept(uploaded(tmp_path, tmp_path / "bad.zip"), tmp_path)
+        uploads.kept(uploaded(tmp_path, tmp_path / "bad.zip"), tmp_path)
     with pytest.raises(InputError, match="nothing was handed in"):
-        keeping.kept([], tmp_path)
+        uploads.kept([], tmp_path)
 
 
 @pytest.mark.parametrize("named", ["/etc/hostname", ".data/.uploads/../../run.json"])
 def test_what_was_not_uploaded_is_not_read(tmp_path: Path, named: str) -> None:
     with pytest.raises(InputError, match="only what was uploaded"):
-        keeping.kept([str(tmp_path / named)], tmp_path)
+        uploads.kept([str(tmp_path / named)], tmp_path)
 
 
 def test_only_options_that_a_run_can_heed_are_asked_for(runs: Path) -> None:
     rows, pictures = (
-        {one.name: one for one in using.asked("sample", using.opened(runs / name))}
+        {one.name: one for one in task_results.asked("sample", task_results.opened(runs / name))}
         for name in ("rows", "pictures")
     )
     assert "where" in rows
     assert rows["like"].kind == "file"
-    assert rows["n"].value == using.MANY
+    assert rows["n"].value == task_results.MANY
     assert "where" not in pictures
     assert "label" not in pictures  # a VAE takes none, though the pictures have some
     assert pictures["n"].value == 16
@@ -207,19 +203,19 @@ def test_only_options_that_a_run_can_heed_are_asked_for(runs: Path) -> None:
 
 
 def test_an_answer_is_shown_by_what_it_is(runs: Path, table: Path, tmp_path: Path) -> None:
-    made = using.do(runs / "rows", "sample", [], {"n": 50, "where": ["kind = 'a'"]}, runs)
+    made = task_results.do(runs / "rows", "sample", [], {"n": 50, "where": ["kind = 'a'"]}, runs)
     assert made.table is not None
     assert set(made.table["kind"]) == {"a"}
     assert made.chart.count("<svg") == 2
-    new = using.do(runs / "pictures", "sample", [], {"n": 5, "seed": 1}, runs)
+    new = task_results.do(runs / "pictures", "sample", [], {"n": 5, "seed": 1}, runs)
     assert len(new.pictures) == 5
     assert [file.name for file in new.files] == ["everything.zip"]
-    packed = using.do(runs / "rows", "compress", [uploaded(runs, table)], {}, runs)
+    packed = task_results.do(runs / "rows", "compress", [uploaded(runs, table)], {}, runs)
     assert packed.words.startswith("120 examples in")
     assert all(
         file.is_relative_to(runs / ".data") for file in (*made.files, *new.files, *packed.files)
     )
-    assert "<html" in using.report(runs / "pictures", runs).page
+    assert "<html" in task_results.report(runs / "pictures", runs).page
 
 
 def test_pictures_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> None:
@@ -232,7 +228,9 @@ def test_pictures_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -
         quiet=True,
     )
     Image.new("RGB", (16, 16), "red").save(tmp_path / "mine.png")
-    shown = using.do(runs / "clean", "denoise", [uploaded(runs, tmp_path / "mine.png")], {}, runs)
+    shown = task_results.do(
+        runs / "clean", "denoise", [uploaded(runs, tmp_path / "mine.png")], {}, runs
+    )
     assert [(a.name, b.name) for a, b in shown.pairs] == [("mine.png", "mine.png")]
     assert shown.pairs[0][0] != shown.pairs[0][1]
 
@@ -244,36 +242,39 @@ def test_charts_say_how_far_apart_columns_are() -> None:
 
 
 def test_the_explorer_walks_through_latents(runs: Path) -> None:
-    ground = exploring.landscape(runs / "pictures")
+    ground = latent_explorer.landscape(runs / "pictures")
     u = ground.directions.flatten(1)
     apart = u @ u.T
     assert torch.allclose(apart, apart.diag().diag(), atol=1e-3)
-    middle = exploring.place(
-        exploring.ACROSS * exploring.TILE // 2, exploring.ACROSS * exploring.TILE // 2
+    middle = latent_explorer.place(
+        latent_explorer.ACROSS * latent_explorer.TILE // 2,
+        latent_explorer.ACROSS * latent_explorer.TILE // 2,
     )
     assert middle == (0, 0)
-    assert exploring.place(0, 0) == (-exploring.REACH, exploring.REACH)
+    assert latent_explorer.place(0, 0) == (-latent_explorer.REACH, latent_explorer.REACH)
     assert torch.equal(ground.between(3, 8, 0.0), ground.decoded(ground.seeded(3)))
     assert torch.equal(
-        ground.at(exploring.places([0.0] * 4, ground)), ground.decoded(ground.middle)
+        ground.at(latent_explorer.places([0.0] * 4, ground)), ground.decoded(ground.middle)
     )
-    assert exploring.chart(ground).shape == (
-        exploring.ACROSS * exploring.TILE,
-        exploring.ACROSS * exploring.TILE,
+    assert latent_explorer.chart(ground).shape == (
+        latent_explorer.ACROSS * latent_explorer.TILE,
+        latent_explorer.ACROSS * latent_explorer.TILE,
         3,
     )
-    picture, row = exploring.seen(ground, ground.at(exploring.places([1.0, -1.0], ground)))
+    picture, row = latent_explorer.seen(
+        ground, ground.at(latent_explorer.places([1.0, -1.0], ground))
+    )
     assert picture is not None
     assert row is None
     with pytest.raises(InputError, match="no latents that change smoothly"):
-        exploring.landscape(runs / "rows")
+        latent_explorer.landscape(runs / "rows")
 
 
 @pytest.mark.parametrize("name", ["", None, "..", "../runs", "/tmp", "nothing"])
 def test_no_run_leads_out(runs: Path, name: str | None) -> None:
     with pytest.raises(InputError, match="choose a run"):
-        watching.run_at(runs, name)
-    assert watching.run_at(runs, "rows") == runs / "rows"
+        training_status.run_at(runs, name)
+    assert training_status.run_at(runs, "rows") == runs / "rows"
 
 
 def test_others_come_in_by_password_alone(
@@ -306,14 +307,14 @@ def test_the_command_line_reads_what_a_form_says() -> None:
 
 
 def test_the_strangest_come_first(runs: Path, table: Path) -> None:
-    shown = using.do(runs / "rows", "detect", [uploaded(runs, table)], {}, runs)
+    shown = task_results.do(runs / "rows", "detect", [uploaded(runs, table)], {}, runs)
     assert shown.table is not None
     assert shown.table["p"].is_monotonic_increasing
     assert "come first" in shown.words
 
 
 def test_rows_of_a_kind_stand_beside_real_ones_of_that_kind(runs: Path) -> None:
-    asked = using.do(runs / "rows", "sample", [], {"n": 20, "where": ["kind = 'a'"]}, runs)
+    asked = task_results.do(runs / "rows", "sample", [], {"n": 20, "where": ["kind = 'a'"]}, runs)
     assert "real ones of that kind" in asked.chart
     assert "kind: 0.0% of" in asked.chart
 

@@ -23,7 +23,7 @@ from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.models.pix2pix import Pix2Pix
 from ganvas.nn.translation import Memory, Normalise, PatchDiscriminator, ResidualTranslator, UNet
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.training.data_checks import check_data
 from ganvas.training.engine import Engine
 
@@ -343,7 +343,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(make: type, tmp_path: Pa
         random.integers(0, 256, (20, 16, 16), np.uint8),
         random.integers(0, 256, (20, 16, 16, 3), np.uint8),
     )
-    blocks = {"blocks": 1} if "blocks" in {o.name for o in plugins.options(make)} else {}
+    blocks = {"blocks": 1} if "blocks" in {o.name for o in registry.options(make)} else {}
     options = {
         "channels": 4,
         "batch": 4,

@@ -18,7 +18,7 @@ from ganvas.apps import cli
 from ganvas.apps.tuning import Choice, Goal, choices, tune
 from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 optuna = pytest.importorskip("optuna")
 
@@ -35,10 +35,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_what_is_searched_is_read_from_the_signature(name: str) -> None:
-    make = plugins.load("models", name)
-    found, options = choices(make, {}), {option.name: option for option in plugins.options(make)}
+    make = registry.load("models", name)
+    found, options = choices(make, {}), {option.name: option for option in registry.options(make)}
     for option, choice in found.items():
         if not option.startswith("lr."):
             assert choice.default == options[option].default
@@ -55,7 +55,7 @@ def test_what_is_searched_is_read_from_the_signature(name: str) -> None:
 
 
 def test_what_was_said_is_not_searched() -> None:
-    found = choices(plugins.load("models", "gan"), {"width": 64, "lr": {"generator": 1e-4}})
+    found = choices(registry.load("models", "gan"), {"width": 64, "lr": {"generator": 1e-4}})
     assert found["depth"] == Choice([1, 2, 3, 6, 12], 3)
     assert "width" not in found
     assert not any(name.startswith("lr.") for name in found)
@@ -192,4 +192,4 @@ class Unmeasured(Run):
         self.path, self.config = Path("nowhere"), {"model": "adain"}
 
     def build(self) -> Model:
-        return plugins.load("models", "adain")(PICTURE, PICTURE, channels=8)
+        return registry.load("models", "adain")(PICTURE, PICTURE, channels=8)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ganvas.core import Batch, Continuous, Model, Turn, adam
 from ganvas.nn.losses import discriminator_loss, non_saturating_generator_loss
 from ganvas.nn.quantizer import Codebook
-from ganvas.runtime import distributed as processes
+from ganvas.runtime import distributed
 from ganvas.training.engine import Engine
 
 
@@ -88,7 +88,9 @@ def play(game: Callable[[], Model]) -> dict[str, Tensor]:
     x = torch.rand(10, 8, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
     engine = Engine(model, clip=1.0, ema=0.9)
     for _ in islice(
-        engine.rounds(Batch(part).share(processes.rank(), processes.process_count()) for part in x),
+        engine.rounds(
+            Batch(part).share(distributed.rank(), distributed.process_count()) for part in x
+        ),
         10,
     ):
         pass
@@ -102,13 +104,13 @@ def begin(game: Callable[[], Model]) -> Model:
 
 
 if __name__ == "__main__":  # the folder for the weights follows
-    with processes.process_group():
+    with distributed.process_group():
         for name, game in GAMES.items():
             weights = play(game)
-            if processes.is_main_process():
+            if distributed.is_main_process():
                 save_file(weights, Path(sys.argv[1]) / name)
         for value in play(BY_CHANCE).values():
-            ours, theirs = processes.gather(value, torch.device("cpu"))
+            ours, theirs = distributed.gather(value, torch.device("cpu"))
             assert torch.equal(ours, theirs), "ranks have fallen apart"
     threads = {file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")}
     assert not [thread for thread in threads if "gloo" in thread], (

@@ -74,19 +74,17 @@ from .core import (
 from .core.scoring import score_parts
 from .data.images import attributes
 from .evaluation.evaluate import Evaluation, evaluate_run, write_final_report
-from .results import cluster_table as groups
-from .results import embedding_map as maps
+from .results import cluster_table, embedding_map
 from .results.detection_table import detection_table
 from .results.packed import pack_bytes, unpack_bytes
-from .runs import notebook as display
+from .runs import notebook
 from .runs.available import available_tasks
 from .runs.calibration_store import Learn, data_digest
 from .runs.diagnosis import Diagnosis
 from .runs.interval_calibration import calibration, learn_calibration
 from .runs.reference_scores import learn_reference_scores, reference_scores
 from .runs.run import Run, build, describe_modality, fingerprint, is_partial_file
-from .runtime import distributed as processes
-from .runtime import registry as plugins
+from .runtime import distributed, registry
 from .runtime.device import Precision, choose_device, choose_precision, prepare
 from .training import privacy
 from .training.data_checks import check_data
@@ -220,7 +218,7 @@ def train(
         "tensorboard": tensorboard,
         "tracker": tracker,
     }
-    with processes.process_group():
+    with distributed.process_group():
         run, source = open_training(model, source, out, as_, through, settings, options)
         return run_training(run, source, quiet)
 
@@ -240,11 +238,11 @@ def open_training(
     settings: All but what names the model, the data and the run; as the model likes it where they
         are None.
     """
-    make, practice = plugins.load("models", model), plugins.load("models", model).defaults
+    make, practice = registry.load("models", model), registry.load("models", model).defaults
     source, options = _together(source, dict(options))
-    reader = plugins.load("modalities", modality_name(source, as_, through))
+    reader = registry.load("modalities", modality_name(source, as_, through))
     options |= {"through": through} if through else {}
-    own = {option.name for option in plugins.options(reader.learn)}
+    own = {option.name for option in registry.options(reader.learn)}
     liked = {"batch": practice.batch, "schedule": practice.schedule, "ema": practice.ema}
     settings = {
         name: liked.get(name) if value is None else value for name, value in settings.items()
@@ -259,10 +257,10 @@ def open_training(
     build(model, chosen, modality)
     run = (
         _open(out, model, chosen, modality, settings, source)
-        if processes.is_main_process()
+        if distributed.is_main_process()
         else None
     )
-    processes.barrier()
+    distributed.barrier()
     return run or Run(out), source
 
 
@@ -275,7 +273,7 @@ def resume(run: Path | str, *, source: Any = None, quiet: bool = False) -> Train
         raise InputError(
             f"{run} was trained on data in memory; give the same data again as source="
         )
-    with processes.process_group():
+    with distributed.process_group():
         return run_training(found, source, quiet)
 
 
@@ -322,11 +320,11 @@ class Trained:
         given: Sources; of a task that reads none its options, from the first on:
             `run.sample(1000)`.
         """
-        function = plugins.load("tasks", task)
-        if not isinstance(self.model, plugins.needs(function)):
+        function = registry.load("tasks", task)
+        if not isinstance(self.model, registry.needs(function)):
             can = ", ".join(self.tasks)
             raise InputError(f"{self.run.config['model']} cannot {task}; it can {can}")
-        known = [option.name for option in plugins.options(function)]
+        known = [option.name for option in registry.options(function)]
         if not sources(function):
             given, options = (), dict(zip(known, given, strict=False)) | options
         if unknown := set(options) - {*known}:
@@ -379,11 +377,11 @@ class Trained:
         return evaluate_run(self.run, source, learned_from, **options)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in plugins.names("tasks"):
+        if name.startswith("_") or name not in registry.names("tasks"):
             raise AttributeError(
-                f"no task is called {name!r}; there are {', '.join(plugins.names('tasks'))}"
+                f"no task is called {name!r}; there are {', '.join(registry.names('tasks'))}"
             )
-        return lambda *sources, **options: display.for_notebook(
+        return lambda *sources, **options: notebook.for_notebook(
             self._present(self.do(name, *sources, **options))
         )
 
@@ -391,7 +389,7 @@ class Trained:
         """What options that take a wish say, understood. Raises InputError where the modality
         understands none."""
         modality, understood = self.run.modality, dict[str, Any]()
-        for option in plugins.options(function):
+        for option in registry.options(function):
             words, kinds = (
                 said.get(option.name),
                 {Constraint, Balance, Marginals} & {*get_args(option.type), option.type},
@@ -590,7 +588,7 @@ class Trained:
                 return dict(zip(names, walks, strict=True)) if names else walks
 
     def _repr_html_(self) -> str:
-        return display.run_html(self.run, self.tasks)
+        return notebook.run_html(self.run, self.tasks)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
@@ -624,9 +622,9 @@ def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> li
         case Detections():
             return [detection_table(part, answer.normal, modality) for part in answer.parts]
         case Embedded():
-            return [maps.latents_table(answer, modality)]
+            return [embedding_map.latents_table(answer, modality)]
         case Clustered():
-            return [groups.cluster_members(answer, modality)]
+            return [cluster_table.cluster_members(answer, modality)]
 
 
 def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -649,7 +647,7 @@ def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
     """Options of a task that name something to read, and what it wants of each."""
     kinds = {
         option.name: {*get_args(option.type), option.type} & {*get_args(Source)}
-        for option in plugins.options(task)
+        for option in registry.options(task)
     }
     return {name: kind for name, kind in kinds.items() if kind}
 
@@ -692,8 +690,8 @@ def modality_name(source: Any, as_: str | None, through: Path | None) -> str:
 
 def guess_modality(source: Any) -> str:
     """The modality that a source looks like. Raises InputError where it looks like none."""
-    for name in plugins.names("modalities"):
-        if plugins.load("modalities", name).recognises(source):
+    for name in registry.names("modalities"):
+        if registry.load("modalities", name).recognises(source):
             return name
     if isinstance(source, str | Path) and not Path(source).exists():
         raise InputError(f"{source} does not exist; check the path")
@@ -821,10 +819,10 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         found=found,
     )
     progress = Progress(
-        run, batch * settings["accumulate"], quiet=quiet or not processes.is_main_process()
+        run, batch * settings["accumulate"], quiet=quiet or not distributed.is_main_process()
     )
     if run.state["step"] == 0:
-        plan = make_plan(engine, learn, max(batch // processes.process_count(), 2), device)
+        plan = make_plan(engine, learn, max(batch // distributed.process_count(), 2), device)
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
         progress.say(*found)
     training.watch, training.diagnosed, training.say = (
@@ -835,7 +833,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
     with (
         stop_on_signal(training.stopped),
         progress,
-        open_trackers(run, processes.is_main_process()) as told,
+        open_trackers(run, distributed.is_main_process()) as told,
     ):
         training.mirror = partial(_tell, engine, [*told, *([follow] if follow else [])])
         done = run.state["finished"] or training.play()
@@ -845,7 +843,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
             f" {run.path}"
         )
     trained = Run(run.path)
-    if processes.is_main_process() and not follow:
+    if distributed.is_main_process() and not follow:
         progress.say(*(one for one in trained.diagnoses if one.grave))
         prepare(trained.model, device)
         for name, learned in HINDSIGHT.items():
@@ -866,7 +864,7 @@ def _engine(run: Run, device: torch.device) -> Engine:
     torch.manual_seed(settings["seed"])
     model = run.build()
     prepare(model, device)
-    if model.alone and processes.process_count() > 1:
+    if model.alone and distributed.process_count() > 1:
         raise InputError(f"{model.alone}; start it without torchrun")
     if settings["compile"]:
         if model.second_order:

@@ -52,7 +52,7 @@ from .core import (
     p_values,
     seeded_rng,
 )
-from .runtime import registry as plugins
+from .runtime import registry
 from .runtime.device import choose_device, prepare
 
 DETECTOR = "detector"
@@ -190,11 +190,11 @@ class Estimator(BaseEstimator, ABC):
 
     def _able(self) -> None:
         """Raises InputError where the model is not able to do what is asked here."""
-        if not issubclass(plugins.load("models", self.model), self.able):
+        if not issubclass(registry.load("models", self.model), self.able):
             can = [
                 m
-                for m in plugins.names("models")
-                if issubclass(plugins.load("models", m), self.able)
+                for m in registry.names("models")
+                if issubclass(registry.load("models", m), self.able)
             ]
             raise InputError(
                 f"{type(self).__name__}: {self.model!r} is not able to; these are: {', '.join(can)}"

@@ -30,7 +30,7 @@ from ganvas.core import (
     Translates,
     Upscales,
 )
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.training.engine import Engine
 
 SMALL = {
@@ -56,8 +56,8 @@ def asked(make: type[Model], space: Space) -> Space:
 
 def build(name: str, space: Space) -> Model:
     """A small model of any kind, or a skip where it does not take the space."""
-    make = plugins.load("models", name)
-    options = {o.name: SMALL[o.name] for o in plugins.options(make) if o.name in SMALL}
+    make = registry.load("models", name)
+    options = {o.name: SMALL[o.name] for o in registry.options(make) if o.name in SMALL}
     if options.get("width") and len(space.shape) == 3:
         options["width"] = 8
     condition = [asked(make, space)] if "condition" in inspect.signature(make).parameters else []
@@ -69,7 +69,8 @@ def build(name: str, space: Space) -> Model:
 
 
 @pytest.fixture(
-    params=[(m, s) for m in plugins.names("models") for s in SPACES], ids=lambda p: f"{p[0]}-{p[1]}"
+    params=[(m, s) for m in registry.names("models") for s in SPACES],
+    ids=lambda p: f"{p[0]}-{p[1]}",
 )
 def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
     name, space = request.param[0], SPACES[request.param[1]]
@@ -178,17 +179,17 @@ def test_using_a_model_changes_nothing(case: tuple[Model, Batch]) -> None:
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_every_option_is_documented_and_every_model_cites_its_paper(name: str) -> None:
-    make = plugins.load("models", name)
-    assert all(option.help for option in plugins.options(make)), (
+    make = registry.load("models", name)
+    assert all(option.help for option in registry.options(make)), (
         "an option has no line in the docstring"
     )
-    assert any(year in plugins.summary("models", name) for year in map(str, range(1980, 2030)))
+    assert any(year in registry.summary("models", name) for year in map(str, range(1980, 2030)))
     assert not inspect.isabstract(make)
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_a_loaded_copy_does_the_same(name: str) -> None:
     space = SPACES["picture"]
     model, copy = build(name, space), build(name, space)

@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from .. import __version__
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.errors import InputError
 
 USAGE = """Train, judge and use GANs and autoencoders on your own images, tables, texts and videos.
@@ -83,11 +83,11 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_pull, name="pull")
     app.command(_studio, name="studio")
     app.command(_serve, name="serve")
-    for task in plugins.names("tasks"):
+    for task in registry.names("tasks"):
         if argv[:1] == [task]:
             app.command(_task_command(task), name=task)
         else:
-            app.command(App(name=task, help=plugins.summary("tasks", task)))
+            app.command(App(name=task, help=registry.summary("tasks", task)))
     return app
 
 
@@ -99,17 +99,17 @@ def _by_model(
 ) -> App:
     """A verb that has a command for every model."""
     word = argv[1] if argv[:1] == [verb] and len(argv) > 1 else ""
-    if word[:1] not in ("-", "") and word not in plugins.names("models"):
+    if word[:1] not in ("-", "") and word not in registry.names("models"):
         raise InputError(
-            f"no model is called {word!r}; there are {', '.join(plugins.names('models'))}"
+            f"no model is called {word!r}; there are {', '.join(registry.names('models'))}"
         )
     app = App(name=verb, help=(inspect.getdoc(default) or "").partition("\n\nArguments")[0])
     app.default(default)
-    for model in plugins.names("models"):
+    for model in registry.names("models"):
         if argv[:2] == [verb, model]:
             app.command(command(model, argv), name=model)
         else:
-            app.command(App(name=model, help=plugins.summary("models", model)))
+            app.command(App(name=model, help=registry.summary("models", model)))
     return app
 
 
@@ -118,9 +118,9 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     model."""
     from .. import api
 
-    make = plugins.load("models", model)
-    modality = plugins.load("modalities", _modality(argv))
-    options = plugins.together(
+    make = registry.load("models", model)
+    modality = registry.load("modalities", _modality(argv))
+    options = registry.together(
         modality.learn, make, api.train
     )  # of the latents, --through is in two of them
 
@@ -147,9 +147,9 @@ def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     from .. import api
     from . import tuning
 
-    make = plugins.load("models", model)
-    modality = plugins.load("modalities", _modality(argv))
-    options = plugins.together(modality.learn, make, api.train, tuning.tune)
+    make = registry.load("models", model)
+    modality = registry.load("modalities", _modality(argv))
+    options = registry.together(modality.learn, make, api.train, tuning.tune)
     told = [
         option for option in options if option.name not in ("minutes", "tracker", "tensorboard")
     ]
@@ -184,7 +184,7 @@ def _task_command(task: str) -> Callable[..., None]:
     """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
     from .. import api
 
-    function = plugins.load("tasks", task)
+    function = registry.load("tasks", task)
     inputs = api.sources(function)
     many = api.takes_several(function)
     required = {
@@ -195,22 +195,22 @@ def _task_command(task: str) -> Callable[..., None]:
     optional = {p.name: (str, "Files to work on.") for p in inputs if p.default is not p.empty}
 
     def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
-        from ..results import save as delivery
+        from ..results import save
 
         named = [given.pop(p.name) for p in inputs]
         sources = [s for source in named for s in (source if many else [source]) if s is not None]
         trained = api.load(run)
         answer = trained.do(task, *sources, **given)
         out = out or trained.run.path / task
-        files = delivery.save_result(answer, trained.run.modality, out, _telling(json))
+        files = save.save_result(answer, trained.run.modality, out, _telling(json))
         _answer(
-            {"files": [str(f) for f in files]} | delivery.figures(answer),
+            {"files": [str(f) for f in files]} | save.figures(answer),
             json,
             f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}",
         )
 
     places = {"run": (str, "Folder that `ganvas train` made.")} | required
-    out = plugins.Option(
+    out = registry.Option(
         "out",
         Path | None,
         None,
@@ -221,7 +221,7 @@ def _task_command(task: str) -> Callable[..., None]:
     )
     read = api.sources_by_option(function)
     options = [
-        replace(o, type=str | None) if o.name in read else o for o in plugins.options(function)
+        replace(o, type=str | None) if o.name in read else o for o in registry.options(function)
     ]
     return _generated(
         command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional
@@ -231,13 +231,13 @@ def _task_command(task: str) -> Callable[..., None]:
 def _example(plugin: Any, otherwise: str) -> str:
     """The line of a plug-in's documentation that shows how it is used, or one that is true of
     any."""
-    return f"Example: {plugins.example(plugin) or otherwise}"
+    return f"Example: {registry.example(plugin) or otherwise}"
 
 
 def _generated(
     function: Callable[..., None],
     places: Mapping[str, tuple[Any, str]],
-    options: Sequence[plugins.Option],
+    options: Sequence[registry.Option],
     help: str,
     optional: Mapping[str, tuple[Any, str]] = {},
 ) -> Callable[..., None]:
@@ -276,7 +276,7 @@ def _generated(
     return command
 
 
-def _parameter(option: plugins.Option) -> inspect.Parameter:
+def _parameter(option: registry.Option) -> inspect.Parameter:
     """An option as the command line asks for it."""
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
     words = Parameter(
@@ -409,8 +409,8 @@ def _tasks(*, json: Json = False) -> None:
     _list("tasks", json)
 
 
-def _list(kind: plugins.Kind, json: bool) -> None:
-    lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
+def _list(kind: registry.Kind, json: bool) -> None:
+    lines = {name: registry.summary(kind, name) for name in registry.names(kind)}
     _answer(lines, json, _listed(lines))
 
 
@@ -450,9 +450,9 @@ def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int 
         data: Folder that may be read besides.
         trainings: How many may be at work at once.
     """
-    from . import mcp as assistant
+    from . import mcp
 
-    assistant.serve(runs, data, trainings)
+    mcp.serve(runs, data, trainings)
 
 
 def _selftest(model: str | None = None, *, json: Json = False) -> None:
@@ -466,7 +466,7 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     """
     from ..training import selftest
 
-    proofs = [selftest.prove(name) for name in ([model] if model else plugins.names("models"))]
+    proofs = [selftest.prove(name) for name in ([model] if model else registry.names("models"))]
     _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
     if not all(proof.learned for proof in proofs):
         raise InputError("not every model learned; see the table above")
@@ -654,4 +654,4 @@ def _answer(answer: Any, as_json: bool, words: Any) -> None:
 
 def _first_line(plugin: Any) -> str:
     module = inspect.getmodule(plugin)
-    return plugins.first_paragraph(inspect.getdoc(module))
+    return registry.first_paragraph(inspect.getdoc(module))

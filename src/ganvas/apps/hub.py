@@ -27,7 +27,7 @@ from ..core import EncodedModality, InputError, Samples
 from ..evaluation.figures import Evaluation, format_interval, format_number
 from ..runs.available import available_tasks
 from ..runs.run import Run, fingerprint, write_atomically
-from ..runtime import registry as plugins
+from ..runtime import registry
 
 TENSORS = ("weights", "ema", "best", "reference_scores", "calibration")
 ACCEPTED = frozenset({".safetensors", ".json", ".md", ".png"})
@@ -158,7 +158,7 @@ def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
     }
     picture = "![What it makes](samples.png)\n\n" if pictured else ""
     body = "\n\n".join(f"## {title}\n\n{words}" for title, words in sections.items())
-    return f"{head}\n# {name} on {kind}\n\n{plugins.summary('models', name)}\n\n{picture}{body}\n"
+    return f"{head}\n# {name} on {kind}\n\n{registry.summary('models', name)}\n\n{picture}{body}\n"
 
 
 def _data(run: Run) -> str:

@@ -25,7 +25,7 @@ import psutil
 
 from .. import api
 from ..runs.run import Run, write_atomically
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.errors import InputError
 
 State = Literal["training", "stopped", "finished", "failed"]
@@ -196,15 +196,15 @@ def refuse_name(name: str) -> None:
         )
 
 
-def known(model: str, options: Mapping[str, Any], source: Any) -> list[plugins.Option]:
+def known(model: str, options: Mapping[str, Any], source: Any) -> list[registry.Option]:
     """Every option that a training of this model on this source has, with these options."""
     kind = api.modality_name(source, options.get("as_"), options.get("through"))
-    return plugins.together(
-        plugins.load("modalities", kind).learn, plugins.load("models", model), api.train
+    return registry.together(
+        registry.load("modalities", kind).learn, registry.load("models", model), api.train
     )
 
 
-def words(options: Mapping[str, Any], known: Sequence[plugins.Option]) -> list[str]:
+def words(options: Mapping[str, Any], known: Sequence[registry.Option]) -> list[str]:
     """Options as they are said on the command line. Raises InputError for one that there is not."""
     defaults = {option.name: option.default for option in known}
     if unknown := set(options) - set(defaults):

@@ -20,7 +20,7 @@ from ..core import IMAGE_ENDINGS, Marginals, lists_images
 from ..results import save as delivery
 from ..runs.available import available_tasks
 from ..runs.run import Run
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.errors import InputError
 
 try:
@@ -140,7 +140,7 @@ class Assistant:
         """What data is, as Ganvas reads it: its kind, how much of it, sizes or columns."""
         source = self._inside(path)
         kind = api.guess_modality(source)
-        modality = plugins.load("modalities", kind).learn(str(source))
+        modality = registry.load("modalities", kind).learn(str(source))
         return f"{kind}: {modality.describe(modality.read(str(source)))}"
 
     def train(self, model: str, path: str, name: str, options: dict[str, Any] | None = None) -> str:
@@ -182,13 +182,13 @@ class Assistant:
 
         Shows what came out, and says where it lies.
         """
-        if task not in plugins.names("tasks"):
+        if task not in registry.names("tasks"):
             raise InputError(
-                f"no task is called {task!r}; there are {', '.join(plugins.names('tasks'))}"
+                f"no task is called {task!r}; there are {', '.join(registry.names('tasks'))}"
             )
-        function, found = plugins.load("tasks", task), self._run(run)
+        function, found = registry.load("tasks", task), self._run(run)
         given = self._allowed(
-            options or {}, plugins.options(function), {*api.sources_by_option(function)}
+            options or {}, registry.options(function), {*api.sources_by_option(function)}
         )
         for name, most in MOST.items():
             if isinstance(given.get(name), int) and given[name] > most:
@@ -252,7 +252,7 @@ class Assistant:
     def _allowed(
         self,
         said: Mapping[str, Any],
-        known: Sequence[plugins.Option],
+        known: Sequence[registry.Option],
         read: set[str] = frozenset(),  # type: ignore[assignment] # none
     ) -> dict[str, Any]:
         """Options of the right types, in which every path may be read. Raises InputError where one
@@ -280,7 +280,7 @@ class Assistant:
         for name in self._names():
             run = Run(self.home / name)
             tasks = ", ".join(
-                available_tasks(plugins.load("models", run.config["model"]), run.modality)
+                available_tasks(registry.load("models", run.config["model"]), run.modality)
             )
             end = "finished" if run.state["finished"] else "not finished"
             yield f"{name}: {run.config['model']}, {run.state['step']:,} rounds, {end}; can {tasks}"
@@ -338,22 +338,22 @@ def _polite(tool: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
-def _lines(kind: plugins.Kind) -> str:
-    return "\n".join(f"{name}: {plugins.summary(kind, name)}" for name in plugins.names(kind))
+def _lines(kind: registry.Kind) -> str:
+    return "\n".join(f"{name}: {registry.summary(kind, name)}" for name in registry.names(kind))
 
 
-def _options(name: str) -> list[plugins.Option]:
+def _options(name: str) -> list[registry.Option]:
     """Options of what has this name; of a model, those of training and of every kind of data
     too."""
-    if name in plugins.names("tasks"):
-        return plugins.options(plugins.load("tasks", name))
-    readers = [plugins.load("modalities", kind).learn for kind in plugins.names("modalities")]
-    if name in plugins.names("modalities"):
-        return plugins.options(plugins.load("modalities", name).learn)
+    if name in registry.names("tasks"):
+        return registry.options(registry.load("tasks", name))
+    readers = [registry.load("modalities", kind).learn for kind in registry.names("modalities")]
+    if name in registry.names("modalities"):
+        return registry.options(registry.load("modalities", name).learn)
     all_of_them = [
         o
-        for plug in (plugins.load("models", name), api.train, *readers)
-        for o in plugins.options(plug)
+        for plug in (registry.load("models", name), api.train, *readers)
+        for o in registry.options(plug)
     ]
     return list({option.name: option for option in reversed(all_of_them)}.values())[::-1]
 

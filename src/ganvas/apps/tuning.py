@@ -25,7 +25,7 @@ from rich.table import Table
 from .. import api
 from ..core import Evidence, ImageFiles, InputError, Model, Samples, seeded_rng
 from ..runs.run import Run
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.device import choose_device
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def choices(make: type[Model], said: Mapping[str, Any]) -> dict[str, Choice]:
     """
     options = [
         option
-        for option in plugins.options(make)
+        for option in registry.options(make)
         if option.name not in {*said, *make.objective_options}
     ]
     found = {option.name: choice for option in options if (choice := _choice(option))}
@@ -90,7 +90,7 @@ def choices(make: type[Model], said: Mapping[str, Any]) -> dict[str, Choice]:
     return found if "lr" in said else found | rates
 
 
-def _choice(option: plugins.Option) -> Choice | None:
+def _choice(option: registry.Option) -> Choice | None:
     default = option.default
     if get_origin(option.type) is Literal:
         return Choice(get_args(option.type), default)
@@ -168,7 +168,7 @@ class Search:
             storage,
         )
         self.console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
-        self.make = plugins.load("models", model)
+        self.make = registry.load("models", model)
         self.choices = choices(self.make, said)
         self.goal = Goal(self.make.defaults.early_stopping_metric)
         self.study = self._study()
@@ -283,7 +283,7 @@ class Search:
         places = ("out", "as_", "through", "quiet")
         usual = {
             option.name: option.default
-            for option in plugins.options(api.train)
+            for option in registry.options(api.train)
             if option.name not in places
         }
         settings = {name: said.get(name, default) for name, default in usual.items()}
@@ -354,8 +354,8 @@ class Goal:
         if self.early_stopping_metric or self.evidence:
             return
         model = run.build()
-        fitting = plugins.fitting(model)
-        self.metrics = [plugins.load("metrics", name) for name in PREFERRED if name in fitting]
+        fitting = registry.fitting(model)
+        self.metrics = [registry.load("metrics", name) for name in PREFERRED if name in fitting]
         if not self.metrics:
             raise InputError(
                 f"no metric says how good {run.config['model']} is, so that options could be"
@@ -408,7 +408,7 @@ def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
             f"training holds out {len(held)} examples, too few to compare by; give a larger"
             " --held-out"
         )
-    features = plugins.load("features", modality.features).fit(
+    features = registry.load("features", modality.features).fit(
         train, modality, run.path.parent / ".features"
     )
     seen, unseen = train.gather(JUDGED).to(device), held.gather(JUDGED).to(device)

@@ -27,7 +27,7 @@ from ..core import (
 )
 from ..runs.available import available_tasks
 from ..runs.run import Run, write_atomically
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.device import choose_device, prepare
 from ..training.previews import previews_of
 from .associations import draw_associations
@@ -78,7 +78,7 @@ def evaluate_run(
     console = Console(stderr=True, quiet=quiet)
     modality = data_of(run.modality)  # of latents, samples are judged as what they are latents of
     train, held, leaks = _data(run, modality, source, learned_from)
-    fit = plugins.load("features", features or modality.features).fit
+    fit = registry.load("features", features or modality.features).fit
     extractor = fit(train, modality, run.path.parent / ".features")
     model = run.model
     prepare(model, choose_device())

@@ -35,7 +35,7 @@ from ..core import (
     evenly_spaced,
     seeded_rng,
 )
-from ..runtime import registry as plugins
+from ..runtime import registry
 from .metrics._baselines import (
     Bicubic,
     BorderMean,
@@ -190,10 +190,10 @@ def evaluate(
     rivals_of = cache(
         lambda ability: _rivals(ability, judged(ability)[0], space, judged(ability)[1])
     )
-    for name in plugins.fitting(model):
+    for name in registry.fitting(model):
         watch(name.replace("_", " "))
-        metric = plugins.load("metrics", name)
-        ability = plugins.needs(metric)
+        metric = registry.load("metrics", name)
+        ability = registry.needs(metric)
         subject, seen = judged(ability)
         rivals = rivals_of(ability)
         figures += _figures(metric(subject, seen), {n: metric(r, seen) for n, r in rivals.items()})

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..runtime import distributed as processes
+from ..runtime import distributed
 
 Kind = Literal["vector", "finite"]
 
@@ -131,7 +131,7 @@ class Codebook(Quantizer):
     def follow(self, z: Tensor, codes: Tensor) -> None:
         flat = _listed(z)
         counts, sums = _tallied(flat, codes.flatten(), self.vocabulary)
-        processes.sum_over_processes([counts, sums])
+        distributed.sum_over_processes([counts, sums])
         self.counts.lerp_(counts, 1 - DECAY)
         self.sums.lerp_(sums, 1 - DECAY)
         if self.revival:
@@ -144,7 +144,7 @@ class Codebook(Quantizer):
         usual = self.counts.mean()
         dead = self.counts < DEAD * usual
         fresh = _some(flat, self.vocabulary)
-        processes.broadcast_weights(fresh)
+        distributed.broadcast_weights(fresh)
         few = REVIVED * usual
         self.sums.copy_(torch.where(dead.unsqueeze(1), few * fresh, self.sums))
         self.counts.copy_(torch.where(dead, few, self.counts))
@@ -161,7 +161,7 @@ class Codebook(Quantizer):
         counts = counts.clamp(min=1)
         for own, found in ((self.counts, counts), (self.sums, book * counts.unsqueeze(1))):
             own.copy_(found)
-            processes.broadcast_weights(own)
+            distributed.broadcast_weights(own)
 
 
 class FiniteScalar(Quantizer):

@@ -57,10 +57,9 @@ from ..core import (
     with_same_channels,
 )
 from ..runs.run import write_atomically
-from ..runtime import filenames as naming
+from ..runtime import filenames
 from ..runtime.table_files import save_tables
-from . import cluster_table as groups
-from . import embedding_map as maps
+from . import cluster_table, embedding_map
 from .detection_table import detection_table
 from .packed import pack_bytes
 
@@ -207,7 +206,7 @@ def _augmented(answer: Augmented, modality: Modality, out: Path) -> list[Path]:
         return [rows.save([rows.extended(answer.given, answer.added)], _file(out, "rows.csv"))]
     own = {
         name: answer.added[answer.y == i]
-        for i, name in enumerate(naming.folders(answer.given.classes))
+        for i, name in enumerate(filenames.folders(answer.given.classes))
     }
     own = {name: x for name, x in own.items() if len(x)}
     across = min(10, max(map(len, own.values())))
@@ -242,7 +241,10 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
     if out.suffix and len(given.names) == n == 1 and not isinstance(modality, Moving):
         return _filed(answer.draws[0], [out], modality)
     folders = [out] if n == 1 else [out / f"draw-{i + 1}" for i in range(n)]
-    names, files = naming.pictures([name.replace("/", "-") for name in given.names]), list[Path]()
+    names, files = (
+        filenames.pictures([name.replace("/", "-") for name in given.names]),
+        list[Path](),
+    )
     for folder, draw in zip(folders, answer.draws, strict=True) if not out.suffix else ():
         files += _filed(draw, [folder / name for name in names], modality)
     before = [
@@ -291,7 +293,7 @@ def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:
     sheet = partial(modality.sheet, strips[:60].flatten(0, 1), columns=strengths + 1)
     if out.suffix:
         return [sheet(out)]
-    names, files = naming.pictures([name.replace("/", "-") for name in own]), list[Path]()
+    names, files = filenames.pictures([name.replace("/", "-") for name in own]), list[Path]()
     for strength, x in zip(answer.strengths, answer.frames, strict=True):
         files += modality.write(x.cpu(), out / f"{strength:+g}", names)
     for name, strip in zip(names, strips, strict=True) if walks > 1 else ():
@@ -379,26 +381,28 @@ def _embedded(answer: Embedded, modality: Modality, out: Path) -> list[Path]:
     """A table of latents, a picture of their map and a page to point at it; or one of these, as the
     ending asks."""
     if out.suffix == ".html":
-        return [maps.embedding_page(answer, modality, out)]
+        return [embedding_map.embedding_page(answer, modality, out)]
     if out.suffix in IMAGE_ENDINGS:
-        return [maps.embedding_image(answer, modality, out)]
-    table = save_tables([maps.latents_table(answer, modality)], _file(out, "latents.parquet"))
+        return [embedding_map.embedding_image(answer, modality, out)]
+    table = save_tables(
+        [embedding_map.latents_table(answer, modality)], _file(out, "latents.parquet")
+    )
     if out.suffix or not len(answer.rows):
         return [table]
     return [
         table,
-        maps.embedding_image(answer, modality, out / "map.png"),
-        maps.embedding_page(answer, modality, out / "map.html"),
+        embedding_map.embedding_image(answer, modality, out / "map.png"),
+        embedding_map.embedding_page(answer, modality, out / "map.html"),
     ]
 
 
 def _clustered(answer: Clustered, modality: Modality, out: Path) -> list[Path]:
     """Who is in which group, what the groups are, and where examples can be seen, a row of typical
     ones for each."""
-    members = groups.cluster_members(answer, modality)
+    members = cluster_table.cluster_members(answer, modality)
     if out.suffix and out.suffix not in IMAGE_ENDINGS:
         return [save_tables([members], out)]
-    rows, across = groups.typical_examples(answer), groups.TYPICAL
+    rows, across = cluster_table.typical_examples(answer), cluster_table.TYPICAL
     x = answer.given.x.cpu()
     seen = modality.thumbnails(x[:1], 1) is not None
     if out.suffix and not seen:
@@ -408,7 +412,7 @@ def _clustered(answer: Clustered, modality: Modality, out: Path) -> list[Path]:
         return [modality.sheet(sheet, out, across)]
     files = [
         save_tables([members], out / "clusters.csv"),
-        save_tables([groups.describe_clusters(answer, modality)], out / "groups.csv"),
+        save_tables([cluster_table.describe_clusters(answer, modality)], out / "groups.csv"),
     ]
     return [*files, modality.sheet(sheet, out / "typical.png", across)] if seen else files
 
@@ -463,7 +467,7 @@ def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
     has it."""
     given = answer.given
     done = ((_middle(before), _middle(after), own) for before, after, own in answer.made)
-    return _hung(given, done, naming.pictures(given.names), modality, out)
+    return _hung(given, done, filenames.pictures(given.names), modality, out)
 
 
 def _enlarged(answer: Enlarged, modality: Modality, out: Path) -> list[Path]:
@@ -474,7 +478,7 @@ def _enlarged(answer: Enlarged, modality: Modality, out: Path) -> list[Path]:
         i for i, name in enumerate(given.names) if Path(name).suffix.lower() in LOSSLESS_ROUND_TRIP
     ]
     done = ((*_middles(a, b, answer.scale, channels), b) for a, b in answer.pairs)
-    return _hung(given, done, naming.pictures(given.names, kept), modality, out)
+    return _hung(given, done, filenames.pictures(given.names, kept), modality, out)
 
 
 def _middles(

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..core import Unpacked, LabelledExamples, Lossless, Modality, Model, Packed, Tabular
 
 
 def available_tasks(model: type[Model], modality: Modality) -> list[str]:
     """Names of tasks that models of this class can do on data of this kind."""
-    tasks = {name: plugins.load("tasks", name) for name in plugins.names("tasks")}
-    return [n for n, task in tasks.items() if issubclass(model, plugins.needs(task)) and _read(_asked(task), modality)]
+    tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
+    return [n for n, task in tasks.items() if issubclass(model, registry.needs(task)) and _read(_asked(task), modality)]
 
 
 def _read(asked: set[Any], modality: Modality) -> bool:

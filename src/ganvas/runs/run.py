@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
 from .diagnosis import Diagnosis, Intervention
 
@@ -80,7 +80,7 @@ class Run:
         where that was by a version that learned other things."""
         name, state = self.config["modality"]["name"], _tuples(self.config["modality"]["state"])
         try:
-            modality = plugins.load("modalities", name)(**state)
+            modality = registry.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
             raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
         return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
@@ -173,8 +173,8 @@ class Run:
 def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
     """A model for what a modality learned. Raises InputError where an option is none of the
     model's."""
-    make = plugins.load("models", model)
-    known = [option.name for option in plugins.options(make)]
+    make = registry.load("models", model)
+    known = [option.name for option in registry.options(make)]
     for name in options:
         if name not in known:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
@@ -203,7 +203,7 @@ def fingerprint(run: Run, model: Model) -> str:
 
 def describe_modality(modality: Modality) -> dict[str, Any]:
     """What run.json says of a modality."""
-    return {"name": plugins.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
+    return {"name": registry.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
 
 
 def write_atomically(file: Path, content: bytes) -> None:

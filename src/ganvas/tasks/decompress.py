@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..core import Compresses, InputError, Packed, Unpacked
-from ..runtime import range_coder as coding
+from ..runtime import range_coder
 from .compress.coding import coded_places, token_digest
 
 
@@ -19,7 +19,7 @@ def decompress(model: Compresses, x: Packed) -> Unpacked:
     Example: ganvas decompress runs/made-people people.ganvas --out people.csv
     """
     packing = model.coding_scheme(x.quality)
-    decoder, family = coding.decoder(x.packed), coding.categorical()
+    decoder, family = range_coder.decoder(x.packed), range_coder.categorical()
     symbols = torch.zeros(x.n, packing.places, dtype=torch.int64, device=model.device)
     for part, place, likely in coded_places(packing, symbols, "unpacking"):
         part[:, place] = torch.from_numpy(decoder.decode(family, likely)).to(part)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Batch, Model, Turn
-from ..runtime import distributed as processes
+from ..runtime import distributed
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda t: 1.0,
@@ -125,7 +125,7 @@ class Engine:
         """Steps a player's optimizer; the norm of its gradient before it was clipped."""
         team, optimizer = self.teams[player], self.optimizers[player]
         gradients = [p.grad for p in team if p.grad is not None]
-        processes.average(gradients)
+        distributed.average(gradients)
         norm = nn.utils.get_total_norm(gradients)
         if self.clip < inf:
             nn.utils.clip_grads_with_norm_(team, self.clip, norm)

@@ -32,7 +32,7 @@ from ..core import (
 )
 from ..runs.diagnosis import Diagnosis, Facts, History, diagnose, recent_lines
 from ..runs.run import Run
-from ..runtime import distributed as processes
+from ..runtime import distributed
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .previews import previews_of
@@ -132,7 +132,7 @@ class Training:
             if due or step % LOG_EVERY == 0:
                 self._heal(
                     self._record(step, seconds, share, log, due)
-                    if processes.is_main_process()
+                    if distributed.is_main_process()
                     else RecoveryOrder()
                 )
             self.engine.set_lr_factor(SCHEDULES[self.schedule](share))
@@ -146,8 +146,8 @@ class Training:
     def _take_up(self) -> None:
         """Goes back to the last save, as if nothing had happened since; or starts from the seed."""
         model, engine, state = self.engine.model, self.engine, self.run.state
-        torch.manual_seed(self.seed + processes.rank())
-        if processes.is_main_process():
+        torch.manual_seed(self.seed + distributed.rank())
+        if distributed.is_main_process():
             self.run.rewind()
         if state["step"] == 0:
             return
@@ -170,10 +170,10 @@ class Training:
             }
         )
         model.step = state["step"]
-        if f"random.{processes.rank()}" in memory:
-            torch.set_rng_state(memory[f"random.{processes.rank()}"])
-        if f"random.cuda.{processes.rank()}" in memory:
-            torch.cuda.set_rng_state(memory[f"random.cuda.{processes.rank()}"], self.device)
+        if f"random.{distributed.rank()}" in memory:
+            torch.set_rng_state(memory[f"random.{distributed.rank()}"])
+        if f"random.cuda.{distributed.rank()}" in memory:
+            torch.cuda.set_rng_state(memory[f"random.cuda.{distributed.rank()}"], self.device)
 
     def _batches(self, step: int) -> Iterator[Batch]:
         """Batches from round `step` on, this process's share of each, on the device."""
@@ -183,14 +183,14 @@ class Training:
         if self.train.ahead:
             stream = prepare_batch(stream, self.train.ahead)
         return (
-            batch.share(processes.rank(), processes.process_count()).to(self.device)
+            batch.share(distributed.rank(), distributed.process_count()).to(self.device)
             for batch in stream
         )
 
     def _agree(self, share: float, save: bool) -> tuple[float, bool, bool]:
         """Processes that train together save and end together: (share done, whether to stop,
         whether to save)."""
-        share, stops, saves = processes.max_over_processes(
+        share, stops, saves = distributed.max_over_processes(
             [share, self.stopped.is_set(), save], self.device
         )
         return share, bool(stops), bool(saves)
@@ -244,7 +244,7 @@ class Training:
 
     def _heal(self, order: RecoveryOrder) -> None:
         """Does what the process that leads decided."""
-        order = RecoveryOrder(*processes.max_over_processes(order, self.device))
+        order = RecoveryOrder(*distributed.max_over_processes(order, self.device))
         treatment = self.recovery.obey(
             order, self.engine.model.step, self.ill.kind if self.ill else ""
         )
@@ -296,7 +296,7 @@ class Training:
     def _save(self, seconds: float, finished: bool) -> None:
         """Saves all that is needed to go on exactly."""
         randoms = _random_states(self.device)
-        if not processes.is_main_process():
+        if not distributed.is_main_process():
             return
         model, averaged = self.engine.model, self.engine.ema_model
         files = {"weights": model.state_dict()}
@@ -399,5 +399,5 @@ def _random_states(device: torch.device) -> dict[str, Tensor]:
     return {
         f"{name}.{i}": one
         for name, own in states.items()
-        for i, one in enumerate(processes.gather(own, device))
+        for i, one in enumerate(distributed.gather(own, device))
     }

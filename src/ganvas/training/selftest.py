@@ -44,7 +44,7 @@ from ..data.samples import ADULT, FASHION
 from ..data.samples.moving import moving_clothes
 from ..nn.masks import draw_masks
 from ..runs.run import build
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.device import choose_device, choose_precision, prepare
 from .engine import Engine
 
@@ -163,8 +163,8 @@ def _told(cost: Cost, model: Model, real: Batch, train: Tensor) -> float:
 
 def _begin(name: str) -> tuple[Model, Data, Data, float]:
     """A small model with what it learns from, what it is judged by, and the margin."""
-    make = plugins.load("models", name)
-    known = {option.name for option in plugins.options(make)}
+    make = registry.load("models", name)
+    known = {option.name for option in registry.options(make)}
     small = SMALL | (SYMBOLS if issubclass(make, SamplesTokens) else {})
     options = {k: v for k, v in small.items() if k in known}
     refusals = []
@@ -172,8 +172,8 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
         (lesson for ability, lesson in OWN.items() if issubclass(make, ability)), LESSONS
     )
     for kind, (make_source, margin) in lessons.items():
-        reader = plugins.load("modalities", kind)
-        own = {option.name for option in plugins.options(reader.learn)}
+        reader = registry.load("modalities", kind)
+        own = {option.name for option in registry.options(reader.learn)}
         source = make_source()
         reading = make.defaults.reading | ({"size": SIDE} if kind == "images" else {})
         modality = reader.learn(source, **{k: v for k, v in reading.items() if k in own})
@@ -186,7 +186,7 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
 
 def _two_domains() -> dict[str, Tensor]:
     """Pictures and what they shall become."""
-    reader = plugins.load("modalities", "images")
+    reader = registry.load("modalities", "images")
     x = reader.learn(FASHION, size=SIDE).read(FASHION).gather().x
     return {"grey": x, "recoloured": recoloured(x)}
 

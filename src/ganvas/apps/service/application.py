@@ -14,8 +14,7 @@ from fastapi.responses import JSONResponse
 
 from ...runtime.errors import InputError
 from ..jobs import Busy
-from . import task_routes as tasks
-from . import training_routes as training
+from . import task_routes, training_routes
 from .limits import Limits
 from .middleware import Middleware, TooLarge
 from .monitoring import Monitoring
@@ -44,7 +43,7 @@ def application(runs: Path, limits: Limits, tokens: Tokens | None) -> FastAPI:
     measures = Monitoring()
     hand = Worker(limits.gather, limits.patience, lambda n: measures.together.observe(n))
     shelf = RunCache(runs, limits.loaded, limits.gather)
-    office = training.TrainingHandlers(shelf, limits)
+    office = training_routes.TrainingHandlers(shelf, limits)
 
     @asynccontextmanager
     async def living(app: FastAPI) -> AsyncIterator[None]:
@@ -62,8 +61,8 @@ def application(runs: Path, limits: Limits, tokens: Tokens | None) -> FastAPI:
     app.state.runs = shelf.runs
     for kind, (status, headers) in WORDS.items():
         app.add_exception_handler(kind, _said(status, headers))
-    app.include_router(tasks.routes(tasks.TaskHandlers(shelf, hand, limits)))
-    app.include_router(training.routes(office))
+    app.include_router(task_routes.routes(task_routes.TaskHandlers(shelf, hand, limits)))
+    app.include_router(training_routes.routes(office))
 
     @app.get("/healthz", tags=["service"], summary="Whether it is well")
     async def healthz() -> dict[str, Any]:

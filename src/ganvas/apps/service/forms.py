@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ... import api
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 
 ENDLESS = "follow"
@@ -100,7 +100,7 @@ class Form:
 @cache
 def form(task: str) -> Form:
     """The form of a task."""
-    function = plugins.load("tasks", task)
+    function = registry.load("tasks", task)
     hints, by_option = get_type_hints(function), api.sources_by_option(function)
     sources = {
         p.name: Source(
@@ -108,7 +108,7 @@ def form(task: str) -> Form:
         )
         for p in api.sources(function)
     }
-    options = [option for option in plugins.options(function) if option.name != ENDLESS]
+    options = [option for option in registry.options(function) if option.name != ENDLESS]
     sources |= {
         o.name: Source(False, True, frozenset(by_option.get(o.name, ())))
         for o in options
@@ -140,12 +140,12 @@ def formed(
     )
 
 
-def _names_a_file(option: plugins.Option) -> bool:
+def _names_a_file(option: registry.Option) -> bool:
     """Whether what is said would be a path: then the file itself is sent."""
     return "Likeness" in str(option.type) or option.plain is Path or Path in get_args(option.plain)
 
 
-def _field(option: plugins.Option) -> tuple[Any, Any]:
+def _field(option: registry.Option) -> tuple[Any, Any]:
     return (_bounded(option.plain), Field(option.default, description=option.help))
 
 

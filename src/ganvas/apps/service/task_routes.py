@@ -23,7 +23,7 @@ from ... import api
 from ...core import Answer, Continuous, InputError, Made, Packed, ScoredStream, Tabular, data_of
 from ...core.scoring import Part, score_jointly, score_parts
 from ...results.packed import read_header as unpacked
-from ...runtime import registry as plugins
+from ...runtime import registry
 from . import forms
 from . import responses as replies
 from .forms import Form
@@ -55,7 +55,7 @@ class TaskHandlers:
         self.shelf.path(run)
         kind = replies.wanted(request.headers.get("accept", ""))
         thing = run, form, await asked(request, form, self.limits)
-        if kind == replies.JSON and api.takes_several(plugins.load("tasks", form.name)):
+        if kind == replies.JSON and api.takes_several(registry.load("tasks", form.name)):
             key = (run, form.name, repr(thing[2].options))
             return _response(
                 await self._waited(
@@ -111,7 +111,7 @@ class TaskHandlers:
         given: list[Any] = [
             path for name, path in files.items() if not form.sources[name].by_option
         ]
-        if api.takes_several(plugins.load("tasks", form.name)):
+        if api.takes_several(registry.load("tasks", form.name)):
             modality, path = trained.run.modality, given[0]
             given = [
                 ScoredStream(
@@ -282,7 +282,7 @@ def _short(name: str, path: Path) -> dict[str, Any]:
 def _asks(task: str) -> dict[str, Any]:
     form = forms.form(task)
     return {
-        "summary": plugins.summary("tasks", task),
+        "summary": registry.summary("tasks", task),
         "files": {name: {"required": source.needed} for name, source in form.sources.items()},
         "options": forms.schema(form.options),
     }
@@ -394,7 +394,7 @@ def routes(desk: TaskHandlers) -> APIRouter:
         desk.shelf.path(run)
         return await desk.hand.do(lambda: desk.config(run), desk.limits.seconds)
 
-    for task in plugins.names("tasks"):
+    for task in registry.names("tasks"):
         form = forms.form(task)
         router.add_api_route(
             f"/runs/{{run}}/{task}",
@@ -402,7 +402,7 @@ def routes(desk: TaskHandlers) -> APIRouter:
             methods=["POST"],
             name=task,
             operation_id=task,
-            summary=plugins.summary("tasks", task),
+            summary=registry.summary("tasks", task),
             response_class=Response,
             responses={200: {"description": "The answer", "content": ANSWERS}},
             openapi_extra={"requestBody": forms.body(form)},

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from ...core import lists_images
 from ...runs.run import Run
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 from ..jobs import Job, Jobs, refuse_name
 from . import forms
@@ -79,9 +79,9 @@ class TrainingHandlers:
         and Busy."""
         name, model = asking.options["name"], asking.options["model"]
         refuse_name(name)
-        if model not in plugins.names("models"):
+        if model not in registry.names("models"):
             raise InputError(
-                f"no model is called {model!r}; there are {', '.join(plugins.names('models'))}"
+                f"no model is called {model!r}; there are {', '.join(registry.names('models'))}"
             )
         self.jobs.refuse_more()
         options = self._options(model, asking.options["options"])
@@ -120,7 +120,7 @@ class TrainingHandlers:
         if "to" in said:
             raise InputError("pictures of the other domain are sent as files, as `to`")
         if not isinstance(said.get("as_"), str | None):
-            raise InputError(f"`as_` is one of {', '.join(plugins.names('modalities'))}")
+            raise InputError(f"`as_` is one of {', '.join(registry.names('modalities'))}")
         if (through := said.get("through")) is None:
             return said
         if not isinstance(through, str):
@@ -163,10 +163,10 @@ class TrainingHandlers:
 def _paths(model: str) -> set[str]:
     """Options of a training that take a path, but for those that have another way to be said."""
     plugs = [
-        plugins.load("models", model),
-        *(plugins.load("modalities", n).learn for n in plugins.names("modalities")),
+        registry.load("models", model),
+        *(registry.load("modalities", n).learn for n in registry.names("modalities")),
     ]
-    options = [option for plug in plugs for option in plugins.options(plug)]
+    options = [option for plug in plugs for option in registry.options(plug)]
     return {option.name for option in options if "Path" in str(option.type)} - {"to", "through"}
 
 
@@ -229,15 +229,15 @@ def _models() -> dict[str, Any]:
     """By model what it is, and its options in words."""
     return {
         name: {
-            "summary": plugins.summary("models", name),
+            "summary": registry.summary("models", name),
             "options": {
                 o.name: {
                     "type": str(o.plain),
                     "default": json.loads(json.dumps(o.default, default=str)),
                     "help": o.help,
                 }
-                for o in plugins.options(plugins.load("models", name))
+                for o in registry.options(registry.load("models", name))
             },
         }
-        for name in plugins.names("models")
+        for name in registry.names("models")
     }

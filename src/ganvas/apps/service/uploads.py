@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ...core import CONTAINERS, Attributes, ImageFiles, Modality, Packed, data_of
 from ...results.packed import read_header
-from ...runtime import range_coder as coding
+from ...runtime import range_coder
 from ...runtime.errors import InputError
 from ...runtime.filenames import pictures
 from .arrow import arrow_size
@@ -214,7 +214,7 @@ def _screen_parquet(file: Path, limits: Limits) -> None:
 
 def _screen_parcel(file: Path, limits: Limits) -> None:
     about, body = read_header(file.read_bytes(), file.name)
-    tables = coding.parts(body[about["packed"] :])
+    tables = range_coder.parts(body[about["packed"] :])
     _small(sum(arrow_size(content) for name, content in tables.items() if name), file, limits)
 
 

@@ -17,7 +17,7 @@ from ... import api
 from ...core import Data, InputError, Modality, Model, Tabular
 from ...runs.available import available_tasks
 from ...runs.run import build
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...training.data_checks import check_data
 
 SHOWN = 24  # pictures, or rows
@@ -117,9 +117,9 @@ def see(
     """Looks at data once. Raises InputError where it is none that Ganvas reads, or something is
     wrong with it."""
     kind = kind or api.guess_modality(source)
-    reader, said = plugins.load("modalities", kind), dict(options or {})
+    reader, said = registry.load("modalities", kind), dict(options or {})
     usual = [
-        plugins.load("models", model).defaults.data_options
+        registry.load("models", model).defaults.data_options
         for model, *_ in RECOMMENDED.get(kind, ())[:1]
     ]
     modality = reader.learn(source, **_known(reader, {**next(iter(usual), {}), **said}))
@@ -135,7 +135,7 @@ def fitting(sight: DataOverview) -> list[Fit]:
     return [
         Fit(
             name,
-            plugins.summary("models", name),
+            registry.summary("models", name),
             tuple(available_tasks(type(tried[name]), sight.modality)),
             minutes,
             why if name == first else "",
@@ -155,7 +155,7 @@ def problems(sight: DataOverview, model: str) -> list[str]:
 
 def _tried(sight: DataOverview) -> Iterator[tuple[str, Model]]:
     glance, known = _glance(sight), dict[str, Modality | None]()
-    for name in plugins.names("models"):
+    for name in registry.names("models"):
         if built := _build(name, sight, glance, known):
             yield name, built
 
@@ -173,9 +173,9 @@ def _build(
 
     known: The modality by how it reads, as far as that was tried; more is added.
     """
-    reader = plugins.load("modalities", sight.kind)
+    reader = registry.load("modalities", sight.kind)
     reading = _known(
-        reader, {**plugins.load("models", model).defaults.data_options, **sight.options}
+        reader, {**registry.load("models", model).defaults.data_options, **sight.options}
     )
     try:
         if (key := repr(sorted(reading.items()))) not in known:
@@ -189,7 +189,7 @@ def _build(
 
 def _known(reader: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Those options that a modality has."""
-    own = {option.name for option in plugins.options(reader.learn)}
+    own = {option.name for option in registry.options(reader.learn)}
     return {name: value for name, value in options.items() if name in own}
 
 

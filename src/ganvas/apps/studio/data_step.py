@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 
 from ...data.samples import ADULT, FASHION
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
-from . import uploads as keeping
+from . import uploads
 from .data_overview import DataOverview, Fit, fitting, problems, see
 from .errors import HIDDEN, told
 
@@ -49,7 +49,7 @@ def build(runs: Path) -> DataStep:
     with gr.Row():
         samples = {path: gr.Button(words, size="md") for words, path in SAMPLES.items()}
     with gr.Accordion("Read it differently, or turn one kind into another", open=False):
-        kinds = [(name, name) for name in plugins.names("modalities") if name != "latents"]
+        kinds = [(name, name) for name in registry.names("modalities") if name != "latents"]
         kind = gr.Dropdown(
             [("what it looks like", ""), *kinds],
             value="",
@@ -98,8 +98,8 @@ def _look(
     runs: Path, files: Sequence[str] | None, kind: str | None, second: Sequence[str] | None
 ) -> tuple[Any, ...]:
     """Keeps what was handed in and looks at it."""
-    source = keeping.kept(files or [], runs)
-    options = {"to": keeping.kept(second, runs)} if second else {}
+    source = uploads.kept(files or [], runs)
+    options = {"to": uploads.kept(second, runs)} if second else {}
     return _seen(see(source, kind or None, options))
 
 
@@ -169,7 +169,7 @@ def _about(model: str, fits: Sequence[Fit], sight: DataOverview) -> str:
     fit = next(one for one in fits if one.model == model)
     why = f"<p><b>Recommended.</b> {escape(fit.why)}</p>" if fit.why else ""
     able = "".join(
-        f"<li>{escape(plugins.summary('tasks', task).rstrip('.'))}</li>" for task in fit.tasks
+        f"<li>{escape(registry.summary('tasks', task).rstrip('.'))}</li>" for task in fit.tasks
     )
     ills = "".join(f'<p class="g-ill">{escape(one)}</p>' for one in problems(sight, model))
     well = "<p class=g-well>Nothing is wrong with the data, as far as can be seen.</p>"

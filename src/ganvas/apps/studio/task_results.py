@@ -39,9 +39,8 @@ from ...core import (
     data_of,
 )
 from ...results.save import figures, save_result
-from ...runtime import registry as plugins
-from . import charts
-from . import uploads as keeping
+from ...runtime import registry
+from . import charts, uploads
 from .forms import Field, field
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
@@ -90,15 +89,15 @@ def _opened(run: Path, saved: int) -> api.Trained:
 
 def sources(task: str) -> list[tuple[str, bool]]:
     """What a task works on: the name of each source, and whether it must be given."""
-    return [(p.name, p.default is p.empty) for p in api.sources(plugins.load("tasks", task))]
+    return [(p.name, p.default is p.empty) for p in api.sources(registry.load("tasks", task))]
 
 
 def asked(task: str, trained: api.Trained) -> list[Field]:
     """What to ask for a task of this run: options that its model or its data cannot heed are left
     out."""
-    function, modality = plugins.load("tasks", task), trained.run.modality
+    function, modality = registry.load("tasks", task), trained.run.modality
     reads = api.sources_by_option(function)
-    kept = [option for option in plugins.options(function) if _heeded(option, trained)]
+    kept = [option for option in registry.options(function) if _heeded(option, trained)]
     fields = [
         field(
             option,
@@ -108,7 +107,7 @@ def asked(task: str, trained: api.Trained) -> list[Field]:
         for option in kept
     ]
     many = (
-        isinstance(modality, Tabular) and plugins.needs(function) is Samples
+        isinstance(modality, Tabular) and registry.needs(function) is Samples
     )  # of rows a few say nothing
     return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
 
@@ -120,13 +119,13 @@ def do(
     them."""
     trained = opened(run)
     files = {one.name for one in asked(task, trained) if one.kind == "file"}
-    held = [keeping.kept(one, runs) if one else None for one in given]
+    held = [uploads.kept(one, runs) if one else None for one in given]
     said = {
-        name: str(keeping.kept([value], runs)) if name in files else value
+        name: str(uploads.kept([value], runs)) if name in files else value
         for name, value in options.items()
     }
     answer = trained.do(task, *(str(one) for one in held if one), **said)
-    out = keeping.answers(runs) / task
+    out = uploads.answers(runs) / task
     written = save_result(answer, trained.run.modality, out)
     if isinstance(answer, Packed):
         return _packed(answer, written, trained, held[0])
@@ -149,7 +148,7 @@ def report(run: Path, runs: Path) -> Shown:
         raise InputError(
             "there is no report yet: it is written when the training has come to its end"
         )
-    copy = shutil.copy(file, keeping.answers(runs))
+    copy = shutil.copy(file, uploads.answers(runs))
     return Shown(files=(Path(copy),), page=file.read_text("utf-8"))
 
 
@@ -333,11 +332,11 @@ def _large(file: Path) -> Path:
     return target
 
 
-def _kinds(option: plugins.Option) -> set[Any]:
+def _kinds(option: registry.Option) -> set[Any]:
     return {*get_args(option.type), option.type}
 
 
-def _heeded(option: plugins.Option, trained: api.Trained) -> bool:
+def _heeded(option: registry.Option, trained: api.Trained) -> bool:
     """Whether an option says something to this model and its data."""
     model, modality = trained.model, data_of(trained.run.modality)
     conditional = isinstance(model, Samples) and model.condition is not None

@@ -12,10 +12,10 @@ import gradio as gr
 from PIL import Image
 
 from ... import api
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 from ..jobs import Jobs
-from . import uploads as keeping
+from . import uploads
 from .components import form
 from .data_overview import DataOverview, Fit
 from .data_step import DataStep
@@ -166,9 +166,13 @@ def _connect(jobs: Jobs, watched: gr.BrowserState, live: Live) -> None:
 def _fields(sight: DataOverview, model: str) -> list[Field]:
     """All that can be said of a training, of the model first; what two of them have is the
     model's."""
-    plugs = (plugins.load("models", model), plugins.load("modalities", sight.kind).learn, api.train)
-    options = {option.name: option for plug in reversed(plugs) for option in plugins.options(plug)}
-    names = dict.fromkeys(option.name for plug in plugs for option in plugins.options(plug))
+    plugs = (
+        registry.load("models", model),
+        registry.load("modalities", sight.kind).learn,
+        api.train,
+    )
+    options = {option.name: option for plug in reversed(plugs) for option in registry.options(plug)}
+    names = dict.fromkeys(option.name for plug in plugs for option in registry.options(plug))
     return [field(options[name]) for name in names if name not in DECIDED]
 
 
@@ -191,7 +195,7 @@ def _start(
         raise InputError("hand in data first")
     said = filled_in(fields, values)
     handed = [one.name for one in fields if one.kind == "file" and one.name in said]
-    files = {name: keeping.kept([said[name]], jobs.runs) for name in handed}
+    files = {name: uploads.kept([said[name]], jobs.runs) for name in handed}
     options = {**said, **files, **sight.options, "minutes": minutes, "save_every": SAVE_EVERY}
     options |= {"as_": sight.kind} if sight.kind != api.guess_modality(sight.source) else {}
     name = name.strip() or _free(jobs, f"{model}-{api.source_name(sight.source)}")

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 from . import explore_step
 from . import task_results as using
@@ -75,7 +75,7 @@ def _able(run: Path) -> dict[str, str]:
     """What a run can be used for, in words, by name; what is done most comes first."""
     known = using.opened(run)
     names = sorted(known.tasks, key=lambda name: name != FIRST)
-    able = {name: plugins.summary("tasks", name).rstrip(".") for name in names}
+    able = {name: registry.summary("tasks", name).rstrip(".") for name in names}
     more = (
         {EXPLORE: "Walk through what it can make, on a map and by sliders"}
         if explorable(known)
@@ -92,7 +92,7 @@ def _tasks(runs: Path, name: str | None, chosen: str | None) -> Any:
 
 def _form(run: Path, task: str, runs: Path, answer: gr.State) -> None:
     """The form of a task, made of its signature."""
-    words = plugins.summary("tasks", task)
+    words = registry.summary("tasks", task)
     gr.Markdown(f"### {words.rstrip('.')}")
     files = [
         gr.File(

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...runtime import range_coder as coding
+from ...runtime import range_coder
 
 FINE = 2**16  # a rank is coded in two parts where there are more
 
@@ -18,7 +18,7 @@ FINE = 2**16  # a rank is coded in two parts where there are more
 def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Which of how many values that share a code each value is: (rank, number) by column, each
     (N,), in few bits."""
-    encoder, uniform = coding.encoder(), coding.uniform()
+    encoder, uniform = range_coder.encoder(), range_coder.uniform()
     for rank, number in pairs:
         for part, size in _parts(rank, number):
             encoder.encode(part.astype(np.int32), uniform, size.astype(np.int32))
@@ -27,7 +27,7 @@ def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
 
 def unpacked_ranks(packed: bytes, numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The ranks of each column, (N,), from how many values share each code."""
-    decoder, uniform, ranks = coding.decoder(packed), coding.uniform(), []
+    decoder, uniform, ranks = range_coder.decoder(packed), range_coder.uniform(), []
     for number in numbers:
         rank = np.zeros(len(number), np.int64)
         high, low = number > FINE, number > 1
@@ -63,7 +63,7 @@ def packed_tables(tables: Mapping[str, pa.Table], more: bytes) -> bytes:
 
 def unpacked_tables(content: bytes) -> tuple[dict[str, pa.Table], bytes]:
     """What `packed_tables` made one."""
-    found = coding.parts(content)
+    found = range_coder.parts(content)
     more = found.pop("", b"")
     return {name: pa.ipc.open_stream(part).read_all() for name, part in found.items()}, more
 

@@ -12,8 +12,7 @@ from ...core import Augmented, Balance, Given, InputError, LabelledExamples, Sam
 from ...runtime.console import stderr_console
 from .._progress import with_progress
 from ..sample.rejection import Seen, Tally, batch_size, sample_meeting
-from . import networks as _networks
-from . import trees as _trees
+from . import networks, trees
 from .comparison import describe_gain
 
 FEWEST = 5  # held-out examples of each class that a judgement needs
@@ -120,7 +119,7 @@ def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None)
         x.features(added[torch.from_numpy(first)], target.column),
     )
     learn, judge = ~held & known, held & known
-    scores, helped = _trees.score_with_trees(
+    scores, helped = trees.score_with_trees(
         (features.x[learn], classes[learn]),
         (features.x[judge], classes[judge]),
         (new.x, own[first]),
@@ -151,11 +150,11 @@ def _pictures(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -
         return _said(answer, "pictures")
     first = torch.from_numpy(_firsts(own.numpy(), aim.wanted(classes[~held], kinds)))
     learn, judge = torch.from_numpy(~held), torch.from_numpy(held & np.isin(classes, clear))
-    ways = _networks.training_sets(
-        _networks.Cases(x.x[learn], x.y[learn]), _networks.Cases(added[first], own[first].to(x.y))
+    ways = networks.training_sets(
+        networks.Cases(x.x[learn], x.y[learn]), networks.Cases(added[first], own[first].to(x.y))
     )
-    scores, helped = _networks.score_with_networks(
-        ways, _networks.Cases(x.x[judge], x.y[judge]), kinds
+    scores, helped = networks.score_with_networks(
+        ways, networks.Cases(x.x[judge], x.y[judge]), kinds
     )
     return _said(replace(answer, scores=scores, helped=helped), "pictures")
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ...core import Compresses, Packed, Unpacked
-from ...runtime import range_coder as coding
+from ...runtime import range_coder
 from .coding import coded_places, token_digest
 
 
@@ -24,7 +24,7 @@ def compress(model: Compresses, x: Unpacked, *, quality: int | None = None) -> P
     """
     packing = model.coding_scheme(quality)
     symbols = packing.fold(x.codes.to(model.device))
-    encoder, family = coding.encoder(), coding.categorical()
+    encoder, family = range_coder.encoder(), range_coder.categorical()
     for part, place, likely in coded_places(packing, symbols, "packing"):
         encoder.encode(part[:, place].cpu().numpy().astype(np.int32), family, likely)
     packed = encoder.get_compressed().tobytes()
