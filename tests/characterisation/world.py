@@ -47,16 +47,16 @@ PINNED = Path(__file__).with_name("pinned.json")
 NOW: dict[str, dict[str, str]] = {
     "option": {
         "out": "out", "quiet": "quiet", "steps": "steps", "batch": "batch", "seed": "seed", "held_out": "held_out",
-        "through": "through", "rate": "rate", "schedule": "schedule", "average": "average", "heal": "heal",
+        "through": "through", "rate": "lr", "schedule": "schedule", "average": "ema", "heal": "recover",
         "minutes": "minutes", "epochs": "epochs", "accumulate": "accumulate", "clip": "clip", "precision": "precision",
         "as": "as", "to": "to", "pairs": "pairs", "captions": "captions", "window": "window", "frames": "frames",
-        "waves": "waves", "deviation": "deviation", "most": "most", "found": "found", "rounds": "rounds",
-        "given": "given", "where": "where", "like": "like", "judge": "judge", "joins": "joins", "features": "features",
+        "waves": "fourier_features", "deviation": "minibatch_std", "most": "most", "found": "found", "rounds": "inversion_steps",
+        "given": "given", "where": "where", "like": "like", "judge": "judge", "joins": "discriminator_start", "features": "features",
     },
     "value": {},  # values of options: "salt-and-pepper", "boundary"
     "task": {},  # such as {"complete": "impute"}
     "model": {},
-    "modality": {},  # such as {"windows": "series"}; said with --as
+    "modality": {"windows": "series"},  # such as {"windows": "series"}; said with --as
 }  # fmt: skip
 """By kind, the word that this program says -> the word that Ganvas has for it now; what is not there is the same."""
 

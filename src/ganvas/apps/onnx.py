@@ -143,7 +143,7 @@ USES: Mapping[What, Use] = {
     ),
     "scorer": Use(
         Scores,
-        lambda m, x: dict(zip(("score", "blame"), m.score_with_attribution(x), strict=True)),
+        lambda m, x: dict(zip(("score", "attribution"), m.score_with_attribution(x), strict=True)),
         lambda m, n: {"x": of_space(m.space, n)},
     ),
     "encoder": Use(
@@ -483,7 +483,7 @@ def _meaning(name: str, x: Tensor, part: Part) -> str:
     said = {
         "z": "latents, as the encoder gives them",
         "score": "how strange each example is: higher is stranger",
-        "blame": "what each place adds to the score",
+        "attribution": "what each place adds to the score",
         "known": "true where x is known",
         "y": "the number of the class, from 0" if labels else "",
     }

@@ -252,7 +252,7 @@ class Detections:
         parts = list(self.parts)
         names = [name for part in parts for name in part.names]
         of = lambda field: torch.cat([getattr(part, field) for part in parts])  # noqa: E731
-        return Detected(of("x"), names, *map(of, ("scores", "p", "found", "blame", "nearest")))
+        return Detected(of("x"), names, *map(of, ("scores", "p", "found", "attribution", "nearest")))
 
 
 @dataclass(frozen=True)

@@ -342,7 +342,7 @@ class Strangest(list[Detected]):
         scores = torch.cat([part.scores for part in self])
         first = scores.argsort(descending=True)[:SHOWN]
         of = lambda field: torch.cat([getattr(part, field) for part in self])[first]  # noqa: E731
-        fields = map(of, ("scores", "p", "found", "blame", "nearest"))
+        fields = map(of, ("scores", "p", "found", "attribution", "nearest"))
         return Detected(of("x"), [names[i] for i in first.tolist()], *fields)
 
 

@@ -34,7 +34,7 @@ def learn_reference_scores(run: Run, held_out: Data, quiet: bool) -> dict[str, T
         scores.append(part.scores)
         total = total + part.attribution.sum(0)
     every = torch.cat(scores)
-    return {"scores": every[evenly_spaced(len(every), MOST)], "blame": total / len(every)}
+    return {"scores": every[evenly_spaced(len(every), MOST)], "attribution": total / len(every)}
 
 
 def reference_scores(run: Run, source: Any) -> ReferenceScores:
@@ -52,4 +52,4 @@ def reference_scores(run: Run, source: Any) -> ReferenceScores:
     if learn is not None:
         some = learn.subset(evenly_spaced(len(learn), NEIGHBOURS))
         examples, names = some.gather().x.cpu(), some.names
-    return ReferenceScores(kept["scores"], kept["blame"], examples, names, run.modality.vectors)
+    return ReferenceScores(kept["scores"], kept["attribution"], examples, names, run.modality.vectors)

@@ -317,7 +317,7 @@ class Series(Modality, Followable, Overlapping):
     def trace(self, parts: Iterable[Detected], folder: Path) -> list[Path]:
         parts = list(parts)
         of = lambda field: torch.cat([getattr(part, field) for part in parts])  # noqa: E731
-        x, found, p, scores, attribution = map(of, ("x", "found", "p", "scores", "blame"))
+        x, found, p, scores, attribution = map(of, ("x", "found", "p", "scores", "attribution"))
         times = [time for part in parts for time in part.names]
         spans = stretches(found.numpy(), self.window // 4)
         peaks = [first + int(scores[first:end].argmax()) for first, end in spans]
