@@ -70,8 +70,8 @@ VOLATILE = {
     "resident", "started_at", "finished_at",
 }  # fmt: skip
 """Keys of JSON whose values no two runs share."""
-SKIPPED = {".html", ".lock", ".ipynb"}
-"""Files that are there, and not looked into."""
+SKIPPED = {".html", ".lock", ".ipynb", ".mp4"}
+"""Files that are there, and not looked into; the threads of an encoder of videos do not always write the same."""
 
 
 def now(kind: str, word: str) -> str:
@@ -668,6 +668,8 @@ def main() -> int:
     parser.add_argument("--compare", nargs="?", const=PINNED, type=Path, help="with this record, or what is pinned")
     asked = parser.parse_args()
     found = record(asked.only)
+    if asked.only and asked.pin:  # the others stay as they are pinned
+        found["entries"] = json.loads(PINNED.read_text())["entries"] | found["entries"]
     for file in [asked.out] * (asked.out is not None) + [PINNED] * asked.pin:
         file.write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
     if asked.compare is None:
