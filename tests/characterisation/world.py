@@ -5,6 +5,9 @@
     python tests/characterisation/world.py --pin                     pins the code as it is
     python tests/characterisation/world.py OUT.json --only vae       runs whose names contain a word (any number)
 
+With --only, `evaluate` of pictures may say other figures: which of the runs of the same pictures is judged first learns
+the features of all. With --pin, --only leaves all other entries as they are pinned.
+
 Every entry of a record has two layers. `bits`: numbers alone, such as weights, pixels, cells, figures; no renaming
 changes them. `names`: files, keys, columns, types and sentences; what is renamed differs here and nowhere else. Of
 Ganvas only what is public is imported, and the names it is asked by stand in `NOW`.
