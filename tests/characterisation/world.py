@@ -5,6 +5,9 @@
     python tests/characterisation/world.py --pin                     pins the code as it is
     python tests/characterisation/world.py OUT.json --only vae       runs whose names contain a word (any number)
 
+With --only, `evaluate` of pictures may say other figures: which of the runs of the same pictures is judged first learns
+the features of all. With --pin, --only leaves all other entries as they are pinned.
+
 Every entry of a record has two layers. `bits`: numbers alone, such as weights, pixels, cells, figures; no renaming
 changes them. `names`: files, keys, columns, types and sentences; what is renamed differs here and nowhere else. Of
 Ganvas only what is public is imported, and the names it is asked by stand in `NOW`.
@@ -70,8 +73,8 @@ VOLATILE = {
     "resident", "started_at", "finished_at",
 }  # fmt: skip
 """Keys of JSON whose values no two runs share."""
-SKIPPED = {".html", ".lock", ".ipynb"}
-"""Files that are there, and not looked into."""
+SKIPPED = {".html", ".lock", ".ipynb", ".mp4"}
+"""Files that are there, and not looked into; the threads of an encoder of videos do not always write the same."""
 
 
 def now(kind: str, word: str) -> str:
@@ -668,6 +671,8 @@ def main() -> int:
     parser.add_argument("--compare", nargs="?", const=PINNED, type=Path, help="with this record, or what is pinned")
     asked = parser.parse_args()
     found = record(asked.only)
+    if asked.only and asked.pin:  # the others stay as they are pinned
+        found["entries"] = json.loads(PINNED.read_text())["entries"] | found["entries"]
     for file in [asked.out] * (asked.out is not None) + [PINNED] * asked.pin:
         file.write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
     if asked.compare is None:
