@@ -43,7 +43,7 @@ def child(script: str, *words: object) -> dict[str, Any]:
 
 
 def fashion(part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of Fashion-MNIST, uint8 (N, 28, 28), and their classes, uint8 (N,); of the part
+    """Images of Fashion-MNIST, uint8 (N, 28, 28), and their classes, uint8 (N,); of the part
     train or t10k."""
     x = gzip.decompress((FASHION / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
     y = gzip.decompress((FASHION / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]

@@ -1,12 +1,12 @@
-"""Holes in Fashion-MNIST pictures that were never learned from, filled: PSNR in the hole, and SSIM
-of the whole.
+"""Masked regions in Fashion-MNIST images that were never learned from, filled: PSNR in the masked
+region, and SSIM of the whole.
 
-The holes are those of `ganvas.nn.masks`: rectangles, strokes and halves; missing lower halves are
-also told apart. Beside a VAE and an inpainter stand diffusion from the border of the hole, and the
-mean of the border.
+The masked regions are those of `ganvas.nn.masks`: rectangles, strokes and halves; missing lower
+halves are also told apart. Beside a VAE and an inpainter stand diffusion from the border of the
+masked region, and the mean of the border.
 
 python benchmarks/completion.py
-python benchmarks/completion.py --steps 50 --pictures 20     # a trial
+python benchmarks/completion.py --steps 50 --images 20     # a trial
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, help="rounds of each training")
-    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--steps", type=int, help="steps of each training")
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument(
         "--runs",
         type=Path,
@@ -48,7 +48,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     x = (
-        torch.from_numpy(np.array(fashion("t10k")[0][: given.pictures]))
+        torch.from_numpy(np.array(fashion("t10k")[0][: given.images]))
         .float()
         .div(127.5)
         .sub(1)
@@ -70,11 +70,11 @@ def main() -> None:
         models[name], about[name] = run.model, {**settings, "seconds": run.run.state["seconds"]}
     space = run.model.space
     models |= {"diffusion": Diffusion(space), "mean of the border": BorderMean(space)}
-    kinds = {"random holes": random, "lower half missing": upper}
+    kinds = {"random masked regions": random, "lower half missing": upper}
     report(
         "completion",
         {
-            "pictures": len(x),
+            "images": len(x),
             "training": about,
             "filled": {kind: compared(models, x, known) for kind, known in kinds.items()},
         },
@@ -96,10 +96,10 @@ def compared(models: Mapping[str, Completes], x: Tensor, known: Tensor) -> dict[
             seconds = perf_counter() - start
         error = ((y - x).square() * ~known).sum() / (~known).sum()
         found[name] = {
-            "PSNR in holes (dB)": float(10 * (4 / error).log10()),
+            "PSNR in masked regions (dB)": float(10 * (4 / error).log10()),
             "SSIM": ssim(y, x, data_range=(-1.0, 1.0)).item(),
             "known as they were": bool(torch.equal(y[known], x[known])),
-            "seconds a picture": seconds / len(x),
+            "seconds an image": seconds / len(x),
         }
     return found
 

@@ -2,8 +2,8 @@
 from.
 
 Of VAEs on Fashion-MNIST: `reconstruct --interval`, value by value, beside the quantiles of as many
-draws as they are, not scaled by held-out pictures. "open" are those values whose interval is more
-than a single level. A picture of which all values lie inside is promised by nobody. Of MADE on a
+draws as they are, not scaled by held-out images. "open" are those values whose interval is more
+than a single level. An image of which all values lie inside is promised by nobody. Of MADE on a
 table: `complete --interval`, a fifth of all cells hidden at random; of categories, how far the
     probability of what was filled is from how often it was right (expected calibration
 error in ten equal groups).
@@ -44,8 +44,8 @@ def inside(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[float, flo
     return float(right.mean()), float(right[wide].mean()), float((high - low).mean() / 255)
 
 
-def pictures(seed: int, given: argparse.Namespace) -> Figures:
-    """Coverage of a VAE's intervals on test pictures."""
+def photos(seed: int, given: argparse.Namespace) -> Figures:
+    """Coverage of a VAE's intervals on test images."""
     out = given.runs / f"vae-{given.likelihood}-{seed}"
     steps = {"steps": given.steps} if given.steps else {}
     run = ganvas.train(
@@ -58,7 +58,7 @@ def pictures(seed: int, given: argparse.Namespace) -> Figures:
         **steps,
     )
     images = run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz")
-    x = images.gather(given.pictures).x
+    x = images.gather(given.images).x
     truth, pixels = x.flatten(1).numpy(), ((x[:, 0] + 1) * 127.5).round().byte().numpy()
     for level in LEVELS:
         between = run.do("reconstruct", pixels, interval=level, seed=seed).between
@@ -67,7 +67,7 @@ def pictures(seed: int, given: argparse.Namespace) -> Figures:
             levels_of(truth) <= levels_of(between.high)
         )
         yield from zip((f"{level}", f"{level} open", f"{level} width"), found, strict=True)
-        yield f"{level} whole pictures", float(whole.all(1).mean())
+        yield f"{level} whole images", float(whole.all(1).mean())
     with torch.no_grad(), seeded_rng(seed):
         draws = torch.cat(
             [run.model.resample_posterior(part, RAW).flatten(2) for part in x[:200].split(50)], 1
@@ -144,20 +144,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--table", type=Path, help="the Adult table, or another; pictures alone without"
+        "--table", type=Path, help="the Adult table, or another; images alone without"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--likelihood", default="gaussian")
-    parser.add_argument("--pictures", type=int, default=2000, help="test pictures to judge by")
+    parser.add_argument("--images", type=int, default=2000, help="test images to judge by")
     parser.add_argument(
         "--rows", type=int, default=2000, help="rows to judge by, a tenth of the table at most"
     )
     parser.add_argument(
-        "--steps", type=int, help="rounds of every training; as many as models like without"
+        "--steps", type=int, help="steps of every training; as many as models like without"
     )
     parser.add_argument("--runs", type=Path, default=Path("runs/coverage"))
     given = parser.parse_args()
-    jobs = {f"vae, {given.likelihood}": pictures} | ({"made": rows} if given.table else {})
+    jobs = {f"vae, {given.likelihood}": photos} | ({"made": rows} if given.table else {})
     results: dict[str, Any] = {}
     for name, job in jobs.items():
         found = [dict(job(seed, given)) for seed in given.seeds]

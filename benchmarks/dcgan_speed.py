@@ -1,4 +1,4 @@
-"""DCGAN-64 on a CPU: pictures a second, against a plain PyTorch loop and against the same tricks
+"""DCGAN-64 on a CPU: images a second, against a plain PyTorch loop and against the same tricks
 written by hand.
 
 plain: the networks of the paper and the loop of the best-known tutorial, float32, default layout,
@@ -6,8 +6,8 @@ plain: the networks of the paper and the loop of the best-known tutorial, float3
 by hand: the same networks, bf16, layout, fused Adam and averaged weights as ours, without an
 engine: what it costs.
 
-The three alternate in one process, a few rounds each; the ratio is that of medians. The limit is
-arithmetic: a round costs 2.29 GFLOP a picture, and a bf16 convolution of the size that counts most
+The three alternate in one process, a few steps each; the ratio is that of medians. The limit is
+arithmetic: a step costs 2.29 GFLOP an image, and a bf16 convolution of the size that counts most
     is timed beside it.
 
 python benchmarks/dcgan_speed.py
@@ -31,7 +31,7 @@ from ganvas.models.dcgan import DCGAN
 from ganvas.runtime.device import choose_precision, prepare
 from ganvas.training.engine import Engine
 
-# of a round, for each picture (the tutorial's loop: four forward and three backward passes)
+# of a step, for each image (the tutorial's loop: four forward and three backward passes)
 GFLOP = 2.29
 CPU = torch.device("cpu")
 
@@ -72,12 +72,12 @@ def plain(x: Tensor, channels: int) -> Iterator[None]:
 
 def ours(x: Tensor, model: DCGAN) -> Iterator[None]:
     engine = Engine(model, ema=0.999, precision=choose_precision("auto", CPU))
-    for _ in engine.rounds(iter(lambda: Batch(x), None)):
+    for _ in engine.steps(iter(lambda: Batch(x), None)):
         yield
 
 
 def by_hand(x: Tensor, model: DCGAN) -> Iterator[None]:
-    """The rounds of `DCGAN.turns` with every trick of the engine, and no engine."""
+    """The steps of `DCGAN.turns` with every trick of the engine, and no engine."""
     optimizers = [
         torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999), fused=True)
         for net in (model.discriminator, model.generator)
@@ -110,8 +110,8 @@ def by_hand(x: Tensor, model: DCGAN) -> Iterator[None]:
         yield
 
 
-def alternate(loops: dict[str, Iterator[None]], rounds: int, turns: int) -> dict[str, list[float]]:
-    """Seconds of `rounds` rounds of each loop, again and again in turn."""
+def alternate(loops: dict[str, Iterator[None]], n_steps: int, turns: int) -> dict[str, list[float]]:
+    """Seconds of `steps` steps of each loop, again and again in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     for loop in loops.values():
         next(loop)
@@ -119,7 +119,7 @@ def alternate(loops: dict[str, Iterator[None]], rounds: int, turns: int) -> dict
     for _ in range(turns):
         for name, loop in loops.items():
             start = perf_counter()
-            for _ in range(rounds):
+            for _ in range(n_steps):
                 next(loop)
             seconds[name].append(perf_counter() - start)
     return seconds
@@ -157,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--turns", type=int, default=9)
     given = parser.parse_args()
     torch.manual_seed(0)
@@ -168,9 +168,9 @@ def main() -> None:
     prepare(model, CPU)
     torch.set_float32_matmul_precision("highest")
     loops = {"plain": peer, "ours": ours(x, model), "by hand": by_hand(x, deepcopy(model))}
-    seconds = alternate(loops, given.rounds, given.turns)
+    seconds = alternate(loops, given.steps, given.turns)
     speed = {
-        name: spread([given.rounds * given.batch / s for s in values])
+        name: spread([given.steps * given.batch / s for s in values])
         for name, values in seconds.items()
     }
     mid = {name: s["median"] for name, s in speed.items()}
@@ -178,7 +178,7 @@ def main() -> None:
     report(
         "dcgan-speed",
         {
-            "pictures_per_second": speed,
+            "images_per_second": speed,
             "ours_to_plain": mid["ours"] / mid["plain"],
             "engine_overhead": mid["by hand"] / mid["ours"] - 1,
             "gflops_of_this_machine": limit,

@@ -10,10 +10,10 @@ mixed   in colour: sigma 25, salt and pepper (10 %), missing pixels (half, black
 
 Noise is neither rounded nor cut off, as is usual. Rivals are told the sigma of gaussian noise, ours
 never is; of other damage they work with what scikit-image estimates, and BM3D, which takes a minute
-for a colour picture, is left out. Rivals work in a process of their own while ours waits.
+for a colour image, is left out. Rivals work in a process of their own while ours waits.
 
 python benchmarks/denoising.py --minutes 40
-python benchmarks/denoising.py grey --minutes 2 --pictures 2     # a trial
+python benchmarks/denoising.py grey --minutes 2 --images 2     # a trial
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def main() -> None:
     )
     parser.add_argument("which", nargs="?", choices=[*TRAINED, "both"], default="both")
     parser.add_argument("--minutes", type=float, default=40, help="of each training")
-    parser.add_argument("--pictures", type=int, default=12)
+    parser.add_argument("--images", type=int, default=12)
     parser.add_argument(
         "--runs",
         type=Path,
@@ -117,20 +117,20 @@ def main() -> None:
             )
         )
         chosen = [(name, p) for name, p in to_try() if which == "grey" or name not in GREY_ONES][
-            : given.pictures
+            : given.images
         ]
-        pictures = [(name, levels(p, which == "grey")) for name, p in chosen]
+        images = [(name, levels(p, which == "grey")) for name, p in chosen]
         tried = {
-            name: compare(run, pictures, damage, sigma)
+            name: compare(run, images, damage, sigma)
             for name, (damage, sigma) in (GREY if which == "grey" else MIXED).items()
         }
         state = run.run.state
         report(
             f"denoising-{which}",
             {
-                "pictures": [f"{name} {x.shape[1]} x {x.shape[0]}" for name, x in pictures],
+                "images": [f"{name} {x.shape[1]} x {x.shape[0]}" for name, x in images],
                 "training": {
-                    "rounds": state["step"],
+                    "steps": state["step"],
                     "seconds": state["seconds"],
                     "options": run.run.config["options"],
                 },
@@ -140,12 +140,12 @@ def main() -> None:
 
 
 def compare(
-    run: Any, pictures: list[tuple[str, np.ndarray]], damage: Callable[[Tensor], Tensor], sigma: int
+    run: Any, images: list[tuple[str, np.ndarray]], damage: Callable[[Tensor], Tensor], sigma: int
 ) -> Any:
     """Means of PSNR and SSIM and medians of seconds, by method; and how ours stands to BM3D."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        clean = {name: as_tensor(x) for name, x in pictures}
+        clean = {name: as_tensor(x) for name, x in images}
         damaged = {
             name: damaged_by(damage, x, number) for number, (name, x) in enumerate(clean.items())
         }

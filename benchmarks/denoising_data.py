@@ -32,8 +32,8 @@ PACKAGES = (
 )
 LEARN = (
     "Dragonfly_by_Bolly",
-    "Picture_0B_by_freespace",
-    "Picture_1A_by_freespace",
+    "Image_0B_by_freespace",
+    "Image_1A_by_freespace",
     "Wine_by_Jakkub_Mede",
     "aitzgorri_by_Aitzol_Berasategi",
     "free_by_Peter_Nerlich",
@@ -101,7 +101,7 @@ def to_learn_from() -> Path:
 
 
 def to_try() -> Iterator[tuple[str, Image.Image]]:
-    """Names and colour pictures."""
+    """Names and colour images."""
     site = next((rivals().parent.parent / "lib").glob("python*")) / "site-packages"
     files = [site / "skimage" / "data" / name for name in SKIMAGE]
     files += [
@@ -114,15 +114,15 @@ def to_try() -> Iterator[tuple[str, Image.Image]]:
         yield name, _middle(_wallpaper(name, LONGER[1]))
 
 
-def levels(picture: Image.Image, grey: bool) -> np.ndarray:
-    """A picture as float64 in [0, 255], (H, W) or (H, W, 3)."""
-    return np.asarray(picture.convert("L" if grey else "RGB")).astype(np.float64)
+def levels(image: Image.Image, grey: bool) -> np.ndarray:
+    """An image as float64 in [0, 255], (H, W) or (H, W, 3)."""
+    return np.asarray(image.convert("L" if grey else "RGB")).astype(np.float64)
 
 
-def _middle(picture: Image.Image) -> Image.Image:
-    width, height = (min(n, SIDE) for n in picture.size)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return picture.convert("RGB").crop((left, top, left + width, top + height))
+def _middle(image: Image.Image) -> Image.Image:
+    width, height = (min(n, SIDE) for n in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.convert("RGB").crop((left, top, left + width, top + height))
 
 
 def _wallpaper(name: str, longer: int) -> Image.Image:
@@ -133,10 +133,10 @@ def _wallpaper(name: str, longer: int) -> Image.Image:
         for f in _unpacked().rglob("*.jpg")
         if not f.is_symlink() and (f.stem == name or _of_theme(f, name))
     ]
-    picture = Image.open(max(files, key=lambda f: f.stat().st_size)).convert("RGB")
-    scale = longer / max(picture.size)
-    return picture.resize(
-        (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
+    image = Image.open(max(files, key=lambda f: f.stat().st_size)).convert("RGB")
+    scale = longer / max(image.size)
+    return image.resize(
+        (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
     )
 
 

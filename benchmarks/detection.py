@@ -126,7 +126,7 @@ def main() -> None:
         if given.sets and file.stem not in given.sets:
             continue
         for seed in given.seeds:
-            learn, judge, strange = split(file, seed)
+            learn, judge, anomalous = split(file, seed)
             run: dict[str, object] = {
                 "set": file.stem,
                 "seed": seed,
@@ -138,18 +138,22 @@ def main() -> None:
                 answer = ours(model, learn, judge, seed, given.held_out)
                 found = answer["found"].to_numpy()
                 run[f"{model} (s)"] = perf_counter() - start
-                run[model] = roc_auc_score(strange, answer["score"])
+                run[model] = roc_auc_score(anomalous, answer["score"])
                 run[f"{model}: false share of findings"] = float(
-                    (found & ~strange).sum() / max(found.sum(), 1)
+                    (found & ~anomalous).sum() / max(found.sum(), 1)
                 )
-                run[f"{model}: share found"] = float((found & strange).sum() / strange.sum())
+                run[f"{model}: share found"] = float((found & anomalous).sum() / anomalous.sum())
             run |= {
-                name: roc_auc_score(strange, s) for name, s in baselines(learn, judge, seed).items()
+                name: roc_auc_score(anomalous, s)
+                for name, s in baselines(learn, judge, seed).items()
             }
             for name, (scores, seconds) in peers(
                 given.peers, *standardised(learn, judge), seed
             ).items():
-                run |= {name: roc_auc_score(strange, scores), f"{name} (s)": sum(seconds.values())}
+                run |= {
+                    name: roc_auc_score(anomalous, scores),
+                    f"{name} (s)": sum(seconds.values()),
+                }
             runs.append(run)
             print(run, flush=True)
     names = [name for name in runs[0] if name not in ("set", "seed", "learn", "judge")]

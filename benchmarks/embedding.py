@@ -1,9 +1,9 @@
 """Linear-probe accuracy on Fashion-MNIST: logistic regression on 16 latents, beside 16 principal
 components, a random projection to 16 numbers, and all 784 pixels.
 
-Representations and probes are fitted on training pictures alone, and measured on the 10,000 test
-pictures. Which autoencoder is best, and how strong the probe's penalty is, is decided on training
-pictures held out for it (a twelfth).
+Representations and probes are fitted on training images alone, and measured on the 10,000 test
+images. Which autoencoder is best, and how strong the probe's penalty is, is decided on training
+images held out for it (a twelfth).
 
 python benchmarks/embedding.py /usr/share/datasets/fashion-mnist --seeds 0 1 2 --epochs 30
 """
@@ -49,13 +49,13 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 Encode = Callable[[np.ndarray], np.ndarray]
 
 
-def flat(pictures: Batch) -> tuple[np.ndarray, np.ndarray]:
-    assert pictures.y is not None
-    return pictures.x.flatten(1).numpy(), pictures.y.squeeze(1).numpy()
+def flat(photos: Batch) -> tuple[np.ndarray, np.ndarray]:
+    assert photos.y is not None
+    return photos.x.flatten(1).numpy(), photos.y.squeeze(1).numpy()
 
 
 def trained(name: str, pixels: np.ndarray, seed: int, epochs: float, folder: Path) -> Encode:
-    """The latents of a model that learned from these pictures, for their embedding."""
+    """The latents of a model that learned from these images, for their embedding."""
     model, options = MODELS[name]
     levels = ((pixels.reshape(-1, 28, 28) + 1) * 127.5).round().astype(np.uint8)
     run = ganvas.train(
@@ -111,10 +111,10 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=float, default=30)
-    parser.add_argument("--pictures", type=int, help="training pictures, if not all")
+    parser.add_argument("--images", type=int, help="training images, if not all")
     given = parser.parse_args()
     reader = Images(28, 1, tuple(map(str, range(10))))
-    x, y = flat(reader.read(given.folder / "train-images-idx3-ubyte.gz").gather(given.pictures))
+    x, y = flat(reader.read(given.folder / "train-images-idx3-ubyte.gz").gather(given.images))
     test = flat(reader.read(given.folder / "t10k-images-idx3-ubyte.gz").gather())
     choose = np.arange(len(x)) % 12 == 0
     runs = []
@@ -154,8 +154,8 @@ def main() -> None:
         {
             "latent": LATENT,
             "epochs": given.epochs,
-            "pictures": len(x),
-            "chosen on held-out training pictures": chosen,
+            "images": len(x),
+            "chosen on held-out training images": chosen,
             "accuracy of the chosen": of[chosen]["accuracy"]["median"],
             "all": of,
             "runs": runs,

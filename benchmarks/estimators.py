@@ -1,6 +1,6 @@
 """Our scikit-learn estimators beside its own, on sets that ship with it: noise taken away, rows
-through few numbers, holes filled. Root mean square errors on held-out rows, in standard deviations
-of each column.
+through few numbers, masked regions filled. Root mean square errors on held-out rows, in standard
+deviations of each column.
 
 python benchmarks/estimators.py --seeds 0 1 2
 """
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--jobs", nargs="+", default=list(JOBS), choices=list(JOBS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--steps", type=int, help="rounds of every training; as many as models like without"
+        "--steps", type=int, help="steps of every training; as many as models like without"
     )
     parser.add_argument(
         "--numbers", help="how autoencoders read numbers; as the estimators have it without"

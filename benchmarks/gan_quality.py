@@ -1,10 +1,10 @@
-"""Pictures by class on all of Fashion-MNIST for equally many minutes of a processor, or rounds, one
+"""Images by class on all of Fashion-MNIST for equally many minutes of a processor, or steps, one
 after the other.
 
-A classifier of the training pictures, which must name at least 91 % of the test pictures rightly,
-is the judge: it names 10,000 samples, made with the test pictures' labels, and its features tell
-how far these are from the test pictures (Fréchet distance; beside it that of 10,000 training
-pictures), and recall and precision (Kynkäänniemi et al., 2019, with their three neighbours).
+A classifier of the training images, which must name at least 91 % of the test images rightly,
+is the judge: it names 10,000 samples, made with the test images' labels, and its features tell
+how far these are from the test images (Fréchet distance; beside it that of 10,000 training
+images), and recall and precision (Kynkäänniemi et al., 2019, with their three neighbours).
 
 A model that learns through another's run is written behind it:
 "vqgan:steps=1500/transformer:steps=1500".
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=6000, help="of the classifier's training")
+    parser.add_argument("--steps", type=int, default=6000, help="of the classifier's training")
     parser.add_argument("--runs", type=Path, default=Path("runs/quality"))
     parser.add_argument("--id", default="gan-quality", help="name of the file of results")
     given = parser.parse_args()
@@ -52,15 +52,15 @@ def main() -> None:
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather()
     assert test.y is not None
     right = (classifier.classify(test.x) == test.y.squeeze(1)).float().mean().item()
-    print(f"classifier on real test pictures: {right:.2%}")
+    print(f"classifier on real test images: {right:.2%}")
     judged = {of: judge(run, test.x, test.y, classifier) for of, run in runs.items()}
     real = classifier(train_set.gather(most=len(test)).x).double()
     report(
         given.id,
         {
             "minutes": given.minutes,
-            "classifier_on_test_pictures": right,
-            "frechet_of_training_pictures": frechet_distance(classifier(test.x).double(), real),
+            "classifier_on_test_images": right,
+            "frechet_of_training_images": frechet_distance(classifier(test.x).double(), real),
             **{
                 model: {
                     name: spread([judged[model, seed][name] for seed in given.seeds])
@@ -96,7 +96,7 @@ def train(words: str, seed: int, given: argparse.Namespace) -> ganvas.Trained:
 
 
 def drawn(run: ganvas.Trained, y: torch.Tensor) -> torch.Tensor:
-    """One picture of each label."""
+    """One image of each label."""
     x, modality = run.model.sample(len(y), y), run.run.modality
     return modality.decode(x) if isinstance(modality, EncodedModality) else x.float()
 
@@ -105,7 +105,7 @@ def drawn(run: ganvas.Trained, y: torch.Tensor) -> torch.Tensor:
 def judge(
     run: ganvas.Trained, x: torch.Tensor, y: torch.Tensor, classifier: Learned
 ) -> dict[str, float]:
-    """Samples with the test pictures' labels, beside the test pictures."""
+    """Samples with the test images' labels, beside the test images."""
     with seeded_rng(0):
         made = torch.cat([drawn(run, part) for part in y.split(500)])
     right = (classifier.classify(made) == y.squeeze(1)).float()
@@ -125,7 +125,7 @@ def judge(
         "worst_class": min(right[y.squeeze(1) == label].mean().item() for label in range(10)),
         "precision": inside_real.float().mean().item(),
         "recall": inside_fake.float().mean().item(),
-        "rounds": run.run.state["step"],
+        "steps": run.run.state["step"],
         "seconds": run.run.state["seconds"],
     }
 

@@ -3,10 +3,10 @@ report.
 
 ring, grid: perceptrons learn 100,000 points, brought to [-1, 1], in one thread and float32; all
     variants have the same
-networks, rounds and optimizers. They are played by the engine itself: a table's columns are read in
+networks, steps and optimizers. They are played by the engine itself: a table's columns are read in
 ways that already know modes (`numbers="modes"`), or leave them a third of the range
 (`numbers="plain"`).
-stacked: convolutional networks learn pictures of three digits each for some minutes; --full: 50
+stacked: convolutional networks learn images of three digits each for some minutes; --full: 50
     epochs of 128,000.
 
 python benchmarks/modes.py ring --seeds 0 1 2 3 4 5 6 7 8 9
@@ -161,7 +161,7 @@ def pointed(words: str, mixture: Mixture, seed: int, settings: dict[str, Any]) -
             f"{name}_with_reject": value
             for name, value in judged(mixture, with_rejection(final), reach, seed).items()
         }
-    return {**found, "rounds": model.step, "cpu_seconds": seconds}
+    return {**found, "steps": model.step, "cpu_seconds": seconds}
 
 
 def judged(mixture: Mixture, model: Samples, reach: torch.Tensor, seed: int) -> dict[str, float]:
@@ -171,7 +171,7 @@ def judged(mixture: Mixture, model: Samples, reach: torch.Tensor, seed: int) -> 
 
 
 def learn(engine: Engine, points: torch.Tensor, seed: int, settings: dict[str, Any]) -> None:
-    """Plays so many rounds on points (N, 2), each of a batch drawn afresh."""
+    """Plays so many steps on points (N, 2), each of a batch drawn afresh."""
     for optimizer in engine.optimizers.values():
         for group in optimizer.param_groups:
             group["betas"] = settings["betas"]
@@ -181,7 +181,7 @@ def learn(engine: Engine, points: torch.Tensor, seed: int, settings: dict[str, A
         for _ in range(settings["steps"])
     )
     first, left = dict(engine.model.hyperparameters), settings["anneal"]
-    for _ in engine.rounds(Batch(points[some]) for some in rows):
+    for _ in engine.steps(Batch(points[some]) for some in rows):
         share = engine.model.step / settings["steps"]
         engine.set_lr_factor(SCHEDULES[settings["schedule"]](share))
         weight = left + (1 - left) * SCHEDULES["cosine"](share)
@@ -189,19 +189,19 @@ def learn(engine: Engine, points: torch.Tensor, seed: int, settings: dict[str, A
 
 
 def on_stacks(given: argparse.Namespace, runs: Path) -> dict[str, Any]:
-    pictures, classes = digits(given.digits)
-    judge = FeatureDiscriminator(pictures, classes, runs / ".features")
+    images, classes = digits(given.digits)
+    judge = FeatureDiscriminator(images, classes, runs / ".features")
     until = {"epochs": 50} if given.full else {"minutes": given.minutes}
     settings = {**SETTINGS["stacked"], **until}
     n = 128_000 if given.full else 60_000
     real = judge.judged(
-        torch.from_numpy(part).permute(0, 3, 1, 2) / 127.5 - 1 for part in _parts(pictures)
+        torch.from_numpy(part).permute(0, 3, 1, 2) / 127.5 - 1 for part in _parts(images)
     )
 
     def play(words: str, seed: int) -> dict[str, float]:
         return stacking(
             words,
-            stacked(pictures, n, seed),
+            stacked(images, n, seed),
             judge,
             seed,
             settings,
@@ -234,7 +234,7 @@ def stacking(
     seconds = perf_counter() - start
     with torch.no_grad(), seeded_rng(seed):
         found = judge.judged(run.model.sample(500) for _ in range(MOST // 500))
-    return {**found, "rounds": run.run.state["step"], "seconds": seconds}
+    return {**found, "steps": run.run.state["step"], "seconds": seconds}
 
 
 def played(
@@ -255,9 +255,9 @@ def played(
     }
 
 
-def _parts(pictures: Any) -> Any:
+def _parts(images: Any) -> Any:
     """Real stacks, as many as samples are judged, in parts."""
-    return (stacked(pictures, 500, 10**6 + i) for i in range(MOST // 500))
+    return (stacked(images, 500, 10**6 + i) for i in range(MOST // 500))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """Data of which every mode is known: Gaussians on a ring and on a grid, triples of digits as one
-colour picture; how samples of them are judged, and what papers report.
+colour image; how samples of them are judged, and what papers report.
 
 ring, grid  Srivastava et al. (2017, VEEGAN), Lin et al. (2018, PacGAN): 2,500 samples are judged. A
 sample within three
@@ -63,7 +63,7 @@ POINTS_PAPERS = {
 Quoted from memory, as are those of stacks: none could be looked up. That PacGAN's tables 2 and 3
 are of stacks, the second of networks as unrolled GANs have them, with the discriminator a quarter
 of the generator, its authors' repository says (fjxmlzn/PacGAN,
-stacked_MNIST_experiments/README.md), which shows both as pictures.
+stacked_MNIST_experiments/README.md), which shows both as images.
 """
 
 STACKED_PAPERS = {
@@ -136,7 +136,7 @@ def divergence(modes: np.ndarray, count: int) -> float:
 
 
 def digits(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures, uint8 (N, 28, 28), and their ten classes, (N,).
+    """Images, uint8 (N, 28, 28), and their ten classes, (N,).
 
     kind: `digits`: the 1,797 handwritten ones of scikit-learn, 8 x 8 pixels enlarged. `fashion`:
         60,000 of Fashion-MNIST; of MNIST itself where FASHION_MNIST names a folder with its files.
@@ -149,34 +149,34 @@ def digits(kind: str) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([np.asarray(one) for one in large]), classes.astype(np.uint8)
 
 
-def stacked(pictures: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Colour pictures, uint8 (n, S, S, 3), each of three pictures drawn from (N, S, S)."""
-    rows = np.random.default_rng(seed).integers(len(pictures), size=(n, 3))
-    return np.stack([pictures[rows[:, channel]] for channel in range(3)], -1)
+def stacked(photos: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Colour images, uint8 (n, S, S, 3), each of three images drawn from (N, S, S)."""
+    rows = np.random.default_rng(seed).integers(len(photos), size=(n, 3))
+    return np.stack([photos[rows[:, channel]] for channel in range(3)], -1)
 
 
 class FeatureDiscriminator:
-    """Names the modes of stacks; a small network that learns nine tenths of the pictures, and is
+    """Names the modes of stacks; a small network that learns nine tenths of the images, and is
     tried on the rest."""
 
     def __init__(
-        self, pictures: np.ndarray, classes: np.ndarray, cache: Path, rounds: int = 2000
+        self, photos: np.ndarray, classes: np.ndarray, cache: Path, steps: int = 2000
     ) -> None:
-        source = (pictures, classes.tolist())
+        source = (photos, classes.tolist())
         modality = Images.learn(source)
-        self.network = Learned.fit(modality.read(source), modality, cache, rounds)
+        self.network = Learned.fit(modality.read(source), modality, cache, steps)
         self.accuracy = self.network.accuracy
 
     @torch.no_grad()
     def modes(self, x: torch.Tensor) -> np.ndarray:
-        """Which of the 1,000 modes colour pictures (B, 3, S, S) in [-1, 1] are of, (B,)."""
+        """Which of the 1,000 modes colour images (B, 3, S, S) in [-1, 1] are of, (B,)."""
         names = [
             self.network.classify(x[:, channel : channel + 1].float().cpu()) for channel in range(3)
         ]
         return (names[0] * 100 + names[1] * 10 + names[2]).numpy()  # type: ignore[operator] # it learned classes
 
     def judged(self, parts: Any) -> dict[str, float]:
-        """How colour pictures, in parts, cover the modes."""
+        """How colour images, in parts, cover the modes."""
         modes = np.concatenate([self.modes(part) for part in parts])
         return {
             "modes": len(np.unique(modes)),

@@ -5,7 +5,7 @@ first ten. No object is in both parts.
     python benchmarks/moving_data.py --out moving/      # moving/fashion/train.npy and test.npy,
     moving/digits/...
 
-Objects are pictures of Fashion-MNIST, its training part to learn from and its test part to be tried
+Objects are images of Fashion-MNIST, its training part to learn from and its test part to be tried
 on; or digits of scikit-learn, enlarged from 8 to 28 pixels, the first 1,400 and the other 397.
 """
 
@@ -27,7 +27,7 @@ SEEDS = {"train": 1, "test": 2}
 
 
 def objects(kind: str, part: str) -> np.ndarray:
-    """Pictures, uint8 (M, 28, 28), of a kind (fashion or digits) and a part (train or test)."""
+    """Images, uint8 (M, 28, 28), of a kind (fashion or digits) and a part (train or test)."""
     if kind == "fashion":
         return fashion("train" if part == "train" else "t10k")[0]
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)

@@ -3,9 +3,9 @@ on one thread.
 
     python benchmarks/onnx_speed.py
 
-DCGAN and VAE as they are by default, on the pictures that ship with the package; one example at a
+DCGAN and VAE as they are by default, on the images that ship with the package; one example at a
 time, and 64. What
-weights say has no part in it: each is trained for a few rounds. The rivals take turns; PyTorch as
+weights say has no part in it: each is trained for a few steps. The rivals take turns; PyTorch as
 `ganvas sample` runs it, and in full float32.
 """
 

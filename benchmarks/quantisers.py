@@ -1,10 +1,10 @@
-"""What survives in codes: quantised autoencoders on all of Fashion-MNIST, equally many rounds each,
+"""What survives in codes: quantised autoencoders on all of Fashion-MNIST, equally many steps each,
 by one thread.
 
-Judged by the 10,000 test pictures and what comes back of them: PSNR; mean absolute error of values
+Judged by the 10,000 test images and what comes back of them: PSNR; mean absolute error of values
 from -1 to 1; the Fréchet distance between the two, by features of a classifier of the training
-pictures; how many of the codes are used, and their perplexity, over all test pictures. Processor
-seconds stand beside, since rounds cost differently much.
+images; how many of the codes are used, and their perplexity, over all test images. Processor
+seconds stand beside, since steps cost differently much.
 
 python benchmarks/quantisers.py --models vqvae vqvae:quantizer=finite vqgan --steps 2500 --seeds 0 1
 """
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--rounds", type=int, default=2000, help="of the classifier's training")
+    parser.add_argument("--steps", type=int, default=2000, help="of the classifier's training")
     parser.add_argument("--runs", type=Path, default=Path("runs/quantisers"))
     parser.add_argument("--id", default="quantisers", help="name of the file of results")
     given = parser.parse_args()
@@ -50,7 +50,7 @@ def main() -> None:
     }
     modality = next(iter(runs.values())).run.modality
     train_set = modality.read(FASHION)
-    classifier = Learned.fit(train_set, modality, given.runs / ".features", rounds=given.rounds)
+    classifier = Learned.fit(train_set, modality, given.runs / ".features", n_steps=given.steps)
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather().x
     judged = {of: judge(run, test, classifier) for of, run in runs.items()}
     real = classifier(train_set.gather(most=len(test)).x).double()
@@ -59,7 +59,7 @@ def main() -> None:
         {
             "steps": given.steps,
             "classifier_accuracy": classifier.accuracy,
-            "frechet_of_training_pictures": frechet_distance(classifier(test).double(), real),
+            "frechet_of_training_images": frechet_distance(classifier(test).double(), real),
             **{
                 model: {
                     name: spread([judged[model, seed][name] for seed in given.seeds])
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def train(words: str, seed: int, given: argparse.Namespace) -> ganvas.Trained:
-    """A run of so many rounds; how many seconds of the processor these took is kept beside it."""
+    """A run of so many steps; how many seconds of the processor these took is kept beside it."""
     model, options = named(words)
     out = given.runs / f"{place(words)}-{seed}"
     start = process_time()
@@ -90,14 +90,14 @@ def train(words: str, seed: int, given: argparse.Namespace) -> ganvas.Trained:
 
 @torch.no_grad()
 def judge(trained: ganvas.Trained, x: torch.Tensor, classifier: Learned) -> dict[str, float]:
-    """Test pictures (N, 1, 28, 28), and what comes back of them."""
+    """Test images (N, 1, 28, 28), and what comes back of them."""
     model = trained.model
     codes = torch.cat([model.encode(part) for part in x.split(500)])
     back = torch.cat([model.decode(part) for part in codes.split(500)])
     shown = torch.cat(
         [part for pair in zip(x[:60].split(10), back[:60].split(10), strict=True) for part in pair]
     )
-    trained.run.modality.sheet(shown, trained.run.path / "test-pictures.png", 10)
+    trained.run.modality.sheet(shown, trained.run.path / "test-images.png", 10)
     counts = codes.flatten().bincount(minlength=model.latents.vocabulary)
     p = counts / counts.sum()
     return {

@@ -1,9 +1,9 @@
-"""Pictures in fewer bits, at a loss: `ganvas compress --quality` with Codec on unseen pictures of
+"""Images in fewer bits, at a loss: `ganvas compress --quality` with Codec on unseen images of
 Fashion-MNIST.
 
-Beside it JPEG and WebP at all their qualities: a file a picture, and all pictures in one mosaic of
+Beside it JPEG and WebP at all their qualities: a file an image, and all images in one mosaic of
 tiles of 32 x 32 pixels, which spares them a header for each and lies well in their blocks. Bits are
-those of real files, a pixel of the pictures. Ours at one quality is one file. Curves of PSNR (of
+those of real files, a pixel of the images. Ours at one quality is one file. Curves of PSNR (of
 the mean squared error) and SSIM (the mean) are drawn.
 
 python benchmarks/rate_distortion.py [--runs runs]      # trains first where runs/codec-fashion is
@@ -57,10 +57,10 @@ def main() -> None:
         "--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes"
     )
     parser.add_argument(
-        "--pictures", type=int, default=2_000, help="how many, a multiple of a hundred"
+        "--images", type=int, default=2_000, help="how many, a multiple of a hundred"
     )
     given = parser.parse_args()
-    run, x = fashion_run("codec", given.runs), fashion("t10k")[0][: given.pictures]
+    run, x = fashion_run("codec", given.runs), fashion("t10k")[0][: given.images]
     curves = {"ganvas compress, Codec": list(_ours(run, x))}
     for form in ("JPEG", "WEBP"):
         name = form.replace("WEBP", "WebP")
@@ -71,8 +71,8 @@ def main() -> None:
     report(
         "rate-distortion",
         {
-            "pictures": len(x),
-            "trained": {"rounds": run.run.state["step"], "seconds": run.run.state["seconds"]},
+            "images": len(x),
+            "trained": {"steps": run.run.state["step"], "seconds": run.run.state["seconds"]},
             "at_equal_bits": {
                 str(bits): {name: _at(curve, bits) for name, curve in curves.items()} for bits in AT
             },

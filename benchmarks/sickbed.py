@@ -2,14 +2,14 @@
 what does it cure?
 
 A broken training is named rightly if an illness that it has is among what health says of it within
-so many rounds. It is cured if it was treated and nothing grave is left at the end; of a game,
+so many steps. It is cured if it was treated and nothing grave is left at the end; of a game,
 samples must cover a third of real examples too. On a healthy one, anything grave and any treatment
 is a false alarm; what is said without being grave is listed. Fashion-MNIST, the first 5,000
-pictures, and the census that ships with the package.
+images, and the census that ships with the package.
 
-python benchmarks/sickbed.py                        # all, 2,000 rounds each
+python benchmarks/sickbed.py                        # all, 2,000 steps each
 python benchmarks/sickbed.py --only rate beta --steps 1000
-python benchmarks/sickbed.py --reduced              # 600 rounds, narrow networks
+python benchmarks/sickbed.py --reduced              # 600 steps, narrow networks
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from ganvas.runs.diagnosis import Diagnosis
 from ganvas.runtime import registry
 from ganvas.training.progress import Progress
 
-PICTURES = 5000
+IMAGES = 5000
 NOT_NUMBERS = "not numbers"
-"""What an InputError before the first round is counted as."""
+"""What an InputError before the first step is counted as."""
 
 
 class Dwarf(Adversarial):
@@ -75,23 +75,23 @@ class Case(NamedTuple):
     curable: bool = False
 
 
-def pictures(n: int = PICTURES) -> np.ndarray:
+def images(n: int = IMAGES) -> np.ndarray:
     return fashion("train")[0][:n].copy()
 
 
 def labelled(shuffled: bool = False) -> tuple[np.ndarray, list[str]]:
-    y = fashion("train")[1][:PICTURES]
-    return pictures(), list(map(str, np.random.default_rng(0).permutation(y) if shuffled else y))
+    y = fashion("train")[1][:IMAGES]
+    return images(), list(map(str, np.random.default_rng(0).permutation(y) if shuffled else y))
 
 
 def with_a_hole() -> np.ndarray:
-    x = pictures().astype(np.float32) / 255
+    x = images().astype(np.float32) / 255
     x[1234, 5, 6] = np.nan
     return x
 
 
 def copied(share: float = 0.95) -> np.ndarray:
-    x = pictures()
+    x = images()
     return x[np.random.default_rng(0).permutation(np.arange(len(x)) % int(len(x) * (1 - share)))]
 
 
@@ -103,53 +103,49 @@ STRONG = {"loss": "minimax", "discriminator_steps": 5, "lr": {"discriminator": 2
 SICK = {
     "rate": Case(
         "gan",
-        pictures,
+        images,
         {"lr": both(1e-2)},
         frozenset({"learning rate too high", "divergence"}),
         True,
     ),
-    "few": Case(
-        "gan", lambda: pictures(300), {}, frozenset({"memorisation", "too few data"}), True
-    ),
-    "small": Case("dwarf", pictures, {}, frozenset({"small generator"})),
+    "few": Case("gan", lambda: images(300), {}, frozenset({"memorisation", "too few data"}), True),
+    "small": Case("dwarf", images, {}, frozenset({"small generator"})),
     "labels": Case("cgan", lambda: labelled(True), {}, frozenset({"labels that go with nothing"})),
-    "constant": Case(
-        "gan", lambda: pictures(1).repeat(PICTURES, 0), {}, frozenset({"constant data"})
-    ),
+    "constant": Case("gan", lambda: images(1).repeat(IMAGES, 0), {}, frozenset({"constant data"})),
     "nan": Case("gan", with_a_hole, {}, frozenset({NOT_NUMBERS})),
-    "latent": Case("gan", pictures, {"latent": 1}, frozenset({"narrow latent"})),
+    "latent": Case("gan", images, {"latent": 1}, frozenset({"narrow latent"})),
     "beta": Case(
         "vae",
-        pictures,
+        images,
         {"beta": 100.0, "network": "perceptron"},
         frozenset({"posterior collapse"}),
         True,
     ),
     "slow": Case(
         "gan",
-        pictures,
+        images,
         {"lr": {"discriminator": 4e-6}},
         frozenset({"discriminator has lost", "mode collapse"}),
         True,
     ),
     "minimax": Case(
-        "gan", pictures, STRONG, frozenset({"vanishing gradients", "discriminator has won"}), True
+        "gan", images, STRONG, frozenset({"vanishing gradients", "discriminator has won"}), True
     ),
-    "sixteen": Case("gan", lambda: pictures(16), {}, frozenset({"too few data", "memorisation"})),
+    "sixteen": Case("gan", lambda: images(16), {}, frozenset({"too few data", "memorisation"})),
     "copies": Case("gan", copied, {}, frozenset({"duplicates"})),
 }
 WELL = {
-    "gan": Case("gan", pictures, {}),
-    "gan, latent 16": Case("gan", pictures, {"latent": 16}),
-    "gan, deeper": Case("gan", pictures, {"depth": 4}),
-    "gan, minimax": Case("gan", pictures, {"loss": "minimax"}),
-    "gan, two steps": Case("gan", pictures, {"discriminator_steps": 2}),
+    "gan": Case("gan", images, {}),
+    "gan, latent 16": Case("gan", images, {"latent": 16}),
+    "gan, deeper": Case("gan", images, {"depth": 4}),
+    "gan, minimax": Case("gan", images, {"loss": "minimax"}),
+    "gan, two steps": Case("gan", images, {"discriminator_steps": 2}),
     "cgan": Case("cgan", labelled, {}),
-    "dcgan": Case("dcgan", pictures, {"channels": 16}),
+    "dcgan": Case("dcgan", images, {"channels": 16}),
     "dcgan, labels": Case("dcgan", labelled, {"channels": 16}),
-    "vae": Case("vae", pictures, {"network": "perceptron"}),
+    "vae": Case("vae", images, {"network": "perceptron"}),
     "vae, bernoulli": Case(
-        "vae", pictures, {"network": "perceptron", "likelihood": "bernoulli", "latent": 8}
+        "vae", images, {"network": "perceptron", "likelihood": "bernoulli", "latent": 8}
     ),
     "ctgan, a table": Case("ctgan", lambda: ADULT / "train.csv", {"as_": "tables"}),
     "gan, a table": Case("gan", lambda: ADULT / "train.csv", {"as_": "tables"}),
@@ -158,7 +154,7 @@ WELL = {
 
 @contextmanager
 def listening() -> Iterator[dict[str, int]]:
-    """Inside, what health says: by illness, the round in which it was first said; 0 before the
+    """Inside, what health says: by illness, the step in which it was first said; 0 before the
     first."""
     first: dict[str, int] = {}
     original = Progress.diagnosed

@@ -1,12 +1,12 @@
 """Twenty trainings that differ by their seed alone: does any end in numbers that are none, or in
 samples all alike?
 
-GANs learn the 5,000 pictures of Fashion-MNIST that ship with the package, with `--recover` as it
+GANs learn the 5,000 images of Fashion-MNIST that ship with the package, with `--recover` as it
 comes. Of each training
 is kept: whether it was finished, what health said at its end, how often it was treated, and how
-many held-out pictures have a sample near them (coverage of Naeem et al., 2020, in features of a
-small classifier, `ganvas evaluate`), beside real pictures' own. A training has collapsed where that
-is less than a tenth of what real pictures have.
+many held-out images have a sample near them (coverage of Naeem et al., 2020, in features of a
+small classifier, `ganvas evaluate`), beside real images' own. A training has collapsed where that
+is less than a tenth of what real images have.
 
 python benchmarks/steadiness.py --models dcgan:channels=32 r3gan --seeds 20 --steps 1000
 """
@@ -65,7 +65,7 @@ def one(words: str, seed: int, steps: int, runs: Path) -> dict[str, Any]:
         "seed": seed,
         "finished": True,
         "coverage": coverage.value.value,
-        "coverage of real pictures": coverage.beside["real data"].value,
+        "coverage of real images": coverage.beside["real data"].value,
         "health": [str(diagnosis) for diagnosis in run.diagnoses if diagnosis.grave],
         "treatments": [str(treatment) for treatment in run.run.interventions],
     }
@@ -79,7 +79,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "trainings": len(runs),
         "ended in no numbers": len(runs) - len(finished),
         "collapsed": sum(
-            run["coverage"] < COLLAPSED * run["coverage of real pictures"] for run in finished
+            run["coverage"] < COLLAPSED * run["coverage of real images"] for run in finished
         ),
         "gravely ill at the end": sum(bool(run["health"]) for run in finished),
         "treated": sum(bool(run["treatments"]) for run in finished),

@@ -1,4 +1,4 @@
-"""A folder of very many small files trains at constant memory when its pictures may not live in
+"""A folder of very many small files trains at constant memory when its images may not live in
 memory.
 
 Makes a folder of PNG files, trains a small autoencoder on it with `--resident 0`, and reports the
@@ -42,7 +42,7 @@ state = run.run.state
 print(json.dumps({"start_mib": start, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                   "mib_at_half_the_time": seen[len(seen) // 2], "mib_at_the_end": seen[-1],
                   "seconds": time.perf_counter() - clock, "seconds_training": state["seconds"],
-                  "pictures_per_second": 128 * state["step"] / state["seconds"]}))
+                  "images_per_second": 128 * state["step"] / state["seconds"]}))
 """
 
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def write(folder: Path, count: int, random: np.random.Generator) -> None:
-    """Different small pictures, a thousand to a folder."""
+    """Different small images, a thousand to a folder."""
     for i in range(count):
         if i % 1000 == 0:
             (folder / f"{i // 1000:04}").mkdir(parents=True)

@@ -1,14 +1,14 @@
-"""From `ganvas studio` to the first generated picture of a new user's own 200 pictures: clicks,
+"""From `ganvas studio` to the first generated image of a new user's own 200 images: clicks,
 CPU, time.
 
-A headless Chromium does what a person would: drops 200 picture files, takes the model that is
-recommended for as long as is recommended, waits for the training to end, and asks for new pictures.
+A headless Chromium does what a person would: drops 200 image files, takes the model that is
+recommended for as long as is recommended, waits for the training to end, and asks for new images.
 Counted are presses and drops; the CPU time of the training's process and of the studio's, from
-their start to the first picture; and seconds on the clock.
+their start to the first image; and seconds on the clock.
 
     python benchmarks/studio.py
 
-PHOTOS is a folder of at least 200 pictures; by default 200 of the held-out pictures of clothes that
+PHOTOS is a folder of at least 200 images; by default 200 of the held-out images of clothes that
 ship with Ganvas.
 """
 
@@ -32,7 +32,7 @@ from PIL import Image
 
 from ganvas.data.samples import FASHION
 
-PICTURES = 200
+IMAGES = 200
 WORDS = "Make new examples"
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         files = (
-            sorted(asked.photos.iterdir())[:PICTURES]
+            sorted(asked.photos.iterdir())[:IMAGES]
             if asked.photos
             else clothes(Path(folder) / "photos")
         )
@@ -55,16 +55,16 @@ def main() -> None:
 
 
 def clothes(folder: Path) -> list[Path]:
-    """200 pictures of clothes as files."""
+    """200 images of clothes as files."""
     folder.mkdir()
     packed = gzip.decompress((FASHION / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
-    for i, pixels in enumerate(np.frombuffer(packed, np.uint8).reshape(-1, 28, 28)[:PICTURES]):
+    for i, pixels in enumerate(np.frombuffer(packed, np.uint8).reshape(-1, 28, 28)[:IMAGES]):
         Image.fromarray(pixels).save(folder / f"{i:03}.png")
     return sorted(folder.iterdir())
 
 
 def measured(files: list[Path], runs: Path, chromium: str, minutes: float | None) -> dict[str, Any]:
-    """What it takes from the command to the first picture."""
+    """What it takes from the command to the first image."""
     from playwright.sync_api import sync_playwright
 
     began, port = monotonic(), free_port()
@@ -93,7 +93,7 @@ def measured(files: list[Path], runs: Path, chromium: str, minutes: float | None
         "threads": os.environ.get("OMP_NUM_THREADS"),
     }
     return {
-        "pictures": len(files),
+        "images": len(files),
         "seconds until the page": opened,
         **found,
         "seconds in all": monotonic() - began,

@@ -1,23 +1,23 @@
 """Making held-out photographs four times as large a side: bicubic, the generator that learned from
 pixels alone, the adversarial one, and half-way between these (`fidelity` 0, 0.5, 1).
 
-PSNR of luma (BT.601) and of RGB, and SSIM of luma, each without the outer four pixels, of pictures
+PSNR of luma (BT.601) and of RGB, and SSIM of luma, each without the outer four pixels, of images
 of 8 bits; and how
-far pictures look from the truth: mean squared difference of channel-normalised features (LPIPS
+far images look from the truth: mean squared difference of channel-normalised features (LPIPS
 without learned weights), of EfficientNet-Lite0 trained on ImageNet (blocks 1, 3, 5 and 11), which
 nothing here learned from, and of a `Perception` of another seed and width, which learned from the
 same photographs as the generators. Lower is better.
 
-Pictures are cut to multiples of four, made smaller by Pillow's bicubic, and made larger again tile
+Images are cut to multiples of four, made smaller by Pillow's bicubic, and made larger again tile
 by tile, as `ganvas upscale` does.
 
 The game's loss and weights were chosen on squares of photographs that training held out, not on
-these pictures. What
-training cost is measured anew, over a few rounds of either kind on one thread: beside other work
+these images. What
+training cost is measured anew, over a few steps of either kind on one thread: beside other work
 its clock says more.
 
 python benchmarks/super_resolution.py
-python benchmarks/super_resolution.py --steps 40 --warmup 20 --pictures 2     # a trial
+python benchmarks/super_resolution.py --steps 40 --warmup 20 --images 2     # a trial
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ def main() -> None:
     parser.add_argument("--model", default="srgan", choices=["srgan", "esrgan"])
     parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--warmup", type=int, default=3056)
-    parser.add_argument("--pictures", type=int, default=12)
+    parser.add_argument("--images", type=int, default=12)
     parser.add_argument(
         "--runs",
         type=Path,
         default=Path("runs"),
         help="where trained runs are kept, and found again",
     )
-    parser.add_argument("--sheet", type=Path, help="a picture of crops to write")
+    parser.add_argument("--sheet", type=Path, help="an image of crops to write")
     given = parser.parse_args()
     out = given.runs / f"super-resolution-{given.model}"
     if (out / "report.html").exists():
@@ -90,15 +90,15 @@ def main() -> None:
         )
     prepare(run.model, choose_device())
     looks = {"EfficientNet-Lite0": imagenet(), "another Perception": another(run)}
-    pictures = [(name, cut(p)) for name, p in to_try()][: given.pictures]
-    found = compare(run.model, pictures, looks)
+    images = [(name, cut(p)) for name, p in to_try()][: given.images]
+    found = compare(run.model, images, looks)
     state = run.run.state
     report(
         f"super-resolution-{given.model}",
         {
-            "pictures": [f"{name} {x.shape[2]} x {x.shape[1]}" for name, x in pictures],
+            "images": [f"{name} {x.shape[2]} x {x.shape[1]}" for name, x in images],
             "training": {
-                "rounds": state["step"],
+                "steps": state["step"],
                 "seconds": state["seconds"],
                 "options": run.run.config["options"],
                 "CPU minutes": minutes(run),
@@ -112,25 +112,25 @@ def main() -> None:
         },
     )
     if given.sheet:
-        sheet(run.model, pictures, given.sheet)
+        sheet(run.model, images, given.sheet)
 
 
 def parameters(network: torch.nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def minutes(run: Any, rounds: int = 8) -> float:
-    """CPU minutes that the rounds of this run take on one thread."""
+def minutes(run: Any, n_steps: int = 8) -> float:
+    """CPU minutes that the steps of this run take on one thread."""
     torch.set_num_threads(1)
     warmup, steps = run.run.config["options"]["warmup"], run.run.state["step"]
     return sum(
-        count * seconds(run, start, rounds) / 60
+        count * seconds(run, start, n_steps) / 60
         for start, count in ((0, warmup), (warmup, max(steps - warmup, 0)))
     )
 
 
-def seconds(run: Any, start: int, rounds: int) -> float:
-    """CPU seconds of a round from this one on."""
+def seconds(run: Any, start: int, n_steps: int) -> float:
+    """CPU seconds of a step from this one on."""
     model = run.run.build()
     prepare(model, torch.device("cpu"))
     model.step = start
@@ -139,20 +139,20 @@ def seconds(run: Any, start: int, rounds: int) -> float:
         ema=model.defaults.ema,
         precision=choose_precision("auto", torch.device("cpu")),
     )
-    game = engine.rounds(repeat(Batch(torch.rand(8, *model.space.shape) * 2 - 1)))
+    game = engine.steps(repeat(Batch(torch.rand(8, *model.space.shape) * 2 - 1)))
     list(islice(game, 4))  # what is only done once is done
     begun = process_time()
-    list(islice(game, rounds))
-    return (process_time() - begun) / rounds
+    list(islice(game, n_steps))
+    return (process_time() - begun) / n_steps
 
 
 @torch.no_grad()
 def compare(
-    model: Any, pictures: Iterable[tuple[str, Tensor]], looks: dict[str, Look]
+    model: Any, images: Iterable[tuple[str, Tensor]], looks: dict[str, Look]
 ) -> dict[str, Any]:
-    """Means over pictures, by method; and PSNR of luma of each."""
+    """Means over images, by method; and PSNR of luma of each."""
     each: dict[str, dict[str, dict[str, float]]] = {}
-    for name, x in pictures:
+    for name, x in images:
         for method, y in made(model, x).items():
             each.setdefault(method, {})[name] = figures(y, x, looks)
             print(method, name, each[method][name], file=sys.stderr)
@@ -167,7 +167,7 @@ def compare(
 
 
 def made(model: Any, x: Tensor) -> dict[str, Tensor]:
-    """A picture (3, H, W) in [-1, 1], made smaller and larger again, by method; of 8 bits."""
+    """An image (3, H, W) in [-1, 1], made smaller and larger again, by method; of 8 bits."""
     low = ImageFile(as_levels(lowered(x)))
     ours = {
         name: upscale_image(model, low, 1, fidelity).examples(3)
@@ -199,18 +199,16 @@ def psnr(y: Tensor, x: Tensor) -> float:
     return -10 * ((y - x) / 2).square().mean().log10().item()
 
 
-def cut(picture: Image.Image) -> Tensor:
+def cut(photo: Image.Image) -> Tensor:
     """(3, H, W) in [-1, 1], sides multiples of the scale."""
-    x = torch.from_numpy(np.asarray(picture.convert("RGB")).copy()).permute(2, 0, 1)
+    x = torch.from_numpy(np.asarray(photo.convert("RGB")).copy()).permute(2, 0, 1)
     height, width = (n // SCALE * SCALE for n in x.shape[1:])
     return x[:, :height, :width].float() / 127.5 - 1
 
 
 def lowered(x: Tensor) -> Tensor:
-    picture = Image.fromarray(as_levels(x).permute(1, 2, 0).numpy())
-    small = picture.resize(
-        (picture.width // SCALE, picture.height // SCALE), Image.Resampling.BICUBIC
-    )
+    photo = Image.fromarray(as_levels(x).permute(1, 2, 0).numpy())
+    small = photo.resize((photo.width // SCALE, photo.height // SCALE), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.asarray(small).copy()).permute(2, 0, 1).float() / 127.5 - 1
 
 
@@ -277,10 +275,10 @@ def another(run: Any) -> Look:
 
 
 @torch.no_grad()
-def sheet(model: Any, pictures: list[tuple[str, Tensor]], file: Path, side: int = 144) -> None:
-    """Crops of three pictures, a row each: bicubic, from pixels, adversarial, the truth."""
+def sheet(model: Any, images: list[tuple[str, Tensor]], file: Path, side: int = 144) -> None:
+    """Crops of three images, a row each: bicubic, from pixels, adversarial, the truth."""
     rows = []
-    for _, x in pictures[1:4]:
+    for _, x in images[1:4]:
         found = made(model, x) | {"truth": x}
         top, left = (n // 2 - side // 2 for n in x.shape[1:])
         kinds = ("bicubic", "from pixels (fidelity 1)", "adversarial (fidelity 0)", "truth")

@@ -33,7 +33,7 @@ fitted = time.perf_counter()
 made = run.sample(n=len(frame), seed=int(seed))
 drawn = time.perf_counter()
 made.to_parquet(out)
-print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted, "rounds": run.run.state["step"],
+print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted, "steps": run.run.state["step"],
                   "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 

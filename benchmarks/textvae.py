@@ -1,7 +1,7 @@
 """Does a latent pay for itself in text? A text VAE beside the same decoder without one.
 
 Short verses (at most `--letters`) of the King James Version (see text_data.py), in parts of words
-learned from those of the training chapters. Both models have decoders of one size, as many rounds,
+learned from those of the training chapters. Both models have decoders of one size, as many steps,
 and keep the weights that were best on held-out verses of the training chapters. Verses of the test
 chapters are then scored: by the decoder alone exactly, by the VAE with the importance-weighted
 bound of `--samples` latents (Burda et al., 2016).

@@ -5,7 +5,7 @@ plain: the modules that ship with PyTorch (nn.TransformerEncoder with a causal m
     positions), as many
 layers, of the same widths, the same number of weights to within 2 %, float32 and AdamW as it comes.
 
-Both alternate in one process, a few rounds each; the ratio is that of medians. The share of the
+Both alternate in one process, a few steps each; the ratio is that of medians. The share of the
 machine's bf16 product counts 6 FLOP for each weight and token, and 12 for each layer, width and
 place that attention looks at (Chowdhery et al., 2022, appendix B): padding, norms and the optimizer
 count as nothing.
@@ -71,7 +71,7 @@ def plain(x: Tensor, model: Plain) -> Iterator[None]:
 
 def ours(x: Tensor, model: Transformer) -> Iterator[None]:
     engine = Engine(model, ema=0.99, precision=choose_precision("auto", CPU))
-    for _ in engine.rounds(iter(lambda: Batch(x[:, 1:]), None)):
+    for _ in engine.steps(iter(lambda: Batch(x[:, 1:]), None)):
         yield
 
 
@@ -108,7 +108,7 @@ def main() -> None:
         "vocabulary": 4096,
         "length": 256,
         "batch": 16,
-        "rounds": 2,
+        "steps": 2,
         "turns": 7,
         "samples": 8,
         "sampling-turns": 3,
@@ -126,8 +126,8 @@ def main() -> None:
     next(rival)  # before `settle`, which lets float32 products be faster
     prepare(model, CPU)
     torch.set_float32_matmul_precision("highest")
-    seconds = alternate({"plain": rival, "ours": ours(x, model)}, given.rounds, given.turns)
-    tokens = given.rounds * given.batch * given.length
+    seconds = alternate({"plain": rival, "ours": ours(x, model)}, given.steps, given.turns)
+    tokens = given.steps * given.batch * given.length
     speed = {name: spread([tokens / s for s in values]) for name, values in seconds.items()}
     weights = {
         name: sum(p.numel() for p in one.parameters())

@@ -1,13 +1,13 @@
-"""Unpaired translation where the truth is known: grey pictures of clothes, and others that a hidden
+"""Unpaired translation where the truth is known: grey images of clothes, and others that a hidden
 transformation has coloured and striped. The two sets are disjoint halves of Fashion-MNIST's
-training pictures; nobody is told which colours and stripes. Judged by its test pictures: PSNR to
+training images; nobody is told which colours and stripes. Judged by its test images: PSNR to
 what the transformation makes of them, and the share whose class a classifier still names, which
-learned from transformed training pictures.
+learned from transformed training images.
 
-What stands beside it: pictures left grey, and the best that one colour a level of grey could do
+What stands beside it: images left grey, and the best that one colour a level of grey could do
 (the stripes' mean).
 
---validate judges by 2,000 training pictures that no model learns from, in place of test pictures:
+--validate judges by 2,000 training images that no model learns from, in place of test images:
 settings were chosen by these.
 
 python benchmarks/translation.py --models cyclegan:channels=16,blocks=3 cut:channels=16,blocks=3
@@ -41,7 +41,7 @@ STRIPES = 0.3  # of its light that every other pair of rows loses
 
 
 def hidden(x: np.ndarray) -> np.ndarray:
-    """Grey pictures, uint8 (N, H, W), as the other domain has them, uint8 (N, H, W, 3): levels
+    """Grey images, uint8 (N, H, W), as the other domain has them, uint8 (N, H, W, 3): levels
     become colours from dark blue by orange to cream, and two of every four rows are darker where
     there is cloth."""
     level = np.arange(256)[:, None] / 255
@@ -55,7 +55,7 @@ def hidden(x: np.ndarray) -> np.ndarray:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Of pictures, uint8, all together, in decibels."""
+    """Of images, uint8, all together, in decibels."""
     return 10 * log10(255**2 / np.square(a.astype(np.float64) - b).mean())
 
 
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=1500, help="of the classifier's training")
+    parser.add_argument("--steps", type=int, default=1500, help="of the classifier's training")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--runs", type=Path, default=Path("runs/translation"))
     parser.add_argument("--id", default="translation", help="name of the file of results")
@@ -90,7 +90,7 @@ def main() -> None:
     report(
         given.id,
         {
-            "pictures": len(tried),
+            "images": len(tried),
             "classifier_on_the_truth": real,
             "steps": given.steps,
             "batch": given.batch,
@@ -136,7 +136,7 @@ def classify(x: np.ndarray, y: np.ndarray, given: argparse.Namespace) -> Learned
     source = (x, y)
     modality = Images.learn(source)
     return Learned.fit(
-        modality.read(source), modality, given.runs / ".features", rounds=given.rounds
+        modality.read(source), modality, given.runs / ".features", n_steps=given.steps
     )
 
 
@@ -145,7 +145,7 @@ def accuracy(classifier: Learned, x: np.ndarray, y: np.ndarray) -> float:
 
 
 def called(classifier: Learned, x: np.ndarray) -> Tensor:
-    """The classes that pictures, uint8 (N, H, W, 3), are taken for."""
+    """The classes that images, uint8 (N, H, W, 3), are taken for."""
     names = classifier.classify(torch.from_numpy(x.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1)
     assert names is not None
     return names
@@ -173,13 +173,13 @@ def judge(
 
 @torch.no_grad()
 def translated(run: ganvas.Trained, x: np.ndarray, back: bool = False) -> np.ndarray:
-    """What `run.translate` gives, of many small pictures at a time."""
+    """What `run.translate` gives, of many small images at a time."""
     prepare(run.model, CPU)
-    pictures = (
+    photos = (
         torch.from_numpy(x.reshape(*x.shape[:3], -1).copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
     )
     network = on_device(partial(run.model.translate, back=back), CPU)
-    made = torch.cat([network(part) for part in pictures.split(100)])
+    made = torch.cat([network(part) for part in photos.split(100)])
     levels = made.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
     return levels[..., 0] if levels.shape[3] == 1 else levels
 

@@ -1,5 +1,5 @@
 """Ankle boots and sandals of Fashion-MNIST, turned into each other: nobody knows what is right, so
-that pictures are to be looked at, in the run's report. Beside them, by test pictures: the distances
+that images are to be looked at, in the run's report. Beside them, by test images: the distances
 to the other domain before and after, and what survives the way there and back.
 
 python benchmarks/translation_natural.py --model cyclegan:channels=16,blocks=3

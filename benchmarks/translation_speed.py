@@ -1,14 +1,14 @@
-"""CycleGAN on a CPU: pictures a second and peak memory, against a plain float32 loop of the
+"""CycleGAN on a CPU: images a second and peak memory, against a plain float32 loop of the
 reference design.
 
 plain: the same networks as anybody would write them (instance normalisation, reflected edges,
     transposed convolutions),
 one pass for each term as in the paper, two Adam optimizers, discriminators held still while
-generators learn, a pool of 50 pictures; float32 and the default layout throughout.
+generators learn, a pool of 50 images; float32 and the default layout throughout.
 ours: what `ganvas train cyclegan` runs, averaged weights included.
 
-The two alternate in one process, a round each; the ratio is that of medians. Peak memory is that of
-a process of its own for each, after three rounds. A round sees --batch pictures of either domain.
+The two alternate in one process, a step each; the ratio is that of medians. Peak memory is that of
+a process of its own for each, after three steps. A step sees --batch images of either domain.
 
 python benchmarks/translation_speed.py
 """
@@ -41,8 +41,8 @@ from itertools import islice
 sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(int(sys.argv[3]))
-from translation_speed import pictures, loop
-for _ in islice(loop(sys.argv[2], *pictures(*map(int, sys.argv[4:6])), *map(int, sys.argv[6:])), 3):
+from translation_speed import images, loop
+for _ in islice(loop(sys.argv[2], *images(*map(int, sys.argv[4:6])), *map(int, sys.argv[6:])), 3):
     pass
 print(json.dumps(peak()))
 """
@@ -111,7 +111,7 @@ def discriminator(c: int) -> nn.Module:
 
 
 def pooled(pool: list[Tensor], made: Tensor) -> Tensor:
-    """Made pictures, or at random some that were made before."""
+    """Made images, or at random some that were made before."""
     shown = []
     for one in made.detach().split(1):
         if len(pool) < 50:
@@ -161,7 +161,7 @@ def ours(x: Tensor, y: Tensor, channels: int, blocks: int) -> Iterator[None]:
         "highest"
     )  # for the peer; nothing of ours is computed in float32
     engine = Engine(model, ema=0.999, precision=choose_precision("auto", CPU))
-    for _ in engine.rounds(repeat(Batch(x, y))):
+    for _ in engine.steps(repeat(Batch(x, y))):
         yield
 
 
@@ -170,7 +170,7 @@ def loop(name: str, x: Tensor, y: Tensor, channels: int, blocks: int) -> Iterato
     return {"plain": plain, "ours": ours}[name](x, y, channels, blocks)
 
 
-def pictures(batch: int, size: int) -> tuple[Tensor, Tensor]:
+def images(batch: int, size: int) -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     return torch.rand(batch, 3, size, size) * 2 - 1, torch.rand(batch, 3, size, size) * 2 - 1
 
@@ -193,12 +193,12 @@ def main() -> None:
     shape = given.batch, given.size, given.channels, given.blocks
     here = str(Path(__file__).parent)
     peaks = {name: child(ALONE, here, name, given.threads, *shape) for name in ("plain", "ours")}
-    loops = {name: loop(name, *pictures(*shape[:2]), *shape[2:]) for name in ("plain", "ours")}
+    loops = {name: loop(name, *images(*shape[:2]), *shape[2:]) for name in ("plain", "ours")}
     speed: dict[str, list[float]] = {name: [] for name in loops}
     for turn in range(given.turns + 1):
-        for name, rounds in loops.items():
+        for name, steps in loops.items():
             start = perf_counter()
-            next(rounds)
+            next(steps)
             if turn:  # the first is slow
                 speed[name].append(given.batch / (perf_counter() - start))
     figures = {name: spread(values) for name, values in speed.items()}
@@ -206,7 +206,7 @@ def main() -> None:
         "translation-speed",
         {
             **vars(given),
-            "pictures_per_second": figures,
+            "images_per_second": figures,
             "peak_mib": peaks,
             "ours_to_plain": figures["ours"]["median"] / figures["plain"]["median"],
             "memory_ours_to_plain": peaks["ours"] / peaks["plain"],

@@ -2,15 +2,15 @@
 float32 and in ONNX Runtime (PyPI onnxruntime 1.27.0, float32, exported by torch.onnx); one thread
 each, turn by turn.
 
-The picture is noise, and the network is as it begins: speed asks for neither more nor better. Ours
+The image is noise, and the network is as it begins: speed asks for neither more nor better. Ours
 is `larger` of tasks/upscale.py, all that the task does but files: tiles, overlaps, levels. The
-others get the whole picture at once, and are not asked for levels.
+others get the whole image at once, and are not asked for levels.
 
-Peak memory of a large picture, `--megapixels 30`, is measured in a process of its own, files
+Peak memory of a large image, `--megapixels 30`, is measured in a process of its own, files
 included.
 
 python benchmarks/upscaling_speed.py
-python benchmarks/upscaling_speed.py --side 64 --rounds 2 --megapixels 0     # a trial
+python benchmarks/upscaling_speed.py --side 64 --steps 2 --megapixels 0     # a trial
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--side", type=int, default=192, help="pixels a side before")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument(
-        "--megapixels", type=float, default=30.0, help="of the picture that memory is measured by"
+        "--megapixels", type=float, default=30.0, help="of the image that memory is measured by"
     )
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -88,7 +88,7 @@ def main() -> None:
     levels = torch.randint(
         0, 256, (3, given.side, given.side), generator=seeded_generator(0), dtype=torch.uint8
     )
-    found = speeds(model, ImageFile(levels), given.rounds)
+    found = speeds(model, ImageFile(levels), given.steps)
     figures: dict[str, Any] = {
         "side": given.side,
         "scale": given.scale,
@@ -102,20 +102,20 @@ def main() -> None:
 
 
 @torch.no_grad()
-def speeds(model: SRGAN, picture: ImageFile, rounds: int) -> dict[str, dict[str, Any]]:
+def speeds(model: SRGAN, image: ImageFile, n_steps: int) -> dict[str, dict[str, Any]]:
     """Megapixels that come out in a second, by method."""
     torch.set_float32_matmul_precision("highest")
-    eager, x = Eager(model), picture.examples(3)[None]
+    eager, x = Eager(model), image.examples(3)[None]
     pixels = x[0, 0].numel() * model.scale**2 / 1e6
     with tempfile.TemporaryDirectory() as folder:
         theirs = runtime(eager, x, Path(folder))
         prepare(model, choose_device("cpu"))
         methods: dict[str, Callable[[], object]] = {
-            "ganvas upscale": lambda: upscale_image(model, picture, 1, 0.0),
+            "ganvas upscale": lambda: upscale_image(model, image, 1, 0.0),
             "PyTorch eager, float32": lambda: eager(x),
         }
         seconds: dict[str, list[float]] = {name: [] for name in (*methods, "ONNX Runtime")}
-        for number in range(rounds + 1):
+        for number in range(n_steps + 1):
             for name, method in methods.items():
                 start = perf_counter()
                 method()

@@ -1,4 +1,4 @@
-"""A VAE on Fashion-MNIST, same networks, batch 128, against Pythae 0.1.2: pictures a second and
+"""A VAE on Fashion-MNIST, same networks, batch 128, against Pythae 0.1.2: images a second and
 held-out ELBO.
 
 perceptron: Pythae's default network (784-512-16). convolutional: its benchmark network for MNIST.
@@ -8,7 +8,7 @@ that of medians.
 Convolutions before batch normalisation have no bias in ours: what follows removes it.
 
 python benchmarks/vae_vs_pythae.py perceptron --epochs 6
-python benchmarks/vae_vs_pythae.py convolutional --pictures 2560 --epochs 3
+python benchmarks/vae_vs_pythae.py convolutional --images 2560 --epochs 3
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ import torch
 from pythae.models import VAE, VAEConfig
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.data.datasets import BaseDataset
-network, folder, pictures, batch, latent, rate = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
+network, folder, images, batch, latent, rate = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
 torch.manual_seed(0)
 x = torch.from_numpy(np.load(folder + "/train.npy")).float().div(255)
 test = torch.from_numpy(np.load(folder + "/test.npy")).float().div(255)
@@ -102,10 +102,10 @@ def networks(network: str) -> tuple[nn.Module, nn.Module]:
 class Ours:
     """The same VAE played by the engine, data resident."""
 
-    def __init__(self, network: str, pictures: int) -> None:
+    def __init__(self, network: str, photos: int) -> None:
         torch.manual_seed(0)
         images = Images.learn(FASHION)
-        self.data = images.read(FASHION).subset(torch.arange(pictures))
+        self.data = images.read(FASHION).subset(torch.arange(photos))
         self.test = images.read(FASHION / "t10k-images-idx3-ubyte.gz")
         self.model = VAE(images.space, latent=LATENT, likelihood="bernoulli")
         self.model.encoder, self.model.decoder = networks(network)
@@ -114,14 +114,14 @@ class Ours:
         self.engine = Engine(
             self.model, lr={"autoencoder": RATE}, ema=0.999, precision=precision
         )  # as `train` does
-        self.rounds = self.engine.rounds(self._batches())
+        self.steps = self.engine.steps(self._batches())
 
     def _batches(self) -> Iterator[object]:
         return self.model.batches(self.data, BATCH, seed=0)
 
     def epoch(self) -> float:
         start = perf_counter()
-        for _ in islice(self.rounds, len(self.data) // BATCH):
+        for _ in islice(self.steps, len(self.data) // BATCH):
             pass
         return perf_counter() - start
 
@@ -132,9 +132,9 @@ class Ours:
 
 
 class Theirs:
-    def __init__(self, network: str, pictures: int, folder: Path) -> None:
+    def __init__(self, network: str, photos: int, folder: Path) -> None:
         python = peer("pythae", "pythae==0.1.2", "numpy<2", "setuptools")
-        arguments = [str(v) for v in (network, folder, pictures, BATCH, LATENT, RATE)]
+        arguments = [str(v) for v in (network, folder, photos, BATCH, LATENT, RATE)]
         self.process = subprocess.Popen(
             [python, "-c", PEER, *arguments],
             stdin=subprocess.PIPE,
@@ -167,34 +167,34 @@ class Theirs:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("network", choices=["perceptron", "convolutional"])
-    parser.add_argument("--pictures", type=int, default=60_000)
+    parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=6)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        mine = Ours(given.network, given.pictures)
+        mine = Ours(given.network, given.images)
         import numpy as np
 
         for name, data in (("train", mine.data), ("test", mine.test)):
             np.save(folder / f"{name}.npy", data.pixels.numpy())
-        rival = Theirs(given.network, given.pictures, folder)
+        rival = Theirs(given.network, given.images, folder)
         seconds: dict[str, list[float]] = {"ours": [], "pythae": []}
         for _ in range(given.epochs):
             seconds["pythae"].append(rival.epoch())
             seconds["ours"].append(mine.epoch())
             print(
-                {name: f"{given.pictures / s[-1]:,.0f}/s" for name, s in seconds.items()},
+                {name: f"{given.photos / s[-1]:,.0f}/s" for name, s in seconds.items()},
                 file=sys.stderr,
             )
         speed = {
-            name: spread([given.pictures / s for s in values]) for name, values in seconds.items()
+            name: spread([given.images / s for s in values]) for name, values in seconds.items()
         }
         report(
             f"vae-vs-pythae-{given.network}",
             {
-                "pictures": given.pictures,
+                "images": given.images,
                 "epochs": given.epochs,
-                "pictures_per_second": speed,
+                "images_per_second": speed,
                 "ratio": speed["ours"]["median"] / speed["pythae"]["median"],
                 "held_out_negative_elbo": {"ours": mine.elbo(), "pythae": rival.elbo()},
             },

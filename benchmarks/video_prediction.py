@@ -112,7 +112,7 @@ def main() -> None:
         state = run.run.state
         trained = {
             "options": run.run.config["options"],
-            "rounds": state["step"],
+            "steps": state["step"],
             "seconds": state["seconds"],
             "clips seen": state["step"] * run.run.config["training"]["batch"],
             "parameters": sum(p.numel() for p in run.model.parameters()),

@@ -1,4 +1,4 @@
-"""A denoising autoencoder: teach it to undo noise, then show it pictures."""
+"""A denoising autoencoder: teach it to undo noise, then show it images."""
 
 from pathlib import Path
 

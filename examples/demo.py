@@ -1,4 +1,4 @@
-"""The main job, on pictures that ship with Ganvas: train a conditional DCGAN and a VAE, judge both,
+"""The main job, on images that ship with Ganvas: train a conditional DCGAN and a VAE, judge both,
 use both.
 
 python examples/demo.py          (about four minutes on two processor cores)
@@ -39,8 +39,8 @@ def main(out: Path = Path("runs/demo"), **options: object) -> None:
         for figure in judged.figures:
             print(f"  {figure.name}: {figure.value.value:.4g}")
     for label in ("Trouser", "Sandal", "Bag"):
-        for number, picture in enumerate(gan.sample(n=3, label=label, seed=0)):
-            picture.save(out / f"{label.lower()}-{number}.png")
+        for number, image in enumerate(gan.sample(n=3, label=label, seed=0)):
+            image.save(out / f"{label.lower()}-{number}.png")
     print("\nThe reports, to open in a browser:")
     for run in (gan, vae):
         print(f"  {(run.run.path / 'report.html').resolve()}")

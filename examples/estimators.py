@@ -1,5 +1,5 @@
-"""scikit-learn: holes filled, rows squeezed and a classifier on top; strange rows; new rows with
-their labels."""
+"""scikit-learn: imputation, dimensionality reduction before a classifier, anomaly detection and new
+rows with their labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holes in pictures: learn what belongs into them, then fill the lower half of unseen ones."""
+"""Inpainting: learn what belongs into masked regions, then fill the lower half of unseen images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Restoring pictures: teach a RED-Net to undo noise, lost pixels and JPEG, then show it damaged
+"""Restoring images: teach a RED-Net to undo noise, lost pixels and JPEG, then show it damaged
 ones."""
 
 from pathlib import Path
@@ -12,8 +12,8 @@ def main(out: Path = Path("runs/example-rednet"), **options: object) -> None:
     damaged = run.model.damaged(
         run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x
     )
-    for number, picture in enumerate(run.denoise(damaged)):
-        run.run.modality.write(picture[None], out, [f"{number}-after"])
+    for number, image in enumerate(run.denoise(damaged)):
+        run.run.modality.write(image[None], out, [f"{number}-after"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Making pictures larger: teach an SRGAN small pictures and what they were, then show it small
+"""Making images larger: teach an SRGAN small images and what they were, then show it small
 ones."""
 
 from pathlib import Path
@@ -16,8 +16,8 @@ def main(out: Path = Path("runs/example-srgan"), **options: object) -> None:
         run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x, 2
     )
     for fidelity in (0.0, 1.0):
-        for number, picture in enumerate(run.upscale(small, fidelity=fidelity)):
-            run.run.modality.write(picture[None], out, [f"{number}-fidelity-{fidelity:g}"])
+        for number, image in enumerate(run.upscale(small, fidelity=fidelity)):
+            run.run.modality.write(image[None], out, [f"{number}-fidelity-{fidelity:g}"])
 
 
 if __name__ == "__main__":

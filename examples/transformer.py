@@ -1,5 +1,5 @@
 """A transformer on lines of text: new ones, going on with a beginning, and which lines are
-strange."""
+anomalous."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures as codes, and a transformer that learns the codes: shirts, bags and boots drawn code by
+"""Images as codes, and a transformer that learns the codes: shirts, bags and boots drawn code by
 code."""
 
 from pathlib import Path

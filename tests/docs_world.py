@@ -1,5 +1,5 @@
 """A small world in which everything that the documentation says can be done: files under the names
-that its pages use, trainings of two rounds that are played once for all pages, and answers cut
+that its pages use, trainings of two steps that are played once for all pages, and answers cut
 short."""
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ PHOTOS = (
     "photos",
     "few-photos",
     "more-photos",
-    "pictures",
+    "images",
     "faces",
     "horses",
     "zebras",
@@ -94,7 +94,7 @@ PHOTOS = (
     "serious",
     "others",
 )
-"""Folders of pictures."""
+"""Folders of images."""
 
 PEOPLE = (
     "people",
@@ -141,7 +141,7 @@ class World:
         """What is unlike the rest."""
         files = self.files
         for name in ("me.jpg", "sunflowers.jpg"):
-            picture(7).save(files / name)
+            image(7).save(files / name)
         names = sorted(
             str(f.relative_to(files / "faces")) for f in (files / "faces").rglob("*.png")
         )
@@ -154,7 +154,7 @@ class World:
         )
         holes = people(3)
         holes.loc[::3, "age"] = None
-        holes.to_csv(files / "holes.csv", index=False)
+        holes.to_csv(files / "masked regions.csv", index=False)
         (files / "older").mkdir()
         people(5).to_csv(files / "older" / "one.csv", index=False)
         (files / "letters").mkdir()
@@ -197,12 +197,12 @@ class World:
 
     @contextmanager
     def short(self) -> Iterator[None]:
-        """Within it trainings are played for two rounds, each once, and answers are few."""
+        """Within it trainings are played for two steps, each once, and answers are few."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ganvas.evaluation.features.learned.ROUNDS", 2)
-            patch.setattr("ganvas.tasks.augment.networks.ROUNDS", 2)
+            patch.setattr("ganvas.evaluation.features.learned.STEPS", 2)
+            patch.setattr("ganvas.tasks.augment.networks.STEPS", 2)
             patch.setattr("ganvas.tasks.augment.networks.REPEATS", 1)
-            patch.setattr("ganvas.tasks.augment.trees.ROUNDS", 2)
+            patch.setattr("ganvas.tasks.augment.trees.STEPS", 2)
             patch.setattr("ganvas.evaluation.metrics.usefulness.DRAWS", 3)
             patch.setattr("ganvas.training.loop.preview", lambda *_: None)
             patch.setattr("ganvas.training.progress.Progress.announce", lambda *_: None)
@@ -338,12 +338,12 @@ def _doer(do: Any) -> Any:
 
 
 def _some(fashion: Any) -> Any:
-    """The pictures that ship, but for most."""
+    """The images that ship, but for most."""
     return lambda part: tuple(one[:: 50 if part == "train" else 10] for one in fashion(part))
 
 
-def picture(seed: int) -> Image.Image:
-    """A picture that is smooth, in colour."""
+def image(seed: int) -> Image.Image:
+    """An image that is smooth, in colour."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((16, 16), Image.Resampling.BICUBIC)
 
@@ -357,11 +357,11 @@ def film(seed: int) -> Image.Image:
 
 
 def photos(folder: Path, seed: int, grey: bool = False) -> None:
-    """Thirty-two pictures of two kinds, one of them rarer, whose names say what they show."""
+    """Thirty-two images of two kinds, one of them rarer, whose names say what they show."""
     for kind in ("cat", "dog"):
         (folder / kind).mkdir(parents=True)
         for i in range(20 if kind == "cat" else 12):
-            one = picture(100 * seed + i + 50 * (kind == "dog"))
+            one = image(100 * seed + i + 50 * (kind == "dog"))
             one = one.convert("L").point(lambda v: 255 * (v > 128)) if grey else one
             one.save(folder / kind / f"a red apple {i:02d}.png")
 

@@ -19,7 +19,7 @@ from ganvas.apps.mcp import Assistant, server
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Assistant:
-    """A folder of runs with one of pictures and one of rows, a folder of data, and a secret beside
+    """A folder of runs with one of images and one of rows, a folder of data, and a secret beside
     them."""
     home = tmp_path_factory.mktemp("assistant")
     (data := home / "data" / "photos").mkdir(parents=True)
@@ -61,12 +61,12 @@ def test_it_says_what_there_is(place: Assistant) -> None:
     assert "latent" in {
         option["name"] for option in json.loads(told(ask(place, "options", name="vae")))
     }
-    assert "made: made, 2 rounds, finished; can augment" in told(ask(place, "runs"))
+    assert "made: made, 2 steps, finished; can augment" in told(ask(place, "runs"))
     assert told(ask(place, "data")).splitlines() == [
         "photos: a folder of 40",
         f"rows.csv: {size(place)} bytes",
     ]
-    assert told(ask(place, "describe", path="photos")).startswith("images: 40 pictures")
+    assert told(ask(place, "describe", path="photos")).startswith("images: 40 images")
 
 
 def size(place: Assistant) -> str:
@@ -74,9 +74,9 @@ def size(place: Assistant) -> str:
 
 
 def test_a_task_is_shown_and_kept(place: Assistant) -> None:
-    words, picture = ask(place, "do", task="sample", run="vae", options={"n": 4}).content
+    words, image = ask(place, "do", task="sample", run="vae", options={"n": 4}).content
     assert "wrote 5 files" in words.text
-    assert picture.mime_type == "image/png"
+    assert image.mime_type == "image/png"
     assert len(list((place.home / "vae" / "answers" / "sample-1").glob("*.png"))) == 5
     rows = told(ask(place, "do", task="sample", run="made", options={"n": 3, "where": "age > 30"}))
     assert 'rows.csv begins:\n"age","kind"\n' in rows

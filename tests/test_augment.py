@@ -14,7 +14,7 @@ from PIL import Image
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Augmented, Estimate, random_flip
-from ganvas.runtime.filenames import folders
+from ganvas.runtime.filenames import folder_names
 from ganvas.tasks.augment.comparison import compare, describe_gain
 from ganvas.tasks.augment.networks import Cases, Varied, Way, accuracy, augment_shift
 from ganvas.tasks.augment.task import rare_classes
@@ -153,11 +153,11 @@ def test_what_is_wrong_is_said(runs: dict[str, api.Trained], kind: str) -> None:
         runs["made"].augment(payments(), **options)
 
 
-COUNTS = {"cross": 90, "ring/round": 60, "..": 12}
+COUNTS = {"cross": 90, "ring/step": 60, "..": 12}
 
 
 def drawings(folder: Path) -> Path:
-    """Pictures of three classes, in a list: their names are not all fit for folders."""
+    """Images of three classes, in a list: their names are not all fit for folders."""
     random, rows = np.random.default_rng(0), []
     for place, (name, count) in enumerate(COUNTS.items()):
         for i in range(count):
@@ -179,10 +179,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[api.Trained, Path]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganvas.tasks.augment.networks.ROUNDS", 12)
+    monkeypatch.setattr("ganvas.tasks.augment.networks.STEPS", 12)
 
 
-def test_new_pictures_of_rare_classes_lie_in_folders(
+def test_new_images_of_rare_classes_lie_in_folders(
     drawn: tuple[api.Trained, Path], hasty: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, source = drawn
@@ -198,14 +198,16 @@ def test_new_pictures_of_rare_classes_lie_in_folders(
     classes = run.run.modality.classes
     more = {folder.name: len(list(folder.iterdir())) for folder in out.iterdir() if folder.is_dir()}
     assert more == {
-        n: 90 - COUNTS[c] for n, c in zip(folders(classes), classes, strict=True) if COUNTS[c] < 90
+        n: 90 - COUNTS[c]
+        for n, c in zip(folder_names(classes), classes, strict=True)
+        if COUNTS[c] < 90
     }
     assert answer["added"] == sum(more.values()) == len(answer["files"]) - 1
-    assert {"real pictures alone", "classes weighted", "shifted", "shifted and mirrored"} == set(
+    assert {"real images alone", "classes weighted", "shifted", "shifted and mirrored"} == set(
         answer["gained by new ones over"]
     )
-    assert set(answer["accuracy"]) == {"with new pictures", *answer["gained by new ones over"]}
-    for words in ("added 108 pictures", "shifted and mirrored: accuracy", "new pictures "):
+    assert set(answer["accuracy"]) == {"with new images", *answer["gained by new ones over"]}
+    for words in ("added 108 images", "shifted and mirrored: accuracy", "new images "):
         assert words in said.err.replace("\n", " ")
     assert Image.open(out / "sheet.png").size == (10 * 66 + 2, 2 * 66 + 2)
 
@@ -215,14 +217,14 @@ def test_every_class_comes_to_a_number_in_python_too(
 ) -> None:
     run, source = drawn
     more = run.augment(source, per_class=70, seed=1)
-    assert {name: len(pictures) for name, pictures in more.items()} == {"ring/round": 10, "..": 58}
+    assert {name: len(images) for name, images in more.items()} == {"ring/step": 10, "..": 58}
     again = run.augment(source, per_class=70, seed=1)
     assert all(
         np.array_equal(a, b) for name in more for a, b in zip(more[name], again[name], strict=True)
     )
 
 
-def test_pictures_that_nobody_held_out_are_no_judges(
+def test_images_that_nobody_held_out_are_no_judges(
     drawn: tuple[api.Trained, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, source = drawn
@@ -233,24 +235,24 @@ def test_pictures_that_nobody_held_out_are_no_judges(
     answer = run.do("augment", (x[:4], names[:4].tolist()), per_class=3)
     assert isinstance(answer, Augmented)
     assert answer.scores == {} == answer.helped
-    assert "too few held-out pictures" in capsys.readouterr().err
+    assert "too few held-out images" in capsys.readouterr().err
 
 
-WRONG_PICTURES = {
+WRONG_IMAGES = {
     "no number": ({"per_class": 0}, "--per-class is 0"),
     "enough already": ({"per_class": 5}, "ask for more with --per-class"),
     "a column": ({"target": "label"}, "--target is for rows of tables"),
 }
 
 
-@pytest.mark.parametrize("kind", WRONG_PICTURES)
-def test_what_is_wrong_with_pictures_is_said(drawn: tuple[api.Trained, Path], kind: str) -> None:
-    options, words = WRONG_PICTURES[kind]
+@pytest.mark.parametrize("kind", WRONG_IMAGES)
+def test_what_is_wrong_with_images_is_said(drawn: tuple[api.Trained, Path], kind: str) -> None:
+    options, words = WRONG_IMAGES[kind]
     with pytest.raises(InputError, match=words):
         drawn[0].augment(drawn[1], **options)
 
 
-def test_models_and_pictures_without_labels_are_said(
+def test_models_and_images_without_labels_are_said(
     drawn: tuple[api.Trained, Path], tmp_path: Path
 ) -> None:
     run, source = drawn
@@ -266,7 +268,7 @@ def test_models_and_pictures_without_labels_are_said(
         unlabelled.augment(noise)
 
 
-def test_what_varies_is_only_where_pictures_lie() -> None:
+def test_what_varies_is_only_where_images_lie() -> None:
     x = torch.rand(64, 1, 16, 16)
     moved = augment_shift(x, torch.Generator().manual_seed(0))
     still = (moved == x).flatten(1).all(1)
@@ -287,7 +289,7 @@ def test_all_classes_count_alike() -> None:
 
 
 def test_no_difference_is_rarely_called_one() -> None:
-    """Answers of two ways that are equally good, and differ by repetition as by picture."""
+    """Answers of two ways that are equally good, and differ by repetition as by image."""
     random, y, claims = np.random.default_rng(0), np.arange(60) % 3, 0
     figure = lambda rows, right: accuracy(y[rows], right)  # noqa: E731
     for _ in range(60):

@@ -62,7 +62,7 @@ def noise(*shape: int) -> Tensor:
 @pytest.mark.parametrize(
     "shape", [(5, 1, 8, 8), (5, 3, 8, 8), (5, 4, 12, 8), (5, 3, 7, 10), (5, 2, 1, 1)]
 )
-def test_pictures_of_any_shape_keep_it(policy: Policy, shape: tuple[int, ...]) -> None:
+def test_images_of_any_shape_keep_it(policy: Policy, shape: tuple[int, ...]) -> None:
     y = Augmentation(policy)(noise(*shape), 0.7)
     assert y.shape == shape
     assert y.isfinite().all()
@@ -282,7 +282,7 @@ def turns_and_flips() -> list[Tensor]:
 
 
 def operator(p: float, drawn: int = 40_000) -> Tensor:
-    """What flips and quarter turns do to a distribution over the eight ways a picture may lie: (8,
+    """What flips and quarter turns do to a distribution over the eight ways an image may lie: (8,
     8), by counting."""
     x, group = torch.zeros(drawn, 1, 4, 4), turns_and_flips()
     carried_out = (flip(x, p) @ quarter_turns(x, p))[:, :2, :2]
@@ -311,16 +311,14 @@ def test_a_distribution_can_be_told_from_its_augmentation_while_p_is_below_one()
 
 
 def test_distributions_stay_different_below_one_and_not_at_one() -> None:
-    """Bright pictures with a dark middle, and their negatives: luma flips at p = 1 make the two
+    """Bright images with a dark middle, and their negatives: luma flips at p = 1 make the two
     alike."""
     x = torch.ones(3000, 3, 8, 8)
     x[:, :, 2:6, 2:6] = -1
     x += 0.1 * torch.randn_like(x)
     contrasts = {}
     for p in (0.8, 1.0):
-        ways = [
-            Augmentation()(pictures, p)[:, :, 3:5, 3:5].flatten(1).mean(1) for pictures in (x, -x)
-        ]
+        ways = [Augmentation()(images, p)[:, :, 3:5, 3:5].flatten(1).mean(1) for images in (x, -x)]
         spread = (sum(way.var() for way in ways) / len(x)) ** 0.5
         contrasts[p] = ((ways[0].mean() - ways[1].mean()) / spread).abs()
     assert contrasts[0.8] > 6
@@ -332,11 +330,11 @@ def test_a_probability_is_one() -> None:
         Augmentation()(noise(1, 1, 4, 4), 1.5)
 
 
-def test_adaptive_goes_from_zero_to_its_end_in_so_many_pictures_and_back() -> None:
-    adaptive = Adaptive(pictures=4000, most=0.8)
+def test_adaptive_goes_from_zero_to_its_end_in_so_many_images_and_back() -> None:
+    adaptive = Adaptive(images=4000, most=0.8)
     up = [float(adaptive.step(torch.tensor(0.95), 50)) for _ in range(80)]
     assert up[:8] == pytest.approx([0, 0, 0, 0.05, 0.05, 0.05, 0.05, 0.1])
-    assert up[62] < up[63] == pytest.approx(0.8)  # 64 rounds of 50: 0.8 of 4000
+    assert up[62] < up[63] == pytest.approx(0.8)  # 64 steps of 50: 0.8 of 4000
     assert up[-1] == pytest.approx(0.8)
     down = [float(adaptive.step(0.5, 50)) for _ in range(80)]
     assert down == sorted(down, reverse=True)
@@ -344,14 +342,14 @@ def test_adaptive_goes_from_zero_to_its_end_in_so_many_pictures_and_back() -> No
 
 
 def test_adaptive_stays_where_its_target_is_met() -> None:
-    adaptive = Adaptive(target=0.5, pictures=1000)
+    adaptive = Adaptive(target=0.5, images=1000)
     shares = [0.5, 1.0, 0.875, 0.625]  # r = 0, 1, 0.75, 0.25: 0.5 on average
     assert [float(adaptive.step(share, 50)) for share in shares] == [0, 0, 0, 0]
 
 
 def test_adaptive_goes_on_where_it_was_saved_and_stays_while_evaluating() -> None:
     shares = 0.5 + torch.rand(23) / 2
-    whole, saved, resumed = (Adaptive(target=0.0, pictures=1000) for _ in range(3))
+    whole, saved, resumed = (Adaptive(target=0.0, images=1000) for _ in range(3))
     expected = [float(whole.step(share, 20)) for share in shares]
     for share in shares[:10]:
         saved.step(share, 20)

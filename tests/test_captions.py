@@ -1,5 +1,5 @@
-"""Pictures that are asked for by words: captions as numbers, where they come from, and from a text
-to pictures."""
+"""Images that are asked for by words: captions as numbers, where they come from, and from a text
+to images."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def test_captions_come_from_names_from_files_beside_and_from_columns(
     assert torch.equal(data.gather().y[0], column.prompt(rows[0].partition(",")[2]))
 
 
-def test_a_picture_without_a_caption_and_an_unknown_word_are_named(
+def test_a_image_without_a_caption_and_an_unknown_word_are_named(
     named: Path, tmp_path: Path
 ) -> None:
     for file in sorted(named.glob("*.png"))[:3]:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "dark_blue-0.txt").write_text("dark blue")
     with pytest.raises(
-        InputError, prompt_score=r"2 of 3 pictures have a caption without a word.*dark_blue-1"
+        InputError, prompt_score=r"2 of 3 images have a caption without a word.*dark_blue-1"
     ):
         Images.learn(tmp_path)
     assert not Images.learn(tmp_path, captions="none").words
@@ -92,7 +92,7 @@ def test_a_picture_without_a_caption_and_an_unknown_word_are_named(
         ganvas.train("dcgan", named, captions="names", out=tmp_path / "run")
 
 
-def test_pictures_without_captions_are_read_by_a_run_that_learned_some(
+def test_images_without_captions_are_read_by_a_run_that_learned_some(
     named: Path, tmp_path: Path
 ) -> None:
     learned, some = Images.learn(named, captions="names"), sorted(named.glob("*.png"))[:2]
@@ -111,7 +111,7 @@ def test_pictures_without_captions_are_read_by_a_run_that_learned_some(
         Images.learn(tmp_path, captions="names")
 
 
-def test_a_prompt_becomes_pictures_of_what_it_says(
+def test_a_prompt_becomes_images_of_what_it_says(
     named: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Through the real commands: a tokenizer, a transformer through it, and a prompt; "light green"

@@ -20,16 +20,14 @@ SMALL = ["--steps", "8", "--batch", "16"]
 
 
 @pytest.fixture(scope="module")
-def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     out = tmp_path_factory.mktemp("runs")
     options = {
         "dcgan": ["--latent", "8", "--channels", "8"],
         "vae": ["--latent", "4", "--width", "8"],
     }
     for model, own in options.items():
-        assert (
-            cli.run(["train", model, str(pictures), "--out", str(out / model), *SMALL, *own]) == 0
-        )
+        assert cli.run(["train", model, str(images), "--out", str(out / model), *SMALL, *own]) == 0
     return {model: out / model for model in options}
 
 
@@ -68,11 +66,11 @@ def test_sample(runs: dict[str, Path], tmp_path: Path) -> None:
     assert (tmp_path / "a" / "sheet.png").exists()
 
 
-def test_reconstruct_and_interpolate(runs: dict[str, Path], pictures: Path, tmp_path: Path) -> None:
+def test_reconstruct_and_interpolate(runs: dict[str, Path], images: Path, tmp_path: Path) -> None:
     run = str(runs["vae"])
-    assert cli.run(["reconstruct", run, str(pictures), "--out", str(tmp_path / "r")]) == 0
+    assert cli.run(["reconstruct", run, str(images), "--out", str(tmp_path / "r")]) == 0
     assert len(list((tmp_path / "r").glob("0*.png"))) == 200
-    assert cli.run(["interpolate", run, str(pictures), "--out", str(tmp_path / "walk.gif")]) == 0
+    assert cli.run(["interpolate", run, str(images), "--out", str(tmp_path / "walk.gif")]) == 0
     assert (
         cli.run(["interpolate", run, "--n", "3", "--steps", "5", "--out", str(tmp_path / "i")]) == 0
     )
@@ -101,7 +99,7 @@ def test_evaluate(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ganvas.evaluation.features.learned.ROUNDS", 20)
+    monkeypatch.setattr("ganvas.evaluation.features.learned.STEPS", 20)
     random = np.random.default_rng(1)
     np.save(tmp_path / "unseen.npy", random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8))
     report = tmp_path / "report.html"
@@ -119,7 +117,7 @@ def test_evaluate(
     assert "Fréchet distance" in report.read_text()
 
 
-def test_tensorboard_gets_the_log(pictures: Path, tmp_path: Path) -> None:
+def test_tensorboard_gets_the_log(images: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -129,7 +127,7 @@ def test_tensorboard_gets_the_log(pictures: Path, tmp_path: Path) -> None:
             [
                 "train",
                 "vae",
-                str(pictures),
+                str(images),
                 "--out",
                 str(out),
                 *SMALL,
@@ -173,10 +171,10 @@ WRONG = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_is_wrong_is_said_in_one_sentence(
-    kind: str, runs: dict[str, Path], pictures: Path, capsys: pytest.CaptureFixture[str]
+    kind: str, runs: dict[str, Path], images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv, words = WRONG[kind]
-    places = {"DATA": str(pictures), "DCGAN": str(runs["dcgan"]), "VAE": str(runs["vae"])}
+    places = {"DATA": str(images), "DCGAN": str(runs["dcgan"]), "VAE": str(runs["vae"])}
     assert cli.run([places.get(word, word) for word in argv]) == 2
     said = capsys.readouterr()
     assert words in said.err.replace("\n", " ")
@@ -216,14 +214,14 @@ def test_every_verb_explains_itself_with_an_example(
 )
 def test_every_example_is_a_command_that_there_is(
     verb: list[str],
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("photos", "horses", "sketches"):
         (tmp_path / name).mkdir()
-        Image.fromarray(np.load(pictures)["x"][0]).save(tmp_path / name / "a.png")
+        Image.fromarray(np.load(images)["x"][0]).save(tmp_path / name / "a.png")
     (tmp_path / "lines.txt").write_text("one line\nanother\n")
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "a.mp4").touch()

@@ -117,13 +117,11 @@ def test_the_command_takes_a_quality(
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="learns pictures"):
+    with pytest.raises(InputError, match="learns images"):
         Codec(Continuous((6,)))
     with pytest.raises(InputError, match="from 1 to 6"):
         Codec(Continuous((1, 8, 8)), halvings=0)
-    pictures = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
-    run = api.train(
-        "pixelcnn", pictures, out=tmp_path / "run", steps=2, width=8, batch=8, quiet=True
-    )
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    run = api.train("pixelcnn", images, out=tmp_path / "run", steps=2, width=8, batch=8, quiet=True)
     with pytest.raises(InputError, match="keeps every bit"):
-        run.compress(pictures, quality=50)
+        run.compress(images, quality=50)

@@ -1,4 +1,5 @@
-"""Filling holes: what was known stays as it was, what was not is drawn, and no hole is left."""
+"""Filling missing values: what was known stays as it was, what was not is drawn, and no missing
+value is left."""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ import pandas as pd
 import polars
 import pytest
 import torch
+from test_constraints import shop
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from test_wishes import shop
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +65,12 @@ def test_several_draws_differ_where_there_were_holes_alone(
     agree(one, given)
     agree(two, given)
     assert not one.equals(two)
-    given.to_csv(tmp_path / "holes.csv", index=False)
+    given.to_csv(tmp_path / "missing values.csv", index=False)
     out = str(tmp_path / "filled.csv")
     command = [
         "complete",
         str(run.run.path),
-        str(tmp_path / "holes.csv"),
+        str(tmp_path / "missing values.csv"),
         "--draws",
         "2",
         "--seed",
@@ -85,10 +86,13 @@ def test_several_draws_differ_where_there_were_holes_alone(
         assert written["city"].tolist() == frame["city"].tolist()
         assert written["amount"].tolist() == pytest.approx(frame["amount"].tolist())
         assert (written["start"] == frame["start"]).all()
-    assert cli.run(["complete", str(run.run.path), str(tmp_path / "holes.csv"), "--out", out]) == 0
+    assert (
+        cli.run(["complete", str(run.run.path), str(tmp_path / "missing values.csv"), "--out", out])
+        == 0
+    )
     agree(
         pd.read_csv(out, parse_dates=["start", "stop"]),
-        pd.read_csv(tmp_path / "holes.csv", parse_dates=["start", "stop"]),
+        pd.read_csv(tmp_path / "missing values.csv", parse_dates=["start", "stop"]),
     )
 
 
@@ -138,7 +142,7 @@ WRONG: dict[str, Any] = {
     ),
     "another type": (shop(3).assign(age="old"), {}, "column 'age' holds"),
     "no draws": (shop(3), {"draws": 0}, "--draws is 0"),
-    "a mask": (shop(3), {"mask": "mask.png"}, "--mask is for pictures, and these are tables"),
+    "a mask": (shop(3), {"mask": "mask.png"}, "--mask is for images, and these are tables"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Parts of pictures and of videos are filled in by a model of their codes: what is known comes back
+"""Parts of images and of videos are filled in by a model of their codes: what is known comes back
 exactly."""
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Told(Completes):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty pictures of 20 x 20, and a mask that is white in one corner."""
+    """Forty images of 20 x 20, and a mask that is white in one corner."""
     home, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     for i in range(40):
         (home / "photos").mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer of pictures, and two models of its codes."""
+    """A tokenizer of images, and two models of its codes."""
     out = tmp_path_factory.mktemp("runs")
     assert (
         cli.run(
@@ -127,7 +127,7 @@ def test_codes_are_known_that_stand_for_nothing_else_and_see_nothing_else(runs: 
 
 
 @pytest.mark.parametrize("order", ["causal", "masked"])
-def test_halves_of_pictures_are_filled_in(
+def test_halves_of_images_are_filled_in(
     runs: Path, photos: Path, tmp_path: Path, order: str
 ) -> None:
     command = [
@@ -184,9 +184,10 @@ def test_videos_go_on(tmp_path: Path) -> None:
     assert [one.shape for one in trained.complete(clips[:3], given=4)] == [(8, 16, 16)] * 3
     assert cli.run(["sample", run, "--n", "2", "--out", str(tmp_path / "new")]) == 0
     assert (
-        cli.run(["detect", run, source, "--alpha", "0.9", "--out", str(tmp_path / "strange")]) == 0
+        cli.run(["detect", run, source, "--alpha", "0.9", "--out", str(tmp_path / "anomalous")])
+        == 0
     )
-    assert list((tmp_path / "strange" / "found").iterdir())
+    assert list((tmp_path / "anomalous" / "found").iterdir())
 
 
 def test_what_has_no_places_is_not_filled_in(tmp_path: Path, photos: Path, runs: Path) -> None:

@@ -1,4 +1,4 @@
-"""Damage is undone: pictures of any size come back whole, under their own names."""
+"""Damage is undone: images of any size come back whole, under their own names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ganvas.tasks.denoise import restore_tiled
 
 
 def scene(height: int, width: int, seed: int) -> np.ndarray:
-    """A colour picture with smooth shades and sharp edges, uint8 (H, W, 3)."""
+    """A colour image with smooth shades and sharp edges, uint8 (H, W, 3)."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / max(height, width)
     shade = np.stack(
@@ -39,7 +39,7 @@ def scene(height: int, width: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten pictures, no two of one size."""
+    """Ten images, no two of one size."""
     folder = tmp_path_factory.mktemp("photographs")
     for seed in range(10):
         Image.fromarray(scene(70 + 5 * seed, 120 - 4 * seed, seed)).save(folder / f"{seed}.png")
@@ -84,7 +84,7 @@ def run(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Trai
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(2, 24), st.integers(2, 24))
-def test_tiles_that_are_left_alone_are_the_picture(
+def test_tiles_that_are_left_alone_are_the_image(
     height: int, width: int, tall: int, wide: int
 ) -> None:
     x = torch.rand(2, height, width)
@@ -115,7 +115,7 @@ def test_mirroring_is_numpys(length: int, wanted: int) -> None:
     assert mirror_pad(x, 1, wanted)[0].tolist() == expected.tolist()
 
 
-def test_a_large_picture_is_restored_in_tiles_as_if_it_were_one() -> None:
+def test_a_large_image_is_restored_in_tiles_as_if_it_were_one() -> None:
     torch.manual_seed(0)
     model = REDNet(Continuous((1, 32, 32)), channels=4).eval()
     x = torch.rand(1, 540, 40) * 2 - 1
@@ -171,32 +171,32 @@ def test_mixed_damage_comes_again_from_the_same_seed_and_has_every_kind() -> Non
     )
 
 
-def test_patches_are_pieces_of_their_pictures_that_change_with_the_round(photographs: Path) -> None:
+def test_patches_are_pieces_of_their_images_that_change_with_the_round(photographs: Path) -> None:
     images = Images.learn(photographs, crop="random", size=32)
     data = images.read(photographs)
     assert len(data) == sum(((70 + 5 * s) // 32) * ((120 - 4 * s) // 32) for s in range(10))
     rows = torch.arange(len(data))
-    pictures = [
+    photos = [
         torch.from_numpy(scene(70 + 5 * s, 120 - 4 * s, s)).permute(2, 0, 1) for s in range(10)
     ]
     names = list(dict.fromkeys(data.keys().tolist()))
     for step in (None, 5):
         levels = ((data.batch(rows, step).x + 1) * 127.5).round().byte()
         for patch, key in zip(levels[::20], data.keys()[::20].tolist(), strict=True):
-            owner = pictures[names.index(key)]
+            owner = photos[names.index(key)]
             windows = owner.unfold(1, 32, 1).unfold(2, 32, 1)
             assert (windows == patch[:, None, None]).all(-1).all(-1).all(0).any()
     assert torch.equal(data.batch(rows, 5).x, data.batch(rows, 5).x)
     assert not torch.equal(data.batch(rows, 5).x, data.batch(rows, 6).x)
 
 
-def test_all_patches_of_a_picture_are_held_out_or_none(photographs: Path) -> None:
+def test_all_patches_of_a_image_are_held_out_or_none(photographs: Path) -> None:
     learn, held = Images.learn(photographs, crop="random", size=32).read(photographs).split(0.4)
     assert len(held) > 1
     assert not set(learn.keys().tolist()) & set(held.keys().tolist())
 
 
-def test_pictures_that_do_not_fit_in_memory_give_the_same_patches(photographs: Path) -> None:
+def test_images_that_do_not_fit_in_memory_give_the_same_patches(photographs: Path) -> None:
     kept = Images.learn(photographs, crop="random", size=32, flip=True).read(photographs)
     streamed = Images.learn(photographs, crop="random", size=32, flip=True, resident=0.0).read(
         photographs
@@ -232,7 +232,7 @@ def test_noise_is_undone_in_files_of_any_size(run: api.Trained, tmp_path: Path) 
     )  # no larger than what it shows
 
 
-def test_one_picture_into_one_file_and_several_into_a_sheet(
+def test_one_image_into_one_file_and_several_into_a_sheet(
     run: api.Trained, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = [
@@ -256,8 +256,8 @@ def test_one_picture_into_one_file_and_several_into_a_sheet(
 
 
 def test_in_python_what_comes_in_decides_what_goes_out(run: api.Trained) -> None:
-    pictures = [Image.fromarray(scene(40, 30, 1)), Image.fromarray(scene(20, 50, 2))]
-    back = run.denoise(pictures)
+    photos = [Image.fromarray(scene(40, 30, 1)), Image.fromarray(scene(20, 50, 2))]
+    back = run.denoise(photos)
     assert [p.size for p in back] == [(30, 40), (50, 20)]
     array = run.denoise(np.stack([scene(24, 40, 1), scene(24, 40, 2)]))
     assert array.shape == (2, 24, 40, 3)
@@ -292,7 +292,7 @@ def test_restoring_is_judged_beside_leaving_it(run: api.Trained) -> None:
     evaluation = run.evaluate(quiet=True, features="plain")
     figure = next(f for f in evaluation.figures if f.name == "PSNR (dB), restored")
     assert figure.value.value > figure.beside["left as it is"].value + 1
-    assert (run.run.path / "pictures" / "restorations.png").exists()
+    assert (run.run.path / "images" / "restorations.png").exists()
 
 
 def test_an_autoencoder_of_one_size_restores_in_tiles(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(photographs: Path, tmp_p
 
 def test_what_is_wrong_is_said(run: api.Trained, tmp_path: Path) -> None:
     for space in (Continuous((6,)), Tokens(8, 3)):
-        with pytest.raises(InputError, match="rednet restores pictures"):
+        with pytest.raises(InputError, match="rednet restores images"):
             REDNet(space)
     with pytest.raises(InputError, match="say which with --corrupt"):
         REDNet(Continuous((1, 8, 8)), corrupt="none")

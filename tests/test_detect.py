@@ -1,4 +1,4 @@
-"""What is strange is found, with p-values that mean what they say, and it is said why."""
+"""What is anomalous is found, with p-values that mean what they say, and it is said why."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def payments(n: int, seed: int) -> pd.DataFrame:
     )
 
 
-def strange(n: int, seed: int) -> pd.DataFrame:
+def anomalous(n: int, seed: int) -> pd.DataFrame:
     """Rents for toys."""
     frame = payments(n, seed)
     return frame.assign(
@@ -81,10 +81,10 @@ def test_discoveries_are_those_of_the_definition(p: list[float], fdr: float) -> 
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "detector"])
-def test_what_is_strange_is_found_and_what_is_normal_is_not(
+def test_what_is_anomalous_is_found_and_what_is_normal_is_not(
     runs: dict[str, api.Trained], model: str
 ) -> None:
-    seen = pd.concat([payments(400, 1), strange(40, 2)], ignore_index=True)
+    seen = pd.concat([payments(400, 1), anomalous(40, 2)], ignore_index=True)
     answer = runs[model].detect(seen, fdr=0.2)
     assert list(answer.columns[:5]) == ["name", "score", "p", "found", "nearest"]
     assert len(answer) == 440
@@ -94,7 +94,7 @@ def test_what_is_strange_is_found_and_what_is_normal_is_not(
 
 
 def test_the_columns_to_blame_are_named(runs: dict[str, api.Trained]) -> None:
-    answer = runs["made"].detect(strange(40, 3))
+    answer = runs["made"].detect(anomalous(40, 3))
     assert answer["why"].str.split(", ").str[0].eq("amount").mean() > 0.8
     assert {"why: kind", "why: amount", "why: hour"} <= set(answer.columns)
     total = answer[["why: kind", "why: amount", "why: hour"]].sum(axis=1)
@@ -102,7 +102,7 @@ def test_the_columns_to_blame_are_named(runs: dict[str, api.Trained]) -> None:
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "detector"])
-def test_what_was_never_seen_is_strange_too(runs: dict[str, api.Trained], model: str) -> None:
+def test_what_was_never_seen_is_anomalous_too(runs: dict[str, api.Trained], model: str) -> None:
     seen = payments(6, 8).astype({"amount": object, "hour": float})
     seen["amount"] = seen["amount"].astype(float)
     seen.loc[0, "kind"], seen.loc[1, "amount"], seen.loc[2, "hour"] = "yachts", 1e6, np.nan
@@ -124,8 +124,8 @@ def test_alpha_is_the_share_of_normal_rows_that_are_found(
 def test_the_command_writes_a_table(
     runs: dict[str, api.Trained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    strange(30, 4).to_csv(tmp_path / "today.csv", index=False)
-    out = tmp_path / "strange.csv"
+    anomalous(30, 4).to_csv(tmp_path / "today.csv", index=False)
+    out = tmp_path / "anomalous.csv"
     asked = [
         "detect",
         str(runs["made"].run.path),
@@ -143,7 +143,7 @@ def test_the_command_writes_a_table(
     assert table["name"][3] == "row 3"
 
 
-def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
+def test_images_are_shown_with_where_they_are_anomalous(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     plain = (100 + 10 * random.random((200, 1, 1)) + 5 * random.random((200, 16, 16))).astype(
         np.uint8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from conftest import PICTURE, ROW, SPACES, VECTOR, InMemory, examples
+from conftest import IMAGE, ROW, SPACES, VECTOR, InMemory, examples
 from ganvas.core import Space
 from ganvas.models.detector import LOCAL, NEIGHBOURS, Detector
 from ganvas.nn.views import view
@@ -19,7 +19,7 @@ def knowing(space: Space, n: int = 40) -> Detector:
     return model
 
 
-@pytest.mark.parametrize("space", [PICTURE, VECTOR, ROW], ids=["picture", "vector", "row"])
+@pytest.mark.parametrize("space", [IMAGE, VECTOR, ROW], ids=["image", "vector", "row"])
 def test_distances_are_those_of_the_definition(space: Space) -> None:
     model, x = knowing(space), examples(space, 7, seed=1)
     normal, v = model._standardised(examples(space, 40)), model._standardised(x)
@@ -32,7 +32,7 @@ def test_distances_are_those_of_the_definition(space: Space) -> None:
     torch.testing.assert_close(model._near(v)[0], expected, rtol=5e-3, atol=0)
 
 
-@pytest.mark.parametrize("space", [PICTURE, VECTOR, ROW], ids=["picture", "vector", "row"])
+@pytest.mark.parametrize("space", [IMAGE, VECTOR, ROW], ids=["image", "vector", "row"])
 def test_what_is_hidden_is_not_seen(space: Space) -> None:
     model = knowing(space)
     v = model._standardised(examples(space, 5, seed=1))

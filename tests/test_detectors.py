@@ -24,8 +24,8 @@ from ganvas.training.engine import Engine
 SMOOTH = {name: space for name, space in SPACES.items() if not isinstance(space, Tokens)}
 
 
-def trained(model: VAE | FAnoGAN | GANomaly, x: Tensor, rounds: int = 10) -> None:
-    list(islice(Engine(model).rounds(repeat(Batch(x))), rounds))
+def trained(model: VAE | FAnoGAN | GANomaly, x: Tensor, steps: int = 10) -> None:
+    list(islice(Engine(model).steps(repeat(Batch(x))), steps))
     model.eval()
 
 
@@ -97,7 +97,7 @@ def test_the_encoder_moves_nobody_but_itself() -> None:
     def weights(rate: float) -> dict[str, Tensor]:
         torch.manual_seed(0)
         model = FAnoGAN(ROW, latent=4, width=16)
-        list(islice(Engine(model, lr={"encoder": rate}).rounds(repeat(Batch(examples(ROW)))), 5))
+        list(islice(Engine(model, lr={"encoder": rate}).steps(repeat(Batch(examples(ROW)))), 5))
         return {k: v.detach() for k, v in model.named_parameters()}
 
     still, fast = weights(0.0), weights(0.1)
@@ -143,7 +143,7 @@ def test_the_score_of_ganomaly_is_the_distance_of_latents_and_is_given_to_places
         model.generator["again"].load_state_dict(model.generator["encoder"].state_dict())
         model.generator["decoder"].register_forward_hook(lambda *_: x.atanh())
         if space.shape != ROW.shape:
-            assert model.score(x).max() < 1e-4  # what is given back exactly is not strange
+            assert model.score(x).max() < 1e-4  # what is given back exactly is not anomalous
 
 
 def test_category_means_are_what_draws_come_to() -> None:
@@ -158,7 +158,7 @@ def test_category_means_are_what_draws_come_to() -> None:
 def test_they_learn_in_bf16(space: Space, make: type[FAnoGAN] | type[GANomaly]) -> None:
     torch.manual_seed(0)
     engine = Engine(make(space, latent=4, width=8), precision=torch.bfloat16)
-    for log in islice(engine.rounds(repeat(Batch(examples(space)))), 2):
+    for log in islice(engine.steps(repeat(Batch(examples(space)))), 2):
         assert all(torch.isfinite(value) for value in log.values())
 
 
@@ -170,7 +170,7 @@ def test_they_refuse_tokens(make: type[FAnoGAN] | type[GANomaly]) -> None:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """normal.csv: b goes with a, and the kind with both. strange.csv: forty such rows, then forty
+    """normal.csv: b goes with a, and the kind with both. anomalous.csv: forty such rows, then forty
     where it does not."""
     folder, random = tmp_path_factory.mktemp("rows"), np.random.default_rng(0)
 
@@ -180,14 +180,14 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return pd.DataFrame({"a": a, "b": b, "kind": np.where(a > 0, "up", "down")})
 
     frame(1500, 1).to_csv(folder / "normal.csv", index=False)
-    pd.concat([frame(40, 1), frame(40, -1)]).to_csv(folder / "strange.csv", index=False)
+    pd.concat([frame(40, 1), frame(40, -1)]).to_csv(folder / "anomalous.csv", index=False)
     return folder
 
 
 @pytest.mark.parametrize(
     ("model", "least"), [("fanogan", 0.6), ("ganomaly", 0.5), ("vae --score regret", 0.6)]
 )
-def test_what_is_strange_in_rows_is_stranger(
+def test_what_is_anomalous_in_rows_is_stranger(
     rows: Path, model: str, least: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = ["--steps", "250", "--width", "48", "--latent", "2", "--quiet"]
@@ -212,7 +212,7 @@ def test_what_is_strange_in_rows_is_stranger(
             [
                 "detect",
                 str(tmp_path / "run"),
-                str(rows / "strange.csv"),
+                str(rows / "anomalous.csv"),
                 "--out",
                 str(out),
                 "--json",

@@ -127,13 +127,13 @@ def parse(said: list[str]) -> None:
 def names(world: World) -> dict[str, Any]:
     """What programs of pages take for granted."""
     rows = docs_world.people(1)
-    pictures, more = ([docs_world.picture(seed + i) for i in range(32)] for seed in (0, 100))
+    images, more = ([docs_world.image(seed + i) for i in range(32)] for seed in (0, 100))
     texts = [f"the rain in {i}" for i in range(24)]
     return {
         "ganvas": ganvas,
-        "pictures": pictures,
-        "photos": pictures,
-        "horses": pictures,
+        "images": images,
+        "photos": images,
+        "horses": images,
         "zebras": more,
         "others": more,
         "unseen": more,
@@ -280,12 +280,12 @@ def test_pages_that_are_made_say_all_there_is() -> None:
         )
 
 
-def test_pictures_of_pages_are_there_and_small() -> None:
+def test_images_of_pages_are_there_and_small() -> None:
     for page in PAGES:
-        for picture in re.findall(
+        for image in re.findall(
             r"!\[[^\]]+\]\(([^)]+)\)", page.read_text("utf-8") if page.exists() else ""
         ):
-            assert (page.parent / picture).stat().st_size < 150_000, f"{page.name}: {picture}"
+            assert (page.parent / image).stat().st_size < 150_000, f"{page.name}: {image}"
 
 
 @pytest.mark.xdist_group("docs")

@@ -50,7 +50,7 @@ class Linear(Autoencodes):
 
 
 class Blobs(Generates, nn.Module):
-    """A generator of smooth pictures from two numbers, of one of two labels: bright ones, and dark
+    """A generator of smooth images from two numbers, of one of two labels: bright ones, and dark
     ones."""
 
     def __init__(self, labels: bool) -> None:
@@ -182,7 +182,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown class": ({"attribute": "beyond"}, "there are below, above"),
     "no range": ({"attribute": "above", "strength": "much"}, "--strength is 'much'"),
     "one step": ({"attribute": "above", "steps": 1}, "--steps is 1"),
-    "no rounds": ({"attribute": "above", "inversion_steps": 0}, "--inversion-steps is 0"),
+    "no steps": ({"attribute": "above", "inversion_steps": 0}, "--inversion-steps is 0"),
     "too many": ({"found": 9}, "have 4 directions"),
     "few": ({"has": torch.zeros(1, 4), "lacks": torch.ones(3, 4)}, "at least two examples"),
     "held without labels": (
@@ -254,7 +254,7 @@ def test_attributes_are_found_by_the_names_of_files(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dark and bright pictures in two folders, a table of how bright they are, and a VAE that
+    """Dark and bright images in two folders, a table of how bright they are, and a VAE that
     learned them."""
     home, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     rows = []
@@ -287,7 +287,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [["--attribute", "bright"], ["--attribute", "level", "--attributes", "levels.csv"], []],
     ids=str,
 )
-def test_pictures_get_brighter(
+def test_images_get_brighter(
     home: Path, said: list[str], capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
@@ -318,7 +318,7 @@ def test_pictures_get_brighter(
     assert {"strip.png", "walk.gif"} <= {file.name for file in out.iterdir()}
 
 
-def test_in_python_edits_are_pictures(home: Path) -> None:
+def test_in_python_edits_are_images(home: Path) -> None:
     run = api.load(home / "run")
     (walks,) = run.edit(
         str(home / "photos" / "dark" / "0.png"),
@@ -328,4 +328,4 @@ def test_in_python_edits_are_pictures(home: Path) -> None:
         inversion_steps=20,
     )
     assert list(walks) == ["direction 1", "direction 2"]
-    assert [picture.size for picture in walks["direction 1"]] == [(8, 8)] * 3
+    assert [image.size for image in walks["direction 1"]] == [(8, 8)] * 3

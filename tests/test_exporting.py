@@ -22,16 +22,16 @@ TINY = {"steps": 2, "batch": 16, "size": 16, "quiet": True, "recover": False}
 
 
 @pytest.fixture(scope="module")
-def gan(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def gan(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(
-        "cgan", pictures, out=tmp_path_factory.mktemp("runs") / "gan", width=16, latent=4, **TINY
+        "cgan", images, out=tmp_path_factory.mktemp("runs") / "gan", width=16, latent=4, **TINY
     ).run
 
 
 @pytest.fixture(scope="module")
-def detector(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def detector(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(
-        "detector", pictures, out=tmp_path_factory.mktemp("runs") / "detector", width=16, **TINY
+        "detector", images, out=tmp_path_factory.mktemp("runs") / "detector", width=16, **TINY
     ).run
 
 
@@ -77,7 +77,7 @@ def test_a_scorer_of_rows_weighs_symbols(tmp_path: Path) -> None:
     assert np.allclose(score, run.model.score_with_attribution(x)[0].detach(), atol=1e-3)
 
 
-def test_an_upscaler_takes_pictures_of_any_size(tmp_path: Path) -> None:
+def test_an_upscaler_takes_images_of_any_size(tmp_path: Path) -> None:
     space = Continuous((3, 32, 32))
     model = registry.load("models", "srgan")(space, channels=8, depth=1, scale=2).eval()
     part = onnx.Part(model, "upscaler")

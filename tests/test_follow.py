@@ -22,7 +22,7 @@ from ganvas.core import ReferenceScores, Scored, ScoredStream, ScoreFunction, Sc
 from ganvas.core.scoring import score_parts
 from ganvas.data._growing_files import follow_rows, read_growing
 from ganvas.runtime import registry
-from test_detect import payments, strange
+from test_detect import anomalous, payments
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_lines_that_are_no_rows_are_left_out_and_said(
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_following_judges_as_reading_does(run: Path, tmp_path: Path, ending: str) -> None:
-    seen = pd.concat([payments(50, 1), strange(5, 2)], ignore_index=True)
+    seen = pd.concat([payments(50, 1), anomalous(5, 2)], ignore_index=True)
     file = tmp_path / f"today.{ending}"
     seen.to_csv(file, index=False) if ending == "csv" else seen.to_json(
         file, orient="records", lines=True
@@ -144,7 +144,7 @@ def test_the_command_follows_until_it_is_interrupted(run: Path, tmp_path: Path) 
     ) as process:
         until(lambda: out.exists() and len(out.read_text().splitlines()) == 41)
         with file.open("a") as stream:
-            stream.write(strange(4, 4).to_csv(index=False, header=False))
+            stream.write(anomalous(4, 4).to_csv(index=False, header=False))
             stream.write("toys,9")  # half a line
         until(lambda: len(out.read_text().splitlines()) == 45)
         process.send_signal(signal.SIGINT)
@@ -157,7 +157,7 @@ def test_the_command_follows_until_it_is_interrupted(run: Path, tmp_path: Path) 
         len([row for row in found if row["name"] in ("row 40", "row 41", "row 42", "row 43")]) >= 3
     )
     assert last == {"files": [str(out)], "found": len(found), "of": 44, "normal": last["normal"]}
-    assert "are strange, beside" in words
+    assert "are anomalous, beside" in words
 
 
 def until(holds: Callable[[], bool], seconds: float = 60) -> None:

@@ -22,7 +22,7 @@ from ganvas.runtime import registry
 from ganvas.tasks.sample.discriminator_rejection import with_rejection
 from ganvas.training.engine import Engine
 
-PICTURE, VECTOR = SPACES["picture"], SPACES["vector"]
+IMAGE, VECTOR = SPACES["image"], SPACES["vector"]
 
 
 @pytest.mark.parametrize("loss", GAMES)
@@ -56,7 +56,7 @@ def test_every_loss_and_every_restraint_is_an_option_of_every_model(loss: Loss) 
     }
     torch.manual_seed(0)
     model = DCGAN(
-        PICTURE,
+        IMAGE,
         LABELS,
         latent=4,
         channels=8,
@@ -65,8 +65,8 @@ def test_every_loss_and_every_restraint_is_an_option_of_every_model(loss: Loss) 
         minibatch_std=True,
         **restraints,
     )
-    batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
-    logs = list(islice(Engine(model).rounds(repeat(batch)), 4))
+    batch = Batch(examples(IMAGE), torch.arange(16).unsqueeze(1) % 3)
+    logs = list(islice(Engine(model).steps(repeat(batch)), 4))
     assert all(torch.isfinite(value) for log in logs for value in log.values())
     penalties = {
         f"discriminator/{name}" for name in ("r1", "r2", "gradient_penalty", "consistency")
@@ -89,7 +89,7 @@ def test_lazy_penalties_weigh_as_much_over_time() -> None:
         model = GAN(VECTOR, latent=4, width=16, depth=1, r1=1.0, lazy=lazy)
         log = list(
             islice(
-                Engine(model, lr={"discriminator": 0.0, "generator": 0.0}).rounds(repeat(batch)),
+                Engine(model, lr={"discriminator": 0.0, "generator": 0.0}).steps(repeat(batch)),
                 4,
             )
         )
@@ -101,7 +101,7 @@ def test_lazy_penalties_weigh_as_much_over_time() -> None:
 
 def test_spectral_normalisation_makes_the_largest_singular_value_one() -> None:
     model = GAN(VECTOR, latent=4, width=16, depth=2, spectral=True)
-    list(islice(Engine(model).rounds(repeat(Batch(examples(VECTOR)))), 30))
+    list(islice(Engine(model).steps(repeat(Batch(examples(VECTOR)))), 30))
     weights = [m.weight for m in model.discriminator.modules() if isinstance(m, nn.Linear)]
     assert len(weights) == 3
     for weight in weights:
@@ -128,7 +128,7 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
     with pytest.raises(InputError, match="--loss is one of"):
         GAN(VECTOR, loss="bogus")
     with pytest.raises(InputError, match="--spectral"):
-        registry.load("models", "r3gan")(PICTURE, spectral=True)
+        registry.load("models", "r3gan")(IMAGE, spectral=True)
     with pytest.raises(InputError, match="--fourier-features is -1"):
         GAN(VECTOR, fourier_features=-1.0)
     with pytest.raises(InputError, match="--depth 0"):
@@ -137,25 +137,25 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
 
 @pytest.mark.parametrize("words", ["dcgan", "r3gan", "wgan", "lsgan"])
 @pytest.mark.parametrize("shape", [(1, 15, 15), (1, 32, 16), (1, 257, 257), (32,)])
-def test_pictures_of_other_sizes_are_refused_alike(words: str, shape: tuple[int, ...]) -> None:
+def test_images_of_other_sizes_are_refused_alike(words: str, shape: tuple[int, ...]) -> None:
     model = registry.load("models", words)
     with pytest.raises(
-        InputError, match=rf"{words} makes square pictures of 16 to 256 pixels, not .*--size"
+        InputError, match=rf"{words} makes square images of 16 to 256 pixels, not .*--size"
     ):
         model(Continuous(shape))
 
 
-def test_residual_networks_make_oblong_pictures_too() -> None:
+def test_residual_networks_make_oblong_images_too() -> None:
     r3gan = registry.load("models", "r3gan")
     small = {"networks": "residual", "channels": 8, "most": 8, "latent": 4}
     assert r3gan(Continuous((1, 32, 16)), **small).sample(2).shape == (2, 1, 32, 16)
-    with pytest.raises(InputError, match="r3gan makes pictures of 16 to 256 pixels"):
+    with pytest.raises(InputError, match="r3gan makes images of 16 to 256 pixels"):
         r3gan(Continuous((1, 32, 15)), **small)
 
 
 @pytest.mark.parametrize("words", ["ctgan", "fanogan", "ganomaly"])
 def test_every_discriminator_says_how_often_it_is_right(words: str) -> None:
-    """The area under its curve: of a head that is turned round, one minus it."""
+    """The area under its curve: of a head that is turned step, one minus it."""
     space = Mixed((1, 2, 3)) if words == "ctgan" else VECTOR
     model = registry.load("models", words)(space)
     x = torch.cat([torch.zeros(20, 1), *[torch.eye(k)[torch.arange(20) % k] for k in (2, 3)]], 1)
@@ -250,7 +250,7 @@ def test_logits_are_odds_where_the_best_ones_are(loss: Loss) -> None:
 
 
 def test_only_odds_can_reject(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = [
         "--steps",
@@ -266,7 +266,7 @@ def test_only_odds_can_reject(
     ]
     for model, more in (("gan", []), ("gan", ["--loss", "hinge"]), ("ae", [])):
         run = tmp_path / "-".join([model, *more[1:]])
-        assert cli.run(["train", model, str(pictures), "--out", str(run), *small, *more]) == 0
+        assert cli.run(["train", model, str(images), "--out", str(run), *small, *more]) == 0
     sample = ["sample", "--n", "5", "--seed", "1", "--reject"]
     assert cli.run([*sample, str(tmp_path / "gan"), "--out", str(tmp_path / "made")]) == 0
     assert len([*(tmp_path / "made").glob("[0-9]*.png")]) == 5

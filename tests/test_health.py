@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ganvas
-from conftest import LABELS, PICTURE, SPACES, VECTOR, InMemory, examples
+from conftest import IMAGE, LABELS, SPACES, VECTOR, InMemory, examples
 from contract.test_models import build
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, InputError
@@ -60,8 +60,8 @@ WELL: dict[str, Column] = {
 }
 
 
-def history(rounds: int = 1000, facts: Facts | None = None, **columns: Column) -> History:
-    """A log as training writes it: a line every 10 rounds, what is rare every 100; `__` in names
+def history(n_steps: int = 1000, facts: Facts | None = None, **columns: Column) -> History:
+    """A log as training writes it: a line every 10 steps, what is rare every 100; `__` in names
     stands for a slash."""
     chosen = {name.replace("__", "/"): column for name, column in columns.items()}
     lines = [
@@ -71,7 +71,7 @@ def history(rounds: int = 1000, facts: Facts | None = None, **columns: Column) -
             for name, column in chosen.items()
             if step % 100 == 0 or not name.startswith(RARE)
         }
-        for step in range(10, rounds + 1, 10)
+        for step in range(10, n_steps + 1, 10)
     ]
     return History(lines, facts or Facts({"discriminator": 2e-4, "generator": 2e-4}))
 
@@ -164,13 +164,13 @@ def test_a_fall_from_the_best_is_no_collapse_by_itself(ordering: float, end: flo
 @pytest.mark.parametrize("best", [0.4, 0.7, 0.98])
 def test_a_slow_collapse_is_said_of_the_fall_alone_and_at_the_second_look(best: float) -> None:
     """The same whatever the best was, and not before it has lasted."""
-    for rounds, told in ((800, []), (900, ["slow collapse"]), (1000, ["slow collapse"])):
+    for n_steps, told in ((800, []), (900, ["slow collapse"]), (1000, ["slow collapse"])):
         columns = {name.replace("/", "__"): column for name, column in WELL.items()}
         columns |= {
             "discriminator__ordering": 1.0,
             "made__coverage": lambda step: best if step < 800 else best - 0.2,
         }
-        found = diagnose(history(rounds, **columns))
+        found = diagnose(history(n_steps, **columns))
         assert [diagnosis.kind for diagnosis in found] == told
         assert all(diagnosis.since == 800 and diagnosis.grave for diagnosis in found)
 
@@ -196,9 +196,11 @@ def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> 
     seed=st.integers(0, 2**32),
     winning=st.floats(0.65, 0.93),
     noise=st.floats(0, 0.06),
-    rounds=st.integers(1, 300),
+    n_steps=st.integers(1, 300),
 )
-def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, rounds: int) -> None:
+def test_a_healthy_game_is_left_alone(
+    seed: int, winning: float, noise: float, n_steps: int
+) -> None:
     """Whatever its scale, with the noise of batches, at any age."""
     chance = random.Random(seed)
     scale = 10 ** chance.uniform(-3, 3)
@@ -218,7 +220,7 @@ def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, r
         parameters={"generator": 10, "discriminator": 10},
         codes=512,
     )
-    assert diagnose(history(10 * rounds, facts, **names)) == []
+    assert diagnose(history(10 * n_steps, facts, **names)) == []
 
 
 @given(st.sets(st.sampled_from(sorted(WELL))))
@@ -254,7 +256,7 @@ def test_a_curve_is_smoothed_and_followed_back() -> None:
 
 @pytest.mark.parametrize("name", registry.names("models"))
 def test_no_model_takes_reckless_steps_by_itself(name: str) -> None:
-    engine = Engine(build(name, SPACES["picture"]))
+    engine = Engine(build(name, SPACES["image"]))
     paces = Recovery(engine, lambda: engine.model).facts(4).paces
     assert set(paces) == set(engine.model.players)
     assert max(paces.values()) < RECKLESS
@@ -336,8 +338,8 @@ def trained(source: Path, out: Path, **more: object) -> ganvas.Trained:
 
 
 @pytest.fixture(scope="module")
-def healed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.Trained:
-    return trained(pictures, tmp_path_factory.mktemp("runs") / "healed")
+def healed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.Trained:
+    return trained(images, tmp_path_factory.mktemp("runs") / "healed")
 
 
 def test_absurd_rates_are_healed(healed: ganvas.Trained) -> None:
@@ -356,7 +358,7 @@ def test_what_was_done_is_in_the_report_and_in_words(
 ) -> None:
     page = (healed.run.path / "report.html").read_text()
     assert "<h2>Health</h2>" in page
-    assert "treated in round" in page
+    assert "treated in step" in page
     assert cli.run(["show", str(healed.run.path)]) == 0
     said = capsys.readouterr().out
     assert "health: too few data" in said
@@ -367,7 +369,7 @@ def test_what_was_done_is_in_the_report_and_in_words(
 def test_a_run_that_was_healed_goes_on_exactly(
     cut: int,
     healed: ganvas.Trained,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -376,18 +378,18 @@ def test_a_run_that_was_healed_goes_on_exactly(
             Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != cut)
         )
         with pytest.raises(ZeroDivisionError):
-            trained(pictures, tmp_path / "run", save_every=0.05)
-    again = trained(pictures, tmp_path / "run", save_every=0.05)
+            trained(images, tmp_path / "run", save_every=0.05)
+    again = trained(images, tmp_path / "run", save_every=0.05)
     assert same(healed.run.path, again.run.path)
     assert again.run.interventions == healed.run.interventions
     assert again.diagnoses == healed.diagnoses
 
 
-def test_without_healing_nothing_is_changed(pictures: Path, tmp_path: Path) -> None:
+def test_without_healing_nothing_is_changed(images: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lower --lr") as error:
         ganvas.train(
             "ae",
-            pictures,
+            images,
             out=tmp_path / "run",
             steps=50,
             batch=8,
@@ -402,12 +404,12 @@ def test_without_healing_nothing_is_changed(pictures: Path, tmp_path: Path) -> N
 
 
 def test_what_cannot_be_healed_ends_with_a_diagnosis(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [
         "train",
         "ae",
-        str(pictures),
+        str(images),
         "--out",
         str(tmp_path / "run"),
         "--steps",
@@ -418,23 +420,21 @@ def test_what_cannot_be_healed_ends_with_a_diagnosis(
     small = ["--latent", "2", "--width", "8", "--precision", "float32"]
     assert cli.run([*command, *small, "--lr", "autoencoder=1e30"]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert said.count("Done: round") == TRIES
-    assert re.search(
-        r"became (nan|inf) in round \d+.*nothing helped.*lower --lr, or --clip 1", said
-    )
+    assert said.count("Done: step") == TRIES
+    assert re.search(r"became (nan|inf) in step \d+.*nothing helped.*lower --lr, or --clip 1", said)
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) > TRIES
 
 
 def ward() -> tuple[Engine, Recovery]:
     torch.manual_seed(0)
-    engine = Engine(GAN(PICTURE, latent=4, width=8, depth=1), ema=0.9)
+    engine = Engine(GAN(IMAGE, latent=4, width=8, depth=1), ema=0.9)
     torch.manual_seed(0)
-    return engine, Recovery(engine, lambda: GAN(PICTURE, latent=4, width=8, depth=1))
+    return engine, Recovery(engine, lambda: GAN(IMAGE, latent=4, width=8, depth=1))
 
 
-def play(engine: Engine, rounds: int) -> None:
-    batch = ganvas.core.Batch(examples(PICTURE))
-    list(zip(range(rounds), engine.rounds(iter([batch] * rounds)), strict=False))
+def play(engine: Engine, n_steps: int) -> None:
+    batch = ganvas.core.Batch(examples(IMAGE))
+    list(zip(range(n_steps), engine.steps(iter([batch] * n_steps)), strict=False))
 
 
 def test_it_goes_back_to_weights_from_before_the_illness() -> None:
@@ -465,7 +465,7 @@ def test_of_an_early_illness_it_begins_again_and_gives_up_in_the_end() -> None:
     engine, healing = ward()
     first = {k: v.clone() for k, v in engine.model.state_dict().items()}
     torch.manual_seed(0)
-    healing.first = lambda: engine.ema_model.__class__(PICTURE, latent=4, width=8, depth=1)
+    healing.first = lambda: engine.ema_model.__class__(IMAGE, latent=4, width=8, depth=1)
     play(engine, 3)
     fever = Diagnosis("fever", 2, "38", "rest", True, (Remedy("lr", 0.5),) * 9)
     _, order = healing.decide([fever], keep=False)
@@ -495,7 +495,7 @@ def test_hyperparameters_are_changed_in_both_models_and_taken_up_again() -> None
 def test_numbers_that_are_none_are_refused_with_their_place(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((40, 16, 16), dtype=np.float32)
     x[3, 2, 1] = np.nan
-    with pytest.raises(InputError, match="picture 3"):
+    with pytest.raises(InputError, match="image 3"):
         ganvas.train("gan", x, out=tmp_path / "run", steps=4, quiet=True)
 
 
@@ -524,7 +524,7 @@ def test_diagnoses_are_plain_json() -> None:
 
 def test_the_line_shows_every_term_of_a_loss_and_no_note() -> None:
     model = VAE(VECTOR, latent=2, width=8)
-    (log,) = Engine(model).rounds([Batch(examples(VECTOR))])
+    (log,) = Engine(model).steps([Batch(examples(VECTOR))])
     shown = _losses(log)
     assert re.findall(r"(reconstruction|kl|bits|active|gradient)", shown) == [
         "reconstruction",

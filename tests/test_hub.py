@@ -27,15 +27,15 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(scope="module")
-def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     out = tmp_path_factory.mktemp("runs") / "vae"
-    return train("vae", pictures, out=out, size=16, width=8, latent=4, **TINY)
+    return train("vae", images, out=out, size=16, width=8, latent=4, **TINY)
 
 
 @pytest.fixture(scope="module")
-def through(run: Trained, pictures: Path) -> Trained:
+def through(run: Trained, images: Path) -> Trained:
     return train(
-        "gan", pictures, through=run.run.path, out=run.run.path.parent / "gan", width=8, **TINY
+        "gan", images, through=run.run.path, out=run.run.path.parent / "gan", width=8, **TINY
     )
 
 
@@ -140,7 +140,7 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
     card = (shared / "README.md").read_text("utf-8")
     for words in (
         'license: "cc-by-4.0"',
-        "pictures",
+        "images",
         "Health: ",
         "Privacy: ",
         "not judged",
@@ -165,7 +165,7 @@ def test_figures_stand_in_the_card(run: Trained) -> None:
     }
     file = run.run.path / "evaluation.json"
     file.write_text(json.dumps({"figures": {"recall": figure}, "notes": ["Judged by 5."]}))
-    card = hub.model_card(run.run, "mit", "me/vae", pictured=False)
+    card = hub.model_card(run.run, "mit", "me/vae", imaged=False)
     file.unlink()
     assert "| recall | 0.5 | 0.4 … 0.6 |" in card
     assert "Judged by 5." in card

@@ -1,4 +1,4 @@
-"""Pictures from every place people keep them, and one clear sentence where something is wrong."""
+"""Images from every place people keep them, and one clear sentence where something is wrong."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def pixels(n: int = 12, channels: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def encoded(picture: np.ndarray, form: str = "PNG") -> bytes:
+def encoded(image: np.ndarray, form: str = "PNG") -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, form)
+    Image.fromarray(image).save(stream, form)
     return stream.getvalue()
 
 
@@ -79,8 +79,8 @@ def hugging_face(at: Path, x: np.ndarray) -> Path:
 
 
 def listed(at: Path, x: np.ndarray) -> Path:
-    folder(at / "pictures", x)
-    lines = "".join(f"pictures/{i:03}.png,{'ab'[i % 2]}\n" for i in range(len(x)))
+    folder(at / "images", x)
+    lines = "".join(f"images/{i:03}.png,{'ab'[i % 2]}\n" for i in range(len(x)))
     (at / "x.csv").write_text("path,label\n" + lines)
     return at / "x.csv"
 
@@ -114,12 +114,12 @@ SOURCES: dict[str, tuple[Callable[[Path, np.ndarray], Any], int, tuple[str, ...]
     "tensor in [-1, 1]": (lambda at, x: torch.from_numpy(x / 127.5 - 1).float(), 3, ()),
     "sixteen bits": (lambda at, x: x.astype(np.uint16) * 257, 3, ()),
     "labelled array": (lambda at, x: (x, np.arange(len(x)) % 2), 3, ("0", "1")),
-    "pictures": (lambda at, x: [Image.fromarray(one) for one in x], 3, ()),
+    "images": (lambda at, x: [Image.fromarray(one) for one in x], 3, ()),
 }
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_every_source_gives_the_same_pictures(kind: str, tmp_path: Path) -> None:
+def test_every_source_gives_the_same_images(kind: str, tmp_path: Path) -> None:
     make, channels, classes = SOURCES[kind]
     x = pixels(channels=channels)
     source = make(tmp_path, x)
@@ -148,11 +148,11 @@ def test_lossy_files_are_read_nearly_as_they_were(ending: str, tmp_path: Path) -
     ).abs().max() < 0.1
 
 
-def one(picture: Image.Image, tmp_path: Path, **save: Any) -> np.ndarray:
-    """The picture after a PNG and the modality, (H, W[, C]) in 0 to 255."""
+def one(image: Image.Image, tmp_path: Path, **save: Any) -> np.ndarray:
+    """The image after a PNG and the modality, (H, W[, C]) in 0 to 255."""
     (tmp_path / "f").mkdir(exist_ok=True)
     for name in ("a.png", "b.png"):
-        picture.save(tmp_path / "f" / name, **save)
+        image.save(tmp_path / "f" / name, **save)
     modality = Images.learn(tmp_path / "f", size=SIDE)
     return (
         modality.read(tmp_path / "f")
@@ -191,7 +191,7 @@ def test_palettes_and_sixteen_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crop", ["centre", "stretch", "pad"])
-def test_pictures_become_squares(crop: Any, tmp_path: Path) -> None:
+def test_images_become_squares(crop: Any, tmp_path: Path) -> None:
     x = np.zeros((3, 20, 40, 3), np.uint8)
     x[:, :, 15:25] = 200
     for source in (folder(tmp_path / "f", x), x):
@@ -275,7 +275,7 @@ def test_writing_and_reading_gives_back_the_same(
 def broken(at: Path) -> Path:
     source = folder(at / "f", pixels(5))
     whole = (source / "000.png").read_bytes()
-    (source / "bad.png").write_bytes(b"not a picture")
+    (source / "bad.png").write_bytes(b"not an image")
     (source / "cut.png").write_bytes(whole[: len(whole) // 2])
     return source
 
@@ -318,9 +318,9 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty folder": (empty, "no files at all"),
     "folder of text": (
         lambda at: text(at, "f/a.txt", "x").parent,
-        r"no pictures, only 1 other files \(a\.txt",
+        r"no images, only 1 other files \(a\.txt",
     ),
-    "one picture": (lambda at: folder(at / "f", pixels(1)), "only one picture"),
+    "one image": (lambda at: folder(at / "f", pixels(1)), "only one image"),
     "not there": (lambda at: at / "nowhere", "does not exist"),
     "not a zip": (lambda at: text(at, "x.zip", "PK"), "not a whole zip"),
     "objects": (objects, "cannot be read as plain numbers"),
@@ -342,11 +342,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         "cannot be unpacked",
     ),
     "not parquet": (lambda at: text(at, "x.parquet", "PAR"), "cannot be read as Parquet"),
-    "not a number": (lambda at: np.full((3, 8, 8), np.nan), "no number in picture 0"),
+    "not a number": (lambda at: np.full((3, 8, 8), np.nan), "no number in image 0"),
     "wild values": (lambda at: np.full((3, 8, 8), 7.5), "scale them"),
     "a row of numbers": (lambda at: np.zeros(5), "has shape"),
-    "labels that do not match": (lambda at: (pixels(4), [1, 2]), "4 pictures and 2 labels"),
-    "a word": (lambda at: 3.5, "holds no pictures"),
+    "labels that do not match": (lambda at: (pixels(4), [1, 2]), "4 images and 2 labels"),
+    "a word": (lambda at: 3.5, "holds no images"),
 }
 
 

@@ -145,11 +145,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
 
 
 @pytest.fixture(scope="module")
-def seen(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
-    out = tmp_path_factory.mktemp("pictures") / "run"
-    return api.train(
-        "vae", pictures, out=out, steps=10, width=8, latent=4, held_out=0.3, quiet=True
-    )
+def seen(images: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
+    out = tmp_path_factory.mktemp("images") / "run"
+    return api.train("vae", images, out=out, steps=10, width=8, latent=4, held_out=0.3, quiet=True)
 
 
 def test_rows_are_reconstructed_with_intervals_in_the_units_of_the_table(rows: api.Trained) -> None:
@@ -175,13 +173,13 @@ def test_rows_are_reconstructed_with_intervals_in_the_units_of_the_table(rows: a
     pd.testing.assert_frame_equal(wide, rows.reconstruct(x, interval=0.9))
     bare = rows.reconstruct(x)
     assert (bare.dtypes == x.dtypes).all()
-    assert (bare["age"] - wide["age"]).abs().max() <= 1  # other batches round otherwise
+    assert (bare["age"] - wide["age"]).abs().max() <= 1  # other batches step otherwise
 
 
-def test_pictures_come_with_their_ends_and_how_unsure_each_value_is(
-    seen: api.Trained, pictures: Path, tmp_path: Path
+def test_images_come_with_their_ends_and_how_unsure_each_value_is(
+    seen: api.Trained, images: Path, tmp_path: Path
 ) -> None:
-    x = np.load(pictures)["x"][:5]
+    x = np.load(images)["x"][:5]
     for before, after, low, high in seen.reconstruct(x, interval=0.8):
         assert before.size == after.size == low.size == high.size
         assert (np.asarray(low) <= np.asarray(after)).all()
@@ -224,12 +222,12 @@ def test_holes_are_filled_with_intervals(made: api.Trained, tmp_path: Path) -> N
         assert ((low <= narrow[f"{column} low"]) & (narrow[f"{column} high"] <= high))[lost].all()
         assert 0.8 < ((low <= x[column]) & (x[column] <= high))[lost].mean() <= 1
     assert filled.drop(columns=[c for c in filled if c not in x]).notna().all(axis=None)
-    (holes := holes.assign(age=x["age"])).to_csv(tmp_path / "holes.csv", index=False)
+    (holes := holes.assign(age=x["age"])).to_csv(tmp_path / "missing values.csv", index=False)
     out = tmp_path / "filled.csv"
     command = [
         "complete",
         str(made.run.path),
-        str(tmp_path / "holes.csv"),
+        str(tmp_path / "missing values.csv"),
         "--interval",
         "0.9",
         "--out",

@@ -19,18 +19,18 @@ from ganvas.evaluation.figures import Evaluation
 @pytest.fixture(scope="module", autouse=True)
 def _quick_features() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganvas.evaluation.features.learned.ROUNDS", 80)
+        patch.setattr("ganvas.evaluation.features.learned.STEPS", 80)
         yield
 
 
 @pytest.fixture(scope="module")
-def pictures(fashion: tuple[torch.Tensor, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+def images(fashion: tuple[torch.Tensor, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
     return fashion[0][:600].numpy(), fashion[1][:600].numpy() % 3
 
 
 @pytest.fixture(scope="module")
 def runs(
-    pictures: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+    images: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, ganvas.Trained]:
     out = tmp_path_factory.mktemp("runs")
     small = {
@@ -39,9 +39,7 @@ def runs(
         "ae": {"latent": 4, "width": 8},
     }
     return {
-        name: ganvas.train(
-            name, pictures, out=out / name, steps=12, batch=16, quiet=True, **options
-        )
+        name: ganvas.train(name, images, out=out / name, steps=12, batch=16, quiet=True, **options)
         for name, options in small.items()
     }
 
@@ -141,10 +139,10 @@ def test_the_report_is_one_whole_page(
 
 def test_what_was_learned_from_is_left_out_and_said(
     runs: dict[str, ganvas.Trained],
-    pictures: tuple[np.ndarray, np.ndarray],
+    images: tuple[np.ndarray, np.ndarray],
     fashion: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
-    mixed = np.concatenate([fashion[0][600:700].numpy(), pictures[0][:50]])
+    mixed = np.concatenate([fashion[0][600:700].numpy(), images[0][:50]])
     notes = " ".join(runs["ae"].evaluate(mixed, quiet=True).notes)
     left_out = int(re.search(r"(\d+) of the examples given were learned from", notes).group(1))
     assert 35 <= left_out <= 50  # of the 50, a tenth was held out in training
@@ -153,11 +151,11 @@ def test_what_was_learned_from_is_left_out_and_said(
 
 def test_near_copies_among_the_unseen_are_said(
     runs: dict[str, ganvas.Trained],
-    pictures: tuple[np.ndarray, np.ndarray],
+    images: tuple[np.ndarray, np.ndarray],
     fashion: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
-    doctored = pictures[0][:40].copy()
-    doctored[:, 0, 0] ^= 1  # not the same bytes, the same picture
+    doctored = images[0][:40].copy()
+    doctored[:, 0, 0] ^= 1  # not the same bytes, the same image
     mixed = np.concatenate([fashion[0][600:700].numpy(), doctored])
     notes = " ".join(runs["ae"].evaluate(mixed, quiet=True).notes)
     assert re.search(r"\d\d unseen examples are all but equal", notes)
@@ -170,21 +168,21 @@ def test_without_a_source_the_held_out_share_judges(runs: dict[str, ganvas.Train
 
 
 def test_too_few_to_judge_by_is_refused(
-    runs: dict[str, ganvas.Trained], pictures: tuple[np.ndarray, np.ndarray]
+    runs: dict[str, ganvas.Trained], images: tuple[np.ndarray, np.ndarray]
 ) -> None:
     with pytest.raises(
         InputError, match=r"learned from \d+ of the 12 examples given.*too few to judge by"
     ):
-        runs["ae"].evaluate(pictures[0][:12], quiet=True)
+        runs["ae"].evaluate(images[0][:12], quiet=True)
 
 
 def test_a_run_of_data_in_memory_asks_for_it_again(
-    runs: dict[str, ganvas.Trained], pictures: tuple[np.ndarray, np.ndarray]
+    runs: dict[str, ganvas.Trained], images: tuple[np.ndarray, np.ndarray]
 ) -> None:
     alone = ganvas.load(runs["ae"].run.path)
     with pytest.raises(InputError, match="give it again as learned_from="):
         alone.evaluate(quiet=True)
-    assert alone.evaluate(learned_from=pictures, quiet=True)["SSIM"].value <= 1
+    assert alone.evaluate(learned_from=images, quiet=True)["SSIM"].value <= 1
 
 
 @pytest.mark.parametrize(

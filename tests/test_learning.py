@@ -1,4 +1,4 @@
-"""Each model has one proof that it learns, on real pictures, in seconds: what `ganvas selftest`
+"""Each model has one proof that it learns, on real images, in seconds: what `ganvas selftest`
 runs."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def test_a_model_whose_training_does_nothing_is_found_out(
 ) -> None:
     """The peer's defect: backward() commented out, every shape right, every test green."""
     monkeypatch.setattr("ganvas.training.engine.Engine._learn", lambda self, player: None)
-    monkeypatch.setattr("ganvas.training.selftest.ROUNDS", (60, 125))
+    monkeypatch.setattr("ganvas.training.selftest.STEPS", (60, 125))
     assert cli.run(["selftest", "vae", "--json"]) == 2
     (proof,) = json.loads(capsys.readouterr().out)
     assert not proof["learned"]

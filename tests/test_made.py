@@ -75,10 +75,10 @@ def test_completing_draws_from_the_conditional(given: list[int]) -> None:
 
 
 def test_it_refuses_what_changes_smoothly() -> None:
-    from conftest import PICTURE
+    from conftest import IMAGE
 
     with pytest.raises(InputError, match="learns symbols"):
-        MADE(PICTURE)
+        MADE(IMAGE)
 
 
 def test_distances_of_columns_are_what_they_are_named_after() -> None:

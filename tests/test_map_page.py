@@ -67,9 +67,9 @@ class Page:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = torch.linspace(-1, 1, N).view(N, 1, 1, 1).expand(N, 1, 4, 4)
-    given = NamedExamples(x, [f"picture {i}" for i in range(N)], torch.arange(N)[:, None] % 3)
+    given = NamedExamples(x, [f"image {i}" for i in range(N)], torch.arange(N)[:, None] % 3)
     places = torch.rand(N, 2, generator=torch.Generator().manual_seed(0))
-    answer = Embedded(given, torch.zeros(N, 2), torch.arange(N), places, "twelve pictures")
+    answer = Embedded(given, torch.zeros(N, 2), torch.arange(N), places, "twelve images")
     return embedding_map.embedding_page(
         answer, Images(4, 1, classes=CLASSES), tmp_path_factory.mktemp("page") / "map.html"
     )
@@ -92,14 +92,14 @@ def test_every_example_is_a_dot_in_its_colour_where_the_map_has_it(page: Page) -
     )
     assert page("lines('legend')") == [*CLASSES]
     assert page("lines('colour')") == ["label"]
-    assert page("read(known.words)") == "twelve pictures"
+    assert page("read(known.words)") == "twelve images"
 
 
 def test_the_card_tells_of_the_example_that_is_pointed_at(page: Page) -> None:
     for i in range(N):
         page(f"map.onpointermove(over({i}))")
         _, *words = page("lines('card')")
-        assert words == [f"picture {i}", f"label{CLASSES[i % 3]}"]
+        assert words == [f"image {i}", f"label{CLASSES[i % 3]}"]
         assert not page("card.hidden")
         (small,) = [one for one in page("drawn") if one["on"] == "canvas"][-1:]
         assert (small["left"], small["top"]) == (i % 4 * 4, i // 4 * 4)
@@ -138,7 +138,7 @@ def test_dragging_moves_the_map_with_the_pointer(page: Page) -> None:
     assert page("spot(0)") == pytest.approx([before[0] + 30, before[1] - 20])
 
 
-def test_pictures_are_cut_out_of_the_sheet(page: Page) -> None:
+def test_images_are_cut_out_of_the_sheet(page: Page) -> None:
     page("tiles.checked = true")
     tiles = page("again(() => tiles.onchange())")
     assert [(one["left"], one["top"], one["side"]) for one in tiles] == [
@@ -150,7 +150,7 @@ def test_pictures_are_cut_out_of_the_sheet(page: Page) -> None:
 
 def test_another_column_colours_anew_and_leaves_nothing_out(tmp_path: Path) -> None:
     class Rows(Images):
-        """Pictures that have columns too."""
+        """Images that have columns too."""
 
         def frame(self, x: Tensor) -> pd.DataFrame:
             return pd.DataFrame({"kind": ["a", "b"] * (len(x) // 2)})

@@ -32,8 +32,8 @@ from ganvas.evaluation.metrics.reconstruction import reconstruction
 from ganvas.runtime import registry
 
 
-def pictures_of(classes: int) -> Images:
-    """Pictures of so many classes."""
+def images_of(classes: int) -> Images:
+    """Images of so many classes."""
     return Images(28, 1, tuple(map(str, range(classes))))
 
 
@@ -155,7 +155,7 @@ def test_reconstruction_by_components_is_the_variance_they_leave() -> None:
     assert reconstruction(PrincipalComponents(x, 6), evidence(x, x)).numbers["PSNR (dB)"].value > 60
 
 
-def test_ssim_of_a_picture_with_itself_is_one() -> None:
+def test_ssim_of_a_image_with_itself_is_one() -> None:
     class ImageSet(PrincipalComponents):
         def encode(self, x: Tensor) -> Tensor:
             return x.flatten(1)
@@ -194,11 +194,11 @@ def test_learned_features_learn_and_are_kept(
 ) -> None:
     x = fashion[0][:1500].float().div(127.5).sub(1).unsqueeze(1)
     data = InMemory(x, fashion[1][:1500].unsqueeze(1) if labelled else None)
-    features = Learned.fit(data, pictures_of(10 if labelled else 0), tmp_path, rounds=100)
+    features = Learned.fit(data, images_of(10 if labelled else 0), tmp_path, steps=100)
     assert features.accuracy > (0.6 if labelled else 0.7)  # by chance: 0.1, 0.25
     assert features(x[:20]).shape == (20, 128)
     assert (features.classify(x[:20]) is not None) == labelled
-    again = Learned.fit(data, pictures_of(10 if labelled else 0), tmp_path, rounds=100)
+    again = Learned.fit(data, images_of(10 if labelled else 0), tmp_path, steps=100)
     assert torch.equal(again(x[:20]), features(x[:20]))
     assert again.accuracy == features.accuracy
     assert len(list(tmp_path.iterdir())) == 1
@@ -207,7 +207,7 @@ def test_learned_features_learn_and_are_kept(
 def test_distance_grows_with_damage(tmp_path: Path, fashion: tuple[Tensor, Tensor]) -> None:
     x = fashion[0][:2000].float().div(127.5).sub(1).unsqueeze(1)
     features = Learned.fit(
-        InMemory(x[:1000], fashion[1][:1000].unsqueeze(1)), pictures_of(10), tmp_path, rounds=60
+        InMemory(x[:1000], fashion[1][:1000].unsqueeze(1)), images_of(10), tmp_path, steps=60
     )
     judged = [x[:1000], with_noise(x[:1000]), sample_coordinates(x[:1000], 1000)]
     found = [

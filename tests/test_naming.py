@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganvas.runtime.filenames import folders, pictures
+from ganvas.runtime.filenames import folder_names, image_names
 
 EVIL = [
     "..",
@@ -37,20 +37,20 @@ NAMES = st.lists(
 @given(NAMES)
 def test_names_are_inside_apart_and_fit_for_every_system(names: list[str]) -> None:
     home = Path("/some/where")
-    for found in (folders(names), pictures(names), pictures(names, range(len(names)))):
+    for found in (folder_names(names), image_names(names), image_names(names, range(len(names)))):
         assert len({name.casefold() for name in found}) == len(names)
         for name in found:
             assert (home / name).resolve().is_relative_to(home)
             assert (home / name).resolve() != home
             assert not set('<>:"|?*\\\0') & set(name)
             assert not any(part.endswith((".", " ")) for part in name.split("/"))
-    assert not any("/" in name for name in folders(names))
-    assert all(name.lower().endswith(".png") for name in pictures(names))
+    assert not any("/" in name for name in folder_names(names))
+    assert all(name.lower().endswith(".png") for name in image_names(names))
 
 
 @given(NAMES)
 def test_what_is_safe_already_stays_and_naming_twice_is_naming_once(names: list[str]) -> None:
-    for name in (folders, pictures):
+    for name in (folders, images):
         assert name(name(names)) == name(names)
 
 
@@ -63,10 +63,10 @@ def test_what_is_safe_already_stays_and_naming_twice_is_naming_once(names: list[
     ],
 )
 def test_folders_keep_their_names_and_get_numbers(names: list[str], found: list[str]) -> None:
-    assert folders(names) == found
+    assert folder_names(names) == found
 
 
-def test_pictures_have_their_ending_behind_and_what_stays_has_its_own() -> None:
+def test_images_have_their_ending_behind_and_what_stays_has_its_own() -> None:
     names = [
         "cat/a.png",
         "cat/a.jpg",
@@ -77,7 +77,7 @@ def test_pictures_have_their_ending_behind_and_what_stays_has_its_own() -> None:
         "d.jpg",
         "B.PNG",
     ]
-    assert pictures(names, {6: b""}) == [
+    assert image_names(names, {6: b""}) == [
         "cat/a.png",
         "cat/a.jpg.png",
         "a.png",

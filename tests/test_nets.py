@@ -29,7 +29,7 @@ def test_networks_fit_every_space(space: Space, network: str) -> None:
 
 @pytest.mark.parametrize("size", [16, 17, 28, 33, 64])
 @pytest.mark.parametrize("likelihood", ["squared", "gaussian"])
-def test_pictures_of_any_size(size: int, likelihood: str) -> None:
+def test_images_of_any_size(size: int, likelihood: str) -> None:
     space = Continuous((3, size, size), likelihood)
     z = encoder(space, 4, width=6, depth=2)(examples(space, 2))
     assert decoder(space, 4, width=6, depth=2)(z).shape == (2, *space.raw)

@@ -1,4 +1,4 @@
-"""Features learned from the data say how different pictures look."""
+"""Features learned from the data say how different images look."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def blurred(x: Tensor, by: int) -> Tensor:
     return F.interpolate(F.avg_pool2d(x, by, ceil_mode=True), x.shape[2:], mode="bilinear")
 
 
-def test_it_learns_from_pictures_alone(taught: Perception, scenes: Tensor) -> None:
+def test_it_learns_from_images_alone(taught: Perception, scenes: Tensor) -> None:
     torch.manual_seed(1)
     fresh = Perception(1, width=8)
     lost = (damaged(scenes) - scenes).square().mean()
@@ -41,7 +41,7 @@ def test_it_learns_from_pictures_alone(taught: Perception, scenes: Tensor) -> No
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(4, 5), (17, 30)])
-def test_nothing_lies_between_equal_pictures(channels: int, size: tuple[int, int]) -> None:
+def test_nothing_lies_between_equal_images(channels: int, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     a, b = torch.rand(2, 3, channels, *size) * 2 - 1
     perception = Perception(channels, width=4)

@@ -105,13 +105,13 @@ def test_a_round_without_examples_is_a_round_of_noise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "batch", "rounds"), [(0.5, 50, 40), (3.0, 200, 500), (8.0, 1000, 10)]
+    ("epsilon", "batch", "steps"), [(0.5, 50, 40), (3.0, 200, 500), (8.0, 1000, 10)]
 )
-def test_what_is_promised_is_what_was_asked(epsilon: float, batch: int, rounds: int) -> None:
-    promise = privacy.promise(epsilon, 0, 1000, batch, rounds)
+def test_what_is_promised_is_what_was_asked(epsilon: float, batch: int, steps: int) -> None:
+    promise = privacy.promise(epsilon, 0, 1000, batch, steps)
     assert 0.8 * epsilon < promise.epsilon <= epsilon
     assert promise.delta == pytest.approx(1000**-1.1)
-    assert privacy.promise(epsilon / 2, 0, 1000, batch, rounds).noise > promise.noise
+    assert privacy.promise(epsilon / 2, 0, 1000, batch, steps).noise > promise.noise
 
 
 def test_a_run_says_what_it_promised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

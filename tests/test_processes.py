@@ -48,8 +48,8 @@ def test_two_ranks_are_one_process_with_the_joined_batch(tmp_path: Path) -> None
 def test_a_run_of_two_processes_is_killed_and_goes_on_exactly(tmp_path: Path) -> None:
     """The command line under torchrun: one folder, written by the first, and each rank's random
     state in it."""
-    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16), dtype=np.uint8)
-    np.save(tmp_path / "x.npy", pictures)
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
     state = tmp_path / "killed" / "state.json"
 
     def train(out: str) -> subprocess.Popen[str]:

@@ -79,11 +79,11 @@ def test_the_codebook_follows_the_means_as_the_appendix_has_it() -> None:
 def test_a_code_that_is_never_used_stays_where_it_is_or_is_moved_to_where_vectors_are() -> None:
     z, far = grid(), torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [99, 99, 99]])
     stays, moves = Codebook(4, 3, start=False, revival=False), Codebook(4, 3, start=False)
-    for book, rounds in ((stays, 1600), (moves, 400)):
+    for book, steps in ((stays, 1600), (moves, 400)):
         book.counts.fill_(1)
         book.sums.copy_(far)
         codes = book.eval()(z).codes
-        for _ in range(rounds):
+        for _ in range(steps):
             book.follow(z, codes)
     assert torch.allclose(stays.codebook[3], torch.full((3,), 99.0), rtol=1e-3)
     assert moves.codebook.abs().max() < 4
@@ -139,7 +139,7 @@ def test_the_averaged_copy_has_a_codebook_that_fits_its_encoder() -> None:
     torch.manual_seed(0)
     model = VQVAE(SPACE, **SMALL)
     engine = Engine(model, ema=0.9)
-    for _ in islice(engine.rounds(repeat(Batch(examples(SPACE, 32)))), 30):
+    for _ in islice(engine.steps(repeat(Batch(examples(SPACE, 32)))), 30):
         pass
     assert isinstance(engine.ema_model, VQVAE)
     ours, theirs = engine.ema_model.autoencoder, model.autoencoder
@@ -155,14 +155,14 @@ def test_a_round_is_played_alike_from_what_was_saved() -> None:
     torch.manual_seed(0)
     model = VQVAE(SPACE, **SMALL)
     engine, batches = Engine(model), [Batch(examples(SPACE, 16, seed)) for seed in range(8)]
-    for _ in engine.rounds(batches[:5]):
+    for _ in engine.steps(batches[:5]):
         pass
     copy, random = deepcopy(model), torch.get_rng_state()
     again = Engine(copy)
     again.restore(engine.state())
     for one in (engine, again):
         torch.set_rng_state(random)
-        for _ in one.rounds(batches[5:]):
+        for _ in one.steps(batches[5:]):
             pass
     assert all(
         torch.equal(a, b)
@@ -175,7 +175,7 @@ def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None
     model = VQGAN(
         SPACE, warmup=2, discriminator_start=3, judge=8, features=4, adversarial=1.0, **SMALL
     )
-    logs = list(islice(Engine(model).rounds(repeat(Batch(examples(SPACE)))), 5))
+    logs = list(islice(Engine(model).steps(repeat(Batch(examples(SPACE)))), 5))
     assert ["perception/restored" in log for log in logs] == [True, True, False, False, False]
     assert ["autoencoder/perceptual" in log for log in logs] == [False, False, True, True, True]
     assert ["discriminator/real" in log for log in logs] == [False, False, False, True, True]

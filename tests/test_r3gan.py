@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from conftest import LABELS, PICTURE, examples
+from conftest import IMAGE, LABELS, examples
 from ganvas.core import Batch, Continuous, InputError
 from ganvas.models.r3gan import R3GAN
 from ganvas.nn.losses import GAMES, zero_centred_penalty
@@ -19,7 +19,7 @@ from ganvas.runtime.device import prepare
 from ganvas.training.engine import Engine
 
 
-def small(space: Continuous = PICTURE, **options: object) -> R3GAN:
+def small(space: Continuous = IMAGE, **options: object) -> R3GAN:
     torch.manual_seed(0)
     return R3GAN(
         space, LABELS, **{"latent": 4, "channels": 8, "most": 16, "networks": "residual"} | options
@@ -96,7 +96,7 @@ def test_maps_of_channels_commute_with_bilinear_resampling() -> None:
 
 @pytest.mark.parametrize("finest", [0, 1])
 @pytest.mark.parametrize("size", [16, 28, 33, 64])
-def test_pictures_of_any_size(size: int, finest: int) -> None:
+def test_images_of_any_size(size: int, finest: int) -> None:
     space = Continuous((1, size, size))
     model = small(space, finest=finest)
     assert model.sample(2).shape == (2, 1, size, size)
@@ -119,8 +119,8 @@ def test_learns_in_bf16_with_channels_last(lazy: int) -> None:
     model = small(lazy=lazy)
     prepare(model, torch.device("cpu"))
     before = {name: p.clone() for name, p in model.named_parameters()}
-    batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
-    logs = list(islice(Engine(model, precision=torch.bfloat16).rounds(repeat(batch)), 4))
+    batch = Batch(examples(IMAGE), torch.arange(16).unsqueeze(1) % 3)
+    logs = list(islice(Engine(model, precision=torch.bfloat16).steps(repeat(batch)), 4))
     assert all(torch.isfinite(value) for log in logs for value in log.values())
     assert ["discriminator/r1" in log for log in logs] == [
         round % lazy == 0 for round in range(1, 5)
@@ -129,7 +129,7 @@ def test_learns_in_bf16_with_channels_last(lazy: int) -> None:
 
 
 def test_gradients_of_the_penalties_in_bf16_point_where_those_of_float32_do() -> None:
-    model, batch = small(), Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
+    model, batch = small(), Batch(examples(IMAGE), torch.arange(16).unsqueeze(1) % 3)
     for p in model.parameters():
         p.data += 0.05 * torch.randn_like(p)
     team = [p for p in model.discriminator.parameters() if p.dim() == 4]
@@ -149,10 +149,10 @@ def test_gradients_of_the_penalties_in_bf16_point_where_those_of_float32_do() ->
 )
 def test_says_what_is_wrong(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="--"):
-        R3GAN(PICTURE, **options)
+        R3GAN(IMAGE, **options)
 
 
-def test_penalties_are_larger_for_larger_pictures() -> None:
+def test_penalties_are_larger_for_larger_images() -> None:
     weights = R3GAN(Continuous((1, 64, 64)), channels=8, most=8, r2=3.0).hyperparameters
     small = R3GAN(Continuous((1, 32, 32)), channels=8, most=8).hyperparameters
     assert (weights["r1"], weights["r2"]) == (4 * small["r1"], 3.0)

@@ -84,9 +84,9 @@ def same(a: Path, b: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
-    finish(arguments(pictures, out))
+    finish(arguments(images, out))
     return out
 
 
@@ -102,12 +102,12 @@ def _wait_for_progress(process: FORK.Process, run: Path) -> None:
 
 
 def test_killed_at_twenty_random_moments_it_ends_the_same(
-    whole: Path, pictures: Path, tmp_path: Path
+    whole: Path, images: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(0)
     out, kills, saved, errors = tmp_path / "killed", 0, set(), tmp_path / "errors"
     while kills < 20:
-        process = start(arguments(pictures, out), errors)
+        process = start(arguments(images, out), errors)
         if (
             kills % 4
             # every fourth dies early: while it reads, plans, takes up the run or saves first
@@ -122,19 +122,19 @@ def test_killed_at_twenty_random_moments_it_ends_the_same(
         process.join()
         kills += 1
         saved.add(_step(out))
-    finish(arguments(pictures, out))
+    finish(arguments(images, out))
     assert len(saved) > 5
     assert same(whole, out)
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps)), "a round is logged twice"
+    assert steps == sorted(set(steps)), "a step is logged twice"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_saves_and_says_how_to_go_on(
-    number: signal.Signals, whole: Path, pictures: Path, tmp_path: Path
+    number: signal.Signals, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     out, errors = tmp_path / "stopped", tmp_path / "errors"
-    process = start(arguments(pictures, out), errors)
+    process = start(arguments(images, out), errors)
     _wait_for_progress(process, out)
     assert process.pid
     os.kill(process.pid, number)
@@ -146,17 +146,15 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(
     assert same(whole, out)
 
 
-def test_killed_before_the_run_has_its_card_it_starts_afresh(
-    tmp_path: Path, pictures: Path
-) -> None:
+def test_killed_before_the_run_has_its_card_it_starts_afresh(tmp_path: Path, images: Path) -> None:
     out = tmp_path / "run"
     out.mkdir()
     (out / "run.json.part").write_text('{"mod')
-    assert small(pictures, out).run.state["finished"]
+    assert small(images, out).run.state["finished"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="folder of something else"):
-        small(pictures, tmp_path / "mine")
+        small(images, tmp_path / "mine")
 
 
 class Died(BaseException):
@@ -217,10 +215,10 @@ def test_in_python_what_comes_in_decides_what_goes_out(tmp_path: Path) -> None:
     assert (before == x[0]).all()
 
 
-def test_repeating_a_finished_training_does_nothing(tmp_path: Path, pictures: Path) -> None:
-    first = small(pictures, tmp_path / "run")
+def test_repeating_a_finished_training_does_nothing(tmp_path: Path, images: Path) -> None:
+    first = small(images, tmp_path / "run")
     before = tensors(first.run.path)
-    again = small(pictures, tmp_path / "run")
+    again = small(images, tmp_path / "run")
     assert all(torch.equal(v, before[k]) for k, v in tensors(again.run.path).items())
 
 
@@ -233,13 +231,13 @@ def test_repeating_a_finished_training_does_nothing(tmp_path: Path, pictures: Pa
     ],
 )
 def test_another_training_does_not_go_into_the_same_folder(
-    change: dict[str, object], words: str, tmp_path: Path, pictures: Path
+    change: dict[str, object], words: str, tmp_path: Path, images: Path
 ) -> None:
-    small(pictures, tmp_path / "run")
+    small(images, tmp_path / "run")
     with pytest.raises(InputError, match=words):
         ganvas.train(
             "ae",
-            pictures,
+            images,
             out=tmp_path / "run",
             **({"steps": 4, "batch": 8, "latent": 2, "width": 8, "quiet": True} | change),
         )
@@ -266,18 +264,18 @@ def test_changed_data_is_noticed(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options_get_one_sentence(
-    options: dict[str, object], words: str, tmp_path: Path, pictures: Path
+    options: dict[str, object], words: str, tmp_path: Path, images: Path
 ) -> None:
     with pytest.raises(InputError, match=words):
-        ganvas.train("ae", pictures, out=tmp_path / "run", quiet=True, **options)
+        ganvas.train("ae", images, out=tmp_path / "run", quiet=True, **options)
     assert not (tmp_path / "run").exists()
 
 
-def test_exploding_losses_stop_with_advice(tmp_path: Path, pictures: Path) -> None:
+def test_exploding_losses_stop_with_advice(tmp_path: Path, images: Path) -> None:
     with pytest.raises(InputError, match="lower --lr"):
         ganvas.train(
             "ae",
-            pictures,
+            images,
             out=tmp_path / "run",
             steps=200,
             batch=8,
@@ -290,13 +288,11 @@ def test_exploding_losses_stop_with_advice(tmp_path: Path, pictures: Path) -> No
 
 
 def test_more_memory_than_there_is_is_refused_with_advice(
-    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ganvas.training.plan.free_memory", lambda device: 2_000_000)
     with pytest.raises(InputError, match=r"free on cpu; try --batch \d+|choose a smaller model"):
-        ganvas.train(
-            "ae", pictures, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True
-        )
+        ganvas.train("ae", images, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True)
 
 
 def test_the_memory_of_a_perceptron_is_what_arithmetic_says() -> None:

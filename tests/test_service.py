@@ -54,10 +54,10 @@ SMALL = {"steps": 6, "batch": 16, "latent": 4, "width": 8, "quiet": True}
 
 
 @pytest.fixture(scope="module")
-def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs, and of things that lead elsewhere."""
     folder = tmp_path_factory.mktemp("served") / "runs"
-    ganvas.train("vae", pictures, out=folder / "pictures", **SMALL)
+    ganvas.train("vae", images, out=folder / "images", **SMALL)
     random = np.random.default_rng(0)
     rows = pd.DataFrame(
         {"age": random.normal(40, 9, 200).round(), "city": random.choice(["Ulm", "Bonn"], 200)}
@@ -99,15 +99,15 @@ def ask(
 
 
 def test_runs_are_listed_and_say_what_they_can(client: TestClient) -> None:
-    assert [one["name"] for one in client.get("/runs").json()] == ["people", "pictures"]
-    card = client.get("/runs/pictures").json()
+    assert [one["name"] for one in client.get("/runs").json()] == ["people", "images"]
+    card = client.get("/runs/images").json()
     assert (card["model"], card["modality"], card["finished"]) == ("vae", "images", True)
     assert card["options"] == {"latent": 4, "width": 8}
-    assert set(card["tasks"]) == set(ganvas.load(Path(client.app.state.runs) / "pictures").tasks)
+    assert set(card["tasks"]) == set(ganvas.load(Path(client.app.state.runs) / "images").tasks)
     assert card["tasks"]["detect"]["files"] == {"x": {"required": True}}
     own = {option.name for option in registry.options(registry.load("tasks", "sample"))} - {"like"}
     assert set(card["tasks"]["sample"]["options"]["properties"]) == own
-    assert card["data"] == "pictures.npz"
+    assert card["data"] == "images.npz"
 
 
 def test_the_schema_has_every_task_and_all_its_options(client: TestClient) -> None:
@@ -121,18 +121,18 @@ def test_the_schema_has_every_task_and_all_its_options(client: TestClient) -> No
             assert options <= set(content[kind]["schema"]["properties"])
 
 
-def test_a_picture_is_judged_however_it_is_sent(
+def test_a_image_is_judged_however_it_is_sent(
     client: TestClient, runs: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "a.png").write_bytes(png())
-    (true,) = ganvas.load(runs / "pictures").detect(tmp_path / "a.png").to_dict("records")
+    (true,) = ganvas.load(runs / "images").detect(tmp_path / "a.png").to_dict("records")
     encoded = base64.b64encode(png()).decode()
     answers = [
-        ask(client, "/runs/pictures/detect?alpha=0.1", png()),
-        client.post("/runs/pictures/detect", files={"x": ("a.png", png())}, data={"alpha": "0.1"}),
-        client.post("/runs/pictures/detect", json={"x": {"pictures": [encoded]}, "alpha": 0.1}),
+        ask(client, "/runs/images/detect?alpha=0.1", png()),
+        client.post("/runs/images/detect", files={"x": ("a.png", png())}, data={"alpha": "0.1"}),
+        client.post("/runs/images/detect", json={"x": {"images": [encoded]}, "alpha": 0.1}),
         client.post(
-            "/runs/pictures/detect", json={"x": {"files": [{"name": "a.png", "base64": encoded}]}}
+            "/runs/images/detect", json={"x": {"files": [{"name": "a.png", "base64": encoded}]}}
         ),
     ]
     for answer in answers:
@@ -142,9 +142,9 @@ def test_a_picture_is_judged_however_it_is_sent(
         assert (row["p"], answer.json()["figures"]["of"]) == (true["p"], 1)
 
 
-def test_pictures_come_as_one_as_all_and_as_json(client: TestClient) -> None:
+def test_images_come_as_one_as_all_and_as_json(client: TestClient) -> None:
     made = {
-        kind: ask(client, "/runs/pictures/sample?n=3&seed=1", accept=kind)
+        kind: ask(client, "/runs/images/sample?n=3&seed=1", accept=kind)
         for kind in ("image/png", "application/zip", "application/json")
     }
     assert {answer.status_code for answer in made.values()} == {200}
@@ -155,7 +155,7 @@ def test_pictures_come_as_one_as_all_and_as_json(client: TestClient) -> None:
         set(archive.namelist()) == set(files) == {"0000.png", "0001.png", "0002.png", "sheet.png"}
     )
     assert archive.read("0001.png") == base64.b64decode(files["0001.png"]["base64"])
-    one = ask(client, "/runs/pictures/reconstruct", png(), accept="image/png")
+    one = ask(client, "/runs/images/reconstruct", png(), accept="image/png")
     assert Image.open(io.BytesIO(one.content)).format == "PNG"
 
 
@@ -207,13 +207,13 @@ def test_rows_are_judged_as_they_are_sent(client: TestClient) -> None:
 
 
 def test_what_is_gathered_comes_out_as_it_would_alone(client: TestClient) -> None:
-    """To the last bit, and some of it wrong, and some of several pictures, whoever asks at the same
+    """To the last bit, and some of it wrong, and some of several images, whoever asks at the same
     time."""
 
     def request(i: int) -> dict[str, Any]:
         content = [png(i + j) if i % 5 else b"nothing" for j in range(1 + i % 3)]
         sent = client.post(
-            "/runs/pictures/detect",
+            "/runs/images/detect",
             files=[("x", (f"{j}.png", one)) for j, one in enumerate(content)],
         )
         return {"status": sent.status_code} | sent.json()
@@ -245,50 +245,50 @@ def test_sizes_that_do_not_agree_are_not_used() -> None:
 
 
 REFUSED = {
-    "a pickle for a picture": (
-        "pictures/detect",
+    "a pickle for an image": (
+        "images/detect",
         b"\x80\x04\x95\x0c\x00\x00\x00c__builtin__",
         "image/png",
         422,
     ),
-    "half a picture": ("pictures/detect", png()[:200], "image/png", 422),
-    "nothing": ("pictures/detect", b"", "image/png", 422),
-    "a table for a picture": ("pictures/detect", b"path\n/etc/passwd\n", "text/csv", 422),
+    "half an image": ("images/detect", png()[:200], "image/png", 422),
+    "nothing": ("images/detect", b"", "image/png", 422),
+    "a table for an image": ("images/detect", b"path\n/etc/passwd\n", "text/csv", 422),
     "a table of nonsense": ("people/detect", b'\x00\xff,,\n1,2,3,4\n"', "text/csv", 422),
     "other columns": ("people/detect", b"x,y\n1,2\n", "text/csv", 422),
     "words for numbers": ("people/detect", b"age,city\nold,Ulm\n", "text/csv", 422),
     "no Parquet": ("people/detect", b"PAR1", "application/vnd.apache.parquet", 422),
     "no Arrow": ("people/detect", b"\xff" * 40, "application/vnd.apache.arrow.stream", 422),
     "too many rows": ("people/detect", b"age,city\n" + b"1,Ulm\n" * 1001, "text/csv", 422),
-    "a strange type": ("pictures/detect", png(), "application/x-tar", 415),
+    "an anomalous type": ("images/detect", png(), "application/x-tar", 415),
     "another's archive": (
-        "pictures/decompress",
+        "images/decompress",
         b"nothing packed",
         "application/octet-stream",
         422,
     ),
-    "an unknown option": ("pictures/detect?path=/etc/passwd", png(), "image/png", 422),
+    "an unknown option": ("images/detect?path=/etc/passwd", png(), "image/png", 422),
     "an endless answer": ("people/detect?follow=true", b"age,city\n1,Ulm\n", "text/csv", 422),
-    "a share above one": ("pictures/detect?fdr=2", png(), "image/png", 422),
-    "a number that is none": ("pictures/detect?alpha=nan", png(), "image/png", 422),
-    "a seed below zero": ("pictures/sample?seed=-1", b"", "", 422),
-    "a reach without end": ("pictures/traverse?reach=1e300", b"", "", 422),
-    "latents below nothing": ("pictures/sample?truncation=-1", b"", "", 422),
-    "no walk": ("pictures/interpolate?n=0", b"", "", 422),
-    "very many": ("pictures/sample?n=2000000000", b"", "", 422),
+    "a share above one": ("images/detect?fdr=2", png(), "image/png", 422),
+    "a number that is none": ("images/detect?alpha=nan", png(), "image/png", 422),
+    "a seed below zero": ("images/sample?seed=-1", b"", "", 422),
+    "a reach without end": ("images/traverse?reach=1e300", b"", "", 422),
+    "latents below nothing": ("images/sample?truncation=-1", b"", "", 422),
+    "no walk": ("images/interpolate?n=0", b"", "", 422),
+    "very many": ("images/sample?n=2000000000", b"", "", 422),
     "a path for a table": ("people/sample?like=/etc/passwd", b"", "", 422),
-    "what it cannot": ("pictures/upscale", png(), "image/png", 422),
-    "no JSON": ("pictures/detect", b"{", "application/json", 422),
+    "what it cannot": ("images/upscale", png(), "image/png", 422),
+    "no JSON": ("images/detect", b"{", "application/json", 422),
     "no number": ("people/detect", b'{"x": {"rows": [{"age": NaN}]}}', "application/json", 422),
     "two things": ("people/detect", b'{"x": {"rows": [], "texts": []}}', "application/json", 422),
-    "no base64": ("pictures/detect", b'{"x": {"pictures": ["!"]}}', "application/json", 422),
+    "no base64": ("images/detect", b'{"x": {"images": ["!"]}}', "application/json", 422),
     "deep JSON": ("people/detect", b"[" * 100_000, "application/json", 422),
     "no run": ("none/detect", png(), "image/png", 404),
     "up": ("%2e%2e/detect", png(), "image/png", 404),
     "far up": ("..%2f..%2felsewhere/detect", png(), "image/png", 404),
     "by a link": ("led-out/sample", b"", "", 404),
     "by a link to weights": ("half-out/sample", b"", "", 404),
-    "too much": ("pictures/detect", b"\x89PNG" + bytes(2**20), "image/png", 413),
+    "too much": ("images/detect", b"\x89PNG" + bytes(2**20), "image/png", 413),
 }
 
 
@@ -304,32 +304,30 @@ def test_what_is_wrong_is_refused_in_a_sentence(kind: str, client: TestClient) -
 def test_bombs_are_refused(client: TestClient) -> None:
     huge, packed = io.BytesIO(), io.BytesIO()
     Image.new("1", (4000, 4000)).save(huge, "PNG")
-    answer = ask(client, "/runs/pictures/detect", huge.getvalue())
+    answer = ask(client, "/runs/images/detect", huge.getvalue())
     assert (answer.status_code, "decompression bomb" in answer.text) == (422, True)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for i in range(1001):
             archive.writestr(f"{i}.png", b"")
     assert (
-        ask(client, "/runs/pictures/detect", packed.getvalue(), "application/zip").status_code
-        == 422
+        ask(client, "/runs/images/detect", packed.getvalue(), "application/zip").status_code == 422
     )
     vast = (
         b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 999,"
         b" 999)}".ljust(128)
     )
-    assert client.post("/runs/pictures/detect", files={"x": ("x.npy", vast)}).status_code == 422
-    long = client.post("/runs/pictures/detect", files={"x": ("ä" * 300 + ".png", png())})
+    assert client.post("/runs/images/detect", files={"x": ("x.npy", vast)}).status_code == 422
+    long = client.post("/runs/images/detect", files={"x": ("ä" * 300 + ".png", png())})
     assert long.json()["rows"][0]["name"].endswith("ä.png")
-    same = client.post("/runs/pictures/detect", files=[("x", ("a.png", png(i))) for i in range(2)])
+    same = client.post("/runs/images/detect", files=[("x", ("a.png", png(i))) for i in range(2)])
     assert [row["name"] for row in same.json()["rows"]] == ["a-2.png", "a.png"]
     gz = gzip.compress(bytes(1000))
     assert (
-        client.post("/runs/pictures/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code
-        == 422
+        client.post("/runs/images/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code == 422
     )
-    assert client.post("/runs/pictures/detect", files={"y": ("a.png", png())}).status_code == 422
+    assert client.post("/runs/images/detect", files={"y": ("a.png", png())}).status_code == 422
     assert (
-        client.post("/runs/pictures/detect", files={"x": ("../../a.png", png())}).status_code == 200
+        client.post("/runs/images/detect", files={"x": ("../../a.png", png())}).status_code == 200
     )
 
 
@@ -345,9 +343,9 @@ def test_numbers_that_are_none_are_missing(client: TestClient, runs: Path) -> No
 
 def test_an_answer_that_cannot_be_so_is_said_to_be_none(client: TestClient) -> None:
     for path, content, accept in (
-        ("pictures/sample", b"", "text/csv"),
+        ("images/sample", b"", "text/csv"),
         ("people/detect", b"age,city\n1,Ulm\n", "image/png"),
-        ("pictures/sample", b"", "application/pdf"),
+        ("images/sample", b"", "application/pdf"),
         ("people/sample", b"", "application/octet-stream"),
     ):
         assert ask(client, f"/runs/{path}", content, "text/csv", accept).status_code == 406
@@ -463,9 +461,7 @@ def test_what_takes_too_long_is_given_up(runs: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_numbers_that_end_before_they_begin_are_said_to(client: TestClient) -> None:
-    answer = client.post(
-        "/runs/pictures/detect", files={"x": ("a.idx.png", b"\0\0\x08\xff1234567")}
-    )
+    answer = client.post("/runs/images/detect", files={"x": ("a.idx.png", b"\0\0\x08\xff1234567")})
     assert (answer.status_code, "cut short" in answer.text) == (422, True)
 
 
@@ -539,7 +535,7 @@ def test_no_request_of_a_stranger_is_too_much(client: TestClient) -> None:
         def asked(case: schemathesis.Case) -> None:
             if "run" in case.path_parameters:
                 case.path_parameters["run"] = (
-                    "people" if case.operation.path.endswith("sample") else "pictures"
+                    "people" if case.operation.path.endswith("sample") else "images"
                 )
             case.call_and_validate(headers={"Host": "localhost"}, checks=checks)
 

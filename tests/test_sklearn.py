@@ -37,7 +37,7 @@ def test_scikit_learn_checks(estimator: Estimator, check: Any) -> None:
 
 @pytest.fixture(scope="module")
 def people() -> pd.DataFrame:
-    """Rows of numbers, categories, dates and holes, numbered in an order of their own."""
+    """Rows of numbers, categories, dates and masked regions, numbered in an order of their own."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame(
         {

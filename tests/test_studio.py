@@ -43,10 +43,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, table: Path, pictures: Path) -> Path:
-    """A folder with one run of pictures and one of rows."""
+def runs(tmp_path_factory: pytest.TempPathFactory, table: Path, images: Path) -> Path:
+    """A folder with one run of images and one of rows."""
     folder = tmp_path_factory.mktemp("runs")
-    ganvas.train("vae", pictures, out=folder / "pictures", steps=2, width=8, latent=4, quiet=True)
+    ganvas.train("vae", images, out=folder / "images", steps=2, width=8, latent=4, quiet=True)
     ganvas.train("made", table, out=folder / "rows", steps=2, quiet=True)
     return folder
 
@@ -96,8 +96,8 @@ def test_every_option_of_every_plugin_can_be_asked_for_and_left_alone(kind: plug
         assert filled_in(fields, left) == {}, name
 
 
-def test_models_that_fit_are_found_by_trying(table: Path, pictures: Path) -> None:
-    rows, seen = see(table), see(pictures)
+def test_models_that_fit_are_found_by_trying(table: Path, images: Path) -> None:
+    rows, seen = see(table), see(images)
     assert (rows.kind, seen.kind) == ("tables", "images")
     assert rows.columns is not None
     assert rows.columns.to_dict("list") == {
@@ -105,8 +105,8 @@ def test_models_that_fit_are_found_by_trying(table: Path, pictures: Path) -> Non
         "taken for": ["integer", "category of 2"],
     }
     assert rows.rows is not None
-    assert not rows.pictures
-    assert seen.pictures[0].shape[2] == 3
+    assert not rows.images
+    assert seen.images[0].shape[2] == 3
     fits = {"tables": fitting(rows), "images": fitting(seen)}
     for kind, found in fits.items():
         assert (found[0].model, found[0].why) == RECOMMENDED[kind][0][::2]
@@ -166,7 +166,7 @@ def test_no_zip_leads_out(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("named", ["/etc/hostname.png", "../secret.png"])
-def test_no_list_of_pictures_leads_out(tmp_path: Path, named: str) -> None:
+def test_no_list_of_images_leads_out(tmp_path: Path, named: str) -> None:
     with (tmp_path / "list.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["path"], [named]])
     with pytest.raises(InputError, match="which was not handed in"):
@@ -188,18 +188,18 @@ def test_what_was_not_uploaded_is_not_read(tmp_path: Path, named: str) -> None:
 
 
 def test_only_options_that_a_run_can_heed_are_asked_for(runs: Path) -> None:
-    rows, pictures = (
+    rows, images = (
         {one.name: one for one in task_results.asked("sample", task_results.opened(runs / name))}
-        for name in ("rows", "pictures")
+        for name in ("rows", "images")
     )
     assert "where" in rows
     assert rows["like"].kind == "file"
     assert rows["n"].value == task_results.MANY
-    assert "where" not in pictures
-    assert "label" not in pictures  # a VAE takes none, though the pictures have some
-    assert pictures["n"].value == 16
-    assert "truncation" in pictures
-    assert not {"follow", "reject", "top_k"} & (set(rows) | set(pictures))
+    assert "where" not in images
+    assert "label" not in images  # a VAE takes none, though the images have some
+    assert images["n"].value == 16
+    assert "truncation" in images
+    assert not {"follow", "reject", "top_k"} & (set(rows) | set(images))
 
 
 def test_an_answer_is_shown_by_what_it_is(runs: Path, table: Path, tmp_path: Path) -> None:
@@ -207,18 +207,18 @@ def test_an_answer_is_shown_by_what_it_is(runs: Path, table: Path, tmp_path: Pat
     assert made.table is not None
     assert set(made.table["kind"]) == {"a"}
     assert made.chart.count("<svg") == 2
-    new = task_results.do(runs / "pictures", "sample", [], {"n": 5, "seed": 1}, runs)
-    assert len(new.pictures) == 5
+    new = task_results.do(runs / "images", "sample", [], {"n": 5, "seed": 1}, runs)
+    assert len(new.images) == 5
     assert [file.name for file in new.files] == ["everything.zip"]
     packed = task_results.do(runs / "rows", "compress", [uploaded(runs, table)], {}, runs)
     assert packed.words.startswith("120 examples in")
     assert all(
         file.is_relative_to(runs / ".data") for file in (*made.files, *new.files, *packed.files)
     )
-    assert "<html" in task_results.report(runs / "pictures", runs).page
+    assert "<html" in task_results.report(runs / "images", runs).page
 
 
-def test_pictures_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> None:
+def test_images_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> None:
     ganvas.train(
         "rednet",
         np.zeros((8, 16, 16, 3), np.uint8),
@@ -242,7 +242,7 @@ def test_charts_say_how_far_apart_columns_are() -> None:
 
 
 def test_the_explorer_walks_through_latents(runs: Path) -> None:
-    ground = latent_explorer.landscape(runs / "pictures")
+    ground = latent_explorer.landscape(runs / "images")
     u = ground.directions.flatten(1)
     apart = u @ u.T
     assert torch.allclose(apart, apart.diag().diag(), atol=1e-3)
@@ -261,10 +261,10 @@ def test_the_explorer_walks_through_latents(runs: Path) -> None:
         latent_explorer.ACROSS * latent_explorer.TILE,
         3,
     )
-    picture, row = latent_explorer.seen(
+    image, row = latent_explorer.seen(
         ground, ground.at(latent_explorer.places([1.0, -1.0], ground))
     )
-    assert picture is not None
+    assert image is not None
     assert row is None
     with pytest.raises(InputError, match="no latents that change smoothly"):
         latent_explorer.landscape(runs / "rows")
@@ -306,7 +306,7 @@ def test_the_command_line_reads_what_a_form_says() -> None:
     assert words(said, options) == ["--steps=8", "--lr=a=1", "--schedule=linear", "--no-recover"]
 
 
-def test_the_strangest_come_first(runs: Path, table: Path) -> None:
+def test_the_most_anomalous_come_first(runs: Path, table: Path) -> None:
     shown = task_results.do(runs / "rows", "detect", [uploaded(runs, table)], {}, runs)
     assert shown.table is not None
     assert shown.table["p"].is_monotonic_increasing

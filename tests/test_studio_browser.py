@@ -56,11 +56,11 @@ def runs(tmp_path: Path) -> Iterator[Path]:
         job.stop()
 
 
-def seen(picture: Any) -> None:
-    """Waits for a picture, which is loaded when one looks there."""
-    picture.wait_for(state="attached")
-    picture.scroll_into_view_if_needed()
-    picture.wait_for()
+def seen(image: Any) -> None:
+    """Waits for an image, which is loaded when one looks there."""
+    image.wait_for(state="attached")
+    image.scroll_into_view_if_needed()
+    image.wait_for()
 
 
 def served(runs: Path, port: int) -> Callable[[], None]:
@@ -94,7 +94,7 @@ def test_from_files_to_a_download(
 
     page.locator("input[type=file]").first.set_input_files(photos)
     page.locator("#saw .g-card").wait_for()
-    assert "40 pictures, 16 × 16 colour" in page.locator("#saw").inner_text()
+    assert "40 images, 16 × 16 colour" in page.locator("#saw").inner_text()
     page.locator("#about .g-card").wait_for()
     assert "vae (recommended)" in page.locator("#model input").input_value()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "fits a phone"
@@ -143,7 +143,7 @@ def test_from_files_to_a_download(
     silent = (
         "[...document.images].filter(e => e.offsetParent && !e.alt && !e.closest('button')).length"
     )
-    assert page.evaluate(silent) == 0, "every picture has words"
+    assert page.evaluate(silent) == 0, "every image has words"
     elsewhere = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert not elsewhere
     close()

@@ -1,4 +1,4 @@
-"""One example picture gives others its style: the formula, the command, any size, and what is wrong
+"""One example image gives others its style: the formula, the command, any size, and what is wrong
 said."""
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def test_restyled_features_have_the_moments_of_the_style_and_the_order_of_the_co
 
 
 def test_the_loss_is_the_papers() -> None:
-    """Of the first round after the warm-up, against the formula written out."""
+    """Of the first step after the warm-up, against the formula written out."""
     torch.manual_seed(0)
     model = AdaIN(COLOUR, COLOUR, warmup=1, channels=4, style=3.0)
     x, y = torch.rand(2, 3, 16, 16) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
@@ -100,7 +100,7 @@ def test_no_strength_is_the_content_alone() -> None:
     assert not torch.allclose(model.stylise(x, one), model.stylise(x, other), atol=1e-4)
 
 
-def test_pictures_of_any_size_take_the_style_of_a_file(
+def test_images_of_any_size_take_the_style_of_a_file(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "given").mkdir()
@@ -120,7 +120,7 @@ def test_pictures_of_any_size_take_the_style_of_a_file(
     assert trained.tasks == ["stylise"]
     assert (run / "previews" / "training.gif").exists()
     assert trained.evaluate(quiet=True, features="plain").figures == ()
-    assert (run / "pictures" / "styles.png").exists()
+    assert (run / "images" / "styles.png").exists()
 
 
 def test_what_is_wrong_is_said(
@@ -128,11 +128,11 @@ def test_what_is_wrong_is_said(
 ) -> None:
     photos, paintings = map(str, two)
     painting = f"{paintings}/100.png"
-    (tmp_path / "none.jpg").write_text("no picture")
+    (tmp_path / "none.jpg").write_text("no image")
     grey = folder(tmp_path, "grey", 4, grey=True)
     said = {
         "name it with --style": ["stylise", str(run), photos],
-        "from one picture, not 20": ["stylise", str(run), photos, "--style", paintings],
+        "from one image, not 20": ["stylise", str(run), photos, "--style", paintings],
         "none.jpg": ["stylise", str(run), photos, "--style", str(tmp_path / "none.jpg")],
         "--strength is 1.5": [
             "stylise",
@@ -152,5 +152,5 @@ def test_what_is_wrong_is_said(
         assert cli.run([*command, "--out", str(out)]) == 2, command
         assert words in capsys.readouterr().err, command
         assert not out.exists()
-    with pytest.raises(InputError, match="pictures into pictures"):
+    with pytest.raises(InputError, match="images into images"):
         AdaIN(Tokens(8, 3), COLOUR)

@@ -429,12 +429,12 @@ def test_rows_are_judged_beside_real_ones_and_independent_columns(tmp_path: Path
     assert {
         "column shapes",
         "pair trends",
-        "told from real (AUC)",
+        "C2ST AUC",
         "recall",
         "near copies",
         "bits per dimension",
     } <= names
-    beside = next(f for f in judged.figures if f.name == "told from real (AUC)").beside
+    beside = next(f for f in judged.figures if f.name == "C2ST AUC").beside
     assert beside["real data"].value < 0.6
     assert set(beside) == {"real data", "independent columns"}
-    assert (tmp_path / "run" / "pictures" / "marginals.png").exists()
+    assert (tmp_path / "run" / "images" / "marginals.png").exists()

@@ -163,7 +163,7 @@ def test_a_beginning_is_gone_on_with(trained: Path) -> None:
         assert text.startswith(("the cat saw", "a dog"))
 
 
-def test_strange_lines_are_found_and_marked(trained: Path, tmp_path: Path) -> None:
+def test_anomalous_lines_are_found_and_marked(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "new.log").write_text("\n".join([*LINES[:20], "0x8F ERROR %%% segfault"]) + "\n")
     assert (
         run(
@@ -203,7 +203,7 @@ def test_bits_per_byte_are_logged_and_judged(trained: Path) -> None:
     assert "held_out/network/bits_per_token" in lines[-1]
     evaluation = ganvas.load(trained).evaluate(size=50, quiet=True)
     assert 0 < evaluation["bits per byte"].value < 8
-    assert (trained / "pictures" / "neighbours.png").exists()
+    assert (trained / "images" / "neighbours.png").exists()
 
 
 def test_a_model_that_draws_no_symbols_cannot_be_steered() -> None:

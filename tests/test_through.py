@@ -26,18 +26,16 @@ MADE = ["--steps", "8", "--batch", "32", "--width", "16", "--depth", "1"]
 
 
 @pytest.fixture(scope="module")
-def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tokenizer of pictures, and a model of its codes."""
+def runs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tokenizer of images, and a model of its codes."""
     out = tmp_path_factory.mktemp("through")
-    assert cli.run(["train", "vqvae", str(pictures), "--out", str(out / "vqvae"), *TOKENS]) == 0
+    assert cli.run(["train", "vqvae", str(images), "--out", str(out / "vqvae"), *TOKENS]) == 0
     through = ["--through", str(out / "vqvae")]
-    assert (
-        cli.run(["train", "made", str(pictures), *through, "--out", str(out / "made"), *MADE]) == 0
-    )
+    assert cli.run(["train", "made", str(images), *through, "--out", str(out / "made"), *MADE]) == 0
     return out
 
 
-def test_a_model_of_codes_makes_pictures(runs: Path, tmp_path: Path) -> None:
+def test_a_model_of_codes_makes_images(runs: Path, tmp_path: Path) -> None:
     run = runs / "made"
     card = json.loads((run / "run.json").read_text())["modality"]
     assert card["name"] == "latents"
@@ -57,9 +55,9 @@ def test_a_model_of_codes_makes_pictures(runs: Path, tmp_path: Path) -> None:
     assert np.array_equal(np.array(trained.sample(n=3, seed=1)[0]), np.array(Image.open(files[0])))
 
 
-def test_latents_are_what_the_model_encodes(runs: Path, pictures: Path) -> None:
+def test_latents_are_what_the_model_encodes(runs: Path, images: Path) -> None:
     modality, inner = Run(runs / "made").modality, Run(runs / "vqvae")
-    data, real = modality.read(pictures), inner.modality.read(pictures)
+    data, real = modality.read(images), inner.modality.read(images)
     assert isinstance(modality.space, Tokens)
     assert modality.space.grid == (4, 4)
     assert modality.condition == inner.modality.condition == Tokens(1, 3)
@@ -75,10 +73,10 @@ def test_latents_are_what_the_model_encodes(runs: Path, pictures: Path) -> None:
 
 
 def test_blame_of_codes_lies_on_the_pixels_that_they_cover(
-    runs: Path, pictures: Path, tmp_path: Path
+    runs: Path, images: Path, tmp_path: Path
 ) -> None:
     modality = Run(runs / "made").modality
-    x = modality.read(pictures).gather().x[:2]
+    x = modality.read(images).gather().x[:2]
     attribution = torch.zeros(2, 16)
     attribution[:, 0] = 1  # of the code at the upper left
     files = modality.point_out(x, attribution, x, ["a", "b"], tmp_path)
@@ -88,10 +86,10 @@ def test_blame_of_codes_lies_on_the_pixels_that_they_cover(
     assert apart[8:, 8:].max() == 0
 
 
-def test_samples_are_judged_beside_real_pictures_and_likelihoods_are_of_codes(
-    runs: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_samples_are_judged_beside_real_images_and_likelihoods_are_of_codes(
+    runs: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.evaluation.features.learned.ROUNDS", 5)
+    monkeypatch.setattr("ganvas.evaluation.features.learned.STEPS", 5)
     np.save(
         tmp_path / "unseen.npy",
         np.random.default_rng(1).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8),
@@ -102,13 +100,13 @@ def test_samples_are_judged_beside_real_pictures_and_likelihoods_are_of_codes(
     beside = {figure.name: set(figure.beside) for figure in judged.figures}
     assert beside["Fréchet distance"] == {"real data", "real with noise", "per-pixel Gaussian"}
     assert beside["bits per dimension"] == {"independent coordinates"}
-    assert beside["PSNR in holes (dB)"] == {"diffusion", "mean of the border"}
+    assert beside["PSNR in masked regions (dB)"] == {"diffusion", "mean of the border"}
     assert 0 < judged["bits per dimension"].value < 5
     assert any("decoded" in note for note in judged.notes)
-    assert Image.open(tmp_path / "made" / "pictures" / "neighbours.png").mode == "RGB"
+    assert Image.open(tmp_path / "made" / "images" / "neighbours.png").mode == "RGB"
 
 
-def test_stopping_and_going_on_changes_nothing(runs: Path, pictures: Path, tmp_path: Path) -> None:
+def test_stopping_and_going_on_changes_nothing(runs: Path, images: Path, tmp_path: Path) -> None:
     whole = load_file(runs / "made" / "weights.safetensors")
     out = tmp_path / "again"
     options = {
@@ -126,7 +124,7 @@ def test_stopping_and_going_on_changes_nothing(runs: Path, pictures: Path, tmp_p
             lambda self, step, *_: step == 4 and signal.raise_signal(signal.SIGINT),
         )
         with pytest.raises(KeyboardInterrupt):
-            ganvas.train("made", pictures, **options)
+            ganvas.train("made", images, **options)
     ganvas.api.resume(out, quiet=True)
     assert all(
         torch.equal(value, whole[name])
@@ -181,10 +179,10 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_mistakes_are_named(
-    case: str, runs: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    case: str, runs: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command, words = WRONG[case]
-    real = {"DATA": str(pictures), "VQVAE": str(runs / "vqvae"), "MADE": str(runs / "made")}
+    real = {"DATA": str(images), "VQVAE": str(runs / "vqvae"), "MADE": str(runs / "made")}
     assert cli.run([real.get(word, word) for word in command]) == 2
     assert words in capsys.readouterr().err.replace("\n", " ")
 
@@ -227,12 +225,12 @@ def test_a_gan_learns_the_points_of_texts_and_makes_texts(tmp_path: Path) -> Non
 
 
 def test_options_are_those_of_latents_however_the_run_is_named(
-    runs: Path, pictures: Path, tmp_path: Path
+    runs: Path, images: Path, tmp_path: Path
 ) -> None:
     command = [
         "train",
         "made",
-        str(pictures),
+        str(images),
         f"--through={runs / 'vqvae'}",
         "--out",
         str(tmp_path / "made"),

@@ -1,4 +1,4 @@
-"""Pictures of one folder become those of another, of any size, under their own names; what cannot
+"""Images of one folder become those of another, of any size, under their own names; what cannot
 be is said."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GREY, COLOUR = Continuous((1, 16, 16)), Continuous((3, 16, 16))
 
 
 def scene(height: int, width: int, seed: int) -> np.ndarray:
-    """A colour picture of shades, uint8 (H, W, 3)."""
+    """A colour image of shades, uint8 (H, W, 3)."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / max(height, width)
     shade = np.stack(
@@ -46,14 +46,14 @@ def folder(
 ) -> Path:
     (home / name).mkdir(parents=True)
     for i in range(first, first + n):
-        picture = Image.fromarray(scene(side, side + 4, i))
-        (picture.convert("L") if grey else picture).save(home / name / f"{i}.png")
+        image = Image.fromarray(scene(side, side + 4, i))
+        (image.convert("L") if grey else image).save(home / name / f"{i}.png")
     return home / name
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Thirty grey pictures, and 24 others in colour."""
+    """Thirty grey images, and 24 others in colour."""
     home = tmp_path_factory.mktemp("domains")
     return folder(home, "sketches", 30, grey=True), folder(home, "photos", 24, first=100)
 
@@ -113,7 +113,7 @@ def test_networks_take_any_size(network: nn.Module) -> None:
     assert network(torch.rand(2, 1, 13, 22)).shape == (2, 3, 13, 22)
 
 
-def test_a_moved_picture_is_rewritten_alike() -> None:
+def test_a_moved_image_is_rewritten_alike() -> None:
     """Fully convolutional: what is far from the edges does not depend on where it lies, where
     nothing normalises."""
     network = ResidualTranslator(1, 1, 4, 1)
@@ -130,21 +130,21 @@ def test_a_moved_picture_is_rewritten_alike() -> None:
 def test_memory_gives_back_what_it_was_given_before_and_only_while_learning() -> None:
     torch.manual_seed(0)
     memory = Memory(4, (1, 2, 2))
-    pictures = [torch.full((1, 1, 2, 2), float(i)) for i in range(60)]
-    given = [int(memory(picture).mean()) for picture in pictures]
+    photos = [torch.full((1, 1, 2, 2), float(i)) for i in range(60)]
+    given = [int(memory(image).mean()) for image in photos]
     assert given[:4] == [0, 1, 2, 3], "it fills up first"
     assert all(then <= now for now, then in enumerate(given))
     assert max(map(given.count, given)) == 2, (
         "what was given while it filled up comes once more at most"
     )
     assert 0.3 < np.mean([then < now for now, then in enumerate(given[4:], 4)]) < 0.7
-    held = memory.pictures.clone()
-    assert torch.equal(memory.eval()(pictures[0]), pictures[0])
-    assert torch.equal(held, memory.pictures)
+    held = memory.images.clone()
+    assert torch.equal(memory.eval()(photos[0]), photos[0])
+    assert torch.equal(held, memory.images)
 
 
 def test_least_squares_there_and_back_are_the_papers() -> None:
-    """The first turn of a round, against the formula written out."""
+    """The first turn of a step, against the formula written out."""
     torch.manual_seed(0)
     model = CycleGAN(COLOUR, COLOUR, channels=4, blocks=1).eval()
     x, y = torch.rand(2, 3, 16, 16) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
@@ -229,7 +229,7 @@ def test_translating_files_of_any_size_there_and_back(run: Path, tmp_path: Path)
     assert cli.run(["translate", str(run), str(tmp_path / "given"), "--to", "paintings"]) == 2
 
 
-def test_pictures_of_a_few_pixels_are_translated_too(run: Path, tmp_path: Path) -> None:
+def test_images_of_a_few_pixels_are_translated_too(run: Path, tmp_path: Path) -> None:
     sizes = {"dot": (1, 1), "four": (4, 4), "line": (30, 2)}
     (tmp_path / "tiny").mkdir()
     for name, size in sizes.items():
@@ -241,7 +241,7 @@ def test_pictures_of_a_few_pixels_are_translated_too(run: Path, tmp_path: Path) 
     assert {name: Image.open(tmp_path / "made" / f"{name}.png").size for name in sizes} == sizes
 
 
-def test_squares_of_one_picture_are_no_copies_of_each_other(two: tuple[Path, Path]) -> None:
+def test_squares_of_one_image_are_no_copies_of_each_other(two: tuple[Path, Path]) -> None:
     modality = Images.learn(two[0], to=two[1], size=8, crop="random")
     data = modality.read(two[0])
     assert len(data) > 54
@@ -264,7 +264,7 @@ def test_domains_are_known_by_their_names_in_whatever_order_they_are_given() -> 
         assert (whole.y == -1).all()
 
 
-def test_texts_beside_the_pictures_of_a_domain_are_no_captions(tmp_path: Path) -> None:
+def test_texts_beside_the_images_of_a_domain_are_no_captions(tmp_path: Path) -> None:
     first, second = folder(tmp_path, "a", 3), folder(tmp_path, "b", 3)
     for file in second.glob("*.png"):
         file.with_suffix(".txt").write_text("a photo")
@@ -288,11 +288,11 @@ def test_a_run_keeps_both_domains_and_shows_them(run: Path, two: tuple[Path, Pat
     assert figures["PSNR (dB), there and back"].beside == {}, (
         "what is left as it is comes back as it was"
     )
-    assert (run / "pictures" / "translations.png").exists()
-    assert "Unseen pictures of the first domain" in (run / "report.html").read_text()
+    assert (run / "images" / "translations.png").exists()
+    assert "Unseen images of the first domain" in (run / "report.html").read_text()
 
 
-def test_unseen_pictures_of_both_domains_lie_in_folders_of_their_names(
+def test_unseen_images_of_both_domains_lie_in_folders_of_their_names(
     run: Path, tmp_path: Path
 ) -> None:
     folder(tmp_path, "sketches", 3, grey=True, first=500)
@@ -366,7 +366,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(make: type, tmp_path: Pa
     assert parts.translate(first[:2]).shape == (2, 16, 16, 3)
 
 
-def test_a_large_picture_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_image_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     from ganvas.tasks import translate
 
     monkeypatch.setattr(translate, "AT_MOST", 100)
@@ -382,7 +382,7 @@ def test_a_large_picture_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch)
     assert torch.allclose(translate.translate_image(negative, x, (16, 16)), -x[:1], atol=1e-6)
 
 
-def test_animated_pictures_are_their_first_frame(tmp_path: Path) -> None:
+def test_animated_images_are_their_first_frame(tmp_path: Path) -> None:
     frames = [Image.fromarray(scene(20, 20, seed)[..., 0]) for seed in range(3)]
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -408,7 +408,7 @@ def test_what_is_wrong_is_said(
     )
     said = {
         "name the other with --to": ["cyclegan", first],
-        "none has no pictures": ["cyclegan", first, "--to", str(tmp_path / "none")],
+        "none has no images": ["cyclegan", first, "--to", str(tmp_path / "none")],
         "does not exist": ["cut", first, "--to", str(tmp_path / "nowhere")],
         "leave out --to": ["vae", first, "--to", second],
         "asked for labels alone": ["cgan", first, "--to", second],
@@ -431,7 +431,7 @@ def test_what_is_wrong_is_said(
             str(paired),
             "--skip-unreadable",
         ],
-        "--pairs is for pictures of two folders": ["vae", first, "--pairs"],
+        "--pairs is for images of two folders": ["vae", first, "--pairs"],
         "leave out --to, or --captions": ["cyclegan", first, "--to", second, "--captions", "names"],
         "--halvings is 3": ["cyclegan", first, "--to", second, "--size", "16", "--halvings", "3"],
         "none of --cycle, --identity, --blocks and --pool": [
@@ -451,7 +451,7 @@ def test_what_is_wrong_is_said(
         assert words in capsys.readouterr().err, command
         assert not out.exists()
     for space in (Continuous((6,)), Tokens(8, 3)):
-        with pytest.raises(InputError, match="pictures into pictures"):
+        with pytest.raises(InputError, match="images into images"):
             CycleGAN(space, GREY)
     with pytest.raises(InputError, match="both again"):
         Images(size=16, channels=3, domains=("a", "b"), first_channels=1).read(first)
@@ -479,7 +479,7 @@ def test_the_discriminator_of_pix2pix_sees_what_it_was_made_of() -> None:
     model = Pix2Pix(COLOUR, GREY, channels=4)
     assert model.discriminator.layers[0].in_channels == 4
     y = torch.rand(4, 1, 16, 16) * 2 - 1
-    logs = list(islice(Engine(model).rounds(iter(lambda: Batch(with_channels(y, 3), y), None)), 2))
+    logs = list(islice(Engine(model).steps(iter(lambda: Batch(with_channels(y, 3), y), None)), 2))
     assert set(logs[0]) >= {
         "discriminator/real",
         "discriminator/ordering",

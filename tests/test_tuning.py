@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import PICTURE
+from conftest import IMAGE
 from ganvas import api
 from ganvas.apps import cli
 from ganvas.apps.tuning import Choice, Goal, choices, tune
@@ -192,4 +192,4 @@ class Unmeasured(Run):
         self.path, self.config = Path("nowhere"), {"model": "adain"}
 
     def build(self) -> Model:
-        return registry.load("models", "adain")(PICTURE, PICTURE, channels=8)
+        return registry.load("models", "adain")(IMAGE, IMAGE, channels=8)

@@ -1,4 +1,4 @@
-"""Pictures become larger: pixels first, then the game, and files keep all that they have."""
+"""Images become larger: pixels first, then the game, and files keep all that they have."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
-    """A small SRGAN, taught by pixels for a while and then for a few rounds by the game."""
+    """A small SRGAN, taught by pixels for a while and then for a few steps by the game."""
     out = tmp_path_factory.mktemp("runs") / "srgan"
     said = [
         "train",
@@ -94,12 +94,12 @@ def as_tensor(pixels: np.ndarray) -> Tensor:
 @pytest.mark.parametrize("scale", [2, 4])
 def test_smaller_and_larger_are_pillows_bicubic(scale: int) -> None:
     pixels = scene(64, 96, 1)
-    picture, x = Image.fromarray(pixels), as_tensor(pixels)
+    image, x = Image.fromarray(pixels), as_tensor(pixels)
     for ours, size in (
         (downscale(x, scale), (96 // scale, 64 // scale)),
         (upscale_bicubic(x, scale), (96 * scale, 64 * scale)),
     ):
-        theirs = np.asarray(picture.resize(size, Image.Resampling.BICUBIC)).astype(int)
+        theirs = np.asarray(image.resize(size, Image.Resampling.BICUBIC)).astype(int)
         assert (
             np.abs(
                 image_to_levels(ours[0], 255).permute(1, 2, 0).numpy().astype(int) - theirs
@@ -116,7 +116,7 @@ def test_the_faithful_one_learns_first_and_then_the_other_plays() -> None:
     assert all(map(torch.equal, model.faithful.parameters(), model.generator.parameters())), (
         "they begin alike"
     )
-    logs = list(islice(Engine(model).rounds(repeat(batch)), 5))
+    logs = list(islice(Engine(model).steps(repeat(batch)), 5))
     moved = [{name.split("/")[0] for name in log} for log in logs]
     assert (
         moved
@@ -128,10 +128,10 @@ def test_the_faithful_one_learns_first_and_then_the_other_plays() -> None:
 
 def test_at_the_end_of_the_warm_up_both_are_the_average_and_fidelity_lies_between() -> None:
     model, batch = small(), Batch(as_tensor(scene(16, 16, 2)).expand(4, -1, -1, -1))
-    list(islice(Engine(model).rounds(repeat(batch)), 3))
+    list(islice(Engine(model).steps(repeat(batch)), 3))
     assert all(map(torch.equal, model.faithful.parameters(), model.generator.parameters()))
     kept = [p.clone() for p in (*model.faithful.parameters(), *model.perception.parameters())]
-    list(islice(Engine(model).rounds(repeat(batch)), 3))
+    list(islice(Engine(model).steps(repeat(batch)), 3))
     assert all(
         map(torch.equal, kept, (*model.faithful.parameters(), *model.perception.parameters()))
     ), "they stay"
@@ -157,7 +157,7 @@ def test_judging_moves_nobody() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_at_first_pictures_are_nearly_bicubic() -> None:
+def test_at_first_images_are_nearly_bicubic() -> None:
     x = as_tensor(scene(20, 24, 3))
     for model in (small(scale=4), ESRGAN(Continuous((3, 16, 16)), channels=8, depth=1)):
         with torch.no_grad():
@@ -196,7 +196,7 @@ def test_real_degradation_is_random_has_the_size_and_can_be_had_again() -> None:
         assert torch.equal(first, lower(x))
     assert first.shape == (3, 3, 12, 8)
     assert not torch.equal(first, lower(x))
-    assert not torch.equal(first[0], first[1]), "each picture has its own"
+    assert not torch.equal(first[0], first[1]), "each image has its own"
     assert (first - downscale(x, 4)).abs().mean() > 0.02
 
 
@@ -218,7 +218,7 @@ def test_blur_keeps_what_is_flat_and_takes_edges() -> None:
     st.integers(2, 12),
     st.sampled_from([1, 2, 3]),
 )
-def test_tiles_enlarged_by_squares_are_the_picture_so_enlarged(
+def test_tiles_enlarged_by_squares_are_the_image_so_enlarged(
     h: int, w: int, tall: int, wide: int, scale: int
 ) -> None:
     x = torch.randint(0, 256, (2, h, w), dtype=torch.uint8)
@@ -234,7 +234,7 @@ def test_tiles_enlarged_by_squares_are_the_picture_so_enlarged(
     )
 
 
-def test_in_tiles_a_picture_becomes_what_it_is_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_tiles_a_image_becomes_what_it_is_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     model, own = small().eval(), ImageFile(torch.from_numpy(scene(90, 70, 4)).permute(2, 0, 1))
     whole = upscale_image(model, own, 1, 1.0).levels.int()
     monkeypatch.setattr(task, "TILE", 96)
@@ -301,10 +301,10 @@ def test_it_is_judged_beside_bicubic_and_shown(run: api.Trained) -> None:
     assert not next(
         f for f in found.figures if f.name.startswith("looks different")
     ).larger_is_better
-    assert (run.run.path / "pictures" / "enlargements.png").exists()
+    assert (run.run.path / "images" / "enlargements.png").exists()
     assert list((run.run.path / "previews").glob("*.png"))
     assert not any(one.kind == "duplicates" for one in run.run.diagnoses), (
-        "squares of a picture are no copies"
+        "squares of an image are no copies"
     )
 
 
@@ -326,7 +326,7 @@ def exif() -> bytes:
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".tif"])
-def test_what_a_file_says_of_its_picture_is_kept(
+def test_what_a_file_says_of_its_image_is_kept(
     run: api.Trained, tmp_path: Path, ending: str
 ) -> None:
     file = tmp_path / f"a{ending}"
@@ -347,14 +347,14 @@ def test_what_a_file_says_of_its_picture_is_kept(
 def test_what_can_be_seen_through_stays_so(run: api.Trained, tmp_path: Path, mode: str) -> None:
     file = tmp_path / "a.png"
     solid = Image.fromarray(np.linspace(0, 255, 20 * 30).reshape(20, 30).astype(np.uint8))
-    picture = Image.fromarray(scene(20, 30, 1)).convert("L" if mode == "LA" else "RGB")
+    image = Image.fromarray(scene(20, 30, 1)).convert("L" if mode == "LA" else "RGB")
     if mode == "P":
-        picture = picture.quantize(16)
-        picture.save(file, transparency=0)
+        image = image.quantize(16)
+        image.save(file, transparency=0)
         solid = Image.open(file).convert("RGBA").getchannel(3)
     else:
-        picture.putalpha(solid)
-        picture.save(file)
+        image.putalpha(solid)
+        image.save(file)
     back = plain(run, file)
     assert back.mode == ("LA" if mode == "LA" else "RGBA")
     expected = np.asarray(solid.resize((60, 40), Image.Resampling.BICUBIC)).astype(int)
@@ -373,7 +373,7 @@ def test_sixteen_bits_stay_sixteen(run: api.Trained, tmp_path: Path, ending: str
     assert np.abs(back[1::2, 1::2].astype(float) - deep).mean() < 2000
 
 
-def test_grey_pictures_stay_grey_and_a_grey_model_keeps_colours(
+def test_grey_images_stay_grey_and_a_grey_model_keeps_colours(
     run: api.Trained, tmp_path: Path
 ) -> None:
     Image.fromarray(scene(20, 30, 1)).convert("L").save(tmp_path / "grey.png")
@@ -401,9 +401,9 @@ def test_a_scale_may_be_a_power_of_the_models(run: api.Trained, tmp_path: Path) 
 def test_denoising_keeps_what_files_have_too(tmp_path: Path, photographs: Path) -> None:
     options = {"channels": 4, "depth": 1, "size": 16, "batch": 2, "steps": 2, "quiet": True}
     trained = api.train("rednet", photographs, out=tmp_path / "rednet", **options)
-    picture = Image.fromarray(scene(20, 30, 1))
-    picture.putalpha(Image.new("L", (30, 20), 77))
-    picture.save(tmp_path / "a.png", exif=exif(), icc_profile=b"a profile of colours")
+    image = Image.fromarray(scene(20, 30, 1))
+    image.putalpha(Image.new("L", (30, 20), 77))
+    image.save(tmp_path / "a.png", exif=exif(), icc_profile=b"a profile of colours")
     Image.fromarray((np.mgrid[:20, :30].sum(0) * 1201).astype(np.uint16)).save(
         tmp_path / "deep.png"
     )
@@ -451,7 +451,7 @@ def test_files_that_cannot_be_are_named_and_nothing_is_half_written(
     frames = [Image.fromarray(scene(8, 8, seed)) for seed in range(3)]
     frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:])
     Image.new("RGB", (10, 33_000)).save(tmp_path / "long.jpg")
-    for name, words in (("moves.gif", "it moves, in 3 pictures"), ("long.jpg", "use .png")):
+    for name, words in (("moves.gif", "it moves, in 3 images"), ("long.jpg", "use .png")):
         out = tmp_path / "out"
         assert cli.run(["upscale", str(run.run.path), str(tmp_path / name), "--out", str(out)]) == 2
         said = " ".join(capsys.readouterr().err.split())

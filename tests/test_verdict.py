@@ -71,9 +71,7 @@ def judged(x: Tensor) -> list[Figure]:
 def test_real_rows_pass() -> None:
     good, *rest = verdict(judged(rows(3)))
     assert good.startswith("Close to real data: ")
-    assert all(
-        name in good for name in ("pair trends", "told from real (AUC)", "rich predicted (AUC)")
-    )
+    assert all(name in good for name in ("pair trends", "C2ST AUC", "rich predicted (AUC)"))
     assert rest == [
         "Privacy: no sign that examples were copied; that is no proof that none could be inferred."
     ]
@@ -82,7 +80,7 @@ def test_real_rows_pass() -> None:
 def test_independent_columns_are_distrusted() -> None:
     sentences = " ".join(verdict(judged(alone(rows(3)))))
     distrusted = sentences.partition("Distrust what depends on: ")[2]
-    for name in ("pair trends", "told from real (AUC)", "rich predicted (AUC)"):
+    for name in ("pair trends", "C2ST AUC", "rich predicted (AUC)"):
         assert name in distrusted
 
 

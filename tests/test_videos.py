@@ -194,7 +194,7 @@ def test_a_single_video_is_held_out_in_stretches() -> None:
     assert len(b) > 20
 
 
-def test_what_is_a_picture_stays_one(tmp_path: Path) -> None:
+def test_what_is_a_image_stays_one(tmp_path: Path) -> None:
     Image.fromarray(film()[0]).save(tmp_path / "still.gif")
     encoded(tmp_path / "moving" / "a.gif", film())
     encoded(tmp_path / "mixed" / "a.gif", film())
@@ -292,7 +292,7 @@ def test_a_broken_file_is_named_in_one_sentence_or_left_out(kind: str, tmp_path:
 REFUSED: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "not there": (lambda at: at / "nowhere", {}, "does not exist"),
     "no videos": (lambda at: at, {}, "has no videos"),
-    "a picture file": (lambda at: Path(__file__), {}, "is no video"),
+    "an image file": (lambda at: Path(__file__), {}, "is no video"),
     "four axes wrong": (lambda at: np.zeros((3, 4)), {}, "has shape"),
     "wild values": (lambda at: np.full((2, 4, 8, 8), 7.5), {}, "scale them"),
     "a word": (lambda at: 3.5, {}, "holds no videos"),
@@ -440,7 +440,7 @@ def test_a_video_that_ends_is_gone_on_with(run: Path, tmp_path: Path) -> None:
     assert not (made[:, 5:] == -1).all()
 
 
-def test_a_run_is_judged_and_tells_what_is_strange(
+def test_a_run_is_judged_and_tells_what_is_anomalous(
     run: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (run / "previews" / "training.gif").exists()
@@ -458,7 +458,7 @@ def test_a_run_is_judged_and_tells_what_is_strange(
     assert {"last frame again", "as values changed last"} == set(
         figures["SSIM, predicted"]["beside"]
     )
-    assert (run / "pictures" / "predictions.png").exists()
+    assert (run / "images" / "predictions.png").exists()
     assert cli.run(["detect", str(run), str(other), "--out", str(tmp_path / "found")]) == 0
     assert len((tmp_path / "found" / "scores.csv").read_text().splitlines()) == 13
 

@@ -244,7 +244,7 @@ def test_gaps_are_bridged_the_same_in_one_piece_and_in_two(
             assert lost_too.any()
 
 
-def test_a_sensor_that_falls_silent_and_values_out_of_range_are_strange(
+def test_a_sensor_that_falls_silent_and_values_out_of_range_are_anomalous(
     run: Path, tmp_path: Path
 ) -> None:
     frame = machine(3000, 7).iloc[2000:].reset_index(drop=True)  # warmed up

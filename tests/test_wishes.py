@@ -1,5 +1,5 @@
-"""Rows by wish: conditions mean what SQL means by them, rows are as frequent as the model has them,
-and all hold."""
+"""Rows by constraint: conditions mean what SQL means by them, rows are as frequent as the model has
+them, and all hold."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def test_rows_that_are_completed_are_as_frequent_as_the_condition_makes_them() -
         torch.nn.init.normal_(p, std=0.5)
     allowed = {2: torch.tensor([True, False, True, True]), 1: torch.tensor([False, True, True])}
     holds = lambda x: allowed[2][x[:, 2]] & allowed[1][x[:, 1]] & (x[:, 0] + x[:, 1] != 2)  # noqa: E731
-    wish = Constraint("so", holds, lambda x: x, allowed)
-    made = sample(model.eval(), n=30_000, seed=0, where=wish).examples
+    condition = Constraint("so", holds, lambda x: x, allowed)
+    made = sample(model.eval(), n=30_000, seed=0, where=condition).examples
     with torch.no_grad():
         apart = (-model.space.nll(model.logits(every), every)).exp()
         alone = [float(apart[allowed[k][every[:, k]]].sum()) for k in (1, 2)]
@@ -236,13 +236,11 @@ def test_what_cannot_be_met_is_said_in_one_sentence(
     assert not Path(run, "new.csv").exists()
 
 
-def test_pictures_cannot_be_wished_for(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_images_cannot_be_wished_for(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "run")
-    assert (
-        cli.run(["train", "gan", str(pictures), "--out", out, "--steps", "2", "--width", "8"]) == 0
-    )
+    assert cli.run(["train", "gan", str(images), "--out", out, "--steps", "2", "--width", "8"]) == 0
     assert cli.run(["sample", out, "--where", "a = 1"]) == 2
     assert "for rows of tables, and these are images" in capsys.readouterr().err.replace("\n", " ")
 

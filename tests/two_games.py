@@ -83,12 +83,12 @@ of one alone."""
 
 
 def play(game: Callable[[], Model]) -> dict[str, Tensor]:
-    """The weights after ten rounds of batches of 8, shared among the ranks."""
+    """The weights after ten steps of batches of 8, shared among the ranks."""
     model = begin(game)
     x = torch.rand(10, 8, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
     engine = Engine(model, clip=1.0, ema=0.9)
     for _ in islice(
-        engine.rounds(
+        engine.steps(
             Batch(part).share(distributed.rank(), distributed.process_count()) for part in x
         ),
         10,

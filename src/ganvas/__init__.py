@@ -1,4 +1,4 @@
-"""Ganvas trains, judges and uses GANs and autoencoders on your own pictures, tables, text and
+"""Ganvas trains, judges and uses GANs and autoencoders on your own images, tables, text and
 video."""
 
 from importlib import import_module

@@ -169,15 +169,15 @@ def train(
 
     Arguments:
         model: Name of the model, such as "dcgan".
-        source: Files, or arrays, tensors or pictures in memory.
+        source: Files, or arrays, tensors or images in memory.
         out: Folder of the run; by default runs/MODEL-SOURCE.
         as_: Modality to read the data as; by default what it looks like.
         through: Run that encodes the data: its codes, or vectors, are learned from in place of the
             data.
-        steps: Rounds to play.
+        steps: Steps to play.
         epochs: Passes over the data.
         minutes: Time to train for.
-        batch: Examples per round, over all processes.
+        batch: Examples per step, over all processes.
         seed: The same seed on the same machine gives the same run.
         rate: Learning rate by player, such as discriminator=1e-4.
         schedule: How the learning rate changes over the training.
@@ -337,7 +337,7 @@ class Trained:
             options["label"] = self.run.modality.label(options["label"])
         if options.get("to") is not None and isinstance(self.run.modality, ImageFiles):
             options["to"] = self.run.modality.domain(options["to"])
-        options |= self._wishes(function, options)
+        options |= self._constraints(function, options)
         self.prepare()
         with torch.no_grad():
             read = self._given(function, given, options.get("follow", False))
@@ -385,8 +385,8 @@ class Trained:
             self._present(self.do(name, *sources, **options))
         )
 
-    def _wishes(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
-        """What options that take a wish say, understood. Raises InputError where the modality
+    def _constraints(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
+        """What options that take a constraint say, understood. Raises InputError where the modality
         understands none."""
         modality, understood = self.run.modality, dict[str, Any]()
         for option in registry.options(function):
@@ -459,14 +459,13 @@ class Trained:
             return attributes.read_attributes
         if Mask in kinds and not isinstance(modality, Maskable):
             raise InputError(
-                f"--mask is for pictures, and these are {self.run.config['modality']['name']}"
+                f"--mask is for images, and these are {self.run.config['modality']['name']}"
             )
         if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Tabular)):
             if not isinstance(modality, Maskable):
                 name = self.run.config["modality"]["name"]
                 raise InputError(
-                    f"{function.__name__} fills in pictures, videos, texts and rows; these are"
-                    f" {name}"
+                    f"{function.__name__} fills in images, videos, texts and rows; these are {name}"
                 )
             return (
                 modality.mask
@@ -476,7 +475,7 @@ class Trained:
         if ImageSet in kinds:
             if not isinstance(modality, ImageFiles):
                 name = self.run.config["modality"]["name"]
-                raise InputError(f"{function.__name__} is for pictures, and these are {name}")
+                raise InputError(f"{function.__name__} is for images, and these are {name}")
             return modality.whole
         if LabelledExamples in kinds and not isinstance(modality, Tabular):
             return self._labelled
@@ -520,8 +519,7 @@ class Trained:
         if whole.y is None:
             lack = "what is given has no labels" if classes else "the training had no labels"
             raise InputError(
-                f"{lack}, so there is no class to add to; put pictures into one sub-folder per"
-                " class"
+                f"{lack}, so there is no class to add to; put images into one sub-folder per class"
             )
         out = held_out_rows(data.keys(), self.run.config["training"]["held_out"])
         return LabelledExamples(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
@@ -562,7 +560,7 @@ class Trained:
                     else concat_tables(tables).to_pandas()
                 )
             case Completed(given, draws):
-                drawn = [_pictures(data_of(modality), x, given.form) for x in draws]
+                drawn = [_images(data_of(modality), x, given.form) for x in draws]
                 return drawn if len(drawn) > 1 else drawn[0]
             case Edited(frames=frames, names=names, directions=directions):
                 walks = [present(walk) for walk in frames.transpose(0, 1)]
@@ -594,7 +592,7 @@ class Trained:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
 
 
-def _pictures(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
+def _images(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
     """Examples of one size or of several as a person in Python wants them."""
     if isinstance(modality, ImageFiles):
         return modality.album((ImageFile(image_to_levels(one, 255)) for one in x), form)
@@ -839,7 +837,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         done = run.state["finished"] or training.play()
     if not done:
         raise TrainingInterrupted(
-            f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume"
+            f"stopped and saved at step {run.state['step']:,}; go on with: ganvas train --resume"
             f" {run.path}"
         )
     trained = Run(run.path)
@@ -902,11 +900,11 @@ def _promise(run: Run, model: Model, rows: int, batch: int, until: Until) -> Non
         return
     if until.steps == inf:
         raise InputError(
-            "--epsilon is promised for a number of rounds; say --epochs or --steps, not --minutes"
+            "--epsilon is promised for a number of steps; say --epochs or --steps, not --minutes"
             " alone"
         )
-    rounds = int(until.steps) * run.config["training"]["accumulate"]
-    promise = privacy.privacy_promise(model.epsilon, model.delta, rows, batch, rounds)
+    n_steps = int(until.steps) * run.config["training"]["accumulate"]
+    promise = privacy.privacy_promise(model.epsilon, model.delta, rows, batch, n_steps)
     model.protect(promise, batch)
     run.state["privacy"] = asdict(promise)
 
@@ -917,5 +915,5 @@ def _until(settings: Mapping[str, Any], practice: Defaults, examples: int, batch
     per_epoch = max(examples // (batch * settings["accumulate"]), 1)
     if steps is None and epochs is None and minutes is None:
         steps = max(practice.steps, practice.epochs * per_epoch)
-    rounds = min(steps or inf, ceil(epochs * per_epoch) if epochs else inf)
-    return Until(rounds, minutes * 60 if minutes else inf)
+    n_steps = min(steps or inf, ceil(epochs * per_epoch) if epochs else inf)
+    return Until(n_steps, minutes * 60 if minutes else inf)

@@ -112,7 +112,7 @@ class Estimator(BaseEstimator, ABC):
 
     Arguments:
         model: Name of the model, such as "made".
-        steps: Rounds to play; as many as the model likes without.
+        steps: Steps to play; as many as the model likes without.
         epochs: Or passes over the data.
         options: Further options of `ganvas.train`, of the model and of reading tables: {"width":
             64, "lr": ...}.
@@ -327,13 +327,13 @@ class AnomalyDetector(OutlierMixin, Estimator):
         if not few:
             warn(
                 f"alpha={self.alpha} needs {1 / self.alpha - 1:.0f} normal rows held out and there"
-                f" are {n}: what is stranger than all of them is found",
+                f" are {n}: what is more anomalous than all of them is found",
                 stacklevel=3,
             )
         self.offset_ = float(self.normal_scores_[max(few, 1) - 1])
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """How normal rows are, (n,): minus the model's score. Lower is stranger."""
+        """How normal rows are, (n,): minus the model's score. Lower is more anomalous."""
         x, hidden = self._examples(self._rows(X))
         return -self._blocks(self._model.score, x).double().numpy() - hidden
 
@@ -346,7 +346,7 @@ class AnomalyDetector(OutlierMixin, Estimator):
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def p_values(self, X: Any) -> np.ndarray:
-        """Share of normal rows that are as strange as each row, itself among them, (n,)."""
+        """Share of normal rows that are as anomalous as each row, itself among them, (n,)."""
         return p_values(
             torch.from_numpy(-self.score_samples(X)), torch.from_numpy(-self.normal_scores_)
         ).numpy()
@@ -443,7 +443,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Estimator):
     """Fills what is missing with values drawn given what is known of each row: noise and all, as
     rows are.
 
-    It learns from rows with holes. The same rows are filled alike every time; for multiple
+    It learns from rows with masked regions. The same rows are filled alike every time; for multiple
     imputation fit once and call `run_.complete(X, draws=5)`.
 
     Arguments:
@@ -455,7 +455,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, Estimator):
     able = StartsConditionally
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learns from rows X, holes and all; y is not looked at."""
+        """Learns from rows X, masked regions and all; y is not looked at."""
         return self._train(self._rows(X, reset=True))
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:

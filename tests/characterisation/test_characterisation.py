@@ -1,4 +1,5 @@
-"""The code does what it did when `pinned.json` was made: numbers to the bit, names to the letter."""
+"""The code does what it did when `pinned.json` was made: numbers to the bit, names to the
+letter."""
 
 from __future__ import annotations
 
@@ -14,12 +15,17 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 from world import PINNED, differences  # noqa: E402
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("characterisation")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.xdist_group("characterisation"),
+]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A record of the code as it is, made in a process of its own: what other tests set does not reach it."""
+    """A record of the code as it is, made in a process of its own: what other tests set does not
+    reach it."""
     out = tmp_path_factory.mktemp("characterisation") / "found.json"
     subprocess.run([sys.executable, str(HERE / "world.py"), str(out)], check=True)
     return json.loads(out.read_text())

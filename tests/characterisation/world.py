@@ -1,16 +1,20 @@
-"""What Ganvas makes of small seeded runs, in full: a record that stays the same while the code is moved and renamed.
+"""What Ganvas makes of small seeded runs, in full: a record that stays the same while the code is
+moved and renamed.
 
     python tests/characterisation/world.py OUT.json                  a record of the code as it is
-    python tests/characterisation/world.py --compare                 what differs from what is pinned
-    python tests/characterisation/world.py --pin                     pins the code as it is
-    python tests/characterisation/world.py OUT.json --only vae       runs whose names contain a word (any number)
+    python tests/characterisation/world.py --compare                 what differs from what is
+    pinned python tests/characterisation/world.py --pin                     pins the code as it is
+    python tests/characterisation/world.py OUT.json --only vae       runs whose names contain a word
+    (any number)
 
-With --only, `evaluate` of pictures may say other figures: which of the runs of the same pictures is judged first learns
-the features of all. With --pin, --only leaves all other entries as they are pinned.
+With --only, `evaluate` of pictures may say other figures: which of the runs of the same pictures is
+judged first learns the features of all. With --pin, --only leaves all other entries as they are
+pinned.
 
-Every entry of a record has two layers. `bits`: numbers alone, such as weights, pixels, cells, figures; no renaming
-changes them. `names`: files, keys, columns, types and sentences; what is renamed differs here and nowhere else. Of
-Ganvas only what is public is imported, and the names it is asked by stand in `NOW`.
+Every entry of a record has two layers. `bits`: numbers alone, such as weights, pixels, cells,
+figures; no renaming changes them. `names`: files, keys, columns, types and sentences; what is
+renamed differs here and nowhere else. Of Ganvas only what is public is imported, and the names it
+is asked by stand in `NOW`.
 """
 
 # ruff: noqa: E501
@@ -45,7 +49,8 @@ from safetensors import safe_open
 
 PINNED = Path(__file__).with_name("pinned.json")
 
-# ---- what a renaming changes: this program speaks the words of the day it was written, and NOW has those of today ----
+# ---- what a renaming changes: this program speaks the words of the day it was written, and NOW has
+# those of today ----
 
 NOW: dict[str, dict[str, str]] = {
     "option": {
@@ -61,7 +66,8 @@ NOW: dict[str, dict[str, str]] = {
     "model": {},
     "modality": {"windows": "series"},  # such as {"windows": "series"}; said with --as
 }  # fmt: skip
-"""By kind, the word that this program says -> the word that Ganvas has for it now; what is not there is the same."""
+"""By kind, the word that this program says -> the word that Ganvas has for it now; what is not
+there is the same."""
 
 VERBS = {"train": "train", "evaluate": "evaluate", "show": "show"}
 COMMAND_LINES = (("ganvas.cli", "run"), ("ganvas.apps.cli", "run"), ("ganvas.apps.cli.main", "run"))
@@ -74,7 +80,8 @@ VOLATILE = {
 }  # fmt: skip
 """Keys of JSON whose values no two runs share."""
 SKIPPED = {".html", ".lock", ".ipynb", ".mp4"}
-"""Files that are there, and not looked into; the threads of an encoder of videos do not always write the same."""
+"""Files that are there, and not looked into; the threads of an encoder of videos do not always
+write the same."""
 
 
 def now(kind: str, word: str) -> str:
@@ -88,7 +95,8 @@ def command_line() -> Callable[[list[str]], int]:
     raise SystemExit(f"no command line at any of {COMMAND_LINES}: say in COMMAND_LINES where it is")
 
 
-# ---------------------------------------------------- tiny data ----------------------------------------------------
+# ---------------------------------------------------- tiny data
+# ----------------------------------------------------
 
 
 def picture(seed: int, side: int = 16) -> Image.Image:
@@ -96,7 +104,9 @@ def picture(seed: int, side: int = 16) -> Image.Image:
     return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
 
 
-def photos(folder: Path, seed: int, counts: Mapping[str, int], side: int = 16, grey: bool = False) -> None:
+def photos(
+    folder: Path, seed: int, counts: Mapping[str, int], side: int = 16, grey: bool = False
+) -> None:
     for kind, n in counts.items():
         (folder / kind).mkdir(parents=True)
         for i in range(n):
@@ -121,7 +131,9 @@ def people(seed: int, n: int = 40, holes: bool = False) -> pd.DataFrame:
 
 def film(file: Path, seed: int, frames: int = 8) -> None:
     random = np.random.default_rng(seed)
-    pictures = [Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(frames)]
+    pictures = [
+        Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(frames)
+    ]
     pictures[0].save(file, save_all=True, append_images=pictures[1:], duration=100)
 
 
@@ -138,7 +150,9 @@ def make_data(root: Path) -> None:
     (root / "captioned").mkdir()
     for i in range(30):
         picture(900 + i).save(root / "captioned" / f"{i}.png")
-        (root / "captioned" / f"{i}.txt").write_text(f"a {('red', 'blue')[i % 2]} apple {('big', 'small')[i // 15]}")
+        (root / "captioned" / f"{i}.txt").write_text(
+            f"a {('red', 'blue')[i % 2]} apple {('big', 'small')[i // 15]}"
+        )
     mask = np.zeros((16, 16), dtype=np.uint8)
     mask[4:10, 4:10] = 255
     Image.fromarray(mask).save(root / "mask.png")
@@ -152,7 +166,9 @@ def make_data(root: Path) -> None:
     (root / "newlines.txt").write_text("\n".join(lines[3:9:2]) + "\na line of other words\n")
     (root / "begun.txt").write_text("the rain in\nthe snow\n")
     time = np.arange(160)
-    series = pd.DataFrame({"time": time, "heat": np.sin(time / 9).round(5), "load": np.cos(time / 7).round(5)})
+    series = pd.DataFrame(
+        {"time": time, "heat": np.sin(time / 9).round(5), "load": np.cos(time / 7).round(5)}
+    )
     series.to_csv(root / "sensors.csv", index=False)
     series[:60].to_csv(root / "newsensors.csv", index=False)
     for name, n in (("clips", 32), ("newclips", 4)):
@@ -161,7 +177,8 @@ def make_data(root: Path) -> None:
             film(root / name / f"{i}.gif", i + 100 * len(name))
 
 
-# ------------------------------------------------------ the runs ------------------------------------------------------
+# ------------------------------------------------------ the runs
+# ------------------------------------------------------
 
 VECTOR = {"width": 8}
 GAN = {"latent": 4, "channels": 8}
@@ -179,7 +196,10 @@ WISHES = [
     ("sample", {"n": 4, "seed": 2, "like": "@newpeople.csv"}),
     ("augment", {"source": "people.csv", "target": "income", "seed": 2}),
 ]  # fmt: skip
-WIDE = [("sample", {"n": 2, "seed": 3, "truncation": 0.5}), ("sample", {"n": 2, "seed": 3, "reject": True})]
+WIDE = [
+    ("sample", {"n": 2, "seed": 3, "truncation": 0.5}),
+    ("sample", {"n": 2, "seed": 3, "reject": True}),
+]
 ASKED = [
     ("sample", {"n": 2, "seed": 3, "label": "horse"}),
     ("augment", {"source": "new", "per_class": 6, "seed": 3}),
@@ -190,8 +210,14 @@ WRITTEN = [("sample", {"n": 2, "seed": 3, "prompt": "a red apple big", "guidance
 HOLED = [("complete", {"source": "new", "mask": "@mask.png", "seed": 1, "draws": 2}),
          ("complete", {"source": "new", "keep": "upper", "seed": 1})]  # fmt: skip
 SURE = [("reconstruct", {"source": "newpeople.csv", "interval": 0.8})]
-BETWEEN = [("interpolate", {"source": "new", "steps": 3}), ("traverse", {"source": "new", "steps": 3, "most": 2})]
-FALSE = [("detect", {"source": "newpeople.csv", "fdr": 0.3}), ("detect", {"source": "newpeople.csv", "alpha": 0.3})]
+BETWEEN = [
+    ("interpolate", {"source": "new", "steps": 3}),
+    ("traverse", {"source": "new", "steps": 3, "most": 2}),
+]
+FALSE = [
+    ("detect", {"source": "newpeople.csv", "fdr": 0.3}),
+    ("detect", {"source": "newpeople.csv", "alpha": 0.3}),
+]
 
 RUNS: dict[str, dict[str, Any]] = {
     "vae-photos": {**IMAGES, "latent": 4, "width": 8, "more": [
@@ -285,7 +311,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "augment": {"source": True, "seed": 1}, "upscale": {"source": True}, "denoise": {"source": True},
     "translate": {"source": True}, "stylise": {"source": True, "style": "@style"},
 }  # fmt: skip
-"""How each task is asked once of every run that offers it; a task that is not here is asked with the source alone."""
+"""How each task is asked once of every run that offers it; a task that is not here is asked with
+the source alone."""
 
 HOLES = {"newpeople.csv": "holes.csv", "newlines.txt": "begun.txt"}
 MASKED = {
@@ -297,7 +324,8 @@ MASKED = {
 """What is filled in, by what is used otherwise."""
 
 
-# ----------------------------------------------- what is recorded of things -----------------------------------------------
+# ----------------------------------------------- what is recorded of things
+# -----------------------------------------------
 
 
 class Layers:
@@ -326,7 +354,10 @@ class Layers:
         self.bit(f"{str(x.dtype).removeprefix('torch.')}{list(x.shape)}", raw)
 
     def table(self, where: str, frame: pd.DataFrame) -> None:
-        self.name(f"{where}: {len(frame)} rows of " + ", ".join(f"{name} {frame[name].dtype}" for name in frame))
+        self.name(
+            f"{where}: {len(frame)} rows of "
+            + ", ".join(f"{name} {frame[name].dtype}" for name in frame)
+        )
         for i in range(frame.shape[1]):
             column = frame.iloc[:, i]
             cells = [self._cell(cell) for cell in column.tolist()]
@@ -335,7 +366,11 @@ class Layers:
     def _cell(self, cell: Any) -> str:
         if isinstance(cell, np.ndarray | list):
             return repr(np.asarray(cell).tolist())
-        return "missing" if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell else str(cell)
+        return (
+            "missing"
+            if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell
+            else str(cell)
+        )
 
     def image(self, where: str, image: Image.Image) -> None:
         frames = getattr(image, "n_frames", 1)
@@ -373,7 +408,9 @@ class Layers:
                         self.value(f"{where}.{key}", one)
             case list() | tuple() | set() | frozenset() | np.ndarray():
                 many = [*x]
-                self.name(f"{where}: {len(many)} of {type(many[0]).__name__ if many else 'nothing'}")
+                self.name(
+                    f"{where}: {len(many)} of {type(many[0]).__name__ if many else 'nothing'}"
+                )
                 for one in many:
                     self.value(f"{where}[]", one)
             case _ if dataclasses.is_dataclass(x):
@@ -420,7 +457,12 @@ class Layers:
         elif kind == ".parquet":
             self.table(where, pd.read_parquet(file))
         elif kind in (".csv", ".tsv"):
-            self.table(where, pd.read_csv(file, sep="\t" if kind == ".tsv" else ",", dtype=str, keep_default_na=False))
+            self.table(
+                where,
+                pd.read_csv(
+                    file, sep="\t" if kind == ".tsv" else ",", dtype=str, keep_default_na=False
+                ),
+            )
         elif kind == ".npy":
             self.array(where, np.load(file))
         elif kind == ".npz":
@@ -431,8 +473,11 @@ class Layers:
             self.packed(where, file.read_bytes())
 
     def folder(self, folder: Path, kinds: Iterable[str] = (), but: Iterable[str] = ()) -> None:
-        """Files of a folder, or one file. kinds, but: endings of those to look at, and of those not to."""
-        files = [folder] if folder.is_file() else sorted(f for f in folder.rglob("*") if f.is_file())
+        """Files of a folder, or one file. kinds, but: endings of those to look at, and of those not
+        to."""
+        files = (
+            [folder] if folder.is_file() else sorted(f for f in folder.rglob("*") if f.is_file())
+        )
         for file in files:
             if (kinds and file.suffix not in kinds) or file.suffix in but:
                 continue
@@ -440,7 +485,9 @@ class Layers:
 
     def record(self) -> dict[str, Any]:
         """Names are sorted, and bits too: order is a matter of names. Many of either become one."""
-        counted = [f"{n} x {name}" if n > 1 else name for name, n in sorted(Counter(self.names).items())]
+        counted = [
+            f"{n} x {name}" if n > 1 else name for name, n in sorted(Counter(self.names).items())
+        ]
         return {"bits": _short(sorted(self.bits), 40), "names": counted}
 
 
@@ -448,10 +495,14 @@ def _short(many: list[str], most: int) -> list[str]:
     """The first of many things, and all of them as one hash."""
     if len(many) <= most:
         return many
-    return [*many[: most // 2], f"all {len(many)}: {hashlib.sha256(chr(10).join(many).encode()).hexdigest()[:16]}"]
+    return [
+        *many[: most // 2],
+        f"all {len(many)}: {hashlib.sha256(chr(10).join(many).encode()).hexdigest()[:16]}",
+    ]
 
 
-# --------------------------------------------------- what is done ---------------------------------------------------
+# --------------------------------------------------- what is done
+# ---------------------------------------------------
 
 
 class World:
@@ -491,7 +542,10 @@ class World:
             where = traceback.extract_tb(error.__traceback__)[-1]
             layers.name(f"FAILED: {type(error).__name__}: {str(error)[:300]}")
             if self.tell:
-                print(f"{key}: {type(error).__name__}: {error} ({where.filename}:{where.lineno})", file=sys.stderr)
+                print(
+                    f"{key}: {type(error).__name__}: {error} ({where.filename}:{where.lineno})",
+                    file=sys.stderr,
+                )
         if key.split(" | ")[0] in CHANCY:
             layers.bits.clear()
         self.entries[key] = layers.record()
@@ -504,9 +558,13 @@ class World:
         said.pop("more", None)
         said.pop("new")
         source = self.source(said.pop("data"))
-        options = self.options({"steps": 2, "seed": 0, "quiet": True, "held_out": 0.4} | said, python=True)
+        options = self.options(
+            {"steps": 2, "seed": 0, "quiet": True, "held_out": 0.4} | said, python=True
+        )
         with self.entry(f"{name} | train") as layers:
-            trained = ganvas.train(model, source, **{now("option", "out"): self.runs / name}, **options)
+            trained = ganvas.train(
+                model, source, **{now("option", "out"): self.runs / name}, **options
+            )
             layers.name("tasks: " + ", ".join(trained.tasks))
             layers.folder(self.runs / name, but=(".json", ".jsonl"))
         for kind in (".json", ".jsonl"):
@@ -521,7 +579,9 @@ class World:
     def options(self, said: Mapping[str, Any], python: bool) -> dict[str, Any]:
         """Options by their names of today; paths are those of this world."""
         return {
-            self._option(name, python): self._value(name, value) for name, value in said.items() if value is not None
+            self._option(name, python): self._value(name, value)
+            for name, value in said.items()
+            if value is not None
         }
 
     def _option(self, name: str, python: bool) -> str:
@@ -574,10 +634,15 @@ class World:
         """Everything a run offers, in Python and by command."""
         offered = {word: now("task", word) for word in TASKS}
         back = {today: word for word, today in offered.items()}
-        plain = [(back.get(task, task), TASKS.get(back.get(task, task), {"source": True})) for task in trained.tasks]
+        plain = [
+            (back.get(task, task), TASKS.get(back.get(task, task), {"source": True}))
+            for task in trained.tasks
+        ]
         in_memory = RUNS[name]["data"].startswith("#")
         for number, (task, said) in enumerate([*plain, *RUNS[name].get("more", ())]):
-            key = f"{name} | {task}" + (f" {number - len(plain) + 1}" if number >= len(plain) else "")
+            key = f"{name} | {task}" + (
+                f" {number - len(plain) + 1}" if number >= len(plain) else ""
+            )
             said = dict(said)
             source, packed = said.pop("source", None), said.pop("packed", False)
             if source is True:
@@ -603,7 +668,11 @@ class World:
                     file.write_bytes(self.pack(name))
                 words = [str(file)]
             out = self.made / key.replace(" | ", "-").replace(" ", "-")
-            self.run(f"{key} | command", [now("task", task), str(self.runs / name), *words, *self.flags(said)], out)
+            self.run(
+                f"{key} | command",
+                [now("task", task), str(self.runs / name), *words, *self.flags(said)],
+                out,
+            )
         self.run(f"{name} | show", [VERBS["show"], str(self.runs / name)], None)
         if in_memory:
             with self.entry(f"{name} | evaluate") as layers:
@@ -649,8 +718,11 @@ def machine() -> dict[str, str]:
             "torch": torch.__version__, "numpy": np.__version__, "pandas": pd.__version__}  # fmt: skip
 
 
-def differences(pinned: Mapping[str, Any], found: Mapping[str, Any], layer: str, all_runs: bool = True) -> list[str]:
-    """What differs in a layer, in words: an entry, then lines that are gone and lines that are new."""
+def differences(
+    pinned: Mapping[str, Any], found: Mapping[str, Any], layer: str, all_runs: bool = True
+) -> list[str]:
+    """What differs in a layer, in words: an entry, then lines that are gone and lines that are
+    new."""
     told = []
     old, new = pinned["entries"], found["entries"]
     for key in [*old, *(key for key in new if key not in old)]:
@@ -659,16 +731,22 @@ def differences(pinned: Mapping[str, Any], found: Mapping[str, Any], layer: str,
         before, after = (one.get(key, {}).get(layer, ["(no such entry)"]) for one in (old, new))
         if before != after:
             lines = [*difflib.unified_diff(before, after, lineterm="", n=0)][2:]
-            told.append("\n".join([key, *(f"    {line}" for line in lines if not line.startswith("@@"))]))
+            told.append(
+                "\n".join([key, *(f"    {line}" for line in lines if not line.startswith("@@"))])
+            )
     return told
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", nargs="?", type=Path, help="file for the record")
     parser.add_argument("--only", nargs="+", default=[], help="words in the names of runs")
     parser.add_argument("--pin", action="store_true", help="pin this record")
-    parser.add_argument("--compare", nargs="?", const=PINNED, type=Path, help="with this record, or what is pinned")
+    parser.add_argument(
+        "--compare", nargs="?", const=PINNED, type=Path, help="with this record, or what is pinned"
+    )
     asked = parser.parse_args()
     found = record(asked.only)
     if asked.only and asked.pin:  # the others stay as they are pinned
@@ -679,10 +757,14 @@ def main() -> int:
         return 0
     pinned, wrong = json.loads(asked.compare.read_text()), 0
     if pinned["machine"] != found["machine"]:
-        print(f"bits may differ: this machine is {found['machine']}, the pinned one {pinned['machine']}")
+        print(
+            f"bits may differ: this machine is {found['machine']}, the pinned one {pinned['machine']}"
+        )
     for layer in ("names", "bits"):
         told = differences(pinned, found, layer, all_runs=not asked.only)
-        print(f"==== {layer}: {len(told)} of {len(pinned['entries'])} entries differ", *told, sep="\n")
+        print(
+            f"==== {layer}: {len(told)} of {len(pinned['entries'])} entries differ", *told, sep="\n"
+        )
         wrong += len(told)
     return int(wrong > 0)
 

@@ -48,7 +48,7 @@ SMALL |= {"blocks": 1}
 
 def asked(make: type[Model], space: Space) -> Space:
     """What goes with an example of a space: a label, or for a model that translates or stylises a
-    picture of that size."""
+    image of that size."""
     if issubclass(make, Stylises):
         return space
     return OTHER[space] if issubclass(make, Translates) and space in OTHER else LABELS
@@ -84,7 +84,7 @@ def test_every_player_moves_and_every_parameter_learns(case: tuple[Model, Batch]
     model, batch = case
     before = {name: p.clone() for name, p in model.named_parameters()}
     logs = list(
-        islice(Engine(model).rounds(repeat(batch)), 6)
+        islice(Engine(model).steps(repeat(batch)), 6)
     )  # WGAN's generator moves in the fifth
     assert all(torch.isfinite(value) for log in logs for value in log.values())
     assert {name.split("/")[0] for log in logs for name in log} == set(model.players)
@@ -191,11 +191,11 @@ def test_every_option_is_documented_and_every_model_cites_its_paper(name: str) -
 
 @pytest.mark.parametrize("name", registry.names("models"))
 def test_a_loaded_copy_does_the_same(name: str) -> None:
-    space = SPACES["picture"]
+    space = SPACES["image"]
     model, copy = build(name, space), build(name, space)
     given = isinstance(model, Translates | Stylises)
     y = examples(model.condition) if given else torch.zeros(16, 1, dtype=torch.long)
-    list(islice(Engine(model).rounds(repeat(Batch(examples(space), y))), 2))
+    list(islice(Engine(model).steps(repeat(Batch(examples(space), y))), 2))
     copy.load_state_dict(model.state_dict())
     for one in (model, copy):
         one.eval()
@@ -205,7 +205,7 @@ def test_a_loaded_copy_does_the_same(name: str) -> None:
         torch.manual_seed(5)
         assert torch.equal(expected, copy.sample(3))
     if isinstance(model, Encodes):
-        x = examples(SPACES["picture"], 3)
+        x = examples(SPACES["image"], 3)
         assert torch.equal(model.encode(x), copy.encode(x))
     if isinstance(model, Translates):
         assert torch.equal(model.translate(y), copy.translate(y))

@@ -352,7 +352,7 @@ def _evaluate(
         run: Folder that `ganvas train` made.
         source: Data the model has not seen; by default the share that training held out.
         out: Where the report goes; by default RUN/report.html.
-        features: What examples are compared by: learned (for pictures), imagenet, inception, or
+        features: What examples are compared by: learned (for images), imagenet, inception, or
             plain (for tables).
         size: Examples to judge by, at most.
         target: Column of a table that is to be predicted from samples; by default the last.
@@ -379,7 +379,7 @@ def _show(run: Path, *, json: Json = False) -> None:
     lines = [
         f"{card['model']} on {card['source'] or 'data in memory'}",
         (
-            f"round {state['step']:,} after {state['seconds']:,.0f}"
+            f"step {state['step']:,} after {state['seconds']:,.0f}"
             f" s{'' if state['finished'] else ', not finished'}"
         ),
         f"options: {', '.join(f'{k}={v}' for k, v in card['options'].items()) or 'none given'}",
@@ -425,7 +425,7 @@ def _listed(lines: Mapping[str, str]) -> Any:
 
 
 def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
-    """Write the data that ships with Ganvas into a folder, to try things with: pictures, tables,
+    """Write the data that ships with Ganvas into a folder, to try things with: images, tables,
     short videos.
 
     Example: ganvas samples
@@ -504,7 +504,7 @@ def _push(
     repo: str,
     *,
     license: str,
-    picture: Path | None = None,
+    image: Path | None = None,
     private: bool = False,
     json: Json = False,
 ) -> None:
@@ -517,14 +517,14 @@ def _push(
         run: Folder that `ganvas train` made.
         repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
         license: Under what others may use it, such as apache-2.0 or cc-by-4.0.
-        picture: PNG for the card; by default what the model made of nothing, where it makes
+        image: PNG for the card; by default what the model made of nothing, where it makes
             examples.
         private: Let nobody else see it, on the hub.
     """
     from ..runs.run import Run
     from . import hub
 
-    place = hub.push(Run(run), repo, license, picture, private)
+    place = hub.push(Run(run), repo, license, image, private)
     _answer({"place": place}, json, f"published: {place}")
 
 
@@ -602,7 +602,7 @@ def _serve(
         trainings: Trainings that may be at work at once.
         seconds: That a request may take.
         max_body: MiB that a request may have.
-        pixels: That a picture may have, and all that are made for a request.
+        pixels: That an image may have, and all that are made for a request.
         rows: That may be sent with a request, or made for it.
         waiting: Requests that may be inside at once.
         gather: Examples of several requests that are weighed in one pass; 1 weighs each request
@@ -638,7 +638,7 @@ def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:
     def tell(row: dict[str, Any]) -> None:
         why = f": {row['why']}" if row.get("why") else ""
         console.print(
-            f"{next(iter(row.values()))} is strange (p {row['p']:.2g}){why}", soft_wrap=True
+            f"{next(iter(row.values()))} is anomalous (p {row['p']:.2g}){why}", soft_wrap=True
         )
 
     return tell

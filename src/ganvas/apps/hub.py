@@ -39,22 +39,22 @@ that learned."""
 
 
 def push(
-    run: Run, repo: str, license: str, picture: Path | None = None, private: bool = False
+    run: Run, repo: str, license: str, image: Path | None = None, private: bool = False
 ) -> str:
     """Publishes a run; where it can be seen then.
 
     repo: OWNER/NAME on the hub; or a folder, which exists or begins with `/`, `./`, `../` or `~`.
     license: Under what others may use it, such as "apache-2.0".
-    picture: PNG for the card; by default what a model that makes examples of nothing made of
+    image: PNG for the card; by default what a model that makes examples of nothing made of
         nothing.
     private: Let nobody else see it, on the hub.
 
     Raises InputError where the run is not whole, or the hub refuses.
     """
-    if picture is not None and picture.suffix.lower() != ".png":
-        raise InputError(f"{picture} is no PNG, which cards show; convert it")
+    if image is not None and image.suffix.lower() != ".png":
+        raise InputError(f"{image} is no PNG, which cards show; convert it")
     with TemporaryDirectory() as made:
-        folder = _laid_out(run, Path(made), license, repo, picture)
+        folder = _laid_out(run, Path(made), license, repo, image)
         return _into(folder, target) if (target := _folder(repo)) else _up(folder, repo, private)
 
 
@@ -92,7 +92,7 @@ def _folder(repo: str) -> Path | None:
     return None
 
 
-def _laid_out(run: Run, folder: Path, license: str, repo: str, picture: Path | None = None) -> Path:
+def _laid_out(run: Run, folder: Path, license: str, repo: str, image: Path | None = None) -> Path:
     """The run as others get it, in a new folder."""
     run.model  # noqa: B018 # raises where it is not whole
     card = _placeless(run.config)
@@ -105,7 +105,7 @@ def _laid_out(run: Run, folder: Path, license: str, repo: str, picture: Path | N
     for file in (run.path / f"{name}.safetensors" for name in TENSORS):
         if file.exists():
             shutil.copyfile(file, folder / file.name)
-    shown = picture or _made(run)
+    shown = image or _made(run)
     if shown:
         shutil.copyfile(shown, folder / "samples.png")
     write_atomically(folder / "README.md", model_card(run, license, repo, bool(shown)).encode())
@@ -138,7 +138,7 @@ def _made(run: Run) -> Path | None:
     return sheets[-1] if sheets and isinstance(run.model, Samples) else None
 
 
-def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
+def model_card(run: Run, license: str, repo: str, imaged: bool) -> str:
     """The page that people read first, in Markdown, with what the hub reads above it."""
     name, kind, state = run.config["model"], run.config["modality"]["name"], run.state
     head = (
@@ -151,14 +151,14 @@ def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
         "How good it is": _figures(run),
         "What to be careful about": "\n".join(f"- {one}" for one in _limits(run)),
         "How it was trained": (
-            f"{state['step']:,} rounds in {state['seconds']:,.0f}"
+            f"{state['step']:,} steps in {state['seconds']:,.0f}"
             f" s{'' if state['finished'] else '; the training was not finished'}. Options:"
             f" {_listed(run.config['options'])}. Versions: {_listed(run.config['versions'])}."
         ),
     }
-    picture = "![What it makes](samples.png)\n\n" if pictured else ""
+    image = "![What it makes](samples.png)\n\n" if imaged else ""
     body = "\n\n".join(f"## {title}\n\n{words}" for title, words in sections.items())
-    return f"{head}\n# {name} on {kind}\n\n{registry.summary('models', name)}\n\n{picture}{body}\n"
+    return f"{head}\n# {name} on {kind}\n\n{registry.summary('models', name)}\n\n{image}{body}\n"
 
 
 def _data(run: Run) -> str:

@@ -41,7 +41,7 @@ on by itself, `job` says how it is; then `runs` says what each run can do, `do` 
 `evaluate` says how good the run is. Options: see `options`."""
 
 SIDE, BYTES = 512, 300_000
-"""Pixels a side, and bytes, that a picture has which is shown."""
+"""Pixels a side, and bytes, that an image has which is shown."""
 
 SOURCE = 256 * 2**20
 """Bytes of data that a task may be given."""
@@ -53,7 +53,8 @@ MOST = {
     "per_class": 10_000,
     "k": 1_000,
     "steps": 1_000,
-    "rounds": 2_000,
+    "decoding_steps": 2_000,
+    "inversion_steps": 2_000,
 }
 """Of options of tasks, the largest that is done."""
 
@@ -67,7 +68,7 @@ OURS = {"out", "quiet", "device", "tensorboard", "tracker", "compile", "follow"}
 """Options that are not an assistant's to choose."""
 
 FIRST = ("sheet", "before-and-after", "strip", "typical", "map", "series", "beside")
-"""Names of the picture that shows best what came out."""
+"""Names of the image that shows best what came out."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,7 @@ class Assistant:
                 available_tasks(registry.load("models", run.config["model"]), run.modality)
             )
             end = "finished" if run.state["finished"] else "not finished"
-            yield f"{name}: {run.config['model']}, {run.state['step']:,} rounds, {end}; can {tasks}"
+            yield f"{name}: {run.config['model']}, {run.state['step']:,} steps, {end}; can {tasks}"
 
     def _data(self) -> Iterator[str]:
         if self.library is None:
@@ -360,7 +361,7 @@ def _options(name: str) -> list[registry.Option]:
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
     if isinstance(value, str) and any(get_origin(one) is list for one in get_args(kind)):
-        value = [value]  # a wish that is said once
+        value = [value]  # a constraint that is said once
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -368,7 +369,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 
 def _weigh(path: Path) -> None:
-    """Raises InputError for data that is too large, and for lists of pictures, which name files
+    """Raises InputError for data that is too large, and for lists of images, which name files
     anywhere."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     if (size := sum(file.stat().st_size for file in files)) > SOURCE:
@@ -379,7 +380,7 @@ def _weigh(path: Path) -> None:
     for file in files:
         if file.suffix.lower() == ".csv" and lists_images(file):
             raise InputError(
-                f"{file.name} lists paths of pictures; give the folder in which they lie"
+                f"{file.name} lists paths of images; give the folder in which they lie"
             )
 
 
@@ -414,21 +415,21 @@ def _read(files: Sequence[Path]) -> Iterator[str]:
 
 
 def _shown(files: Sequence[Path]) -> list[Shown]:
-    """One small picture of what came out, where there are pictures."""
-    pictures = [file for file in files if file.suffix.lower() in IMAGE_ENDINGS]
+    """One small image of what came out, where there are images."""
+    images = [file for file in files if file.suffix.lower() in IMAGE_ENDINGS]
     for file in sorted(
-        pictures, key=lambda f: FIRST.index(f.stem) if f.stem in FIRST else len(FIRST)
+        images, key=lambda f: FIRST.index(f.stem) if f.stem in FIRST else len(FIRST)
     )[:1]:
-        with Image.open(file) as picture:
-            return [Shown(data=_small(picture.convert("RGB")), format="png")]
+        with Image.open(file) as image:
+            return [Shown(data=_small(image.convert("RGB")), format="png")]
     return []
 
 
-def _small(picture: Image.Image) -> bytes:
-    """A picture as PNG, as small as is shown."""
+def _small(image: Image.Image) -> bytes:
+    """An image as PNG, as small as is shown."""
     for side in (SIDE, SIDE // 2, SIDE // 4):
-        picture.thumbnail((side, side))
-        picture.save(held := BytesIO(), "PNG")
+        image.thumbnail((side, side))
+        image.save(held := BytesIO(), "PNG")
         if held.tell() <= BYTES:
             break
     return held.getvalue()

@@ -75,7 +75,7 @@ class Use:
     ability: Who can do it.
     does: What it makes of the model and what goes in; tensors by name.
     given: What may go in, by name, for so many examples: valid, and random.
-    any_size: Whether pictures of any height and width may go in.
+    any_size: Whether images of any height and width may go in.
     """
 
     ability: type
@@ -161,7 +161,7 @@ USES: Mapping[What, Use] = {
         lambda m: m.any_size,
     ),
 }
-"""What can be exported; without a wish, the first of these that the model can do."""
+"""What can be exported; without a constraint, the first of these that the model can do."""
 
 
 def _latents(model: Any, n: int) -> Tensor:
@@ -192,7 +192,7 @@ class Part(nn.Module):
         return self.use.does(self.model, *given)
 
     def given(self, n: int, times: int = 1) -> Given:
-        """Something that may go in, always the same; pictures so many times as high, where any size
+        """Something that may go in, always the same; images so many times as high, where any size
         may go in."""
         with seeded_rng(n):
             given = self.use.given(self.model, n)
@@ -317,7 +317,7 @@ def _refuse_chance(part: Part, model: str) -> None:
 
 def traced(part: Part, model: str) -> torch.export.ExportedProgram:
     """The part as one graph. Raises InputError where it is none; frees no more than the number of
-    examples where it is one for pictures of one size alone."""
+    examples where it is one for images of one size alone."""
     given = tuple(part.given(BATCHES[1]).values())
     words = f"the {part.what} of {model} decides on the way how it goes on, which no such file can"
     try:
@@ -482,7 +482,7 @@ def _meaning(name: str, x: Tensor, part: Part) -> str:
     labels = x.dtype == torch.int64 and x.shape[1:] == (1,)
     said = {
         "z": "latents, as the encoder gives them",
-        "score": "how strange each example is: higher is stranger",
+        "score": "how anomalous each example is: higher is more anomalous",
         "attribution": "what each place adds to the score",
         "known": "true where x is known",
         "y": "the number of the class, from 0" if labels else "",
@@ -500,7 +500,7 @@ def _of_space(x: Tensor, space: Space) -> str:
         return "rows: numbers in [-1, 1], each category as zeros and a one"
     axes = {
         1: "vectors",
-        3: "pictures: channels, height, width",
+        3: "images: channels, height, width",
         4: "clips: channels, frames, height, width",
     }
     return f"{axes.get(x.dim() - 1, 'values')}; values in [-1, 1]"

@@ -124,7 +124,7 @@ def tune(
 
     Arguments:
         model: Name of the model.
-        source: Files, or arrays, tensors or pictures in memory.
+        source: Files, or arrays, tensors or images in memory.
         trials: Trainings to try, with those that are given up early.
         minutes_each: Time of each training, where --steps or --epochs does not say it.
         out: Folder of the search; by default runs/tune-MODEL-SOURCE.
@@ -366,7 +366,7 @@ class Goal:
         )
 
     def glance(self, line: Mapping[str, float], model: Model, look: int) -> float | None:
-        """How good a model in training is, where that is looked at in this round."""
+        """How good a model in training is, where that is looked at in this step."""
         if self.early_stopping_metric:
             return line.get(self.early_stopping_metric)
         return self._measured(model) if look % SELDOM == 0 else None

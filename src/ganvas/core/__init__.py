@@ -62,7 +62,7 @@ from .decoding import DecodingOptions
 from .images import (
     CONTAINERS,
     IMAGE_ENDINGS,
-    LOSSLESS_ROUND_TRIP,
+    ROUND_TRIP_ENDINGS,
     ImageFile,
     ImageFiles,
     ImageSet,
@@ -93,7 +93,7 @@ from .time_steps import Followable, Overlapping
 __all__ = [
     "CONTAINERS",
     "IMAGE_ENDINGS",
-    "LOSSLESS_ROUND_TRIP",
+    "ROUND_TRIP_ENDINGS",
     "Answer",
     "Attributes",
     "Augmented",

@@ -124,15 +124,15 @@ class ResamplesPosterior(Autoencodes):
 
 
 class Scores(ABC):
-    """Says how strange each example is."""
+    """Says how anomalous each example is."""
 
     @abstractmethod
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Strangeness, shape (B,), higher is stranger; and what each place adds, (B, *places) as in
-        `Space.costs`."""
+        """Anomaly score, shape (B,), higher is more anomalous; and what each place adds, (B,
+        *places) as in `Space.costs`."""
 
     def score(self, x: Tensor) -> Tensor:
-        """Strangeness alone, shape (B,)."""
+        """Anomaly score alone, shape (B,)."""
         return self.score_with_attribution(x)[0]
 
 
@@ -200,7 +200,7 @@ class Factorises(Compresses):
         """(place, logits (B, alphabet)) of every place given those before it, for examples x (B,
         places).
 
-        Of pictures, x has the levels, flattened: whole numbers from 0 to 255.
+        Of images, x has the levels, flattened: whole numbers from 0 to 255.
 
         x[:, place] is read when the next is asked for, so that it may be filled in until then.
         """
@@ -239,7 +239,7 @@ class Translates(ABC):
 
 
 class Stylises(ABC):
-    """Gives pictures of one domain, the condition of the data, the style of one picture of another,
+    """Gives images of one domain, the condition of the data, the style of one image of another,
     its space."""
 
     space: Space
@@ -254,7 +254,7 @@ class Stylises(ABC):
 
     @abstractmethod
     def stylise(self, x: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
-        """Pictures (B, C, H, W) of any size in the style of others, as many or one, of any size:
+        """Images (B, C, H, W) of any size in the style of others, as many or one, of any size:
         like x, in [-1, 1].
 
         strength: How much of the style, from 0 (none) to 1.
@@ -267,7 +267,7 @@ class Stylises(ABC):
 
 
 class Upscales(ABC):
-    """Makes pictures larger, and adds the detail that they lack."""
+    """Makes images larger, and adds the detail that they lack."""
 
     space: Space
 
@@ -281,14 +281,14 @@ class Upscales(ABC):
 
     @abstractmethod
     def degrade(self, x: Tensor) -> Tensor:
-        """Pictures as the model saw them while it learned, (B, C, H / scale, W / scale); by torch's
+        """Images as the model saw them while it learned, (B, C, H / scale, W / scale); by torch's
         random numbers."""
 
     @abstractmethod
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
-        """Pictures (B, C, H, W) in [-1, 1] of any size as (B, C, scale * H, scale * W).
+        """Images (B, C, H, W) in [-1, 1] of any size as (B, C, scale * H, scale * W).
 
-        fidelity: 1 keeps to what pixels say, 0 looks as sharp as real pictures do; between,
+        fidelity: 1 keeps to what pixels say, 0 looks as sharp as real images do; between,
             something of both.
         """
 

@@ -60,10 +60,10 @@ class Frames:
 
 @dataclass(frozen=True)
 class Filled:
-    """Rows whose holes were filled, once or several times: of each draw all rows, (n,
+    """Rows whose masked regions were filled, once or several times: of each draw all rows, (n,
     *space.shape).
 
-    between: Instead of draws what these say of every hole, where intervals were asked.
+    between: Instead of draws what these say of every masked region, where intervals were asked.
     """
 
     given: Given
@@ -189,7 +189,7 @@ class ReferenceScores:
     """What is normal to a model.
 
     scores: Of examples that it did not learn from, (N,).
-    blame: What each place adds to these on average, (*places).
+    attribution: What each place adds to these on average, (*places).
     examples: Some that it did learn from, (M, *space.shape); none where they are not at hand.
     names: Where these came from.
     vectors: Maps examples to vectors (n, D) whose distances mean something.
@@ -214,12 +214,12 @@ class ReferenceScores:
 
 @dataclass(frozen=True)
 class Detected:
-    """How strange examples x, (n, ...), are beside normal ones, and why.
+    """How anomalous examples x, (n, ...), are beside normal ones, and why.
 
-    scores: The model's, (n,); higher is stranger.
-    p: Share of normal examples that are as strange, (n,).
-    found: Which are called strange, boolean (n,).
-    blame: What each place adds to the score beyond what is normal, (n, *places).
+    scores: The model's, (n,); higher is more anomalous.
+    p: Share of normal examples that are as anomalous, (n,).
+    found: Which are called anomalous, boolean (n,).
+    attribution: What each place adds to the score beyond what is normal, (n, *places).
     nearest: Of what was found, the number of the nearest normal example, (n,); -1 for the rest, or
         where none are at hand.
     """
@@ -252,7 +252,9 @@ class Detections:
         parts = list(self.parts)
         names = [name for part in parts for name in part.names]
         of = lambda field: torch.cat([getattr(part, field) for part in parts])  # noqa: E731
-        return Detected(of("x"), names, *map(of, ("scores", "p", "found", "attribution", "nearest")))
+        return Detected(
+            of("x"), names, *map(of, ("scores", "p", "found", "attribution", "nearest"))
+        )
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Restored:
-    """Pictures, and what became of each: (file, before, after), the latter two (C, H, W) as the
+    """Images, and what became of each: (file, before, after), the latter two (C, H, W) as the
     model has them; made when they are asked for, and once.
 
     recoloured: Whether grey ones may be in colour afterwards.
@@ -337,7 +339,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Enlarged:
-    """Pictures, and each `scale` times as large a side, made when they are asked for, and once."""
+    """Images, and each `scale` times as large a side, made when they are asked for, and once."""
 
     given: ImageSet
     scale: int

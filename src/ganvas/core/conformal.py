@@ -1,4 +1,4 @@
-"""How strange a score is beside those of what is normal."""
+"""How anomalous a score is beside those of what is normal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person may wish of new examples, and what modalities do that understand it."""
+"""What a person may constraint of new examples, and what modalities do that understand it."""
 
 from __future__ import annotations
 
@@ -42,31 +42,35 @@ class Constraint:
                 raise InputError(f"nothing can meet {words}; ask for less")
         marks = self.marks or other.marks
         if self.marks and other.marks:
-            marks = lambda x: torch.cat([wish.marks(x) for wish in (self, other) if wish.marks], 1)  # noqa: E731
+            both = (self.marks, other.marks)
+
+            def marks(x: Tensor) -> Tensor:
+                return torch.cat([own(x) for own in both], 1)
+
         return Constraint(
             words, lambda x: self.holds(x) & other.holds(x), self.resolve, allowed, marks
         )
 
 
-def combine(wishes: Sequence[Constraint | None]) -> Constraint | None:
-    """All the wishes there are as one; None where there is none."""
+def combine(constraints: Sequence[Constraint | None]) -> Constraint | None:
+    """All the constraints there are as one; None where there is none."""
     return (
         reduce(lambda a, b: a & b, found)
-        if (found := [w for w in wishes if w is not None])
+        if (found := [w for w in constraints if w is not None])
         else None
     )
 
 
 @dataclass(frozen=True)
 class Balance:
-    """The levels of a column, each as a wish.
+    """The levels of a column, each as a constraint.
 
     place: The column's place among the codes of rows.
     """
 
     column: str
     place: int
-    wishes: tuple[Constraint, ...]
+    constraints: tuple[Constraint, ...]
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ class Queryable(ABC):
 
     @abstractmethod
     def constraint(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
-        """What was said with an option such as `where`, once or several times, as one wish. Raises
-        InputError.
+        """What was said with an option such as `where`, once or several times, as one constraint.
+        Raises InputError.
 
         learned_from: The data of the training, where it is at hand.
         """

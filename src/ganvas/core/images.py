@@ -1,4 +1,4 @@
-"""Pictures as people have them, each of its own size, and what the modality does that reads and
+"""Images as people have them, each of its own size, and what the modality does that reads and
 writes them."""
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ CONTAINERS = (
 """What FFmpeg takes a file for. Playlists (HLS, DASH, concat, SDP) are not among it: they name
 other files."""
 
-LOSSLESS_ROUND_TRIP = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
-"""Endings of files that a picture can go back to as what it came from."""
+ROUND_TRIP_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
+"""Endings of files that an image can go back to as what it came from."""
 
 
 def lists_images(file: Path) -> bool:
-    """Whether a CSV file is a list of pictures, which are read from where its column `path` says;
+    """Whether a CSV file is a list of images, which are read from where its column `path` says;
     one whose first line cannot be read may be."""
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         try:
@@ -42,7 +42,7 @@ def lists_images(file: Path) -> bool:
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture with all that its file has.
+    """An image with all that its file has.
 
     levels: Its pixels, (C, H, W), grey or in colour: uint8, or int32 up to 65,535 where it has more
         than eight bits.
@@ -74,11 +74,11 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Pictures as they were given.
+    """Images as they were given.
 
     names: Where each came from.
     own: Opens the one with a number, of whatever size, with all that its file has.
-    channels: Of the model's pictures.
+    channels: Of the model's images.
     form: What they came as, as the modality calls it.
     """
 
@@ -91,40 +91,40 @@ class ImageSet:
         """All of them, one after the other."""
         return map(self.own, range(len(self.names)))
 
-    def picture(self, number: int) -> Tensor:
+    def image(self, number: int) -> Tensor:
         """One as the model sees it: (channels, H, W) in [-1, 1]."""
         return self.own(number).examples(self.channels)
 
 
 class ImageFiles(ABC):
-    """A modality whose examples are pictures, which it can also read and write as they are, one at
+    """A modality whose examples are images, which it can also read and write as they are, one at
     a time."""
 
     domains: tuple[str, ...] = ()
-    """Names of the two that pictures are translated between, the first one first; empty where there
+    """Names of the two that images are translated between, the first one first; empty where there
     is one kind."""
 
     pairs: bool = False
-    """Whether every picture of the one has a counterpart in the other."""
+    """Whether every image of the one has a counterpart in the other."""
 
     def domain(self, name: str | int) -> int:
         """The number of a domain, by its name. Raises InputError where there is none."""
         if name in self.domains:
             return self.domains.index(str(name))
-        known = " and ".join(self.domains) or "none: the model learned from one kind of picture"
+        known = " and ".join(self.domains) or "none: the model learned from one kind of image"
         raise InputError(f"no domain is called {name!r}; there are {known}")
 
     @abstractmethod
     def whole(self, source: Any) -> ImageSet:
-        """Opens pictures of any size. Raises InputError on bad input."""
+        """Opens images of any size. Raises InputError on bad input."""
 
     @abstractmethod
-    def album(self, pictures: Iterable[ImageFile], form: str) -> Any:
-        """Pictures as a person in Python wants them, in the form that they were given in."""
+    def album(self, images: Iterable[ImageFile], form: str) -> Any:
+        """Images as a person in Python wants them, in the form that they were given in."""
 
     @abstractmethod
-    def hang(self, pictures: Iterable[ImageFile], files: list[Path]) -> list[Path]:
-        """Writes pictures, one at a time, each into its file, with all that such a file can hold;
+    def hang(self, images: Iterable[ImageFile], files: list[Path]) -> list[Path]:
+        """Writes images, one at a time, each into its file, with all that such a file can hold;
         returns the files.
 
         Raises InputError where one is too large for its format.
@@ -143,7 +143,7 @@ def image_to_levels(x: Tensor, white: int) -> Tensor:
 
 
 def with_channels(x: Tensor, channels: int) -> Tensor:
-    """Pictures (..., C, H, W), grey or in colour, with so many channels: the luma of colours
+    """Images (..., C, H, W), grey or in colour, with so many channels: the luma of colours
     (BT.601), or grey as it is in each."""
     if x.shape[-3] == channels:
         return x
@@ -170,44 +170,44 @@ def mirror_pad(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def resize(x: Tensor, height: int, width: int) -> Tensor:
-    """Pictures (B, C, H, W) of another size, by the cubic of Keys (1981) with a = -0.5, widened
+    """Images (B, C, H, W) of another size, by the cubic of Keys (1981) with a = -0.5, widened
     where they shrink: as Matlab's and Pillow's bicubic."""
     return F.interpolate(x, (height, width), mode="bicubic", antialias=True)
 
 
 def downscale(x: Tensor, scale: int) -> Tensor:
-    """Pictures (B, C, H, W) in [-1, 1], with so many times fewer pixels a side, rounded to 8
+    """Images (B, C, H, W) in [-1, 1], with so many times fewer pixels a side, rounded to 8
     bits."""
     small = resize(x, x.shape[2] // scale, x.shape[3] // scale)
     return small.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
 
 
 def upscale_bicubic(x: Tensor, scale: int) -> Tensor:
-    """Pictures (B, C, H, W) with so many times as many pixels a side, bicubically; values may lie a
+    """Images (B, C, H, W) with so many times as many pixels a side, bicubically; values may lie a
     little beyond."""
     return resize(x, x.shape[2] * scale, x.shape[3] * scale)
 
 
 def crop_to_multiple(x: Tensor, scale: int) -> Tensor:
-    """Pictures (B, C, H, W), cut at their right and lower edges until their sides are multiples of
+    """Images (B, C, H, W), cut at their right and lower edges until their sides are multiples of
     a scale."""
     return x[:, :, : x.shape[2] // scale * scale, : x.shape[3] // scale * scale]
 
 
 def mirror_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Pictures (B, C, H, W), mirrored at their right and lower edges until their sides are
+    """Images (B, C, H, W), mirrored at their right and lower edges until their sides are
     multiples."""
     height, width = (ceil(n / multiple) * multiple for n in x.shape[2:])
     return x if x.shape[2:] == (height, width) else mirror_pad(x, height, width)
 
 
-def with_same_channels(*pictures: Tensor) -> list[Tensor]:
-    """Pictures (..., C, H, W) as they are, or where some are in colour all in colour."""
-    return [with_channels(x, max(x.shape[-3] for x in pictures)) for x in pictures]
+def with_same_channels(*images: Tensor) -> list[Tensor]:
+    """Images (..., C, H, W) as they are, or where some are in colour all in colour."""
+    return [with_channels(x, max(x.shape[-3] for x in images)) for x in images]
 
 
 def random_flip(x: Tensor, random: torch.Generator) -> Tensor:
-    """Pictures (B, C, H, W), each left as it is or its left and right exchanged, by a coin."""
+    """Images (B, C, H, W), each left as it is or its left and right exchanged, by a coin."""
     heads = torch.rand(len(x), generator=random) < 0.5
     return torch.where(heads.to(x.device)[:, None, None, None], x.flip(3), x)
 

@@ -33,7 +33,7 @@ class Mask:
 class Masked:
     """Examples of which parts may be missing.
 
-    x: Each as the model takes it, (*space.shape), or of pictures of any size; means nothing where
+    x: Each as the model takes it, (*space.shape), or of images of any size; means nothing where
         it is not known.
     known: Which of its places are known, boolean, each like its example.
     names: Where each came from.
@@ -98,7 +98,7 @@ def _own(mask: Mask, name: str, size: tuple[int, ...]) -> int:
     if len(stems) > 1 and stem not in stems:
         raise InputError(
             f"no mask is called like {name}; there are {', '.join(mask.names[:5])}: give each"
-            " picture one"
+            " image one"
         )
     number = stems.index(stem) if len(stems) > 1 else 0
     if mask.sizes[number] != size:

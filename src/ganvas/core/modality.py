@@ -62,7 +62,7 @@ class Data(ABC):
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
         """The examples numbered `rows`, int64 (B,), as the model will see them.
 
-        step: The round they are practised in, which alone decides how they are augmented; None
+        step: The step they are practised in, which alone decides how they are augmented; None
             leaves them as they are.
         """
 
@@ -154,7 +154,7 @@ class Modality(ABC):
         words."""
         if not self.words or not isinstance(self.condition, Tokens):
             raise InputError(
-                "no text can be asked for: the data had no captions; learn from pictures with"
+                "no text can be asked for: the data had no captions; learn from images with"
                 " --captions"
             )
         return encode_prompt(text, self.words, self.condition.length)
@@ -200,8 +200,8 @@ class Modality(ABC):
 
     @abstractmethod
     def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
-        """What is to blame in examples, (n, *places), by the names that a person has for it, each
-        (n,).
+        """What is to attribution in examples, (n, *places), by the names that a person has for it,
+        each (n,).
 
         Empty where places have no names.
         """
@@ -210,12 +210,12 @@ class Modality(ABC):
     def point_out(
         self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
-        """Draws where in examples the blame lies, beside the nearest normal examples (none, or as
-        many), where that can be seen. Returns the files written."""
+        """Draws where in examples the attribution lies, beside the nearest normal examples (none,
+        or as many), where that can be seen. Returns the files written."""
 
     @abstractmethod
     def thumbnails(self, x: Tensor, most: int) -> Tensor | None:
-        """Examples as small pictures, uint8 (n, side, side, 3) with a side of at most so many
+        """Examples as small images, uint8 (n, side, side, 3) with a side of at most so many
         pixels, where they can be seen; else None."""
 
     @abstractmethod

@@ -41,9 +41,9 @@ class Turn(NamedTuple):
 class Defaults:
     """How a model likes to train where the person does not say.
 
-    batch: Examples per round.
+    batch: Examples per step.
     epochs: Passes over the data...
-    steps: ...but at least this many rounds, for small data.
+    steps: ...but at least this many steps, for small data.
     schedule: Name of the learning-rate schedule.
     average: Decay of the averaged weights.
     decides: Held-out loss whose lowest value says which weights are kept, and that training may end
@@ -79,14 +79,14 @@ class Model(nn.Module, ABC):
     comparable."""
 
     step: int = 0
-    """The round being played, from 1; the engine counts."""
+    """The step being played, from 1; the engine counts."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self.space = space
         self.hyperparameters: dict[str, float] = {}
         """Weights in the losses that may be changed while it learns; `turns` reads them in each
-        round."""
+        step."""
         self.second_order = False
         """Whether its losses hold gradients of its networks, which are then differentiated
         twice."""
@@ -95,11 +95,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        """Plays one round. What follows a `yield` already sees the parameters which that turn
+        """Plays one step. What follows a `yield` already sees the parameters which that turn
         updated."""
 
     def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Endless batches from round `start` on: epochs in an order that depends on the seed and
+        """Endless batches from step `start` on: epochs in an order that depends on the seed and
         the epoch alone.
 
         A model that is particular about what it practises on says so here; it too must be able to

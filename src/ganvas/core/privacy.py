@@ -39,6 +39,6 @@ class Private(ABC):
 
     @abstractmethod
     def protect(self, promise: Promise, batch: int) -> None:
-        """From here on keeps a promise that was worked out for rounds of an expected `batch`
+        """From here on keeps a promise that was worked out for steps of an expected `batch`
         examples, of which each
-        takes part with the same probability: rounds add the noise that it says."""
+        takes part with the same probability: steps add the noise that it says."""

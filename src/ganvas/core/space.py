@@ -175,7 +175,7 @@ class Continuous(Space):
             case "softmax":
                 parts = zip(
                     raw.split(64), to_levels(x).split(64), strict=True
-                )  # logits of many pictures are large
+                )  # logits of many images are large
                 return torch.cat(
                     [F.cross_entropy(logits, levels, reduction="none") for logits, levels in parts]
                 )
@@ -365,7 +365,7 @@ class Tokens(Space):
     alphabets: Where every place has an alphabet of its own, as the columns of a table do, their
         sizes; the vocabulary is then the largest of them, and raw output has one place's logits
         after another's.
-    grid: Where the places lie on a grid, row after row, its sides: (H, W) of pictures' codes, (T,
+    grid: Where the places lie on a grid, row after row, its sides: (H, W) of images' codes, (T,
         H, W) of videos'.
     covers: Of codes on a grid, how many pixels, or frames, each stands for along every side.
     end: The symbol that ends an example which is shorter than the others; what comes after it costs

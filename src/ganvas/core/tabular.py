@@ -1,5 +1,5 @@
-"""Rows of tables: as a person gave them, holes and all, and what the modality does that reads and
-writes them."""
+"""Rows of tables: as a person gave them, missing values and all, and what the modality does that
+reads and writes them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Given:
     """Rows as they were given.
 
     codes: What is in them, int64 (B, columns): the examples of a space of `Tokens`. Means nothing
-        in a hole.
+        in a missing value.
     known: Where there is something, boolean (B, columns).
-    fits: Of places, which symbols may fill a hole, boolean (alphabet,), where not all may: none
-        stays missing.
+    fits: Of places, which symbols may fill a missing value, boolean (alphabet,), where not all may:
+        none stays missing.
     rows: The rows themselves, which only the modality looks into.
     form: What they came as, as the modality calls it.
     held_out: Which of them the model's training held out, or would have, boolean (B,): never
@@ -76,8 +76,8 @@ class Tabular(ABC):
 
     @abstractmethod
     def filled(self, given: Given, x: Tensor) -> Any:
-        """Given rows as a table, their holes filled from examples (B, *space.shape), all else as it
-        was."""
+        """Given rows as a table, their missing values filled from examples (B, *space.shape), all
+        else as it was."""
 
     @abstractmethod
     def measure(self, x: Tensor) -> Values:
@@ -87,7 +87,7 @@ class Tabular(ABC):
     def ranged(self, between: Interval, given: Given | None = None) -> Any:
         """What values are held to be as a table, and beside each column, where something is said of
         it, its low and high or its probability. Of given rows what was known stays, and only of
-        holes something is said."""
+        missing values something is said."""
 
     @abstractmethod
     def finish(self, parts: Iterable[Tensor]) -> Iterator[Any]:

@@ -28,7 +28,7 @@ class Overlapping(ABC):
     """A modality whose examples are windows of a series: they overlap, and what is judged are the
     moments they share.
 
-    Of moments, x is (n, columns) and so is the blame.
+    Of moments, x is (n, columns) and so is the attribution.
     """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Pictures of what is no picture."""
+"""Images of what is no image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GLOW = (1.0, -0.4, -1.0)  # red, with a little green, in [-1, 1]
 
 
 def overlay_heat(x: Tensor, heat: Tensor) -> Tensor:
-    """Pictures (n, 3, H, W) in [-1, 1] that glow where heat (n, 1, H, W) is high for them; below
+    """Images (n, 3, H, W) in [-1, 1] that glow where heat (n, 1, H, W) is high for them; below
     zero is cold."""
     smooth = F.avg_pool2d(heat.clamp(min=0), 3, 1, 1, count_include_pad=False)
     share = (smooth / smooth.flatten(1).amax(1).clamp(min=1e-9).view(-1, 1, 1, 1)).sqrt()
@@ -40,7 +40,7 @@ def pixels_of(x: Tensor) -> np.ndarray:
 
 
 def grid(x: Tensor, columns: int | None) -> Image.Image:
-    """Pictures (N, C, S, S) side by side with a gap, small ones enlarged so that one sees their
+    """Images (N, C, S, S) side by side with a gap, small ones enlarged so that one sees their
     pixels."""
     pixels = pixels_of(x)
     columns = columns or min(len(pixels), max(1, ceil(sqrt(len(pixels)) * 1.25)))
@@ -53,13 +53,13 @@ def grid(x: Tensor, columns: int | None) -> Image.Image:
         "white",
     )
     for i, one in enumerate(pixels):
-        picture = Image.fromarray(one).resize((side, side), Image.Resampling.NEAREST)
-        canvas.paste(picture, (gap + i % columns * (side + gap), gap + i // columns * (side + gap)))
+        image = Image.fromarray(one).resize((side, side), Image.Resampling.NEAREST)
+        canvas.paste(image, (gap + i % columns * (side + gap), gap + i // columns * (side + gap)))
     return canvas
 
 
 def save_gif(frames: list[Image.Image], target: Path, seconds: float) -> Path:
-    """Writes pictures that follow each other every so many seconds, for ever."""
+    """Writes images that follow each other every so many seconds, for ever."""
     target.parent.mkdir(parents=True, exist_ok=True)
     frames[0].save(
         target, save_all=True, append_images=frames[1:], duration=round(seconds * 1000), loop=0

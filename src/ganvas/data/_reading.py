@@ -1,4 +1,4 @@
-"""What reading pictures and reading videos have in common: many files, some of them broken, and
+"""What reading images and reading videos have in common: many files, some of them broken, and
 room for so many."""
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def class_numbers(
 
 
 def natural_size(sizes: np.ndarray) -> int:
-    """Of (width, height) of pictures, (N, 2): their own size where all are one small square; else
+    """Of (width, height) of images, (N, 2): their own size where all are one small square; else
     the largest power of two that most have."""
     width, height = sizes[0]
     if (sizes == sizes[0]).all() and width == height and 8 <= width <= 64:
@@ -115,7 +115,7 @@ def natural_size(sizes: np.ndarray) -> int:
 
 
 def memory_budget(gib: float | None, device: torch.device) -> float:
-    """Bytes of decoded pictures that may live on the device: so many GiB, or where nothing is said
+    """Bytes of decoded images that may live on the device: so many GiB, or where nothing is said
     a quarter of what is free."""
     if gib is not None:
         return gib * 2**30

@@ -51,8 +51,8 @@ def draw_associations(real: pd.DataFrame, made: pd.DataFrame, target: Path) -> P
     a, b = associations(real[names]), associations(made[names])
     cell = max(6, min(22, 260 // len(names)))
     side = cell * len(names)
-    picture = Image.new("RGB", (LABELS + 3 * (side + GAP), side + 2 * GAP), "white")
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (LABELS + 3 * (side + GAP), side + 2 * GAP), "white")
+    pen = ImageDraw.Draw(image)
     for row, name in enumerate(names):
         if cell >= 9:
             pen.text((4, GAP + row * cell + (cell - 11) // 2), name[:17], fill="#1d2433")
@@ -72,7 +72,7 @@ def draw_associations(real: pd.DataFrame, made: pd.DataFrame, target: Path) -> P
         square = Image.fromarray(pixels.astype(np.uint8)).resize(
             (side, side), Image.Resampling.NEAREST
         )
-        picture.paste(square, (left, GAP))
+        image.paste(square, (left, GAP))
     target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target)
+    image.save(target)
     return target

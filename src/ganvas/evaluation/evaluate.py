@@ -33,7 +33,7 @@ from ..training.previews import previews_of
 from .associations import draw_associations
 from .figures import Coding, Evaluation, evaluate
 from .metrics.memorisation import nearest_distance
-from .report import Picture, write_report
+from .report import Image, write_report
 
 BYTES = 2**30  # of training examples that are compared with, at most
 NEIGHBOURS = 3
@@ -66,7 +66,7 @@ def evaluate_run(
     source: Data to judge by; whatever the model learned from is left out of it. None: what training
         held out.
     learned_from: The data of the training.
-    features: What examples are compared by: learned (for pictures), imagenet, inception, or plain
+    features: What examples are compared by: learned (for images), imagenet, inception, or plain
         (for tables).
     size: Examples to judge by, at most.
     target: Column of a table that is to be predicted from samples; by default the last.
@@ -229,7 +229,7 @@ def _show_samples(
 ) -> None:
     """Samples with their nearest training examples under them; of rows, how values are spread and
     go together."""
-    folder, model = run.path / "pictures", run.model
+    folder, model = run.path / "images", run.model
     folder.mkdir(exist_ok=True)
     if drawn is None:
         return
@@ -255,41 +255,41 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     some = evenly_spaced(len(held), 10)
     for name, kinds in previews_of(model, held.x[some], None if held.y is None else held.y[some]):
         run.modality.sheet(
-            torch.cat([*kinds]).cpu(), run.path / "pictures" / f"{name}.png", columns=len(some)
+            torch.cat([*kinds]).cpu(), run.path / "images" / f"{name}.png", columns=len(some)
         )
 
 
 CAPTIONS = {
-    "pictures/marginals.png": (
+    "images/marginals.png": (
         "How frequent the values of each column are: among samples (blue), in training (grey)."
     ),
-    "pictures/associations.png": (
+    "images/associations.png": (
         "How strongly columns go together (Cramér's V): among unseen rows, among samples, "
         "and where the two differ."
     ),
-    "previews/training.gif": "The same latents, or the same unseen pictures, while it learned.",
-    "pictures/neighbours.png": (
-        f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
-        "a sample that equals one of them was learned by heart."
+    "previews/training.gif": "The same latents, or the same unseen images, while it learned.",
+    "images/neighbours.png": (
+        f"Samples (top row), and under each the {NEIGHBOURS} training images most like it: "
+        "a sample that equals one of them was memorised."
     ),
-    "pictures/reconstructions.png": (
-        "Unseen pictures (above) and what came back through the latent (below)."
+    "images/reconstructions.png": (
+        "Unseen images (above) and what came back through the latent (below)."
     ),
-    "pictures/completions.png": "Unseen pictures with holes (above) and completed (below).",
-    "pictures/predictions.png": (
+    "images/completions.png": "Unseen images with masked regions (above) and completed (below).",
+    "images/predictions.png": (
         "Unseen videos (above), and how the model goes on after their first frames (below)."
     ),
-    "pictures/translations.png": (
-        "Unseen pictures of the first domain (above) and what became of them (below); of a "
+    "images/translations.png": (
+        "Unseen images of the first domain (above) and what became of them (below); of a "
         "model that goes both ways, then the same of the second domain."
     ),
-    "pictures/styles.png": (
-        "Unseen pictures of the first domain (above), others whose style they are given, and what "
+    "images/styles.png": (
+        "Unseen images of the first domain (above), others whose style they are given, and what "
         "became of them (below)."
     ),
-    "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
-    "pictures/enlargements.png": (
-        "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole."
+    "images/restorations.png": "Unseen images, damaged (above) and restored (below).",
+    "images/enlargements.png": (
+        "Unseen images made small, enlarged bicubically, enlarged by the model, and whole."
     ),
 }
 
@@ -300,10 +300,10 @@ def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
         isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
     )
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
-    pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
-    pictures += [
-        Picture(run.path / name, words)
+    images = [Image(file, f"What it makes at the end of its training.{asked}") for file in last]
+    images += [
+        Image(run.path / name, words)
         for name, words in CAPTIONS.items()
         if (run.path / name).exists()
     ]
-    write_report(run, evaluation, pictures, available_tasks(type(run.model), run.modality), target)
+    write_report(run, evaluation, images, available_tasks(type(run.model), run.modality), target)

@@ -262,9 +262,9 @@ def _rivals(ability: type, model: object, space: Space, evidence: Evidence) -> B
         return {"bicubic": Bicubic(model)}
     if ability is Completes and isinstance(model, Completes):
         own = model.space
-        pictures = isinstance(own, Continuous) and len(own.shape) == 3
+        images = isinstance(own, Continuous) and len(own.shape) == 3
         return (
-            {"diffusion": Diffusion(own), "mean of the border": BorderMean(own)} if pictures else {}
+            {"diffusion": Diffusion(own), "mean of the border": BorderMean(own)} if images else {}
         )
     if ability is Predicts and isinstance(model, Predicts):
         moving = {"as values changed last": LinearExtrapolation(model)} if model.given > 1 else {}

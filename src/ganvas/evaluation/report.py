@@ -29,7 +29,7 @@ h1 { font-size: 1.9rem; margin: 0 0 .2rem } h2 { font-size: 1.2rem; margin: 2.6r
 p, li { max-width: 70ch } .soft, figcaption, th { color: var(--soft) }
 figure { margin: 0 0 1rem } figcaption { font-size: .88rem; margin-top: .4rem; max-width: 70ch }
 img { max-width: 100%; border-radius: 6px; border: 1px solid var(--line) }
-.charts, .pictures { display: grid; gap: 1.2rem;
+.charts, .images { display: grid; gap: 1.2rem;
   grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)) }
 svg { width: 100%; height: auto; background: var(--card); border-radius: 6px }
 svg text { fill: var(--soft); font-size: 11px }
@@ -48,7 +48,7 @@ pre { background: var(--card); border-radius: 6px; padding: .9rem 1rem;
 
 
 @dataclass(frozen=True)
-class Picture:
+class Image:
     """A file to show, and the sentence under it."""
 
     file: Path
@@ -58,15 +58,15 @@ class Picture:
 def write_report(
     run: Run,
     evaluation: Evaluation | None,
-    pictures: Sequence[Picture],
+    images: Sequence[Image],
     tasks: Sequence[str],
     target: Path,
 ) -> Path:
-    """Writes the page of a run. Pictures become part of it."""
+    """Writes the page of a run. Images become part of it."""
     card = run.config
     sections = [
         ("", _summary(run)),
-        ("What it makes", _pictures(pictures)),
+        ("What it makes", _images(images)),
         ("How good it is", _figures(evaluation, run)),
         ("Health", _health(run)),
         ("How it learned", charts(run.read_log())),
@@ -96,7 +96,7 @@ def _summary(run: Run) -> str:
     }
     rows = {
         "learned from": card["source"] or "data in memory",
-        "trained": f"{state['step']:,} rounds in {_clock(state['seconds'])}{done}",
+        "trained": f"{state['step']:,} steps in {_clock(state['seconds'])}{done}",
         "options": _listed(card["options"]) or "all as they are by default",
         "training": _listed(training),
         "versions": _listed(card["versions"], " "),
@@ -121,14 +121,14 @@ def _health(run: Run) -> str:
     return f"<ul>{ills}{done}</ul>" if ills or done else "<p>Nothing was seen to be wrong.</p>"
 
 
-def _pictures(pictures: Sequence[Picture]) -> str:
+def _images(images: Sequence[Image]) -> str:
     shown = ""
-    for picture in pictures:
-        words, content = escape(picture.caption), _embedded(picture.file)
+    for image in images:
+        words, content = escape(image.caption), _embedded(image.file)
         shown += (
             f'<figure><img src="{content}" alt="{words}"><figcaption>{words}</figcaption></figure>'
         )
-    return f'<div class="pictures">{shown}</div>' if shown else ""
+    return f'<div class="images">{shown}</div>' if shown else ""
 
 
 def _figures(evaluation: Evaluation | None, run: Run) -> str:
@@ -156,7 +156,7 @@ def _table(rivals: list[str], figures: Iterable[Any]) -> str:
 
 
 def charts(log: list[dict[str, Any]]) -> str:
-    """One chart a player: its terms over the rounds, and the same terms on held-out data,
+    """One chart a player: its terms over the steps, and the same terms on held-out data,
     dashed."""
     players: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for line in log for name in line):
@@ -190,7 +190,7 @@ def _chart(player: str, names: list[str], log: list[dict[str, Any]]) -> str:
         for _, colour, dash, points in curves
     )
     ticks = "".join(_tick(low + (high - low) * part, part) for part in (0, 0.25, 0.5, 0.75, 1))
-    rounds = "".join(
+    steps = "".join(
         f'<text x="{x}" y="{HIGH - 6}" text-anchor="{a}">{v:,.0f}</text>'
         for x, a, v in ((LEFT, "start", min(xs)), (WIDE - 8, "end", max(xs)))
     )
@@ -200,8 +200,8 @@ def _chart(player: str, names: list[str], log: list[dict[str, Any]]) -> str:
     )
     return (
         f'<figure><svg viewBox="0 0 {WIDE} {HIGH}" role="img"'
-        f' aria-label="{escape(player)}">{ticks}{rounds}{drawn}</svg><figcaption>{escape(player)}'
-        f' over rounds<div class="key">{key}</div></figcaption></figure>'
+        f' aria-label="{escape(player)}">{ticks}{steps}{drawn}</svg><figcaption>{escape(player)}'
+        f' over steps<div class="key">{key}</div></figcaption></figure>'
     )
 
 
@@ -254,7 +254,7 @@ def _thinned(points: list[tuple[float, float]], most: int = 300) -> list[tuple[f
 def _usage(run: Run, tasks: Sequence[str]) -> str:
     path = str(run.path)
     lines = [f"ganvas {task} {path} --out {task}/" for task in tasks]
-    lines += [f"ganvas evaluate {path} other-pictures/", f"ganvas train --resume {path}"]
+    lines += [f"ganvas evaluate {path} other-images/", f"ganvas train --resume {path}"]
     python = f'import ganvas\n\nrun = ganvas.load("{path}")\n' + "\n".join(
         f"run.{task}(…)" for task in tasks
     )

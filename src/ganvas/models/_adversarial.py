@@ -39,14 +39,14 @@ def refuse_tokens(space: Space) -> None:
         )
 
 
-def refuse_but_pictures(
+def refuse_but_images(
     space: Space, name: str, *, square: bool = True, instead: str = "another --size or model"
 ) -> None:
-    """Raises InputError for a space of anything but pictures of 16 to 256 pixels a side, which
+    """Raises InputError for a space of anything but images of 16 to 256 pixels a side, which
     networks halve to 4."""
     sides = space.shape[1:] if isinstance(space, Continuous) and len(space.shape) == 3 else ()
     if not sides or min(sides) < 16 or max(sides) > 256 or (square and len(set(sides)) > 1):
-        what = "square pictures" if square else "pictures"
+        what = "square images" if square else "images"
         raise InputError(f"{name} makes {what} of 16 to 256 pixels, not {space}; choose {instead}")
 
 
@@ -54,8 +54,8 @@ class Adversarial(Model, EstimatesDensityRatio):
     """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014,
     equation 1).
 
-    A round is algorithm 1 of the paper: the discriminator moves first, on one batch; every
-    `discriminator_steps`-th round the generator moves too, and meets the discriminator that just
+    A step is algorithm 1 of the paper: the discriminator moves first, on one batch; every
+    `discriminator_steps`-th step the generator moves too, and meets the discriminator that just
     learned.
 
     What the players minimise, and what holds the discriminator back, may be chosen freely.
@@ -63,7 +63,7 @@ class Adversarial(Model, EstimatesDensityRatio):
     Arguments:
         loss: What the players minimise; `minimax` is the value of the game above, the others are
             named by their papers.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in
+        discriminator_steps: Steps the discriminator plays for each one of the generator's (k in
             algorithm 1).
         r1: Weight of D's squared gradient at real examples, as it sees them, halved (Mescheder et
             al., 2018).
@@ -72,7 +72,7 @@ class Adversarial(Model, EstimatesDensityRatio):
             al., 2017).
         consistency: Weight of how far real examples' logits move when they are transformed (Zhang
             et al., 2020).
-        lazy: Penalties come in every so many rounds, that much heavier (Karras et al., 2020,
+        lazy: Penalties come in every so many steps, that much heavier (Karras et al., 2020,
             StyleGAN2).
         augment: Transform what the discriminator sees: always (Zhao et al., 2020) or as it overfits
             (Karras et al.).
@@ -117,7 +117,7 @@ class Adversarial(Model, EstimatesDensityRatio):
         grids = isinstance(space, Continuous) and len(space.shape) == 3
         if not grids and (augment != "none" or consistency):
             raise InputError(
-                f"--augment and --consistency transform pictures, and these are {space}; leave"
+                f"--augment and --consistency transform images, and these are {space}; leave"
                 " them out"
             )
         self.condition, self.latent, self.discriminator_steps = (

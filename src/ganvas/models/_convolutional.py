@@ -1,4 +1,4 @@
-"""Adversaries on pictures by strided convolutions: networks of Radford et al. (2015), whatever the
+"""Adversaries on images by strided convolutions: networks of Radford et al. (2015), whatever the
 game."""
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from torch import Tensor
 
 from ..core import Space, Tokens
 from ..nn.deep import Discriminator, Generator, doubling, initialise
-from ._adversarial import Adversarial, refuse_but_pictures
+from ._adversarial import Adversarial, refuse_but_images
 
 
 class Convolutional(Adversarial):
     """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the
     discriminator.
 
-    Square pictures of 16 to 256 pixels; a size that is no power of two is cut from the next. With
+    Square images of 16 to 256 pixels; a size that is no power of two is cut from the next. With
     labels the generator gets an embedding of y beside the noise, and the discriminator adds
     <embedding(y), features(x)> to its logit (projection; Miyato & Koyama, 2018).
 
     Arguments:
-        latent: Dimensions of the noise a picture is made from.
-        channels: Channels at half the picture's resolution; doubled with each halving, up to
+        latent: Dimensions of the noise an image is made from.
+        channels: Channels at half the image's resolution; doubled with each halving, up to
             eightfold.
         discriminator_channels: The same of the discriminator, where it is to be another size than
             the generator.
@@ -48,7 +48,7 @@ class Convolutional(Adversarial):
         minibatch_std: bool = False,
         **game: Any,
     ) -> None:
-        refuse_but_pictures(space, type(self).__name__.lower())
+        refuse_but_images(space, type(self).__name__.lower())
         condition = condition if conditional else None
         super().__init__(space, condition, latent=latent, **game)
         widths = doubling(space.shape[-1], channels)

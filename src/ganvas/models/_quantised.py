@@ -36,7 +36,7 @@ class Autoencoder(nn.Module):
 
 
 class QuantisedAutoencoder(Model, Tokenizes, Scores):
-    """An encoder and a decoder of pictures or video, and between them a grid of codes.
+    """An encoder and a decoder of images or video, and between them a grid of codes.
 
     Sides that cannot be divided are rounded up, and what is too much is cut off again.
 
@@ -77,8 +77,7 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
         if not isinstance(space, Continuous) or len(space.shape) not in (3, 4):
             name = type(self).__name__.lower()
             raise InputError(
-                f"{name} learns pictures and video; choose another model for texts, rows and"
-                " vectors"
+                f"{name} learns images and video; choose another model for texts, rows and vectors"
             )
         _refuse(codes, factor, time_factor, quantizer)
         sides = space.shape[1:]

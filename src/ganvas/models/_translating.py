@@ -1,4 +1,4 @@
-"""What models that translate pictures share: two spaces, a generator, and a discriminator of
+"""What models that translate images share: two spaces, a generator, and a discriminator of
 patches."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PATCHES = {3: 70, 2: 34, 1: 16}
 
 
 class Translating(Model, Translates):
-    """Pictures of one domain, the condition, become pictures of another, the space; of any height
+    """Images of one domain, the condition, become images of another, the space; of any height
     and width."""
 
     players = {"generator": adam(2e-4, (0.5, 0.999)), "discriminator": adam(2e-4, (0.5, 0.999))}
@@ -36,16 +36,15 @@ class Translating(Model, Translates):
         name = type(self).__name__.lower()
         if not isinstance(space, Continuous) or len(space.shape) != 3:
             raise InputError(
-                f"{name} turns pictures into pictures; choose another model for everything else"
+                f"{name} turns images into images; choose another model for everything else"
             )
         if not isinstance(condition, Continuous):
             raise InputError(
-                f"{name} turns pictures of one folder into those of another; name the other with"
-                " --to"
+                f"{name} turns images of one folder into those of another; name the other with --to"
             )
         if min(space.shape[1:]) < 8:
             raise InputError(
-                f"{name} needs pictures of at least 8 pixels a side, not {space.shape[1:]}"
+                f"{name} needs images of at least 8 pixels a side, not {space.shape[1:]}"
             )
         super().__init__(space)
         self.space, self.condition = space, condition
@@ -53,11 +52,11 @@ class Translating(Model, Translates):
         if self.halvings not in PATCHES or not _fits(min(space.shape[1:]), self.halvings):
             most = _fitting(min(space.shape[1:]))
             raise InputError(
-                f"--halvings is {halvings}; it is from 1 to {most} for pictures of this size, or 0"
+                f"--halvings is {halvings}; it is from 1 to {most} for images of this size, or 0"
             )
 
     def judge(self, channels: int, width: int) -> PatchDiscriminator:
-        """A discriminator of pictures with so many channels."""
+        """A discriminator of images with so many channels."""
         return PatchDiscriminator(channels, width, self.halvings)
 
     def begin(self) -> None:
@@ -88,7 +87,7 @@ def absolute(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _fitting(side: int) -> int:
-    """Halvings of a discriminator that fits: patches are half as large as pictures, or all of
+    """Halvings of a discriminator that fits: patches are half as large as images, or all of
     them."""
     return max(h for h in PATCHES if h == 1 or (PATCHES[h] <= 1.25 * side and _fits(side, h)))
 

@@ -1,4 +1,4 @@
-"""What networks share that make pictures larger: learn from pixels first, then play (Ledig et al.,
+"""What networks share that make images larger: learn from pixels first, then play (Ledig et al.,
 2017)."""
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Scale = Literal[2, 4, 8]
 
 SEEN = 16  # channels of the features at full resolution
 WIDTHS = (32, 64, 128)  # and of the discriminator at a half, a quarter, an eighth
-EVERY = 4  # rounds in one of which the features learn, while they do
+EVERY = 4  # steps in one of which the features learn, while they do
 
 
 class Upscaling(Model, Upscales):
     """Two generators G of one kind, each of which adds to a bicubic enlargement what that lacks.
 
-    In the first `warmup` rounds the faithful one learns to get pixels right, the features f learn
+    In the first `warmup` steps the faithful one learns to get pixels right, the features f learn
     to see, and the other generator follows the faithful one as its average; then both begin from
     that average. From there on the faithful one stays as it is, f too, and the other plays against
     a discriminator of patches:
@@ -51,9 +51,9 @@ class Upscaling(Model, Upscales):
 
     Arguments:
         scale: How many times as many pixels a side: 2, 4 or 8.
-        degrade: How pictures were made smaller: `bicubic`, or `real` for blur, noise and JPEG,
+        degrade: How images were made smaller: `bicubic`, or `real` for blur, noise and JPEG,
             twice over.
-        warmup: Rounds in which pixels alone are learned, and features; half of a training is a good
+        warmup: Steps in which pixels alone are learned, and features; half of a training is a good
             share.
         loss: What the players minimise afterwards.
         content: Weight of the distance between features...
@@ -90,15 +90,14 @@ class Upscaling(Model, Upscales):
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("pictures can be made larger; choose ae for everything else")
+            raise InputError("images can be made larger; choose ae for everything else")
         if scale not in get_args(Scale) or loss not in GAMES:
             raise InputError(
                 f"--scale is 2, 4 or 8, --loss one of {', '.join(GAMES)}; not {scale} and {loss!r}"
             )
         if min(space.shape[1:]) < 2 * scale:
             raise InputError(
-                f"pictures of {space.shape[2]} pixels are too small for --scale {scale}; raise"
-                " --size"
+                f"images of {space.shape[2]} pixels are too small for --scale {scale}; raise --size"
             )
         weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
         if warmup < 1 or min(weights.values()) < 0:
@@ -140,7 +139,7 @@ class Upscaling(Model, Upscales):
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """The generator becomes more like the faithful one's average; in the last round that
+        """The generator becomes more like the faithful one's average; in the last step that
         becomes its average."""
         slow, fast = (
             list[Tensor](self.generator.parameters()),
@@ -174,7 +173,7 @@ class Upscaling(Model, Upscales):
         yield Turn("generator", terms, {"PSNR (dB)": _psnr(y, x)})
 
     def enlarge(self, network: nn.Module, low: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) as a generator would have them, (B, C, scale H, scale W)."""
+        """Images (B, C, H, W) as a generator would have them, (B, C, scale H, scale W)."""
         return upscale_bicubic(low, self.scale) + network(low).to(low.dtype)
 
     def degrade(self, x: Tensor) -> Tensor:
@@ -204,7 +203,7 @@ class Interpolated(nn.Module):
 
 
 class Raising(nn.Module):
-    """Pictures (B, C, H, W) to (B, C, scale H, scale W): all that is costly happens at low
+    """Images (B, C, H, W) to (B, C, scale H, scale W): all that is costly happens at low
     resolution, and pixels come out of channels at the end (Shi et al., 2016, ESPCN). It says little
     at first.
 
@@ -226,7 +225,7 @@ class Raising(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Pictures (B, C, H, W) to logits of their patches, (N,): halved by strided convolutions,
+    """Images (B, C, H, W) to logits of their patches, (N,): halved by strided convolutions,
     nothing normalised."""
 
     def __init__(self, channels: int, widths: Sequence[int], anchored: bool) -> None:

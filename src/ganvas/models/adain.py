@@ -1,4 +1,4 @@
-"""AdaIN: the style of any one picture, by the moments of features (Huang & Belongie, 2017)."""
+"""AdaIN: the style of any one image, by the moments of features (Huang & Belongie, 2017)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EPSILON = 1e-5
 
 
 class AdaIN(Model, Stylises):
-    """A decoder g learns to draw features f of one picture that were given the moments of
+    """A decoder g learns to draw features f of one image that were given the moments of
     another's:
 
     AdaIN(h, k) = sigma(k) (h - mu(h)) / sigma(h) + mu(k)    (equation 8 of the paper)
@@ -35,17 +35,17 @@ class AdaIN(Model, Stylises):
     sigma(...)|^2)
 
     where mu and sigma are the mean and the deviation of each channel over all places: what is where
-    stays, colours and textures become those of x, any picture of the second domain. Nothing about a
-    style is learned by heart, so that one never seen can be asked for too.
+    stays, colours and textures become those of x, any image of the second domain. Nothing about a
+    style is memorised, so that one never seen can be asked for too.
 
-    Departs from the paper in f: three resolutions, learned from the pictures of both domains in the
-    first rounds and fixed from then on, where the paper has a VGG that learned ImageNet; as these
+    Departs from the paper in f: three resolutions, learned from the images of both domains in the
+    first steps and fixed from then on, where the paper has a VGG that learned ImageNet; as these
     have no scale of their own, what each resolution adds is divided by the variance that the
     style's features have there. g learns nothing before.
 
     Arguments:
         style: Weight of the moments' differences, beside that of the content.
-        warmup: Rounds in which features are learned; the decoder learns in the rest.
+        warmup: Steps in which features are learned; the decoder learns in the rest.
         channels: Of the features at full resolution; they double with each halving.
 
     Example: ganvas train adain photos/ --to paintings/ --out runs/paintings
@@ -74,16 +74,15 @@ class AdaIN(Model, Stylises):
     ) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3:
             raise InputError(
-                "adain turns pictures into pictures; choose another model for everything else"
+                "adain turns images into images; choose another model for everything else"
             )
         if not isinstance(condition, Continuous):
             raise InputError(
-                "adain gives pictures of one folder the style of another's; name the other with"
-                " --to"
+                "adain gives images of one folder the style of another's; name the other with --to"
             )
         if condition.shape[0] != space.shape[0]:
             raise InputError(
-                "adain needs both folders in colour, or both grey; convert the pictures of one"
+                "adain needs both folders in colour, or both grey; convert the images of one"
             )
         if min(warmup, channels) < 1 or style < 0:
             raise InputError(
@@ -117,7 +116,7 @@ class AdaIN(Model, Stylises):
 
 
 class Decoder(nn.Module):
-    """Features (B, 4 width, H, W) to raw pictures (B, C, 4 H, 4 W): what `Perception` does, back to
+    """Features (B, 4 width, H, W) to raw images (B, C, 4 H, 4 W): what `Perception` does, back to
     front, without anything that normalises, which would take styles away. Edges are repeated, and
     pixels as it enlarges."""
 

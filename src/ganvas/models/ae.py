@@ -37,7 +37,7 @@ class AE(Model, Tokenizes, Restores, Scores):
         strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what
             is lost.
         blind: Damage every example by a strength of its own, up to `strength`.
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
             rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.

@@ -45,7 +45,7 @@ class CGAN(Adversarial):
     ) -> None:
         if condition is None:
             raise InputError(
-                "cgan needs labels and the data has none: put the pictures into one sub-folder per"
+                "cgan needs labels and the data has none: put the images into one sub-folder per"
                 " class"
             )
         super().__init__(space, condition, latent=latent, **game)

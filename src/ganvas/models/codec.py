@@ -1,4 +1,4 @@
-"""Learned transform coding: pictures in fewer bits, at a loss that one chooses (Ballé et al.,
+"""Learned transform coding: images in fewer bits, at a loss that one chooses (Ballé et al.,
 2017)."""
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
     min  E  -log2 P(bin of y~) + lambda |x - g(y~)|^2,    y = f(x),  y~ = y + s u,  u uniform in
     [-1/2, 1/2]
 
-    where noise stands for rounding y to whole multiples of s, as is done when a picture is packed.
+    where noise stands for rounding y to whole multiples of s, as is done when an image is packed.
     One model serves all
     qualities: lambda is drawn afresh for each example, and s follows it, for each channel in its
         own way (gain units;
@@ -65,7 +65,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         self, space: Space, *, latent: int = 32, channels: int = 32, halvings: int = 2
     ) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("codec learns pictures; rows of a table are for made")
+            raise InputError("codec learns images; rows of a table are for made")
         super().__init__(space)
         if not 1 <= halvings <= 6:
             raise InputError(f"--halvings is {halvings}; it is from 1 to 6")

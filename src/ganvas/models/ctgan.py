@@ -38,7 +38,7 @@ class CTGAN(Model, Samples):
     What is asked is one category of one column. In training the column is drawn evenly, its
     category by the logarithm of how frequent it is, and the real row from among those that have it
     (training by sampling, section 4.3 of the paper). D judges `pac` rows at once, so that rows too
-    much alike give themselves away (Lin et al., 2018). In a round both players meet the same made
+    much alike give themselves away (Lin et al., 2018). In a step both players meet the same made
     rows, where algorithm 1 of the paper draws them twice.
 
     Arguments:
@@ -47,7 +47,7 @@ class CTGAN(Model, Samples):
         depth: Hidden layers of each player.
         pac: Rows that the discriminator judges together.
         penalty: Weight of the gradient penalty.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's.
+        discriminator_steps: Steps the discriminator plays for each one of the generator's.
 
     Example: ganvas train ctgan people.csv --out runs/ctgan-people
     """

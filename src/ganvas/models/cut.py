@@ -23,14 +23,14 @@ class CUT(Translating):
     l(v, v+, v-) = -log ( exp(v.v+ / t) / (exp(v.v+ / t) + sum exp(v.v- / t)) )
 
     (Park et al., 2020, section 3): what the generator's first half E sees at a place s of what was
-    made is to be told, by what it sees at that place of the picture it was made of, from what it
-    sees at other places of that picture. So
+    made is to be told, by what it sees at that place of the image it was made of, from what it
+    sees at other places of that image. So
     content stays where it is without a way back: one generator and one discriminator, half of
     CycleGAN's work.
 
     Arguments:
         patches: Weight of the patches' loss (lambda).
-        places: Of a picture that are compared at each stage, at random (256 in the paper).
+        places: Of an image that are compared at each stage, at random (256 in the paper).
         temperature: By which likenesses are divided (tau).
         channels: Channels of the generator at full resolution (64 in the paper), and of the
             discriminator.
@@ -101,7 +101,7 @@ class CUT(Translating):
         return network
 
     def _recognised(self, made: Tensor, looked_at: Sequence[Tensor]) -> Tensor:
-        """What it costs to find patches of made pictures among those, as stages saw them, of what
+        """What it costs to find patches of made images among those, as stages saw them, of what
         they were made of."""
         costs, heads = [], self.generator["heads"]
         assert isinstance(heads, nn.ModuleList)

@@ -22,18 +22,18 @@ class CycleGAN(Translating):
     for the generators G, from the first domain to the second, and F, back; and E (D(x) - 1)^2 / 2 +
     E D(G(y))^2 / 2 for each discriminator of patches (Zhu et al., 2017, section 3). That what was
     translated can be translated back keeps what it shows; what it looks like, the discriminators
-    see to, which half of the time are shown pictures that were made up to 50 rounds ago (section
+    see to, which half of the time are shown images that were made up to 50 steps ago (section
     4). The identity loss is where both domains have as many channels alone.
 
     Arguments:
         cycle: Weight of what is lost on the way there and back (lambda).
-        identity: Weight, beside that, of what changes in a picture that is of the domain already.
+        identity: Weight, beside that, of what changes in an image that is of the domain already.
         channels: Channels of the generators at full resolution (64 in the paper), and of the
             discriminators.
         blocks: Residual blocks of the generators (6 in the paper for 128 pixels, 9 for 256).
         halvings: Of the discriminators: 3 sees patches of 70 pixels, 2 of 34, 1 of 16; 0 takes what
             fits.
-        pool: Pictures of each domain that were made before and are remembered for the
+        pool: Images of each domain that were made before and are remembered for the
             discriminators.
 
     Example: ganvas train cyclegan horses/ --to zebras/ --out runs/horses
@@ -70,7 +70,7 @@ class CycleGAN(Translating):
         self.pool = nn.ModuleDict({"there": Memory(pool, x), "back": Memory(pool, y)})
         if pool:
             self.alone = (
-                "the pictures that cyclegan remembers are those of one process, where --pool 0 has"
+                "the images that cyclegan remembers are those of one process, where --pool 0 has"
                 " none"
             )
         self.begin()
@@ -103,7 +103,7 @@ class CycleGAN(Translating):
     def _to(
         self, way: str, x: Tensor, already: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Pictures x translated, and some that are of that domain already, in one pass; none where
+        """Images x translated, and some that are of that domain already, in one pass; none where
         nobody asks."""
         if already is None or not self.hyperparameters["identity"]:
             return self.generator[way](x).tanh(), None

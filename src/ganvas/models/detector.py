@@ -35,7 +35,7 @@ class Habits(NamedTuple):
     members: Networks.
     groups: Places are hidden in so many groups, one after the other.
     partitions: Ways to make such groups.
-    steps: Rounds of training, at least.
+    steps: Steps of training, at least.
     """
 
     members: int
@@ -45,7 +45,7 @@ class Habits(NamedTuple):
 
 
 ROWS = Habits(members=2, groups=6, partitions=4, steps=600)
-PICTURES = Habits(
+IMAGES = Habits(
     members=1, groups=3, partitions=1, steps=200
 )  # each cell is told by its neighbours: less will do
 
@@ -57,19 +57,19 @@ class Detector(Model, Scores):
     score(x) = near(x)^(2/3) error(x)^(1/3)
 
     near: (mean distance of x to its five nearest normal examples / s^(1/4))^2, with s the mean
-        distance of these to their own five: what lies apart is strange, the sooner where others lie
-        close (local scales: Zelnik-Manor & Perona, 2004; all of s would make it the local outlier
-        factor of Breunig et al., 2000).
+        distance of these to their own five: what lies apart is anomalous, the sooner where others
+        lie close (local scales: Zelnik-Manor & Perona, 2004; all of s would make it the local
+        outlier factor of Breunig et al., 2000).
     error: mean over places k of (x_k - f_k(x without k))^2 / (v_k + 0.1), with v_k what is usual
         there. Networks f are denoising autoencoders: they learn to say some of the places from the
-        others (Vincent et al., 2008, masking). What does not go together is strange, however usual
-        each part of it is.
+        others (Vincent et al., 2008, masking). What does not go together is anomalous, however
+        usual each part of it is.
 
-    Numbers are standardised, pictures seen in cells: `ganvas.nets.views`. The weights of a run hold
+    Numbers are standardised, images seen in cells: `ganvas.nets.views`. The weights of a run hold
     normal examples.
 
     Arguments:
-        members: Networks whose errors are averaged; by default two, and one for pictures.
+        members: Networks whose errors are averaged; by default two, and one for images.
         width: Units of each hidden layer.
         depth: Residual blocks.
         memory: Normal examples that are remembered, at most; fewer where they are wide.
@@ -108,7 +108,7 @@ class Detector(Model, Scores):
     ) -> None:
         super().__init__(space)
         self.view = view(space)
-        habits = PICTURES if isinstance(self.view, Cells) else ROWS
+        habits = IMAGES if isinstance(self.view, Cells) else ROWS
         self.defaults = replace(self.defaults, steps=habits.steps)
         members = habits.members if members is None else members
         if members < 1 or memory <= NEIGHBOURS:

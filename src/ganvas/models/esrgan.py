@@ -22,7 +22,7 @@ class ESRGAN(Upscaling):
     min over D of  E -log sigmoid(D(x) - D(G(low))),    min over G of  content |f(G(low)) - f(x)|^2
         + adversarial E -log sigmoid(D(G(low)) - D(x)) + absolute |G(low) - x|
 
-    The paper compares each picture with the mean of the other kind; here each patch is compared
+    The paper compares each image with the mean of the other kind; here each patch is compared
     with its own counterpart, which shows the same (Jolicoeur-Martineau, 2019, has both). For the
     rest it departs from the paper as SRGAN does, and is as small.
 

@@ -1,4 +1,4 @@
-"""f-AnoGAN: what a generator of normal examples cannot make is strange (Schlegl et al., 2019)."""
+"""f-AnoGAN: what a generator of normal examples cannot make is anomalous (Schlegl et al., 2019)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
     E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2      (izi_f of the
     paper)
 
-    with f the features that D judges by. The same A says afterwards how strange an example is. G
+    with f the features that D judges by. The same A says afterwards how anomalous an example is. G
     and D never see the
     encoder: an example that is not normal has no latent, and stays far from all that G makes.
         Errors of categories
-    are cross-entropies. The encoder plays in every round, against the generator of that round,
+    are cross-entropies. The encoder plays in every step, against the generator of that step,
     where the paper trains it afterwards.
 
     Arguments:
         latent: Dimensions of the noise an example is made from.
         kappa: Weight of the features' error.
         penalty: Weight of the gradient penalty.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's.
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the
+        discriminator_steps: Steps the discriminator plays for each one of the generator's.
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
             rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.

@@ -1,4 +1,4 @@
-"""GANomaly: what a reconstruction's latent does not give back is strange (Akcay et al., 2018)."""
+"""GANomaly: what a reconstruction's latent does not give back is anomalous (Akcay et al., 2018)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class GANomaly(Model, Autoencodes, Scores):
         adversarial: Weight of the features' distance (w_adv).
         contextual: Weight of the reconstruction's error (w_con).
         latents: Weight of the latents' distance (w_enc).
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
             rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.

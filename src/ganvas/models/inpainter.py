@@ -1,5 +1,5 @@
-"""Inpainter: fills holes of pictures from what is around them (Pathak et al., 2016; gated as in Yu
-et al., 2019)."""
+"""Inpainter: fills masked regions of images from what is around them (Pathak et al., 2016; gated as
+in Yu et al., 2019)."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ KNOWN = 1 / 6  # weight of pixels that are known (Liu et al., 2018)
 
 
 class Inpainter(Model, Completes):
-    """A generator sees a picture without its hole, and where that is; a discriminator says of each
-    patch of a picture whether it is real (context encoders; Pathak et al., 2016):
+    """A generator sees an image without its masked region, and where that is; a discriminator says
+    of each patch of an image whether it is real (context encoders; Pathak et al., 2016):
 
-    G minimises  E |x - G(x m, m)| over the hole + 1/6 of it elsewhere - adversarial E D(x^),   x^ =
-    m x + (1 - m) G D minimises  E max(0, 1 - D(x)) + E max(0, 1 + D(x^))
+    G minimises  E |x - G(x m, m)| over the masked region + 1/6 of it elsewhere - adversarial E
+    D(x^),   x^ = m x + (1 - m) G D minimises  E max(0, 1 - D(x)) + E max(0, 1 + D(x^))
 
     with m 1 where x is known. G's convolutions are gated, phi(f(h)) sigmoid(g(h)): they learn what
     to make of places that are empty (Yu et al., 2019). D is a stack of strided convolutions with
-    spectral normalisation, which gives a logit for every patch (SN-PatchGAN, ibid.). Holes are
-    rectangles, strokes and halves. What is known comes back exactly, and pictures of any size can
-    be completed; the same hole is always filled alike.
+    spectral normalisation, which gives a logit for every patch (SN-PatchGAN, ibid.). Masked regions
+    are rectangles, strokes and halves. What is known comes back exactly, and images of any size can
+    be completed; the same masked region is always filled alike.
 
     Arguments:
         adversarial: Weight of what the discriminator says: sharper with more, nearer to the truth
@@ -66,7 +66,7 @@ class Inpainter(Model, Completes):
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3 or min(space.shape[1:]) < 16:
             raise InputError(
-                f"inpainter completes pictures of at least 16 pixels, not {space}; made completes"
+                f"inpainter completes images of at least 16 pixels, not {space}; made completes"
                 " tables"
             )
         if adversarial < 0:
@@ -90,7 +90,7 @@ class Inpainter(Model, Completes):
         yield Turn(
             "generator",
             {
-                "hole": (error * missing).mean() / share,
+                "masked region": (error * missing).mean() / share,
                 "known": KNOWN * (error * (1 - missing)).mean() / (1 - share).clamp(min=1e-6),
                 **{name: weight * term for name, term in critic_generator_loss(logits).items()},
             },
@@ -116,7 +116,7 @@ class Gated(nn.Module):
 
 
 class Generator(nn.Module):
-    """Pictures (B, C, H, W) and where they are known, 1 or 0 (B, 1, H, W), to whole pictures (B, C,
+    """Images (B, C, H, W) and where they are known, 1 or 0 (B, 1, H, W), to whole images (B, C,
     H, W).
 
     The first halving moves pixels into channels; what there was at a resolution is seen again on
@@ -150,7 +150,7 @@ class Generator(nn.Module):
 
 
 class PatchDiscriminator(nn.Sequential):
-    """Pictures (B, C, H, W) to a logit for each of their patches, (B, 1, H/8, W/8)."""
+    """Images (B, C, H, W) to a logit for each of their patches, (B, 1, H/8, W/8)."""
 
     def __init__(self, channels: int, width: int) -> None:
         layers: list[nn.Module] = []

@@ -50,7 +50,7 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
     can be completed from any others; every other batch has the order of the data, which is the one
     that examples are drawn and scored in.
 
-    With an epsilon it learns by DP-SGD (Abadi et al., 2016): every example takes part in a round
+    With an epsilon it learns by DP-SGD (Abadi et al., 2016): every example takes part in a step
     with the same probability, its gradient is clipped, noise hides what is left of it. Nothing of
     that comes from the seed.
 
@@ -166,8 +166,8 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
             yield data.batch(drawn.nonzero().squeeze(1), step)
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p(x) in nats, exact; and of it -log p(x_k | x_<k), how strange each symbol is after
-        those before it."""
+        """-log p(x) in nats, exact; and of it -log p(x_k | x_<k), how anomalous each symbol is
+        after those before it."""
         costs = self.space.costs(self.logits(x), x)
         return costs.flatten(1).sum(1), costs
 

@@ -1,4 +1,4 @@
-"""Pix2Pix: pictures and what they shall become, in pairs (Isola et al., 2017)."""
+"""Pix2Pix: images and what they shall become, in pairs (Isola et al., 2017)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEEPEST = 6  # halvings of the generator
 class Pix2Pix(Translating):
     """min over G, max over D of  E log D(y, x) + E log(1 - D(y, G(y))) + pixels E |x - G(y)|_1
 
-    (Isola et al., 2017, equation 4.) D judges patches of a picture beside what it was made of; G is
+    (Isola et al., 2017, equation 4.) D judges patches of an image beside what it was made of; G is
     a U-Net, so that what need not change can pass by. The pixels' loss sees to what is where, the
     discriminator to what looks real.
 
     The two players' losses are those of the paper, G's the one that does not saturate; D's is
-    halved (section 3.3). Batch normalisation of one picture at a time, as the paper tests, is what
+    halved (section 3.3). Batch normalisation of one image at a time, as the paper tests, is what
     instance normalisation always does.
 
     Arguments:

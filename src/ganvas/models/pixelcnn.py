@@ -1,4 +1,4 @@
-"""PixelCNN: the likelihood of a picture, pixel by pixel, from those before it (van den Oord et al.,
+"""PixelCNN: the likelihood of an image, pixel by pixel, from those before it (van den Oord et al.,
 2016)."""
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
 
     -log p(x) = -sum over i of log softmax(f(x_<i))[x_i]    (equations 1 and 2 of the paper)
 
-    f sees a window of the pixels before, as wide as `reach`, and where in the picture it is. A
-    bounded window loses little (Zhang et al., 2021) and is what lets thousands of pictures be coded
-    together, pixel after pixel. Each batch learns from some pixels of many pictures, because those
-    of one picture have much the same to teach.
+    f sees a window of the pixels before, as wide as `reach`, and where in the image it is. A
+    bounded window loses little (Zhang et al., 2021) and is what lets thousands of images be coded
+    together, pixel after pixel. Each batch learns from some pixels of many images, because those
+    of one image have much the same to teach.
 
     Arguments:
         width: Units of each layer.
         depth: Residual blocks of two layers.
         reach: Rows above and columns to either side that a pixel is predicted from.
-        pixels: How many of a picture's pixels are learned from in a round, drawn afresh each time.
+        pixels: How many of an image's pixels are learned from in a step, drawn afresh each time.
 
     Example: ganvas train pixelcnn photos/ --size 32 --out runs/pixelcnn-photos
     """
@@ -68,7 +68,7 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         self, space: Space, *, width: int = 256, depth: int = 2, reach: int = 6, pixels: int = 64
     ) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("pixelcnn learns pictures; rows of a table are for made")
+            raise InputError("pixelcnn learns images; rows of a table are for made")
         super().__init__(space.under("softmax"))
         self.places = prod(space.shape)
         self.learned = min(pixels * space.shape[0], self.places)
@@ -80,7 +80,7 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         yield Turn("network", {"nll": costs.sum(1).mean() * (self.places / self.learned)})
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p(x) in nats, exact; and of it -log p(x_i | x_<i), how strange each pixel is after
+        """-log p(x) in nats, exact; and of it -log p(x_i | x_<i), how anomalous each pixel is after
         those before it."""
         parts = torch.arange(self.places, device=x.device).split(max(AT_ONCE // len(x), 1))
         costs = torch.cat([self._costs(x, places.expand(len(x), -1)) for places in parts], 1)

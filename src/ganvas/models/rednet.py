@@ -1,4 +1,4 @@
-"""RED-Net: a convolutional autoencoder with symmetric skip connections that restores pictures (Mao
+"""RED-Net: a convolutional autoencoder with symmetric skip connections that restores images (Mao
 et al., 2016)."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESOLUTIONS = 3  # a half, a quarter, an eighth
 
 
 class REDNet(Model, Restores):
-    """The encoder halves the picture again and again, the decoder doubles it, and what the encoder
+    """The encoder halves the image again and again, the decoder doubles it, and what the encoder
     had is added to what the decoder has at the same resolution (Mao et al., 2016, section 3.1).
     Only the damage is learned (Zhang et al., 2017, DnCNN):
 
@@ -35,13 +35,13 @@ class REDNet(Model, Restores):
 
     where x~ is x, damaged. The first halving moves pixels into channels and loses nothing (Zhang et
     al., 2018, FFDNet).
-    There is no fully connected layer: pictures of any size can be restored.
+    There is no fully connected layer: images of any size can be restored.
 
     Arguments:
         corrupt: Damage the model learns to undo.
         strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of
             values lost.
-        blind: Damage every picture by a strength of its own, up to `strength`.
+        blind: Damage every image by a strength of its own, up to `strength`.
         channels: Channels at half resolution; they double with each halving.
         depth: Residual blocks at each resolution, on the way down and on the way up.
 
@@ -71,7 +71,7 @@ class REDNet(Model, Restores):
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("rednet restores pictures; choose ae for everything else")
+            raise InputError("rednet restores images; choose ae for everything else")
         if corrupt == "none":
             raise InputError("rednet learns to undo damage; say which with --corrupt")
         self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
@@ -97,7 +97,7 @@ class REDNet(Model, Restores):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Damaged pictures (B, C, H, W), restored; of any height and width."""
+        """Damaged images (B, C, H, W), restored; of any height and width."""
         h = self.enter(mirror_to_multiple(x, 2**RESOLUTIONS))
         kept = []
         for blocks, down in zip(self.encoder, self.down, strict=False):

@@ -132,7 +132,7 @@ class SimVP(Model, Predicts, Scores):
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """How far each example is from what was to be expected after its first frames, which are
-        not to blame."""
+        not to attribution."""
         errors = (self.predict(x[:, :, : self.given]) - x[:, :, self.given :]).square()
         return errors.flatten(1).sum(1), torch.cat(
             [torch.zeros_like(x[:, :, : self.given]), errors], 2

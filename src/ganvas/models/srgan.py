@@ -25,7 +25,7 @@ class SRGAN(Upscaling):
     Departs from the paper to be fast on a processor: narrower, without batch normalisation (Lim et
     al., 2017, EDSR), the bicubic enlargement added at the end, pixels out of channels in one step
     at the very end; the discriminator judges patches, nothing normalised. Features are learned from
-    the same pictures in the warm-up, where the paper has a VGG that learned ImageNet. Both results
+    the same images in the warm-up, where the paper has a VGG that learned ImageNet. Both results
     and all between can be had: `upscale --fidelity`.
 
     Arguments:

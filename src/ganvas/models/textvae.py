@@ -85,7 +85,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     ) -> None:
         if not isinstance(space, Tokens):
             raise InputError(
-                "textvae learns symbols, such as texts; vae is for pictures, rows and vectors"
+                "textvae learns symbols, such as texts; vae is for images, rows and vectors"
             )
         if not 0 <= word_dropout < 1 or not 0 <= dropout < 1:
             raise InputError(

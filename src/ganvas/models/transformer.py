@@ -35,7 +35,7 @@ Order = Literal["causal", "masked"]
 
 HEAD = 64  # width of a head, where nothing else is said
 ROOM = 2**25  # logits that are worked out together where examples are weighed
-ROUNDS = 12  # of parallel decoding
+STEPS = 12  # of parallel decoding
 BLOCKS = 16  # that a masked model's likelihood is made of
 CHOICE = 4.5
 """How much chance there is at first in which symbols are kept: the temperature of Chang et al.'s
@@ -49,12 +49,12 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
     attention(Q, K, V) = softmax(Q K' / sqrt(d)) V    (equation 1 of the paper)
 
     with the parts that decoders have today: norms of root mean squares before each layer, rotary
-    positions, gated layers. Text, rows of tables and codes of pictures are alike to it. A
+    positions, gated layers. Text, rows of tables and codes of images are alike to it. A
     condition, a label or a text, comes before the symbols; now and then it is left out while
     learning, so that samples can be guided (Ho & Salimans, 2022).
 
     `--order masked` is MaskGIT (Chang et al., 2022): a share cos(pi u / 2) of the symbols, u even
-    in [0, 1], is hidden and told from all others; samples are drawn in a few rounds, of which each
+    in [0, 1], is hidden and told from all others; samples are drawn in a few steps, of which each
     keeps the surest symbols.
 
     Arguments:
@@ -62,7 +62,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         depth: Layers of attention, each with a gated layer.
         heads: Of each attention; 0 for one for every 64 of the width.
         dropout: Share of what layers add that is left out at random while learning.
-        order: Symbols one after another, or in rounds of many: causal or masked.
+        order: Symbols one after another, or in steps of many: causal or masked.
         label_dropout: Share of conditions that are left out while learning.
 
     Example: ganvas train transformer lines.txt --out runs/transformer-lines
@@ -94,12 +94,11 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
     ) -> None:
         if not isinstance(space, Tokens):
             raise InputError(
-                "transformer learns symbols: text, rows of a table, codes of pictures --through"
-                " a run"
+                "transformer learns symbols: text, rows of a table, codes of images --through a run"
             )
         if condition is not None and not isinstance(condition, Tokens):
             raise InputError(
-                "transformer can be asked for labels and texts, not for pictures; leave out --to"
+                "transformer can be asked for labels and texts, not for images; leave out --to"
             )
         heads = heads or max(width // HEAD, 1)
         if width % (2 * heads):
@@ -269,9 +268,9 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
             y = torch.cat([y, torch.full_like(y, self.network.nothing)])
         if self.causal:
             return self.network.fill(x, known, y, how, allowed or {})
-        return self._in_rounds(x, known, y, how, allowed or {})
+        return self._in_steps(x, known, y, how, allowed or {})
 
-    def _in_rounds(
+    def _in_steps(
         self,
         x: Tensor,
         known: Tensor,
@@ -282,8 +281,8 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         """Parallel decoding: all that is hidden is drawn, the surest symbols are kept, the rest is
         hidden again."""
         hidden, wanted = ~known, (~known).sum(1, keepdim=True)
-        rounds = min(how.decoding_steps or ROUNDS, x.shape[1])
-        for round in range(1, rounds + 1):
+        n_steps = min(how.decoding_steps or STEPS, x.shape[1])
+        for round in range(1, n_steps + 1):
             logits = self._all_logits(x, hidden, y, how)
             for place, fits in allowed.items():
                 logits[:, place] = forbidden(logits[:, place], fits)
@@ -291,8 +290,10 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
             drawn = how.draw(logits.flatten(0, 1)).view_as(x)
             x = torch.where(hidden, drawn, x)
             noise = -torch.rand(x.shape, device=x.device).clamp(min=1e-20).log().neg().log()
-            surety = chances.gather(2, x[..., None])[..., 0] + CHOICE * (1 - round / rounds) * noise
-            left = (cos(pi / 2 * round / rounds) * wanted + 1e-6).floor()
+            surety = (
+                chances.gather(2, x[..., None])[..., 0] + CHOICE * (1 - round / n_steps) * noise
+            )
+            left = (cos(pi / 2 * round / n_steps) * wanted + 1e-6).floor()
             hidden = hidden & (surety.masked_fill(~hidden, inf).argsort(1).argsort(1) < left)
         return torch.where(known, x, self.places.ended(x))
 

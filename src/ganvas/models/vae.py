@@ -33,7 +33,7 @@ from ..nn.losses import kl_standard_normal
 
 Score = Literal["elbo", "regret"]
 
-SWEEPS = 40  # in which a hole is filled again and again
+SWEEPS = 40  # in which a masked region is filled again and again
 PACE = 0.05  # of Adam on the posterior of a single example
 
 
@@ -48,15 +48,15 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
 
     Arguments:
         latent: Dimensions of the latent.
-        likelihood: p(x | z) of pictures and vectors; see `ganvas.core.Continuous`.
+        likelihood: p(x | z) of images and vectors; see `ganvas.core.Continuous`.
         samples: Latents per example; above 1 the importance-weighted bound (Burda et al., 2016) is
             maximised.
         beta: Weight of the KL term once warm.
         warmup: Steps over which the KL term grows to its weight.
         free_bits: Nats of KL each latent dimension may spend for nothing.
-        score: Of how strange an example is: `elbo` for minus its ELBO, `regret` for what that lacks
-            of its best.
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the
+        score: Of how anomalous an example is: `elbo` for minus its ELBO, `regret` for what that
+            lacks of its best.
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
             rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
@@ -146,9 +146,10 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
     def complete(
         self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
     ) -> Tensor:
-        """Sweeps of z ~ q(z | x), x' = what p(x | z) expects, holes filled from x' and what is
+        """Sweeps of z ~ q(z | x), x' = what p(x | z) expects, masked regions filled from x' and
+        what is
         known kept: a chain that comes near p(missing | known) (Rezende et al., 2014, appendix F),
-        from holes filled by the prior's middle.
+        from masked regions filled by the prior's middle.
 
         The paper draws x'; here numbers have no noise, which would be seen, and the last z is the
         posterior's mean.

@@ -1,4 +1,4 @@
-"""VQGAN: codes whose pictures look real, by a judge of patches and by features (Esser et al.,
+"""VQGAN: codes whose images look real, by a judge of patches and by features (Esser et al.,
 2021)."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST = 1e4
 
 
 class VQGAN(QuantisedAutoencoder):
-    """A quantised autoencoder (see `vqvae`) whose pictures shall be like the original, look like
+    """A quantised autoencoder (see `vqvae`) whose images shall be like the original, look like
     it, and look real:
 
     autoencoder:    |x - x'| + perceptual d(x, x') + commitment |z - sg(e)|^2 - adversarial lambda E
@@ -32,13 +32,13 @@ class VQGAN(QuantisedAutoencoder):
     with gradients of the decoder's last layer, so that neither drowns the other; D judges patches
     (Isola et al., 2017).
     d compares features, and no trained network is needed for them: a third player, `perception`,
-    learns them from the data in the first rounds, and then stays as it is. Of video it sees frames.
+    learns them from the data in the first steps, and then stays as it is. Of video it sees frames.
 
     Arguments:
         perceptual: Weight of the features' distance.
         adversarial: Weight of looking real, beside what lambda makes equal.
-        warmup: Rounds in which features are learned; they count from then on.
-        joins: Round after which the discriminator plays, once pictures are worth judging.
+        warmup: Steps in which features are learned; they count from then on.
+        joins: Step after which the discriminator plays, once images are worth judging.
         judge: Channels of the discriminator after its first halving.
         features: Channels of the features at full resolution.
 
@@ -67,7 +67,7 @@ class VQGAN(QuantisedAutoencoder):
         super().__init__(space, **quantised)
         if min(warmup, discriminator_start) < 1:
             raise InputError(
-                f"--warmup {warmup} --discriminator-start {discriminator_start}: rounds are counted"
+                f"--warmup {warmup} --discriminator-start {discriminator_start}: steps are counted"
                 " from 1; both are at least that"
             )
         self.warmup, self.discriminator_start = warmup, discriminator_start
@@ -118,5 +118,5 @@ class VQGAN(QuantisedAutoencoder):
 
 
 def _frames(x: Tensor) -> Tensor:
-    """Pictures as they are, and the frames of video (B, C, T, H, W) as pictures (B T, C, H, W)."""
+    """Images as they are, and the frames of video (B, C, T, H, W) as images (B T, C, H, W)."""
     return x if x.dim() == 4 else x.transpose(1, 2).flatten(0, 1)

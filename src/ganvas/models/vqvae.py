@@ -19,7 +19,7 @@ class VQVAE(QuantisedAutoencoder):
 
     with sg the stop of gradients, which pass from e to z as if they were the same. The vectors
     themselves follow the means of what they stand for (appendix A.1 there). Both terms are means
-    over numbers, so that neither depends on how large pictures are.
+    over numbers, so that neither depends on how large images are.
 
     What it learns, a model of symbols may learn from: `ganvas train MODEL photos/ --through
     runs/vqvae`.

@@ -31,14 +31,14 @@ def encoder(
 ) -> nn.Module:
     """Maps examples (B, *space.shape) to vectors (B, out).
 
-    network: Kind of network; `fitting` takes convolutions for pictures and clips and a perceptron
+    network: Kind of network; `fitting` takes convolutions for images and clips and a perceptron
         for the rest.
     width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
     depth: Hidden layers, or layers at each resolution (all but one residual blocks); 0 for 2 hidden
         layers or 1.
     """
     if _on_a_grid(space, network):
-        body = ConvolutionalEncoder(_picture(space), out, width or 32, depth or 1)
+        body = ConvolutionalEncoder(_image(space), out, width or 32, depth or 1)
         return nn.Sequential(nn.Flatten(1, -3), body) if len(space.shape) > 3 else body
     return PerceptronEncoder(space, out, width or 512, depth or 2)
 
@@ -50,7 +50,7 @@ def decoder(
     `encoder`."""
     body: nn.Module
     if _on_a_grid(space, network):
-        body = ConvolutionalDecoder(_picture(space), into, width or 32, depth or 1)
+        body = ConvolutionalDecoder(_image(space), into, width or 32, depth or 1)
         if len(space.shape) > 3:
             body = nn.Sequential(body, nn.Unflatten(1, space.shape[:-2]))
     else:
@@ -71,8 +71,8 @@ def _on_a_grid(space: Space, network: Network) -> bool:
     return network != "perceptron" and isinstance(space, Continuous) and len(space.shape) >= 3
 
 
-def _picture(space: Space) -> tuple[int, ...]:
-    """(C, H, W) of a picture; of a clip, all frames are channels of one: convolutions see them all
+def _image(space: Space) -> tuple[int, ...]:
+    """(C, H, W) of an image; of a clip, all frames are channels of one: convolutions see them all
     at once."""
     *channels, height, width = space.shape
     return prod(channels), height, width

@@ -1,4 +1,4 @@
-"""Networks that look back: what they say of a place of a picture comes from the places before
+"""Networks that look back: what they say of a place of an image comes from the places before
 it."""
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ NEAREST = 12  # pixels whose levels are looked up one by one, beside what they a
 
 
 class CausalWindow(nn.Module):
-    """Levels of pictures to logits of the level at one place, from a window of those before it.
+    """Levels of images to logits of the level at one place, from a window of those before it.
 
     Places are in raster order, and of one pixel channel after channel (van den Oord et al., 2016,
     section 3.1). The network is a masked convolution followed by residual blocks of 1 x 1
     convolutions, but it is worked out only where
-    it is asked for: a picture can be unfolded place by place at the cost of one pass.
+    it is asked for: an image can be unfolded place by place at the cost of one pass.
 
-    shape: (channels, height, width) of pictures.
+    shape: (channels, height, width) of images.
     width: Units of each layer.
     depth: Residual blocks of two layers.
     reach: Rows above, and columns to either side, that are seen.

@@ -1,4 +1,4 @@
-"""Convolutional networks for pictures of any size."""
+"""Convolutional networks for images of any size."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SmallBlock(nn.Module):
 
 
 class Crop(nn.Module):
-    """Cuts grids (B, C, *sides), such as pictures, to a size: what doubling made too large."""
+    """Cuts grids (B, C, *sides), such as images, to a size: what doubling made too large."""
 
     def __init__(self, *sides: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Crop(nn.Module):
 
 
 class ConvolutionalEncoder(nn.Module):
-    """Pictures (B, C, H, W) to vectors (B, out): halved by strided convolutions, channels doubled
+    """Images (B, C, H, W) to vectors (B, out): halved by strided convolutions, channels doubled
     up to eightfold."""
 
     def __init__(self, shape: tuple[int, ...], out: int, width: int, depth: int) -> None:

@@ -14,7 +14,7 @@ from .strided import Double, Halve
 
 
 class Generator(nn.Module):
-    """Noise (B, latent) and labels (B,) to raw pictures (B, C, S, S), from 4 x 4 up by transposed
+    """Noise (B, latent) and labels (B,) to raw images (B, C, S, S), from 4 x 4 up by transposed
     convolutions."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (B, C, S, S) and labels (B,) to logits (B,), halved by strided convolutions."""
+    """Images (B, C, S, S) and labels (B,) to logits (B,), halved by strided convolutions."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Discriminator(nn.Module):
 
 
 def doubling(size: int, channels: int) -> list[int]:
-    """Channels at each halving of the picture, down to 4 x 4: doubled, up to eightfold."""
+    """Channels at each halving of the image, down to 4 x 4: doubled, up to eightfold."""
     return [channels * min(2**level, 8) for level in range((size - 1).bit_length() - 2)]
 
 

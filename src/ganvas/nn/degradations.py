@@ -1,4 +1,4 @@
-"""What pictures suffer, done to examples on purpose: what a model practises to undo."""
+"""What images suffer, done to examples on purpose: what a model practises to undo."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Degradation:
             len(space.shape) != 3 or space.shape[0] not in (1, 3)
         ):
             raise InputError(
-                f"corruption {self.kind!r} is for pictures, grey or in colour; choose another"
+                f"corruption {self.kind!r} is for images, grey or in colour; choose another"
                 " --corrupt"
             )
         if self.strength <= 0 or (self.strength > 1 and self.kind != "gaussian"):
@@ -103,7 +103,7 @@ class Degradation:
 
 
 def _through_jpeg(x: Tensor, quality: int) -> Tensor:
-    """A picture (C, H, W) in [-1, 1] as a JPEG file gives it back."""
+    """An image (C, H, W) in [-1, 1] as a JPEG file gives it back."""
     levels = x.add(1).mul(127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     file = BytesIO()
     Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(
@@ -115,13 +115,13 @@ def _through_jpeg(x: Tensor, quality: int) -> Tensor:
 
 @dataclass(frozen=True)
 class LowResolution:
-    """Makes pictures x, (B, C, H, W) in [-1, 1], smaller by a factor.
+    """Makes images x, (B, C, H, W) in [-1, 1], smaller by a factor.
 
     - `bicubic`: resized, nothing else
     - `real`: blurred, resized, noisy, through JPEG, and all that once more, as photographs that
       went round the world (Wang et al., 2021, Real-ESRGAN, section 3; without its sinc filters)
 
-    By torch's random numbers; of `real`, every picture has a blur, a noise and a JPEG quality of
+    By torch's random numbers; of `real`, every image has a blur, a noise and a JPEG quality of
     its own, and all of a batch the same sizes on the way.
     """
 
@@ -129,13 +129,13 @@ class LowResolution:
     scale: int
 
     def fit(self, space: Continuous) -> None:
-        """Raises InputError where pictures of this space cannot be treated so."""
+        """Raises InputError where images of this space cannot be treated so."""
         if self.kind not in get_args(Downscaling):
             raise InputError(
                 f"--degrade is one of {', '.join(get_args(Downscaling))}, not {self.kind!r}"
             )
         if self.kind == "real" and space.shape[0] not in (1, 3):
-            raise InputError("--degrade real is for pictures, grey or in colour; leave it out")
+            raise InputError("--degrade real is for images, grey or in colour; leave it out")
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, C, H / scale, W / scale), of 8 bits."""
@@ -150,7 +150,7 @@ class LowResolution:
 
 
 def blur(x: Tensor, least: float, most: float) -> Tensor:
-    """Pictures (B, C, H, W), each blurred by a Gaussian of its own: turned by any angle, with a
+    """Images (B, C, H, W), each blurred by a Gaussian of its own: turned by any angle, with a
     deviation along either axis between these, in pixels."""
     n, channels = x.shape[:2]
     a, b = least + (most - least) * torch.rand(2, n, 1, 1, device=x.device)
@@ -169,7 +169,7 @@ def blur(x: Tensor, least: float, most: float) -> Tensor:
 
 
 def _between(x: Tensor, size: Sequence[int], least: float, most: float) -> Tensor:
-    """Pictures of a size that is a random share of the one given, by one of three ways of
+    """Images of a size that is a random share of the one given, by one of three ways of
     resizing."""
     share = least + (most - least) * torch.rand(()).item()
     height, width = (max(round(n * share), 4) for n in size)
@@ -183,7 +183,7 @@ def _between(x: Tensor, size: Sequence[int], least: float, most: float) -> Tenso
 
 
 def _noisy(x: Tensor, most: int) -> Tensor:
-    """Pictures with noise of up to so many of 255 levels, grey or in colour; of half of them more
+    """Images with noise of up to so many of 255 levels, grey or in colour; of half of them more
     where it is bright, as that of counted light is."""
     n = len(x)
     coin, grey, strength = torch.rand(3, n, 1, 1, 1, device=x.device)
@@ -193,7 +193,7 @@ def _noisy(x: Tensor, most: int) -> Tensor:
 
 
 def _through(x: Tensor, worst: int, best: int) -> Tensor:
-    """Pictures, each as a JPEG file of a quality of its own gives it back."""
+    """Images, each as a JPEG file of a quality of its own gives it back."""
     qualities = torch.randint(worst, best + 1, (len(x),)).tolist()
     return torch.stack(
         [_through_jpeg(one, quality) for one, quality in zip(x, qualities, strict=True)]

@@ -1,4 +1,4 @@
-"""Convolutional networks from grids to smaller grids and back, in two dimensions or three: pictures
+"""Convolutional networks from grids to smaller grids and back, in two dimensions or three: images
 and video."""
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def sizes(sides: Sides, halvings: Sequence[Sides]) -> list[Sides]:
 
 class PlainBlock(nn.Module):
     """x + f(x) on grids (B, width, *sides), with f two convolutions and no normalisation, which
-    would forget how bright a picture is."""
+    would forget how bright an image is."""
 
     def __init__(self, width: int, dimensions: int = 2) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ def _doubling(channels: int, out: int, by: Sides) -> Transposed:
 @torch.no_grad()
 def begin(network: nn.Module) -> None:
     """Weights from N(0, 2 / n), n the numbers that each output is made of (He et al., 2015):
-    without normalisation all pictures would else look the same after a few layers. What residual
+    without normalisation all images would else look the same after a few layers. What residual
     blocks add is small at first."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d | Transposed):

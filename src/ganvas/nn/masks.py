@@ -1,4 +1,4 @@
-"""What is cut out of pictures on purpose: what a model practises to fill in, and is judged by."""
+"""What is cut out of images on purpose: what a model practises to fill in, and is judged by."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ STROKES = 4  # lines that follow each other
 
 
 def draw_masks(x: Tensor) -> Tensor:
-    """Where pictures x (B, C, H, W) are to be empty, boolean (B, 1, H, W), by torch's random
+    """Where images x (B, C, H, W) are to be empty, boolean (B, 1, H, W), by torch's random
     numbers.
 
-    One of three kinds for each: a rectangle with sides of a quarter to a half of the picture's;
+    One of three kinds for each: a rectangle with sides of a quarter to a half of the image's;
     four thick lines, one beginning where another ends, as Yu et al. (2019) draw them; a half.
     """
     n, (height, width) = len(x), x.shape[2:]
@@ -39,7 +39,7 @@ def _rectangles(place: Tensor, n: int) -> Tensor:
 
 def _strokes(place: Tensor, n: int) -> Tensor:
     """Lines through five points, each near the one before, and as thick as a twelfth to a sixth of
-    the picture."""
+    the image."""
     points = (torch.rand(n, 1, 2) + (torch.rand(n, STROKES + 1, 2) - 0.5).mul(0.7).cumsum(1)).clamp(
         0, 1
     )
@@ -71,7 +71,8 @@ def _halves(place: Tensor, n: int) -> Tensor:
 
 
 def show_completions(model: Completes, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures with holes, always the same ones, in grey, and completed; both shaped like x."""
+    """Images with masked regions, always the same ones, in grey, and completed; both shaped like
+    x."""
     with seeded_rng(0):
         known = ~draw_masks(x).expand_as(x)
         return torch.where(known, x, 0.0), model.complete(x, known).float()

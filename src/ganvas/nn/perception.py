@@ -19,17 +19,17 @@ class Perception(nn.Module):
     """Convolutions as VGG has them, twice a resolution, halved by averages (Simonyan & Zisserman,
     2015).
 
-    They learn to restore pictures that lost squares (Pathak et al., 2016), colour (Zhang et al.,
+    They learn to restore images that lost squares (Pathak et al., 2016), colour (Zhang et al.,
     2016) and detail under noise (Vincent et al., 2008): a sum of what each resolution has to say,
     so that all of them learn.
 
     distance(a, b) = mean over layers of  mean over places of  |f(a) / |f(a)| - f(b) / |f(b)||^2
 
-    which is LPIPS without learned weights (Zhang et al., 2018, equation 1, with w = 1). Pictures
+    which is LPIPS without learned weights (Zhang et al., 2018, equation 1, with w = 1). Images
     are (B, C, H, W) in [-1, 1], of any size of at least 4 pixels.
 
     Arguments:
-        channels: Of the pictures.
+        channels: Of the images.
         width: Channels at full resolution; doubled with each halving.
     """
 
@@ -48,14 +48,14 @@ class Perception(nn.Module):
         return found
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """How different pictures look, (B,): 0 where they are the same, 4 at most."""
+        """How different images look, (B,): 0 where they are the same, 4 at most."""
         pairs = zip(self.features(a), self.features(b), strict=True)
         return torch.stack(
             [(_unit(f) - _unit(g)).square().sum(1).flatten(1).mean(1) for f, g in pairs]
         ).mean(0)
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
-        """What it minimises to learn from pictures: the squared error of those it restores."""
+        """What it minimises to learn from images: the squared error of those it restores."""
         return {"restored": (self._restored(damaged(x)) - x).square().mean()}
 
     def _restored(self, x: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def _unit(f: Tensor) -> Tensor:
 
 
 def damaged(x: Tensor) -> Tensor:
-    """Pictures (B, C, H, W) each with noise of a strength of its own, squares hidden, and half of
+    """Images (B, C, H, W) each with noise of a strength of its own, squares hidden, and half of
     them without colour, where they have any; by torch's random numbers."""
     n, channels, height, width = x.shape
     coin, share, strength = torch.rand(3, n, 1, 1, 1, device=x.device).to(x.dtype)

@@ -105,7 +105,7 @@ class Up(nn.Module):
 
 
 class Basis(nn.Module):
-    """Vectors (B, into) to pictures (B, C, h, w): one learned picture, each channel of it scaled by
+    """Vectors (B, into) to images (B, C, h, w): one learned image, each channel of it scaled by
     what z says."""
 
     def __init__(self, into: int, channels: int, size: tuple[int, int]) -> None:
@@ -119,7 +119,7 @@ class Basis(nn.Module):
 
 
 class Summary(nn.Module):
-    """Pictures (B, C, h, w) to vectors (B, C): each channel weighed by a learned picture of its
+    """Images (B, C, h, w) to vectors (B, C): each channel weighed by a learned image of its
     own, in float32."""
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:

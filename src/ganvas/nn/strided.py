@@ -1,4 +1,4 @@
-"""Convolutions of stride 2, which halve a picture, and their transposes, which double it.
+"""Convolutions of stride 2, which halve an image, and their transposes, which double it.
 
 On a CPU the deep, narrow ones (few positions, many channels) are computed as matrix products: there
 oneDNN's convolution kernels spend most of their time rearranging weights. The two are the same
@@ -17,7 +17,7 @@ from torch.nn.grad import conv2d_weight
 
 
 class _Strided(nn.Module):
-    """Weight (channels of the small picture, channels of the large, kernel, kernel); padding is 1
+    """Weight (channels of the small image, channels of the large, kernel, kernel); padding is 1
     on each side."""
 
     def __init__(self, small: int, large: int, kernel: int, bias: int | None) -> None:
@@ -72,7 +72,7 @@ def _as_products(x: Tensor, weight: Tensor, small: Sequence[int]) -> bool:
 
 
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """What autocast would do before a convolution; pictures with the channels last."""
+    """What autocast would do before a convolution; images with the channels last."""
     kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     last = torch.channels_last
     return x.to(kind).contiguous(memory_format=last), weight.to(kind).contiguous(memory_format=last)
@@ -114,7 +114,7 @@ class _Products(torch.autograd.Function):
 
 
 def _transposed(small: Tensor, weight: Tensor, large: Tensor) -> Tensor:
-    """The transposed convolution that gives pictures of the size of `large`."""
+    """The transposed convolution that gives images of the size of `large`."""
     extra = [
         a - 2 * b - weight.shape[-1] + 4
         for a, b in zip(large.shape[2:], small.shape[2:], strict=True)
@@ -129,7 +129,7 @@ def _halved(large: Tensor, weight: Tensor) -> tuple[int, int]:
 
 
 def _patches(large: Tensor, weight: Tensor) -> Tensor:
-    """What each position of the small picture sees: (B h w, kernel kernel C)."""
+    """What each position of the small image sees: (B h w, kernel kernel C)."""
     kernel, small = weight.shape[-1], _halved(large, weight)
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
     (batch, _, _, channels), (b, h, w, c) = padded.shape, padded.stride()

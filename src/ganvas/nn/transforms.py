@@ -1,4 +1,4 @@
-"""Transforms of pictures to few numbers that are worth coding, and back, with a density of these
+"""Transforms of images to few numbers that are worth coding, and back, with a density of these
 numbers."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def steps(shape: tuple[int, ...], halvings: int) -> list[tuple[int, int]]:
 
 
 class Analysis(nn.Module):
-    """Pictures (B, *shape) to latents (B, latent, h, w): cosines of blocks, as it begins, and what
+    """Images (B, *shape) to latents (B, latent, h, w): cosines of blocks, as it begins, and what
     a network adds.
 
     width: Channels at half resolution, doubled where resolution is halved.
@@ -56,7 +56,7 @@ class Analysis(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Latents (B, latent, h, w) to pictures (B, *shape): analysis, backwards."""
+    """Latents (B, latent, h, w) to images (B, *shape): analysis, backwards."""
 
     def __init__(self, shape: tuple[int, ...], latent: int, width: int, halvings: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks that turn pictures into others of the same height and width, and one that judges patch
+"""Networks that turn images into others of the same height and width, and one that judges patch
 by patch."""
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ EPSILON = 1e-5
 
 
 class Normalise(nn.Module):
-    """(x - mean) / deviation of each channel of each picture: instance normalisation (Ulyanov et
+    """(x - mean) / deviation of each channel of each image: instance normalisation (Ulyanov et
     al., 2016).
 
-    On a CPU pictures stay as they lie, channels last, where torch's own would copy them there and
+    On a CPU images stay as they lie, channels last, where torch's own would copy them there and
     back.
     """
 
@@ -78,7 +78,7 @@ class Residual(nn.Module):
 
 
 class ResidualTranslator(nn.Module):
-    """Pictures (B, C, H, W) to raw ones (B, O, H, W) of any size: halved twice, rewritten by
+    """Images (B, C, H, W) to raw ones (B, O, H, W) of any size: halved twice, rewritten by
     residual blocks, doubled twice (Johnson et al., 2016; Zhu et al., 2017, appendix: c7s1-64, d128,
     d256, R256 ..., u128, u64, c7s1-3).
 
@@ -122,7 +122,7 @@ class ResidualTranslator(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures (B, C, H, W) to raw ones (B, O, H, W) of any size: halved again and again, then
+    """Images (B, C, H, W) to raw ones (B, O, H, W) of any size: halved again and again, then
     doubled, each time joined by what there was at that resolution on the way down (Ronneberger et
     al., 2015; Isola et al., 2017,
     appendix: C64-C128-C256-C512-...).
@@ -170,7 +170,7 @@ class UNet(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Pictures (B, C, H, W) to logits (B, 1, h, w), one for each of the patches that overlap in
+    """Images (B, C, H, W) to logits (B, 1, h, w), one for each of the patches that overlap in
     them (Isola et al., 2017, section 3.2.2): C64-C128-C256-C512, without normalisation in the
     first.
 
@@ -194,7 +194,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class Memory(nn.Module):
-    """Pictures that were made before, of which every other one that is asked for is one
+    """Images that were made before, of which every other one that is asked for is one
     (Shrivastava et al., 2017, section 2.3; Zhu et al., 2017, section 4): who judges them does not
     chase the last ones alone.
 
@@ -207,16 +207,16 @@ class Memory(nn.Module):
 
     def __init__(self, size: int, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.register_buffer("pictures", torch.zeros(size, *shape, dtype=torch.bfloat16))
+        self.register_buffer("images", torch.zeros(size, *shape, dtype=torch.bfloat16))
         self.register_buffer("held", torch.zeros((), dtype=torch.int64))
-        self.pictures: Tensor
+        self.images: Tensor
         self.held: Tensor
 
     @torch.no_grad()
     def forward(self, fresh: Tensor) -> Tensor:
-        """Made pictures (B, *shape), each as it is or in its place one that was made before; no
+        """Made images (B, *shape), each as it is or in its place one that was made before; no
         gradient passes."""
-        size = len(self.pictures)
+        size = len(self.images)
         if not self.training or not size:
             return fresh.detach()
         given = fresh.detach().clone()
@@ -225,15 +225,15 @@ class Memory(nn.Module):
             torch.rand(len(fresh)),
             torch.randint(size, (len(fresh),)),
         )
-        for i, picture in enumerate(fresh.detach()):
+        for i, image in enumerate(fresh.detach()):
             slot = held if held < size else int(slots[i])
             if held < size:
                 held += 1
             elif coins[i] < 0.5:
-                given[i] = self.pictures[slot]
+                given[i] = self.images[slot]
             else:
                 continue
-            self.pictures[slot] = picture
+            self.images[slot] = image
         self.held.fill_(held)
         return given
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..core import Continuous, InputError, Mixed, Space
 
-SIDE = 32  # cells a side of a picture is seen in, at most
+SIDE = 32  # cells a side of an image is seen in, at most
 LEAST = 1e-6  # deviation below which nothing varies
 
 
@@ -73,7 +73,7 @@ class Columns(View):
 
 
 class Cells(View):
-    """Pictures as their brightness to the eye, its square root, in cells of three pixels at every
+    """Images as their brightness to the eye, its square root, in cells of three pixels at every
     second place, and of
     twice that until no side has more than 32: a shift by a pixel is little seen, differences in the
     dark are."""
@@ -106,7 +106,7 @@ def view(space: Space) -> View:
     distances."""
     if not isinstance(space, Continuous | Mixed):
         raise InputError(
-            "this model measures distances: pictures, vectors and rows of numbers, not symbols"
+            "this model measures distances: images, vectors and rows of numbers, not symbols"
         )
     return (
         Cells(space) if isinstance(space, Continuous) and len(space.shape) == 3 else Columns(space)

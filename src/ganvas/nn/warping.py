@@ -1,4 +1,4 @@
-"""Linear maps of pictures that can be differentiated any number of times: each one's gradient is
+"""Linear maps of images that can be differentiated any number of times: each one's gradient is
 its own transpose.
 
 No matrix product takes part: training lets these be rounded to bfloat16 or TF32, and a place or a
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Beyond = Literal["reflection", "zeros"]
-"""What lies beyond a picture's edges."""
+"""What lies beyond an image's edges."""
 
 _MODES = {"zeros": 0, "reflection": 2}  # the numbers by which torch's own operators know them
 
@@ -25,10 +25,10 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def warp(x: Tensor, matrices: Tensor, beyond: Beyond = "reflection") -> Tensor:
-    """Pictures (B, C, H, W) whose pixel at (u, v) is what x has at M (u, v, 1): bilinear, in one
+    """Images (B, C, H, W) whose pixel at (u, v) is what x has at M (u, v, 1): bilinear, in one
     pass.
 
-    matrices: M, (B, 3, 3) with last row (0, 0, 1), in pixels from the middle of the picture, u to
+    matrices: M, (B, 3, 3) with last row (0, 0, 1), in pixels from the middle of the image, u to
         the right and v downwards. Where M is the identity, x stays as it is, bit for bit.
     """
     height, width = x.shape[2:]
@@ -43,7 +43,7 @@ def warp(x: Tensor, matrices: Tensor, beyond: Beyond = "reflection") -> Tensor:
 
 
 def recolour(x: Tensor, matrices: Tensor) -> Tensor:
-    """Pictures (B, C, H, W) whose colours c are M (c, 1).
+    """Images (B, C, H, W) whose colours c are M (c, 1).
 
     matrices: M, (B, C + 1, C + 1) with last row (0, ..., 0, 1). Its linear part is taken as
         constant.
@@ -56,7 +56,7 @@ def recolour(x: Tensor, matrices: Tensor) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
-    """What pictures have at places (B, H, W, 2), as `grid_sample` defines them; those that stand
+    """What images have at places (B, H, W, 2), as `grid_sample` defines them; those that stand
     still are not touched.
 
     torch 2.6, with which Ganvas still works, cannot differentiate the gradient of `grid_sample`.
@@ -76,7 +76,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _Scatter(torch.autograd.Function):
-    """The transpose of `_Gather`: adds what pictures have to the places that it was gathered
+    """The transpose of `_Gather`: adds what images have to the places that it was gathered
     from."""
 
     @staticmethod

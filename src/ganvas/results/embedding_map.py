@@ -1,4 +1,4 @@
-"""Latents as a table, and their map as a picture and as a page to point at things on. Nothing is
+"""Latents as a table, and their map as an image and as a page to point at things on. Nothing is
 fetched."""
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ OTHER = "#b4b9c4"
 RAMP = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
 COLOURS = (*CATEGORIES, OTHER, *RAMP)
 
-THUMBNAIL = 64  # pixels of a small picture
+THUMBNAIL = 64  # pixels of a small image
 CRISP = 32  # up to here they are kept to the bit
 COLUMNS = 40  # columns that a page tells of
-PANELS = 12  # columns that a picture shows
+PANELS = 12  # columns that an image shows
 PANEL, MARGIN, LEGEND = 620, 24, 26  # pixels
-TILE = 40  # pixels of a picture on the map
+TILE = 40  # pixels of an image on the map
 CUT = 200  # letters of a value
 
 
@@ -92,7 +92,7 @@ def embedding_page(answer: Embedded, modality: Modality, target: Path) -> Path:
         "places": [[round(p, 4) for p in place] for place in _fitted(answer.map).tolist()],
         "names": [_cut(answer.given.names[i]) for i in answer.rows.tolist()],
         "columns": [asdict(c) for c in _colourings(answer, modality, COLUMNS)],
-        "pictures": None if small is None else _sprite(small),
+        "images": None if small is None else _sprite(small),
     }
     text = (
         (Path(__file__).with_name("map.html"))
@@ -105,7 +105,7 @@ def embedding_page(answer: Embedded, modality: Modality, target: Path) -> Path:
 
 
 def embedding_image(answer: Embedded, modality: Modality, target: Path) -> Path:
-    """Draws the map once for each column that colours it, and once with small pictures where
+    """Draws the map once for each column that colours it, and once with small images where
     examples can be seen.
 
     Raises InputError where there is no map.
@@ -114,7 +114,7 @@ def embedding_image(answer: Embedded, modality: Modality, target: Path) -> Path:
     places = _fitted(answer.map)
     small = modality.thumbnails(answer.given.x.cpu()[answer.rows], TILE)
     panels = [_dots(places, colouring) for colouring in _colourings(answer, modality, PANELS)]
-    panels += [] if small is None else [_pictures(places, small)]
+    panels += [] if small is None else [_images(places, small)]
     panels = panels or [_dots(places, Colouring("", [], [0] * len(places), []))]
     across, high = min(3, len(panels)), max(panel.height for panel in panels)
     canvas = Image.new("RGB", (across * PANEL, ceil(len(panels) / across) * high), "white")
@@ -178,7 +178,7 @@ def _cut(text: str) -> str:
 
 
 def _sprite(small: Tensor) -> dict[str, Any]:
-    """Small pictures (n, side, side, 3) side by side in one, as it stands in a page."""
+    """Small images (n, side, side, 3) side by side in one, as it stands in a page."""
     side, across = small.shape[1], ceil(len(small) ** 0.5)
     stream = BytesIO()
     sheet = Image.fromarray(_grid(small, across).numpy())
@@ -236,8 +236,8 @@ def _dots(places: Tensor, colouring: Colouring) -> Image.Image:
     return panel
 
 
-def _pictures(places: Tensor, small: Tensor) -> Image.Image:
-    """The map as a grid of small pictures: in each cell the example that is nearest to its
+def _images(places: Tensor, small: Tensor) -> Image.Image:
+    """The map as a grid of small images: in each cell the example that is nearest to its
     middle."""
     room, panel = PANEL - 2 * MARGIN, Image.new("RGB", (PANEL, PANEL + LEGEND), "white")
     cells: dict[tuple[int, int], tuple[float, int]] = {}

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..core import (
     IMAGE_ENDINGS,
-    LOSSLESS_ROUND_TRIP,
+    ROUND_TRIP_ENDINGS,
     Answer,
     Augmented,
     Clustered,
@@ -64,7 +64,7 @@ from .detection_table import detection_table
 from .packed import pack_bytes
 
 SHOWN = 200  # findings that are drawn
-MIDDLES, MIDDLE = 20, 160  # restored pictures that are shown, and pixels a side of each
+MIDDLES, MIDDLE = 20, 160  # restored images that are shown, and pixels a side of each
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -199,14 +199,14 @@ def _made(made: Made, modality: Modality, out: Path) -> list[Path]:
 
 
 def _augmented(answer: Augmented, modality: Modality, out: Path) -> list[Path]:
-    """Given rows with new ones below; or new pictures alone, in sub-folders by class, and a sheet
+    """Given rows with new ones below; or new images alone, in sub-folders by class, and a sheet
     of these."""
     if isinstance(answer.given, Given):
         rows = _rows(modality)
         return [rows.save([rows.extended(answer.given, answer.added)], _file(out, "rows.csv"))]
     own = {
         name: answer.added[answer.y == i]
-        for i, name in enumerate(filenames.folders(answer.given.classes))
+        for i, name in enumerate(filenames.folder_names(answer.given.classes))
     }
     own = {name: x for name, x in own.items() if len(x)}
     across = min(10, max(map(len, own.values())))
@@ -234,7 +234,7 @@ def _filled(given: Given, draws: tuple[Tensor, ...], modality: Tabular, out: Pat
 def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
     """Every example under its own name, of several draws in a folder for each; and a sheet of some:
     what was known, with grey where something was missing, and below it what it was completed to; of
-    pictures that are not all of the model's size their middles. Into a file, the one picture there
+    images that are not all of the model's size their middles. Into a file, the one image there
     is, or that sheet alone. What moves stands beside all that was given, which may be what really
     followed."""
     given, n = answer.given, len(answer.draws)
@@ -242,7 +242,7 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
         return _filed(answer.draws[0], [out], modality)
     folders = [out] if n == 1 else [out / f"draw-{i + 1}" for i in range(n)]
     names, files = (
-        filenames.pictures([name.replace("/", "-") for name in given.names]),
+        filenames.image_names([name.replace("/", "-") for name in given.names]),
         list[Path](),
     )
     for folder, draw in zip(folders, answer.draws, strict=True) if not out.suffix else ():
@@ -262,14 +262,14 @@ def _completed(answer: Completed, modality: Modality, out: Path) -> list[Path]:
 
 
 def _filed(x: Sequence[Tensor], files: list[Path], modality: Modality) -> list[Path]:
-    """Writes examples, each into its file, or where they are no pictures, under its name."""
+    """Writes examples, each into its file, or where they are no images, under its name."""
     if isinstance(modality, ImageFiles):
         return modality.hang((ImageFile(image_to_levels(one, 255)) for one in x), files)
     return modality.write(torch.stack([*x]), files[0].parent, [file.name for file in files])
 
 
 def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:
-    """A strip of every walk with what was given before it, an animation, and a folder of pictures
+    """A strip of every walk with what was given before it, an animation, and a folder of images
     for each strength; of rows a table for each strength."""
     if isinstance(modality, Tabular):
         tables = {
@@ -293,7 +293,7 @@ def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:
     sheet = partial(modality.sheet, strips[:60].flatten(0, 1), columns=strengths + 1)
     if out.suffix:
         return [sheet(out)]
-    names, files = filenames.pictures([name.replace("/", "-") for name in own]), list[Path]()
+    names, files = filenames.image_names([name.replace("/", "-") for name in own]), list[Path]()
     for strength, x in zip(answer.strengths, answer.frames, strict=True):
         files += modality.write(x.cpu(), out / f"{strength:+g}", names)
     for name, strip in zip(names, strips, strict=True) if walks > 1 else ():
@@ -305,8 +305,8 @@ def _edited(answer: Edited, modality: Modality, out: Path) -> list[Path]:
 def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
     """A table of all examples, written as they are judged; and into a folder, what of the findings
     can be seen."""
-    strangest, whole = Strangest(), list[Detected]()
-    shown = whole if isinstance(modality, Overlapping) else strangest
+    most_anomalous_parts, whole = MostAnomalous(), list[Detected]()
+    shown = whole if isinstance(modality, Overlapping) else most_anomalous_parts
 
     def tables() -> Iterator[Table]:
         for part in answer.parts:
@@ -319,11 +319,11 @@ def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
         return [file]
     if isinstance(modality, Overlapping):
         return [file, *modality.trace(whole, out)]
-    return [file, *_pointed_out(strangest, answer.normal, modality, out / "found")]
+    return [file, *_pointed_out(most_anomalous_parts, answer.normal, modality, out / "found")]
 
 
-class Strangest(list[Detected]):
-    """Of parts of examples only those that were found, and of these the strangest."""
+class MostAnomalous(list[Detected]):
+    """Of parts of examples only those that were found, and of these the most anomalous."""
 
     def append(self, part: Detected) -> None:
         found = part.found.nonzero().flatten()
@@ -337,7 +337,7 @@ class Strangest(list[Detected]):
             self[:] = [self.most_anomalous()]
 
     def most_anomalous(self) -> Detected:
-        """At most so many as are shown, the strangest first."""
+        """At most so many as are shown, the most anomalous first."""
         names = [name for part in self for name in part.names]
         scores = torch.cat([part.scores for part in self])
         first = scores.argsort(descending=True)[:SHOWN]
@@ -347,7 +347,7 @@ class Strangest(list[Detected]):
 
 
 def _pointed_out(
-    found: Strangest, normal: ReferenceScores, modality: Modality, folder: Path
+    found: MostAnomalous, normal: ReferenceScores, modality: Modality, folder: Path
 ) -> list[Path]:
     if not found:
         return []
@@ -378,7 +378,7 @@ def _followed(answer: Detections, modality: Modality, out: Path, tell: Tell) -> 
 
 
 def _embedded(answer: Embedded, modality: Modality, out: Path) -> list[Path]:
-    """A table of latents, a picture of their map and a page to point at it; or one of these, as the
+    """A table of latents, an image of their map and a page to point at it; or one of these, as the
     ending asks."""
     if out.suffix == ".html":
         return [embedding_map.embedding_page(answer, modality, out)]
@@ -463,28 +463,28 @@ def _stacked(kinds: Sequence[Tensor], modality: Modality, file: Path) -> Path:
 
 
 def _restored(answer: Restored, modality: Modality, out: Path) -> list[Path]:
-    """Every picture under its own name as a PNG file, and before and after; into a file, as `_hung`
+    """Every image under its own name as a PNG file, and before and after; into a file, as `_hung`
     has it."""
     given = answer.given
     done = ((_middle(before), _middle(after), own) for before, after, own in answer.made)
-    return _hung(given, done, filenames.pictures(given.names), modality, out)
+    return _hung(given, done, filenames.image_names(given.names), modality, out)
 
 
 def _enlarged(answer: Enlarged, modality: Modality, out: Path) -> list[Path]:
-    """Every picture under its own name and as what it was, where it can be written so; before is
+    """Every image under its own name and as what it was, where it can be written so; before is
     bicubic."""
     given, channels = answer.given, answer.given.channels
     kept = [
-        i for i, name in enumerate(given.names) if Path(name).suffix.lower() in LOSSLESS_ROUND_TRIP
+        i for i, name in enumerate(given.names) if Path(name).suffix.lower() in ROUND_TRIP_ENDINGS
     ]
     done = ((*_middles(a, b, answer.scale, channels), b) for a, b in answer.pairs)
-    return _hung(given, done, filenames.pictures(given.names, kept), modality, out)
+    return _hung(given, done, filenames.image_names(given.names, kept), modality, out)
 
 
 def _middles(
     before: ImageFile, after: ImageFile, scale: int, channels: int
 ) -> tuple[Tensor, Tensor]:
-    """The middle of a picture and of a larger one, both at the size of the larger."""
+    """The middle of an image and of a larger one, both at the size of the larger."""
     side = ceil(MIDDLE / scale)
     (top, height), (left, width) = (
         ((n - min(n, side)) // 2, min(n, side)) for n in before.levels.shape[1:]
@@ -507,45 +507,45 @@ def _hung(
     modality: Modality,
     out: Path,
 ) -> list[Path]:
-    """Every picture into its file, and a sheet of the middles of some, before and after; into a
-    file, the one picture there is, or that sheet alone.
+    """Every image into its file, and a sheet of the middles of some, before and after; into a
+    file, the one image there is, or that sheet alone.
 
-    done: Of each picture its middle before and after, and what it became.
+    done: Of each image its middle before and after, and what it became.
     """
     assert isinstance(modality, ImageFiles), (
-        "only what reads pictures as they are has an answer that keeps them"
+        "only what reads images as they are has an answer that keeps them"
     )
     middles = list[tuple[Tensor, Tensor]]()
 
-    def pictures() -> Iterator[ImageFile]:
+    def images() -> Iterator[ImageFile]:
         for before, after, one in done:
             if len(middles) < MIDDLES:
                 middles.append((before, after))
             yield one
 
     if out.suffix and len(given.names) == 1:
-        return modality.hang(pictures(), [out])
+        return modality.hang(images(), [out])
     if out.suffix:
         files, sheet = [], out
-        deque(pictures(), maxlen=0)
+        deque(images(), maxlen=0)
     else:
         sheet = out / "before-and-after.png"
-        files = modality.hang(pictures(), [out / name for name in names])
+        files = modality.hang(images(), [out / name for name in names])
     before, after = (_even(one) for one in zip(*middles, strict=True))
     return [*files, _stacked(with_same_channels(before, after), modality, sheet)]
 
 
 def _middle(x: Tensor) -> Tensor:
-    """The middle of a picture (C, H, W), pixel by pixel; all of a small one."""
+    """The middle of an image (C, H, W), pixel by pixel; all of a small one."""
     top, left = (max(n - MIDDLE, 0) // 2 for n in x.shape[1:])
     return x[:, top : top + MIDDLE, left : left + MIDDLE].clone()  # the rest may go
 
 
-def _even(pictures: Sequence[Tensor]) -> Tensor:
-    """Pictures (C, H, W) as squares of the largest side, in one tensor: what a smaller one lacks is
+def _even(images: Sequence[Tensor]) -> Tensor:
+    """Images (C, H, W) as squares of the largest side, in one tensor: what a smaller one lacks is
     mirrored."""
-    side = max(max(x.shape[1:]) for x in pictures)
-    return torch.stack([mirror_pad(x, side, side) for x in pictures])
+    side = max(max(x.shape[1:]) for x in images)
+    return torch.stack([mirror_pad(x, side, side) for x in images])
 
 
 def _frames(frames: Tensor, modality: Modality, out: Path) -> list[Path]:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Self
 
 RECENT = 200  # lines of the log that are looked at, beside all earlier ones with a preview
 SMOOTH = 10  # lines that are averaged, so that one batch is no sign
-LASTING = 300  # rounds for which a sign must have been there
-GROWN = 500  # rounds after which samples of a healthy game are no longer all alike
+LASTING = 300  # steps for which a sign must have been there
+GROWN = 500  # steps after which samples of a healthy game are no longer all alike
 
 FOOLED, CERTAIN = 0.6, 0.99
 """Share of pairs that a discriminator orders when it cannot tell real from made, and when it always
@@ -65,7 +65,7 @@ class Diagnosis:
     """What is wrong, in words.
 
     illness: Its usual name.
-    since: Round in which the sign began; 0 for what was so before the first.
+    since: Step in which the sign began; 0 for what was so before the first.
     words: What is seen, with numbers.
     advice: What to do.
     grave: Whether training that goes on as it does is wasted.
@@ -80,7 +80,7 @@ class Diagnosis:
     remedies: tuple[Remedy, ...] = ()
 
     def __str__(self) -> str:
-        since = f" since round {self.since:,}" if self.since else ""
+        since = f" since step {self.since:,}" if self.since else ""
         return f"{self.kind}{since}: {self.words}; {self.advice}"
 
     def to_json(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Diagnosis:
 class Intervention(NamedTuple):
     """One change that was made to a game that was ill.
 
-    step: Round after which it was made; to_step: round whose averaged weights the game went back
+    step: Step after which it was made; to_step: step whose averaged weights the game went back
         to, 0 for none.
     what, before, after: as in `Remedy.what`, with its value.
     """
@@ -107,12 +107,12 @@ class Intervention(NamedTuple):
     to_step: int
 
     def __str__(self) -> str:
-        back = f"the weights of round {self.to_step:,}" if self.to_step else "the first weights"
-        return f"round {self.step:,}, {self.kind}: back to {back}, {self.what} {self.before:.3g} -> {self.after:.3g}"
+        back = f"the weights of step {self.to_step:,}" if self.to_step else "the first weights"
+        return f"step {self.step:,}, {self.kind}: back to {back}, {self.what} {self.before:.3g} -> {self.after:.3g}"
 
 
 class Curve(NamedTuple):
-    """One column of a log: a value in some of the rounds, oldest first."""
+    """One column of a log: a value in some of the steps, oldest first."""
 
     steps: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
@@ -127,7 +127,7 @@ class Curve(NamedTuple):
         return Curve(self.steps, tuple(sum(window) / len(window) for window in windows))
 
     def since(self, holds: Callable[[float], bool]) -> int | None:
-        """The first round of the unbroken stretch, up to now, in which this holds; None where it
+        """The first step of the unbroken stretch, up to now, in which this holds; None where it
         does not now."""
         begun = None
         for step, value in zip(reversed(self.steps), reversed(self.values), strict=True):
@@ -136,10 +136,10 @@ class Curve(NamedTuple):
             begun = step
         return begun
 
-    def lasting(self, holds: Callable[[float], bool], rounds: int = LASTING) -> int | None:
-        """The same, where the stretch has lasted for so many rounds."""
+    def lasting(self, holds: Callable[[float], bool], n_steps: int = LASTING) -> int | None:
+        """The same, where the stretch has lasted for so many steps."""
         begun = self.since(holds)
-        return begun if begun is not None and self.steps[-1] - begun >= rounds else None
+        return begun if begun is not None and self.steps[-1] - begun >= n_steps else None
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Facts:
     rates: Learning rates by player.
     sizes: Root mean squares of the weights that players began with.
     parameters: How many a player has.
-    codes: Size of the codebook of a model that has one, as far as a round has places for.
+    codes: Size of the codebook of a model that has one, as far as a step has places for.
     """
 
     lr: Mapping[str, float] = field(default_factory=dict)
@@ -176,7 +176,7 @@ class History:
 
     @property
     def begun(self) -> int:
-        """The round it starts after: what came before a treatment is another game."""
+        """The step it starts after: what came before a treatment is another game."""
         return int(self.lines[0]["step"]) - 1 if self.lines else 0
 
     @property
@@ -197,7 +197,7 @@ class History:
 
     @property
     def lost(self) -> tuple[str, float] | None:
-        """A term of a player's that is no number in the last round, by name, if there is one."""
+        """A term of a player's that is no number in the last step, by name, if there is one."""
         last = self.lines[-1].items()
         return next(((name, v) for name, v in last if _of_player(name) and not isfinite(v)), None)
 
@@ -290,7 +290,7 @@ def oscillates(history: History) -> Diagnosis | None:
     return Diagnosis(
         "oscillation", turns[0],
         f"the discriminator went from winning to losing and back {len(turns) // 2} times "
-        f"in {ordering.steps[-1] - turns[0]:,} rounds",
+        f"in {ordering.steps[-1] - turns[0]:,} steps",
         "lower --lr, or raise --r1", history.poor,
         (Remedy("r1", 10, 1, 100), Remedy("lr", 0.3), Remedy("lr", 0.3)),
     )
@@ -399,7 +399,7 @@ def too_fast(history: History) -> Diagnosis | None:
 
 
 def leapt(history: History) -> Diagnosis | None:
-    """A term that rose far above where it began: what one round learned, the next undid (Smith,
+    """A term that rose far above where it began: what one step learned, the next undid (Smith,
     2017)."""
     for name, curve in history.terms():
         first, most = curve.values[0], max(curve.values)
@@ -474,7 +474,7 @@ def _twice(curve: Curve, holds: Callable[[float], bool]) -> int | None:
 
 
 def _swings(curve: Curve, height: float) -> list[int]:
-    """The rounds at which a curve turned round, after it had moved by `height` at least."""
+    """The steps at which a curve turned step, after it had moved by `height` at least."""
     turns: list[int] = []
     rising, extreme, at = None, curve.values[0] if curve.values else 0.0, 0
     for step, value in zip(*curve, strict=True):

@@ -2,10 +2,10 @@
 a pickle.
 
 run.json               model, options, modality and what it learned, training settings, versions
-log.jsonl              one line per logged round
+log.jsonl              one line per logged step
 state.json             the step that the weights belong to: writing it is what commits a save
 weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)   
-best.safetensors healthy_ema.safetensors    averaged weights of rounds in which nothing was wrong,
+best.safetensors healthy_ema.safetensors    averaged weights of steps in which nothing was wrong,
 until training is done reference_scores.safetensors     how the model scores what training held out
 calibration.safetensors  how values that training held out came out of the model's intervals
 previews/  report.html

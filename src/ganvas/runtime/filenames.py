@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 RESERVED = re.compile(r'[<>:"|?*\x00-\x1f]+')  # what some system lets no file be called
 
 
-def folders(names: Sequence[str]) -> list[str]:
+def folder_names(names: Sequence[str]) -> list[str]:
     """One folder for each name: what separates folders becomes a dash."""
     return _apart([(_below(re.sub(r"[/\\]+", "-", name)), "") for name in names])
 
 
-def pictures(names: Sequence[str], as_they_are: Collection[int] = ()) -> list[str]:
+def image_names(names: Sequence[str], as_they_are: Collection[int] = ()) -> list[str]:
     """One PNG file for each name, in folders as they were: `a.jpg` is `a.jpg.png`, whatever else
     there is.
 

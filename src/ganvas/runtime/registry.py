@@ -60,11 +60,11 @@ class Option:
     def plain(self) -> Any:
         """The type in which it is said where there are words and numbers alone.
 
-        A wish may be said any number of times, a mapping as NAME=NUMBER; a balance or a likeness is
-        a word.
+        A constraint may be said any number of times, a mapping as NAME=NUMBER; a balance or a
+        likeness is a word.
         """
         words = str(self.type)
-        if "Wish" in words or "Mapping" in words:
+        if "Constraint" in words or "Mapping" in words:
             return list[str] | None
         return str | None if "Balance" in words or "Likeness" in words else self.type
 

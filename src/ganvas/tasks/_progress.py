@@ -49,6 +49,6 @@ def progress_bar(parts: Iterable[Part], words: str, size: Callable[[Any], int]) 
 
 
 def each_with_progress(parts: Iterable[Part], n: int, words: str) -> Iterator[Part]:
-    """Parts of which even one may take its time, as a large picture does: with a bar however few
+    """Parts of which even one may take its time, as a large image does: with a bar however few
     there are."""
     return with_progress(parts, n, words, lambda part: 1, 0)

@@ -1,4 +1,4 @@
-"""Pictures of any size, worked on in overlapping tiles, of which one fades into the next."""
+"""Images of any size, worked on in overlapping tiles, of which one fades into the next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_ONCE = 2**18  # pixels
 def on_device(
     network: Callable[[Tensor], Tensor], device: torch.device
 ) -> Callable[[Tensor], Tensor]:
-    """The same for pictures (B, ...) that lie on the CPU and come back there, float32; on a
+    """The same for images (B, ...) that lie on the CPU and come back there, float32; on a
     processor that computes in bf16, in that."""
     precision = choose_precision("auto", device)
 
@@ -47,7 +47,7 @@ def apply_tiled(
     overlap: int,
     scale: int = 1,
 ) -> Tensor:
-    """A picture (C, H, W), worked on tile by tile, (C', scale H, scale W); mirrored at its right
+    """An image (C, H, W), worked on tile by tile, (C', scale H, scale W); mirrored at its right
     and lower edges where tiles reach beyond.
 
     restore: Maps tiles (B, C, height, width) to others, (B, C', scale height, scale width).

@@ -1,4 +1,4 @@
-"""Unpack rows or pictures that were compressed."""
+"""Unpack rows or images that were compressed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .compress.coding import coded_places, token_digest
 
 @torch.no_grad()
 def decompress(model: Compresses, x: Packed) -> Unpacked:
-    """The rows that were packed, equal in every value and type; or the pictures, equal in every
+    """The rows that were packed, equal in every value and type; or the images, equal in every
     pixel.
 
     Where the model loses something, what it kept at the quality that was asked for.

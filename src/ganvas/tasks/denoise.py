@@ -13,7 +13,7 @@ from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
 
 
 def denoise(model: Restores, x: ImageSet) -> Restored:
-    """Restores pictures of any size, each at its own resolution, tile by tile; grey or in colour as
+    """Restores images of any size, each at its own resolution, tile by tile; grey or in colour as
     the model is.
 
     Where tiles overlap, one fades into the next.
@@ -21,7 +21,7 @@ def denoise(model: Restores, x: ImageSet) -> Restored:
     Example: ganvas denoise runs/rednet-photos noisy/ --out clean/
     """
     if not isinstance(model.space, Continuous) or len(model.space.shape) != 3:
-        raise InputError("this model learned from no pictures; denoise is for those that did")
+        raise InputError("this model learned from no images; denoise is for those that did")
     if model.degradation == "none":
         raise InputError(
             "this model learned to undo no damage; train it with --corrupt, such as gaussian"
@@ -32,12 +32,12 @@ def denoise(model: Restores, x: ImageSet) -> Restored:
 @torch.no_grad()
 def _steps(model: Restores, x: ImageSet) -> Iterator[tuple[ImageFile, Tensor, Tensor]]:
     for own in x.each():
-        picture = own.examples(x.channels)
-        yield own, picture, restore_tiled(model, picture)
+        image = own.examples(x.channels)
+        yield own, image, restore_tiled(model, image)
 
 
 def restore_tiled(model: Restores, x: Tensor) -> Tensor:
-    """A picture (C, H, W), restored."""
+    """An image (C, H, W), restored."""
     height, width = map(tile_side, x.shape[1:]) if model.any_size else model.space.shape[1:]
     overlap = OVERLAP if model.any_size else min(height, width) // 2
     return apply_tiled(on_device(model.restore, model.device), x, height, width, overlap)

@@ -1,4 +1,4 @@
-"""Give pictures the style of one other picture."""
+"""Give images the style of one other image."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ._progress import each_with_progress
 from ._tiles import on_device
 from .translate import translate_image
 
-LARGEST = 512  # pixels a side of the picture whose style it is
+LARGEST = 512  # pixels a side of the image whose style it is
 
 
 def stylise(
     model: Stylises, x: ImageSet, *, style: ImageSet | None = None, strength: float = 1.0
 ) -> Restored:
-    """Gives pictures of any size the style of one other, each at its own resolution: whole up to a
+    """Gives images of any size the style of one other, each at its own resolution: whole up to a
     megapixel, beyond it tile by tile, of which one fades into the next; then the style replaces
     what each tile is like, not the whole.
 
-    style: Picture whose style it is, whatever the training saw; looked at with 512 pixels a side at
+    style: Image whose style it is, whatever the training saw; looked at with 512 pixels a side at
         most.
     strength: How much of the style, from 0 (none) to 1.
 
@@ -31,10 +31,10 @@ def stylise(
     """
     if style is None or len(style.names) != 1:
         found = "" if style is None else f", not {len(style.names)}"
-        raise InputError(f"stylise takes its style from one picture{found}; name it with --style")
+        raise InputError(f"stylise takes its style from one image{found}; name it with --style")
     if not 0 <= strength <= 1:
         raise InputError(f"--strength is {strength}; it is from 0 (no style) to 1")
-    steps = _steps(model, x, _seen(style.picture(0)), strength)
+    steps = _steps(model, x, _seen(style.image(0)), strength)
     return Restored(x, each_with_progress(steps, len(x.names), "stylising"), recoloured=True)
 
 
@@ -46,12 +46,12 @@ def _steps(
         partial(model.stylise, style=style.to(model.device), strength=strength), model.device
     )
     for own in x.each():
-        picture = own.examples(x.channels)
-        yield own, picture, translate_image(network, picture)
+        image = own.examples(x.channels)
+        yield own, image, translate_image(network, image)
 
 
 def _seen(style: Tensor) -> Tensor:
-    """A picture (C, H, W) as its style is looked at, (1, C, h, w)."""
+    """An image (C, H, W) as its style is looked at, (1, C, h, w)."""
     height, width = style.shape[1:]
     share = min(LARGEST / max(height, width), 1)
     if share == 1:

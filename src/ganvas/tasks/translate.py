@@ -1,4 +1,4 @@
-"""Turn pictures of one kind into another kind."""
+"""Turn images of one kind into another kind."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ..core import (
 from ._progress import each_with_progress
 from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
 
-AT_MOST = 2**20  # pixels of a picture that is translated whole
+AT_MOST = 2**20  # pixels of an image that is translated whole
 
 
 def translate(model: Translates, x: ImageSet, *, to: str | int | None = None) -> Restored:
-    """Translates pictures of any size, each at its own resolution: whole up to a megapixel, tile by
+    """Translates images of any size, each at its own resolution: whole up to a megapixel, tile by
     tile beyond it.
 
     Where tiles overlap, one fades into the next.
@@ -43,7 +43,7 @@ def translate(model: Translates, x: ImageSet, *, to: str | int | None = None) ->
         )
     given, made = (model.space, model.condition) if back else (model.condition, model.space)
     if not all(isinstance(space, Continuous) and len(space.shape) == 3 for space in (given, made)):
-        raise InputError("this model learned from no pictures; translate is for those that did")
+        raise InputError("this model learned from no images; translate is for those that did")
     steps = _steps(model, x, given, back)
     return Restored(x, each_with_progress(steps, len(x.names), "translating"), recoloured=True)
 
@@ -54,21 +54,21 @@ def _steps(
 ) -> Iterator[tuple[ImageFile, Tensor, Tensor]]:
     network = on_device(partial(model.translate, back=back), model.device)
     for own in x.each():
-        picture = with_channels(own.examples(x.channels), given.shape[0])
+        image = with_channels(own.examples(x.channels), given.shape[0])
         seen = mirror_pad(
-            picture, *given.shape[1:]
+            image, *given.shape[1:]
         )  # networks see nothing smaller than what they practised on
         made = translate_image(network, seen, None if model.any_size else given.shape[1:])
-        yield own, picture, made[:, : picture.shape[1], : picture.shape[2]]
+        yield own, image, made[:, : image.shape[1], : image.shape[2]]
 
 
 def translate_image(
     network: Callable[[Tensor], Tensor], x: Tensor, sides: tuple[int, ...] | None = None
 ) -> Tensor:
-    """A picture (C, H, W), translated.
+    """An image (C, H, W), translated.
 
-    network: Maps pictures (B, C, H, W) to others of that size.
-    sides: Height and width that pictures must have, where it does not take any.
+    network: Maps images (B, C, H, W) to others of that size.
+    sides: Height and width that images must have, where it does not take any.
     """
     if sides:
         return apply_tiled(network, x, sides[0], sides[1], min(sides) // 2)

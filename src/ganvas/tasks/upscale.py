@@ -1,4 +1,4 @@
-"""Make pictures larger, and add the detail that they lack."""
+"""Make images larger, and add the detail that they lack."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ OVERLAP = 32  # pixels that neighbouring tiles share before they are enlarged
 def upscale(
     model: Upscales, x: ImageSet, *, fidelity: float = 0.0, scale: int | None = None
 ) -> Enlarged:
-    """Enlarges pictures of any size, tile by tile; what their files have beside pixels is kept: 16
+    """Enlarges images of any size, tile by tile; what their files have beside pixels is kept: 16
     bits of grey ones, transparency, EXIF, colour profiles.
 
-    Grey pictures stay grey; where the model knows grey ones alone, colours are enlarged
+    Grey images stay grey; where the model knows grey ones alone, colours are enlarged
     bicubically.
 
     Arguments:
@@ -45,7 +45,7 @@ def upscale(
     Example: ganvas upscale runs/srgan-photos small/ --out large/
     """
     if not isinstance(model.space, Continuous) or len(model.space.shape) != 3:
-        raise InputError("this model learned from no pictures; upscale is for those that did")
+        raise InputError("this model learned from no images; upscale is for those that did")
     if not 0 <= fidelity <= 1:
         raise InputError(
             f"--fidelity is {fidelity:g}; it lies between 0 (sharp) and 1 (true to the pixels)"
@@ -75,23 +75,23 @@ def _pairs(
 
 
 @torch.no_grad()
-def upscale_image(model: Upscales, picture: ImageFile, times: int, fidelity: float) -> ImageFile:
-    """A picture, enlarged so many times by a model; on a processor that computes in bf16, in that.
+def upscale_image(model: Upscales, image: ImageFile, times: int, fidelity: float) -> ImageFile:
+    """An image, enlarged so many times by a model; on a processor that computes in bf16, in that.
 
     What is finished is kept as levels: beside these, memory holds one row of tiles.
     """
     scale = model.scale**times
-    enlarge = _enlarging(model, times, fidelity, picture.white)
-    alpha = picture.alpha
+    enlarge = _enlarging(model, times, fidelity, image.white)
+    alpha = image.alpha
     if alpha is not None:
         alpha = _grown(
-            lambda tiles: upscale_bicubic(image_from_levels(tiles, picture.white), scale),
+            lambda tiles: upscale_bicubic(image_from_levels(tiles, image.white), scale),
             alpha,
             scale,
-            picture.white,
+            image.white,
         )
     return ImageFile(
-        _grown(enlarge, picture.levels, scale, picture.white), alpha, picture.exif, picture.icc
+        _grown(enlarge, image.levels, scale, image.white), alpha, image.exif, image.icc
     )
 
 

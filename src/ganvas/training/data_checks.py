@@ -64,7 +64,7 @@ def constant(x: Tensor) -> Diagnosis | None:
 
 
 def duplicates(n: int, distinct: Callable[[], int], model: Model) -> Diagnosis | None:
-    """What comes again is learned by heart (Lee et al., 2022; Carlini et al., 2023). Rows may well
+    """What comes again is memorised (Lee et al., 2022; Carlini et al., 2023). Rows may well
     come again."""
     if not isinstance(model.space, Continuous) or distinct() > 0.7 * n:
         return None

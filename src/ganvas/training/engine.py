@@ -1,4 +1,4 @@
-"""The one training engine. It knows rounds and turns, and nothing about any model or kind of
+"""The one training engine. It knows steps and turns, and nothing about any model or kind of
 data."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 class Engine:
-    """Plays rounds of a model's game, stepping each player's optimizer as its turn comes.
+    """Plays steps of a model's game, stepping each player's optimizer as its turn comes.
 
     Arguments:
         model: Whose game is played.
@@ -66,7 +66,7 @@ class Engine:
         )
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
-        """Plays for as long as it is asked. Each value is a finished round's terms and notes, still
+        """Plays for as long as it is asked. Each value is a finished step's terms and notes, still
         on the device."""
         batches = iter(batches)
         while micro := list(islice(batches, self.accumulate)):
@@ -82,7 +82,7 @@ class Engine:
 
     @torch.no_grad()
     def judge(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
-        """The same rounds with nobody learning, averaged over batches: held-out losses of the
+        """The same steps with nobody learning, averaged over batches: held-out losses of the
         averaged weights."""
         self.ema_model.eval()
         self.ema_model.step = self.model.step
@@ -135,7 +135,7 @@ class Engine:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Moves the averaged weights towards the model's, faster in the first rounds after
+        """Moves the averaged weights towards the model's, faster in the first steps after
         `since`."""
         if self.ema_model is self.model:
             return

@@ -1,4 +1,4 @@
-"""Training a run: rounds, and between them saving, logging, previews and a way to stop."""
+"""Training a run: steps, and between them saving, logging, previews and a way to stop."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Until:
-    """When training is done: after so many rounds, or so many seconds, whichever comes first."""
+    """When training is done: after so many steps, or so many seconds, whichever comes first."""
 
     steps: float = inf
     seconds: float = inf
@@ -78,7 +78,7 @@ class Until:
 class Training:
     """One run being trained, from wherever it is to its end.
 
-    watch: Called after every round with (step, seconds, share done, log).
+    watch: Called after every step with (step, seconds, share done, log).
     mirror: Called with every line of the log.
     heal: Whether a game that is ill is treated.
     found: What is wrong with the data, for this model.
@@ -176,7 +176,7 @@ class Training:
             torch.cuda.set_rng_state(memory[f"random.cuda.{distributed.rank()}"], self.device)
 
     def _batches(self, step: int) -> Iterator[Batch]:
-        """Batches from round `step` on, this process's share of each, on the device."""
+        """Batches from step `step` on, this process's share of each, on the device."""
         stream = self.engine.model.batches(
             self.train, self.batch, self.seed, step * self.engine.accumulate
         )
@@ -231,7 +231,7 @@ class Training:
         if self.ill is None and (lost := history.lost):
             tried = "; ".join(map(str, self.recovery.interventions))
             raise InputError(
-                f"{lost[0]} became {lost[1]} in round {history.step}: training cannot go on from"
+                f"{lost[0]} became {lost[1]} in step {history.step}: training cannot go on from"
                 f" here{f', and nothing helped ({tried})' if tried else ''}; the last save is"
                 " whole. Try again with a lower --lr, or --clip 1"
             )
@@ -254,7 +254,7 @@ class Training:
                 self.say(f"{self.ill}. Done: {treatment}")
 
     def _first(self) -> Model:
-        """The model as it was before the first round, with what it takes from the data before
+        """The model as it was before the first step, with what it takes from the data before
         it."""
         with seeded_rng(self.seed):
             model = self.run.build().to(self.device)
@@ -372,7 +372,7 @@ def prepare_batch(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
 
 @contextmanager
 def stop_on_signal(event: threading.Event) -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM ask training to finish its round; a second Ctrl-C does not ask."""
+    """Inside, Ctrl-C and SIGTERM ask training to finish its step; a second Ctrl-C does not ask."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Before training starts: what it will take, measured on a few rounds that leave no trace."""
+"""Before training starts: what it will take, measured on a few steps that leave no trace."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Plan:
     """What a training will take.
 
     parameters: By player.
-    model_bytes: Weights, gradients, optimizer and averaged copy, and what a round leaves behind
+    model_bytes: Weights, gradients, optimizer and averaged copy, and what a step leaves behind
         whatever its batch.
     example_bytes: What one example of a batch leaves behind for the backward pass.
-    batch: Examples per round, on this machine.
+    batch: Examples per step, on this machine.
     seconds_per_round: As measured.
     """
 
@@ -40,7 +40,7 @@ class Plan:
 
 
 def make_plan(engine: Engine, data: Data, batch: int, device: torch.device) -> Plan:
-    """Measures what a round takes. Raises InputError where memory will not suffice."""
+    """Measures what a step takes. Raises InputError where memory will not suffice."""
     model = engine.model
     parameters = {player: sum(p.numel() for p in team) for player, team in engine.teams.items()}
     copies = 4 + (engine.ema_model is not model)  # weights, gradients, two moments, the average
@@ -72,7 +72,7 @@ def _refuse(plan: Plan, device: torch.device) -> None:
 
 
 def _bytes_of_round(model: Model, batch: Batch) -> int:
-    """Counts what autograd keeps for the backward pass in one round, each storage once."""
+    """Counts what autograd keeps for the backward pass in one step, each storage once."""
     kept: dict[int, int] = {}
     held: list[Tensor] = []
 
@@ -91,7 +91,7 @@ def _bytes_of_round(model: Model, batch: Batch) -> int:
 
 
 def _seconds_per_round(engine: Engine, batch: Batch) -> float:
-    """The faster of two rounds after a first, played by a copy."""
+    """The faster of two steps after a first, played by a copy."""
     copy = Engine(deepcopy(engine.model), ema=engine.decay, precision=engine.precision)
     times = []
     start = perf_counter()

@@ -7,12 +7,12 @@ from warnings import catch_warnings, simplefilter
 from ..core import InputError, Promise
 
 
-def privacy_promise(epsilon: float, delta: float, rows: int, batch: int, rounds: int) -> Promise:
+def privacy_promise(epsilon: float, delta: float, rows: int, batch: int, n_steps: int) -> Promise:
     """What a training with the least noise that keeps an epsilon promises (Mironov, 2017: Rényi
     accounting).
 
     delta: 0 for 1 / rows^1.1.
-    batch: Examples expected in a round: each of the rows takes part with the same probability.
+    batch: Examples expected in a step: each of the rows takes part with the same probability.
 
     Raises InputError where the accountant is not installed, or no noise is enough.
     """
@@ -32,12 +32,12 @@ def privacy_promise(epsilon: float, delta: float, rows: int, batch: int, rounds:
                 target_epsilon=epsilon,
                 target_delta=delta,
                 sample_rate=rate,
-                steps=rounds,
+                steps=n_steps,
                 accountant="rdp",
             )
         except ValueError as error:
             raise InputError(
                 f"--epsilon {epsilon:g} needs endless noise on {rows:,} rows; ask for more"
             ) from error
-        accountant.history = [(noise, rate, rounds)]
+        accountant.history = [(noise, rate, n_steps)]
         return Promise(max(accountant.get_epsilon(delta), 0.0), delta, noise)

@@ -48,7 +48,7 @@ class Progress:
         self.shown = 0.0
 
     def announce(self, described: str, learn: int, held: int, plan: Plan, until: Until) -> None:
-        """The plan, on one screen, before the first round."""
+        """The plan, on one screen, before the first step."""
         table = Table.grid(padding=(0, 2))
         players = ", ".join(f"{player} {count:,}" for player, count in plan.parameters.items())
         rows = {
@@ -56,7 +56,7 @@ class Progress:
             "split": f"{learn:,} to learn from, {held:,} held out",
             "model": f"{self.run.config['model']}, parameters: {players}",
             "memory": (
-                f"{plan.bytes / 2**20:,.0f} MB beside the data, at {plan.batch} examples a round"
+                f"{plan.bytes / 2**20:,.0f} MB beside the data, at {plan.batch} examples a step"
             ),
             "time": _time_expected(plan, until),
             "run": str(self.run.path),
@@ -77,7 +77,7 @@ class Progress:
         self.kind = f"{seen[0].kind} · " if seen else ""
 
     def watch(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> None:
-        """Shows one round: losses per player, examples per second, time left. Reads the losses ten
+        """Shows one step: losses per player, examples per second, time left. Reads the losses ten
         times a second."""
         now = monotonic()
         self.first = self.first or (step, seconds)
@@ -94,7 +94,7 @@ class Progress:
         first_step, first_seconds = self.first or (step, seconds)
         speed = (step - first_step) * self.examples / max(seconds - first_seconds, 1e-9)
         left = seconds * (1 - share) / max(share, 1e-9)
-        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · round {step:,}"
+        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · step {step:,}"
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -118,10 +118,10 @@ def _losses(log: dict[str, Tensor]) -> str:
 def _time_expected(plan: Plan, until: Until) -> str:
     seconds = min(until.steps * plan.seconds_per_round, until.seconds)
     speed = plan.batch / plan.seconds_per_round
-    rounds = min(until.steps, until.seconds / plan.seconds_per_round)
+    n_steps = min(until.steps, until.seconds / plan.seconds_per_round)
     return (
-        f"about {_clock(seconds)} for {rounds:,.0f} rounds ({speed:,.0f} examples/s in a trial of"
-        " two rounds)"
+        f"about {_clock(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a trial of"
+        " two steps)"
     )
 
 

@@ -15,16 +15,16 @@ from .engine import Engine
 
 TRIES = 3
 BEFORE = (
-    100  # rounds before the first sign of an illness that weights must be from to count as healthy
+    100  # steps before the first sign of an illness that weights must be from to count as healthy
 )
 KEPT = 2  # sets of healthy weights: the newer may prove to be from too late
 
 
 class RecoveryOrder(NamedTuple):
-    """What is to be done after a round, in numbers, so that processes can tell each other.
+    """What is to be done after a step, in numbers, so that processes can tell each other.
 
     keep: 1 where the weights are healthy. number: of what is changed, from 1; 0 for nothing. back:
-        round to go to.
+        step to go to.
     """
 
     keep: float = 0.0
@@ -41,9 +41,9 @@ class Recovery:
 
     Arguments:
         engine: Plays the game.
-        first: Makes the model as it was before the first round.
+        first: Makes the model as it was before the first step.
         treatments: Those that were made, oldest first.
-        healthy: Averaged weights by round, of rounds in which nothing grave was wrong.
+        healthy: Averaged weights by step, of steps in which nothing grave was wrong.
     """
 
     engine: Engine
@@ -57,7 +57,7 @@ class Recovery:
         """What to do about what is wrong: at most one thing. No diagnosis where there is nothing to
         do.
 
-        keep: Whether the weights of this round are to be kept, if they are healthy.
+        keep: Whether the weights of this step are to be kept, if they are healthy.
         """
         if not seen or not any(diagnosis.grave for diagnosis in seen):
             return None, RecoveryOrder(keep=float(keep))
@@ -103,8 +103,8 @@ class Recovery:
         return self.interventions[-1]
 
     def facts(self, batch: int) -> Facts:
-        """What a history should know of the game, before its first round; batch: examples of a
-        round."""
+        """What a history should know of the game, before its first step; batch: examples of a
+        step."""
         model, teams = self.engine.model, self.engine.teams
         parameters = {player: sum(p.numel() for p in team) for player, team in teams.items()}
         sizes = {
@@ -122,7 +122,7 @@ class Recovery:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """The healthy weights, by round and name."""
+        """The healthy weights, by step and name."""
         return {
             f"{step}.{name}": value
             for step, weights in self.healthy_weights.items()

@@ -57,12 +57,12 @@ LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
 model's objective, at most, when a model has learned. Models learn the first that they take, those
 that translate or stylise, of `OWN`."""
 
-ROUNDS = (60, 125, 250, 500, 750, 1000, 2000)
-"""After how many rounds it is looked whether a model has learned, which ends the proof; the last
+STEPS = (60, 125, 250, 500, 750, 1000, 2000)
+"""After how many steps it is looked whether a model has learned, which ends the proof; the last
 are the most."""
 
 SIDE = 16
-"""Pixels a side of pictures: enough to be learned from, and few enough for seconds."""
+"""Pixels a side of images: enough to be learned from, and few enough for seconds."""
 
 SMALL = {
     "channels": 8,
@@ -83,7 +83,7 @@ SMALL |= {
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 HASTY = 1e-3
-"""The rate at which models translate that have little time to learn it: a round of theirs takes
+"""The rate at which models translate that have little time to learn it: a step of theirs takes
 several passes."""
 
 SYMBOLS = {"width": 64, "depth": 2, "latent": 8}
@@ -142,15 +142,15 @@ def prove(name: str) -> Proof:
 
 
 def _played(game: Iterator[Any], name: str) -> Iterator[int]:
-    """How many rounds were played, whenever it is time to look."""
-    rounds = track(
-        islice(game, ROUNDS[-1]),
+    """How many steps were played, whenever it is time to look."""
+    n_steps = track(
+        islice(game, STEPS[-1]),
         f"{name} learns",
-        ROUNDS[-1],
+        STEPS[-1],
         console=Console(stderr=True),
         transient=True,
     )
-    yield from (played for played, _ in enumerate(rounds, 1) if played in ROUNDS)
+    yield from (played for played, _ in enumerate(n_steps, 1) if played in STEPS)
 
 
 @torch.no_grad()
@@ -185,14 +185,14 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
 
 
 def _two_domains() -> dict[str, Tensor]:
-    """Pictures and what they shall become."""
+    """Images and what they shall become."""
     reader = registry.load("modalities", "images")
     x = reader.learn(FASHION, size=SIDE).read(FASHION).gather().x
     return {"grey": x, "recoloured": recoloured(x)}
 
 
 def _two_palettes() -> dict[str, Tensor]:
-    """Grey pictures as colours, and pictures each in one of two sets of colours, fire and ice."""
+    """Grey images as colours, and images each in one of two sets of colours, fire and ice."""
     grey = _two_domains()["grey"]
     made = torch.cat([grey, 0.6 * grey - 0.2, 0.2 * grey - 0.7], 1)
     made[::2] = made[::2].flip(1)
@@ -207,7 +207,7 @@ OWN: dict[type, dict[str, tuple[Callable[[], Any], float]]] = {
 
 
 def recoloured(x: Tensor) -> Tensor:
-    """Grey pictures (B, 1, H, W) in colours from dark blue to yellow, (B, 3, H, W)."""
+    """Grey images (B, 1, H, W) in colours from dark blue to yellow, (B, 3, H, W)."""
     return torch.cat([x, 0.5 * x - 0.1, -0.6 * x - 0.2], 1)
 
 
@@ -267,7 +267,7 @@ def _left_unstyled(model: Any, real: Batch, train: Tensor) -> float:
 
 
 def _in_style(y: Tensor, x: Tensor) -> Tensor:
-    """Pictures y whose colours have the mean and the deviation that those of x have (after Reinhard
+    """Images y whose colours have the mean and the deviation that those of x have (after Reinhard
     et al., 2001)."""
     (deviation, mean), (wanted, middle) = (
         torch.std_mean(part, (2, 3), keepdim=True) for part in (y, x)
@@ -291,11 +291,11 @@ def _mean(model: Model, real: Batch, train: Tensor) -> float:
     return _error(model.space.mean(model.space.marginal(train)), real.x)
 
 
-def _strangeness(model: Any, real: Batch, train: Tensor) -> float:
-    strange, usual = (
+def _anomaly_score(model: Any, real: Batch, train: Tensor) -> float:
+    anomalous, usual = (
         model.score(x.to(model.device)).mean().item() for x in (_shuffled(real.x), real.x)
     )
-    return usual / strange
+    return usual / anomalous
 
 
 def _enlarged(model: Any, real: Batch, train: Tensor) -> float:
@@ -346,17 +346,17 @@ OBJECTIVES = (
     Objective("squared error of the frames that follow", Predicts, _predicted, _standing),
     Objective("squared error of reconstruction", Autoencodes, _reconstructed, _mean),
     Objective(
-        "how strange examples are, beside shuffled ones", Scores, _strangeness, lambda *_: 1.0
+        "how anomalous examples are, beside shuffled ones", Scores, _anomaly_score, lambda *_: 1.0
     ),
     Objective("squared error, enlarged", Upscales, _enlarged, _bicubic),
-    Objective("squared error in holes", Completes, _completed, _mean_in_holes),
+    Objective("squared error in masked regions", Completes, _completed, _mean_in_holes),
     Objective("squared error, restored", Restores, _restored, _damaged),
     Objective("Fréchet distance of 32 components", Samples, _sampled, _shuffled_distance),
 )
 
 
 def _known(x: Tensor) -> Tensor:
-    """Where pictures have no hole, always the same, boolean, like x."""
+    """Where images have no masked region, always the same, boolean, like x."""
     with seeded_rng(0):
         return ~draw_masks(x).expand_as(x)
 
@@ -374,7 +374,7 @@ def _error(made: Tensor, x: Tensor) -> float:
 
 def _distance(a: Tensor, b: Tensor, train: Tensor) -> float:
     """Fréchet distance of Gaussians fitted to the first 32 principal components of the training
-    pictures."""
+    images."""
     flat = train.flatten(1).double()
     components = torch.linalg.svd(flat - flat.mean(0), full_matrices=False).Vh[:32].T
     p, q = (x.flatten(1).double() @ components for x in (a, b))

@@ -33,7 +33,7 @@ class Tracker(ABC):
     """
 
     told: int = 0
-    """The last round that was told of before: what is played again is not told again."""
+    """The last step that was told of before: what is played again is not told again."""
 
     @abstractmethod
     def __init__(self, run: Run, known: str | None) -> None: ...
@@ -45,11 +45,11 @@ class Tracker(ABC):
 
     @abstractmethod
     def values(self, step: int, values: Mapping[str, float]) -> None:
-        """Tells what was logged in a round."""
+        """Tells what was logged in a step."""
 
     @abstractmethod
-    def picture(self, step: int, file: Path) -> None:
-        """Tells what was made in a round."""
+    def image(self, step: int, file: Path) -> None:
+        """Tells what was made in a step."""
 
     @abstractmethod
     def end(self, health: str, state: State) -> None:
@@ -77,13 +77,13 @@ class TensorBoard(Tracker):
             self.board.add_scalar(name, value, step)
         self.board.flush()
 
-    def picture(self, step: int, file: Path) -> None:
+    def image(self, step: int, file: Path) -> None:
         import numpy as np
         from PIL import Image
 
-        with Image.open(file) as picture:
+        with Image.open(file) as image:
             self.board.add_image(
-                "preview", np.asarray(picture.convert("RGB")), step, dataformats="HWC"
+                "preview", np.asarray(image.convert("RGB")), step, dataformats="HWC"
             )
 
     def end(self, health: str, state: State) -> None:
@@ -127,7 +127,7 @@ class MLflow(Tracker):
             self._id, [Metric(_word(name), value, now, step) for name, value in values.items()]
         )
 
-    def picture(self, step: int, file: Path) -> None:
+    def image(self, step: int, file: Path) -> None:
         self.client.log_artifact(self._id, str(file), "previews")
 
     def end(self, health: str, state: State) -> None:
@@ -161,7 +161,7 @@ class WandB(Tracker):
     def values(self, step: int, values: Mapping[str, float]) -> None:
         self.run.log(dict(values), step=step)
 
-    def picture(self, step: int, file: Path) -> None:
+    def image(self, step: int, file: Path) -> None:
         import wandb
 
         self.run.log({"preview": wandb.Image(str(file))}, step=step)
@@ -179,7 +179,7 @@ TRACKERS: Mapping[str, type[Tracker]] = {
 
 
 class Following:
-    """Tells a tracker every line of a log once, and what was made in that round."""
+    """Tells a tracker every line of a log once, and what was made in that step."""
 
     def __init__(self, run: Run, tracker: Tracker) -> None:
         self.run, self.tracker = run, tracker
@@ -192,7 +192,7 @@ class Following:
             step, {name: value for name, value in line.items() if name not in ("step", "seconds")}
         )
         if (file := self.run.path / "previews" / f"{step:08d}.png").exists():
-            self.tracker.picture(step, file)
+            self.tracker.image(step, file)
 
 
 @contextmanager

@@ -25,9 +25,7 @@ class Sent(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Sent")
 
-    pictures: list[str] | None = Field(
-        None, description="Pictures as PNG, JPEG or WebP, in base64."
-    )
+    images: list[str] | None = Field(None, description="Images as PNG, JPEG or WebP, in base64.")
     rows: list[dict[str, Any]] | None = Field(None, description="Rows of a table, as records.")
     texts: list[str] | None = Field(None, description="Texts.")
     files: list[File] | None = Field(None, description="Files of any kind that the run reads.")
@@ -185,7 +183,7 @@ def checked(model: type[BaseModel], said: Any) -> BaseModel:
 
 
 def _place(steps: Sequence[int | str]) -> str:
-    """Where in a body something is, such as x.pictures[3]."""
+    """Where in a body something is, such as x.images[3]."""
     return (
         "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in steps).lstrip(".")
         or "the body"

@@ -63,10 +63,10 @@ class Middleware:
 
     def _refusal(self, headers: dict[bytes, str]) -> tuple[int, str, dict[str, str]] | None:
         """Status, sentence and headers for a request that goes no further."""
-        if self.tokens is None and (strange := is_from_elsewhere(headers)):
+        if self.tokens is None and (anomalous := is_from_elsewhere(headers)):
             return (
                 403,
-                f"{strange[:100]!r} may not ask here without a token; start with --tokens",
+                f"{anomalous[:100]!r} may not ask here without a token; start with --tokens",
                 {},
             )
         if self.tokens is not None and not self.tokens.know(

@@ -1,4 +1,4 @@
-"""An answer in the form that was asked for: JSON, a picture, all files in one, or a table as CSV,
+"""An answer in the form that was asked for: JSON, an image, all files in one, or a table as CSV,
 Arrow or Parquet."""
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def reply(answer: Answer, modality: Modality, kind: str, folder: Path) -> Reply:
     that."""
     match kind:
         case "image/png":
-            return _picture(answer, modality, folder)
+            return _image(answer, modality, folder)
         case "application/zip":
             return Reply(ZIP, _zipped(save_result(answer, modality, folder), folder), "answer.zip")
         case "application/octet-stream":
@@ -139,7 +139,7 @@ def judged(answer: Detections, modality: Modality) -> bytes:
 def judged_apart(answer: Answer, modality: Modality, sizes: Sequence[int]) -> list[Reply]:
     """The same for each of several people, who brought so many examples."""
     assert isinstance(answer, Detections), (
-        "what takes any number of examples says of each how strange it is"
+        "what takes any number of examples says of each how anomalous it is"
     )
     rows = iter(
         [
@@ -159,10 +159,10 @@ def judged_apart(answer: Answer, modality: Modality, sizes: Sequence[int]) -> li
     ]
 
 
-def _picture(answer: Answer, modality: Modality, folder: Path) -> Reply:
+def _image(answer: Answer, modality: Modality, folder: Path) -> Reply:
     rows = is_table(answer, modality) and not isinstance(answer, Made | Embedded | Clustered)
     if rows or isinstance(answer, Packed):
-        raise NotThat("this answer is no picture; ask for application/json or application/zip")
+        raise NotThat("this answer is no image; ask for application/json or application/zip")
     return Reply(
         PNG, _only(save_result(answer, modality, folder / "answer.png")).read_bytes(), "answer.png"
     )
@@ -177,7 +177,7 @@ def _only(files: Sequence[Path]) -> Path:
 
 
 def _json(answer: Answer, modality: Modality, folder: Path) -> bytes:
-    """Figures, rows of the table that an answer is, and its files: pictures in base64, texts,
+    """Figures, rows of the table that an answer is, and its files: images in base64, texts,
     tables as rows."""
     if isinstance(answer, Detections):
         return judged(answer, modality)

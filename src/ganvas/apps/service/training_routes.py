@@ -56,7 +56,7 @@ FORM = forms.formed(
     },
     {
         "data": "What to learn from.",
-        "to": "Pictures to turn these into, for models that translate.",
+        "to": "Images to turn these into, for models that translate.",
     },
 )
 
@@ -118,7 +118,7 @@ class TrainingHandlers:
         if wrong := (OURS | _paths(model)) & set(said):
             raise InputError(f"{min(wrong)!r} is no option of a training that is served")
         if "to" in said:
-            raise InputError("pictures of the other domain are sent as files, as `to`")
+            raise InputError("images of the other domain are sent as files, as `to`")
         if not isinstance(said.get("as_"), str | None):
             raise InputError(f"`as_` is one of {', '.join(registry.names('modalities'))}")
         if (through := said.get("through")) is None:
@@ -171,15 +171,15 @@ def _paths(model: str) -> set[str]:
 
 
 def _refuse_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:
-    """Raises InputError for a CSV list of pictures, which names files of the machine that
+    """Raises InputError for a CSV list of images, which names files of the machine that
     serves."""
     tables = options.get("as_") in ("tables", "texts", "series") and not options.get("through")
     for path in paths.values():
         for file in path.iterdir() if path.is_dir() else [path]:
             if file.suffix.lower() == ".csv" and not tables and lists_images(file):
                 raise InputError(
-                    f"{file.name} has a column called path, as lists of pictures have; send the"
-                    " pictures, or say as_: tables"
+                    f"{file.name} has a column called path, as lists of images have; send the"
+                    " images, or say as_: tables"
                 )
 
 

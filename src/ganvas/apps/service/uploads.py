@@ -21,7 +21,7 @@ from ...core import CONTAINERS, Attributes, ImageFiles, Modality, Packed, data_o
 from ...results.packed import read_header
 from ...runtime import range_coder
 from ...runtime.errors import InputError
-from ...runtime.filenames import pictures
+from ...runtime.filenames import image_names
 from .arrow import arrow_size
 from .limits import Limits
 
@@ -42,11 +42,11 @@ TABLES = frozenset(
 FILMS = frozenset(
     {".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".gif"}
 )
-PICTURES = frozenset(
+IMAGES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".zip", ".npy", ".npz"}
 )
 PACKED = frozenset({".ganvas"})
-ALL = TABLES | FILMS | PICTURES | PACKED
+ALL = TABLES | FILMS | IMAGES | PACKED
 """Endings that are read. Spreadsheets are not: their XML can unpack without end."""
 
 NAMES = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
@@ -87,18 +87,18 @@ def uploads(sent: Any) -> list[Upload]:
     """Files of what was sent as JSON, a `forms.Sent`. Raises InputError where it is none or several
     kinds."""
     kinds = [
-        name for name in ("pictures", "rows", "texts", "files") if getattr(sent, name) is not None
+        name for name in ("images", "rows", "texts", "files") if getattr(sent, name) is not None
     ]
     if len(kinds) != 1:
         raise InputError(
-            "send exactly one of pictures, rows, texts and files, not"
+            "send exactly one of images, rows, texts and files, not"
             f" {' and '.join(kinds) or 'none'}"
         )
     match kinds[0]:
-        case "pictures":
-            found = [_decoded(text, f"picture {i}") for i, text in enumerate(sent.pictures)]
+        case "images":
+            found = [_decoded(text, f"image {i}") for i, text in enumerate(sent.images)]
             return [
-                Upload(f"picture-{i}{_ending(content)}", content) for i, content in enumerate(found)
+                Upload(f"image-{i}{_ending(content)}", content) for i, content in enumerate(found)
             ]
         case "rows":
             return [Upload("rows.jsonl", "\n".join(map(json.dumps, sent.rows)).encode())]
@@ -133,7 +133,7 @@ def place(files: Sequence[Upload], folder: Path, limits: Limits) -> Path:
     if len(files) > limits.rows:
         raise InputError(f"there are {len(files):,} files, and {limits.rows:,} are allowed")
     own = [_short(PurePosixPath(file.name.replace("\\", "/")).name) for file in files]
-    names = pictures(own, range(len(own)))
+    names = image_names(own, range(len(own)))
     folder.mkdir(parents=True)
     for name, file in zip(names, files, strict=True):
         if Path(name).suffix.lower() not in ALL or name.startswith("."):
@@ -241,9 +241,9 @@ def _filed(file: Path, limits: Limits) -> Path:
     content = content[8:] if content.startswith(b"ARROW1") else content
     _small(arrow_size(content), file, limits)
     with pa.ipc.open_stream(content) as stream:
-        if strange := next((f.name for f in stream.schema if not _flat(f.type)), None):
+        if anomalous := next((f.name for f in stream.schema if not _flat(f.type)), None):
             raise InputError(
-                f"{file.name} has a column {strange!r} of lists or views; send plain values"
+                f"{file.name} has a column {anomalous!r} of lists or views; send plain values"
             )
         parts, rows, size = list[pa.RecordBatch](), 0, 0
         for batch in stream:
@@ -305,7 +305,7 @@ def fit(path: Path, modality: Modality, kinds: Collection[Any]) -> Path:
     """The same path. Raises InputError where a file is none that a run of this modality reads for
     such a source.
 
-    A CSV list of pictures names files of the machine that serves: it is never read.
+    A CSV list of images names files of the machine that serves: it is never read.
     """
     own = data_of(modality)
     allowed = own.endings & ALL - ({".csv"} if isinstance(own, ImageFiles) else set())

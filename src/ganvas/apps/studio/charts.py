@@ -1,4 +1,4 @@
-"""Real beside synthetic, column by column, as a picture of bars that can be read aloud."""
+"""Real beside synthetic, column by column, as an image of bars that can be read aloud."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from ...runs.run import build
 from ...runtime import registry
 from ...training.data_checks import check_data
 
-SHOWN = 24  # pictures, or rows
+SHOWN = 24  # images, or rows
 GLANCE = 200  # rows that models are tried on
-SIDE = 128  # pixels of a picture that is shown
+SIDE = 128  # pixels of an image that is shown
 
 Recommendation = tuple[str, float, str]
 RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
@@ -32,7 +32,7 @@ RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
             1,
             (
                 "It learns in minutes on any computer and can do the most afterwards; r3gan is"
-                " sharper, but wants thousands of pictures and hours."
+                " sharper, but wants thousands of images and hours."
             ),
         ),
         ("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
@@ -43,7 +43,7 @@ RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
             2,
             (
                 "It learns a table within minutes and can be asked for rows of a kind, fill in"
-                " holes, find what is not normal, and pack."
+                " masked regions, find what is not normal, and pack."
             ),
         ),
     ),
@@ -92,8 +92,8 @@ class DataOverview:
         return self.modality.describe(self.data)
 
     @cached_property
-    def pictures(self) -> list[np.ndarray]:
-        """Some examples as pictures, uint8 (H, W, 3), where they can be seen."""
+    def images(self) -> list[np.ndarray]:
+        """Some examples as images, uint8 (H, W, 3), where they can be seen."""
         small = self.modality.thumbnails(self.data.gather(most=SHOWN).x, SIDE)
         return [] if small is None else [*small.cpu().numpy()]
 
@@ -101,7 +101,7 @@ class DataOverview:
     def rows(self) -> pd.DataFrame | None:
         """The first rows of a table, or some texts, where they are that."""
         x = self.data.gather(most=SHOWN).x
-        return None if self.pictures else said(x, self.modality)
+        return None if self.images else said(x, self.modality)
 
     @property
     def columns(self) -> pd.DataFrame | None:

@@ -19,7 +19,7 @@ from .data_overview import DataOverview, Fit, fitting, problems, see
 from .errors import HIDDEN, told
 
 SAMPLES: Mapping[str, Path] = {
-    "5,000 pictures of clothes": FASHION,
+    "5,000 images of clothes": FASHION,
     "A census of 6,000 rows": ADULT / "train.csv",
 }
 """What is there to try things on."""
@@ -43,7 +43,7 @@ def build(runs: Path) -> DataStep:
     files = gr.File(
         file_count="multiple",
         height=150,
-        label="Pictures, a table, texts, videos: files, or a folder as a zip",
+        label="Images, a table, texts, videos: files, or a folder as a zip",
     )
     gr.Markdown("…or try it on data that comes with Ganvas:", elem_classes="soft")
     with gr.Row():
@@ -60,7 +60,7 @@ def build(runs: Path) -> DataStep:
         second = gr.File(
             file_count="multiple",
             height=110,
-            label="Pictures of a second kind, which the first shall be turned into",
+            label="Images of a second kind, which the first shall be turned into",
         )
     saw = gr.HTML(elem_id="saw", padding=False)
     gallery = gr.Gallery(
@@ -128,11 +128,11 @@ def _seen(sight: DataOverview) -> tuple[Any, ...]:
         f" {escape(sight.kind)}</h3><p><b>{escape(first)}</b></p><ul"
         f" class=g-kinds>{kinds or listed}</ul></div>"
     )
-    pictures = [(picture, f"example {i + 1}") for i, picture in enumerate(sight.pictures)]
+    images = [(image, f"example {i + 1}") for i, image in enumerate(sight.images)]
     return (
         sight,
         html,
-        gr.Gallery(pictures, visible=bool(pictures)),
+        gr.Gallery(images, visible=bool(images)),
         gr.Dataframe(sight.rows, visible=sight.rows is not None),
         gr.Column(visible=False),
     )

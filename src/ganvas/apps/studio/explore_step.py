@@ -87,16 +87,16 @@ def _way(run: Path, ground: LatentExplorer, label: gr.Dropdown) -> None:
     )
 
 
-def _place(words: str, picture: Any, row: Any) -> list[gr.components.Component]:
-    """Where an example is shown: as a picture, or as a row."""
+def _place(words: str, image: Any, row: Any) -> list[gr.components.Component]:
+    """Where an example is shown: as an image, or as a row."""
     return [
         gr.Image(
-            picture,
+            image,
             label=words,
             interactive=False,
             buttons=["download"],
             alt_text=words,
-            visible=picture is not None,
+            visible=image is not None,
         ),
         gr.Dataframe(row, label=words, interactive=False, visible=row is not None),
     ]
@@ -114,10 +114,8 @@ def _between(
     return _shown(*seen(ground, ground.between(int(first or 0), int(second or 0), way)))
 
 
-def _shown(picture: Any, row: Any) -> tuple[Any, Any]:
-    return gr.Image(picture, visible=picture is not None), gr.Dataframe(
-        row, visible=row is not None
-    )
+def _shown(image: Any, row: Any) -> tuple[Any, Any]:
+    return gr.Image(image, visible=image is not None), gr.Dataframe(row, visible=row is not None)
 
 
 def _clicked(event: gr.SelectData) -> tuple[float, float]:

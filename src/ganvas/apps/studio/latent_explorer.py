@@ -36,7 +36,7 @@ from .task_results import opened
 LOOKED_AT = 512  # latents
 DIRECTIONS = 6
 REACH = 2.5  # standard deviations to either side
-ACROSS = 7  # pictures on a side of the map
+ACROSS = 7  # images on a side of the map
 TILE, LARGE = 72, 360  # pixels
 
 
@@ -158,7 +158,7 @@ def _directions(z: Tensor, vectors: Tensor) -> Tensor:
 
 
 def chart(ground: LatentExplorer) -> np.ndarray:
-    """The plane of the first two directions as a picture to click on, uint8 (H, W, 3)."""
+    """The plane of the first two directions as an image to click on, uint8 (H, W, 3)."""
     modality = data_of(ground.trained.run.modality)
     line = torch.linspace(-REACH, REACH, ACROSS)
     across, up = torch.meshgrid(line, line.flip(0), indexing="xy")
@@ -198,16 +198,14 @@ def place(x: int, y: int) -> tuple[float, float]:
 
 
 def seen(ground: LatentExplorer, x: Tensor) -> tuple[np.ndarray | None, pd.DataFrame | None]:
-    """An example (1, ...) as a picture, or where it cannot be seen, as a row."""
+    """An example (1, ...) as an image, or where it cannot be seen, as a row."""
     x, modality = _inner(ground, x), data_of(ground.trained.run.modality)
     small = modality.thumbnails(x, LARGE)
     if small is None:
         return None, said(x, modality)
-    picture = Image.fromarray(small[0].numpy())
-    times = max(LARGE // max(picture.size), 1)
-    return np.asarray(
-        picture.resize([n * times for n in picture.size], Image.Resampling.NEAREST)
-    ), None
+    image = Image.fromarray(small[0].numpy())
+    times = max(LARGE // max(image.size), 1)
+    return np.asarray(image.resize([n * times for n in image.size], Image.Resampling.NEAREST)), None
 
 
 def _inner(ground: LatentExplorer, x: Tensor) -> Tensor:

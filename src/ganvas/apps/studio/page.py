@@ -60,10 +60,10 @@ class Guarded:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif not self.open and (
-            strange := is_from_elsewhere({k: v.decode("latin-1") for k, v in scope["headers"]})
+            anomalous := is_from_elsewhere({k: v.decode("latin-1") for k, v in scope["headers"]})
         ):
             words = (
-                f"{strange[:100]!r} may not ask here without a password; start the studio with"
+                f"{anomalous[:100]!r} may not ask here without a password; start the studio with"
                 " --password"
             )
             await PlainTextResponse(words, 403)(scope, receive, send)

@@ -43,14 +43,14 @@ from ...runtime import registry
 from . import charts, uploads
 from .forms import Field, field
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 OVERVIEWS = frozenset({"sheet", "before-and-after", "strip", "walk", "typical", "map"})
-SHOWN = 60  # pictures
+SHOWN = 60  # images
 ROWS = 100
 MANY = 1000  # rows that are made where nothing else is said
-MOST = 200_000  # scores that are looked through for the strangest
+MOST = 200_000  # scores that are looked through for the most anomalous
 REAL = 5000  # rows that new ones are compared with
-LEAST = 300  # pixels: smaller pictures are shown enlarged
+LEAST = 300  # pixels: smaller images are shown enlarged
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,8 @@ class Shown:
     """An answer to look at.
 
     files: All that there is to download.
-    pictures: Some to look at.
-    pairs: Pictures beside what became of them.
+    images: Some to look at.
+    pairs: Images beside what became of them.
     table: The first rows.
     page: A page of its own.
     films: Videos.
@@ -68,7 +68,7 @@ class Shown:
     """
 
     files: tuple[Path, ...] = ()
-    pictures: tuple[Path, ...] = ()
+    images: tuple[Path, ...] = ()
     pairs: tuple[tuple[Path, Path], ...] = ()
     table: pd.DataFrame | None = None
     page: str = ""
@@ -132,7 +132,9 @@ def do(
     shown = _shown(
         written, _before(held, written), _said(answer), out, _beside(answer, written, trained, said)
     )
-    return replace(shown, table=_strangest(written)) if isinstance(answer, Detections) else shown
+    return (
+        replace(shown, table=_most_anomalous(written)) if isinstance(answer, Detections) else shown
+    )
 
 
 def judged(run: Path, runs: Path) -> Shown:
@@ -170,7 +172,7 @@ def _shown(
     chart: str = "",
 ) -> Shown:
     """Files, sorted by how they are looked at."""
-    own = [file for file in files if file.suffix.lower() in PICTURES]
+    own = [file for file in files if file.suffix.lower() in IMAGES]
     single = [file for file in own if file.stem not in OVERVIEWS]
     both = [file for file in own if file.stem == "before-and-after"]
     seen = [*both, *single[:SHOWN]] if single else own
@@ -193,17 +195,17 @@ def _shown(
 
 
 def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Pictures that were given by themselves, each beside that which was made of it."""
+    """Images that were given by themselves, each beside that which was made of it."""
     given = [
         file for one in held if one for file in ([one] if one.is_file() else sorted(one.rglob("*")))
     ]
-    made = {file.stem: file for file in files if file.suffix.lower() in PICTURES}
-    own = [file for file in given if file.suffix.lower() in PICTURES and file.stem in made]
+    made = {file.stem: file for file in files if file.suffix.lower() in IMAGES}
+    own = [file for file in given if file.suffix.lower() in IMAGES and file.stem in made]
     return [(file, made[file.stem]) for file in own][:SHOWN]
 
 
-def _strangest(files: Sequence[Path]) -> pd.DataFrame:
-    """The strangest examples first, and what is said of them all."""
+def _most_anomalous(files: Sequence[Path]) -> pd.DataFrame:
+    """The most anomalous examples first, and what is said of them all."""
     scores = pd.read_csv(next(file for file in files if file.name == "scores.csv"), nrows=MOST)
     return (
         scores.sort_values("p", kind="stable").head(ROWS).dropna(axis="columns", how="all").round(4)
@@ -215,13 +217,13 @@ def _said(answer: Answer) -> str:
     if isinstance(answer, Detections):
         found = answer.tally["found"]
         words = (
-            f"{found:,} of {answer.tally['of']:,} are strange"
+            f"{found:,} of {answer.tally['of']:,} are anomalous"
             if found
-            else "Nothing is strange beyond doubt"
+            else "Nothing is anomalous beyond doubt"
         )
         return (
-            f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the strangest come"
-            " first."
+            f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the most anomalous"
+            " come first."
         )
     said = {name: value for name, value in figures(answer).items() if not isinstance(value, dict)}
     return " · ".join(f"{name}: {_number(value)}" for name, value in said.items())
@@ -258,7 +260,7 @@ def _packed(
 
 
 def _error(pairs: Sequence[tuple[Path, Path]]) -> str:
-    """How far pictures are from what they were, where they have the same size."""
+    """How far images are from what they were, where they have the same size."""
     both = [(_levels(a), _levels(b)) for a, b in pairs]
     off = [((a - b) ** 2).mean() for a, b in both if a.shape == b.shape]
     if not off:
@@ -268,8 +270,8 @@ def _error(pairs: Sequence[tuple[Path, Path]]) -> str:
 
 
 def _levels(file: Path) -> np.ndarray:
-    with Image.open(file) as picture:
-        return np.asarray(picture.convert("RGB"), dtype=float)
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"), dtype=float)
 
 
 def _beside(
@@ -296,10 +298,10 @@ def _meeting(x: Tensor, where: Sequence[str], trained: api.Trained) -> Tensor:
     """Those of these examples (n, ...) that are as was asked for."""
     modality = trained.run.modality
     assert isinstance(modality, Queryable), "or else nobody is asked where"
-    wish = modality.constraint(
+    condition = modality.constraint(
         "where", [where] if isinstance(where, str) else where, trained.source
     )
-    return x[wish.holds(wish.resolve(x))]
+    return x[condition.holds(condition.resolve(x))]
 
 
 def _first_rows(file: Path) -> pd.DataFrame:
@@ -321,14 +323,14 @@ def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:
 
 
 def _large(file: Path) -> Path:
-    """A picture, enlarged pixel by pixel where it is small: browsers blur what they enlarge."""
-    with Image.open(file) as picture:
-        times = LEAST // max(picture.size)
-        if times < 2 or getattr(picture, "is_animated", False):
+    """An image, enlarged pixel by pixel where it is small: browsers blur what they enlarge."""
+    with Image.open(file) as image:
+        times = LEAST // max(image.size)
+        if times < 2 or getattr(image, "is_animated", False):
             return file
         target = file.with_name(".large") / file.name
         target.parent.mkdir(exist_ok=True)
-        picture.resize([n * times for n in picture.size], Image.Resampling.NEAREST).save(target)
+        image.resize([n * times for n in image.size], Image.Resampling.NEAREST).save(target)
     return target
 
 

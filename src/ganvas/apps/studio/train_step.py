@@ -211,19 +211,19 @@ def _free(jobs: Jobs, name: str) -> str:
 
 
 def _look(jobs: Jobs, name: str | None, seen: Any = ()) -> tuple[Any, ...]:
-    """What the page shows of a training; pictures only where they are new."""
+    """What the page shows of a training; images only where they are new."""
     if not name or name not in [job.name for job in jobs]:
         return (), gr.Column(visible=False), *[gr.skip()] * 9
     job = jobs[name]
     now = moment(job)
     fresh = (name, now.previews)
-    pictures = (gr.skip(), gr.skip()) if fresh == seen else _pictures(now)
+    images = (gr.skip(), gr.skip()) if fresh == seen else _images(now)
     usable, working = (job.run / "state.json").is_file(), now.state == "training"
     return (
         fresh,
         gr.Column(visible=True),
         now.html,
-        *pictures,
+        *images,
         now.curves,
         join(job.command),
         gr.Button(visible=working),
@@ -233,13 +233,13 @@ def _look(jobs: Jobs, name: str | None, seen: Any = ()) -> tuple[Any, ...]:
     )
 
 
-def _pictures(now: TrainingStatus) -> tuple[Any, Any]:
+def _images(now: TrainingStatus) -> tuple[Any, Any]:
     """The newest preview, and those before it."""
     if not now.previews:
         return gr.Image(visible=False), gr.Gallery(visible=False)
-    rounds = [(Image.open(file), f"round {int(file.stem):,}") for file in now.previews]
-    newest = gr.Image(rounds[-1][0], visible=True)
-    return newest, gr.Gallery(rounds, visible=len(rounds) > 1)
+    steps = [(Image.open(file), f"step {int(file.stem):,}") for file in now.previews]
+    newest = gr.Image(steps[-1][0], visible=True)
+    return newest, gr.Gallery(steps, visible=len(steps) > 1)
 
 
 def _stop(jobs: Jobs, name: str) -> Any:

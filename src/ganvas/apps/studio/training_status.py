@@ -32,9 +32,9 @@ class TrainingStatus:
     """How far a training is.
 
     share: How much of it is done, in [0, 1].
-    step, seconds: Rounds played, and how long that took.
+    step, seconds: Steps played, and how long that took.
     lines: Its log.
-    previews: Pictures of what it made, the oldest first.
+    previews: Images of what it made, the oldest first.
     health: What is wrong, in words; empty where nothing is.
     said: The sentence that it failed with.
     """
@@ -58,7 +58,7 @@ class TrainingStatus:
 
     @property
     def curves(self) -> str:
-        """Losses over rounds."""
+        """Losses over steps."""
         terms = [
             {k: v for k, v in line.items() if not k.endswith(NOTES) and not k.startswith("made/")}
             for line in self.lines
@@ -76,8 +76,8 @@ class TrainingStatus:
                 if self.share >= 1
                 else "Training"
             )
-        rounds = (
-            f"round {self.step:,} after {_clock(self.seconds)}"
+        n_steps = (
+            f"step {self.step:,} after {_clock(self.seconds)}"
             if self.step
             else "the data is read first"
         )
@@ -87,7 +87,7 @@ class TrainingStatus:
             if self.state == "training" and 0 < self.share < 1
             else ""
         )
-        return f"<p><b>{escape(self.name)}</b> · {words}</p><p class=soft>{rounds}{more}</p>"
+        return f"<p><b>{escape(self.name)}</b> · {words}</p><p class=soft>{n_steps}{more}</p>"
 
     @property
     def _bar(self) -> str:
@@ -162,8 +162,8 @@ def trained(runs: Path) -> list[str]:
 
 def _whole(file: Path) -> bool:
     try:
-        with Image.open(file) as picture:
-            picture.load()
+        with Image.open(file) as image:
+            image.load()
         return True
     except (OSError, SyntaxError):
         return False

@@ -89,7 +89,7 @@ def _wanted(member: zipfile.ZipInfo) -> bool:
 
 
 def _stay_inside(folder: Path) -> None:
-    """Raises InputError where a list of pictures names files outside the folder."""
+    """Raises InputError where a list of images names files outside the folder."""
     for file in folder.rglob("*.csv"):
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             rows = csv.DictReader(stream)
@@ -100,7 +100,7 @@ def _stay_inside(folder: Path) -> None:
                 if not named.is_relative_to(folder.resolve()):
                     raise InputError(
                         f"{file.name} row {number} names {row['path']}, which was not handed in; "
-                        "put list and pictures into one zip"
+                        "put list and images into one zip"
                     )
 
 

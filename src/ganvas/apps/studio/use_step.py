@@ -25,7 +25,7 @@ from .training_status import run_at, trained
 
 EXPLORE, REPORT = "explore", "report"
 FIRST = "sample"
-FEW = 12  # pictures that are shown larger
+FEW = 12  # images that are shown larger
 
 
 def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
@@ -158,11 +158,11 @@ def show(shown: Shown) -> None:
         gr.ImageSlider(
             both, label=f"{before.name}: before and after", max_height=420, interactive=False
         )
-    if shown.pictures:
-        named = [(str(file), file.stem) for file in shown.pictures]
+    if shown.images:
+        named = [(str(file), file.stem) for file in shown.images]
         gr.Gallery(
             named,
-            label="Pictures",
+            label="Images",
             columns=min(8, len(named)),
             interactive=False,
             show_label=False,

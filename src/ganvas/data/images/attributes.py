@@ -1,4 +1,4 @@
-"""Tables of attributes: a CSV file whose first column names pictures, as CelebA's has it."""
+"""Tables of attributes: a CSV file whose first column names images, as CelebA's has it."""
 
 from __future__ import annotations
 

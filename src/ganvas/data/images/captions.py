@@ -1,4 +1,4 @@
-"""What pictures are said to show."""
+"""What images are said to show."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Captions = Literal["auto", "names", "none"]
 
 
 def caption_of(found: Encoded | Arrays, how: Captions) -> list[str] | None:
-    """What each picture is said to show, where that is wanted: by itself, where there are captions
+    """What each image is said to show, where that is wanted: by itself, where there are captions
     and no labels.
 
     None where nothing is said of any; nothing may be said of some.
@@ -30,22 +30,20 @@ def caption_of(found: Encoded | Arrays, how: Captions) -> list[str] | None:
 
 
 def captions_of(found: Encoded | Arrays, how: Captions, where: str) -> list[str]:
-    """The same, to learn from; empty where nothing is said. Raises InputError where a picture lacks
+    """The same, to learn from; empty where nothing is said. Raises InputError where an image lacks
     a caption."""
     if how == "names" and isinstance(found, Arrays):
         raise InputError(f"{where} is an array, which has no names; leave out --captions names")
     texts = caption_of(found, how)
     if texts is None and how == "names":
-        raise InputError(
-            f"no picture of {where} has a name with a word; leave out --captions names"
-        )
+        raise InputError(f"no image of {where} has a name with a word; leave out --captions names")
     if texts is None:
         return []
     if empty := [
         name for name, text in zip(found.names, texts, strict=True) if not caption_words(text)
     ]:
         raise InputError(
-            f"{len(empty)} of {len(texts)} pictures have a caption without a word, the first is"
+            f"{len(empty)} of {len(texts)} images have a caption without a word, the first is"
             f" {empty[0]}; write what they show, or leave captions out with --captions none"
         )
     return texts

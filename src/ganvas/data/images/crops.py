@@ -1,4 +1,4 @@
-"""Squares cut out of pictures of any size, at full resolution."""
+"""Squares cut out of images of any size, at full resolution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THREADS = min(os.cpu_count() or 1, 16)
 
 
 class Stack(ABC):
-    """Pictures of any size that squares are cut out of.
+    """Images of any size that squares are cut out of.
 
     Arguments:
         sizes: (height, width) of each, int64 (N, 2).
@@ -35,11 +35,11 @@ class Stack(ABC):
 
     @abstractmethod
     def cut(self, places: Tensor, size: int) -> Tensor:
-        """Squares, uint8 (B, C, size, size), at places (B, 3): number of the picture, top, left."""
+        """Squares, uint8 (B, C, size, size), at places (B, 3): number of the image, top, left."""
 
     @abstractmethod
     def kept(self) -> str:
-        """Where pictures are kept, in words."""
+        """Where images are kept, in words."""
 
     def grid(self, size: int) -> Tensor:
         """The places of all squares that lie side by side, centred, int64 (P, 3)."""
@@ -54,7 +54,7 @@ class Stack(ABC):
 
 
 class Held(Stack):
-    """Pictures that live on the device: one after the other in one tensor, uint8, each (channels,
+    """Images that live on the device: one after the other in one tensor, uint8, each (channels,
     height, width)."""
 
     def __init__(
@@ -88,7 +88,7 @@ class Held(Stack):
 
 
 class Filed(Stack):
-    """Pictures that are decoded whenever a square is cut out of them, by threads."""
+    """Images that are decoded whenever a square is cut out of them, by threads."""
 
     ahead = 2
 
@@ -115,9 +115,9 @@ class Filed(Stack):
 
 
 class Patches(Data):
-    """Every picture counts as many examples as squares lie side by side in it. In a round of
-    training each of these stands for a square anywhere in its picture, which the step decides; all
-    squares of a picture are held out, or none.
+    """Every image counts as many examples as squares lie side by side in it. In a step of
+    training each of these stands for a square anywhere in its image, which the step decides; all
+    squares of an image are held out, or none.
 
     Arguments:
         places: Which squares these are; by default all.
@@ -145,8 +145,8 @@ class Patches(Data):
         return None if self.stack.labels is None else self.stack.labels[self.places[:, 0]]
 
     @property
-    def pictures(self) -> int:
-        """How many pictures the squares are of."""
+    def images(self) -> int:
+        """How many images the squares are of."""
         return len(self.places[:, 0].unique())
 
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:

@@ -1,4 +1,4 @@
-"""Two domains of pictures, the one to be turned into the other: with counterparts, or without."""
+"""Two domains of images, the one to be turned into the other: with counterparts, or without."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SHOWN = 5  # names that an error lists
 
 Found = Encoded | Arrays
 Sizes = Callable[[Found], np.ndarray]
-"""(width, height) of every picture, (N, 2), or of all of them, (1, 2)."""
+"""(width, height) of every image, (N, 2), or of all of them, (1, 2)."""
 
 
 class Domains(Data):
-    """Pictures of two domains: x of an example is of the second, y of the first."""
+    """Images of two domains: x of an example is of the second, y of the first."""
 
     def __init__(self, first: Data, second: Data) -> None:
         self.first, self.second, self.ahead = first, second, max(first.ahead, second.ahead)
@@ -31,7 +31,7 @@ class Domains(Data):
 
     @abstractmethod
     def places(self, rows: Tensor, step: int | None) -> tuple[Tensor, Tensor]:
-        """Which pictures of the first and of the second domain the examples `rows` are made of,
+        """Which images of the first and of the second domain the examples `rows` are made of,
         int64 (B,) each."""
 
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
@@ -40,11 +40,11 @@ class Domains(Data):
 
 
 class Unpaired(Domains):
-    """All pictures of both domains, the first domain's first: each is an example, with a partner
+    """All images of both domains, the first domain's first: each is an example, with a partner
     from the other one.
 
     The step decides who that is; where there is none it is always the same, so that each has been
-    somebody's partner. Where a domain has no pictures there are no examples.
+    somebody's partner. Where a domain has no images there are no examples.
     """
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Unpaired(Domains):
 
 
 class Paired(Domains):
-    """Pictures with their counterparts: cut out at the same place and mirrored alike. What they are
+    """Images with their counterparts: cut out at the same place and mirrored alike. What they are
     to become decides who is held out."""
 
     def __len__(self) -> int:
@@ -161,9 +161,9 @@ def learn_domains(
 def pair_domains(
     first: Found, second: Found, sizes: Sizes, names: Sequence[str]
 ) -> tuple[Found, Found]:
-    """Both with their pictures in the order of the first's, counterparts at the same number.
+    """Both with their images in the order of the first's, counterparts at the same number.
 
-    Raises InputError where a picture lacks its partner, two share a name, or partners differ in
+    Raises InputError where an image lacks its partner, two share a name, or partners differ in
     size.
     """
     ours, theirs = (
@@ -189,7 +189,7 @@ def pair_domains(
 
 
 def _by_stem(found: Found, domain: str) -> dict[str, int]:
-    """Numbers of pictures by their names without ending."""
+    """Numbers of images by their names without ending."""
     stems = dict[str, int]()
     for number, name in enumerate(found.names):
         stem = PurePosixPath(name).with_suffix("").as_posix()
@@ -202,7 +202,7 @@ def _by_stem(found: Found, domain: str) -> dict[str, int]:
 
 
 def _alone(domain: str, other: str, stems: Sequence[str]) -> str:
-    """What is to be said of pictures without a partner; nothing where there are none."""
+    """What is to be said of images without a partner; nothing where there are none."""
     if not stems:
         return ""
     listed = ", ".join(stems[:SHOWN]) + (" …" if len(stems) > SHOWN else "")

@@ -1,4 +1,4 @@
-"""Where pictures come from: folders, zips, arrays, IDX files, Parquet, Hugging Face directories,
+"""Where images come from: folders, zips, arrays, IDX files, Parquet, Hugging Face directories,
 CSV lists."""
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", 
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv"}
 )
-LARGEST_FILE = 2**30  # bytes that one picture inside a zip may unpack to
+LARGEST_FILE = 2**30  # bytes that one image inside a zip may unpack to
 CAPTIONS = ("caption", "captions", "text", "prompt", "title")  # what columns of them are called
 
 
 @dataclass
 class Encoded:
-    """Pictures as files hold them.
+    """Images as files hold them.
 
     names: Where each came from.
-    content: The bytes of the picture with a number.
+    content: The bytes of the image with a number.
     labels: Class name of each, or None.
     classes: Class names in an order that means something, where the source has one.
-    ignored: Files that are no pictures.
+    ignored: Files that are no images.
     captions: What each is said to show, where the source says so, or None.
     """
 
@@ -50,7 +50,7 @@ class Encoded:
 
 @dataclass
 class Arrays:
-    """Pictures as numbers: uint8, shape (N, H, W) or (N, H, W, C).
+    """Images as numbers: uint8, shape (N, H, W) or (N, H, W, C).
 
     given: The same as it was given, of any shape and type.
     """
@@ -62,11 +62,11 @@ class Arrays:
 
     @property
     def names(self) -> list[str]:
-        return [f"picture {i}" for i in range(len(self.pixels))]
+        return [f"image {i}" for i in range(len(self.pixels))]
 
 
 def open_source(source: Any) -> Encoded | Arrays:
-    """Finds the pictures of a source. Raises InputError where there are none."""
+    """Finds the images of a source. Raises InputError where there are none."""
     if isinstance(source, Encoded | Arrays):
         return source
     if isinstance(source, tuple) and len(source) == 2:
@@ -84,27 +84,27 @@ def open_source(source: Any) -> Encoded | Arrays:
         and source
         and all(isinstance(item, Image.Image) for item in source)
     ):
-        return Encoded([f"picture {i}" for i in range(len(source))], lambda i: _png(source[i]))
+        return Encoded([f"image {i}" for i in range(len(source))], lambda i: _png(source[i]))
     raise InputError(
-        f"{type(source).__name__} holds no pictures; give a path, an array, a tensor or a list of"
+        f"{type(source).__name__} holds no images; give a path, an array, a tensor or a list of"
         " PIL images"
     )
 
 
-def holds_pictures(source: str | Path) -> bool:
-    """Whether a file or folder is one of pictures: some kinds may hold tables as well and are
+def holds_images(source: str | Path) -> bool:
+    """Whether a file or folder is one of images: some kinds may hold tables as well and are
     looked into."""
     path = Path(source)
     if not path.exists():
         return False
     if path.is_dir():
         shards = sorted([*path.rglob("*.parquet"), *path.rglob("*.arrow")])
-        return holds_pictures(shards[0]) if shards else not holds_texts(path)
+        return holds_images(shards[0]) if shards else not holds_texts(path)
     if path.suffix.lower() == ".csv":
         return lists_images(path)
     if path.suffix.lower() in (".parquet", ".arrow"):
         try:
-            return any(_holds_pictures(field.type) for field in _schema(path))
+            return any(_holds_images(field.type) for field in _schema(path))
         except (pa.ArrowException, OSError):
             return False
     return path.suffix.lower() in ENDINGS | {".zip", ".npy", ".npz", ".gz"} or "idx" in path.name
@@ -112,7 +112,7 @@ def holds_pictures(source: str | Path) -> bool:
 
 def holds_videos(source: str | Path) -> bool:
     """Whether a file is a video, an animated GIF or an array of clips; or a folder holds such files
-    and no pictures."""
+    and no images."""
     path = Path(source)
     if not path.is_dir():
         ending = path.suffix.lower()
@@ -132,10 +132,10 @@ def holds_videos(source: str | Path) -> bool:
 
 
 def _moves(path: Path) -> bool:
-    """Whether a GIF has more than one picture."""
+    """Whether a GIF has more than one image."""
     try:
-        with Image.open(path) as picture:
-            return getattr(picture, "n_frames", 1) > 1
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) > 1
     except OSError:
         return False
 
@@ -187,12 +187,11 @@ def _open_path(path: Path) -> Encoded | Arrays:
     }
     if ending in VIDEOS:
         raise InputError(
-            f"{path} is a video, and pictures are asked for; a model learns videos by --as videos"
+            f"{path} is a video, and images are asked for; a model learns videos by --as videos"
         )
     if ending not in readers:
         raise InputError(
-            f"{path} is no picture and no kind of file that holds pictures; see `ganvas train"
-            " --help`"
+            f"{path} is no image and no kind of file that holds images; see `ganvas train --help`"
         )
     return readers[ending](path)
 
@@ -207,12 +206,12 @@ def _open_folder(folder: Path) -> Encoded | Arrays:
         f for f in folder.rglob("*") if f.is_file() and not hidden(f.relative_to(folder).parts)
     )
     names = [f.relative_to(folder).as_posix() for f in files]
-    pictures, ignored = _pictures_among(names, str(folder))
-    captions = _beside(pictures, set(ignored), lambda name: (folder / name).read_bytes())
+    photos, ignored = _images_among(names, str(folder))
+    captions = _beside(photos, set(ignored), lambda name: (folder / name).read_bytes())
     return Encoded(
-        pictures,
-        lambda i: (folder / pictures[i]).read_bytes(),
-        folder_labels(pictures),
+        photos,
+        lambda i: (folder / photos[i]).read_bytes(),
+        folder_labels(photos),
         (),
         ignored,
         captions,
@@ -229,29 +228,27 @@ def _zip(path: Path) -> Encoded:
         for i in archive.infolist()
         if not i.is_dir() and not hidden(i.filename.split("/"))
     }
-    pictures, ignored = _pictures_among(sorted(members), str(path))
+    photos, ignored = _images_among(sorted(members), str(path))
 
     def content(i: int) -> bytes:
-        if members[pictures[i]].file_size > LARGEST_FILE:
+        if members[photos[i]].file_size > LARGEST_FILE:
             raise OSError("decompression bomb: it would unpack to over 1 GiB")
-        return archive.read(pictures[i])
+        return archive.read(photos[i])
 
     return Encoded(
-        pictures,
+        photos,
         content,
-        folder_labels(pictures),
+        folder_labels(photos),
         (),
         ignored,
-        _beside(pictures, set(ignored), archive.read),
+        _beside(photos, set(ignored), archive.read),
     )
 
 
-def _beside(
-    pictures: list[str], others: set[str], read: Callable[[str], bytes]
-) -> list[str] | None:
-    """Captions in text files of the same name as their pictures, where there are any; empty for a
-    picture without."""
-    files = [Path(name).with_suffix(".txt").as_posix() for name in pictures]
+def _beside(photos: list[str], others: set[str], read: Callable[[str], bytes]) -> list[str] | None:
+    """Captions in text files of the same name as their images, where there are any; empty for a
+    image without."""
+    files = [Path(name).with_suffix(".txt").as_posix() for name in photos]
     if not others.intersection(files):
         return None
     return [read(file).decode("utf-8", "replace") if file in others else "" for file in files]
@@ -261,13 +258,13 @@ def hidden(parts: Sequence[str]) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
-def _pictures_among(names: list[str], where: str) -> tuple[list[str], list[str]]:
-    pictures = [name for name in names if Path(name).suffix.lower() in ENDINGS]
+def _images_among(names: list[str], where: str) -> tuple[list[str], list[str]]:
+    photos = [name for name in names if Path(name).suffix.lower() in ENDINGS]
     others = [name for name in names if Path(name).suffix.lower() not in ENDINGS]
-    if not pictures:
+    if not photos:
         if any(Path(name).suffix.lower() in VIDEOS for name in others):
             raise InputError(
-                f"{where} holds videos, and pictures are asked for; a model learns them by --as"
+                f"{where} holds videos, and images are asked for; a model learns them by --as"
                 " videos"
             )
         seen = (
@@ -276,9 +273,9 @@ def _pictures_among(names: list[str], where: str) -> tuple[list[str], list[str]]
             else "no files at all"
         )
         raise InputError(
-            f"{where} has no pictures, {seen}; pictures end in {', '.join(sorted(ENDINGS))}"
+            f"{where} has no images, {seen}; images end in {', '.join(sorted(ENDINGS))}"
         )
-    return pictures, others
+    return photos, others
 
 
 def folder_labels(names: list[str]) -> list[str] | None:
@@ -291,8 +288,7 @@ def _with_labels(found: Encoded | Arrays, labels: Any) -> Encoded | Arrays:
     given = [str(label) for label in (labels.tolist() if hasattr(labels, "tolist") else labels)]
     if len(given) != len(found.names):
         raise InputError(
-            f"there are {len(found.names)} pictures and {len(given)} labels; give one label a"
-            " picture"
+            f"there are {len(found.names)} images and {len(given)} labels; give one label a image"
         )
     found.labels = given
     found.classes = _in_order(given)
@@ -313,7 +309,7 @@ def _idx(path: Path) -> Arrays:
     pixels = _read_idx(path)
     if pixels.ndim != 3:
         raise InputError(
-            f"{path} holds numbers of shape {pixels.shape}, not pictures; name the images file"
+            f"{path} holds numbers of shape {pixels.shape}, not images; name the images file"
         )
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     if beside == path or not beside.exists():
@@ -321,7 +317,7 @@ def _idx(path: Path) -> Arrays:
     numbers = _read_idx(beside)
     if len(numbers) != len(pixels):
         raise InputError(
-            f"{path} holds {len(pixels)} pictures and {beside.name} {len(numbers)} labels; they"
+            f"{path} holds {len(pixels)} images and {beside.name} {len(numbers)} labels; they"
             " must agree"
         )
     words = path.with_name("labels.txt")
@@ -369,7 +365,7 @@ def _npz(path: Path) -> Encoded | Arrays:
     )
     if images is None:
         raise InputError(
-            f"{path} holds no array of pictures, only {', '.join(arrays)}; call it x, shape (N, H,"
+            f"{path} holds no array of images, only {', '.join(arrays)}; call it x, shape (N, H,"
             " W, C)"
         )
     found = _arrays(images, str(path))
@@ -391,7 +387,7 @@ def _arrays(given: np.ndarray, where: str) -> Arrays:
 
 
 def _as_bytes(array: np.ndarray, where: str) -> np.ndarray:
-    """Pictures of any common shape and type as uint8 (N, H, W) or (N, H, W, C)."""
+    """Images of any common shape and type as uint8 (N, H, W) or (N, H, W, C)."""
     if array.ndim == 4 and array.shape[-1] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
         array = array.transpose(0, 2, 3, 1)
     if (
@@ -400,7 +396,7 @@ def _as_bytes(array: np.ndarray, where: str) -> np.ndarray:
         or 0 in array.shape
     ):
         raise InputError(
-            f"{where} has shape {array.shape}; pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)"
+            f"{where} has shape {array.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W)"
         )
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
@@ -421,7 +417,7 @@ def as_levels(array: np.ndarray, where: str) -> np.ndarray:
     if np.issubdtype(array.dtype, np.integer) and array.min() >= 0 and array.max() <= 255:
         return array.astype(np.uint8)
     raise InputError(
-        f"{where} holds {array.dtype}; pictures are uint8, uint16, or floats in [0, 1] or [-1, 1]"
+        f"{where} holds {array.dtype}; images are uint8, uint16, or floats in [0, 1] or [-1, 1]"
     )
 
 
@@ -429,7 +425,7 @@ def _float_levels(array: np.ndarray, where: str) -> np.ndarray:
     if not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise InputError(
-            f"{where} holds a value that is no number in picture {row}; replace or drop it"
+            f"{where} holds a value that is no number in image {row}; replace or drop it"
         )
     low, high = float(array.min()), float(array.max())
     if low >= 0 and high <= 1:
@@ -476,14 +472,14 @@ def _parquet(path: Path) -> Encoded:
     """A Parquet file, a directory of them, or a Hugging Face data set saved to disk (Arrow
     streams)."""
     table = _table(path)
-    column = next((f.name for f in table.schema if _holds_pictures(f.type)), None)
+    column = next((f.name for f in table.schema if _holds_images(f.type)), None)
     if column is None:
         raise InputError(
-            f"{path} has no column of pictures, only {', '.join(table.schema.names)}; one holds"
+            f"{path} has no column of images, only {', '.join(table.schema.names)}; one holds"
             " their bytes"
         )
-    pictures = table[column]
-    structured = pa.types.is_struct(pictures.type)
+    photos = table[column]
+    structured = pa.types.is_struct(photos.type)
     label = next(
         (n for n in ("label", "labels", "class", "fine_label") if n in table.schema.names), None
     )
@@ -491,7 +487,7 @@ def _parquet(path: Path) -> Encoded:
     classes = _class_names(table.schema, label)
 
     def content(i: int) -> bytes:
-        value = pictures[i].as_py()
+        value = photos[i].as_py()
         value = value["bytes"] if structured else value
         if value is None:
             raise OSError("the row holds no bytes")
@@ -525,7 +521,7 @@ def _table(path: Path) -> pa.Table:
         ) from error
 
 
-def _holds_pictures(kind: pa.DataType) -> bool:
+def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
@@ -541,9 +537,9 @@ def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:
     return tuple(features.get(label, {}).get("names", ()))
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     from io import BytesIO
 
     stream = BytesIO()
-    (picture if picture.mode != "F" else picture.convert("L")).save(stream, "PNG")
+    (image if image.mode != "F" else image.convert("L")).save(stream, "PNG")
     return stream.getvalue()

@@ -251,8 +251,8 @@ class Latents(EncodedModality, Maskable):
     def point_out(
         self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
-        """Blame of a place of a picture's or a clip's codes lies on all the pixels that it covers;
-        of all else nothing is drawn."""
+        """Attribution of a place of an image's or a clip's codes lies on all the pixels that it
+        covers; of all else nothing is drawn."""
         space = self.space
         if not isinstance(space, Tokens) or not space.covers:
             return []

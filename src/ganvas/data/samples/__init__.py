@@ -4,7 +4,7 @@ its licence."""
 from pathlib import Path
 
 FASHION = Path(__file__).parent / "fashion"
-"""5,000 training and 1,000 held-out pictures of clothes, 28 x 28 grey, ten classes
+"""5,000 training and 1,000 held-out images of clothes, 28 x 28 grey, ten classes
 (Fashion-MNIST)."""
 
 ADULT = Path(__file__).parent / "adult"

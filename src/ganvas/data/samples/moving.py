@@ -1,4 +1,4 @@
-"""Objects that move and bounce: video made of pictures, by the recipe of Moving MNIST (Srivastava
+"""Objects that move and bounce: video made of images, by the recipe of Moving MNIST (Srivastava
 et al., 2015)."""
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def moving_images(
 
 
 def moving_clothes(n: int = 600) -> np.ndarray:
-    """Small clips made of the pictures that ship with the package, uint8 (n, 6, 28, 28)."""
+    """Small clips made of the images that ship with the package, uint8 (n, 6, 28, 28)."""
     content = gzip.decompress((FASHION / "train-images-idx3-ubyte.gz").read_bytes())[16:]
-    pictures = np.frombuffer(content, np.uint8).reshape(-1, 14, 2, 14, 2)
-    return moving_images(pictures.mean((2, 4)).astype(np.uint8), n, frames=6, side=28)
+    images = np.frombuffer(content, np.uint8).reshape(-1, 14, 2, 14, 2)
+    return moving_images(images.mean((2, 4)).astype(np.uint8), n, frames=6, side=28)
 
 
 def _paths(random: np.random.Generator, n: int, frames: int) -> np.ndarray:

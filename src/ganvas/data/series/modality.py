@@ -56,7 +56,7 @@ BLOCKS = 40  # that a series is cut into at least, where it is long enough
 SHORTEST_BLOCK, LONGEST_BLOCK = 6, 32  # windows
 BRIDGED = 8  # a gap is bridged up to a window's length over this
 DESCRIBED = 40  # columns that are named
-NEAR = 16  # moments that blame is averaged over: a window's length over this, on either side
+NEAR = 16  # moments that attribution is averaged over: a window's length over this, on either side
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -298,8 +298,8 @@ class Series(Modality, Followable, Overlapping):
     def time_steps(
         self, parts: Iterable[tuple[Data, Tensor]], weigh: ScoreFunction
     ) -> Iterator[Scored]:
-        """The blame of a moment is what its columns add to the windows around it, and next to it in
-        these, on average; its score is their sum."""
+        """The attribution of a moment is what its columns add to the windows around it, and next to
+        it in these, on average; its score is their sum."""
         before: Covered | None = None
         for data, hidden in parts:
             assert isinstance(data, Windowed)
@@ -383,7 +383,7 @@ class Series(Modality, Followable, Overlapping):
         drawn = (
             draw_windows(one[None], 1, ()).crop((0, 0, *PANEL)).resize((most, most)) for one in x
         )
-        return torch.from_numpy(np.stack([np.asarray(picture) for picture in drawn]))
+        return torch.from_numpy(np.stack([np.asarray(image) for image in drawn]))
 
     def frame(self, x: Tensor) -> None:
         return None
@@ -480,7 +480,7 @@ class Windowed(Data):
 class Covered:
     """Moments, and sums over the windows that cover them.
 
-    x, hidden, blame: (moments, columns).
+    x, hidden, attribution: (moments, columns).
     count: Of windows, (moments,).
     """
 

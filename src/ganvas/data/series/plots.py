@@ -33,10 +33,10 @@ def draw_windows(x: Tensor, across: int | None, names: Sequence[str]) -> Image.I
     """Windows (n, columns, moments) in [-1, 1] in a grid, each column a line of its colour."""
     values = x.detach().float().cpu().numpy()
     across = min(across or 8, len(values))
-    picture = Image.new(
+    image = Image.new(
         "RGB", (across * PANEL[0], ceil(len(values) / across) * PANEL[1] + 18), "white"
     )
-    pen = ImageDraw.Draw(picture)
+    pen = ImageDraw.Draw(image)
     for i, window in enumerate(values):
         left, top = i % across * PANEL[0], i // across * PANEL[1]
         pen.rectangle((left + 2, top + 2, left + PANEL[0] - 3, top + PANEL[1] - 3), outline=FRAME)
@@ -49,9 +49,9 @@ def draw_windows(x: Tensor, across: int | None, names: Sequence[str]) -> Image.I
             )
     at = 4
     for j, name in enumerate(names[: len(COLOURS)]):
-        pen.text((at, picture.height - 16), name[:20], fill=COLOURS[j])
+        pen.text((at, image.height - 16), name[:20], fill=COLOURS[j])
         at += 8 + int(pen.textlength(name[:20]))
-    return picture
+    return image
 
 
 def draw_series(
@@ -67,8 +67,8 @@ def draw_series(
     Of many moments a pixel shows the least and the greatest value.
     """
     lanes = [*zip(names[:LANES], values.T, strict=False), ("score", scores)]
-    picture = Image.new("RGB", (WIDE, len(lanes) * LANE + 24), "white")
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (WIDE, len(lanes) * LANE + 24), "white")
+    pen = ImageDraw.Draw(image)
     across = (WIDE - 2 * MARGIN) / max(len(values), 1)
     for first, end in found:
         right = max(MARGIN + end * across, MARGIN + first * across + 2)
@@ -80,13 +80,13 @@ def draw_series(
         scaled = (lane - (low + high) / 2) / max((high - low) / 2, 1e-12)
         _envelope(pen, scaled, box, INK if name == "score" else COLOURS[0])
         pen.text((MARGIN, i * LANE + 1), f"{name}  {low:.4g} to {high:.4g}", fill=INK)
-    pen.text((MARGIN, picture.height - 18), str(times[0]), fill=INK)
+    pen.text((MARGIN, image.height - 18), str(times[0]), fill=INK)
     pen.text(
-        (WIDE - MARGIN - pen.textlength(str(times[-1])), picture.height - 18),
+        (WIDE - MARGIN - pen.textlength(str(times[-1])), image.height - 18),
         str(times[-1]),
         fill=INK,
     )
-    return picture
+    return image
 
 
 def _envelope(

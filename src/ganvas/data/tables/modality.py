@@ -48,7 +48,7 @@ from ...runtime.console import is_silent, stderr_console
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
 from .._growing_files import follow_rows, readable_parts
-from ..images.sources import holds_pictures
+from ..images.sources import holds_images
 from .columns import (
     FEW,
     KNOTS,
@@ -71,7 +71,7 @@ from .lossless import differences, packed_ranks, packed_tables, unpacked_ranks, 
 from .sources import ENDINGS, Form, Frame, files_of, is_table, open_frame
 from .sql import Condition, comparable, conditions, possible
 
-PANEL = (240, 130)  # pixels of the picture of one column
+PANEL = (240, 130)  # pixels of the image of one column
 BARS = 24
 AT_ONCE = 8192  # rows that are judged at a time
 MOSTLY_UNLIKE = (
@@ -138,7 +138,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
 
     @classmethod
     def recognises(cls, source: Any) -> bool:
-        return is_table(source) and not (isinstance(source, str | Path) and holds_pictures(source))
+        return is_table(source) and not (isinstance(source, str | Path) and holds_images(source))
 
     @classmethod
     def learn(
@@ -161,7 +161,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         id: Columns that identify rows: made afresh, never learned.
         drop: Columns to leave out.
         numbers: How numbers are written: as places within modes, as bins, or plainly; models have
-            their wish.
+            their constraint.
         query: What to ask of a database, in SQL, or the name of a table.
         """
         frame = open_frame(source, query)
@@ -776,7 +776,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return self._patched(given, self.table(x))
 
     def _patched(self, given: Given, made: pa.Table) -> pa.Table:
-        """Given rows, their holes filled from those of another table."""
+        """Given rows, their missing values filled from those of another table."""
         rows = given.rows
         for column in self.columns:
             own = made[column.name].combine_chunks()
@@ -833,15 +833,13 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         (grey)."""
         shown, codes = self.learned[:40], self.disassemble(x)[0]
         across = min(5, len(shown))
-        picture = Image.new(
-            "RGB", (across * PANEL[0], ceil(len(shown) / across) * PANEL[1]), "white"
-        )
-        pen = ImageDraw.Draw(picture)
+        image = Image.new("RGB", (across * PANEL[0], ceil(len(shown) / across) * PANEL[1]), "white")
+        pen = ImageDraw.Draw(image)
         for i, column in enumerate(shown):
             corner = (i % across * PANEL[0], i // across * PANEL[1])
             made = np.bincount(codes[:, i], minlength=column.size) / len(codes)
             _bars(pen, corner, column.name, np.asarray(column.shares), made)
-        return picture
+        return image
 
 
 class Called(NamedTuple):

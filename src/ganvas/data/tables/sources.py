@@ -52,7 +52,7 @@ class Frame:
 
 
 def is_table(source: Any) -> bool:
-    """Whether a source looks like a table; files that could hold pictures too are looked into
+    """Whether a source looks like a table; files that could hold images too are looked into
     elsewhere."""
     if isinstance(source, str | Path):
         path = Path(source)

@@ -161,7 +161,7 @@ class Texts(Modality, Maskable, Followable):
 
     def mask(self, source: Any) -> Mask:
         raise InputError(
-            "--mask is for pictures; of a text say how many symbols are --given, or give its"
+            "--mask is for images; of a text say how many symbols are --given, or give its"
             " beginning"
         )
 
@@ -200,7 +200,7 @@ class Texts(Modality, Maskable, Followable):
     def point_out(
         self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
-        """One page of all, the symbols that are stranger than usual in red."""
+        """One page of all, the symbols that are more anomalous than usual in red."""
         ends = self.space.counted(x).sum(1).tolist()
         rows = [row[:count] for row, count in zip(x.tolist(), ends, strict=True)]
         parts = [["⏎" if symbol == END else self._text([symbol]) for symbol in row] for row in rows]

@@ -1,4 +1,4 @@
-"""Texts as one looks at them: a file of lines, a picture of them, a page with what is strange in
+"""Texts as one looks at them: a file of lines, an image of them, a page with what is anomalous in
 them marked."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WIDE, HIGH, LETTERS, LINES = (
     18,
     120,
     2,
-)  # of a picture, a line of it, and what is shown of each text
+)  # of an image, a line of it, and what is shown of each text
 
 STYLE = """body { font: 16px/1.6 system-ui, sans-serif; max-width: 60em; margin: 2em auto;
   padding: 0 1em;
@@ -63,7 +63,7 @@ def draw_attribution(
     names: Sequence[str],
     file: Path,
 ) -> Path:
-    """A page of texts in parts, each as red as it is to blame, (parts,) nats; below each the
+    """A page of texts in parts, each as red as it is to attribution, (parts,) nats; below each the
     nearest normal one."""
     body = []
     for i, (text, own, name) in enumerate(zip(parts, attribution, names, strict=True)):

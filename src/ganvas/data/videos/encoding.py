@@ -60,8 +60,8 @@ def _encode(av: Any, frames: np.ndarray, file: Path, rate: Fraction) -> None:
         stream = container.add_stream(codec, rate=rate, options=QUALITY.get(codec, {}))
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
         for frame in frames:
-            picture = av.VideoFrame.from_ndarray(
+            image = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(frame), "gray" if frame.ndim == 2 else "rgb24"
             )
-            container.mux(stream.encode(picture))
+            container.mux(stream.encode(image))
         container.mux(stream.encode())

@@ -291,7 +291,8 @@ class Videos(Modality, Maskable, Moving):
     def point_out(
         self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
-        """Strips of each: as it is, with the blame glowing on it, and the nearest normal one."""
+        """Strips of each: as it is, with the attribution glowing on it, and the nearest normal
+        one."""
         folder.mkdir(parents=True, exist_ok=True)
         x, nearest = (one.expand(-1, 3, -1, -1, -1) for one in (x, nearest))
         files = []
@@ -346,10 +347,10 @@ class Videos(Modality, Maskable, Moving):
     def _played(self, sets: list[Tensor], target: Path, columns: int | None) -> Path:
         """Writes sets of clips (n, C, T, S, S), one after the other, those of a set side by
         side."""
-        pictures = [
+        photos = [
             np.asarray(grid(one[:, :, t], columns)) for one in sets for t in range(one.shape[2])
         ]
-        return save_film(np.stack(pictures), target, self.rate)
+        return save_film(np.stack(photos), target, self.rate)
 
     def film(self, sheets: list[Path], target: Path) -> Path:
         return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)

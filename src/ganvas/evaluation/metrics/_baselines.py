@@ -26,7 +26,7 @@ from ...core import (
     with_channels,
 )
 
-SPREADS = 200  # times that known pixels are spread into a hole
+SPREADS = 200  # times that known pixels are spread into a masked region
 
 
 class TrainingSamples(Samples):
@@ -113,7 +113,7 @@ class Bicubic(Upscales):
 
 
 class BorderMean(Completes):
-    """Fills holes of pictures with the mean of the known pixels that touch them."""
+    """Fills masked regions of images with the mean of the known pixels that touch them."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -129,8 +129,8 @@ class BorderMean(Completes):
 
 
 class Diffusion(Completes):
-    """Lets known pixels of pictures spread into holes as heat does, each place the mean of those
-    around it."""
+    """Lets known pixels of images spread into masked regions as heat does, each place the mean of
+    those around it."""
 
     def __init__(self, space: Space) -> None:
         self.start = BorderMean(space)
@@ -170,7 +170,7 @@ class LinearExtrapolation(Predicts):
 
 
 class IdentityTranslation(Translates):
-    """Leaves pictures as they are, but for how many channels they have."""
+    """Leaves images as they are, but for how many channels they have."""
 
     def __init__(self, model: Translates) -> None:
         self.model, self.space, self.condition = model, model.space, model.condition

@@ -31,7 +31,7 @@ def bootstrap_mean(
 
 
 def image_similarity(after: Tensor, x: Tensor) -> dict[str, Estimate]:
-    """How like examples x (N, ...) others are: SSIM by torchmetrics, for pictures of at least 11
+    """How like examples x (N, ...) others are: SSIM by torchmetrics, for images of at least 11
     pixels, and for clips of them, the mean over frames."""
     errors = (after - x).square().flatten(1).mean(1)
     numbers = {
@@ -41,7 +41,7 @@ def image_similarity(after: Tensor, x: Tensor) -> dict[str, Estimate]:
     if x.ndim in (4, 5) and min(x.shape[-2:]) >= 11:
         from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-        parts = zip(_pictures(after).split(256), _pictures(x).split(256), strict=True)
+        parts = zip(_images(after).split(256), _images(x).split(256), strict=True)
         values = [ssim(a, b, data_range=(-1.0, 1.0), reduction="none") for a, b in parts]
         numbers["SSIM"] = bootstrap_mean(
             torch.cat([torch.atleast_1d(v) for v in values]).view(len(x), -1).mean(1)
@@ -49,8 +49,8 @@ def image_similarity(after: Tensor, x: Tensor) -> dict[str, Estimate]:
     return numbers
 
 
-def _pictures(x: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) as they are, and of clips (N, C, T, H, W) all frames."""
+def _images(x: Tensor) -> Tensor:
+    """Images (N, C, H, W) as they are, and of clips (N, C, T, H, W) all frames."""
     return x.transpose(1, 2).flatten(0, 1) if x.ndim == 5 else x
 
 

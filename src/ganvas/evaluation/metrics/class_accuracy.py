@@ -1,4 +1,4 @@
-"""Whether a sample is what was asked for, by a classifier of real pictures (GAN-test, Shmelkov et
+"""Whether a sample is what was asked for, by a classifier of real images (GAN-test, Shmelkov et
 al., 2018)."""
 
 from __future__ import annotations

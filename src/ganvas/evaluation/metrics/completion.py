@@ -1,5 +1,5 @@
-"""How near to the truth holes are filled: PSNR in the hole, and SSIM of the whole (Wang et al.,
-2004)."""
+"""How near to the truth masked regions are filled: PSNR in the masked region, and SSIM of the whole
+(Wang et al., 2004)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from ...core import Completes, Continuous, Evidence, Measured, evenly_spaced, se
 from ...nn.masks import draw_masks
 from ._statistics import bootstrap_mean, image_similarity
 
-MOST = 500  # pictures that are completed
+MOST = 500  # images that are completed
 
 
 def completion(model: Completes, evidence: Evidence) -> Measured:
-    """Held-out pictures out of which holes were cut and filled: rectangles, strokes, halves."""
+    """Held-out images out of which masked regions were cut and filled: rectangles, strokes,
+    halves."""
     if not isinstance(model.space, Continuous) or len(model.space.shape) != 3:
         return Measured({}, {})
     x = evidence.held_out.x
@@ -28,7 +29,7 @@ def completion(model: Completes, evidence: Evidence) -> Measured:
         min=1
     )
     numbers = {
-        "PSNR in holes (dB)": bootstrap_mean(
+        "PSNR in masked regions (dB)": bootstrap_mean(
             errors, lambda error: 10 * log10(4 / max(error, 1e-12))
         )
     }

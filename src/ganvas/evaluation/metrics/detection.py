@@ -22,7 +22,7 @@ def detection(model: Samples, evidence: Evidence) -> Measured:
     made = evidence.frame(model.sample(len(evidence.held_out), evidence.asked))
     if real is None or made is None:
         return Measured({}, {})
-    return Measured({"told from real (AUC)": c2st_auc(real, made)}, {"told from real (AUC)": False})
+    return Measured({"C2ST AUC": c2st_auc(real, made)}, {"C2ST AUC": False})
 
 
 def c2st_auc(real: pd.DataFrame, made: pd.DataFrame) -> Estimate:

@@ -1,4 +1,4 @@
-"""How near enlarged pictures come to what they were made small from: PSNR, SSIM (Wang et al.,
+"""How near enlarged images come to what they were made small from: PSNR, SSIM (Wang et al.,
 2004), features."""
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ._statistics import bootstrap_mean, image_similarity
 
 
 def resolution(model: Upscales, evidence: Evidence) -> Measured:
-    """Held-out pictures, made smaller as in training and enlarged again, as sharp as the model can
+    """Held-out images, made smaller as in training and enlarged again, as sharp as the model can
     and true to pixels.
 
     PSNR of luma leaves out as many pixels at each edge as the model enlarges by, as is usual (Ledig
-    et al., 2017, section 3.1). How different pictures look is the squared distance of their
-    features, as a share of that of two pictures which have nothing to do with each other.
+    et al., 2017, section 3.1). How different images look is the squared distance of their
+    features, as a share of that of two images which have nothing to do with each other.
     """
     x = crop_to_multiple(evidence.held_out.x, model.scale)
     kinds = {"enlarged": 0.0, "enlarged with fidelity 1": 1.0}
@@ -55,7 +55,7 @@ def resolution(model: Upscales, evidence: Evidence) -> Measured:
 
 
 def _shaven(x: Tensor, edge: int) -> Tensor:
-    """Pictures without so many pixels at each edge, where something is left."""
+    """Images without so many pixels at each edge, where something is left."""
     return x[:, :, edge:-edge, edge:-edge] if min(x.shape[2:]) > 2 * edge else x
 
 

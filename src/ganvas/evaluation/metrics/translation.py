@@ -1,4 +1,4 @@
-"""Whether pictures arrive in the other domain, and what survives the way (Heusel et al., 2017; Zhu
+"""Whether images arrive in the other domain, and what survives the way (Heusel et al., 2017; Zhu
 et al., 2017)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether new pictures help a small network to tell classes apart, on pictures that nobody learned
+"""Whether new images help a small network to tell classes apart, on images that nobody learned
 from."""
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ...runtime.console import stderr_console
 from ...training.classifier import Network, training_batches
 from .comparison import Figure, compare
 
-ROUNDS, BATCH = 800, 64
+STEPS, BATCH = 800, 64
 REPEATS = 3
 """Networks that learn in each way, from different beginnings."""
 DRAWS = 1000
-NEW = "with new pictures"
+NEW = "with new images"
 
 
 class Cases(NamedTuple):
-    """Pictures (N, C, S, S), and the numbers of their classes, int64 (N,)."""
+    """Images (N, C, S, S), and the numbers of their classes, int64 (N,)."""
 
     x: Tensor
     y: Tensor
@@ -35,8 +35,8 @@ class Cases(NamedTuple):
 class Way:
     """What a network learns from, and how.
 
-    weighted: Whether all classes together count alike, however many pictures they have.
-    shifted: Whether half of the pictures are moved at random, by an eighth of their side at most.
+    weighted: Whether all classes together count alike, however many images they have.
+    shifted: Whether half of the images are moved at random, by an eighth of their side at most.
     mirrored: Whether they are mirrored at random.
     """
 
@@ -51,10 +51,10 @@ def join_cases(a: Cases, b: Cases) -> Cases:
 
 
 def training_sets(learn: Cases, new: Cases) -> dict[str, Way]:
-    """New pictures beside all that costs no model: nothing, weights where classes differ in size,
+    """New images beside all that costs no model: nothing, weights where classes differ in size,
     shifts, mirrors."""
     counts = learn.y.bincount()
-    found = {"real pictures alone": Way(learn)}
+    found = {"real images alone": Way(learn)}
     if counts.min() < counts.max():
         found["classes weighted"] = Way(learn, weighted=True)
     found["shifted"] = Way(learn, shifted=True)
@@ -65,13 +65,13 @@ def training_sets(learn: Cases, new: Cases) -> dict[str, Way]:
 def score_with_networks(
     ways: Mapping[str, Way], held: Cases, classes: int
 ) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    """Accuracy on held-out pictures by the way of learning; and how much more new pictures gave
+    """Accuracy on held-out images by the way of learning; and how much more new images gave
     than each other way."""
     return compare(predict(ways, held, classes), NEW, scores(held), DRAWS)
 
 
 def scores(held: Cases) -> Figure:
-    """The accuracy of which held-out pictures were named rightly."""
+    """The accuracy of which held-out images were named rightly."""
     y = held.y.cpu().numpy()
     return lambda rows, right: accuracy(y[rows], right)
 
@@ -83,10 +83,10 @@ def accuracy(y: np.ndarray, right: np.ndarray) -> float:
 
 
 def predict(ways: Mapping[str, Way], held: Cases, classes: int) -> dict[str, np.ndarray]:
-    """Which held-out pictures networks that learned in these ways name rightly, 0 or 1, (REPEATS,
+    """Which held-out images networks that learned in these ways name rightly, 0 or 1, (REPEATS,
     N)."""
     with Progress(console=stderr_console(), transient=True) as bar:
-        task = bar.add_task("small networks learn", total=len(ways) * REPEATS * ROUNDS)
+        task = bar.add_task("small networks learn", total=len(ways) * REPEATS * STEPS)
         step = lambda: bar.advance(task)  # noqa: E731
         return {
             name: np.stack([_right(way, held, classes, i, step) for i in range(REPEATS)])
@@ -95,19 +95,19 @@ def predict(ways: Mapping[str, Way], held: Cases, classes: int) -> dict[str, np.
 
 
 def _right(way: Way, held: Cases, classes: int, seed: int, step: Callable[[], None]) -> np.ndarray:
-    """Which held-out pictures a network names rightly, 0 or 1, (N,)."""
+    """Which held-out images a network names rightly, 0 or 1, (N,)."""
     counts = way.cases.y.bincount(minlength=classes)
     weights = len(way.cases.y) / classes / counts.clamp(min=1) if way.weighted else None
     space = Continuous(tuple(held.x.shape[1:]))
     with seeded_rng(seed):
         network = Network(space, classes, weights)
-        for _ in training_batches(network, Varied(way, seed), ROUNDS, BATCH, seed, held.x.device):
+        for _ in training_batches(network, Varied(way, seed), STEPS, BATCH, seed, held.x.device):
             step()
     return (network.named(held.x) == held.y).cpu().numpy().astype(float)
 
 
 class Varied(Data):
-    """Pictures of a way to learn, moved and mirrored as it has it, otherwise in every round."""
+    """Images of a way to learn, moved and mirrored as it has it, otherwise in every step."""
 
     def __init__(self, way: Way, seed: int) -> None:
         self.way, self.seed = way, seed
@@ -131,7 +131,7 @@ class Varied(Data):
 
 
 def augment_shift(x: Tensor, random: torch.Generator) -> Tensor:
-    """Pictures (B, C, S, S), half of them moved by at most an eighth of their side; their borders
+    """Images (B, C, S, S), half of them moved by at most an eighth of their side; their borders
     go on."""
     size = x.shape[-1]
     most = size // 8

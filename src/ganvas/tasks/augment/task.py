@@ -30,27 +30,27 @@ def augment(
 ) -> Augmented:
     """Adds examples of rare classes, and judges them.
 
-    target: Column of a table whose rare classes get new rows; of pictures, the labels do.
+    target: Column of a table whose rare classes get new rows; of images, the labels do.
     to_share: Share of all that each rare class shall come to, an even one at most: so by default
         the largest's count.
     per_class: Examples, given and new ones, that every class shall come to at least, instead of a
         share.
     seed: The same seed gives the same new examples.
 
-    Boosted trees for rows, small convolutional networks for pictures learn to tell the classes
+    Boosted trees for rows, small convolutional networks for images learn to tell the classes
     apart, from what was
     given and the model learned from: alone, with classes weighted, with as many new examples as
     these call for; rows with SMOTE's too (Chawla et al., 2002), where imbalanced-learn is
-    installed, pictures shifted and mirrored. What
+    installed, images shifted and mirrored. What
     counts are the examples that the training of the model held out, from which nobody learned: of
-    rows the average precision of the classes that got new ones, of pictures the share named
+    rows the average precision of the classes that got new ones, of images the share named
     rightly, all classes counting alike.
 
     Example: ganvas augment runs/dcgan-photos photos/ --out more/
     """
     aim = Aim(to_share, per_class)
     if isinstance(x, LabelledExamples):
-        return _pictures(model, x, aim, seed)
+        return _images(model, x, aim, seed)
     if target is None:
         raise InputError("say whose rare classes shall get new rows: --target COLUMN")
     return _rows(model, x, target, aim, seed)
@@ -95,7 +95,7 @@ def rare_classes(counts: np.ndarray, share: float) -> np.ndarray:
 
 
 def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None) -> Augmented:
-    known, kinds = x.known[:, target.place].cpu().numpy(), len(target.wishes)
+    known, kinds = x.known[:, target.place].cpu().numpy(), len(target.constraints)
     classes = np.where(known, x.codes[:, target.place].cpu().numpy(), -1)
     held, wanted = x.held_out.cpu().numpy(), aim.wanted(classes, kinds)
     if not wanted.any():
@@ -104,8 +104,8 @@ def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None)
         )
     with seeded_rng(seed):
         made = [
-            sample_meeting(model, n, Tally(wish, n), Seen(), None, None)
-            for wish, n in zip(target.wishes, wanted.tolist(), strict=True)
+            sample_meeting(model, n, Tally(constraint, n), Seen(), None, None)
+            for constraint, n in zip(target.constraints, wanted.tolist(), strict=True)
             if n
         ]
     added, own = torch.cat(made), np.repeat(np.arange(kinds), wanted)
@@ -129,11 +129,11 @@ def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None)
     return _said(replace(answer, scores=scores, helped=helped), "rows")
 
 
-def _pictures(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> Augmented:
+def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> Augmented:
     if model.condition is None:
         raise InputError(
             "the model learned no labels and cannot be asked for a class; train cgan or dcgan on"
-            " pictures in one sub-folder per class"
+            " images in one sub-folder per class"
         )
     classes, held, kinds = x.y.cpu().numpy(), x.held_out.cpu().numpy(), len(x.classes)
     wanted = aim.wanted(classes, kinds)
@@ -147,7 +147,7 @@ def _pictures(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -
     answer = Augmented(x, added, own, "accuracy", {}, {})
     clear = judgeable(classes[held])
     if not wanted[clear].any() or held.all():
-        return _said(answer, "pictures")
+        return _said(answer, "images")
     first = torch.from_numpy(_firsts(own.numpy(), aim.wanted(classes[~held], kinds)))
     learn, judge = torch.from_numpy(~held), torch.from_numpy(held & np.isin(classes, clear))
     ways = networks.training_sets(
@@ -156,7 +156,7 @@ def _pictures(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -
     scores, helped = networks.score_with_networks(
         ways, networks.Cases(x.x[judge], x.y[judge]), kinds
     )
-    return _said(replace(answer, scores=scores, helped=helped), "pictures")
+    return _said(replace(answer, scores=scores, helped=helped), "images")
 
 
 def judgeable(classes: np.ndarray) -> list[int]:

@@ -10,7 +10,7 @@ from ...core import Estimate
 from .comparison import compare
 
 DRAWS = 200
-ROUNDS = 100
+STEPS = 100
 NEW = "with new rows"
 
 Cases = tuple[np.ndarray, np.ndarray]
@@ -50,7 +50,7 @@ def _scores(
 
     options = {"class_weight": weights, "categorical_features": list(categories)}
     trees = HistGradientBoostingClassifier(
-        max_iter=ROUNDS, early_stopping=False, random_state=0, **options
+        max_iter=STEPS, early_stopping=False, random_state=0, **options
     ).fit(*cases)
     place: Mapping[int, int] = {int(c): i for i, c in enumerate(trees.classes_)}
     likely = trees.predict_proba(held)

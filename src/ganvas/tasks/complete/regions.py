@@ -19,8 +19,8 @@ AT_ONCE = 2**19
 """Values that are completed at a time."""
 
 CONTEXT, GRID = 128, 16
-"""Pixels around a hole that are looked at; and what windows begin and end at multiples of, as
-networks halve them."""
+"""Pixels around a masked region that are looked at; and what windows begin and end at multiples of,
+as networks halve them."""
 
 
 def with_missing(
@@ -66,7 +66,7 @@ def half(sides: tuple[int, ...], keep: Side) -> Tensor:
     if keep not in get_args(Side):
         raise InputError(f"--keep is {keep!r}; it is one of {', '.join(get_args(Side))}")
     if len(sides) < 2:
-        raise InputError("--keep is for pictures, which have halves; use --given")
+        raise InputError("--keep is for images, which have halves; use --given")
     axis = -2 if keep in ("upper", "lower") else -1
     place = torch.arange(sides[axis])
     first = place < (sides[axis] + 1) // 2
@@ -109,7 +109,7 @@ def refuse_other_sizes(model: Completes, x: Masked) -> None:
 
 
 def window_around(known: Tensor) -> tuple[Any, ...]:
-    """The window of a picture (..., H, W) that holds all that is missing, and what is near it; all
+    """The window of an image (..., H, W) that holds all that is missing, and what is near it; all
     where nothing is."""
     window: list[Any] = [...]
     for axis, length in zip((-2, -1), known.shape[-2:], strict=True):
@@ -123,8 +123,8 @@ def window_around(known: Tensor) -> tuple[Any, ...]:
 
 
 def batches(x: Masked, most: int) -> Iterator[list[int]]:
-    """Numbers of examples that have holes, those of one size together, at most so many, of larger
-    sizes fewer."""
+    """Numbers of examples that have masked regions, those of one size together, at most so many, of
+    larger sizes fewer."""
     alike = defaultdict[tuple[int, ...], list[int]](list)
     for number, (one, known) in enumerate(zip(x.x, x.known, strict=True)):
         if not known.all():

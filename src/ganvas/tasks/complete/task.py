@@ -1,4 +1,4 @@
-"""Fill in what is missing: holes of rows, of pictures, what follows a beginning."""
+"""Fill in what is missing: masked regions of rows, of images, what follows a beginning."""
 
 from __future__ import annotations
 
@@ -44,19 +44,20 @@ def complete(
 ) -> Filled | Completed:
     """Fills what is missing, drawn given what is known, which stays as it is.
 
-    mask: Where pictures are to be filled, white: one for each, of the same name and size, or one
+    mask: Where images are to be filled, white: one for each, of the same name and size, or one
         for all.
-    keep: Half of every picture that is known: upper, lower, left or right.
+    keep: Half of every image that is known: upper, lower, left or right.
     given: How much is known from the start: frames of a video (by default as many as a model goes
-        on from), lines of a picture, symbols of a text.
-    draws: Times to fill every hole, each anew; 1, or for an interval 100.
+        on from), lines of an image, symbols of a text.
+    draws: Times to fill every masked region, each anew; 1, or for an interval 100.
     interval: Of rows say between what each filled value lies with this probability, such as 0.9, in
         one table.
     seed: The same seed gives the same values.
 
-    What is transparent in a picture is missing as well. In a table, values are drawn one after the
-    other, each given those before it and that it is not missing; with an interval a hole gets the
-    middle one of its draws, or of a category the most frequent, and beside it how probable that is.
+    What is transparent in an image is missing as well. In a table, values are drawn one after the
+    other, each given those before it and that it is not missing; with an interval a masked region
+    gets the middle one of its draws, or of a category the most frequent, and beside it how probable
+    that is.
 
     Example: ganvas complete runs/inpainter-photos photos/ --mask masks/ --out whole/
     """
@@ -73,19 +74,19 @@ def complete(
             return _completed(model, with_missing(x, model.space, mask, keep, given), draws or 1)
         if mask or keep or given is not None:
             raise InputError(
-                "--mask, --keep and --given are for pictures; in a table, leave cells empty"
+                "--mask, --keep and --given are for images; in a table, leave cells empty"
             )
         if not isinstance(model.space, Tokens):
             raise InputError(
-                "this model knows rows as numbers, with no word for a hole; train made to complete"
-                " tables"
+                "this model knows rows as numbers, with no word for a masked region; train made to"
+                " complete tables"
             )
         return _filled(model, x, draws, interval)
 
 
 def _completed(model: Completes, x: Masked, draws: int) -> Completed:
-    """Pictures and whatever else lies on a grid, those of one size together; of large pictures what
-    is near a hole."""
+    """Images and whatever else lies on a grid, those of one size together; of large images what
+    is near a masked region."""
     refuse_other_sizes(model, x)
     windows = [window_around(known) if model.any_size else (...,) for known in x.known]
     seen = replace(
@@ -108,7 +109,7 @@ def _completed(model: Completes, x: Masked, draws: int) -> Completed:
 
 
 def _filled(model: Completes, x: Given, draws: int | None, interval: float | None) -> Filled:
-    """Rows of tables, those with the same holes together."""
+    """Rows of tables, those with the same masked regions together."""
     holes = (~x.known.all(1)).nonzero().flatten()
     alike = x.known[holes].unique(dim=0, return_inverse=True)[1].argsort()
     some = [rows for rows in holes[alike].split(batch_size(model.space)) if len(rows)]
@@ -126,7 +127,7 @@ def _filled(model: Completes, x: Given, draws: int | None, interval: float | Non
 def _between(
     model: Completes, x: Given, parts: list[Tensor], draws: int | None, level: float
 ) -> Interval:
-    """What so many draws of every hole say of it."""
+    """What so many draws of every masked region say of it."""
     draws = max(DRAWS, enough_draws(level)) if draws is None else draws
     if draws < enough_draws(level):
         raise InputError(

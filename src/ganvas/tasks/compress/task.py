@@ -1,4 +1,4 @@
-"""Pack rows or pictures into few bytes, to be had again bit for bit, or nearly so."""
+"""Pack rows or images into few bytes, to be had again bit for bit, or nearly so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def compress(model: Compresses, x: Unpacked, *, quality: int | None = None) -> P
     coder (Martin, 1979).
 
     What the model did not learn (identifiers, decimals within a bin, rows that are unlike any it
-    could make, pictures of another size) is kept beside it. Only the same model can unpack it.
+    could make, images of another size) is kept beside it. Only the same model can unpack it.
 
     Example: ganvas compress runs/made-people people.csv --out people.ganvas
 

@@ -22,7 +22,9 @@ from ...runtime.console import is_silent, stderr_console
 from .._progress import progress_bar
 
 COMPARED = 2**22  # distances that are worked out at a time
-ROOM = 2**21  # numbers of examples and blame that are kept while others are still to be weighed
+ROOM = (
+    2**21
+)  # numbers of examples and attribution that are kept while others are still to be weighed
 FDR, ALPHA = 0.1, 0.01
 
 Examples = Callable[[], Iterator[Scored]]
@@ -37,7 +39,7 @@ def detect(
     alpha: float | None = None,
     follow: bool = False,
 ) -> Detections:
-    """Scores examples, and finds those that are stranger than normal ones are.
+    """Scores examples, and finds those that are more anomalous than normal ones are.
 
     fdr: Share of what is found that may be normal after all (Benjamini & Hochberg, 1995); 0.1 where
         nothing is said.
@@ -46,10 +48,10 @@ def detect(
     follow: Wait for what is added to a file, and judge it as it comes, until Ctrl-C.
 
     The p-value of an example is the share of normal examples, which the model did not learn from,
-    that are as strange: if it is one of them, p is below a with a probability of a at most,
+    that are as anomalous: if it is one of them, p is below a with a probability of a at most,
     whatever the model (Vovk et al., 2005).
 
-    Example: ganvas detect runs/detector-payments today.csv older/ --fdr 0.1 --out strange.csv
+    Example: ganvas detect runs/detector-payments today.csv older/ --fdr 0.1 --out anomalous.csv
     """
     for name, share in (("fdr", fdr), ("alpha", alpha)):
         if share is not None and not 0 < share < 1:
@@ -158,7 +160,7 @@ def _say(found: int, of: int, normal: int, share: float) -> None:
         return
     console = stderr_console(highlight=False)
     console.print(
-        f"{found:,} of {of:,} are strange, beside {normal:,} normal examples", soft_wrap=True
+        f"{found:,} of {of:,} are anomalous, beside {normal:,} normal examples", soft_wrap=True
     )
     least = 1 / (1 + normal)
     if least > share or (not found and of and least > share / of):

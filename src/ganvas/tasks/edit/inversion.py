@@ -88,7 +88,7 @@ class InvertedGenerator(Latents):
     standardised
 
     features: f, where there are any.
-    rounds: In which the encoder learns; half as many steps does the search take.
+    steps: In which the encoder learns; half as many steps does the search take.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ def make_encoder(
 
 
 def learned_features(x: Tensor, inversion_steps: int, seed: int) -> Callable[[Tensor], Tensor]:
-    """Features (n, 128) of pictures that a small network learns on examples (N, C, H, W) by telling
+    """Features (n, 128) of images that a small network learns on examples (N, C, H, W) by telling
     how these were turned (Gidaris et al., 2018), less what all have in common."""
     space = Continuous(tuple(x.shape[1:]))
     with seeded_rng(seed):

@@ -1,4 +1,4 @@
-"""Change what pictures mean: more of a smile, older, longer sleeves."""
+"""Change what images mean: more of a smile, older, longer sleeves."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def edit(
     """Moves examples along a direction of meaning in the latents, to several strengths.
 
     attribute: What is to be changed: a column of the attributes, or a class that the model learned.
-    attributes: CSV file whose first column names pictures and whose others are numbers, or true and
+    attributes: CSV file whose first column names images and whose others are numbers, or true and
         false.
-    examples: Pictures that attributes or classes are known of; by default those of the training.
+    examples: Images that attributes or classes are known of; by default those of the training.
     has: Examples of what is to be had more of...
     lacks: ...and others that lack it, instead of an attribute.
     found: Directions to find without knowing anything: those along which examples change most.
@@ -63,7 +63,7 @@ def edit(
     strength: From where to where, in standard deviations of all examples along the direction; or
         one number.
     steps: Strengths, both ends included.
-    rounds: In which an encoder learns to invert a generator that has none.
+    steps: In which an encoder learns to invert a generator that has none.
     seed: The same seed gives the same edits.
 
     Latents come from the model's encoder; a generator without one is inverted. Of each example is
@@ -213,7 +213,7 @@ def _telling(
 def _features(
     model: Decodes, x: NamedExamples, practised: TrainingExamples, inversion_steps: int, seed: int
 ) -> Callable[[Tensor], Tensor] | None:
-    """Features that pictures are compared by, learned on the data of the training, or where it is
+    """Features that images are compared by, learned on the data of the training, or where it is
     gone, on samples."""
     if x.x.ndim != 4 or min(x.x.shape[2:]) < 8:
         return None

@@ -1,4 +1,5 @@
-"""Drawing examples that meet a wish: by completion where the model can, by rejection where not."""
+"""Drawing examples that meet a constraint: by completion where the model can, by rejection where
+not."""
 
 from __future__ import annotations
 
@@ -14,22 +15,22 @@ from ...core import Constraint, InputError, Samples, Space, StartsConditionally
 TRIES = 100
 """Examples drawn for each one wanted, and..."""
 GRACE = 2**17
-"""...so many more, before a wish is given up."""
+"""...so many more, before a constraint is given up."""
 
 
 @dataclass
 class Tally:
-    """How the meeting of a wish went so far.
+    """How the meeting of a constraint went so far.
 
     wanted, found: Examples, over all parts.
-    kept, tried: Of those drawn, how many met the wish.
+    kept, tried: Of those drawn, how many met the constraint.
     likely: Of all there are, the share that is tried at all: those whose first place is as it shall
         be.
     completed: Whether the rest of their places was completed after those that something was asked
         of.
     """
 
-    wish: Constraint
+    constraint: Constraint
     wanted: int
     found: int = 0
     kept: int = 0
@@ -49,7 +50,7 @@ class Tally:
 
     @property
     def likelihood(self) -> str:
-        """How likely an example is to meet the wish, as far as was seen."""
+        """How likely an example is to meet the constraint, as far as was seen."""
         share = self.likely * max(self.kept, 1) / max(self.tried, 1)
         return f"{'about' if self.kept else 'less than'} 1 in {1 / share:,.0f}"
 
@@ -93,29 +94,29 @@ def batch_size(space: Space) -> int:
 def sample_meeting(
     model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, truncation: float | None
 ) -> Tensor:
-    """Draws `n` examples that meet the tally's wish, settled, shape (n, ...), and counts what it
-    took.
+    """Draws `n` examples that meet the tally's constraint, settled, shape (n, ...), and counts what
+    it took.
 
     seen: What may not come again.
     y: What all of them shall be, shape (1, *condition.shape), where the model takes a condition.
 
     Raises InputError where too few are found.
     """
-    wish, found = tally.wish, list[Tensor]()
+    constraint, found = tally.constraint, list[Tensor]()
     tried, missing = 0, n
     while missing:
         if tried > TRIES * n + GRACE:
             raise InputError(
-                f"found {tally.found:,} of {tally.wanted:,} with {wish.words} in {tally.tried:,}"
-                f" tries; to the model that is {tally.likelihood}: ask for fewer, or for what is"
-                " likelier"
+                f"found {tally.found:,} of {tally.wanted:,} with {constraint.words} in"
+                f" {tally.tried:,} tries; to the model that is {tally.likelihood}: ask for fewer,"
+                " or for what is likelier"
             )
         share = (tally.kept + 1) / (tally.tried + 1)
         size = min(max(ceil(1.1 * missing / share), 256), batch_size(model.space))
-        x = wish.resolve(_proposed(model, size, tally, y, truncation))
-        x = x[wish.holds(x)] if len(x) else x
-        if wish.marks:
-            x = x[seen.new(wish.marks(x), missing)]
+        x = constraint.resolve(_proposed(model, size, tally, y, truncation))
+        x = x[constraint.holds(x)] if len(x) else x
+        if constraint.marks:
+            x = x[seen.new(constraint.marks(x), missing)]
         tried, tally.tried, tally.kept = tried + size, tally.tried + size, tally.kept + len(x)
         found.append(x[:missing])
         missing, tally.found = missing - len(found[-1]), tally.found + len(found[-1])
@@ -127,9 +128,9 @@ def _proposed(
 ) -> Tensor:
     """What is left of `n` examples once the places of which something is asked alone are as they
     shall be."""
-    if not isinstance(model, StartsConditionally) or not tally.wish.allowed:
+    if not isinstance(model, StartsConditionally) or not tally.constraint.allowed:
         return model.sample(n, None if y is None else y.expand(n, *y.shape[1:]), truncation)
-    begun = model.conditional_start(n, tally.wish.allowed)
+    begun = model.conditional_start(n, tally.constraint.allowed)
     tally.completed, tally.likely = True, begun.likely
     kept = torch.rand(n, device=begun.x.device) < begun.keep
     return model.complete(begun.x[kept], begun.known[kept])

@@ -27,7 +27,7 @@ from .rejection import Seen, Tally, batch_size, sample_meeting
 
 POOL = 4
 """Rows drawn for each row that is to be like others."""
-TOLD = 20  # wishes that are worth a line each
+TOLD = 20  # constraints that are worth a line each
 
 Draw = Callable[[int, int], Tensor]
 """Draws so many rows, the first of which has this number."""
@@ -81,13 +81,13 @@ def sample(
     top_p: Draw among the likeliest symbols that together have this probability.
     guidance: How many times as much the label or text shall count; above 1 samples fit it better
         and vary less.
-    rounds: In how many rounds a model that draws many symbols at a time draws all; more take longer
+    steps: In how many steps a model that draws many symbols at a time draws all; more take longer
         and fit better.
 
-    A wish is met exactly where the model completes: what is asked of one column each is drawn
-    first. What is left to be met, and any wish of another model's rows, is met by drawing until
-    enough rows do; which way it was, and what share was accepted, is said on standard error. Raises
-    InputError where too few are found.
+    A constraint is met exactly where the model completes: what is asked of one column each is drawn
+    first. What is left to be met, and any constraint of another model's rows, is met by drawing
+    until enough rows do; which way it was, and what share was accepted, is said on standard error.
+    Raises InputError where too few are found.
 
     Example: ganvas sample runs/made-people --n 1000 --where "income = '>50K' AND age > 40" --out
         rich.csv
@@ -118,14 +118,14 @@ def sample(
         decoding_steps=decoding_steps,
     )
     model = best_of_several(model, fit, y, best)
-    wishes = [
+    constraints = [
         combine([where, constraint, together, unique, level])
-        for level in (balance.wishes if balance else [None])
+        for level in (balance.constraints if balance else [None])
     ]
     tallies = [
-        Tally(wish, n // len(wishes) + (i < n % len(wishes)))
-        for i, wish in enumerate(wishes)
-        if wish
+        Tally(condition, n // len(constraints) + (i < n % len(constraints)))
+        for i, condition in enumerate(constraints)
+        if condition
     ]
     rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
     parts = _parts(_like(rows, like, n) if like else rows, n, batch_size(model.space), seed)
@@ -163,7 +163,8 @@ def _free(model: Samples, y: Tensor | None, truncation: float | None) -> Draw:
 def _alternating(
     model: Samples, tallies: list[Tally], y: Tensor | None, truncation: float | None
 ) -> Draw:
-    """Rows that meet the wishes in turn: the first the first, the second the second, and so on."""
+    """Rows that meet the constraints in turn: the first the first, the second the second, and so
+    on."""
     seen = Seen()
 
     def draw(n: int, start: int) -> Tensor:
@@ -217,10 +218,10 @@ def _reach(codes: Tensor, weights: Tensor, picks: Tensor, like: Marginals) -> st
 
 
 def _told(parts: Iterator[Tensor], tallies: list[Tally]) -> Iterator[Tensor]:
-    """The same parts; after the last it is said how wishes were met."""
+    """The same parts; after the last it is said how constraints were met."""
     yield from parts
     for tally in tallies[:TOLD]:
-        _say(f"{tally.wish.words}: {tally.words}")
+        _say(f"{tally.constraint.words}: {tally.words}")
 
 
 def _say(words: str) -> None:

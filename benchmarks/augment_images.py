@@ -1,13 +1,13 @@
-"""Do new pictures of a conditional DCGAN help a classifier? Beside shifts and mirrors, beside
+"""Do new images of a conditional DCGAN help a classifier? Beside shifts and mirrors, beside
 nothing.
 
-Of Fashion-MNIST 20, 100, 500 pictures of each class, drawn by the seed, are all that the DCGAN (as
-it comes, for so many minutes) and small convolutional networks learn from: the pictures as they
+Of Fashion-MNIST 20, 100, 500 images of each class, drawn by the seed, are all that the DCGAN (as
+it comes, for so many minutes) and small convolutional networks learn from: the images as they
 are, shifted, shifted and mirrored, with new ones up to so many of each class, and with these and
-shifted. What counts is accuracy on the 10,000 test pictures, the mean of three networks in each
+shifted. What counts is accuracy on the 10,000 test images, the mean of three networks in each
 way, with the intervals that `ganvas augment` gives.
 
-python benchmarks/augment_pictures.py --per-class 20 100 500 --seeds 0 1 2 --minutes 3
+python benchmarks/augment_images.py --per-class 20 100 500 --seeds 0 1 2 --minutes 3
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ganvas.data.images.modality import Images
 from ganvas.tasks.augment import networks
 from ganvas.tasks.augment.comparison import compare, describe_gain
 
-BOTH = "with new pictures, shifted"
+BOTH = "with new images, shifted"
 
 
 def main() -> None:
@@ -38,9 +38,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=3, help="for each DCGAN")
     parser.add_argument(
-        "--times", type=int, default=2, help="every class comes to so many times its pictures"
+        "--times", type=int, default=2, help="every class comes to so many times its images"
     )
-    parser.add_argument("--steps", type=int, help="rounds of each DCGAN, instead of minutes")
+    parser.add_argument("--steps", type=int, help="steps of each DCGAN, instead of minutes")
     given = parser.parse_args()
     modality = Images.learn(FASHION)
     train, test = (
@@ -69,7 +69,7 @@ def main() -> None:
         }
         found[str(count)] = {"accuracy": accuracies, "seeds": runs}
     report(
-        "augment-pictures",
+        "augment-images",
         {"minutes": given.minutes, "steps": given.steps, "times": given.times, "per_class": found},
     )
 
@@ -88,7 +88,7 @@ def chosen(all_of: networks.Cases, count: int, seed: int) -> networks.Cases:
 
 def trained(few: networks.Cases, seed: int, until: dict[str, Any]) -> ganvas.Trained:
     pixels = few.x.add(1).mul(127.5).round().byte().squeeze(1).numpy()
-    out = Path(tempfile.mkdtemp(prefix="augment-pictures-")) / "run"
+    out = Path(tempfile.mkdtemp(prefix="augment-images-")) / "run"
     return ganvas.train(
         "dcgan", (pixels, few.y.tolist()), out=out, seed=seed, held_out=0.0, quiet=True, **until
     )
@@ -98,8 +98,8 @@ def trained(few: networks.Cases, seed: int, until: dict[str, Any]) -> ganvas.Tra
 def judged(
     run: ganvas.Trained, few: networks.Cases, held: networks.Cases, times: int, seed: int
 ) -> dict[str, Any]:
-    """Accuracies by the way of learning, each with its interval; how much more new pictures gave;
-    the rounds played."""
+    """Accuracies by the way of learning, each with its interval; how much more new images gave;
+    the steps played."""
     y = torch.arange(10).repeat_interleave(len(few.y) // 10 * (times - 1))
     with seeded_rng(seed):
         new = networks.Cases(
@@ -114,13 +114,13 @@ def judged(
         {name: answers[name] for name in ("shifted", BOTH)}, BOTH, worth, networks.DRAWS
     )
     return {
-        "rounds": run.run.state["step"],
+        "steps": run.run.state["step"],
         "seconds": run.run.state["seconds"],
         "accuracy": {name: asdict(e) for name, e in scores.items()},
         "gained_by_new": {name: asdict(e) for name, e in helped.items()},
         "gained_by_new_shifted": {name: asdict(e) for name, e in beside.items()},
-        "verdict": describe_gain("new pictures", "accuracy", helped),
-        "verdict_shifted": describe_gain("new pictures, shifted,", "accuracy", beside),
+        "verdict": describe_gain("new images", "accuracy", helped),
+        "verdict_shifted": describe_gain("new images, shifted,", "accuracy", beside),
     }
 
 

@@ -1,4 +1,4 @@
-"""Pictures are completed: what is known comes back exactly, whatever says what is missing."""
+"""Images are completed: what is known comes back exactly, whatever says what is missing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def masked(x: Tensor) -> Masked:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dozen pictures of 24 x 20, half of them in a sub-folder, and a mask for each that is white
+    """A dozen images of 24 x 20, half of them in a sub-folder, and a mask for each that is white
     in one corner."""
     home, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for i in range(12):
@@ -81,7 +81,7 @@ def run(photos: Path) -> api.Trained:
     return api.load(photos / "run")
 
 
-def test_every_picture_keeps_its_size_and_all_that_was_known(
+def test_every_image_keeps_its_size_and_all_that_was_known(
     run: api.Trained, photos: Path, tmp_path: Path
 ) -> None:
     command = [
@@ -125,13 +125,13 @@ def test_one_mask_serves_all_and_halves_need_none(
     told = json.loads(capsys.readouterr().out)
     assert told["files"] == [out]
     assert told["missing"] == pytest.approx([63 / 480] * 12)
-    picture = Image.open(photos / "photos" / "0.png")
-    (half,) = run.complete(picture, keep="left")
-    assert (np.asarray(half)[:, :10] == np.asarray(picture)[:, :10]).all()
-    assert (np.asarray(half)[:, 10:] != np.asarray(picture)[:, 10:]).any()
+    image = Image.open(photos / "photos" / "0.png")
+    (half,) = run.complete(image, keep="left")
+    assert (np.asarray(half)[:, :10] == np.asarray(image)[:, :10]).all()
+    assert (np.asarray(half)[:, 10:] != np.asarray(image)[:, 10:]).any()
 
 
-def test_pictures_of_several_sizes_are_completed_and_shown_by_their_middles(
+def test_images_of_several_sizes_are_completed_and_shown_by_their_middles(
     run: api.Trained, tmp_path: Path
 ) -> None:
     """One of them is as large as what the model practised on."""
@@ -153,7 +153,7 @@ def test_pictures_of_several_sizes_are_completed_and_shown_by_their_middles(
     assert (tmp_path / "out" / "before-and-after.png").exists()
 
 
-def test_one_picture_is_called_as_its_file_and_finds_its_mask_among_many(
+def test_one_image_is_called_as_its_file_and_finds_its_mask_among_many(
     run: api.Trained, photos: Path, tmp_path: Path
 ) -> None:
     said = ["complete", str(run.run.path), str(photos / "photos" / "2.png"), "--out", str(tmp_path)]
@@ -161,25 +161,27 @@ def test_one_picture_is_called_as_its_file_and_finds_its_mask_among_many(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["2.png", "before-and-after.png"]
 
 
-def test_pictures_that_move_are_refused(run: api.Trained, tmp_path: Path, capsys: Any) -> None:
+def test_images_that_move_are_refused(run: api.Trained, tmp_path: Path, capsys: Any) -> None:
     first, *others = (Image.new("L", (20, 20), level) for level in (0, 90, 180))
     first.save(tmp_path / "moves.gif", save_all=True, append_images=others)
     assert (
         cli.run(["complete", str(run.run.path), str(tmp_path / "moves.gif"), "--keep", "upper"])
         == 2
     )
-    assert "it moves, in 3 pictures" in capsys.readouterr().err
+    assert "it moves, in 3 images" in capsys.readouterr().err
 
 
 def test_what_is_transparent_is_missing(run: api.Trained, photos: Path) -> None:
-    picture = Image.open(photos / "photos" / "1.png").convert("RGBA")
+    image = Image.open(photos / "photos" / "1.png").convert("RGBA")
     alpha = np.full((24, 20), 255, np.uint8)
     alpha[4:8] = 0
-    picture.putalpha(Image.fromarray(alpha))
-    opened = run.run.modality.masked([picture])
+    image.putalpha(Image.fromarray(alpha))
+    opened = run.run.modality.masked([image])
     assert (~opened.known[0]).nonzero()[:, 1].unique().tolist() == [4, 5, 6, 7]
-    one, two = run.complete([picture], draws=2)
-    assert (np.asarray(one[0]) == np.asarray(two[0])).all(), "this model always fills a hole alike"
+    one, two = run.complete([image], draws=2)
+    assert (np.asarray(one[0]) == np.asarray(two[0])).all(), (
+        "this model always fills a masked region alike"
+    )
 
 
 def test_a_pixel_is_known_where_all_of_it_is() -> None:
@@ -213,7 +215,7 @@ def test_halves_and_beginnings_of_any_grid(
     assert (filled.flatten()[known] == torch.tensor(known)).all()
 
 
-def test_of_large_pictures_what_is_near_a_hole_is_looked_at() -> None:
+def test_of_large_images_what_is_near_a_hole_is_looked_at() -> None:
     class Seeing(Nines):
         any_size = True
 
@@ -277,7 +279,7 @@ def test_a_vae_fills_holes_better_than_the_border_once_it_has_learned(
         optimizer.step()
     evidence = Evidence(Batch(x[:500]), Batch(x[500:]), None, lambda x: x, None)
     own, border = (
-        completion(m, evidence).numbers["PSNR in holes (dB)"]
+        completion(m, evidence).numbers["PSNR in masked regions (dB)"]
         for m in (model.eval(), BorderMean(model.space))
     )
     assert own.low > border.value

@@ -1,11 +1,11 @@
-"""Pictures in few bits: `ganvas compress` with PixelCNN on the 10,000 test pictures of
+"""Images in few bits: `ganvas compress` with PixelCNN on the 10,000 test images of
 Fashion-MNIST, all unseen.
 
-Beside it, in bits of real files a pixel: PNG and WebP without loss, a file a picture and all in one
-mosaic; zstd -19 and xz -9e of the raw levels. Our pictures come back equal. The model, which both
+Beside it, in bits of real files a pixel: PNG and WebP without loss, a file an image and all in one
+mosaic; zstd -19 and xz -9e of the raw levels. Our images come back equal. The model, which both
 sides need, is counted apart.
 
-python benchmarks/compression_pictures.py [--runs runs]      # trains first where
+python benchmarks/compression_images.py [--runs runs]      # trains first where
 runs/pixelcnn-fashion is not there
 """
 
@@ -43,10 +43,10 @@ def main() -> None:
         "--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes"
     )
     parser.add_argument(
-        "--pictures", type=int, default=10_000, help="how many, a multiple of a hundred"
+        "--images", type=int, default=10_000, help="how many, a multiple of a hundred"
     )
     given = parser.parse_args()
-    run, x = fashion_run("pixelcnn", given.runs), fashion("t10k")[0][: given.pictures]
+    run, x = fashion_run("pixelcnn", given.runs), fashion("t10k")[0][: given.images]
     run.decompress(run.compress(x[:10]))
     start = perf_counter()
     packed = run.compress(x)
@@ -59,15 +59,15 @@ def main() -> None:
         **{name: size(x) for name, size in OTHERS.items()},
     }
     report(
-        "compression-pictures",
+        "compression-images",
         {
-            "pictures": len(x),
+            "images": len(x),
             "bits_per_pixel": {name: 8 * size / x.size for name, size in sizes.items()},
-            "pictures_per_second": {
+            "images_per_second": {
                 "compress": len(x) / (middle - start),
                 "decompress": len(x) / (end - middle),
             },
-            "trained": {"rounds": run.run.state["step"], "seconds": run.run.state["seconds"]},
+            "trained": {"steps": run.run.state["step"], "seconds": run.run.state["seconds"]},
             "weights_bytes": sum(value.nbytes for value in run.model.state_dict().values()),
         },
     )
@@ -80,7 +80,7 @@ def _size(pixels: np.ndarray, form: str, **options: object) -> int:
 
 
 def _mosaic(x: np.ndarray) -> np.ndarray:
-    """Pictures side by side in rows of a hundred: a multiple of that many."""
+    """Images side by side in rows of a hundred: a multiple of that many."""
     return x.reshape(-1, 100, 28, 28).transpose(0, 2, 1, 3).reshape(-1, 2800)
 
 

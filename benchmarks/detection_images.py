@@ -1,15 +1,15 @@
-"""Detection in pictures: areas under the ROC curve where one class of Fashion-MNIST is normal and
+"""Detection in images: areas under the ROC curve where one class of Fashion-MNIST is normal and
 the others are not.
 
-A model learns the 6,000 training pictures of a class, and judges all 10,000 test pictures. "fit"
+A model learns the 6,000 training images of a class, and judges all 10,000 test images. "fit"
 and "score" are the
 seconds of a person in Python: `ganvas.train` with its report, `detect` with p-values, places and
 neighbours. "bare" is `score` of the model alone, on tensors. PyOD's detectors get the pixels in [0,
 1] as vectors.
 
-python benchmarks/detection_pictures.py --classes 0 1 4 8 --models ae vae vae:score=regret fanogan
-ganomaly python benchmarks/detection_pictures.py --classes 0 4 --models detector --peers AutoEncoder
---id detection-pictures-peer
+python benchmarks/detection_images.py --classes 0 1 4 8 --models ae vae vae:score=regret fanogan
+ganomaly python benchmarks/detection_images.py --classes 0 4 --models detector --peers AutoEncoder
+--id detection-images-peer
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def neighbours(learn: np.ndarray, judge: np.ndarray) -> np.ndarray:
 
 
 def figures(
-    name: str, strange: np.ndarray, scores: np.ndarray, seconds: dict[str, float]
+    name: str, anomalous: np.ndarray, scores: np.ndarray, seconds: dict[str, float]
 ) -> dict[str, float]:
     """Of one detector: the area under its curve, and its seconds by what they were for."""
-    return {name: roc_auc_score(strange, scores)} | {
+    return {name: roc_auc_score(anomalous, scores)} | {
         f"{name}: {what} (s)": s for what, s in seconds.items()
     }
 
@@ -84,28 +84,28 @@ def main() -> None:
         "--options", default="", help="for all models: network=perceptron,width=256"
     )
     parser.add_argument(
-        "--steps", type=int, help="rounds of each training; by default what the model likes"
+        "--steps", type=int, help="steps of each training; by default what the model likes"
     )
     parser.add_argument(
         "--peers", nargs="*", default=[], help="of PyOD: AutoEncoder, VAE, DeepSVDD"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--id", default="detection-pictures", help="name of the file of results")
+    parser.add_argument("--id", default="detection-images", help="name of the file of results")
     given = parser.parse_args()
     (x, y), (judge, truth) = fashion("train"), fashion("t10k")
     runs = []
     for normal in given.classes:
-        learn, strange = x[y == normal], truth != normal
-        knn = roc_auc_score(strange, neighbours(learn, judge))
+        learn, anomalous = x[y == normal], truth != normal
+        knn = roc_auc_score(anomalous, neighbours(learn, judge))
         for seed in given.seeds:
             run: dict[str, float] = {"class": normal, "seed": seed, "kNN (5)": knn}
             for model in given.models:
                 name, own = model.partition(":")[::2]
                 words = f"{name}:{','.join(filter(None, (given.options, own)))}"
-                run |= figures(model, strange, *ours(words, learn, judge, given.steps, seed))
+                run |= figures(model, anomalous, *ours(words, learn, judge, given.steps, seed))
             vectors = (x.reshape(len(x), -1).astype("float32") / 255 for x in (learn, judge))
             for name, answer in peers(given.peers, *vectors, seed).items():
-                run |= figures(name, strange, *answer)
+                run |= figures(name, anomalous, *answer)
             print(run, flush=True)
             runs.append(run)
     report(

@@ -1,4 +1,4 @@
-"""Pictures that are packed come back equal in every pixel, under their names, whatever they are."""
+"""Images that are packed come back equal in every pixel, under their names, whatever they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ganvas.core import Continuous
 from ganvas.core.space import from_levels
 from ganvas.data.images.lossless import Album, is_inside
 from ganvas.models.pixelcnn import PixelCNN
-from ganvas.runtime.filenames import pictures
+from ganvas.runtime.filenames import image_names
 
 SIDE = 8
 SMALL = {"steps": 3, "width": 8, "depth": 1, "batch": 8, "quiet": True}
@@ -92,11 +92,11 @@ def test_colour_arrays_come_back_as_they_were(colour: api.Trained, shape: tuple[
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(arrays(np.uint8, st.tuples(st.integers(1, 4), st.just(SIDE), st.just(SIDE))))
-def test_any_pictures_come_back(grey: api.Trained, x: np.ndarray) -> None:
+def test_any_images_come_back(grey: api.Trained, x: np.ndarray) -> None:
     assert np.array_equal(grey.decompress(grey.compress(x)), x)
 
 
-def test_pictures_in_python_come_back_as_pictures(grey: api.Trained) -> None:
+def test_images_in_python_come_back_as_images(grey: api.Trained) -> None:
     kinds = [
         Image.fromarray(levels(SIDE, SIDE)),
         Image.fromarray(levels(5, 9, 3)),
@@ -123,9 +123,9 @@ def test_a_folder_comes_back_under_its_names(
         "grey.png": Image.fromarray(levels(SIDE, SIDE)),
         "deep.png": Image.fromarray(levels(SIDE, SIDE).astype(np.uint16) * 257),
     }
-    for name, picture in {**fitting, **odd}.items():
-        picture.save(source / name)
-    (source / "notes.txt").write_text("no picture")
+    for name, image in {**fitting, **odd}.items():
+        image.save(source / name)
+    (source / "notes.txt").write_text("no image")
     file = tmp_path / "photos.ganvas"
     assert (
         cli.run(["compress", str(colour.run.path), str(source), "--out", str(file), "--json"]) == 0
@@ -134,9 +134,9 @@ def test_a_folder_comes_back_under_its_names(
     assert cli.run(["decompress", str(colour.run.path), str(file), "--out", str(out)]) == 0
     there = {f.relative_to(out).as_posix() for f in out.rglob("*") if f.is_file()}
     assert there == {"cat/0.png", "cat/1.png", "cat/2.png", "dog.bmp.png", *odd}
-    for name, picture in fitting.items():
+    for name, image in fitting.items():
         with Image.open(out / (name if name.endswith(".png") else f"{name}.png")) as back:
-            assert (back.mode, back.tobytes()) == ("RGB", picture.tobytes())
+            assert (back.mode, back.tobytes()) == ("RGB", image.tobytes())
     assert all((out / name).read_bytes() == (source / name).read_bytes() for name in odd)
     assert (
         cli.run(["decompress", str(colour.run.path), str(file), "--out", str(tmp_path / "one.png")])
@@ -145,9 +145,7 @@ def test_a_folder_comes_back_under_its_names(
     assert "name a folder" in capsys.readouterr().err
 
 
-def test_an_array_of_a_file_goes_into_one_or_into_pictures(
-    grey: api.Trained, tmp_path: Path
-) -> None:
+def test_an_array_of_a_file_goes_into_one_or_into_images(grey: api.Trained, tmp_path: Path) -> None:
     x, folder = levels(4, SIDE, SIDE, 1, seed=5), str(grey.run.path)
     np.save(tmp_path / "x.npy", x)
     packed, back, many = (str(tmp_path / name) for name in ("x.ganvas", "back.npy", "many"))
@@ -170,7 +168,7 @@ def test_what_would_lose_something_is_refused(grey: api.Trained, tmp_path: Path)
         (np.random.default_rng(0).random((2, SIDE, SIDE)), "float64 of shape"),
         (levels(2, 9, 9), "8 × 8 pixels"),
         (levels(2, SIDE, SIDE, 3), "grey"),
-        (tmp_path / "large.png", "no picture of"),
+        (tmp_path / "large.png", "no image of"),
         (tmp_path / "torn", "cannot be"),
     ]
     for source, words in wrong:
@@ -179,12 +177,12 @@ def test_what_would_lose_something_is_refused(grey: api.Trained, tmp_path: Path)
 
 
 def test_names_stay_inside_and_apart(tmp_path: Path) -> None:
-    names = pictures(["../a.png", "a.png", "/b/c.jpg", "c.jpg.png", "d.jpg"], {4: b""})
+    names = image_names(["../a.png", "a.png", "/b/c.jpg", "c.jpg.png", "d.jpg"], {4: b""})
     assert is_inside(tmp_path, names)
     for evil in ("../x.png", "/etc/x.png", "a/../../x.png"):
         with pytest.raises(InputError, match="do not trust"):
             is_inside(tmp_path, [evil])
-    album = Album("pictures", (), names, {1: b"\0\1", 3: b""})
+    album = Album("images", (), names, {1: b"\0\1", 3: b""})
     assert Album.unpacked(album.packed()) == album
 
 
@@ -204,7 +202,7 @@ def test_bits_are_those_of_the_likelihood(
 
 
 def test_other_models_say_what_they_cannot(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="learns pictures"):
+    with pytest.raises(InputError, match="learns images"):
         PixelCNN(Continuous((6,)))
     run = api.train(
         "ae",
