@@ -154,7 +154,7 @@ class World:
         )
         holes = people(3)
         holes.loc[::3, "age"] = None
-        holes.to_csv(files / "masked regions.csv", index=False)
+        holes.to_csv(files / "missing.csv", index=False)
         (files / "older").mkdir()
         people(5).to_csv(files / "older" / "one.csv", index=False)
         (files / "letters").mkdir()

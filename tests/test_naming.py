@@ -50,7 +50,7 @@ def test_names_are_inside_apart_and_fit_for_every_system(names: list[str]) -> No
 
 @given(NAMES)
 def test_what_is_safe_already_stays_and_naming_twice_is_naming_once(names: list[str]) -> None:
-    for name in (folders, images):
+    for name in (folder_names, image_names):
         assert name(name(names)) == name(names)
 
 
