@@ -15,9 +15,9 @@ from ganvas.runs.notebook import Images
 
 
 @pytest.fixture(scope="module")
-def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     out = tmp_path_factory.mktemp("runs") / "a <run>"
-    return train("vae", photos, out=out, steps=2, batch=16, size=16, width=8, latent=4, quiet=True)
+    return train("vae", images, out=out, steps=2, batch=16, size=16, width=8, latent=4, quiet=True)
 
 
 def images(html: str) -> list[Image.Image]:
@@ -30,7 +30,7 @@ def test_a_run_shows_what_it_is_and_what_it_made(run: Trained) -> None:
     assert "a &lt;run&gt;" in html
     assert "2 steps" in html
     assert "sample" in html
-    assert "health" in html
+    assert "diagnoses" in html
     (sheet,) = images(html)
     assert sheet.width > 100
     assert "http" not in html
@@ -45,6 +45,6 @@ def test_samples_are_a_list_that_shows_itself(run: Trained) -> None:
     assert "and 20 more" in Images(made * 40)._repr_html_()
 
 
-def test_other_answers_stay_what_they_are(run: Trained, photos: Path) -> None:
-    assert type(run.reconstruct(photos)) is list
+def test_other_answers_stay_what_they_are(run: Trained, images: Path) -> None:
+    assert type(run.reconstruct(images)) is list
     assert type(run.interpolate(n=1)[0]) is list

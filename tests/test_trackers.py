@@ -15,6 +15,7 @@ from ganvas import api
 from ganvas.apps import cli
 from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
+from ganvas.runtime import registry
 from ganvas.training import trackers
 
 TINY = [
@@ -40,7 +41,7 @@ def stop(line: Mapping[str, float], model: Model) -> None:
 
 def interrupted(images: Path, out: Path, tracker: str) -> Run:
     """A run that was told to a tracker, and then stopped."""
-    settings = {option.name: option.default for option in api.plugins.options(api.train)}
+    settings = {option.name: option.default for option in registry.options(api.train)}
     settings = {k: v for k, v in settings.items() if k not in ("out", "as_", "through", "quiet")}
     settings |= {"steps": 30, "batch": 16, "lr": {}, "tracker": tracker}
     options = {"size": 16, "width": 8, "latent": 4}
@@ -67,7 +68,7 @@ def test_mlflow_has_one_run_of_a_training_that_was_stopped(
     assert told.data.params["model"] == "vae"
     assert told.data.params["model.latent"] == "4"
     assert told.data.params["data"] == "images.npz"
-    assert told.data.tags["health"] == (
+    assert told.data.tags["diagnoses"] == (
         "; ".join(map(str, Run(run.path).diagnoses)) or "nothing was seen to be wrong"
     )
     name = "autoencoder/reconstruction"

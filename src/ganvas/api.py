@@ -179,20 +179,20 @@ def train(
         minutes: Time to train for.
         batch: Examples per step, over all processes.
         seed: The same seed on the same machine gives the same run.
-        rate: Learning rate by player, such as discriminator=1e-4.
+        lr: Learning rate by player, such as discriminator=1e-4.
         schedule: How the learning rate changes over the training.
-        average: Decay of the averaged weights that are used afterwards; 0 keeps none.
+        ema: Decay of the averaged weights that are used afterwards; 0 keeps none.
         accumulate: Batches whose gradients are averaged before each step.
         clip: Gradient norm that no player exceeds.
         precision: Type that networks compute in; auto takes bf16 where the processor has it.
         device: Device to train on; auto takes the best there is.
         compile: Compile the networks first: slower to start, faster after.
         held_out: Share of the data that is kept from the model, to judge it by.
-        heal: Go back and change one thing when a training falls ill, up to three times, unless it
+        recover: Go back and change one thing after a grave diagnosis, up to three times, unless it
             is compiled.
         save_every: Seconds between saves.
         tensorboard: The same as --tracker tensorboard.
-        tracker: Tell this program of the training too: its options, losses, previews and health.
+        tracker: Tell this program of the training too: its options, losses, previews and diagnoses.
         quiet: Say nothing while training.
         options: Options of the modality and of the model.
 
@@ -814,7 +814,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         settings["save_every"],
         device,
         recover=settings.get("recover", False) and run.promise is None and not settings["compile"],
-        found=found,
+        data_diagnoses=found,
     )
     progress = Progress(
         run, batch * settings["accumulate"], quiet=quiet or not distributed.is_main_process()
@@ -823,11 +823,8 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         plan = make_plan(engine, learn, max(batch // distributed.process_count(), 2), device)
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
         progress.say(*found)
-    training.watch, training.diagnosed, training.say = (
-        progress.watch,
-        progress.diagnosed,
-        progress.say,
-    )
+    training.watch, training.say = progress.watch, progress.say
+    training.show_diagnoses = progress.show_diagnoses
     with (
         stop_on_signal(training.stopped),
         progress,

@@ -264,7 +264,7 @@ def _generated(
         bound = inspect.Signature(parameters).bind(*args, **given)
         function(
             **{
-                name: _mapping(value) if name == "rate" else value
+                name: _mapping(value) if name == "lr" else value
                 for name, value in bound.arguments.items()
             }
             | {name: None for name in optional if name not in bound.arguments}
@@ -387,8 +387,8 @@ def _show(run: Path, *, json: Json = False) -> None:
     ]
     if promise := trained.run.promise:
         lines.insert(3, f"privacy: {promise}")
-    lines += [f"health: {one}" for one in trained.diagnoses] + [
-        f"treated: {one}" for one in trained.run.interventions
+    lines += [f"diagnosis: {one}" for one in trained.diagnoses] + [
+        f"recovery: {one}" for one in trained.run.interventions
     ]
     _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
 

@@ -210,10 +210,10 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _limits(run: Run) -> Iterator[str]:
-    """Health, privacy, and what is true of any such model."""
-    yield from (f"Health: {one}" for one in run.diagnoses)
+    """Diagnoses, privacy, and what is true of any such model."""
+    yield from (f"Diagnosis: {one}" for one in run.diagnoses)
     if not run.diagnoses:
-        yield "Health: nothing was seen to be wrong while it learned."
+        yield "Diagnosis: nothing was seen to be wrong while it learned."
     yield from (f"Treated {one}" for one in run.interventions)
     if run.promise:
         yield f"Privacy: {run.promise}"

@@ -392,7 +392,7 @@ def _state(job: Job) -> str:
     if (job.run / "run.json").is_file():
         run = Run(job.run)
         lines += [json.dumps(line) for line in run.read_log()[-1:]] + [
-            f"health: {one}" for one in run.diagnoses
+            f"diagnosis: {one}" for one in run.diagnoses
         ]
     return "\n".join(lines)[:LETTERS]
 

@@ -124,8 +124,13 @@ def interval_ends(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarr
     ranked = np.sort(draws, 0)
     there = (~np.isnan(ranked)).sum(0)
     k = np.maximum(np.floor((there + 1) * (1 - level) / 2 + 1e-9).astype(int), 1)
-    pick = lambda rank: np.take_along_axis(ranked, np.clip(rank, 0, len(draws) - 1)[None], 0)[0]  # noqa: E731
-    return pick(k - 1), pick(there - k)
+    return _ranked(ranked, k - 1), _ranked(ranked, there - k)
+
+
+def _ranked(draws: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Of draws (D, n, V) in order, those of these ranks, (n, V)."""
+    places = np.clip(rank, 0, len(draws) - 1)[None]
+    return np.take_along_axis(draws, places, 0).squeeze(0)
 
 
 def interval_of_draws(draws: np.ndarray, categories: np.ndarray, level: float) -> Interval:
@@ -179,10 +184,13 @@ def predictive_values(
     draws = np.stack([measure(part).x for part in model.resample_posterior(x, DRAWS)])
     low, high = interval_ends(draws, SPAN)
     share = np.where(values.categories, (draws == values.x).mean(0), np.nan)
-    way = lambda length: np.nan_to_num(np.maximum(length, 0))  # noqa: E731 # where draws are all missing there is none
-    return Ways(measure(x).x, values, way(values.x - low), way(high - values.x), share)
+    # where draws are all missing there is no way to their ends
+    below = np.nan_to_num(np.maximum(values.x - low, 0))
+    above = np.nan_to_num(np.maximum(high - values.x, 0))
+    return Ways(measure(x).x, values, below, above, share)
 
 
 def split_draws(x: Tensor) -> tuple[Tensor, ...]:
     """Examples in parts whose draws fit into memory."""
-    return x.split(max(floor(2**22 / (DRAWS * x[0].numel())), 1))
+    parts: tuple[Tensor, ...] = x.split(max(floor(2**22 / (DRAWS * x[0].numel())), 1))
+    return parts

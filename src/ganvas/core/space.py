@@ -133,9 +133,9 @@ class Continuous(Space):
         if self.likelihood in ("bernoulli", "binary"):
             return 2 * raw.sigmoid() - 1
         if self.likelihood == "softmax":
-            return torch.tensordot(
-                raw.float().softmax(1), from_levels(torch.arange(LEVELS)).to(raw.device), ([1], [0])
-            )
+            values = from_levels(torch.arange(LEVELS)).to(raw.device)
+            expected: Tensor = torch.tensordot(raw.float().softmax(1), values, ([1], [0]))
+            return expected
         return (raw.chunk(2, 1)[0] if self.scaled else raw).tanh()
 
     def noisy(self, raw: Tensor) -> Tensor:

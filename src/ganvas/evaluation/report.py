@@ -68,7 +68,7 @@ def write_report(
         ("", _summary(run)),
         ("What it makes", _images(images)),
         ("How good it is", _figures(evaluation, run)),
-        ("Health", _health(run)),
+        ("Diagnoses", _diagnoses(run)),
         ("How it learned", charts(run.read_log())),
         ("How to use it", _usage(run, tasks)),
     ]
@@ -107,18 +107,18 @@ def _summary(run: Run) -> str:
     return f"<dl>{items}</dl>"
 
 
-def _health(run: Run) -> str:
+def _diagnoses(run: Run) -> str:
     """What was wrong, since when, what to do about it, and what was done."""
     if "diagnoses" not in run.state:
         return ""
-    ills = "".join(
+    wrong = "".join(
         f"<li><b>{escape(one.kind)}</b>{escape(str(one).removeprefix(one.kind))}</li>"
         for one in run.diagnoses
     )
     done = "".join(
-        f"<li class=soft>treated in {escape(str(one))}</li>" for one in run.interventions
+        f"<li class=soft>recovery in {escape(str(one))}</li>" for one in run.interventions
     )
-    return f"<ul>{ills}{done}</ul>" if ills or done else "<p>Nothing was seen to be wrong.</p>"
+    return f"<ul>{wrong}{done}</ul>" if wrong or done else "<p>Nothing was seen to be wrong.</p>"
 
 
 def _images(images: Sequence[Image]) -> str:

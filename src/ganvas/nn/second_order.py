@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .autograd import Function
+
 SLOPE = 0.2  # of leaky ReLU
 
 
@@ -24,7 +26,7 @@ class LeakyReLU(nn.Module):
         return _Leaky.apply(x)
 
 
-class _Leaky(torch.autograd.Function):
+class _Leaky(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         y = F.leaky_relu(x, SLOPE)
@@ -37,7 +39,7 @@ class _Leaky(torch.autograd.Function):
         return _Sloped.apply(gradient, y.detach())
 
 
-class _Sloped(torch.autograd.Function):
+class _Sloped(Function):
     """Numbers times the slope of leaky ReLU where it gave y; linear in the numbers, so its own
     derivative."""
 
@@ -69,7 +71,7 @@ class Convolution(nn.Conv2d):
         return y if self.bias is None else y + self.bias.to(kind)[:, None, None]
 
 
-class _Convolved(torch.autograd.Function):
+class _Convolved(Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int
@@ -88,7 +90,7 @@ class _Convolved(torch.autograd.Function):
         return *_gradients(gradient, x, weight, *ctx.how, *ctx.needs_input_grad[:2]), None, None
 
 
-class _Returned(torch.autograd.Function):
+class _Returned(Function):
     """The gradient of a convolution's input: linear in the gradient of its output, and in its
     weight."""
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 
+from .autograd import Function
+
 
 class _Strided(nn.Module):
     """Weight (channels of the small image, channels of the large, kernel, kernel); padding is 1
@@ -82,7 +84,7 @@ def _add(y: Tensor, bias: Tensor | None) -> Tensor:
     return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
 
-class _Products(torch.autograd.Function):
+class _Products(Function):
     """Doubles x to a size, or halves it where there is none; each is what the other does to
     gradients."""
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import mirror_to_multiple
+from .autograd import Function
 
 EPSILON = 1e-5
 
@@ -30,7 +31,7 @@ class Normalise(nn.Module):
         return F.instance_norm(x, eps=EPSILON)
 
 
-class _Normalised(torch.autograd.Function):
+class _Normalised(Function):
     """Of x, (B, C, H, W) with the channels last; sums are float32, whatever x is."""
 
     @staticmethod

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .autograd import Function
+
 Beyond = Literal["reflection", "zeros"]
 """What lies beyond an image's edges."""
 
@@ -55,7 +57,7 @@ def recolour(x: Tensor, matrices: Tensor) -> Tensor:
     )
 
 
-class _Gather(torch.autograd.Function):
+class _Gather(Function):
     """What images have at places (B, H, W, 2), as `grid_sample` defines them; those that stand
     still are not touched.
 
@@ -75,7 +77,7 @@ class _Gather(torch.autograd.Function):
         return _Scatter.apply(gradient, *ctx.saved_tensors, ctx.beyond), None, None, None
 
 
-class _Scatter(torch.autograd.Function):
+class _Scatter(Function):
     """The transpose of `_Gather`: adds what images have to the places that it was gathered
     from."""
 
@@ -91,7 +93,7 @@ class _Scatter(torch.autograd.Function):
         return _Gather.apply(gradient, *ctx.saved_tensors, ctx.beyond), None, None, None
 
 
-class _Mix(torch.autograd.Function):
+class _Mix(Function):
     """Colours (B, C, H, W) by matrices (B, C, C)."""
 
     @staticmethod

@@ -244,8 +244,8 @@ class TaskHandlers:
             "options": replies.finite(run.config["options"]),
             "training": run.config["training"],
             "seconds": run.state["seconds"],
-            "health": [str(one) for one in run.diagnoses],
-            "treated": [str(one) for one in run.interventions],
+            "diagnoses": [str(one) for one in run.diagnoses],
+            "interventions": [str(one) for one in run.interventions],
             "privacy": str(run.promise) if run.promise else None,
             "metrics": (
                 replies.finite(json.loads(judged.read_text("utf-8"))) if judged.exists() else None

@@ -137,7 +137,7 @@ class TrainingHandlers:
             "said": self.plain(job.said)[-TAIL:],
             "step": run.state["step"] if run else 0,
             "losses": finite(run.read_log()[-LINES:]) if run else [],
-            "health": [str(one) for one in run.diagnoses] if run else [],
+            "diagnoses": [str(one) for one in run.diagnoses] if run else [],
         }
 
     def plain(self, words: str) -> str:
