@@ -14,7 +14,7 @@ from ganvas.core import Batch, Continuous, InputError
 from ganvas.models.vqgan import VQGAN
 from ganvas.models.vqvae import VQVAE
 from ganvas.nn.grids import sizes, strides
-from ganvas.nn.quantizer import DECAY, Codebook, FiniteScalar, levels_of, make_quantizer
+from ganvas.nn.quantizer import DECAY, Codebook, FiniteScalar, choose_levels, make_quantizer
 from ganvas.training.engine import Engine
 
 SPACE = Continuous((3, 12, 16))
@@ -110,7 +110,7 @@ def test_use_counts_what_is_used() -> None:
 
 @pytest.mark.parametrize("codes", [2, 8, 25, 64, 512, 1000, 1024, 4096, 16384])
 def test_levels_make_nearly_as_many_codes_as_asked(codes: int) -> None:
-    levels = levels_of(codes)
+    levels = choose_levels(codes)
     assert 0.9 * codes <= prod(levels) <= codes
     assert codes < 25 or min(levels) >= 5
 

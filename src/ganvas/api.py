@@ -538,7 +538,7 @@ class Trained:
             case Pairs(after=rows) if isinstance(modality, Tabular):
                 return present(rows)
             case Pairs(a, b, Interval() as between):
-                return list(zip(*map(present, (a, b, *between.shaped(b.cpu()))), strict=True))
+                return list(zip(*map(present, (a, b, *between.ends_like(b.cpu()))), strict=True))
             case Filled(given, draws) if isinstance(modality, Tabular):
                 frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
                 return frames if len(frames) > 1 else frames[0]
@@ -859,8 +859,8 @@ def _engine(run: Run, device: torch.device) -> Engine:
     torch.manual_seed(settings["seed"])
     model = run.build()
     prepare(model, device)
-    if model.alone and distributed.process_count() > 1:
-        raise InputError(f"{model.alone}; start it without torchrun")
+    if model.single_process_reason and distributed.process_count() > 1:
+        raise InputError(f"{model.single_process_reason}; start it without torchrun")
     if settings["compile"]:
         if model.second_order:
             raise InputError(

@@ -48,7 +48,7 @@ class DecodingOptions:
                     f"--{name.replace('_', '-')} is {getattr(self, name):g}; it must be {words}"
                 )
 
-    def tempered(self, logits: Tensor) -> Tensor:
+    def adjust_logits(self, logits: Tensor) -> Tensor:
         """Logits (B, K) of what is to be drawn from."""
         logits = logits.float() / self.temperature
         if 0 < self.top_k < logits.shape[-1]:
@@ -63,9 +63,9 @@ class DecodingOptions:
 
     def draw(self, logits: Tensor) -> Tensor:
         """Symbols (B,) from logits (B, K)."""
-        return draw_symbol(self.tempered(logits))
+        return draw_symbol(self.adjust_logits(logits))
 
-    def guided(self, logits: Tensor, n: int) -> Tensor:
+    def apply_guidance(self, logits: Tensor, n: int) -> Tensor:
         """Logits (n, ...), float32; of twice as many, from those with the condition and, below
         these, those without."""
         if len(logits) == n:
@@ -74,5 +74,5 @@ class DecodingOptions:
         return torch.where(free.isinf(), free, free + self.guidance * (given - free))
 
 
-AS_IT_IS = DecodingOptions()
+DEFAULT_DECODING = DecodingOptions()
 """Nothing is said."""

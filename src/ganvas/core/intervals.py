@@ -53,7 +53,7 @@ class Interval:
     high: np.ndarray
     share: np.ndarray
 
-    def shaped(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def ends_like(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The ends of examples that have nothing but numbers, both shaped like these."""
         low, high = (
             torch.from_numpy(end).to(x.dtype).view(x.shape) for end in (self.low, self.high)
@@ -68,7 +68,7 @@ class Calibration:
     measure: The modality's.
     scores: How far each value lay from its reconstruction, in times the way from there to where 80
         % of its draws end, (N, V); nan where it was missing.
-    least: Ways that are taken for so long at least, (V,).
+    least: Deviations that are taken for so large at least, (V,).
     """
 
     measure: Measure
@@ -147,7 +147,7 @@ def interval_of_draws(draws: np.ndarray, categories: np.ndarray, level: float) -
 
 
 @dataclass(frozen=True)
-class Ways:
+class PredictiveValues:
     """Values of examples and of their reconstructions, (n, V), how far below and above these 80 %
     of draws end, and of categories the share of draws that the reconstruction's has."""
 
@@ -164,7 +164,7 @@ class Ways:
         lost = np.isnan(self.shown.x) & ~np.isnan(self.given)  # held to be missing, and was not
         return np.where(lost, np.inf, scores)
 
-    def reaching(self, reach: np.ndarray, least: np.ndarray, level: float) -> Interval:
+    def interval(self, reach: np.ndarray, least: np.ndarray, level: float) -> Interval:
         """Intervals that reach so many ways, (V,)."""
         x, categories = self.shown.x, self.shown.categories
         low, high = (
@@ -177,7 +177,7 @@ class Ways:
 
 def predictive_values(
     model: ResamplesPosterior, x: Tensor, shown: Tensor, measure: Measure
-) -> Ways:
+) -> PredictiveValues:
     """What draws of examples x through a model say of what is shown for them, both (n,
     *space.shape)."""
     values = measure(shown)
@@ -187,7 +187,7 @@ def predictive_values(
     # where draws are all missing there is no way to their ends
     below = np.nan_to_num(np.maximum(values.x - low, 0))
     above = np.nan_to_num(np.maximum(high - values.x, 0))
-    return Ways(measure(x).x, values, below, above, share)
+    return PredictiveValues(measure(x).x, values, below, above, share)
 
 
 def split_draws(x: Tensor) -> tuple[Tensor, ...]:

@@ -90,7 +90,7 @@ class Model(nn.Module, ABC):
         self.second_order = False
         """Whether its losses hold gradients of its networks, which are then differentiated
         twice."""
-        self.alone = ""
+        self.single_process_reason = ""
         """Why one process alone can train it, in words; empty where several can."""
 
     @abstractmethod

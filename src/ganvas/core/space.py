@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ..runtime.errors import InputError
 
 Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
-Stated = Literal[Likelihood, "softmax"]
+AnyLikelihood = Literal[Likelihood, "softmax"]
 """What `Continuous` knows to cost: `softmax` is for models whose networks put out a logit for each
 level."""
 
@@ -63,7 +63,7 @@ class Space(ABC):
         """The one raw output, shape (1, *raw), that describes all of `x` best: independent
         coordinates, no network."""
 
-    def under(self, likelihood: Stated) -> Space:
+    def under(self, likelihood: AnyLikelihood) -> Space:
         """The same space with another likelihood, where it has a choice of them."""
         return self
 
@@ -109,7 +109,7 @@ class Continuous(Space):
     """
 
     shape: tuple[int, ...] = ()
-    likelihood: Stated = "squared"
+    likelihood: AnyLikelihood = "squared"
 
     @property
     def raw(self) -> tuple[int, ...]:
@@ -126,7 +126,7 @@ class Continuous(Space):
     def is_likelihood(self) -> bool:
         return self.likelihood in ("binary", "gaussian", "logistic", "softmax")
 
-    def under(self, likelihood: Stated) -> Continuous:
+    def under(self, likelihood: AnyLikelihood) -> Continuous:
         return replace(self, likelihood=likelihood)
 
     def activate(self, raw: Tensor) -> Tensor:
@@ -264,45 +264,45 @@ class Mixed(Space):
     def is_likelihood(self) -> bool:
         return 1 not in self.columns
 
-    def under(self, likelihood: Stated) -> Mixed:
+    def under(self, likelihood: AnyLikelihood) -> Mixed:
         return replace(self, likelihood="gaussian" if likelihood == "gaussian" else "squared")
 
     def activate(self, raw: Tensor) -> Tensor:
         """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients
         pass."""
-        raw, _ = self._parts(raw)
-        return self._activated(raw, (raw - (-torch.rand_like(raw).log()).log()) / 0.2)
+        raw, _ = self._split_scales(raw)
+        return self._activate_parts(raw, (raw - (-torch.rand_like(raw).log()).log()) / 0.2)
 
     def mean(self, raw: Tensor) -> Tensor:
-        raw, _ = self._parts(raw)
-        return self._activated(raw, raw)
+        raw, _ = self._split_scales(raw)
+        return self._activate_parts(raw, raw)
 
-    def _activated(self, raw: Tensor, logits: Tensor) -> Tensor:
+    def _activate_parts(self, raw: Tensor, logits: Tensor) -> Tensor:
         """Numbers by tanh of raw output, categories by softmax of logits, both (B, coordinates)."""
         pairs = zip(raw.split(self.columns, -1), logits.split(self.columns, -1), strict=True)
         return torch.cat([r.tanh() if r.shape[-1] == 1 else n.softmax(-1) for r, n in pairs], -1)
 
     def draw(self, raw: Tensor) -> Tensor:
-        raw, log_scale = self._parts(raw)
+        raw, log_scale = self._split_scales(raw)
         scales = iter(log_scale.exp().unbind(-1))
         hard = partial(F.gumbel_softmax, hard=True)
         return torch.cat(
             [
-                self._number(p, scales) if p.shape[-1] == 1 else hard(p)
+                self._draw_number(p, scales) if p.shape[-1] == 1 else hard(p)
                 for p in raw.split(self.columns, -1)
             ],
             -1,
         )
 
     def likeliest(self, raw: Tensor) -> Tensor:
-        parts = self._parts(raw)[0].split(self.columns, -1)
+        parts = self._split_scales(raw)[0].split(self.columns, -1)
         hard = [
             p.tanh() if p.shape[-1] == 1 else F.one_hot(p.argmax(-1), p.shape[-1]).to(p)
             for p in parts
         ]
         return torch.cat(hard, -1)
 
-    def swapped(self, x: Tensor, others: Tensor, share: float) -> Tensor:
+    def swap_categories(self, x: Tensor, others: Tensor, share: float) -> Tensor:
         """Rows x with the numbers of others, shape like x, and for a share of their categories
         those of another row."""
         widths = torch.tensor(self.columns, device=x.device)
@@ -312,13 +312,13 @@ class Mixed(Space):
         )
         return torch.where((widths == 1).repeat_interleave(widths), others, swapped)
 
-    def _number(self, raw: Tensor, scales: Iterator[Tensor]) -> Tensor:
+    def _draw_number(self, raw: Tensor, scales: Iterator[Tensor]) -> Tensor:
         if not self.scales:
             return raw.tanh()
         return (raw.tanh() + next(scales).unsqueeze(-1) * torch.randn_like(raw)).clamp(-1, 1)
 
     def costs(self, raw: Tensor, x: Tensor) -> Tensor:
-        raw, log_scale = self._parts(raw)
+        raw, log_scale = self._split_scales(raw)
         pairs = list(zip(raw.split(self.columns, -1), x.split(self.columns, -1), strict=True))
         costs = torch.zeros(len(x), len(self.columns), device=x.device)
         owner = torch.repeat_interleave(torch.tensor(self.columns)).to(
@@ -336,7 +336,7 @@ class Mixed(Space):
             costs = costs.index_add(1, owner[number], error)
         return costs
 
-    def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+    def _split_scales(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """Raw output of every coordinate, and the log-scale of every number, in the range TVAE
         keeps it in."""
         raw, log_scale = raw.float().split((sum(self.columns), self.scales), -1)
@@ -398,21 +398,21 @@ class Tokens(Space):
     def is_likelihood(self) -> bool:
         return True
 
-    def counted(self, x: Tensor) -> Tensor:
+    def valid_places(self, x: Tensor) -> Tensor:
         """Which places of examples count, boolean (B, length): all up to the first end."""
         if self.end is None:
             return torch.ones_like(x, dtype=torch.bool)
         ends = x == self.end
         return ends.cumsum(1) - ends.long() == 0
 
-    def ended(self, x: Tensor) -> Tensor:
+    def fill_after_end(self, x: Tensor) -> Tensor:
         """Examples (B, length) with nothing but ends after their first end."""
-        return x if self.end is None else x.masked_fill(~self.counted(x), self.end)
+        return x if self.end is None else x.masked_fill(~self.valid_places(x), self.end)
 
     def size_in_bytes(self, x: Tensor) -> Tensor:
         """Bytes of text of each example, int64 (B,)."""
         widths = torch.tensor(self.bytes, device=x.device)
-        return (widths[x] * self.counted(x)).sum(1)
+        return (widths[x] * self.valid_places(x)).sum(1)
 
     def places(self, raw: Tensor) -> tuple[Tensor, ...]:
         """The logits of each place, (B, its alphabet)."""
@@ -430,7 +430,7 @@ class Tokens(Space):
             logs = (
                 raw.float().log_softmax(-1).expand(len(x), -1, -1)
             )  # of one raw output for all, worked out once
-            return -logs.gather(2, x[..., None]).squeeze(2) * self.counted(x)
+            return -logs.gather(2, x[..., None]).squeeze(2) * self.valid_places(x)
         costs = [
             F.cross_entropy(p, x[:, i], reduction="none")
             for i, p in enumerate(self.places(raw.float()))

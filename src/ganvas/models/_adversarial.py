@@ -129,13 +129,13 @@ class Adversarial(Model, EstimatesDensityRatio):
         self.hyperparameters |= weights
         self.second_order = bool(r1 or r2 or gradient_penalty)
         if augment == "adaptive":
-            self.alone = (
+            self.single_process_reason = (
                 "--augment adaptive follows one discriminator, where --augment fixed follows none"
             )
         if grids:
             self.hyperparameters["augmentation"] = float(augment == "fixed")
-        self.transformed = Augmentation(DIFFERENTIABLE if augment == "fixed" else None)
-        self.shifted = Augmentation(Policy(geometric=(whole_shift,)))
+        self.augmentation = Augmentation(DIFFERENTIABLE if augment == "fixed" else None)
+        self.translation = Augmentation(Policy(geometric=(whole_shift,)))
         self.adaptive = Adaptive() if augment == "adaptive" else None
 
     @abstractmethod
@@ -149,26 +149,26 @@ class Adversarial(Model, EstimatesDensityRatio):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         y = self.labels(batch.y, len(batch))
         fake = self.space.activate(self.generate(self.prior(len(batch)), y))
-        loss, order = self._judge(batch.x, fake.detach(), y)
+        loss, order = self._discriminator_turn(batch.x, fake.detach(), y)
         yield Turn("discriminator", loss, {"ordering": order})
         if self.adaptive is not None:
             self.adaptive.step(order, len(batch))
         if self.step % self.discriminator_steps == 0:
-            logits = [self.discriminate(self._seen(fake), y).float()]
+            logits = [self.discriminate(self._augment(fake), y).float()]
             if self.game.relative:
                 with torch.no_grad():
-                    logits.append(self.discriminate(self._seen(batch.x), y).float())
+                    logits.append(self.discriminate(self._augment(batch.x), y).float())
             yield Turn("generator", self.game.generator(*logits))
 
-    def _judge(
+    def _discriminator_turn(
         self, real: Tensor, fake: Tensor, y: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """What the discriminator minimises, and the share of pairs it orders. Penalties are for who
         learns."""
         due = torch.is_grad_enabled() and self.step % self.lazy == 0
         weight = {name: self.lazy * w for name, w in self.hyperparameters.items() if w and due}
-        real = self._seen(real).detach().requires_grad_("r1" in weight)
-        fake = self._seen(fake).detach().requires_grad_("r2" in weight)
+        real = self._augment(real).detach().requires_grad_("r1" in weight)
+        fake = self._augment(fake).detach().requires_grad_("r2" in weight)
         real_logits, fake_logits = (self.discriminate(x, y).float() for x in (real, fake))
         loss = dict(self.game.discriminator(real_logits, fake_logits))
         if "r1" in weight:
@@ -181,16 +181,16 @@ class Adversarial(Model, EstimatesDensityRatio):
             )
             loss["gradient_penalty"] = weight["gradient_penalty"] * penalty.mean()
         if "consistency" in weight:
-            moved = self.discriminate(self.shifted(real.detach(), 1.0), y) - real_logits
+            moved = self.discriminate(self.translation(real.detach(), 1.0), y) - real_logits
             loss["consistency"] = weight["consistency"] * moved.square().mean()
         return loss, ordering(real_logits, fake_logits)
 
-    def _seen(self, x: Tensor) -> Tensor:
+    def _augment(self, x: Tensor) -> Tensor:
         """Examples as the discriminator sees them."""
         p = self.hyperparameters.get("augmentation", 0.0)
-        return self.transformed(x, p if self.adaptive is None else self.adaptive.p.clamp(min=p))
+        return self.augmentation(x, p if self.adaptive is None else self.adaptive.p.clamp(min=p))
 
-    def constrained(self, network: nn.Module) -> nn.Module:
+    def constrain(self, network: nn.Module) -> nn.Module:
         """A discriminator's network as it was chosen: with spectral normalisation, or as it is."""
         for module in [*network.modules()] if self.spectral else []:
             if isinstance(weight := getattr(module, "weight", None), Tensor) and weight.dim() > 1:
@@ -209,10 +209,10 @@ class Adversarial(Model, EstimatesDensityRatio):
         return self.decode(self.prior(n, truncation), y)
 
     def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        if not self.game.odds:
-            fit = ", ".join(name for name, game in GAMES.items() if game.odds)
+        if not self.game.density_ratio:
+            fit = ", ".join(name for name, game in GAMES.items() if game.density_ratio)
             raise InputError(
-                f"its discriminator learned no odds; of games played by --loss {fit} it does"
+                f"its discriminator learned no density ratio; of games played by --loss {fit} it does"
             )
         return self.discriminate(x, self.labels(y, len(x))).float()
 

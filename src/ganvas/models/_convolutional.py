@@ -64,7 +64,7 @@ class Convolutional(Adversarial):
             not self.game.unanchored,
         )
         self.apply(initialise)
-        self.constrained(self.discriminator)
+        self.constrain(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z, y)

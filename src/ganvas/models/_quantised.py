@@ -13,7 +13,7 @@ from ..nn.perceptron import WithScale
 from ..nn.quantizer import Kind, Quantized, Quantizer, make_quantizer
 
 
-class Passed(NamedTuple):
+class Coded(NamedTuple):
     """What became of examples on their way: vectors (B, D, *grid), without gradients; quantised;
     and raw output."""
 
@@ -29,10 +29,10 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
 
-    def forward(self, x: Tensor) -> Passed:
+    def forward(self, x: Tensor) -> Coded:
         z = self.encoder(x)
         quantised = self.quantizer(z)
-        return Passed(z.detach(), quantised, self.decoder(quantised.vectors))
+        return Coded(z.detach(), quantised, self.decoder(quantised.vectors))
 
 
 class QuantisedAutoencoder(Model, Tokenizes, Scores):
@@ -79,7 +79,7 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
             raise InputError(
                 f"{name} learns images and video; choose another model for texts, rows and vectors"
             )
-        _refuse(codes, factor, time_factor, quantizer)
+        _check_options(codes, factor, time_factor, quantizer)
         sides = space.shape[1:]
         covers = (factor, factor) if len(sides) == 2 else (time_factor, factor, factor)
         self.halvings = strides(covers)
@@ -109,7 +109,7 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
             else {}
         )
 
-    def follow(self, passed: Passed) -> None:
+    def follow(self, passed: Coded) -> None:
         """Once the networks have learned from a batch, the codebook does."""
         if self.training:
             self.autoencoder.quantizer.follow(passed.z, passed.quantised.codes)
@@ -140,7 +140,7 @@ def _autoencoder(
     )
 
 
-def _refuse(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
+def _check_options(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
     """Raises InputError for options that make no autoencoder."""
     if quantizer not in get_args(Kind):
         raise InputError(f"--quantizer is {quantizer!r}; it is one of {', '.join(get_args(Kind))}")

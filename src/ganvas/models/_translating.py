@@ -48,23 +48,23 @@ class Translating(Model, Translates):
             )
         super().__init__(space)
         self.space, self.condition = space, condition
-        self.halvings = halvings or _fitting(min(space.shape[1:]))
+        self.halvings = halvings or _most_halvings(min(space.shape[1:]))
         if self.halvings not in PATCHES or not _fits(min(space.shape[1:]), self.halvings):
-            most = _fitting(min(space.shape[1:]))
+            most = _most_halvings(min(space.shape[1:]))
             raise InputError(
                 f"--halvings is {halvings}; it is from 1 to {most} for images of this size, or 0"
             )
 
-    def judge(self, channels: int, width: int) -> PatchDiscriminator:
+    def make_discriminator(self, channels: int, width: int) -> PatchDiscriminator:
         """A discriminator of images with so many channels."""
         return PatchDiscriminator(channels, width, self.halvings)
 
-    def begin(self) -> None:
+    def initialise_weights(self) -> None:
         """Draws the weights that a model begins with."""
         self.apply(initialise)
 
 
-def told_apart(real: Tensor, fake: Tensor) -> Tensor:
+def patch_ordering(real: Tensor, fake: Tensor) -> Tensor:
     """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, of some of
     them."""
     return ordering(
@@ -75,18 +75,18 @@ def told_apart(real: Tensor, fake: Tensor) -> Tensor:
     )
 
 
-def fooled(logits: Tensor) -> Tensor:
+def fooling_loss(logits: Tensor) -> Tensor:
     """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: least squares in place of
     logarithms)."""
     return (logits.float() - 1).square().mean()
 
 
-def absolute(a: Tensor, b: Tensor) -> Tensor:
+def absolute_error(a: Tensor, b: Tensor) -> Tensor:
     """|a - b|, on average."""
     return F.l1_loss(a.float(), b.float())
 
 
-def _fitting(side: int) -> int:
+def _most_halvings(side: int) -> int:
     """Halvings of a discriminator that fits: patches are half as large as images, or all of
     them."""
     return max(h for h in PATCHES if h == 1 or (PATCHES[h] <= 1.25 * side and _fits(side, h)))

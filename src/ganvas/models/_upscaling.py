@@ -30,7 +30,7 @@ from ..nn.perception import Perception
 
 Scale = Literal[2, 4, 8]
 
-SEEN = 16  # channels of the features at full resolution
+FEATURES = 16  # channels of the features at full resolution
 WIDTHS = (32, 64, 128)  # and of the discriminator at a half, a quarter, an eighth
 EVERY = 4  # steps in one of which the features learn, while they do
 
@@ -121,24 +121,26 @@ class Upscaling(Model, Upscales):
             Raising(channels, width, self.scale, body()) for _ in range(2)
         )
         self.generator.load_state_dict(self.faithful.state_dict())
-        self.perception = Perception(channels, SEEN)
+        self.perception = Perception(channels, FEATURES)
         self.discriminator = PatchDiscriminator(channels, WIDTHS, anchored=not self.game.unanchored)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = crop_to_multiple(batch.x, self.scale)
         low = self.degrade(x)
-        yield from self._faithfully(x, low) if self.step <= self.warmup else self._game(x, low)
+        yield from (
+            self._warmup_turns(x, low) if self.step <= self.warmup else self._game_turns(x, low)
+        )
 
-    def _faithfully(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
+    def _warmup_turns(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
         if self.step % EVERY == 1:
             yield Turn("perception", self.perception.loss(x))
         y = self.enlarge(self.faithful, low)
         yield Turn("faithful", {"pixels": (y - x).abs().mean()}, {"PSNR (dB)": _psnr(y, x)})
         if torch.is_grad_enabled():
-            self._follow()
+            self._track_faithful()
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _track_faithful(self) -> None:
         """The generator becomes more like the faithful one's average; in the last step that
         becomes its average."""
         slow, fast = (
@@ -149,7 +151,7 @@ class Upscaling(Model, Upscales):
         if self.step == self.warmup:
             torch._foreach_copy_(fast, slow)
 
-    def _game(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
+    def _game_turns(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
         y = self.enlarge(self.generator, low)
         real, fake = self.discriminator(x).float(), self.discriminator(y.detach()).float()
         yield Turn(
@@ -180,9 +182,9 @@ class Upscaling(Model, Upscales):
         return self.lower(x)
 
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
-        return self.enlarge(self._between(fidelity), x).clamp(-1, 1)
+        return self.enlarge(self._interpolate(fidelity), x).clamp(-1, 1)
 
-    def _between(self, fidelity: float) -> nn.Module:
+    def _interpolate(self, fidelity: float) -> nn.Module:
         """The generator, the faithful one, or one between them."""
         if fidelity in (0, 1):
             return self.faithful if fidelity else self.generator

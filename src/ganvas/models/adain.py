@@ -102,16 +102,20 @@ class AdaIN(Model, Stylises):
             return
         with torch.no_grad():
             theirs = self.perception.features(mirror_to_multiple(x, 4))
-            wanted = restyled(self.perception.features(mirror_to_multiple(y, 4))[-1], theirs[-1])
+            wanted = transfer_moments(
+                self.perception.features(mirror_to_multiple(y, 4))[-1], theirs[-1]
+            )
         ours = self.perception.features(self.decoder(wanted.to(x.dtype)).tanh())
-        style = torch.stack([_apart(a, b) for a, b in zip(ours, theirs, strict=True)]).sum()
-        content = F.mse_loss(ours[-1].float(), wanted) / _unit(theirs[-1])
+        style = torch.stack(
+            [_moments_distance(a, b) for a, b in zip(ours, theirs, strict=True)]
+        ).sum()
+        content = F.mse_loss(ours[-1].float(), wanted) / _variance(theirs[-1])
         yield Turn("decoder", {"content": content, "style": self.hyperparameters["style"] * style})
 
     def stylise(self, x: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
         height, width = x.shape[2:]
         h, k = (self.perception.features(mirror_to_multiple(part, 4))[-1] for part in (x, style))
-        mixed = torch.lerp(h.float(), restyled(h, k), strength)
+        mixed = torch.lerp(h.float(), transfer_moments(h, k), strength)
         return self.decoder(mixed.to(h.dtype)).tanh()[:, :, :height, :width]
 
 
@@ -153,20 +157,20 @@ def moments(h: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + EPSILON).sqrt()
 
 
-def restyled(h: Tensor, k: Tensor) -> Tensor:
+def transfer_moments(h: Tensor, k: Tensor) -> Tensor:
     """Features h (B, D, H, W) with the moments of features k, float32."""
     (mean, deviation), (wanted, spread) = moments(h), moments(k)
     return spread * (h - mean) / deviation + wanted
 
 
-def _apart(a: Tensor, b: Tensor) -> Tensor:
+def _moments_distance(a: Tensor, b: Tensor) -> Tensor:
     """Squared differences of moments of features a and b, on average over channels, in units of
     b."""
     terms = [F.mse_loss(ours, theirs) for ours, theirs in zip(moments(a), moments(b), strict=True)]
-    return torch.stack(terms).sum() / _unit(b)
+    return torch.stack(terms).sum() / _variance(b)
 
 
-def _unit(h: Tensor) -> Tensor:
+def _variance(h: Tensor) -> Tensor:
     """Variance of features, on average: learned ones have no scale of their own, and deep ones are
     small."""
     return moments(h)[1].square().mean()

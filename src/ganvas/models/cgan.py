@@ -69,7 +69,7 @@ class CGAN(Adversarial):
                 ),
             }
         )
-        self.constrained(self.discriminator)
+        self.constrain(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         joined = torch.cat([z, self.generator["embed"](y)], 1)

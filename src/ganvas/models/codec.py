@@ -25,7 +25,7 @@ from ..core import (
     adam,
 )
 from ..core.space import from_levels, to_levels
-from ..nn.transforms import Analysis, Density, Synthesis, steps
+from ..nn.transforms import Analysis, Density, Synthesis, resolutions
 
 FEWEST, MOST = 10.0, 4000.0
 """What an error is worth at qualities 0 and 100: bits a value that one pays to lower the mean
@@ -69,7 +69,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         super().__init__(space)
         if not 1 <= halvings <= 6:
             raise InputError(f"--halvings is {halvings}; it is from 1 to 6")
-        self.grid = (latent, *steps(space.shape, halvings)[-1])
+        self.grid = (latent, *resolutions(space.shape, halvings)[-1])
         self.analysis = Analysis(space.shape, latent, channels, halvings)
         self.synthesis = Synthesis(space.shape, latent, channels, halvings)
         self.density = Density(self.grid)

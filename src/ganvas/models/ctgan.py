@@ -26,7 +26,7 @@ from ..core import (
 )
 from ..nn import standard_normal
 from ..nn.losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
-from ..nn.perceptron import Appending, Middleware
+from ..nn.perceptron import Append, LeakyDropout
 
 
 class CTGAN(Model, Samples):
@@ -96,12 +96,14 @@ class CTGAN(Model, Samples):
         self.register_buffer("places", places, persistent=False)
         self.register_buffer("column", column, persistent=False)
         self.register_buffer("frequencies", torch.ones(len(places), dtype=torch.int64))
-        hidden = [Appending(latent + len(places) + width * i, width) for i in range(depth)]
+        hidden = [Append(latent + len(places) + width * i, width) for i in range(depth)]
         self.generator = nn.Sequential(
             *hidden, nn.Linear(latent + len(places) + width * depth, space.raw[0])
         )
         widths = [pac * (space.shape[0] + len(places)), *[width] * depth]
-        judging = [m for a, b in pairwise(widths) for m in (nn.Linear(a, b), Middleware(0.2, 0.5))]
+        judging = [
+            m for a, b in pairwise(widths) for m in (nn.Linear(a, b), LeakyDropout(0.2, 0.5))
+        ]
         self.discriminator = nn.Sequential(
             *judging, nn.Linear(widths[-1], 1, bias=False), nn.Flatten(0)
         )
@@ -134,9 +136,9 @@ class CTGAN(Model, Samples):
             yield Batch(data.batch(chosen, step).x, asked.unsqueeze(1))
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        asked = self._asked(batch)
+        asked = self._conditions(batch)
         raw = self._generate(asked)
-        real, fake = self._packed(batch.x, asked), self._packed(self.space.activate(raw), asked)
+        real, fake = self._pack(batch.x, asked), self._pack(self.space.activate(raw), asked)
         judged = self.discriminator(torch.cat([real, fake.detach()])).chunk(2)
         slope = gradient_penalty(self.discriminator, real, fake.detach()).mean()
         terms = critic_loss(*judged) | {"penalty": self.penalty * slope}
@@ -144,7 +146,7 @@ class CTGAN(Model, Samples):
         if self.step % self.discriminator_steps == 0:
             yield Turn(
                 "generator",
-                critic_generator_loss(self.discriminator(fake)) | self._missed(raw, asked),
+                critic_generator_loss(self.discriminator(fake)) | self._condition_loss(raw, asked),
             )
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
@@ -161,7 +163,7 @@ class CTGAN(Model, Samples):
             return torch.zeros(n, 0, device=self.device)
         return F.one_hot(asked, len(self.places)).float()
 
-    def _asked(self, batch: Batch) -> Tensor:
+    def _conditions(self, batch: Batch) -> Tensor:
         """One category for each row, (B, categories): the one it was drawn for, or else one of
         those it has."""
         if batch.y is not None and self.columns:
@@ -169,7 +171,7 @@ class CTGAN(Model, Samples):
         of = torch.randint(self.columns or 1, (len(batch), 1), device=self.device)
         return batch.x[:, self.places] * (self.column == of)
 
-    def _missed(self, raw: Tensor, asked: Tensor) -> dict[str, Tensor]:
+    def _condition_loss(self, raw: Tensor, asked: Tensor) -> dict[str, Tensor]:
         """-log of the probability that rows give the category they were asked for."""
         if not self.columns:
             return {}
@@ -181,7 +183,7 @@ class CTGAN(Model, Samples):
         )
         return {"missed": F.cross_entropy(logits, wanted)}
 
-    def _packed(self, x: Tensor, asked: Tensor) -> Tensor:
+    def _pack(self, x: Tensor, asked: Tensor) -> Tensor:
         """Rows beside what they were asked, `pac` in one; where that does not go even, the first
         ones come again."""
         x = torch.cat([x, asked], 1)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ..core import Batch, InputError, Space, Turn, with_channels
 from ..nn.losses import least_squares_loss
 from ..nn.translation import ResidualTranslator
-from ._translating import Translating, fooled, told_apart
+from ._translating import Translating, fooling_loss, patch_ordering
 
 FEATURES = 256  # numbers that say what there is at a place
 
@@ -65,15 +65,15 @@ class CUT(Translating):
         self.stages = [0, 1, 2, 3, 3 + max(blocks // 2, 1)]
         heads = nn.ModuleList(Head(network.widths[stage]) for stage in self.stages)
         self.generator = nn.ModuleDict({"network": network, "heads": heads})
-        self.discriminator = self.judge(x, channels)
-        self.begin()
+        self.discriminator = self.make_discriminator(x, channels)
+        self.initialise_weights()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         assert batch.y is not None, "a model that translates is given what from"
         x, y = batch.x, batch.y
         height, width = x.shape[2:]
         given = torch.cat([y, with_channels(x, y.shape[1])])
-        *looked_at, raw = self.network.seen(given, [*self.stages, len(self.network.stages)])
+        *looked_at, raw = self.network.stage_inputs(given, [*self.stages, len(self.network.stages)])
         made = raw[:, :, :height, :width].tanh()
         fake = made[: len(y)]
         real_logits, fake_logits = (
@@ -82,13 +82,13 @@ class CUT(Translating):
         yield Turn(
             "discriminator",
             least_squares_loss(real_logits, fake_logits),
-            {"ordering": told_apart(real_logits, fake_logits)},
+            {"ordering": patch_ordering(real_logits, fake_logits)},
         )
-        recognised = self._recognised(with_channels(made, y.shape[1]), looked_at)
+        recognised = self._patches_loss(with_channels(made, y.shape[1]), looked_at)
         yield Turn(
             "generator",
             {
-                "fool": fooled(self.discriminator(fake)),
+                "fool": fooling_loss(self.discriminator(fake)),
                 "patches": self.hyperparameters["patches"] * recognised,
             },
         )
@@ -100,21 +100,21 @@ class CUT(Translating):
         assert isinstance(network, ResidualTranslator)
         return network
 
-    def _recognised(self, made: Tensor, looked_at: Sequence[Tensor]) -> Tensor:
+    def _patches_loss(self, made: Tensor, looked_at: Sequence[Tensor]) -> Tensor:
         """What it costs to find patches of made images among those, as stages saw them, of what
         they were made of."""
         costs, heads = [], self.generator["heads"]
         assert isinstance(heads, nn.ModuleList)
         for head, now, then in zip(
-            heads, self.network.seen(made, self.stages), looked_at, strict=True
+            heads, self.network.stage_inputs(made, self.stages), looked_at, strict=True
         ):
             places = torch.randperm(now[0, 0].numel(), device=now.device)[: self.places]
             with torch.no_grad():
                 right = head(then, places)
-            costs.append(self._told(head(now, places), right))
+            costs.append(self._contrastive_loss(head(now, places), right))
         return torch.stack(costs).mean()
 
-    def _told(self, made: Tensor, given: Tensor) -> Tensor:
+    def _contrastive_loss(self, made: Tensor, given: Tensor) -> Tensor:
         """-log p of the right place among those that were looked at, of features (B, S, F)."""
         alike = (made @ given.transpose(1, 2)).float() / self.temperature
         right = torch.arange(alike.shape[1], device=alike.device).expand(len(alike), -1)

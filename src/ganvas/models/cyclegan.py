@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..core import Batch, InputError, Space, Turn
 from ..nn.losses import least_squares_loss
 from ..nn.translation import Memory, ResidualTranslator
-from ._translating import Translating, absolute, fooled, told_apart
+from ._translating import Translating, absolute_error, fooling_loss, patch_ordering
 
 
 class CycleGAN(Translating):
@@ -65,34 +65,44 @@ class CycleGAN(Translating):
             }
         )
         self.discriminator = nn.ModuleDict(
-            {"there": self.judge(x[0], channels), "back": self.judge(y[0], channels)}
+            {
+                "there": self.make_discriminator(x[0], channels),
+                "back": self.make_discriminator(y[0], channels),
+            }
         )
         self.pool = nn.ModuleDict({"there": Memory(pool, x), "back": Memory(pool, y)})
         if pool:
-            self.alone = (
+            self.single_process_reason = (
                 "the images that cyclegan remembers are those of one process, where --pool 0 has"
                 " none"
             )
-        self.begin()
+        self.initialise_weights()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         assert batch.y is not None, "a model that translates is given what from"
         x, y = batch.x, batch.y
-        made_x, same_x = self._to("there", y, x)
-        made_y, same_y = self._to("back", x, y)
-        (again_y, _), (again_x, _) = self._to("back", made_x), self._to("there", made_y)
+        made_x, same_x = self._translate("there", y, x)
+        made_y, same_y = self._translate("back", x, y)
+        (again_y, _), (again_x, _) = (
+            self._translate("back", made_x),
+            self._translate("there", made_y),
+        )
         loss = {
             "fool": (
-                fooled(self.discriminator["there"](made_x))
-                + fooled(self.discriminator["back"](made_y))
+                fooling_loss(self.discriminator["there"](made_x))
+                + fooling_loss(self.discriminator["back"](made_y))
             ),
-            "cycle": self.hyperparameters["cycle"] * (absolute(again_x, x) + absolute(again_y, y)),
+            "cycle": self.hyperparameters["cycle"]
+            * (absolute_error(again_x, x) + absolute_error(again_y, y)),
         }
         if same_x is not None and same_y is not None:
             weight = self.hyperparameters["cycle"] * self.hyperparameters["identity"]
-            loss["identity"] = weight * (absolute(same_x, x) + absolute(same_y, y))
+            loss["identity"] = weight * (absolute_error(same_x, x) + absolute_error(same_y, y))
         yield Turn("generator", loss)
-        judged = [self._judged("there", x, made_x), self._judged("back", y, made_y)]
+        judged = [
+            self._discriminator_loss("there", x, made_x),
+            self._discriminator_loss("back", y, made_y),
+        ]
         terms = {
             name: torch.stack([of[name] for of, _ in judged]).sum() for name in ("real", "fake")
         }
@@ -100,7 +110,7 @@ class CycleGAN(Translating):
             "discriminator", terms, {"ordering": torch.stack([order for _, order in judged]).mean()}
         )
 
-    def _to(
+    def _translate(
         self, way: str, x: Tensor, already: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Images x translated, and some that are of that domain already, in one pass; none where
@@ -109,12 +119,14 @@ class CycleGAN(Translating):
             return self.generator[way](x).tanh(), None
         return self.generator[way](torch.cat([x, already])).tanh().split([len(x), len(already)])
 
-    def _judged(self, way: str, real: Tensor, made: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def _discriminator_loss(
+        self, way: str, real: Tensor, made: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """What a discriminator minimises, and the share of pairs of patches that it orders."""
         shown = self.pool[way](made)
         logits = self.discriminator[way](torch.cat([real, shown.to(real.dtype)])).float()
         for_real, for_fake = logits.split([len(real), len(shown)])
-        return least_squares_loss(for_real, for_fake), told_apart(for_real, for_fake)
+        return least_squares_loss(for_real, for_fake), patch_ordering(for_real, for_fake)
 
     def translate(self, x: Tensor, back: bool = False) -> Tensor:
         return self.generator["back" if back else "there"](x).tanh()

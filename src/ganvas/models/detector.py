@@ -29,7 +29,7 @@ FARTHEST = 100.0  # deviations
 ROOM = 2**24  # coordinates that are remembered, at most
 
 
-class Habits(NamedTuple):
+class Schedule(NamedTuple):
     """How much is made of denoising.
 
     members: Networks.
@@ -44,8 +44,8 @@ class Habits(NamedTuple):
     steps: int
 
 
-ROWS = Habits(members=2, groups=6, partitions=4, steps=600)
-IMAGES = Habits(
+ROWS = Schedule(members=2, groups=6, partitions=4, steps=600)
+IMAGES = Schedule(
     members=1, groups=3, partitions=1, steps=200
 )  # each cell is told by its neighbours: less will do
 
@@ -116,7 +116,7 @@ class Detector(Model, Scores):
                 f"--members {members} --memory {memory}: one member at least, and {NEIGHBOURS + 1}"
                 " examples"
             )
-        seen, wide = self.view.seen, self.view.width
+        seen, wide = self.view.n_places, self.view.width
         room = min(memory, max(ROOM // wide, NEIGHBOURS + 1))
         self.groups = min(habits.groups, seen)
         # what is shown and which coordinates that are, to all coordinates
@@ -150,7 +150,7 @@ class Detector(Model, Scores):
         n, v = len(x), self.view(x)
         self.mean, self.deviation = v.mean(0), self.view.deviation(v)
         self.remembered.fill_(n)
-        self.memory[:n] = self._standardised(x)
+        self.memory[:n] = self._standardise(x)
         if n > NEIGHBOURS:
             parts = self.memory[:n].split(AT_ONCE)
             own = torch.cat(
@@ -160,8 +160,10 @@ class Detector(Model, Scores):
             self.scale[:n] = own / self.usual_distance + LEAST
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        v = self._standardised(batch.x)
-        hidden = torch.rand(len(v), self.view.seen, device=v.device).argsort(1) % self.groups == 0
+        v = self._standardise(batch.x)
+        hidden = (
+            torch.rand(len(v), self.view.n_places, device=v.device).argsort(1) % self.groups == 0
+        )
         errors = self._errors(v, hidden) * hidden
         robust = 2 * (
             (1 + errors).sqrt() - 1
@@ -174,36 +176,36 @@ class Detector(Model, Scores):
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The score, and of it each place's share, as far as it makes the distance and the
         error."""
-        v = self._standardised(x)
-        near, apart = self._near(v)
-        odd = self._odd(v)
+        v = self._standardise(x)
+        near, apart = self._distance(v)
+        odd = self._prediction_error(v)
         score = near**WEIGHT * odd.mean(1) ** (1 - WEIGHT)
         share = WEIGHT * _shares(apart) + (1 - WEIGHT) * _shares(odd)
-        return score, self.view.shown(score.unsqueeze(1) * share)
+        return score, self.view.to_places(score.unsqueeze(1) * share)
 
-    def _standardised(self, x: Tensor) -> Tensor:
+    def _standardise(self, x: Tensor) -> Tensor:
         return ((self.view(x) - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST)
 
-    def _near(self, v: Tensor) -> tuple[Tensor, Tensor]:
+    def _distance(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """near(x) of v (B, width), (B,); and what each place adds to the squared distances, (B,
         seen)."""
         k = min(NEIGHBOURS, int(self.remembered))
         if not k:
-            return v.new_ones(len(v)), v.new_ones(len(v), self.view.seen)
+            return v.new_ones(len(v)), v.new_ones(len(v), self.view.n_places)
         distance, index = self._nearest(v, k)
         local = self.scale[index].mean(1) ** LOCAL
         near = (distance.mean(1) / self.usual_distance / local).square()
-        return near, self.view.joined((v.unsqueeze(1) - self.memory[index]).square().mean(1))
+        return near, self.view.sum_by_place((v.unsqueeze(1) - self.memory[index]).square().mean(1))
 
     def _nearest(self, v: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Distances and numbers of the k nearest examples that are remembered, each (B, k)."""
         nearest = torch.cdist(v, self.memory[: int(self.remembered)]).topk(k, 1, largest=False)
         return nearest.values, nearest.indices
 
-    def _odd(self, v: Tensor) -> Tensor:
+    def _prediction_error(self, v: Tensor) -> Tensor:
         """How far off each place is where it is predicted from others, in what is usual, (B,
         seen)."""
-        total = v.new_zeros(len(v), self.view.seen)
+        total = v.new_zeros(len(v), self.view.n_places)
         for group in self.group:
             for number in range(self.groups):
                 hidden = (group == number).expand(len(v), -1)
@@ -216,7 +218,10 @@ class Detector(Model, Scores):
         known = (~hidden)[:, self.view.owner]
         shown = torch.cat([v * known, known], 1)
         return torch.stack(
-            [self.view.joined((member(shown).float() - v).square()) for member in self.predictor]
+            [
+                self.view.sum_by_place((member(shown).float() - v).square())
+                for member in self.predictor
+            ]
         )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..core import InputError, Space
 from ..nn import perceptron
-from ..nn.perceptron import WAVES, FourierFeatures, MinibatchStandardDeviation
+from ..nn.perceptron import FREQUENCIES, FourierFeatures, MinibatchStandardDeviation
 from ._adversarial import Adversarial
 
 
@@ -65,7 +65,7 @@ class GAN(Adversarial):
         anchored = not self.game.unanchored
         into = prod(space.shape)
         seeing, seen = (
-            ([FourierFeatures(into, fourier_features)], into + 2 * WAVES)
+            ([FourierFeatures(into, fourier_features)], into + 2 * FREQUENCIES)
             if fourier_features
             else ([], into)
         )
@@ -74,7 +74,7 @@ class GAN(Adversarial):
             judging[-1] = nn.Sequential(
                 MinibatchStandardDeviation(), nn.Linear(width + 1, 1, bias=anchored)
             )
-        self.discriminator = self.constrained(
+        self.discriminator = self.constrain(
             nn.Sequential(nn.Flatten(), *seeing, judging, nn.Flatten(0))
         )
 

@@ -31,7 +31,7 @@ from ..core import (
     Turn,
 )
 from ..core.space import draw_symbol
-from ..nn.losses import clipped, gaussian_noise
+from ..nn.losses import clip_costs, gaussian_noise
 from ..nn.masked import MaskedPerceptron, Tape
 
 CLIP = 1.0
@@ -103,7 +103,7 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
                 " and 1"
             )
         self.sizes, self.agnostic, self.epsilon, self.delta = space.sizes, agnostic, epsilon, delta
-        self.alone = "--epsilon is promised for one process" if epsilon else ""
+        self.single_process_reason = "--epsilon is promised for one process" if epsilon else ""
         self.promise: Promise | None = None
         self.expected = 0
         self.autoencoder = MaskedPerceptron(space.sizes, width, depth)
@@ -143,7 +143,7 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
             ]
             norms = torch.stack(parts).sum(0).sqrt()
             noise = gaussian_noise(self.parameters(), promise.noise * CLIP)
-            loss = {"clipped": clipped(costs, norms, CLIP).sum(), "noise": noise}
+            loss = {"clipped": clip_costs(costs, norms, CLIP).sum(), "noise": noise}
             share = 1 / self.expected
             return Turn(
                 "autoencoder", {k: v * share for k, v in loss.items()}, {"nll": costs.sum() * share}
@@ -179,7 +179,7 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         return self.score(x)
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self._fill(self._blank(n), list(range(len(self.sizes))), 0)[0]
+        return self._fill(self._empty_rows(n), list(range(len(self.sizes))), 0)[0]
 
     def complete(
         self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
@@ -204,15 +204,17 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         allowed | x_<k), and the first factor is the same for all rows; kept with the product of the
         others, rows are distributed as p.
         """
-        alone = {k: float(self._fill(self._blank(1), [k], 0, allowed)[1].exp()) for k in allowed}
+        alone = {
+            k: float(self._fill(self._empty_rows(1), [k], 0, allowed)[1].exp()) for k in allowed
+        }
         order = sorted(alone, key=lambda k: alone[k])
-        x, mass = self._fill(self._blank(n), order, 0, allowed)
+        x, mass = self._fill(self._empty_rows(n), order, 0, allowed)
         known = torch.zeros_like(x, dtype=torch.bool)
         known[:, order] = True
         likely = alone[order[0]] if order else 1.0
         return ConditionalStart(x, known, mass.exp() / likely, likely)
 
-    def _blank(self, n: int) -> Tensor:
+    def _empty_rows(self, n: int) -> Tensor:
         return torch.zeros(n, len(self.sizes), dtype=torch.int64, device=self.device)
 
     def _fill(

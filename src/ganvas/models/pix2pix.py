@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core import Batch, Defaults, InputError, Space, Turn
 from ..nn.losses import discriminator_loss, non_saturating_generator_loss
 from ..nn.translation import UNet
-from ._translating import Translating, absolute, told_apart
+from ._translating import Translating, absolute_error, patch_ordering
 
 DEEPEST = 6  # halvings of the generator
 
@@ -71,8 +71,8 @@ class Pix2Pix(Translating):
         depth = depth or min(max(min(self.space.shape[1:]).bit_length() - 2, 2), DEEPEST)
         self.hyperparameters["pixels"] = pixels
         self.generator = UNet(y, x, channels, depth, dropout)
-        self.discriminator = self.judge(y + x, channels)
-        self.begin()
+        self.discriminator = self.make_discriminator(y + x, channels)
+        self.initialise_weights()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         assert batch.y is not None, "a model that translates is given what from"
@@ -81,11 +81,11 @@ class Pix2Pix(Translating):
         beside = torch.cat([torch.cat([y, y]), torch.cat([x, made.detach().to(x.dtype)])], 1)
         real, fake = self.discriminator(beside).float().chunk(2)
         halved = {name: term / 2 for name, term in discriminator_loss(real, fake).items()}
-        yield Turn("discriminator", halved, {"ordering": told_apart(real, fake)})
+        yield Turn("discriminator", halved, {"ordering": patch_ordering(real, fake)})
         fool = non_saturating_generator_loss(
             self.discriminator(torch.cat([y, made.to(y.dtype)], 1)).float()
         )
-        error = absolute(made, x)
+        error = absolute_error(made, x)
         yield Turn(
             "generator",
             fool | {"pixels": self.hyperparameters["pixels"] * error},

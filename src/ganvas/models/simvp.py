@@ -115,7 +115,7 @@ class SimVP(Model, Predicts, Scores):
         cost = binary_cross_entropy_with_logits(raw, (1 + following) / 2, reduction="sum") / len(
             seen
         )
-        error = (_between(raw.detach().float()) - following).square().mean()
+        error = (_to_values(raw.detach().float()) - following).square().mean()
         yield Turn("predictor", {"cross-entropy": cost}, {"PSNR (dB)": 10 * (4 / error).log10()})
 
     def forward(self, seen: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class SimVP(Model, Predicts, Scores):
         return self.leave(torch.cat([h, kept], 1)).unflatten(0, (n, -1)).transpose(1, 2)
 
     def predict(self, seen: Tensor) -> Tensor:
-        return _between(self(seen).float())
+        return _to_values(self(seen).float())
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """How far each example is from what was to be expected after its first frames, which are
@@ -139,7 +139,7 @@ class SimVP(Model, Predicts, Scores):
         )
 
 
-def _between(logits: Tensor) -> Tensor:
+def _to_values(logits: Tensor) -> Tensor:
     """Values from -1 to 1 of logits: 2 sigmoid(logits) - 1."""
     return (logits / 2).tanh()
 

@@ -26,7 +26,7 @@ from ..core import (
     Turn,
     adamw,
 )
-from ..core.decoding import AS_IT_IS
+from ..core.decoding import DEFAULT_DECODING
 from ..nn import standard_normal
 from ..nn.losses import kl_standard_normal
 from ..nn.transformer import TokenTransformer
@@ -106,28 +106,30 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
             space, 1, width=width, depth=depth, heads=heads, causal=False
         )
         self.posterior_head = nn.Linear(width, 2 * latent)
-        self.told = nn.Linear(latent, WORDS * width)
+        self.words = nn.Linear(latent, WORDS * width)
         self.decoder = TokenTransformer(
             space, WORDS, width=width, depth=depth, heads=heads, dropout=dropout
         )
 
     @property
-    def _some(self) -> int:
+    def _examples_at_once(self) -> int:
         """How many examples are weighed together."""
         return max(ROOM // (self.places.length * self.places.vocabulary), 1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (B, latent)."""
         asked = self.encoder.special.expand(len(x), 1, -1)
-        mean, logvar = self.posterior_head(self.encoder.whole(x, asked)[:, 0]).float().chunk(2, 1)
+        mean, logvar = (
+            self.posterior_head(self.encoder.with_condition(x, asked)[:, 0]).float().chunk(2, 1)
+        )
         return mean, logvar
 
     def costs(self, z: Tensor, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         """-log p(x_k | x_<k, z) of every place, (B, length)."""
-        counted = self.places.counted(x)
+        counted = self.places.valid_places(x)
         longest = int(counted.sum(1).max())
         part, own = x[:, :longest], counted[:, :longest]
-        h = self.decoder(part, self._said(z), None if hidden is None else hidden[:, :longest])
+        h = self.decoder(part, self._words_of(z), None if hidden is None else hidden[:, :longest])
         return torch.zeros(x.shape, device=x.device).masked_scatter(
             counted, self.decoder.costs(h, part, own)
         )
@@ -157,7 +159,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         """bound: minus the ELBO, in nats; bits: KL from the prior; active: share of latents whose
         means vary by more than 0.01 over the batch (Burda et al., 2016, section 5.2); and bits of a
         symbol, both terms together."""
-        symbols = self.places.counted(x).sum() / len(x)
+        symbols = self.places.valid_places(x).sum() / len(x)
         return {
             "bound": reconstruction + kl,
             "bits": kl / log(2),
@@ -169,7 +171,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no
         place."""
         parts = []
-        for part in x.split(self._some):
+        for part in x.split(self._examples_at_once):
             mean, logvar = self.posterior(part)
             parts.append((self.costs(mean, part), kl_standard_normal(mean, logvar).sum(1)))
         costs, kl = (torch.cat(own) for own in zip(*parts, strict=True))
@@ -179,7 +181,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016)."""
         mean, logvar = self.posterior(x)
         total = torch.full((len(x),), -torch.inf, device=x.device)
-        most = max(self._some // len(x), 1)
+        most = max(self._examples_at_once // len(x), 1)
         for start in range(0, samples, most):
             count = min(most, samples - start)
             total = torch.logaddexp(total, self._log_weights(x, mean, logvar, count).logsumexp(0))
@@ -195,7 +197,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         return log_prior - log_posterior - costs
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self._written(self.prior(n, truncation), AS_IT_IS)
+        return self._write(self.prior(n, truncation), DEFAULT_DECODING)
 
     def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         if how.guidance != 1 or how.decoding_steps:
@@ -203,24 +205,24 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
                 "--guidance and --decoding-steps are for transformer; textvae has --temperature,"
                 " --top-k, --top-p"
             )
-        return self._written(self.prior(n), how)
+        return self._write(self.prior(n), how)
 
     def prior(self, n: int, truncation: float | None = None) -> Tensor:
         return standard_normal(n, self.latent, self.device, truncation)
 
     def encode(self, x: Tensor) -> Tensor:
-        return torch.cat([self.posterior(part)[0] for part in x.split(self._some)])
+        return torch.cat([self.posterior(part)[0] for part in x.split(self._examples_at_once)])
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Texts of latents, at every place the likeliest symbol."""
-        return self._written(z, LIKELIEST)
+        return self._write(z, LIKELIEST)
 
-    def _said(self, z: Tensor) -> Tensor:
+    def _words_of(self, z: Tensor) -> Tensor:
         """A latent as the decoder is told it, (B, WORDS, width)."""
-        return self.told(z).unflatten(1, (WORDS, -1))
+        return self.words(z).unflatten(1, (WORDS, -1))
 
-    def _written(self, z: Tensor, how: DecodingOptions) -> Tensor:
+    def _write(self, z: Tensor, how: DecodingOptions) -> Tensor:
         blank = torch.full((len(z), self.places.length), self.places.end or 0, device=z.device)
         return self.decoder.fill(
-            blank, torch.zeros_like(blank, dtype=torch.bool), self._said(z), how
+            blank, torch.zeros_like(blank, dtype=torch.bool), self._words_of(z), how
         )

@@ -28,8 +28,8 @@ from ..core import (
     adamw,
     seeded_generator,
 )
-from ..core.decoding import AS_IT_IS
-from ..nn.transformer import TokenTransformer, forbidden
+from ..core.decoding import DEFAULT_DECODING
+from ..nn.transformer import TokenTransformer, mask_forbidden
 
 Order = Literal["causal", "masked"]
 
@@ -124,31 +124,31 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        y = self._said(batch.y)
+        y = self._drop_conditions(batch.y)
         if self.causal:
-            counted = self.places.counted(batch.x)
+            counted = self.places.valid_places(batch.x)
             x, counted = (part[:, : int(counted.sum(1).max())] for part in (batch.x, counted))
             costs = self.network.costs(self.network(x, y), x, counted)
         else:
-            x, hidden = batch.x, self._hidden(batch.x)
+            x, hidden = batch.x, self._draw_hidden(batch.x)
             costs = self.network.costs(self.network(x, y, hidden), x, hidden)
-        yield Turn("network", {"nll": costs.mean()}, self._told(costs.detach(), x))
+        yield Turn("network", {"nll": costs.mean()}, self._notes(costs.detach(), x))
 
-    def _told(self, costs: Tensor, x: Tensor) -> dict[str, Tensor]:
+    def _notes(self, costs: Tensor, x: Tensor) -> dict[str, Tensor]:
         """Bits of a symbol; and of a byte, where it is text that is told in order."""
         told = {"bits_per_token": costs.mean() / log(2)}
         if self.causal and self.places.bytes:
             told["bits_per_byte"] = costs.sum() / log(2) / self.places.size_in_bytes(x).sum()
         return told
 
-    def _said(self, y: Tensor | None) -> Tensor | None:
+    def _drop_conditions(self, y: Tensor | None) -> Tensor | None:
         """Conditions, of which some say nothing while learning."""
         if self.condition is None or y is None or not torch.is_grad_enabled():
             return y if self.condition is not None else None
         silent = torch.rand(len(y), 1, device=y.device) < self.label_dropout
-        return y.masked_fill(silent, self.network.nothing)
+        return y.masked_fill(silent, self.network.null_token)
 
-    def _hidden(self, x: Tensor) -> Tensor:
+    def _draw_hidden(self, x: Tensor) -> Tensor:
         """Which symbols are hidden, boolean like x: at least one of each example."""
         share = (torch.rand(len(x), 1, device=x.device) * (pi / 2)).cos()
         ranks = torch.rand(x.shape, device=x.device).argsort(1).argsort(1)
@@ -176,14 +176,14 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         return self.score(x)
 
     @property
-    def _some(self) -> int:
+    def _examples_at_once(self) -> int:
         """How many examples are weighed together."""
         return max(ROOM // (self.places.length * self.places.vocabulary), 1)
 
     def _causal_costs(self, x: Tensor, y: Tensor | None) -> Tensor:
-        counted = self.places.counted(x)
+        counted = self.places.valid_places(x)
         costs = torch.zeros(x.shape, device=x.device)
-        for rows in torch.arange(len(x)).split(self._some):
+        for rows in torch.arange(len(x)).split(self._examples_at_once):
             part, own, said = x[rows], counted[rows], None if y is None else y[rows]
             costs[rows] = costs[rows].masked_scatter(
                 own, self.network.costs(self.network(part, said), part, own)
@@ -198,7 +198,9 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
             stop = x.shape[1] - int(cos(pi / 2 * round / BLOCKS) * x.shape[1] + 1e-9)
             block = torch.zeros_like(hidden)
             block[:, order[start:stop]] = True
-            for rows in torch.arange(len(x)).split(self._some if stop > start else len(x)):
+            for rows in torch.arange(len(x)).split(
+                self._examples_at_once if stop > start else len(x)
+            ):
                 h = self.network(x[rows], None if y is None else y[rows], hidden[rows])
                 costs[rows] = costs[rows].masked_scatter(
                     block[rows], self.network.costs(h, x[rows], block[rows])
@@ -208,27 +210,29 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
 
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
         if self.causal:
-            yield from self._clipped(self.network.unfold(x, None))
+            yield from self._limit_to_alphabets(self.network.unfold(x, None))
             return
         hidden = torch.ones_like(x, dtype=torch.bool)
         for place in range(x.shape[1]):
-            yield from self._clipped(
+            yield from self._limit_to_alphabets(
                 [(place, self.network.logits(self.network(x, None, hidden))[:, place])]
             )
             hidden[:, place] = False
 
-    def _clipped(self, told: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
+    def _limit_to_alphabets(
+        self, told: Iterable[tuple[int, Tensor]]
+    ) -> Iterator[tuple[int, Tensor]]:
         """Logits of each place's own alphabet alone."""
         for place, logits in told:
             yield place, logits[:, : self.places.sizes[place]]
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self.sample_tokens(n, y, AS_IT_IS)
+        return self.sample_tokens(n, y, DEFAULT_DECODING)
 
     def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         blank = torch.full((n, self.places.length), self.places.end or 0, device=self.device)
-        return self._filled(
-            blank, torch.zeros_like(blank, dtype=torch.bool), self._asked(n, y), how
+        return self._fill(
+            blank, torch.zeros_like(blank, dtype=torch.bool), self._conditions(n, y), how
         )
 
     def complete(
@@ -237,9 +241,9 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         """What is not known, drawn. Causal: from left to right, given what precedes alone: it does
         not look ahead, so that what is known further on may not fit. Masked: given all that is
         known."""
-        return self._filled(x, known, None, AS_IT_IS, allowed)
+        return self._fill(x, known, None, DEFAULT_DECODING, allowed)
 
-    def _asked(self, n: int, y: Tensor | None) -> Tensor | None:
+    def _conditions(self, n: int, y: Tensor | None) -> Tensor | None:
         """What each example shall be: as it was said; else labels in turn, and of texts none."""
         if self.condition is None or (y is None and self.condition.length > 1):
             return None
@@ -247,7 +251,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
             return (torch.arange(n, device=self.device) % self.condition.vocabulary)[:, None]
         return y.to(self.device)
 
-    def _filled(
+    def _fill(
         self,
         x: Tensor,
         known: Tensor,
@@ -265,12 +269,12 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
                 " place by place"
             )
         if how.guidance != 1 and y is not None:
-            y = torch.cat([y, torch.full_like(y, self.network.nothing)])
+            y = torch.cat([y, torch.full_like(y, self.network.null_token)])
         if self.causal:
             return self.network.fill(x, known, y, how, allowed or {})
-        return self._in_steps(x, known, y, how, allowed or {})
+        return self._fill_in_steps(x, known, y, how, allowed or {})
 
-    def _in_steps(
+    def _fill_in_steps(
         self,
         x: Tensor,
         known: Tensor,
@@ -285,8 +289,8 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         for round in range(1, n_steps + 1):
             logits = self._all_logits(x, hidden, y, how)
             for place, fits in allowed.items():
-                logits[:, place] = forbidden(logits[:, place], fits)
-            chances = how.tempered(logits.flatten(0, 1)).log_softmax(-1).unflatten(0, x.shape)
+                logits[:, place] = mask_forbidden(logits[:, place], fits)
+            chances = how.adjust_logits(logits.flatten(0, 1)).log_softmax(-1).unflatten(0, x.shape)
             drawn = how.draw(logits.flatten(0, 1)).view_as(x)
             x = torch.where(hidden, drawn, x)
             noise = -torch.rand(x.shape, device=x.device).clamp(min=1e-20).log().neg().log()
@@ -295,7 +299,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
             )
             left = (cos(pi / 2 * round / n_steps) * wanted + 1e-6).floor()
             hidden = hidden & (surety.masked_fill(~hidden, inf).argsort(1).argsort(1) < left)
-        return torch.where(known, x, self.places.ended(x))
+        return torch.where(known, x, self.places.fill_after_end(x))
 
     def _all_logits(
         self, x: Tensor, hidden: Tensor, y: Tensor | None, how: DecodingOptions
@@ -303,4 +307,4 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         """Logits of all places, (B, length, vocabulary)."""
         times = 1 if y is None else len(y) // len(x)
         h = self.network(x.repeat(times, 1), y, hidden.repeat(times, 1))
-        return how.guided(self.network.logits(h), len(x))
+        return how.apply_guidance(self.network.logits(h), len(x))

@@ -112,7 +112,7 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
             yield Turn(
                 "autoencoder",
                 {"bound": (log(self.samples) - weights.logsumexp(0)).mean()},
-                _told(mean, logvar),
+                _notes(mean, logvar),
             )
             return
         raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
@@ -123,7 +123,7 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
                 "reconstruction": self.space.nll(raw, x).mean(),
                 "kl": beta * kl.clamp(min=self.free_bits).sum(),
             },
-            _told(mean, logvar),
+            _notes(mean, logvar),
         )
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
@@ -155,17 +155,19 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
         posterior's mean.
         """
         filled = torch.where(
-            known, x, self._filling(x.new_zeros(len(x), self.latent, dtype=torch.float32), allowed)
+            known,
+            x,
+            self._draw_filling(x.new_zeros(len(x), self.latent, dtype=torch.float32), allowed),
         )
         for sweep in range(SWEEPS):
             mean, logvar = self.posterior(filled)
             noise = torch.randn_like(mean) if sweep < SWEEPS - 1 else torch.zeros_like(mean)
             filled = torch.where(
-                known, x, self._filling(mean + (logvar / 2).exp() * noise, allowed)
+                known, x, self._draw_filling(mean + (logvar / 2).exp() * noise, allowed)
             )
         return filled
 
-    def _filling(self, z: Tensor, allowed: Mapping[int, Tensor] | None) -> Tensor:
+    def _draw_filling(self, z: Tensor, allowed: Mapping[int, Tensor] | None) -> Tensor:
         """What examples of latents are filled with: symbols are drawn, among the allowed."""
         raw = self.decoder(z)
         if not isinstance(self.space, Tokens):
@@ -198,7 +200,7 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
         )  # the same for all examples and steps: the objective is a fixed function
         first = self.posterior(x)
         costs, kl = self._elbo(x, noise, *first)
-        best_costs, best_kl = self._elbo(x, noise, *self._fitted(x, noise, first, steps))
+        best_costs, best_kl = self._elbo(x, noise, *self._fit_posterior(x, noise, first, steps))
         gains = costs - best_costs
         gained = gains.flatten(1).sum(1)
         regret = (gained + kl - best_kl).clamp(min=0)
@@ -206,7 +208,7 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
         return regret, gains * kept.view(-1, *[1] * (gains.dim() - 1))
 
     @torch.enable_grad()  # scores are asked for where nothing else learns
-    def _fitted(
+    def _fit_posterior(
         self, x: Tensor, noise: Tensor, first: tuple[Tensor, Tensor], steps: int
     ) -> list[Tensor]:
         """Mean and log-variance of q(z | x), both (B, latent), that are better for each x than the
@@ -260,7 +262,7 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
 
 
 @torch.no_grad()
-def _told(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
+def _notes(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
     """What posteriors, mean and log-variance (B, latent), say about examples.
 
     bits: KL from the prior, of all latents. active: share of latents whose means vary by more than

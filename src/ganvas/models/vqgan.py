@@ -81,11 +81,11 @@ class VQGAN(QuantisedAutoencoder):
             yield Turn("perception", self.perception.loss(_frames(x)))
         passed = self.autoencoder(x)
         made = self.space.activate(passed.raw)
-        loss = {"reconstruction": (made - x).abs().mean(), **self._perceived(made, x)}
+        loss = {"reconstruction": (made - x).abs().mean(), **self._perceptual_loss(made, x)}
         notes = self.autoencoder.quantizer.use(passed.quantised.codes)
         if self.step > self.discriminator_start:
             (fooled,) = critic_generator_loss(self.discriminator(made).float()).values()
-            notes["lambda"] = self._balance(loss, fooled)
+            notes["lambda"] = self._adaptive_weight(loss, fooled)
             loss["fool"] = self.hyperparameters["adversarial"] * notes["lambda"] * fooled
         yield Turn("autoencoder", loss | self.commitment(passed.quantised), notes)
         self.follow(passed)
@@ -97,14 +97,14 @@ class VQGAN(QuantisedAutoencoder):
                 {"ordering": ordering(real.mean(1), fake.mean(1))},
             )
 
-    def _perceived(self, made: Tensor, x: Tensor) -> dict[str, Tensor]:
+    def _perceptual_loss(self, made: Tensor, x: Tensor) -> dict[str, Tensor]:
         """How different examples look, once features are learned."""
         weight = self.hyperparameters["perceptual"]
         if self.step <= self.warmup or not weight:
             return {}
         return {"perceptual": weight * self.perception.distance(_frames(made), _frames(x)).mean()}
 
-    def _balance(self, likeness: dict[str, Tensor], fooled: Tensor) -> Tensor:
+    def _adaptive_weight(self, likeness: dict[str, Tensor], fooled: Tensor) -> Tensor:
         """lambda; where nobody learns, one."""
         if not torch.is_grad_enabled():
             return fooled.new_ones(())

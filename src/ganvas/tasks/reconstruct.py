@@ -72,7 +72,7 @@ def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed
             after = model.decode(model.encode(part))
             shown.append(after)
             said.append(
-                predictive_values(model, part, after, calibration.measure).reaching(
+                predictive_values(model, part, after, calibration.measure).interval(
                     reach, calibration.least, level
                 )
             )

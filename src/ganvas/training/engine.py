@@ -77,7 +77,7 @@ class Engine:
             yield log
 
     @torch.no_grad()
-    def judge(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
+    def evaluate(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
         """Losses and notes of the averaged weights, without learning, averaged over batches."""
         self.ema_model.eval()
         self.ema_model.step = self.model.step

@@ -263,7 +263,7 @@ class Training:
         most = (8 if self.engine.model.defaults.early_stopping_metric else 2) * self.batch
         batches = (part.to(self.device) for part in data.in_batches(self.batch, most=most))
         with seeded_rng(0):
-            return {name: value.item() for name, value in self.engine.judge(batches).items()}
+            return {name: value.item() for name, value in self.engine.evaluate(batches).items()}
 
     def _sample_quality(self, losses: Mapping[str, float]) -> dict[str, float]:
         """Of a game, how varied samples are, and how the discriminator does on training examples
