@@ -173,7 +173,13 @@ def test_a_round_is_played_alike_from_what_was_saved() -> None:
 def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None:
     torch.manual_seed(0)
     model = VQGAN(
-        SPACE, warmup=2, discriminator_start=3, judge=8, features=4, adversarial=1.0, **SMALL
+        SPACE,
+        warmup=2,
+        discriminator_start=3,
+        discriminator_channels=8,
+        features=4,
+        adversarial=1.0,
+        **SMALL,
     )
     logs = list(islice(Engine(model).steps(repeat(Batch(examples(SPACE)))), 5))
     assert ["perception/restored" in log for log in logs] == [True, True, False, False, False]

@@ -1,4 +1,4 @@
-"""Examples on their way to be judged: read in parts, weighed by a model, and none kept."""
+"""Scores of examples that are read in parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Part = tuple[Data, Tensor]
 def score_parts(
     modality: Modality, parts: Iterable[Part], score: ScoreFunction
 ) -> Iterator[Scored]:
-    """Examples, or the moments of windows, with their scores."""
+    """Examples, or the time steps of windows, with their scores."""
     if isinstance(modality, Overlapping):
         yield from modality.time_steps(parts, score)
         return
@@ -30,23 +30,16 @@ def score_parts(
 
 
 def score_jointly(several: Sequence[Sequence[Part]], score: ScoreFunction) -> Scored:
-    """What `weighed` gives of several sources, as one batch. Windows cannot be weighed so."""
-    taken = [
-        (data.batch(torch.arange(len(data))).x, data.names, hidden)
-        for parts in several
-        for data, hidden in parts
-    ]
-    x = torch.cat([own for own, _, _ in taken])
+    """The scores of several sources, as one batch. Windows cannot be scored so."""
+    parts = [part for source in several for part in source]
+    names = [name for data, _ in parts for name in data.names]
+    x = torch.cat([data.batch(torch.arange(len(data))).x for data, _ in parts])
     scores, attribution = score(x)
-    if any(hidden.dim() for _, _, hidden in taken):
-        beyond = torch.cat(
-            [hidden.expand(len(own), *attribution.shape[1:]) for own, _, hidden in taken]
-        )
-    else:
-        beyond = torch.zeros(())
-    return _scored(
-        x, [name for _, names, _ in taken for name in names], scores, attribution, beyond
-    )
+    beyond = torch.zeros(())
+    if any(hidden.dim() for _, hidden in parts):
+        shape = attribution.shape[1:]
+        beyond = torch.cat([hidden.expand(len(data), *shape) for data, hidden in parts])
+    return _scored(x, names, scores, attribution, beyond)
 
 
 def _scored(

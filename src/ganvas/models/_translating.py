@@ -10,9 +10,9 @@ from ..core import Continuous, Defaults, InputError, Model, Space, Translates, a
 from ..nn.losses import ordering
 from ..nn.translation import PatchDiscriminator, initialise
 
-COMPARED = 256  # patches' logits that say how well a discriminator tells real from made
+COMPARED = 256  # patches' logits that the ordering of real and generated ones is estimated from
 PATCHES = {3: 70, 2: 34, 1: 16}
-"""Sides of what a discriminator sees, by its halvings."""
+"""Sides of a discriminator's patches, by its halvings."""
 
 
 class Translating(Model, Translates):
@@ -56,28 +56,26 @@ class Translating(Model, Translates):
             )
 
     def make_discriminator(self, channels: int, width: int) -> PatchDiscriminator:
-        """A discriminator of images with so many channels."""
+        """A discriminator of patches, for images with so many channels."""
         return PatchDiscriminator(channels, width, self.halvings)
 
     def initialise_weights(self) -> None:
-        """Draws the weights that a model begins with."""
+        """Draws the first weights."""
         self.apply(initialise)
 
 
 def patch_ordering(real: Tensor, fake: Tensor) -> Tensor:
-    """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, of some of
-    them."""
-    return ordering(
-        *(
-            logits.flatten()[evenly_spaced(logits.numel(), COMPARED)].float()
-            for logits in (real, fake)
-        )
-    )
+    """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, estimated
+    from some of them."""
+    return ordering(_some_logits(real), _some_logits(fake))
+
+
+def _some_logits(logits: Tensor) -> Tensor:
+    return logits.flatten()[evenly_spaced(logits.numel(), COMPARED)].float()
 
 
 def fooling_loss(logits: Tensor) -> Tensor:
-    """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: least squares in place of
-    logarithms)."""
+    """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: the loss of LSGAN)."""
     return (logits.float() - 1).square().mean()
 
 
@@ -87,8 +85,8 @@ def absolute_error(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _most_halvings(side: int) -> int:
-    """Halvings of a discriminator that fits: patches are half as large as images, or all of
-    them."""
+    """The most halvings of a discriminator whose patches are at most 1.25 times as long as an
+    image's shorter side."""
     return max(h for h in PATCHES if h == 1 or (PATCHES[h] <= 1.25 * side and _fits(side, h)))
 
 

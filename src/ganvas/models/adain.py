@@ -1,4 +1,4 @@
-"""AdaIN: the style of any one image, by the moments of features (Huang & Belongie, 2017)."""
+"""AdaIN: style transfer by the moments of features (Huang & Belongie, 2017)."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ EPSILON = 1e-5
 
 
 class AdaIN(Model, Stylises):
-    """A decoder g learns to draw features f of one image that were given the moments of
-    another's:
+    """A decoder g of features f of one image that were given the moments of another's:
 
     AdaIN(h, k) = sigma(k) (h - mu(h)) / sigma(h) + mu(k)    (equation 8 of the paper)
-    t = AdaIN(f(y), f(x)),   made = g(t)
-    min over g of   |f(made) - t|^2 + style sum_i (|mu(f_i(made)) - mu(f_i(x))|^2 + |sigma(...) -
-    sigma(...)|^2)
+    t = AdaIN(f(y), f(x)),   x' = g(t)
+    min over g of   |f(x') - t|^2
+        + style sum_i (|mu(f_i(x')) - mu(f_i(x))|^2 + |sigma(f_i(x')) - sigma(f_i(x))|^2)
 
-    where mu and sigma are the mean and the deviation of each channel over all places: what is where
-    stays, colours and textures become those of x, any image of the second domain. Nothing about a
-    style is memorised, so that one never seen can be asked for too.
+    where mu and sigma are the mean and the deviation of each channel over all places: the content
+    of y stays, its colours and textures become those of x, any image of the second domain. No style
+    is memorised, so that unseen ones work too.
 
     Departs from the paper in f: three resolutions, learned from the images of both domains in the
-    first steps and fixed from then on, where the paper has a VGG that learned ImageNet; as these
-    have no scale of their own, what each resolution adds is divided by the variance that the
-    style's features have there. g learns nothing before.
+    first steps and fixed from then on, where the paper has a VGG trained on ImageNet; as these have
+    no scale of their own, the terms of each resolution are divided by the variance of the style's
+    features there. g learns nothing before.
 
     Arguments:
-        style: Weight of the moments' differences, beside that of the content.
+        style: Weight of the moments' differences, beside the content loss.
         warmup: Steps in which features are learned; the decoder learns in the rest.
         channels: Of the features at full resolution; they double with each halving.
 
@@ -96,7 +95,7 @@ class AdaIN(Model, Stylises):
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x, y = batch.x, batch.y
-        assert y is not None, "a model that stylises is given what"
+        assert y is not None, "style transfer needs content images"
         if self.step <= self.warmup:
             yield Turn("perception", self.perception.loss(torch.cat([x, y])))
             return
@@ -120,9 +119,8 @@ class AdaIN(Model, Stylises):
 
 
 class Decoder(nn.Module):
-    """Features (B, 4 width, H, W) to raw images (B, C, 4 H, 4 W): what `Perception` does, back to
-    front, without anything that normalises, which would take styles away. Edges are repeated, and
-    pixels as it enlarges."""
+    """Features (B, 4 width, H, W) to raw images (B, C, 4 H, 4 W): `Perception` backwards, without
+    normalisation, which would remove styles. Upsampling repeats pixels, and padding edges."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -165,12 +163,12 @@ def transfer_moments(h: Tensor, k: Tensor) -> Tensor:
 
 def _moments_distance(a: Tensor, b: Tensor) -> Tensor:
     """Squared differences of moments of features a and b, on average over channels, in units of
-    b."""
-    terms = [F.mse_loss(ours, theirs) for ours, theirs in zip(moments(a), moments(b), strict=True)]
+    b's variance."""
+    pairs = zip(moments(a), moments(b), strict=True)
+    terms = [F.mse_loss(ours, theirs) for ours, theirs in pairs]
     return torch.stack(terms).sum() / _variance(b)
 
 
 def _variance(h: Tensor) -> Tensor:
-    """Variance of features, on average: learned ones have no scale of their own, and deep ones are
-    small."""
+    """Variance of features, on average: learned ones have no scale of their own."""
     return moments(h)[1].square().mean()

@@ -1,5 +1,4 @@
-"""Text VAE: whole sentences as points of a space that words are written from (Bowman et al.,
-2016)."""
+"""Text VAE: a variational autoencoder of sentences (Bowman et al., 2016)."""
 
 from __future__ import annotations
 
@@ -32,30 +31,29 @@ from ..nn.losses import kl_standard_normal
 from ..nn.transformer import TokenTransformer
 
 HEAD = 64  # width of a head
-WORDS = 4  # vectors that a latent is told to the decoder in
-ROOM = 2**25  # logits that are worked out together where examples are weighed
+WORDS = 4  # vectors that a latent is given to the decoder in
+ROOM = 2**25  # logits that are computed together where examples are scored
 LIKELIEST = DecodingOptions(top_k=1)
 
 
 class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
-    """A variational autoencoder whose decoder writes symbol after symbol, each given the latent and
-    those before it:
+    """A variational autoencoder with an autoregressive decoder:
 
     log p(x) >= E_q(z|x) sum over k of log p(x_k | x_<k, z) - KL(q(z | x) || N(0, 1))
 
-    A decoder that can do without the latent leaves it unused. What is done about it: the KL term
-    grows to its weight, some symbols are hidden from the decoder (both in the paper, section 3.1),
-    and each latent dimension may spend some nats for nothing (Kingma et al., 2016). The log says
-    what latents tell, in bits, and the share that is active.
+    A decoder that can do without the latent leaves it unused (posterior collapse). Against that the
+    KL term grows to its weight, some tokens are hidden from the decoder (both in the paper, section
+    3.1), and some nats of KL are free in each latent dimension (Kingma et al., 2016). The log has
+    the bits that latents carry, and the share that is active.
 
     Arguments:
         latent: Dimensions of the latent.
-        width: Of the vectors that tell of each place.
+        width: Of the vectors of each place.
         depth: Layers of encoder and decoder.
-        word_dropout: Share of symbols that are hidden from the decoder while it learns.
-        free_bits: Nats of KL that each latent dimension may spend for nothing.
+        word_dropout: Share of tokens that are hidden from the decoder while it learns.
+        free_bits: Nats of KL that are free in each latent dimension.
         warmup: Steps over which the KL term grows to its weight.
-        dropout: Share of what the decoder's layers add that is left out at random while learning.
+        dropout: Share of the decoder's layers' outputs that is left out at random while learning.
 
     Example: ganvas train textvae lines.txt --latent 32 --out runs/textvae-lines
     """
@@ -85,7 +83,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     ) -> None:
         if not isinstance(space, Tokens):
             raise InputError(
-                "textvae learns symbols, such as texts; vae is for images, rows and vectors"
+                "textvae learns tokens, such as texts; vae is for images, rows and vectors"
             )
         if not 0 <= word_dropout < 1 or not 0 <= dropout < 1:
             raise InputError(
@@ -113,14 +111,14 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
 
     @property
     def _examples_at_once(self) -> int:
-        """How many examples are weighed together."""
+        """How many examples are scored together."""
         return max(ROOM // (self.places.length * self.places.vocabulary), 1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (B, latent)."""
-        asked = self.encoder.special.expand(len(x), 1, -1)
+        query = self.encoder.special.expand(len(x), 1, -1)
         mean, logvar = (
-            self.posterior_head(self.encoder.with_condition(x, asked)[:, 0]).float().chunk(2, 1)
+            self.posterior_head(self.encoder.with_condition(x, query)[:, 0]).float().chunk(2, 1)
         )
         return mean, logvar
 
@@ -136,14 +134,12 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         mean, logvar = self.posterior(batch.x)
-        beta = self.hyperparameters["beta"] * (
-            min(self.step / self.warmup, 1.0) if self.warmup else 1.0
-        )
+        warm = min(self.step / self.warmup, 1.0) if self.warmup else 1.0
+        beta = self.hyperparameters["beta"] * warm
         z = mean + (logvar / 2).exp() * torch.randn_like(mean)
-        learns = torch.is_grad_enabled() and self.word_dropout > 0
-        hidden = (
-            torch.rand(batch.x.shape, device=batch.x.device) < self.word_dropout if learns else None
-        )
+        hidden = None
+        if torch.is_grad_enabled() and self.word_dropout > 0:
+            hidden = torch.rand(batch.x.shape, device=batch.x.device) < self.word_dropout
         reconstruction = self.costs(z, batch.x, hidden).sum(1).mean()
         kl = kl_standard_normal(mean, logvar)
         spent = kl.mean(0).clamp(min=self.free_bits).sum()
@@ -156,9 +152,14 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     def _notes(
         self, reconstruction: Tensor, kl: Tensor, mean: Tensor, x: Tensor
     ) -> dict[str, Tensor]:
-        """bound: minus the ELBO, in nats; bits: KL from the prior; active: share of latents whose
-        means vary by more than 0.01 over the batch (Burda et al., 2016, section 5.2); and bits of a
-        symbol, both terms together."""
+        """What the log shows beside the loss.
+
+        bound: Minus the ELBO, in nats.
+        bits: KL from the prior.
+        active: Share of latents whose means have a variance above 0.01 over the batch (Burda et
+            al., 2016, section 5.2).
+        bits_per_token: The bound of each token.
+        """
         symbols = self.places.valid_places(x).sum() / len(x)
         return {
             "bound": reconstruction + kl,
@@ -214,11 +215,11 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         return torch.cat([self.posterior(part)[0] for part in x.split(self._examples_at_once)])
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Texts of latents, at every place the likeliest symbol."""
+        """Texts of latents, at every place the likeliest token."""
         return self._write(z, LIKELIEST)
 
     def _words_of(self, z: Tensor) -> Tensor:
-        """A latent as the decoder is told it, (B, WORDS, width)."""
+        """Latents as the decoder gets them, (B, WORDS, width)."""
         return self.words(z).unflatten(1, (WORDS, -1))
 
     def _write(self, z: Tensor, how: DecodingOptions) -> Tensor:

@@ -1,1 +1,1 @@
-"""The folder of a trained model: what it holds, its diagnosis, and what it can be used for."""
+"""A run: the folder that a training leaves behind, and what is learned of its model afterwards."""
