@@ -32,7 +32,7 @@ PAGES = [HOME / "README.md", HOME / "AGENTS.md", *sorted((HOME / "docs").rglob("
 SHELL = {"", "sh", "bash", "shell", "console"}
 """Languages of blocks that hold commands; in one without a language, lines that begin with `ganvas`."""
 
-INSTEAD = {"docs/guides/series.md": {"today.csv": "sensors.csv", "live.csv": "sensors.csv"}}
+INSTEAD = {"docs/guides/time-series.md": {"today.csv": "sensors.csv", "live.csv": "sensors.csv"}}
 INSTEAD |= {page: {"others": "other-videos"} for page in ("docs/guides/video.md", "docs/models/simvp.md")}
 """Pages on which a name means other files than elsewhere."""
 
