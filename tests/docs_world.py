@@ -39,7 +39,7 @@ GIVEN = {
 """Runs that pages use without saying how they were trained, by name; others are called MODEL-SOURCE."""
 
 PHOTOS = (
-    "photos", "few-photos", "more-photos", "pictures", "faces", "horses", "zebras", "paintings", "sketches",
+    "photos", "few-photos", "more-photos", "images", "pictures", "faces", "horses", "zebras", "paintings", "sketches",
     "more-sketches", "good-parts", "camera", "noisy", "soft", "grey", "small", "masks", "held-out-photos",
     "unseen-photos", "smiling", "serious", "others",
 )  # fmt: skip
@@ -83,6 +83,7 @@ class World:
         pd.DataFrame(attributes | {"age": np.arange(len(names))}).to_csv(files / "ages.csv", index=False)
         holes = people(3)
         holes.loc[::3, "age"] = None
+        holes.to_csv(files / "missing.csv", index=False)
         holes.to_csv(files / "holes.csv", index=False)
         (files / "older").mkdir()
         people(5).to_csv(files / "older" / "one.csv", index=False)

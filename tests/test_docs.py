@@ -111,7 +111,7 @@ def names(world: World) -> dict[str, Any]:
     pictures, more = ([docs_world.picture(seed + i) for i in range(32)] for seed in (0, 100))
     texts = [f"the rain in {i}" for i in range(24)]
     return {
-        "ganvas": ganvas, "pictures": pictures, "photos": pictures, "horses": pictures, "zebras": more, "others": more,
+        "ganvas": ganvas, "images": pictures, "photos": pictures, "horses": pictures, "zebras": more, "others": more,
         "unseen": more, "texts": texts, "people": rows[["age", "amount", "education"]], "label": rows["income"],
         "normal": rows[["age", "amount"]], "today": rows[["age", "amount"]],
     }  # fmt: skip
