@@ -23,7 +23,7 @@ ROWS = 60
 TITLES = {
     "models": "what `ganvas train` takes, and what a trained run can do then.",
     "tasks": "what a trained run is used for; each is a verb of the command line and a method in Python.",
-    "metrics": "what `ganvas evaluate` says of a run; a run is judged by those that its model is able to meet.",
+    "metrics": "what `ganvas evaluate` says of a run; a run is evaluated by those whose ability its model has.",
     "modalities": "what can be learned from, and how it is read: options of `ganvas train` beside those of the model.",
     "features": "what examples are compared by: `ganvas evaluate --features`.",
 }
@@ -137,7 +137,8 @@ def _verb(verb: str) -> Iterator[str]:
 def _benchmarks() -> Iterator[str]:
     """What every benchmark asks, and what it wrote."""
     yield "# Benchmarks\n\nEach is a script in `benchmarks/`, which says what it asks and writes what it saw, with the "
-    yield "machine, into `benchmarks/results/`, of which this page is made. What fell short is in [the log](log.md).\n"
+    yield "machine, into `benchmarks/results/`, of which this page is made. What it comes to is among "
+    yield "the [claims](claims.md); what fell short, in [the log](log.md).\n"
     found = [json.loads(file.read_text("utf-8")) for file in sorted((HOME / "benchmarks" / "results").glob("*.json"))]
     by_script: dict[str, list[dict[str, Any]]] = {}
     for result in found:
