@@ -1,4 +1,5 @@
-"""What every benchmark needs: the machine in words, results as JSON, data, an environment for a peer."""
+"""What every benchmark needs: the machine in words, results as JSON, data, an environment for a
+peer."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ import torch
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".peers"
 FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-"""All of Fashion-MNIST as IDX files: Debian's package dataset-fashion-mnist, or set FASHION_MNIST."""
+"""All of Fashion-MNIST as IDX files: Debian's package dataset-fashion-mnist, or set
+FASHION_MNIST."""
 
 
 PEAK = """
@@ -41,56 +43,82 @@ def child(script: str, *words: object) -> dict[str, Any]:
 
 
 def fashion(part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of Fashion-MNIST, uint8 (N, 28, 28), and their classes, uint8 (N,); of the part train or t10k."""
+    """Images of Fashion-MNIST, uint8 (N, 28, 28), and their classes, uint8 (N,); of the part
+    train or t10k."""
     x = gzip.decompress((FASHION / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
     y = gzip.decompress((FASHION / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]
     return np.frombuffer(x, np.uint8).reshape(-1, 28, 28), np.frombuffer(y, np.uint8)
 
 
 def fashion_run(model: str, runs: Path) -> Any:
-    """A run of this model on Fashion-MNIST, kept in a folder of runs: trained first where it is not there."""
+    """A run of this model on Fashion-MNIST, kept in a folder of runs: trained first where it is not
+    there."""
     import ganvas
 
     folder = runs / f"{model}-fashion"
-    return ganvas.load(folder) if (folder / "report.html").exists() else ganvas.train(model, FASHION, out=folder)
+    return (
+        ganvas.load(folder)
+        if (folder / "report.html").exists()
+        else ganvas.train(model, FASHION, out=folder)
+    )
 
 
 def machine() -> dict[str, Any]:
     """Processor, cores, threads and versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    name = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
     versions = {package: version(package) for package in ("ganvas", "torch", "numpy")}
     flags = next((line for line in lines if line.startswith("flags")), "")
     return {
-        "processor": name, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "amx_bf16": "amx_bf16" in flags,
+        "processor": name,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "amx_bf16": "amx_bf16" in flags,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "python": platform.python_version(), "versions": versions, "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }  # fmt: skip
+        "python": platform.python_version(),
+        "versions": versions,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
 
 
 def _given() -> list[str]:
-    """The options of the command, but for where its runs were kept; of files elsewhere, their names."""
+    """The options of the command, but for where its runs were kept; of files elsewhere, their
+    names."""
     at = sys.argv.index("--runs") if "--runs" in sys.argv else len(sys.argv)
-    return [Path(word).name if word.startswith("/") else word for word in sys.argv[1:at] + sys.argv[at + 2 :]]
+    return [
+        Path(word).name if word.startswith("/") else word
+        for word in sys.argv[1:at] + sys.argv[at + 2 :]
+    ]
 
 
 def report(name: str, results: Mapping[str, Any]) -> None:
     """Prints results and writes them, with the machine, to results/NAME.json."""
-    whole = {"benchmark": name, "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *_given()]),
-             "machine": machine(), **results}  # fmt: skip
+    whole = {
+        "benchmark": name,
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *_given()]),
+        "machine": machine(),
+        **results,
+    }
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
 
 def named(words: str) -> tuple[str, dict[str, Any]]:
-    """A model with its options: "vae:score=regret,width=64,r1=0.1,conditional=false"; a rate is every player's."""
-    from ganvas.runtime import registry as plugins
+    """A model with its options: "vae:score=regret,width=64,r1=0.1,conditional=false"; a rate is
+    every player's."""
+    from ganvas.runtime import registry
 
     model, _, options = words.partition(":")
-    chosen = {name: _meant(value) for name, value in (pair.split("=") for pair in options.split(",") if pair)}
-    if "rate" in chosen:
-        chosen["rate"] = dict.fromkeys(plugins.load("models", model).players, chosen["rate"])
+    chosen = {
+        name: _meant(value)
+        for name, value in (pair.split("=") for pair in options.split(",") if pair)
+    }
+    if "lr" in chosen:
+        chosen["lr"] = dict.fromkeys(registry.load("models", model).players, chosen["lr"])
     return model, chosen
 
 
@@ -109,23 +137,33 @@ def _meant(word: str) -> Any:
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
     """A figure over repetitions."""
-    return {"median": median(values), "min": min(values), "max": max(values), "all": list(values),
-            "deviation": stdev(values) if len(values) > 1 else None}  # fmt: skip
+    return {
+        "median": median(values),
+        "min": min(values),
+        "max": max(values),
+        "all": list(values),
+        "deviation": stdev(values) if len(values) > 1 else None,
+    }
 
 
 def peer(name: str, *requirements: str, alone: str | None = None) -> Path:
     """A Python with a peer installed in an environment of its own, beside our torch.
 
-    alone: What is installed without all that it requires: of that, what it needs here is named in the requirements.
+    alone: What is installed without all that it requires: of that, what it needs here is named in
+        the requirements.
     """
     home = PEERS / name
     python = home / "bin" / "python"
     if not (home / ".ready").exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
         constraint = ["--constraint", str(_torch_pin(home))]
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *constraint, *requirements], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", *constraint, *requirements], check=True
+        )
         if alone:
-            subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", alone], check=True)
+            subprocess.run(
+                [python, "-m", "pip", "install", "--quiet", "--no-deps", alone], check=True
+            )
         (home / ".ready").touch()
     return python
 

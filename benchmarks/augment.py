@@ -1,10 +1,14 @@
-"""Do new rows of a rare class help a classifier? MADE's beside SMOTE's, beside class weights, beside nothing.
+"""Do new rows of a rare class help a classifier? MADE's beside SMOTE's, beside class weights,
+beside nothing.
 
-Of each table four fifths of the rows, drawn by the seed; of these three tenths are held out of everything. Boosted
-trees learn from the others: as they are, with classes weighted, with new rows of the rare class up to half of all, by
-MADE and by SMOTE (imbalanced-learn). What counts is average precision on the held-out rows.
+Of each table four fifths of the rows, drawn by the seed; of these three tenths are held out of
+everything. Boosted
+trees learn from the others: as they are, with classes weighted, with new rows of the rare class up
+to half of all, by MADE and by SMOTE (imbalanced-learn). What counts is average precision on the
+held-out rows.
 
-python benchmarks/augment.py --anomaly FOLDER --tables mammography thyroid annthyroid --seeds 0 1 2 3 4
+python benchmarks/augment.py --anomaly FOLDER --tables mammography thyroid annthyroid --seeds 0 1 2
+3 4
 
 FOLDER holds ADBench's classical sets as .npz files.
 """
@@ -39,7 +43,16 @@ def smote() -> Path:
     """A folder with imbalanced-learn alone: what it needs is there already."""
     folder = PEERS / "smote"
     if not folder.exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(folder),
+        ]
         subprocess.run([*command, "imbalanced-learn==0.14.2", "sklearn-compat"], check=True)
     return folder
 
@@ -52,12 +65,16 @@ def rows(file: Path, seed: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--anomaly", type=Path, required=True)
     parser.add_argument("--tables", nargs="+", default=["mammography", "thyroid", "annthyroid"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     given = parser.parse_args()
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(smote())])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(smote())])
+    }
     found = {}
     for table in given.tables:
         runs = []
@@ -67,11 +84,16 @@ def main() -> None:
                 frame = rows(given.anomaly / f"{table}.npz", seed)
                 frame.to_parquet(file)
                 command = [sys.executable, "-c", CHILD, str(file), str(seed)]
-                done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                done = subprocess.run(
+                    command, check=True, capture_output=True, text=True, env=environment
+                )
             runs.append(json.loads(done.stdout.splitlines()[-1]))
             print(table, seed, runs[-1], flush=True)
-        found[table] = {"rows": len(frame), "rare": float((frame["rare"] == "yes").mean()),
-                        "average_precision": {name: spread([r[name] for r in runs]) for name in runs[0]}}  # fmt: skip
+        found[table] = {
+            "rows": len(frame),
+            "rare": float((frame["rare"] == "yes").mean()),
+            "average_precision": {name: spread([r[name] for r in runs]) for name in runs[0]},
+        }
     report("augment", {"tables": found})
 
 

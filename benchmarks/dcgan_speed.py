@@ -1,10 +1,14 @@
-"""DCGAN-64 on a CPU: pictures a second, against a plain PyTorch loop and against the same tricks written by hand.
+"""DCGAN-64 on a CPU: images a second, against a plain PyTorch loop and against the same tricks
+written by hand.
 
-plain: the networks of the paper and the loop of the best-known tutorial, float32, default layout, Adam as it comes.
-by hand: the same networks, bf16, layout, fused Adam and averaged weights as ours, without an engine: what it costs.
+plain: the networks of the paper and the loop of the best-known tutorial, float32, default layout,
+    Adam as it comes.
+by hand: the same networks, bf16, layout, fused Adam and averaged weights as ours, without an
+engine: what it costs.
 
-The three alternate in one process, a few rounds each; the ratio is that of medians. The limit is arithmetic: a round
-costs 2.29 GFLOP a picture, and a bf16 convolution of the size that counts most is timed beside it.
+The three alternate in one process, a few steps each; the ratio is that of medians. The limit is
+arithmetic: a step costs 2.29 GFLOP an image, and a bf16 convolution of the size that counts most
+    is timed beside it.
 
 python benchmarks/dcgan_speed.py
 """
@@ -19,15 +23,16 @@ from time import perf_counter
 
 import torch
 from _common import report, spread
-from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.core import Batch, Continuous
 from ganvas.models.dcgan import DCGAN
-from ganvas.runtime.device import choose_precision, settle
+from ganvas.runtime.device import choose_precision, prepare
+from ganvas.training.engine import Engine
 
-GFLOP = 2.29  # of a round, for each picture (the tutorial's loop: four forward and three backward passes)
+# of a step, for each image (the tutorial's loop: four forward and three backward passes)
+GFLOP = 2.29
 CPU = torch.device("cpu")
 
 
@@ -40,13 +45,17 @@ def plain_networks(channels: int, latent: int = 100) -> tuple[nn.Module, nn.Modu
     down: list[nn.Module] = [nn.Conv2d(3, channels, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
     for a, b in pairwise(widths[::-1]):
         down += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.2, True)]
-    return nn.Sequential(*up, nn.Tanh()), nn.Sequential(*down, nn.Conv2d(widths[0], 1, 4, 1, 0, bias=False))
+    return nn.Sequential(*up, nn.Tanh()), nn.Sequential(
+        *down, nn.Conv2d(widths[0], 1, 4, 1, 0, bias=False)
+    )
 
 
 def plain(x: Tensor, channels: int) -> Iterator[None]:
     """The tutorial's loop: real and fake batches separately, then the generator."""
     generator, discriminator = plain_networks(channels)
-    steps = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)]
+    steps = [
+        torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)
+    ]
     loss = nn.BCEWithLogitsLoss()
     ones, zeros = torch.ones(len(x)), torch.zeros(len(x))
     while True:
@@ -62,15 +71,17 @@ def plain(x: Tensor, channels: int) -> Iterator[None]:
 
 
 def ours(x: Tensor, model: DCGAN) -> Iterator[None]:
-    engine = Engine(model, average=0.999, precision=choose_precision("auto", CPU))
-    for _ in engine.rounds(iter(lambda: Batch(x), None)):
+    engine = Engine(model, ema=0.999, precision=choose_precision("auto", CPU))
+    for _ in engine.steps(iter(lambda: Batch(x), None)):
         yield
 
 
 def by_hand(x: Tensor, model: DCGAN) -> Iterator[None]:
-    """The rounds of `DCGAN.turns` with every trick of the engine, and no engine."""
-    optimizers = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999), fused=True)
-                  for net in (model.discriminator, model.generator)]  # fmt: skip
+    """The steps of `DCGAN.turns` with every trick of the engine, and no engine."""
+    optimizers = [
+        torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999), fused=True)
+        for net in (model.discriminator, model.generator)
+    ]
     players = [list(net.parameters()) for net in (model.discriminator, model.generator)]
     averaged = deepcopy(model).requires_grad_(False)
     slow, fast = list(averaged.parameters()), list(model.parameters())
@@ -79,7 +90,10 @@ def by_hand(x: Tensor, model: DCGAN) -> Iterator[None]:
     while True:
         with torch.autocast("cpu", precision, enabled=precision is not None):
             fake = torch.tanh(model.generator(torch.randn(len(x), model.latent), None))
-            real_logits, fake_logits = model.discriminator(x, None), model.discriminator(fake.detach(), None)
+            real_logits, fake_logits = (
+                model.discriminator(x, None),
+                model.discriminator(fake.detach(), None),
+            )
             loss = F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()
         loss.backward(inputs=players[0])
         optimizers[0].step()
@@ -96,8 +110,8 @@ def by_hand(x: Tensor, model: DCGAN) -> Iterator[None]:
         yield
 
 
-def alternate(loops: dict[str, Iterator[None]], rounds: int, turns: int) -> dict[str, list[float]]:
-    """Seconds of `rounds` rounds of each loop, again and again in turn."""
+def alternate(loops: dict[str, Iterator[None]], n_steps: int, turns: int) -> dict[str, list[float]]:
+    """Seconds of `steps` steps of each loop, again and again in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     for loop in loops.values():
         next(loop)
@@ -105,7 +119,7 @@ def alternate(loops: dict[str, Iterator[None]], rounds: int, turns: int) -> dict
     for _ in range(turns):
         for name, loop in loops.items():
             start = perf_counter()
-            for _ in range(rounds):
+            for _ in range(n_steps):
                 next(loop)
             seconds[name].append(perf_counter() - start)
     return seconds
@@ -132,16 +146,18 @@ def machine_limit() -> dict[str, float]:
     half, ah = deepcopy(conv).bfloat16(), a.bfloat16()
     with torch.no_grad():
         return {
-            "conv_float32": gflops(lambda: conv(x), flop), "conv_bf16": gflops(lambda: half(x.bfloat16()), flop),
-            "product_float32": gflops(lambda: a @ a, 2 * 2048**3), "product_bf16": gflops(lambda: ah @ ah, 2 * 2048**3),
-        }  # fmt: skip
+            "conv_float32": gflops(lambda: conv(x), flop),
+            "conv_bf16": gflops(lambda: half(x.bfloat16()), flop),
+            "product_float32": gflops(lambda: a @ a, 2 * 2048**3),
+            "product_bf16": gflops(lambda: ah @ ah, 2 * 2048**3),
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--turns", type=int, default=9)
     given = parser.parse_args()
     torch.manual_seed(0)
@@ -149,19 +165,27 @@ def main() -> None:
     model = DCGAN(Continuous((3, 64, 64)), channels=given.channels)
     peer = plain(x, given.channels)
     next(peer)  # before `settle`, which lets float32 products be faster
-    settle(model, CPU)
+    prepare(model, CPU)
     torch.set_float32_matmul_precision("highest")
     loops = {"plain": peer, "ours": ours(x, model), "by hand": by_hand(x, deepcopy(model))}
-    seconds = alternate(loops, given.rounds, given.turns)
-    speed = {name: spread([given.rounds * given.batch / s for s in values]) for name, values in seconds.items()}
+    seconds = alternate(loops, given.steps, given.turns)
+    speed = {
+        name: spread([given.steps * given.batch / s for s in values])
+        for name, values in seconds.items()
+    }
     mid = {name: s["median"] for name, s in speed.items()}
     limit = machine_limit()
-    report("dcgan-speed", {
-        "pictures_per_second": speed, "ours_to_plain": mid["ours"] / mid["plain"],
-        "engine_overhead": mid["by hand"] / mid["ours"] - 1, "gflops_of_this_machine": limit,
-        "share_of_bf16_convolution": mid["ours"] * GFLOP / limit["conv_bf16"],
-        "share_of_bf16_product": mid["ours"] * GFLOP / limit["product_bf16"],
-    })  # fmt: skip
+    report(
+        "dcgan-speed",
+        {
+            "images_per_second": speed,
+            "ours_to_plain": mid["ours"] / mid["plain"],
+            "engine_overhead": mid["by hand"] / mid["ours"] - 1,
+            "gflops_of_this_machine": limit,
+            "share_of_bf16_convolution": mid["ours"] * GFLOP / limit["conv_bf16"],
+            "share_of_bf16_product": mid["ours"] * GFLOP / limit["product_bf16"],
+        },
+    )
 
 
 if __name__ == "__main__":

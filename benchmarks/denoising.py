@@ -1,16 +1,19 @@
-"""Denoising of natural photographs that were never learned from, against BM3D (PyPI bm3d 4.0.3; Makinen et al., 2020),
-scikit-image's non-local means, wavelets and total variation, and a median filter: PSNR, SSIM, seconds.
+"""Denoising of natural photographs that were never learned from, against BM3D (PyPI bm3d 4.0.3;
+Makinen et al., 2020), scikit-image's non-local means, wavelets and total variation, and a median
+filter: PSNR, SSIM, seconds.
 
-grey    gaussian noise of sigma 15, 25, 50 (of 255), by a RED-Net that learned of gaussian noise from 0 to 64
-mixed   in colour: sigma 25, salt and pepper (10 %), missing pixels (half, black), JPEG of quality 10, by one RED-Net
+grey    gaussian noise of sigma 15, 25, 50 (of 255), by a RED-Net that learned of gaussian noise
+from 0 to 64
+mixed   in colour: sigma 25, salt and pepper (10 %), missing pixels (half, black), JPEG of quality
+10, by one RED-Net
         that learned of all four
 
-Noise is neither rounded nor cut off, as is usual. Rivals are told the sigma of gaussian noise, ours never is; of other
-damage they work with what scikit-image estimates, and BM3D, which takes a minute for a colour picture, is left out.
-Rivals work in a process of their own while ours waits.
+Noise is neither rounded nor cut off, as is usual. Rivals are told the sigma of gaussian noise, ours
+never is; of other damage they work with what scikit-image estimates, and BM3D, which takes a minute
+for a colour image, is left out. Rivals work in a process of their own while ours waits.
 
 python benchmarks/denoising.py --minutes 40
-python benchmarks/denoising.py grey --minutes 2 --pictures 2     # a trial
+python benchmarks/denoising.py grey --minutes 2 --images 2     # a trial
 """
 
 from __future__ import annotations
@@ -34,10 +37,10 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 import ganvas
-from ganvas.core import seeded
-from ganvas.nn.degradations import Damage
-from ganvas.runtime.device import choose_device, settle
-from ganvas.tasks.denoise import restored
+from ganvas.core import seeded_generator
+from ganvas.nn.degradations import Degradation
+from ganvas.runtime.device import choose_device, prepare
+from ganvas.tasks.denoise import restore_tiled
 
 PEER = """
 import json, sys, time
@@ -68,52 +71,94 @@ for file in sorted(folder.glob("*.npy")):
         print(json.dumps([file.stem, name, seconds]), flush=True)
 """
 
-GREY = {f"gaussian {sigma}": (Damage("gaussian", sigma / 127.5, blind=False), sigma) for sigma in (15, 25, 50)}
+GREY = {
+    f"gaussian {sigma}": (Degradation("gaussian", sigma / 127.5, blind=False), sigma)
+    for sigma in (15, 25, 50)
+}
 MIXED = {
-    "gaussian 25": (Damage("gaussian", 25 / 127.5, blind=False), 25),
-    "salt and pepper 10 %": (Damage("salt-and-pepper", 0.1, blind=False), 0),
+    "gaussian 25": (Degradation("gaussian", 25 / 127.5, blind=False), 25),
+    "salt and pepper 10 %": (Degradation("salt-and-pepper", 0.1, blind=False), 0),
     "missing pixels 50 %": (lambda x: torch.where(torch.rand_like(x[:, :1]) < 0.5, -1.0, x), 0),
-    "JPEG 10": (Damage("jpeg", 1 - 0.1**0.25, blind=False), 0),
+    "JPEG 10": (Degradation("jpeg", 1 - 0.1**0.25, blind=False), 0),
 }
 GREY_ONES = ("camera",)  # of which bm3d_rgb makes nothing that is a number
-TRAINED = {"grey": {"corrupt": "gaussian", "grey": True}, "mixed": {"corrupt": "mixed", "grey": False}}
+TRAINED = {
+    "grey": {"corrupt": "gaussian", "grey": True},
+    "mixed": {"corrupt": "mixed", "grey": False},
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("which", nargs="?", choices=[*TRAINED, "both"], default="both")
     parser.add_argument("--minutes", type=float, default=40, help="of each training")
-    parser.add_argument("--pictures", type=int, default=12)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trained runs are kept, and found again")
+    parser.add_argument("--images", type=int, default=12)
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        help="where trained runs are kept, and found again",
+    )
     given = parser.parse_args()
     for which in TRAINED if given.which == "both" else [given.which]:
         out = given.runs / f"denoising-{which}"
-        run = ganvas.load(out) if (out / "report.html").exists() else ganvas.train(
-            "rednet", to_learn_from(), out=out, minutes=given.minutes, held_out=0.05, **TRAINED[which])  # fmt: skip
-        chosen = [(name, p) for name, p in to_try() if which == "grey" or name not in GREY_ONES][: given.pictures]
-        pictures = [(name, levels(p, which == "grey")) for name, p in chosen]
-        tried = {name: compare(run, pictures, damage, sigma)
-                 for name, (damage, sigma) in (GREY if which == "grey" else MIXED).items()}  # fmt: skip
+        run = (
+            ganvas.load(out)
+            if (out / "report.html").exists()
+            else ganvas.train(
+                "rednet",
+                to_learn_from(),
+                out=out,
+                minutes=given.minutes,
+                held_out=0.05,
+                **TRAINED[which],
+            )
+        )
+        chosen = [(name, p) for name, p in to_try() if which == "grey" or name not in GREY_ONES][
+            : given.images
+        ]
+        images = [(name, levels(p, which == "grey")) for name, p in chosen]
+        tried = {
+            name: compare(run, images, damage, sigma)
+            for name, (damage, sigma) in (GREY if which == "grey" else MIXED).items()
+        }
         state = run.run.state
-        report(f"denoising-{which}", {
-            "pictures": [f"{name} {x.shape[1]} x {x.shape[0]}" for name, x in pictures],
-            "training": {"rounds": state["step"], "seconds": state["seconds"], "options": run.run.card["options"]},
-            "tried": tried,
-        })  # fmt: skip
+        report(
+            f"denoising-{which}",
+            {
+                "images": [f"{name} {x.shape[1]} x {x.shape[0]}" for name, x in images],
+                "training": {
+                    "steps": state["step"],
+                    "seconds": state["seconds"],
+                    "options": run.run.config["options"],
+                },
+                "tried": tried,
+            },
+        )
 
 
-def compare(run: Any, pictures: list[tuple[str, np.ndarray]], damage: Callable[[Tensor], Tensor], sigma: int) -> Any:
+def compare(
+    run: Any, images: list[tuple[str, np.ndarray]], damage: Callable[[Tensor], Tensor], sigma: int
+) -> Any:
     """Means of PSNR and SSIM and medians of seconds, by method; and how ours stands to BM3D."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        clean = {name: as_tensor(x) for name, x in pictures}
-        damaged = {name: damaged_by(damage, x, number) for number, (name, x) in enumerate(clean.items())}
+        clean = {name: as_tensor(x) for name, x in images}
+        damaged = {
+            name: damaged_by(damage, x, number) for number, (name, x) in enumerate(clean.items())
+        }
         for name, y in damaged.items():
             np.save(folder / f"{name}.npy", as_levels(y))
-        found = {("damaged", name): (y, 0.0) for name, y in damaged.items()} | ours(run.model, damaged)
+        found = {("damaged", name): (y, 0.0) for name, y in damaged.items()} | ours(
+            run.model, damaged
+        )
         found |= theirs(folder, sigma)
-        figures: dict[str, Any] = {method: summary({n: v for (m, n), v in found.items() if m == method}, clean)
-                   for method in dict.fromkeys(m for m, _ in found)}  # fmt: skip
+        figures: dict[str, Any] = {
+            method: summary({n: v for (m, n), v in found.items() if m == method}, clean)
+            for method in dict.fromkeys(m for m, _ in found)
+        }
     if "BM3D" in figures:
         figures["ours minus BM3D, dB"] = figures["ours"]["PSNR"] - figures["BM3D"]["PSNR"]
         figures["seconds, BM3D by ours"] = figures["BM3D"]["seconds"] / figures["ours"]["seconds"]
@@ -122,18 +167,18 @@ def compare(run: Any, pictures: list[tuple[str, np.ndarray]], damage: Callable[[
 
 def damaged_by(damage: Callable[[Tensor], Tensor], x: Tensor, number: int) -> Tensor:
     with torch.random.fork_rng():
-        torch.manual_seed(seeded(number).initial_seed())
+        torch.manual_seed(seeded_generator(number).initial_seed())
         return damage(x[None])[0]
 
 
 @torch.no_grad()
 def ours(model: Any, damaged: dict[str, Tensor]) -> dict[tuple[str, str], tuple[Tensor, float]]:
-    settle(model, choose_device())
-    restored(model, next(iter(damaged.values())))  # what is only done once is done
+    prepare(model, choose_device())
+    restore_tiled(model, next(iter(damaged.values())))  # what is only done once is done
     found = {}
     for name, y in damaged.items():
         start = perf_counter()
-        x = restored(model, y)
+        x = restore_tiled(model, y)
         found["ours", name] = x, perf_counter() - start
     return found
 
@@ -148,14 +193,27 @@ def theirs(folder: Path, sigma: int) -> dict[tuple[str, str], tuple[Tensor, floa
             print(line.strip(), file=sys.stderr)
     if process.returncode:
         raise SystemExit("the peers stopped; see above")
-    return {(m, n): (as_tensor(np.load(folder / f"{n}.{m}.out.npy")), seconds) for n, m, seconds in lines}
+    return {
+        (m, n): (as_tensor(np.load(folder / f"{n}.{m}.out.npy")), seconds)
+        for n, m, seconds in lines
+    }
 
 
 def summary(found: dict[str, tuple[Tensor, float]], clean: dict[str, Tensor]) -> dict[str, Any]:
-    psnr = {n: -10 * ((x.clamp(-1, 1) - clean[n]) / 2).square().mean().log10().item() for n, (x, _) in found.items()}
-    alike = [ssim(x.clamp(-1, 1)[None], clean[n][None], data_range=(-1.0, 1.0)).item() for n, (x, _) in found.items()]
-    return {"PSNR": float(np.mean(list(psnr.values()))), "SSIM": float(np.mean(alike)),
-            "seconds": median(s for _, s in found.values()), "PSNR of each": psnr}  # fmt: skip
+    psnr = {
+        n: -10 * ((x.clamp(-1, 1) - clean[n]) / 2).square().mean().log10().item()
+        for n, (x, _) in found.items()
+    }
+    alike = [
+        ssim(x.clamp(-1, 1)[None], clean[n][None], data_range=(-1.0, 1.0)).item()
+        for n, (x, _) in found.items()
+    ]
+    return {
+        "PSNR": float(np.mean(list(psnr.values()))),
+        "SSIM": float(np.mean(alike)),
+        "seconds": median(s for _, s in found.values()),
+        "PSNR of each": psnr,
+    }
 
 
 def as_tensor(x: np.ndarray) -> Tensor:

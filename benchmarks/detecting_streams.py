@@ -1,7 +1,8 @@
 """Detection takes hardly more memory for a table ten times as long.
 
-Writes two tables, trains MADE on rows like theirs, and runs `ganvas detect` on both, by --alpha and by --fdr. Reported
-is the peak of each process's own memory (VmHWM: a child's ru_maxrss begins with what its parent had taken).
+Writes two tables, trains MADE on rows like theirs, and runs `ganvas detect` on both, by --alpha and
+by --fdr. Reported is the peak of each process's own memory (VmHWM: a child's ru_maxrss begins with
+what its parent had taken).
 
 python benchmarks/detecting_streams.py --rows 2000000
 """
@@ -34,10 +35,23 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        tables = {rows: write(folder / f"{rows}.csv", rows) for rows in (given.rows // 10, given.rows)}
+        tables = {
+            rows: write(folder / f"{rows}.csv", rows) for rows in (given.rows // 10, given.rows)
+        }
         write(folder / "normal.csv", 20_000)
         run, steps = folder / "run", given.steps
-        child(CHILD, "train", "made", folder / "normal.csv", "--out", run, "--steps", steps, "--width", 64)
+        child(
+            CHILD,
+            "train",
+            "made",
+            folder / "normal.csv",
+            "--out",
+            run,
+            "--steps",
+            steps,
+            "--width",
+            64,
+        )
         runs = {
             f"{rows:,} rows, --{rule[0]} {rule[1]}": child(
                 CHILD, "detect", run, table, f"--{rule[0]}", rule[1], "--out", folder / "scores.csv"
@@ -48,7 +62,10 @@ def main() -> None:
         sizes = {f"{rows:,} rows": table.stat().st_size / 2**20 for rows, table in tables.items()}
     peaks = [run["peak_mib"] for run in runs.values()]
     more = {"alpha": peaks[1] - peaks[0], "fdr": peaks[3] - peaks[2]}
-    report("detecting_streams", {"file_mib": sizes, "runs": runs, "more_memory_for_ten_times_the_rows_mib": more})
+    report(
+        "detecting_streams",
+        {"file_mib": sizes, "runs": runs, "more_memory_for_ten_times_the_rows_mib": more},
+    )
 
 
 def write(file: Path, rows: int) -> Path:
@@ -57,10 +74,15 @@ def write(file: Path, rows: int) -> Path:
     for start in range(0, rows, 100_000):
         n = min(100_000, rows - start)
         kind, hour = random.integers(0, 8, n), random.integers(0, 24, n)
-        part = pd.DataFrame({
-            "kind": np.array(list("abcdefgh"))[kind], "hour": hour, "shop": random.integers(0, 50, n),
-            "amount": np.round(random.normal(20 + 30 * kind + hour, 3 + kind), 2), "items": random.poisson(3, n),
-        })  # fmt: skip
+        part = pd.DataFrame(
+            {
+                "kind": np.array(list("abcdefgh"))[kind],
+                "hour": hour,
+                "shop": random.integers(0, 50, n),
+                "amount": np.round(random.normal(20 + 30 * kind + hour, 3 + kind), 2),
+                "items": random.poisson(3, n),
+            }
+        )
         part.to_csv(file, mode="a", header=not start, index=False)
     return file
 

@@ -1,10 +1,12 @@
-"""Detection in rows: areas under the ROC curve on ADBench's sets, and whether false discoveries keep to --fdr.
+"""Detection in rows: areas under the ROC curve on ADBench's sets, and whether false discoveries
+keep to --fdr.
 
-Half of the normal rows, shuffled by the seed, are learned from; the other half and all anomalies are judged
-(Livernoche et al., 2024, semi-supervised setting). Beside it scikit-learn's simple baselines and PyOD's networks, on
-standardised columns.
+Half of the normal rows, shuffled by the seed, are learned from; the other half and all anomalies
+are judged (Livernoche et al., 2024, semi-supervised setting). Beside it scikit-learn's simple
+baselines and PyOD's networks, on standardised columns.
 
-python benchmarks/detection.py --anomaly FOLDER --seeds 0 1 2 --models detector --peers AutoEncoder VAE DeepSVDD ALAD
+python benchmarks/detection.py --anomaly FOLDER --seeds 0 1 2 --models detector --peers AutoEncoder
+VAE DeepSVDD ALAD
 """
 
 from __future__ import annotations
@@ -38,11 +40,21 @@ def split(file: Path, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x[learn], x[judge], y[judge] == 1
 
 
-def ours(words: str, learn: np.ndarray, judge: np.ndarray, seed: int, held_out: float) -> pd.DataFrame:
+def ours(
+    words: str, learn: np.ndarray, judge: np.ndarray, seed: int, held_out: float
+) -> pd.DataFrame:
     model, options = named(words)
     learn, judge = (pd.DataFrame(x).rename(columns="x{}".format) for x in (learn, judge))
     with tempfile.TemporaryDirectory() as folder:
-        run = ganvas.train(model, learn, out=Path(folder) / "run", seed=seed, held_out=held_out, quiet=True, **options)
+        run = ganvas.train(
+            model,
+            learn,
+            out=Path(folder) / "run",
+            seed=seed,
+            held_out=held_out,
+            quiet=True,
+            **options,
+        )
         return run.detect(judge, fdr=0.1)
 
 
@@ -71,8 +83,12 @@ def peers(
             str(seed),
             *names,
         ]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-        times = json.loads(next(line for line in said if line.startswith("TIMES")).removeprefix("TIMES"))
+        said = subprocess.run(
+            command, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
+        times = json.loads(
+            next(line for line in said if line.startswith("TIMES")).removeprefix("TIMES")
+        )
         with np.load(file) as scores:
             return {name: (scores[name], times[name]) for name in names}
 
@@ -83,11 +99,24 @@ def standardised(learn: np.ndarray, judge: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--anomaly", type=Path, required=True, help="folder of ADBench's classical sets, .npz")
-    parser.add_argument("--models", nargs="+", default=["made"], help="names, perhaps with options: vae:score=regret")
-    parser.add_argument("--held-out", type=float, default=0.1, help="of what is learned from, for p-values")
-    parser.add_argument("--peers", nargs="*", default=[], help="of PyOD: AutoEncoder, VAE, DeepSVDD, ALAD")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--anomaly", type=Path, required=True, help="folder of ADBench's classical sets, .npz"
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["made"],
+        help="names, perhaps with options: vae:score=regret",
+    )
+    parser.add_argument(
+        "--held-out", type=float, default=0.1, help="of what is learned from, for p-values"
+    )
+    parser.add_argument(
+        "--peers", nargs="*", default=[], help="of PyOD: AutoEncoder, VAE, DeepSVDD, ALAD"
+    )
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--id", default="detection", help="name of the file of results")
@@ -97,24 +126,40 @@ def main() -> None:
         if given.sets and file.stem not in given.sets:
             continue
         for seed in given.seeds:
-            learn, judge, strange = split(file, seed)
-            run: dict[str, object] = {"set": file.stem, "seed": seed, "learn": len(learn), "judge": len(judge)}
+            learn, judge, anomalous = split(file, seed)
+            run: dict[str, object] = {
+                "set": file.stem,
+                "seed": seed,
+                "learn": len(learn),
+                "judge": len(judge),
+            }
             for model in given.models:
                 start = perf_counter()
                 answer = ours(model, learn, judge, seed, given.held_out)
                 found = answer["found"].to_numpy()
                 run[f"{model} (s)"] = perf_counter() - start
-                run[model] = roc_auc_score(strange, answer["score"])
-                run[f"{model}: false share of findings"] = float((found & ~strange).sum() / max(found.sum(), 1))
-                run[f"{model}: share found"] = float((found & strange).sum() / strange.sum())
-            run |= {name: roc_auc_score(strange, s) for name, s in baselines(learn, judge, seed).items()}
-            for name, (scores, seconds) in peers(given.peers, *standardised(learn, judge), seed).items():
-                run |= {name: roc_auc_score(strange, scores), f"{name} (s)": sum(seconds.values())}
+                run[model] = roc_auc_score(anomalous, answer["score"])
+                run[f"{model}: false share of findings"] = float(
+                    (found & ~anomalous).sum() / max(found.sum(), 1)
+                )
+                run[f"{model}: share found"] = float((found & anomalous).sum() / anomalous.sum())
+            run |= {
+                name: roc_auc_score(anomalous, s)
+                for name, s in baselines(learn, judge, seed).items()
+            }
+            for name, (scores, seconds) in peers(
+                given.peers, *standardised(learn, judge), seed
+            ).items():
+                run |= {
+                    name: roc_auc_score(anomalous, scores),
+                    f"{name} (s)": sum(seconds.values()),
+                }
             runs.append(run)
             print(run, flush=True)
     names = [name for name in runs[0] if name not in ("set", "seed", "learn", "judge")]
     sets = {
-        s: {n: mean(r[n] for r in runs if r["set"] == s) for n in names} for s in dict.fromkeys(r["set"] for r in runs)
+        s: {n: mean(r[n] for r in runs if r["set"] == s) for n in names}
+        for s in dict.fromkeys(r["set"] for r in runs)
     }
     means = {name: mean(figures[name] for figures in sets.values()) for name in names}
     report(given.id, {"means": means, "sets": sets, "runs": runs})

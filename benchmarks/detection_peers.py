@@ -1,6 +1,8 @@
-"""PyOD's detectors on one split, in an environment of their own: detection_peers.py SPLIT.npz SEED AutoEncoder VAE ...
+"""PyOD's detectors on one split, in an environment of their own: detection_peers.py SPLIT.npz SEED
+AutoEncoder VAE ...
 
-Prints a line of JSON: of each detector its seconds to fit, its seconds to score, and the file has its scores by name.
+Prints a line of JSON: of each detector its seconds to fit, its seconds to score, and the file has
+its scores by name.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ def main() -> None:
     scores, times = {}, {}
     for name in given.names:
         own = {"n_features": learn.shape[1]} if name == "DeepSVDD" else {}
-        settings = {"random_state": given.seed} if name in ("AutoEncoder", "VAE", "DeepSVDD") else {}
+        settings = (
+            {"random_state": given.seed} if name in ("AutoEncoder", "VAE", "DeepSVDD") else {}
+        )
         make = getattr(import_module(f"pyod.models.{MODULES[name]}"), name)
         start = perf_counter()
         detector = make(**own, **settings).fit(learn)

@@ -1,10 +1,12 @@
-"""Moving Fashion-MNIST and moving digits by the standard recipe (Srivastava et al., 2015): two objects of 28 pixels
-that bounce in 64 x 64, twenty frames, the last ten to be predicted from the first ten. No object is in both parts.
+"""Moving Fashion-MNIST and moving digits by the standard recipe (Srivastava et al., 2015): two
+objects of 28 pixels that bounce in 64 x 64, twenty frames, the last ten to be predicted from the
+first ten. No object is in both parts.
 
-    python benchmarks/moving_data.py --out moving/      # moving/fashion/train.npy and test.npy, moving/digits/...
+    python benchmarks/moving_data.py --out moving/      # moving/fashion/train.npy and test.npy,
+    moving/digits/...
 
-Objects are pictures of Fashion-MNIST, its training part to learn from and its test part to be tried on; or digits of
-scikit-learn, enlarged from 8 to 28 pixels, the first 1,400 and the other 397.
+Objects are images of Fashion-MNIST, its training part to learn from and its test part to be tried
+on; or digits of scikit-learn, enlarged from 8 to 28 pixels, the first 1,400 and the other 397.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from _common import fashion
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ganvas.data.samples.moving import moving
+from ganvas.data.samples.moving import moving_images
 
 FRAMES, GIVEN = 20, 10
 LEARN = 1400  # digits to learn from
@@ -25,21 +27,28 @@ SEEDS = {"train": 1, "test": 2}
 
 
 def objects(kind: str, part: str) -> np.ndarray:
-    """Pictures, uint8 (M, 28, 28), of a kind (fashion or digits) and a part (train or test)."""
+    """Images, uint8 (M, 28, 28), of a kind (fashion or digits) and a part (train or test)."""
     if kind == "fashion":
         return fashion("train" if part == "train" else "t10k")[0]
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
     small = small[:LEARN] if part == "train" else small[LEARN:]
-    return np.stack([np.asarray(Image.fromarray(one).resize((28, 28), Image.Resampling.BICUBIC)) for one in small])
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(one).resize((28, 28), Image.Resampling.BICUBIC))
+            for one in small
+        ]
+    )
 
 
 def clips(kind: str, part: str, n: int) -> np.ndarray:
     """Clips, uint8 (n, 20, 64, 64); the same ones every time."""
-    return moving(objects(kind, part), n, frames=FRAMES, seed=SEEDS[part])
+    return moving_images(objects(kind, part), n, frames=FRAMES, seed=SEEDS[part])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kinds", nargs="+", default=["fashion", "digits"])
     parser.add_argument("--train", type=int, default=10_000)

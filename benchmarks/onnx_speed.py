@@ -1,10 +1,12 @@
-"""Samples a second of an exported file under ONNX Runtime, beside the same model's under PyTorch, on one thread.
+"""Samples a second of an exported file under ONNX Runtime, beside the same model's under PyTorch,
+on one thread.
 
     python benchmarks/onnx_speed.py
 
-DCGAN and VAE as they are by default, on the pictures that ship with the package; one example at a time, and 64. What
-weights say has no part in it: each is trained for a few rounds. The rivals take turns; PyTorch as `ganvas sample` runs
-it, and in full float32.
+DCGAN and VAE as they are by default, on the images that ship with the package; one example at a
+time, and 64. What
+weights say has no part in it: each is trained for a few steps. The rivals take turns; PyTorch as
+`ganvas sample` runs it, and in full float32.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ def rivals(run: Any, file: Path, batch: int) -> dict[str, Callable[[], object]]:
     import onnxruntime
 
     from ganvas.apps.onnx import Part
-    from ganvas.runtime.device import choose_device, settle
+    from ganvas.runtime.device import choose_device, prepare
 
     part = Part(run.model, "sampler")
     given = part.given(batch)
@@ -57,7 +59,7 @@ def rivals(run: Any, file: Path, batch: int) -> dict[str, Callable[[], object]]:
 
         return draw
 
-    settle(run.model, choose_device("cpu"))
+    prepare(run.model, choose_device("cpu"))
     return {
         "ONNX Runtime": lambda: session.run(None, arrays),
         "PyTorch, as ganvas samples": torch_at("medium"),
@@ -73,25 +75,35 @@ def measured(model: str, folder: Path, repetitions: int) -> dict[str, Any]:
     data = Path(str(files("ganvas.data.samples") / "fashion"))
     run = ganvas.train(model, data, out=folder / model, steps=5, quiet=True).run
     exported = export(run, "onnx", "sampler", folder / f"{model}.onnx")
-    results: dict[str, Any] = {"difference": exported.apart, "megabytes": exported.file.stat().st_size / 1e6}
+    results: dict[str, Any] = {
+        "difference": exported.apart,
+        "megabytes": exported.file.stat().st_size / 1e6,
+    }
     for batch in (1, 64):
         who = rivals(run, exported.file, batch)
         rates: dict[str, list[float]] = {name: [] for name in who}
         for _ in range(repetitions):
             for name, draw in who.items():
                 rates[name].append(rate(draw, batch))
-        results[f"batch {batch}, samples a second"] = {name: spread(values) for name, values in rates.items()}
+        results[f"batch {batch}, samples a second"] = {
+            name: spread(values) for name, values in rates.items()
+        }
     return results
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repetitions", type=int, default=7)
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
-        results = {model: measured(model, Path(folder), arguments.repetitions) for model in ("dcgan", "vae")}
+        results = {
+            model: measured(model, Path(folder), arguments.repetitions)
+            for model in ("dcgan", "vae")
+        }
     report("onnx-speed", {"onnxruntime": version("onnxruntime"), **results})
 
 

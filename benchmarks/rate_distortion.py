@@ -1,10 +1,13 @@
-"""Pictures in fewer bits, at a loss: `ganvas compress --quality` with Codec on unseen pictures of Fashion-MNIST.
+"""Images in fewer bits, at a loss: `ganvas compress --quality` with Codec on unseen images of
+Fashion-MNIST.
 
-Beside it JPEG and WebP at all their qualities: a file a picture, and all pictures in one mosaic of tiles of 32 x 32
-pixels, which spares them a header for each and lies well in their blocks. Bits are those of real files, a pixel of
-the pictures. Ours at one quality is one file. Curves of PSNR (of the mean squared error) and SSIM (the mean) are drawn.
+Beside it JPEG and WebP at all their qualities: a file an image, and all images in one mosaic of
+tiles of 32 x 32 pixels, which spares them a header for each and lies well in their blocks. Bits are
+those of real files, a pixel of the images. Ours at one quality is one file. Curves of PSNR (of
+the mean squared error) and SSIM (the mean) are drawn.
 
-python benchmarks/rate_distortion.py [--runs runs]      # trains first where runs/codec-fashion is not there
+python benchmarks/rate_distortion.py [--runs runs]      # trains first where runs/codec-fashion is
+not there
 """
 
 from __future__ import annotations
@@ -28,8 +31,13 @@ from ganvas.api import Trained
 SIDE, TILE = 28, 32
 QUALITIES = (1, 3, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 95)
 AT = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # bits a pixel that the table has
-COLOURS = {"ganvas compress, Codec": "#c2410c", "JPEG, a mosaic": "#1d4ed8", "WebP, a mosaic": "#047857",
-           "JPEG, a file each": "#93c5fd", "WebP, a file each": "#6ee7b7"}  # fmt: skip
+COLOURS = {
+    "ganvas compress, Codec": "#c2410c",
+    "JPEG, a mosaic": "#1d4ed8",
+    "WebP, a mosaic": "#047857",
+    "JPEG, a file each": "#93c5fd",
+    "WebP, a file each": "#6ee7b7",
+}
 
 
 class Point(NamedTuple):
@@ -42,11 +50,17 @@ class Point(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes")
-    parser.add_argument("--pictures", type=int, default=2_000, help="how many, a multiple of a hundred")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="where the trained run is, or goes"
+    )
+    parser.add_argument(
+        "--images", type=int, default=2_000, help="how many, a multiple of a hundred"
+    )
     given = parser.parse_args()
-    run, x = fashion_run("codec", given.runs), fashion("t10k")[0][: given.pictures]
+    run, x = fashion_run("codec", given.runs), fashion("t10k")[0][: given.images]
     curves = {"ganvas compress, Codec": list(_ours(run, x))}
     for form in ("JPEG", "WEBP"):
         name = form.replace("WEBP", "WebP")
@@ -54,12 +68,19 @@ def main() -> None:
         curves[f"{name}, a file each"] = list(_files(form, x))
     for measure in ("psnr", "ssim"):
         _draw(curves, measure, HERE / "results" / f"rate-distortion-{measure}.png")
-    report("rate-distortion", {
-        "pictures": len(x),
-        "trained": {"rounds": run.run.state["step"], "seconds": run.run.state["seconds"]},
-        "at_equal_bits": {str(bits): {name: _at(curve, bits) for name, curve in curves.items()} for bits in AT},
-        "curves": {name: [point._asdict() for point in curve] for name, curve in curves.items()},
-    })  # fmt: skip
+    report(
+        "rate-distortion",
+        {
+            "images": len(x),
+            "trained": {"steps": run.run.state["step"], "seconds": run.run.state["seconds"]},
+            "at_equal_bits": {
+                str(bits): {name: _at(curve, bits) for name, curve in curves.items()} for bits in AT
+            },
+            "curves": {
+                name: [point._asdict() for point in curve] for name, curve in curves.items()
+            },
+        },
+    )
 
 
 def _ours(run: Trained, x: np.ndarray) -> Iterator[Point]:
@@ -80,7 +101,12 @@ def _mosaics(form: str, x: np.ndarray) -> Iterator[Point]:
 def _files(form: str, x: np.ndarray) -> Iterator[Point]:
     for quality in QUALITIES:
         coded = [_coded(one, form, quality) for one in x]
-        yield _point(quality, sum(len(content) for content, _ in coded), x, np.stack([back for _, back in coded]))
+        yield _point(
+            quality,
+            sum(len(content) for content, _ in coded),
+            x,
+            np.stack([back for _, back in coded]),
+        )
 
 
 def _coded(pixels: np.ndarray, form: str, quality: int) -> tuple[bytes, np.ndarray]:
@@ -99,11 +125,15 @@ def _point(quality: int, size: int, x: np.ndarray, back: np.ndarray) -> Point:
 
 
 def _at(curve: Sequence[Point], bits: float) -> dict[str, float] | None:
-    """PSNR and SSIM at so many bits, between the two qualities that lie around it; None beyond all of them."""
+    """PSNR and SSIM at so many bits, between the two qualities that lie around it; None beyond all
+    of them."""
     for a, b in pairwise(sorted(curve, key=lambda point: point.bits)):
         if a.bits <= bits <= b.bits:
             share = (bits - a.bits) / max(b.bits - a.bits, 1e-9)
-            return {"psnr": a.psnr + share * (b.psnr - a.psnr), "ssim": a.ssim + share * (b.ssim - a.ssim)}
+            return {
+                "psnr": a.psnr + share * (b.psnr - a.psnr),
+                "ssim": a.ssim + share * (b.ssim - a.ssim),
+            }
     return None
 
 
@@ -128,12 +158,24 @@ def _draw(curves: dict[str, list[Point]], measure: str, file: Path, most: float 
         draw.line([at, place(most, float(tick))], fill="#e5e7eb")
         draw.text((at[0] - 6, at[1]), f"{tick:.3g}", fill="black", font=font, anchor="rm")
     draw.text((width / 2, height - 22), "bits a pixel", fill="black", font=font, anchor="mm")
-    draw.text((edge, 30), {"psnr": "PSNR, dB", "ssim": "SSIM"}[measure], fill="black", font=font, anchor="lm")
+    draw.text(
+        (edge, 30),
+        {"psnr": "PSNR, dB", "ssim": "SSIM"}[measure],
+        fill="black",
+        font=font,
+        anchor="lm",
+    )
     for number, (name, curve) in enumerate(curves.items()):
         shown = [place(p.bits, getattr(p, measure)) for p in curve if p.bits <= most]
         if len(shown) > 1:
             draw.line(shown, fill=COLOURS[name], width=3, joint="curve")
-        draw.text((width - edge - 8, height - edge - 24 * (number + 1)), name, COLOURS[name], font=font, anchor="rm")
+        draw.text(
+            (width - edge - 8, height - edge - 24 * (number + 1)),
+            name,
+            COLOURS[name],
+            font=font,
+            anchor="rm",
+        )
     canvas.save(file, optimize=True)
 
 

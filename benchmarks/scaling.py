@@ -1,8 +1,9 @@
-"""A table of 30 columns and more and more rows: time to read, to learn from once and to draw as many, and peak memory.
+"""A table of 30 columns and more and more rows: time to read, to learn from once and to draw as
+many, and peak memory.
 
-Numbers that go together, some heavy-tailed, some mostly zero, some missing; categories of 2 to 2,000 levels; dates.
-Each size in a process of its own; rows are drawn into a Parquet file, part by part. With --draw, from a model of the
-Adult rows that ship with the package, so many rows each.
+Numbers that go together, some heavy-tailed, some mostly zero, some missing; categories of 2 to
+2,000 levels; dates. Each size in a process of its own; rows are drawn into a Parquet file, part by
+part. With --draw, from a model of the Adult rows that ship with the package, so many rows each.
 
 python benchmarks/scaling.py --rows 10000 100000 1000000
 python benchmarks/scaling.py --draw 100000 1000000 10000000
@@ -62,16 +63,22 @@ def table(rows: int) -> pd.DataFrame:
     columns |= {f"tail{i}": np.exp(2 * mixed[:, 6 + i]).round(2) for i in range(4)}
     columns |= {f"count{i}": np.maximum(mixed[:, 10 + i] * 20, 0).astype(int) for i in range(6)}
     columns |= {f"spike{i}": np.where(mixed[:, 16 + i] > 2, mixed[:, 16 + i], 0) for i in range(2)}
-    columns |= {f"gap{i}": np.where(random.random(rows) < 0.1, np.nan, mixed[:, 18 + i]) for i in range(2)}
+    columns |= {
+        f"gap{i}": np.where(random.random(rows) < 0.1, np.nan, mixed[:, 18 + i]) for i in range(2)
+    }
     for i, levels in enumerate((2, 3, 5, 10, 50, 200, 1000, 2000)):
         ranks = (levels * (1 / (1 + np.exp(-mixed[:, 20 + i]))) ** 2).astype(int)
         columns[f"kind{i}"] = np.char.add("level ", ranks.astype(str))
     days = np.datetime64("2020-01-01") + (mixed[:, 28:] * 200).astype("timedelta64[D]")
-    return pd.DataFrame(columns).assign(begin=days[:, 0].astype("M8[us]"), end=days[:, 1].astype("M8[us]"))
+    return pd.DataFrame(columns).assign(
+        begin=days[:, 0].astype("M8[us]"), end=days[:, 1].astype("M8[us]")
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[])
     parser.add_argument("--draw", type=int, nargs="+", default=[])
     given = parser.parse_args()
@@ -80,7 +87,11 @@ def main() -> None:
         folder = Path(temporary)
         for rows in given.rows:
             table(rows).to_parquet(folder / f"{rows}.parquet")
-            files = [folder / f"{rows}.parquet", folder / f"run{rows}", folder / f"new{rows}.parquet"]
+            files = [
+                folder / f"{rows}.parquet",
+                folder / f"run{rows}",
+                folder / f"new{rows}.parquet",
+            ]
             measured[rows] = child(CHILD, *files, rows)
             print(rows, measured[rows], flush=True)
         if given.rows:

@@ -1,13 +1,15 @@
-"""Twelve trainings that are broken on purpose, and twelve that are well: is each illness named, and what does it cure?
+"""Twelve trainings that are broken on purpose, and twelve that are well: is each illness named, and
+what does it cure?
 
-A broken training is named rightly if an illness that it has is among what health says of it within so many rounds. It
-is cured if it was treated and nothing grave is left at the end; of a game, samples must cover a third of real examples
-too. On a healthy one, anything grave and any treatment is a false alarm; what is said without being grave is listed.
-Fashion-MNIST, the first 5,000 pictures, and the census that ships with the package.
+A broken training is named rightly if an illness that it has is among what health says of it within
+so many steps. It is cured if it was treated and nothing grave is left at the end; of a game,
+samples must cover a third of real examples too. On a healthy one, anything grave and any treatment
+is a false alarm; what is said without being grave is listed. Fashion-MNIST, the first 5,000
+images, and the census that ships with the package.
 
-python benchmarks/sickbed.py                        # all, 2,000 rounds each
+python benchmarks/sickbed.py                        # all, 2,000 steps each
 python benchmarks/sickbed.py --only rate beta --steps 1000
-python benchmarks/sickbed.py --reduced              # 600 rounds, narrow networks
+python benchmarks/sickbed.py --reduced              # 600 steps, narrow networks
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from _common import fashion, place, report
-from ganvas.training.loop.progress import Progress
 from torch import Tensor, nn
 
 import ganvas
@@ -33,11 +34,12 @@ from ganvas.data.samples import ADULT
 from ganvas.models._adversarial import Adversarial
 from ganvas.nn import perceptron
 from ganvas.runs.diagnosis import Diagnosis
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
+from ganvas.training.progress import Progress
 
-PICTURES = 5000
+IMAGES = 5000
 NOT_NUMBERS = "not numbers"
-"""What an InputError before the first round is counted as."""
+"""What an InputError before the first step is counted as."""
 
 
 class Dwarf(Adversarial):
@@ -45,8 +47,12 @@ class Dwarf(Adversarial):
 
     def __init__(self, space: Space) -> None:
         super().__init__(space, None, latent=64)
-        self.generator = nn.Sequential(perceptron(64, 2, prod(space.raw)), nn.Unflatten(1, space.raw))
-        self.discriminator = nn.Sequential(nn.Flatten(), perceptron(prod(space.shape), 512, 512, 512, 1), nn.Flatten(0))
+        self.generator = nn.Sequential(
+            perceptron(64, 2, prod(space.raw)), nn.Unflatten(1, space.raw)
+        )
+        self.discriminator = nn.Sequential(
+            nn.Flatten(), perceptron(prod(space.shape), 512, 512, 512, 1), nn.Flatten(0)
+        )
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z)
@@ -69,23 +75,23 @@ class Case(NamedTuple):
     curable: bool = False
 
 
-def pictures(n: int = PICTURES) -> np.ndarray:
+def images(n: int = IMAGES) -> np.ndarray:
     return fashion("train")[0][:n].copy()
 
 
 def labelled(shuffled: bool = False) -> tuple[np.ndarray, list[str]]:
-    y = fashion("train")[1][:PICTURES]
-    return pictures(), list(map(str, np.random.default_rng(0).permutation(y) if shuffled else y))
+    y = fashion("train")[1][:IMAGES]
+    return images(), list(map(str, np.random.default_rng(0).permutation(y) if shuffled else y))
 
 
 def with_a_hole() -> np.ndarray:
-    x = pictures().astype(np.float32) / 255
+    x = images().astype(np.float32) / 255
     x[1234, 5, 6] = np.nan
     return x
 
 
 def copied(share: float = 0.95) -> np.ndarray:
-    x = pictures()
+    x = images()
     return x[np.random.default_rng(0).permutation(np.arange(len(x)) % int(len(x) * (1 - share)))]
 
 
@@ -93,33 +99,54 @@ def both(rate: float) -> dict[str, float]:
     return {"discriminator": rate, "generator": rate}
 
 
-STRONG = {"loss": "minimax", "discriminator_steps": 5, "rate": {"discriminator": 2e-3}}
+STRONG = {"loss": "minimax", "discriminator_steps": 5, "lr": {"discriminator": 2e-3}}
 SICK = {
-    "rate": Case("gan", pictures, {"rate": both(1e-2)}, frozenset({"learning rate too high", "divergence"}), True),
-    "few": Case("gan", lambda: pictures(300), {}, frozenset({"memorisation", "too few data"}), True),
-    "small": Case("dwarf", pictures, {}, frozenset({"small generator"})),
+    "rate": Case(
+        "gan",
+        images,
+        {"lr": both(1e-2)},
+        frozenset({"learning rate too high", "divergence"}),
+        True,
+    ),
+    "few": Case("gan", lambda: images(300), {}, frozenset({"memorisation", "too few data"}), True),
+    "small": Case("dwarf", images, {}, frozenset({"small generator"})),
     "labels": Case("cgan", lambda: labelled(True), {}, frozenset({"labels that go with nothing"})),
-    "constant": Case("gan", lambda: pictures(1).repeat(PICTURES, 0), {}, frozenset({"constant data"})),
+    "constant": Case("gan", lambda: images(1).repeat(IMAGES, 0), {}, frozenset({"constant data"})),
     "nan": Case("gan", with_a_hole, {}, frozenset({NOT_NUMBERS})),
-    "latent": Case("gan", pictures, {"latent": 1}, frozenset({"narrow latent"})),
-    "beta": Case("vae", pictures, {"beta": 100.0, "network": "perceptron"}, frozenset({"posterior collapse"}), True),
-    "slow": Case("gan", pictures, {"rate": {"discriminator": 4e-6}},
-                 frozenset({"discriminator has lost", "mode collapse"}), True),
-    "minimax": Case("gan", pictures, STRONG, frozenset({"vanishing gradients", "discriminator has won"}), True),
-    "sixteen": Case("gan", lambda: pictures(16), {}, frozenset({"too few data", "memorisation"})),
+    "latent": Case("gan", images, {"latent": 1}, frozenset({"narrow latent"})),
+    "beta": Case(
+        "vae",
+        images,
+        {"beta": 100.0, "network": "perceptron"},
+        frozenset({"posterior collapse"}),
+        True,
+    ),
+    "slow": Case(
+        "gan",
+        images,
+        {"lr": {"discriminator": 4e-6}},
+        frozenset({"discriminator has lost", "mode collapse"}),
+        True,
+    ),
+    "minimax": Case(
+        "gan", images, STRONG, frozenset({"vanishing gradients", "discriminator has won"}), True
+    ),
+    "sixteen": Case("gan", lambda: images(16), {}, frozenset({"too few data", "memorisation"})),
     "copies": Case("gan", copied, {}, frozenset({"duplicates"})),
-}  # fmt: skip
+}
 WELL = {
-    "gan": Case("gan", pictures, {}),
-    "gan, latent 16": Case("gan", pictures, {"latent": 16}),
-    "gan, deeper": Case("gan", pictures, {"depth": 4}),
-    "gan, minimax": Case("gan", pictures, {"loss": "minimax"}),
-    "gan, two steps": Case("gan", pictures, {"discriminator_steps": 2}),
+    "gan": Case("gan", images, {}),
+    "gan, latent 16": Case("gan", images, {"latent": 16}),
+    "gan, deeper": Case("gan", images, {"depth": 4}),
+    "gan, minimax": Case("gan", images, {"loss": "minimax"}),
+    "gan, two steps": Case("gan", images, {"discriminator_steps": 2}),
     "cgan": Case("cgan", labelled, {}),
-    "dcgan": Case("dcgan", pictures, {"channels": 16}),
+    "dcgan": Case("dcgan", images, {"channels": 16}),
     "dcgan, labels": Case("dcgan", labelled, {"channels": 16}),
-    "vae": Case("vae", pictures, {"network": "perceptron"}),
-    "vae, bernoulli": Case("vae", pictures, {"network": "perceptron", "likelihood": "bernoulli", "latent": 8}),
+    "vae": Case("vae", images, {"network": "perceptron"}),
+    "vae, bernoulli": Case(
+        "vae", images, {"network": "perceptron", "likelihood": "bernoulli", "latent": 8}
+    ),
     "ctgan, a table": Case("ctgan", lambda: ADULT / "train.csv", {"as_": "tables"}),
     "gan, a table": Case("gan", lambda: ADULT / "train.csv", {"as_": "tables"}),
 }
@@ -127,14 +154,15 @@ WELL = {
 
 @contextmanager
 def listening() -> Iterator[dict[str, int]]:
-    """Inside, what health says: by illness, the round in which it was first said; 0 before the first."""
+    """Inside, what health says: by illness, the step in which it was first said; 0 before the
+    first."""
     first: dict[str, int] = {}
     original = Progress.diagnosed
 
     def diagnosed(progress: Progress, seen: Sequence[Diagnosis]) -> None:
         log = (progress.run.path / "log.jsonl").read_text().splitlines()
         for one in seen:
-            first.setdefault(one.illness, json.loads(log[-1])["step"] if one.since else 0)
+            first.setdefault(one.kind, json.loads(log[-1])["step"] if one.since else 0)
         original(progress, seen)
 
     Progress.diagnosed = diagnosed  # type: ignore[method-assign] # to hear when
@@ -154,16 +182,32 @@ def play(name: str, case: Case, given: argparse.Namespace) -> dict[str, Any]:
     with listening() as first:
         try:
             run = ganvas.train(
-                case.model, case.source(), out=out, steps=given.steps, quiet=not given.loud, **options
+                case.model,
+                case.source(),
+                out=out,
+                steps=given.steps,
+                quiet=not given.loud,
+                **options,
             ).run
         except ganvas.InputError as error:
             first.setdefault(NOT_NUMBERS if not (out / "log.jsonl").exists() else "gave up", 0)
-            return {"case": name, "said": first, "words": [str(error)], "treatments": [], "grave": [], "coverage": None}
+            return {
+                "case": name,
+                "said": first,
+                "words": [str(error)],
+                "treatments": [],
+                "grave": [],
+                "coverage": None,
+            }
     covered = [line["made/coverage"] for line in run.read_log() if "made/coverage" in line]
     return {
-        "case": name, "said": first, "words": list(map(str, run.health)), "treatments": list(map(str, run.treatments)),
-        "grave": [one.illness for one in run.health if one.grave], "coverage": covered[-1] if covered else None,
-    }  # fmt: skip
+        "case": name,
+        "said": first,
+        "words": list(map(str, run.diagnoses)),
+        "treatments": list(map(str, run.interventions)),
+        "grave": [one.kind for one in run.diagnoses if one.grave],
+        "coverage": covered[-1] if covered else None,
+    }
 
 
 def judged(case: Case, result: dict[str, Any]) -> dict[str, Any]:
@@ -172,11 +216,17 @@ def judged(case: Case, result: dict[str, Any]) -> dict[str, Any]:
         return result | {"false_alarm": bool(result["treatments"] or result["grave"])}
     covers = result["coverage"] is None or result["coverage"] > 1 / 3
     cured = case.curable and bool(result["treatments"]) and not result["grave"] and covers
-    return result | {"named": bool(case.wanted & result["said"].keys()), "curable": case.curable, "cured": cured}
+    return result | {
+        "named": bool(case.wanted & result["said"].keys()),
+        "curable": case.curable,
+        "cured": cured,
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int)
     parser.add_argument("--reduced", action="store_true")
     parser.add_argument("--only", nargs="+", choices=[*SICK, *WELL], default=[*SICK, *WELL])
@@ -184,24 +234,35 @@ def main() -> None:
     parser.add_argument("--loud", action="store_true")
     parser.add_argument("--id", help="name of the file of results")
     given = parser.parse_args()
-    plugins._entries("models")["dwarf"] = EntryPoint("dwarf", "sickbed:Dwarf", "ganvas.models")
+    registry._entries("models")["dwarf"] = EntryPoint("dwarf", "sickbed:Dwarf", "ganvas.models")
     given.steps = given.steps or (600 if given.reduced else 2000)
     results = {}
     for name in given.only:
         case = SICK.get(name) or WELL[name]
         results[name] = judged(case, play(name, case, given))
-        said = ", ".join(f"{illness} ({step:,})" for illness, step in results[name]["said"].items()) or "nothing"
+        said = (
+            ", ".join(f"{illness} ({step:,})" for illness, step in results[name]["said"].items())
+            or "nothing"
+        )
         verdict = [word for word in ("named", "cured", "false_alarm") if results[name].get(word)]
         print(f"{name:18} {' '.join(verdict) or '-':12} {said}", flush=True)
         for treatment in results[name]["treatments"]:
             print(f"{'':18} treated: {treatment}", flush=True)
     sick, well = ([results[n] for n in kind if n in results] for kind in (SICK, WELL))
     whole = len(results) == len(SICK) + len(WELL) and not given.reduced
-    report(given.id or ("sickbed" if whole else "sickbed-part"), {
-        "steps": given.steps, "named": sum(r["named"] for r in sick), "of": len(sick),
-        "cured": sum(r["cured"] for r in sick), "curable": sum(r["curable"] for r in sick),
-        "false_alarms": sum(r["false_alarm"] for r in well), "well": len(well), "cases": results,
-    })  # fmt: skip
+    report(
+        given.id or ("sickbed" if whole else "sickbed-part"),
+        {
+            "steps": given.steps,
+            "named": sum(r["named"] for r in sick),
+            "of": len(sick),
+            "cured": sum(r["cured"] for r in sick),
+            "curable": sum(r["curable"] for r in sick),
+            "false_alarms": sum(r["false_alarm"] for r in well),
+            "well": len(well),
+            "cases": results,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""How long a person waits for `import ganvas` and for `ganvas --help`: seconds of whole processes, medians.
+"""How long a person waits for `import ganvas` and for `ganvas --help`: seconds of whole processes,
+medians.
 
 python benchmarks/startup.py
 """

@@ -1,7 +1,9 @@
-"""A folder of very many small files trains at constant memory when its pictures may not live in memory.
+"""A folder of very many small files trains at constant memory when its images may not live in
+memory.
 
-Makes a folder of PNG files, trains a small autoencoder on it with `--resident 0`, and reports the peak memory of the
-process after reading, and while training; a tenth of the files must take as much for training as all of them.
+Makes a folder of PNG files, trains a small autoencoder on it with `--resident 0`, and reports the
+peak memory of the process after reading, and while training; a tenth of the files must take as much
+for training as all of them.
 
 python benchmarks/streaming.py --files 200000
 """
@@ -40,7 +42,7 @@ state = run.run.state
 print(json.dumps({"start_mib": start, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                   "mib_at_half_the_time": seen[len(seen) // 2], "mib_at_the_end": seen[-1],
                   "seconds": time.perf_counter() - clock, "seconds_training": state["seconds"],
-                  "pictures_per_second": 128 * state["step"] / state["seconds"]}))
+                  "images_per_second": 128 * state["step"] / state["seconds"]}))
 """
 
 
@@ -54,26 +56,43 @@ def main() -> None:
         random = np.random.default_rng(0)
         for count in (given.files // 10, given.files):
             write(folder / str(count), count, random)
-        measured = {count: train(folder, count, given.steps) for count in (given.files // 10, given.files)}
+        measured = {
+            count: train(folder, count, given.steps) for count in (given.files // 10, given.files)
+        }
     small, large = measured[given.files // 10], measured[given.files]
-    report("streaming", {
-        "files": given.files, "decoded_mib": given.files * 32 * 32 * 3 / 2**20, "few": small, "many": large,
-        "more_memory_for_ten_times_the_files_mib": large["peak_mib"] - small["peak_mib"],
-    })  # fmt: skip
+    report(
+        "streaming",
+        {
+            "files": given.files,
+            "decoded_mib": given.files * 32 * 32 * 3 / 2**20,
+            "few": small,
+            "many": large,
+            "more_memory_for_ten_times_the_files_mib": large["peak_mib"] - small["peak_mib"],
+        },
+    )
 
 
 def write(folder: Path, count: int, random: np.random.Generator) -> None:
-    """Different small pictures, a thousand to a folder."""
+    """Different small images, a thousand to a folder."""
     for i in range(count):
         if i % 1000 == 0:
             (folder / f"{i // 1000:04}").mkdir(parents=True)
         stream = io.BytesIO()
-        Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8)).resize((32, 32)).save(stream, "PNG")
+        Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8)).resize((32, 32)).save(
+            stream, "PNG"
+        )
         (folder / f"{i // 1000:04}" / f"{i % 1000:03}.png").write_bytes(stream.getvalue())
 
 
 def train(folder: Path, count: int, steps: int) -> dict[str, float]:
-    command = [sys.executable, "-c", CHILD, str(folder / str(count)), str(folder / f"run-{count}"), str(steps)]
+    command = [
+        sys.executable,
+        "-c",
+        CHILD,
+        str(folder / str(count)),
+        str(folder / f"run-{count}"),
+        str(steps),
+    ]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

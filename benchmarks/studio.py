@@ -1,12 +1,15 @@
-"""From `ganvas studio` to the first generated picture of a new user's own 200 pictures: clicks, CPU, time.
+"""From `ganvas studio` to the first generated image of a new user's own 200 images: clicks,
+CPU, time.
 
-A headless Chromium does what a person would: drops 200 picture files, takes the model that is recommended for as long
-as is recommended, waits for the training to end, and asks for new pictures. Counted are presses and drops; the CPU time
-of the training's process and of the studio's, from their start to the first picture; and seconds on the clock.
+A headless Chromium does what a person would: drops 200 image files, takes the model that is
+recommended for as long as is recommended, waits for the training to end, and asks for new images.
+Counted are presses and drops; the CPU time of the training's process and of the studio's, from
+their start to the first image; and seconds on the clock.
 
     python benchmarks/studio.py
 
-PHOTOS is a folder of at least 200 pictures; by default 200 of the held-out pictures of clothes that ship with Ganvas.
+PHOTOS is a folder of at least 200 images; by default 200 of the held-out images of clothes that
+ship with Ganvas.
 """
 
 from __future__ import annotations
@@ -29,44 +32,55 @@ from PIL import Image
 
 from ganvas.data.samples import FASHION
 
-PICTURES = 200
+IMAGES = 200
 WORDS = "Make new examples"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("photos", nargs="?", type=Path)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--minutes", type=float, help="instead of what is recommended")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        files = sorted(asked.photos.iterdir())[:PICTURES] if asked.photos else clothes(Path(folder) / "photos")
+        files = (
+            sorted(asked.photos.iterdir())[:IMAGES]
+            if asked.photos
+            else clothes(Path(folder) / "photos")
+        )
         found = measured(files, Path(folder) / "runs", asked.chromium, asked.minutes)
     report("studio", found)
 
 
 def clothes(folder: Path) -> list[Path]:
-    """200 pictures of clothes as files."""
+    """200 images of clothes as files."""
     folder.mkdir()
     packed = gzip.decompress((FASHION / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
-    for i, pixels in enumerate(np.frombuffer(packed, np.uint8).reshape(-1, 28, 28)[:PICTURES]):
+    for i, pixels in enumerate(np.frombuffer(packed, np.uint8).reshape(-1, 28, 28)[:IMAGES]):
         Image.fromarray(pixels).save(folder / f"{i:03}.png")
     return sorted(folder.iterdir())
 
 
 def measured(files: list[Path], runs: Path, chromium: str, minutes: float | None) -> dict[str, Any]:
-    """What it takes from the command to the first picture."""
+    """What it takes from the command to the first image."""
     from playwright.sync_api import sync_playwright
 
     began, port = monotonic(), free_port()
-    studio = subprocess.Popen([sys.executable, "-m", "ganvas", "studio", str(runs), "--port", str(port)],
-                              stdout=subprocess.PIPE, text=True)  # fmt: skip
+    studio = subprocess.Popen(
+        [sys.executable, "-m", "ganvas", "studio", str(runs), "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert studio.stdout is not None
         studio.stdout.readline()
         opened = monotonic() - began
         with sync_playwright() as player:
-            page = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
+            page = player.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox"]
+            ).new_page()
             page.set_default_timeout(600_000)
             page.goto(f"http://127.0.0.1:{port}")
             found = played(page, files, psutil.Process(studio.pid), minutes)
@@ -74,11 +88,21 @@ def measured(files: list[Path], runs: Path, chromium: str, minutes: float | None
     finally:
         studio.terminate()
         studio.wait()
-    found |= {"CPU seconds of the studio": cpu.user + cpu.system, "threads": os.environ.get("OMP_NUM_THREADS")}
-    return {"pictures": len(files), "seconds until the page": opened, **found, "seconds in all": monotonic() - began}
+    found |= {
+        "CPU seconds of the studio": cpu.user + cpu.system,
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+    }
+    return {
+        "images": len(files),
+        "seconds until the page": opened,
+        **found,
+        "seconds in all": monotonic() - began,
+    }
 
 
-def played(page: Any, files: list[Path], studio: psutil.Process, minutes: float | None) -> dict[str, Any]:
+def played(
+    page: Any, files: list[Path], studio: psutil.Process, minutes: float | None
+) -> dict[str, Any]:
     """The presses of a new user, and what they cost."""
     clicks = 0
 
@@ -102,7 +126,12 @@ def played(page: Any, files: list[Path], studio: psutil.Process, minutes: float 
     page.locator("#answer img").first.scroll_into_view_if_needed()
     page.locator("#answer img").first.wait_for()
     lasted = float(page.locator("#minutes input").first.input_value())
-    return {"clicks": clicks, "model": chosen, "minutes": lasted, "CPU seconds of the training": trained}
+    return {
+        "clicks": clicks,
+        "model": chosen,
+        "minutes": lasted,
+        "CPU seconds of the training": trained,
+    }
 
 
 def watched(studio: psutil.Process) -> float:

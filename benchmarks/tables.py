@@ -1,7 +1,8 @@
 """Synthetic tables: time to fit, time to draw as many rows, and how good they are, beside peers.
 
-Every model is fitted in a process of its own to the same 80 % of the rows (pandas sample(frac=0.8, random_state=1)),
-in turn, one seed after the other; `judge_tables.py` judges all of them by the other 20 %. `real` stands for the
+Every model is fitted in a process of its own to the same 80 % of the rows (pandas sample(frac=0.8,
+random_state=1)), in turn, one seed after the other; `judge_tables.py` judges all of them by the
+other 20 %. `real` stands for the
 training rows themselves: what the judge says of a perfect copy.
 
 python benchmarks/tables.py --data adult.parquet --target salary --positive ">50K" --seeds 0
@@ -32,7 +33,7 @@ fitted = time.perf_counter()
 made = run.sample(n=len(frame), seed=int(seed))
 drawn = time.perf_counter()
 made.to_parquet(out)
-print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted, "rounds": run.run.state["step"],
+print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted, "steps": run.run.state["step"],
                   "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 
@@ -82,12 +83,27 @@ print(json.dumps({"fit_s": fitted - start, "sample_s": drawn - fitted,
 PEERS = {"ctgan": CTGAN, "tvae": CTGAN, "argn": ARGN}
 """Peers by name; whatever else is named is a model of ours."""
 
-WITH_ARGN = ("accelerate", "datasets", "huggingface-hub", "joblib", "json-repair", "opacus", "pandas", "peft",
-             "psutil<6", "pyarrow", "scikit-learn", "tokenizers", "transformers")  # fmt: skip
-"""What TabularARGN needs for tables, of all that it requires: torchvision and torchaudio are not among it."""
+WITH_ARGN = (
+    "accelerate",
+    "datasets",
+    "huggingface-hub",
+    "joblib",
+    "json-repair",
+    "opacus",
+    "pandas",
+    "peft",
+    "psutil<6",
+    "pyarrow",
+    "scikit-learn",
+    "tokenizers",
+    "transformers",
+)
+"""What TabularARGN needs for tables, of all that it requires: torchvision and torchaudio are not
+among it."""
 
 EQUAL = {"ctgan": {}, "vae": {"batch": 500, "latent": 128, "width": 128}}
-"""What gives our models, asked for as ctgan-ours and vae-ours, the networks and batches of the peers."""
+"""What gives our models, asked for as ctgan-ours and vae-ours, the networks and batches of the
+peers."""
 
 OWN: dict[str, dict[str, float]] = {"made": {}, "made-private": {"epsilon": 3.0}}
 """Options of models that train as they like."""
@@ -122,13 +138,23 @@ def judged(train: Path, test: Path, made: Path, target: str, positive: str) -> d
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="a Parquet file")
     parser.add_argument("--target", required=True)
-    parser.add_argument("--positive", required=True, help="the value of the target that is to be predicted")
-    parser.add_argument("--models", nargs="+", default=["made", "ctgan-ours", "vae-ours", "ctgan", "tvae"],
-                        help="made, made-private, ctgan-ours, vae-ours, ctgan, tvae, argn")  # fmt: skip
-    parser.add_argument("--epochs", type=int, default=10, help="of CTGAN and TVAE, ours and the peer's")
+    parser.add_argument(
+        "--positive", required=True, help="the value of the target that is to be predicted"
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["made", "ctgan-ours", "vae-ours", "ctgan", "tvae"],
+        help="made, made-private, ctgan-ours, vae-ours, ctgan, tvae, argn",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=10, help="of CTGAN and TVAE, ours and the peer's"
+    )
     parser.add_argument("--minutes", type=float, default=5.0, help="that argn may train for")
     parser.add_argument("--name", help="of the file in results/, by default that of the data")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -145,14 +171,22 @@ def main() -> None:
         for seed in given.seeds:
             for name in given.models:
                 took, made = measure(name, train, folder, seed, given.epochs, given.minutes)
-                runs.append({"model": name, "seed": seed, **took, **judged(train, test, made, *asked)})
+                runs.append(
+                    {"model": name, "seed": seed, **took, **judged(train, test, made, *asked)}
+                )
                 print(json.dumps(runs[-1]), flush=True)
     medians = {
-        name: {k: median(r[k] for r in runs if r["model"] == name) for k in next(r for r in runs if r["model"] == name)
-               if k not in ("model", "seed")}
+        name: {
+            k: median(r[k] for r in runs if r["model"] == name)
+            for k in next(r for r in runs if r["model"] == name)
+            if k not in ("model", "seed")
+        }
         for name in given.models
-    }  # fmt: skip
-    report(f"tables-{given.name or given.data.stem}", {"rows": len(part), "medians": medians, "runs": runs})
+    }
+    report(
+        f"tables-{given.name or given.data.stem}",
+        {"rows": len(part), "medians": medians, "runs": runs},
+    )
 
 
 if __name__ == "__main__":

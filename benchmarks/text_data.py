@@ -1,7 +1,8 @@
-"""The King James Version (1611, public domain) as text, from the Debian packages bible-kjv and bible-kjv-text.
+"""The King James Version (1611, public domain) as text, from the Debian packages bible-kjv and
+bible-kjv-text.
 
-Verses without their numbers, a line each, an empty line between chapters. Every tenth chapter is for testing, the one
-five before it for choosing settings, all others are for training.
+Verses without their numbers, a line each, an empty line between chapters. Every tenth chapter is
+for testing, the one five before it for choosing settings, all others are for training.
 """
 
 from __future__ import annotations
@@ -32,14 +33,21 @@ def _verses(cache: Path) -> list[tuple[str, str]]:
     for file in cache.glob("*.deb"):
         subprocess.run(["dpkg", "-x", file, cache / "root"], check=True)
     root = cache / "root" / "usr"
-    done = subprocess.run([root / "bin" / "bible", "-p", root / "lib", "-l10000", "-f", ALL], check=True,
-                          stdout=subprocess.PIPE, text=True)  # fmt: skip
+    done = subprocess.run(
+        [root / "bin" / "bible", "-p", root / "lib", "-l10000", "-f", ALL],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     found = (re.fullmatch(r"(\w+?\d+):\d+ (.+)", line) for line in done.stdout.splitlines())
     return [(verse[1], verse[2]) for verse in found if verse]
 
 
 def _parts(verses: list[tuple[str, str]]) -> dict[str, str]:
-    chapters = ["".join(f"{words}\n" for _, words in group) for _, group in groupby(verses, lambda verse: verse[0])]
+    chapters = [
+        "".join(f"{words}\n" for _, words in group)
+        for _, group in groupby(verses, lambda verse: verse[0])
+    ]
     part = {5: "choose", 0: "test"}
     parts = dict[str, list[str]](train=[], choose=[], test=[])
     for number, chapter in enumerate(chapters, 1):

@@ -1,6 +1,6 @@
-"""Ankle boots and sandals of Fashion-MNIST, turned into each other: nobody knows what is right, so that pictures are to
-be looked at, in the run's report. Beside them, by test pictures: the distances to the other domain before and after,
-and what survives the way there and back.
+"""Ankle boots and sandals of Fashion-MNIST, turned into each other: nobody knows what is right, so
+that images are to be looked at, in the run's report. Beside them, by test images: the distances
+to the other domain before and after, and what survives the way there and back.
 
 python benchmarks/translation_natural.py --model cyclegan:channels=16,blocks=3
 """
@@ -23,7 +23,9 @@ def domains(part: str) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="cyclegan:channels=16,blocks=3")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=4)
@@ -33,13 +35,26 @@ def main() -> None:
     model, options = named(given.model)
     out = given.runs / f"boots-{model}-{given.steps}-{given.seed}"
     run = ganvas.train(
-        model, domains("train"), out=out, seed=given.seed, steps=given.steps, batch=given.batch, **options
+        model,
+        domains("train"),
+        out=out,
+        seed=given.seed,
+        steps=given.steps,
+        batch=given.batch,
+        **options,
     )
     evaluation = run.evaluate(domains("t10k"))
-    report("translation-natural", {
-        "model": given.model, "steps": given.steps, "batch": given.batch, "seed": given.seed,
-        "minutes": run.run.state["seconds"] / 60, **evaluation.to_json(),
-    })  # fmt: skip
+    report(
+        "translation-natural",
+        {
+            "model": given.model,
+            "steps": given.steps,
+            "batch": given.batch,
+            "seed": given.seed,
+            "minutes": run.run.state["seconds"] / 60,
+            **evaluation.to_json(),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""A VAE on Fashion-MNIST, same networks, batch 128, against Pythae 0.1.2: pictures a second and held-out ELBO.
+"""A VAE on Fashion-MNIST, same networks, batch 128, against Pythae 0.1.2: images a second and
+held-out ELBO.
 
-perceptron: Pythae's default network (784-512-16). convolutional: its benchmark network for MNIST. Both are trained
-epoch by epoch in turn, each in a process of its own that sleeps while the other works; the ratio is that of medians.
+perceptron: Pythae's default network (784-512-16). convolutional: its benchmark network for MNIST.
+    Both are trained
+epoch by epoch in turn, each in a process of its own that sleeps while the other works; the ratio is
+that of medians.
 Convolutions before batch normalisation have no bias in ours: what follows removes it.
 
 python benchmarks/vae_vs_pythae.py perceptron --epochs 6
-python benchmarks/vae_vs_pythae.py convolutional --pictures 2560 --epochs 3
+python benchmarks/vae_vs_pythae.py convolutional --images 2560 --epochs 3
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ from time import perf_counter
 
 import torch
 from _common import FASHION, peer, report, spread
-from ganvas.training.loop.engine import Engine
 from torch import nn
 
 from ganvas.data.images.modality import Images
 from ganvas.models.vae import VAE
 from ganvas.nn.strided import Double, Halve
-from ganvas.runtime.device import choose_precision, settle
+from ganvas.runtime.device import choose_precision, prepare
+from ganvas.training.engine import Engine
 
 BATCH, LATENT, RATE = 128, 16, 1e-3
 
@@ -39,7 +42,7 @@ import torch
 from pythae.models import VAE, VAEConfig
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.data.datasets import BaseDataset
-network, folder, pictures, batch, latent, rate = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
+network, folder, images, batch, latent, rate = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:])
 torch.manual_seed(0)
 x = torch.from_numpy(np.load(folder + "/train.npy")).float().div(255)
 test = torch.from_numpy(np.load(folder + "/test.npy")).float().div(255)
@@ -71,60 +74,74 @@ for epoch, line in enumerate(sys.stdin, 1):
 def networks(network: str) -> tuple[nn.Module, nn.Module]:
     """Pythae's networks, as an encoder to (mean, log-variance) and a decoder to logits."""
     if network == "perceptron":
-        encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 2 * LATENT))
-        decoder = nn.Sequential(nn.Linear(LATENT, 512), nn.ReLU(), nn.Linear(512, 784), nn.Unflatten(1, (1, 28, 28)))
+        encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 2 * LATENT)
+        )
+        decoder = nn.Sequential(
+            nn.Linear(LATENT, 512), nn.ReLU(), nn.Linear(512, 784), nn.Unflatten(1, (1, 28, 28))
+        )
         return encoder, decoder
     down: list[nn.Module] = []
     for a, b in ((1, 128), (128, 256), (256, 512), (512, 1024)):
         down += [Halve(a, b, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(1024, 2 * LATENT))
     decoder = nn.Sequential(
-        nn.Linear(LATENT, 1024 * 16), nn.Unflatten(1, (1024, 4, 4)),
-        Double(1024, 512, 3, bias=False), nn.BatchNorm2d(512), nn.ReLU(True),
-        Double(512, 256, 3, extra=1, bias=False), nn.BatchNorm2d(256), nn.ReLU(True),
+        nn.Linear(LATENT, 1024 * 16),
+        nn.Unflatten(1, (1024, 4, 4)),
+        Double(1024, 512, 3, bias=False),
+        nn.BatchNorm2d(512),
+        nn.ReLU(True),
+        Double(512, 256, 3, extra=1, bias=False),
+        nn.BatchNorm2d(256),
+        nn.ReLU(True),
         Double(256, 1, 3, extra=1),
-    )  # fmt: skip
+    )
     return encoder, decoder
 
 
 class Ours:
     """The same VAE played by the engine, data resident."""
 
-    def __init__(self, network: str, pictures: int) -> None:
+    def __init__(self, network: str, photos: int) -> None:
         torch.manual_seed(0)
         images = Images.learn(FASHION)
-        self.data = images.read(FASHION).subset(torch.arange(pictures))
+        self.data = images.read(FASHION).subset(torch.arange(photos))
         self.test = images.read(FASHION / "t10k-images-idx3-ubyte.gz")
         self.model = VAE(images.space, latent=LATENT, likelihood="bernoulli")
         self.model.encoder, self.model.decoder = networks(network)
-        settle(self.model, torch.device("cpu"))
+        prepare(self.model, torch.device("cpu"))
         precision = choose_precision("auto", torch.device("cpu"))
         self.engine = Engine(
-            self.model, rates={"autoencoder": RATE}, average=0.999, precision=precision
+            self.model, lr={"autoencoder": RATE}, ema=0.999, precision=precision
         )  # as `train` does
-        self.rounds = self.engine.rounds(self._batches())
+        self.steps = self.engine.steps(self._batches())
 
     def _batches(self) -> Iterator[object]:
         return self.model.batches(self.data, BATCH, seed=0)
 
     def epoch(self) -> float:
         start = perf_counter()
-        for _ in islice(self.rounds, len(self.data) // BATCH):
+        for _ in islice(self.steps, len(self.data) // BATCH):
             pass
         return perf_counter() - start
 
     @torch.no_grad()
     def elbo(self) -> float:
-        bound = [self.engine.averaged.bound(batch.x) for batch in self.test.in_batches(500)]
+        bound = [self.engine.ema_model.bound(batch.x) for batch in self.test.in_batches(500)]
         return torch.cat(bound).mean().item()
 
 
 class Theirs:
-    def __init__(self, network: str, pictures: int, folder: Path) -> None:
+    def __init__(self, network: str, photos: int, folder: Path) -> None:
         python = peer("pythae", "pythae==0.1.2", "numpy<2", "setuptools")
-        arguments = [str(v) for v in (network, folder, pictures, BATCH, LATENT, RATE)]
-        self.process = subprocess.Popen([python, "-c", PEER, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+        arguments = [str(v) for v in (network, folder, photos, BATCH, LATENT, RATE)]
+        self.process = subprocess.Popen(
+            [python, "-c", PEER, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         self._read("ready")
 
     def _read(self, until: str = "") -> str:
@@ -150,28 +167,38 @@ class Theirs:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("network", choices=["perceptron", "convolutional"])
-    parser.add_argument("--pictures", type=int, default=60_000)
+    parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=6)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        mine = Ours(given.network, given.pictures)
+        mine = Ours(given.network, given.images)
         import numpy as np
 
         for name, data in (("train", mine.data), ("test", mine.test)):
             np.save(folder / f"{name}.npy", data.pixels.numpy())
-        rival = Theirs(given.network, given.pictures, folder)
+        rival = Theirs(given.network, given.images, folder)
         seconds: dict[str, list[float]] = {"ours": [], "pythae": []}
         for _ in range(given.epochs):
             seconds["pythae"].append(rival.epoch())
             seconds["ours"].append(mine.epoch())
-            print({name: f"{given.pictures / s[-1]:,.0f}/s" for name, s in seconds.items()}, file=sys.stderr)
-        speed = {name: spread([given.pictures / s for s in values]) for name, values in seconds.items()}
-        report(f"vae-vs-pythae-{given.network}", {
-            "pictures": given.pictures, "epochs": given.epochs, "pictures_per_second": speed,
-            "ratio": speed["ours"]["median"] / speed["pythae"]["median"],
-            "held_out_negative_elbo": {"ours": mine.elbo(), "pythae": rival.elbo()},
-        })  # fmt: skip
+            print(
+                {name: f"{given.photos / s[-1]:,.0f}/s" for name, s in seconds.items()},
+                file=sys.stderr,
+            )
+        speed = {
+            name: spread([given.images / s for s in values]) for name, values in seconds.items()
+        }
+        report(
+            f"vae-vs-pythae-{given.network}",
+            {
+                "images": given.images,
+                "epochs": given.epochs,
+                "images_per_second": speed,
+                "ratio": speed["ours"]["median"] / speed["pythae"]["median"],
+                "held_out_negative_elbo": {"ours": mine.elbo(), "pythae": rival.elbo()},
+            },
+        )
         rival.process.terminate()
 
 

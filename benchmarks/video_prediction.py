@@ -1,16 +1,20 @@
-"""Ten frames of moving Fashion-MNIST or of moving digits, predicted from the ten before, frame by frame: a run beside
-the last frame again, and beside values that go on changing as they did last.
+"""Ten frames of moving Fashion-MNIST or of moving digits, predicted from the ten before, frame by
+frame: a run beside the last frame again, and beside values that go on changing as they did last.
 
     python benchmarks/moving_data.py --out moving/
-    ganvas train simvp moving/fashion/train.npy --as videos --frames 20 --given 10 --batch 8 --minutes 75 \\
+    ganvas train simvp moving/fashion/train.npy --as videos --frames 20 --given 10 --batch 8
+    --minutes 75 \\
         --held-out 0.02 --out runs/simvp-fashion
     python benchmarks/video_prediction.py --runs runs --run simvp-fashion
 
-As the field computes it: MSE is summed over the pixels of a frame, of values in [0, 1]; SSIM has windows of 7 x 7 and
-is averaged. `SSIM` is of values that span 1. OpenSTL's code named no span at first, which scikit-image took for 2 where
-values are floats, and that gives higher figures: `SSIM, span 2`. It is not said which of the two was published.
+As the field computes it: MSE is summed over the pixels of a frame, of values in [0, 1]; SSIM has
+windows of 7 x 7 and is averaged. `SSIM` is of values that span 1. OpenSTL's code named no span at
+first, which scikit-image took for 2 where
+values are floats, and that gives higher figures: `SSIM, span 2`. It is not said which of the two
+was published.
 
-The test sets differ from OpenSTL's: theirs is a file, ours is made by the same recipe from the same objects.
+The test sets differ from OpenSTL's: theirs is a file, ours is made by the same recipe from the same
+objects.
 """
 
 from __future__ import annotations
@@ -31,7 +35,10 @@ Predict = Callable[[Tensor], Tensor]
 PUBLISHED = {
     "ConvLSTM": {"MSE": 28.9, "SSIM": 0.879},
     "SimVP, 58 million parameters, 200 epochs of 10,000 clips": {"MSE": 30.77, "SSIM": 0.874},
-    "SimVP with gated attention, 46.8 million parameters, 200 epochs": {"MSE": 25.86, "SSIM": 0.893},
+    "SimVP with gated attention, 46.8 million parameters, 200 epochs": {
+        "MSE": 25.86,
+        "SSIM": 0.893,
+    },
 }
 """For Moving Fashion-MNIST, by OpenSTL, trained on a GPU."""
 WINDOW = 7  # pixels a side that SSIM looks at
@@ -43,8 +50,8 @@ def errors(predicted: Tensor, real: Tensor) -> Tensor:
 
 
 def ssim(predicted: Tensor, real: Tensor, span: float) -> Tensor:
-    """Structural similarity of frames (N, T, H, W), (N, T), with scikit-image's defaults: uniform windows that lie
-    within the frame, and the variance of samples (Wang et al., 2004)."""
+    """Structural similarity of frames (N, T, H, W), (N, T), with scikit-image's defaults: uniform
+    windows that lie within the frame, and the variance of samples (Wang et al., 2004)."""
     sample = WINDOW**2 / (WINDOW**2 - 1)
     mean = lambda x: F.avg_pool2d(x.flatten(0, 1).unsqueeze(1).double(), WINDOW, 1)  # noqa: E731
     a, b = mean(predicted), mean(real)
@@ -78,7 +85,9 @@ def judged(predict: Predict, x: Tensor) -> dict[str, object]:
     for part in x.split(50):
         part = part.float() / 255
         made, real = predict(part[:, :GIVEN]), part[:, GIVEN:]
-        for name, value in zip(found, (errors(made, real), ssim(made, real, 1), ssim(made, real, 2)), strict=True):
+        for name, value in zip(
+            found, (errors(made, real), ssim(made, real, 1), ssim(made, real, 2)), strict=True
+        ):
             found[name].append(value)
     figures = {name: torch.cat(values).mean(0) for name, values in found.items()}
     means = {name: value.mean().item() for name, value in figures.items()}
@@ -86,7 +95,9 @@ def judged(predict: Predict, x: Tensor) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--run", help="folder in RUNS of a model that predicts")
     parser.add_argument("--kind", choices=("fashion", "digits"), default="fashion")
@@ -97,16 +108,21 @@ def main() -> None:
     trained = {}
     if given.run:
         run = ganvas.load(given.runs / given.run)
-        ways[run.run.card["model"]] = of_run(run)
+        ways[run.run.config["model"]] = of_run(run)
         state = run.run.state
         trained = {
-            "options": run.run.card["options"], "rounds": state["step"], "seconds": state["seconds"],
-            "clips seen": state["step"] * run.run.card["training"]["batch"],
+            "options": run.run.config["options"],
+            "steps": state["step"],
+            "seconds": state["seconds"],
+            "clips seen": state["step"] * run.run.config["training"]["batch"],
             "parameters": sum(p.numel() for p in run.model.parameters()),
-        }  # fmt: skip
+        }
     results = {name: judged(predict, x) for name, predict in ways.items()}
     published = PUBLISHED if given.kind == "fashion" else {}
-    report(f"video-prediction-{given.kind}", {"clips": len(x), "trained": trained, **results, "published": published})
+    report(
+        f"video-prediction-{given.kind}",
+        {"clips": len(x), "trained": trained, **results, "published": published},
+    )
 
 
 if __name__ == "__main__":

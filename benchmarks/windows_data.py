@@ -1,7 +1,8 @@
 """A machine that is watched: made up, with faults put into it whose place is known.
 
-A shaft turns at a speed that wanders and sometimes changes its regime; two accelerometers hear three harmonics of it, a
-current follows the load, a temperature follows the current slowly. Six columns, one moment a sample.
+A shaft turns at a speed that wanders and sometimes changes its regime; two accelerometers hear
+three harmonics of it, a current follows the load, a temperature follows the current slowly. Six
+columns, one moment a sample.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ import numpy as np
 import pandas as pd
 
 FAULTS = ("spike", "level shift", "frequency change", "flatline", "correlation break")
-LENGTH = {"spike": 3, "level shift": 120, "frequency change": 120, "flatline": 80, "correlation break": 160}
+LENGTH = {
+    "spike": 3,
+    "level shift": 120,
+    "frequency change": 120,
+    "flatline": 80,
+    "correlation break": 160,
+}
 
 
 def machine(moments: int, seed: int) -> pd.DataFrame:
@@ -20,7 +27,8 @@ def machine(moments: int, seed: int) -> pd.DataFrame:
 
 
 def faulty(moments: int, seed: int, each: int = 4) -> tuple[pd.DataFrame, np.ndarray]:
-    """A machine with every fault so many times; and of each moment the fault that is in it, "" for none."""
+    """A machine with every fault so many times; and of each moment the fault that is in it, "" for
+    none."""
     random = np.random.default_rng(seed)
     speed = _speed(moments, random)
     kinds = random.permutation(np.repeat(FAULTS, each))
@@ -40,7 +48,9 @@ def _speed(moments: int, random: np.random.Generator) -> np.ndarray:
     return 0.32 + 0.16 * smooth + 0.01 * _smooth(random.normal(0, 1, moments), 200) * 200**0.5
 
 
-def _sensors(speed: np.ndarray, random: np.random.Generator, truth: np.ndarray | None = None) -> pd.DataFrame:
+def _sensors(
+    speed: np.ndarray, random: np.random.Generator, truth: np.ndarray | None = None
+) -> pd.DataFrame:
     truth = np.full(len(speed), "", dtype=object) if truth is None else truth
     heard = np.where(truth == "frequency change", speed * 1.35, speed)
     angle = heard.cumsum()
@@ -48,7 +58,10 @@ def _sensors(speed: np.ndarray, random: np.random.Generator, truth: np.ndarray |
     load = speed / 0.4 + 0.05 * _smooth(noise(1), 50) * 50**0.5
     current = 12 * load + 0.4 * np.sin(2 * angle) + noise(0.15)
     columns = {
-        "vibration x": np.sin(angle) + 0.5 * np.sin(2 * angle + 0.7) + 0.25 * np.sin(5 * angle) + noise(0.1),
+        "vibration x": np.sin(angle)
+        + 0.5 * np.sin(2 * angle + 0.7)
+        + 0.25 * np.sin(5 * angle)
+        + noise(0.1),
         "vibration y": 0.8 * np.cos(angle) + 0.4 * np.sin(3 * angle + 0.2) + noise(0.1),
         "speed": speed * 1500 + noise(4),
         "current": current,
@@ -66,17 +79,23 @@ def _sensors(speed: np.ndarray, random: np.random.Generator, truth: np.ndarray |
             frame.loc[frame.index[at], "vibration y"] = frame["vibration y"].iloc[first]
         if kind == "correlation break":  # a current that the machine had at another time
             other = (first + len(frame) // 2) % (len(frame) - (end - first))
-            frame.loc[frame.index[at], "current"] = _other_regime(current, speed, first, end - first, other)
+            frame.loc[frame.index[at], "current"] = _other_regime(
+                current, speed, first, end - first, other
+            )
     frame.insert(0, "time", pd.date_range("2025-01-01", periods=len(frame), freq="s"))
     return frame
 
 
-def _other_regime(current: np.ndarray, speed: np.ndarray, first: int, length: int, start: int) -> np.ndarray:
+def _other_regime(
+    current: np.ndarray, speed: np.ndarray, first: int, length: int, start: int
+) -> np.ndarray:
     """A stretch of the current from where the machine turned at another speed."""
     middle = speed.min() / 2 + speed.max() / 2
     for step in range(0, len(current), 50):
         at = (start + step) % (len(current) - length)
-        if (speed[at : at + length].mean() > middle) != (speed[first : first + length].mean() > middle):
+        if (speed[at : at + length].mean() > middle) != (
+            speed[first : first + length].mean() > middle
+        ):
             return current[at : at + length]
     return current[start : start + length]
 

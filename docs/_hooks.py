@@ -1,5 +1,5 @@
-"""Pages that are made when the documentation is built, of what they speak of, so that they cannot grow stale: the
-reference, of signatures and docstrings; the benchmarks, of what these wrote."""
+"""Pages that are made when the documentation is built, of what they speak of, so that they cannot
+grow stale: the reference, of signatures and docstrings; the benchmarks, of what these wrote."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from ganvas import api
 from ganvas.apps import cli
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 HOME = Path(__file__).parent.parent
 ROWS = 60
@@ -22,9 +22,17 @@ ROWS = 60
 
 TITLES = {
     "models": "what `ganvas train` takes, and what a trained run can do then.",
-    "tasks": "what a trained run is used for; each is a verb of the command line and a method in Python.",
-    "metrics": "what `ganvas evaluate` says of a run; a run is evaluated by those whose ability its model has.",
-    "modalities": "what can be learned from, and how it is read: options of `ganvas train` beside those of the model.",
+    "tasks": (
+        "what a trained run is used for; each is a verb of the command line and a method in Python."
+    ),
+    "metrics": (
+        "what `ganvas evaluate` says of a run; a run is evaluated by those whose ability its model"
+        " has."
+    ),
+    "modalities": (
+        "what can be learned from, and how it is read: options of `ganvas train` beside those of"
+        " the model."
+    ),
     "features": "what examples are compared by: `ganvas evaluate --features`.",
 }
 
@@ -40,38 +48,47 @@ def on_files(files: Any, config: Any) -> Any:
 
 def pages() -> dict[str, str]:
     """Every page that is made, by its path."""
-    kinds = {f"reference/{kind}.md": "\n".join(_plugins(kind, words)) for kind, words in TITLES.items()}
-    return kinds | {"reference/commands.md": "\n".join(_commands()), "benchmarks.md": "\n".join(_benchmarks())}
+    kinds = {
+        f"reference/{kind}.md": "\n".join(_plugins(kind, words)) for kind, words in TITLES.items()
+    }
+    return kinds | {
+        "reference/commands.md": "\n".join(_commands()),
+        "benchmarks.md": "\n".join(_benchmarks()),
+    }
 
 
-def _plugins(kind: plugins.Kind, words: str) -> Iterator[str]:
+def _plugins(kind: registry.Kind, words: str) -> Iterator[str]:
     yield f"# {kind.capitalize()}\n\nAll {kind} there are: {words}\n"
-    for name in plugins.names(kind):
-        plugin = plugins.load(kind, name)
-        yield f"## {name}\n\n{plugins.summary(kind, name)}\n"
+    for name in registry.names(kind):
+        plugin = registry.load(kind, name)
+        yield f"## {name}\n\n{registry.summary(kind, name)}\n"
         yield from _beside(kind, name, plugin)
-        yield from _table(plugins.options(plugin.learn if kind == "modalities" else plugin))
+        yield from _table(registry.options(plugin.learn if kind == "modalities" else plugin))
 
 
-def _beside(kind: plugins.Kind, name: str, plugin: Any) -> Iterator[str]:
+def _beside(kind: registry.Kind, name: str, plugin: Any) -> Iterator[str]:
     """What of a plug-in is worth saying beside its options."""
-    if example := re.search(r"^Example: (.+)$", inspect.getdoc(plugin) or "", re.M):
-        yield f"```bash\n{example[1]}\n```\n"
+    if example := registry.example(plugin):
+        yield f"```bash\n{example}\n```\n"
     if kind == "models":
         able = [
-            task for task in plugins.names("tasks") if issubclass(plugin, plugins.needs(plugins.load("tasks", task)))
+            task
+            for task in registry.names("tasks")
+            if issubclass(plugin, registry.needs(registry.load("tasks", task)))
         ]
         linked = ", ".join(f"[{task}](tasks.md#{task})" for task in able)
-        yield f"Can: {linked}." + (f" [More](../models/{name}.md)." if _written(name) else "") + "\n"
+        yield (
+            f"Can: {linked}." + (f" [More](../models/{name}.md)." if _written(name) else "") + "\n"
+        )
     if kind in ("tasks", "metrics"):
-        yield f"Needs a model that `{plugins.needs(plugin).__name__}`.\n"
+        yield f"Needs a model that `{registry.needs(plugin).__name__}`.\n"
 
 
 def _written(model: str) -> bool:
     return (HOME / "docs" / "models" / f"{model}.md").exists()
 
 
-def _table(options: list[plugins.Option]) -> Iterator[str]:
+def _table(options: list[registry.Option]) -> Iterator[str]:
     """Options as a table, or that there are none."""
     if not options:
         yield "No options.\n"
@@ -79,7 +96,9 @@ def _table(options: list[plugins.Option]) -> Iterator[str]:
     yield "| option | takes | by default | |\n| --- | --- | --- | --- |"
     for option in options:
         flag = f"--{option.name.rstrip('_').replace('_', '-')}"
-        default = "must be said" if option.default is inspect.Parameter.empty else shown(option.default)
+        default = (
+            "must be said" if option.default is inspect.Parameter.empty else shown(option.default)
+        )
         yield f"| `{flag}` | {taken(option.plain)} | {default} | {_cell(option.help)} |"
     yield ""
 
@@ -99,7 +118,13 @@ def taken(kind: Any) -> str:
         return " or ".join(taken(one) for one in get_args(kind) if one is not type(None))
     if get_origin(kind) in (list, tuple):
         return f"{taken(get_args(kind)[0])}, any number of times"
-    plain = {int: "a whole number", float: "a number", str: "words", bool: "yes or no", Path: "a path"}
+    plain = {
+        int: "a whole number",
+        float: "a number",
+        str: "words",
+        bool: "yes or no",
+        Path: "a path",
+    }
     return plain.get(kind, f"`{_cell(getattr(kind, '__name__', str(kind)))}`")
 
 
@@ -109,10 +134,19 @@ def _cell(text: str) -> str:
 
 def _commands() -> Iterator[str]:
     """Every verb with all that it takes."""
-    yield "# Commands\n\n`--json` on any verb prints the answer as JSON on standard output and nothing else there.\n"
-    yield "## train\n\n`ganvas train MODEL SOURCE`, or `ganvas train --resume RUN`. These options are for all "
-    yield "[models](models.md), which have more of their own, as [what is learned from](modalities.md) has.\n"
-    yield from _table(plugins.options(api.train))
+    yield (
+        "# Commands\n\n`--json` on any verb prints the answer as JSON on standard output and"
+        " nothing else there.\n"
+    )
+    yield (
+        "## train\n\n`ganvas train MODEL SOURCE`, or `ganvas train --resume RUN`. These options are"
+        " for all "
+    )
+    yield (
+        "[models](models.md), which have more of their own, as [what is learned"
+        " from](modalities.md) has.\n"
+    )
+    yield from _table(registry.options(api.train))
     for verb in [name for name in cli._app([]) if not name.startswith("-") and name != "train"]:
         yield from _verb(verb)
 
@@ -136,17 +170,29 @@ def _verb(verb: str) -> Iterator[str]:
 
 def _benchmarks() -> Iterator[str]:
     """What every benchmark asks, and what it wrote."""
-    yield "# Benchmarks\n\nEach is a script in `benchmarks/`, which says what it asks and writes what it saw, with the "
-    yield "machine, into `benchmarks/results/`, of which this page is made. What it comes to is among "
-    yield "the [claims](claims.md); what fell short, in [the log](log.md).\n"
-    found = [json.loads(file.read_text("utf-8")) for file in sorted((HOME / "benchmarks" / "results").glob("*.json"))]
+    yield (
+        "# Benchmarks\n\nEach is a script in `benchmarks/`, which says what it asks and writes what"
+        " it saw, with the "
+    )
+    yield (
+        "machine, into `benchmarks/results/`, of which this page is made. What it comes to is among"
+        " the [claims](claims.md); what fell short, in [the log](log.md).\n"
+    )
+    found = [
+        json.loads(file.read_text("utf-8"))
+        for file in sorted((HOME / "benchmarks" / "results").glob("*.json"))
+    ]
     by_script: dict[str, list[dict[str, Any]]] = {}
     for result in found:
-        by_script.setdefault(re.search(r"benchmarks/(\w+)\.py", result["command"])[1], []).append(result)
+        by_script.setdefault(re.search(r"benchmarks/(\w+)\.py", result["command"])[1], []).append(
+            result
+        )
     for script, results in by_script.items():
         file = HOME / "benchmarks" / f"{script}.py"
         asked = (
-            (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n\n")[0] if file.exists() else ""
+            (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n\n")[0]
+            if file.exists()
+            else ""
         )
         yield f"## {script}\n\n{asked}\n"
         for result in results:
@@ -154,23 +200,32 @@ def _benchmarks() -> Iterator[str]:
 
 
 def _result(result: Mapping[str, Any]) -> Iterator[str]:
-    where, rest = result["machine"], {k: v for k, v in result.items() if k not in ("benchmark", "command", "machine")}
+    where, rest = (
+        result["machine"],
+        {k: v for k, v in result.items() if k not in ("benchmark", "command", "machine")},
+    )
     device = where["processor"] if where["device"] == "cpu" else where["device"]
     yield f'??? note "{result["benchmark"]}"'
     yield f"    `{result['command']}`\n"
-    yield (f"    {device}, {where['threads']} of {where['cores']} cores, Python {where['python']}, "
-           f"torch {where['versions']['torch']}, {where['date']}.\n")  # fmt: skip
+    yield (
+        f"    {device}, {where['threads']} of {where['cores']} cores, Python {where['python']}, "
+        f"torch {where['versions']['torch']}, {where['date']}.\n"
+    )
     yield "    | figure | |\n    | --- | --- |"
     figures = [*leaves(rest)]
     for name, value in figures[:ROWS]:
         yield f"    | {_cell(name)} | {_cell(value)} |"
     if len(figures) > ROWS:
-        yield f"    | and {len(figures) - ROWS} more | in `benchmarks/results/{result['benchmark']}.json` |"
+        yield (
+            f"    | and {len(figures) - ROWS} more | in"
+            f" `benchmarks/results/{result['benchmark']}.json` |"
+        )
     yield ""
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """All figures of a result with their names; one that was measured repeatedly is a median, and its extremes."""
+    """All figures of a result with their names; one that was measured repeatedly is a median, and
+    its extremes."""
     match value:
         case {"median": middle, "min": least, "max": most}:
             yield name, f"{number(middle)} ({number(least)} to {number(most)})"
@@ -189,4 +244,10 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+    return (
+        f"{value:.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if type(value) is int
+        else str(value)
+    )

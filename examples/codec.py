@@ -1,4 +1,4 @@
-"""A codec: pictures in fewer bits, as many as one likes to spend."""
+"""A codec: images in fewer bits, as many as one likes to spend."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ def main(out: Path = Path("runs/example-codec"), **options: object) -> None:
     unseen = fashion("t10k")[0][:100]
     for quality in (0, 50, 100):
         packed = run.compress(unseen, quality=quality)
-        pictures = run.decompress(packed)
-        print(f"quality {quality}: {8 * len(packed) / np.size(pictures):.2f} bits a pixel")
+        images = run.decompress(packed)
+        print(f"quality {quality}: {8 * len(packed) / np.size(images):.2f} bits a pixel")
 
 
 if __name__ == "__main__":

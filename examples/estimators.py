@@ -1,4 +1,5 @@
-"""scikit-learn: holes filled, rows squeezed and a classifier on top; strange rows; new rows with their labels."""
+"""scikit-learn: imputation, dimensionality reduction before a classifier, anomaly detection and new
+rows with their labels."""
 
 from __future__ import annotations
 
@@ -13,11 +14,15 @@ from ganvas.data.samples import ADULT
 from ganvas.sklearn import AnomalyDetector, Embedder, Imputer, Synthesizer
 
 
-def main(out: Path = Path("runs/example-estimators"), steps: int | None = None, **options: Any) -> None:
+def main(
+    out: Path = Path("runs/example-estimators"), steps: int | None = None, **options: Any
+) -> None:
     learn, test = (pd.read_csv(ADULT / f"{name}.csv") for name in ("train", "held_out"))
     y, truth = learn.pop("salary"), test.pop("salary")
     common: dict[str, Any] = {"steps": steps, "random_state": 0, "options": options}
-    classifier = make_pipeline(Imputer(**common), Embedder(**common, latent=16), LogisticRegression(max_iter=1000))
+    classifier = make_pipeline(
+        Imputer(**common), Embedder(**common, latent=16), LogisticRegression(max_iter=1000)
+    )
     print(f"accuracy through 16 numbers: {classifier.fit(learn, y).score(test, truth):.3f}")
     detector = AnomalyDetector(**common).fit(learn)
     print(test.assign(p=detector.p_values(test)).nsmallest(5, "p"))

@@ -1,4 +1,4 @@
-"""f-AnoGAN: learn what is normal, then find the pictures that are not."""
+"""f-AnoGAN: learn what is normal, then find the images that are not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The first GAN: new pictures of clothes from noise, as a sheet."""
+"""The first GAN: new images of clothes from noise, as a sheet."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from ganvas.data.samples import FASHION
 
 def main(out: Path = Path("runs/example-gan"), **options: object) -> None:
     run = ganvas.train("gan", FASHION, out=out, **options)
-    for number, picture in enumerate(run.sample(n=10, seed=0)):
-        picture.save(out / f"made-{number}.png")
+    for number, image in enumerate(run.sample(n=10, seed=0)):
+        image.save(out / f"made-{number}.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Holes in pictures: learn what belongs into them, then fill the lower half of unseen ones."""
+"""Inpainting: learn what belongs into masked regions, then fill the lower half of unseen images."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from ganvas.data.samples import FASHION
 
 def main(out: Path = Path("runs/example-inpainter"), **options: object) -> None:
     run = ganvas.train("inpainter", FASHION, out=out, channels=16, **options)
-    unseen = run.run.modality.present(run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=8).x)
+    unseen = run.run.modality.present(
+        run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=8).x
+    )
     whole = run.complete(unseen, keep="upper")
     print(len(whole), whole[0].size)
 

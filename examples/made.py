@@ -1,4 +1,4 @@
-"""MADE: a table that can be shared, rows by wish, and holes filled."""
+"""MADE: a table that can be shared, rows by constraint, and missing values filled."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""PixelCNN: pictures in few bits, back to the last one; and how strange each pixel is."""
+"""PixelCNN: images in few bits, back to the last one; and how anomalous each pixel is."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ def main(out: Path = Path("runs/example-pixelcnn"), **options: object) -> None:
     run = ganvas.train("pixelcnn", FASHION, out=out, **options)
     unseen = fashion("t10k")[0][:50]
     packed = run.compress(unseen)
-    pictures = run.decompress(packed)
-    print(f"{8 * len(packed) / pictures.size:.2f} bits a pixel, {len(pictures)} pictures")
+    images = run.decompress(packed)
+    print(f"{8 * len(packed) / images.size:.2f} bits a pixel, {len(images)} images")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Restoring pictures: teach a RED-Net to undo noise, lost pixels and JPEG, then show it damaged ones."""
+"""Restoring images: teach a RED-Net to undo noise, lost pixels and JPEG, then show it damaged
+ones."""
 
 from pathlib import Path
 
@@ -8,9 +9,11 @@ from ganvas.data.samples import FASHION
 
 def main(out: Path = Path("runs/example-rednet"), **options: object) -> None:
     run = ganvas.train("rednet", FASHION, out=out, channels=16, **options)
-    damaged = run.model.damaged(run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x)
-    for number, picture in enumerate(run.denoise(damaged)):
-        run.run.modality.write(picture[None], out, [f"{number}-after"])
+    damaged = run.model.damaged(
+        run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x
+    )
+    for number, image in enumerate(run.denoise(damaged)):
+        run.run.modality.write(image[None], out, [f"{number}-after"])
 
 
 if __name__ == "__main__":

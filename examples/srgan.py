@@ -1,18 +1,23 @@
-"""Making pictures larger: teach an SRGAN small pictures and what they were, then show it small ones."""
+"""Making images larger: teach an SRGAN small images and what they were, then show it small
+ones."""
 
 from pathlib import Path
 
 import ganvas
-from ganvas.core import shrunk
+from ganvas.core import downscale
 from ganvas.data.samples import FASHION
 
 
 def main(out: Path = Path("runs/example-srgan"), **options: object) -> None:
-    run = ganvas.train("srgan", FASHION, out=out, scale=2, size=28, channels=16, depth=4, warmup=1500, **options)
-    small = shrunk(run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x, 2)
+    run = ganvas.train(
+        "srgan", FASHION, out=out, scale=2, size=28, channels=16, depth=4, warmup=1500, **options
+    )
+    small = downscale(
+        run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x, 2
+    )
     for fidelity in (0.0, 1.0):
-        for number, picture in enumerate(run.upscale(small, fidelity=fidelity)):
-            run.run.modality.write(picture[None], out, [f"{number}-fidelity-{fidelity:g}"])
+        for number, image in enumerate(run.upscale(small, fidelity=fidelity)):
+            run.run.modality.write(image[None], out, [f"{number}-fidelity-{fidelity:g}"])
 
 
 if __name__ == "__main__":

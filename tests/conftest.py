@@ -16,13 +16,23 @@ from ganvas.core import Batch, Continuous, Data, Mixed, Space, Tokens
 
 torch.set_num_threads(1)
 
-PICTURE, VECTOR = Continuous((3, 16, 16)), Continuous((6,))
+IMAGE, VECTOR = Continuous((3, 16, 16)), Continuous((6,))
 ROW, TEXT = Mixed((1, 3, 4, 1, 2, 2)), Tokens(8, 11)
-SPACES = {"picture": PICTURE, "odd picture": Continuous((1, 20, 20)), "clip": Continuous((1, 4, 8, 8)),
-          "vector": VECTOR, "row": ROW, "text": TEXT, "codes": Tokens(3, 5, (5, 2, 4))}  # fmt: skip
+SPACES = {
+    "image": IMAGE,
+    "odd image": Continuous((1, 20, 20)),
+    "clip": Continuous((1, 4, 8, 8)),
+    "vector": VECTOR,
+    "row": ROW,
+    "text": TEXT,
+    "codes": Tokens(3, 5, (5, 2, 4)),
+}
 LABELS = Tokens(1, 3)
-OTHER: dict[Space, Space] = {PICTURE: Continuous((1, 16, 16)), SPACES["odd picture"]: Continuous((1, 20, 20))}
-"""By the space of pictures, that of the pictures they may be made of."""
+OTHER: dict[Space, Space] = {
+    IMAGE: Continuous((1, 16, 16)),
+    SPACES["odd image"]: Continuous((1, 20, 20)),
+}
+"""By the space of images, that of the images they may be made of."""
 
 
 def examples(space: Space, n: int = 16, seed: int = 0) -> Tensor:
@@ -54,7 +64,9 @@ class InMemory(Data):
         return Batch(self.x[rows], None if self.y is None else self.y[rows])
 
     def keys(self) -> Tensor:
-        return (self.x.flatten(1).double() @ torch.arange(1.0, self.x[0].numel() + 1).double() * 1e6).long()
+        return (
+            self.x.flatten(1).double() @ torch.arange(1.0, self.x[0].numel() + 1).double() * 1e6
+        ).long()
 
     def subset(self, rows: Tensor) -> InMemory:
         return InMemory(self.x[rows], None if self.y is None else self.y[rows])
@@ -62,24 +74,27 @@ class InMemory(Data):
 
 @pytest.fixture(autouse=True)
 def _exact_products() -> None:
-    """Training lets float32 products be faster than they are exact; the next test does not expect it."""
+    """Training lets float32 products be faster than they are exact; the next test does not expect
+    it."""
     torch.set_float32_matmul_precision("highest")
 
 
 @pytest.fixture(scope="session")
 def fashion() -> tuple[Tensor, Tensor]:
-    """The pictures that ship with the package, uint8 (N, 28, 28), and their labels (N,)."""
+    """The images that ship with the package, uint8 (N, 28, 28), and their labels (N,)."""
     folder = files("ganvas.data.samples") / "fashion"
-    pictures = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())
+    images = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())
     labels = gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes())
-    x = torch.frombuffer(bytearray(pictures[16:]), dtype=torch.uint8).view(-1, 28, 28)
+    x = torch.frombuffer(bytearray(images[16:]), dtype=torch.uint8).view(-1, 28, 28)
     return x, torch.frombuffer(bytearray(labels[8:]), dtype=torch.uint8).long()
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 200 pictures of noise, in three classes."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 200 images of noise, in three classes."""
     random = np.random.default_rng(0)
-    file = tmp_path_factory.mktemp("data") / "pictures.npz"
-    np.savez(file, x=random.integers(0, 256, (200, 16, 16, 3), dtype=np.uint8), y=np.arange(200) % 3)
+    file = tmp_path_factory.mktemp("data") / "images.npz"
+    np.savez(
+        file, x=random.integers(0, 256, (200, 16, 16, 3), dtype=np.uint8), y=np.arange(200) % 3
+    )
     return file

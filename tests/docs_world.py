@@ -1,5 +1,6 @@
-"""A small world in which everything that the documentation says can be done: files under the names that its pages use,
-trainings of two rounds that are played once for all pages, and answers cut short."""
+"""A small world in which everything that the documentation says can be done: files under the names
+that its pages use, trainings of two steps that are played once for all pages, and answers cut
+short."""
 
 from __future__ import annotations
 
@@ -22,30 +23,91 @@ from PIL import Image
 from ganvas import api
 from ganvas.apps import cli
 from ganvas.data.samples import ADULT, unpacking
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
-LESS = {"width": 16, "latent": 4, "channels": 8, "depth": 1, "codes": 16, "warmup": 1, "joins": 1, "judge": 8}
-LESS |= {"blocks": 1, "features": 4, "size": 16, "length": 12, "vocabulary": 300, "heads": 2, "trials": 2}
+LESS = {
+    "width": 16,
+    "latent": 4,
+    "channels": 8,
+    "depth": 1,
+    "codes": 16,
+    "warmup": 1,
+    "discriminator_start": 1,
+    "judge": 8,
+}
+LESS |= {
+    "blocks": 1,
+    "features": 4,
+    "size": 16,
+    "length": 12,
+    "vocabulary": 300,
+    "heads": 2,
+    "trials": 2,
+}
 """Options of models and modalities that are made as small as this, whatever a page says."""
 
-FEW = {"n": 4, "draws": 2, "best": 2, "per_class": 22, "rounds": 2, "steps": 3, "found": 2}
+FEW = {
+    "n": 4,
+    "draws": 2,
+    "best": 2,
+    "per_class": 22,
+    "decoding_steps": 2,
+    "inversion_steps": 2,
+    "steps": 3,
+    "found": 2,
+}
 """Options of tasks, likewise, where a page or the task says more."""
 
 GIVEN = {
-    "cats": ("dcgan", "photos"), "mine": ("vae", "photos"), "faces": ("vae", "faces"), "vqvae": ("vqvae", "photos"),
-    "paintings": ("adain", "photos", {"to": "paintings"}), "horses": ("cyclegan", "horses", {"to": "zebras"}),
+    "cats": ("dcgan", "photos"),
+    "mine": ("vae", "photos"),
+    "faces": ("vae", "faces"),
+    "vqvae": ("vqvae", "photos"),
+    "paintings": ("adain", "photos", {"to": "paintings"}),
+    "horses": ("cyclegan", "horses", {"to": "zebras"}),
     "cyclegan-horses": ("cyclegan", "horses", {"to": "zebras"}),
-}  # fmt: skip
-"""Runs that pages use without saying how they were trained, by name; others are called MODEL-SOURCE."""
+}
+"""Runs that pages use without saying how they were trained, by name; others are called
+MODEL-SOURCE."""
 
 PHOTOS = (
-    "photos", "few-photos", "more-photos", "images", "pictures", "faces", "horses", "zebras", "paintings", "sketches",
-    "more-sketches", "good-parts", "camera", "noisy", "soft", "grey", "small", "masks", "held-out-photos",
-    "unseen-photos", "smiling", "serious", "others",
-)  # fmt: skip
-"""Folders of pictures."""
+    "photos",
+    "few-photos",
+    "more-photos",
+    "images",
+    "faces",
+    "horses",
+    "zebras",
+    "paintings",
+    "sketches",
+    "more-sketches",
+    "good-parts",
+    "camera",
+    "noisy",
+    "soft",
+    "grey",
+    "small",
+    "masks",
+    "held-out-photos",
+    "unseen-photos",
+    "smiling",
+    "serious",
+    "others",
+)
+"""Folders of images."""
 
-PEOPLE = ("people", "more-people", "unseen", "patients", "payments", "monday", "tuesday", "today", "live", "rows")
+PEOPLE = (
+    "people",
+    "more-people",
+    "unseen",
+    "patients",
+    "payments",
+    "monday",
+    "tuesday",
+    "today",
+    "live",
+    "rows",
+)
 """Tables."""
 
 LINES = ("lines", "beginnings", "two", "new", "app", "today", "access", "live")
@@ -54,7 +116,8 @@ LINES = ("lines", "beginnings", "two", "new", "app", "today", "access", "live")
 
 @dataclass
 class World:
-    """All of it in one folder; a page is read in a folder of its own, in which the same files seem to lie."""
+    """All of it in one folder; a page is read in a folder of its own, in which the same files seem
+    to lie."""
 
     root: Path
     trained: dict[str, Path] = field(default_factory=dict)
@@ -69,41 +132,57 @@ class World:
             people(number).to_csv(self.files / f"{name}.csv", index=False)
         for name in LINES:
             for ending in ("txt", "log"):
-                (self.files / f"{name}.{ending}").write_text("".join(f"the rain in {i}\n" for i in range(24)))
+                (self.files / f"{name}.{ending}").write_text(
+                    "".join(f"the rain in {i}\n" for i in range(24))
+                )
         self._odd()
 
     def _odd(self) -> None:
         """What is unlike the rest."""
         files = self.files
         for name in ("me.jpg", "sunflowers.jpg"):
-            picture(7).save(files / name)
-        names = sorted(str(f.relative_to(files / "faces")) for f in (files / "faces").rglob("*.png"))
-        attributes = {"file": names} | {k: np.arange(len(names)) % 2 for k in ("smiling", "gender", "glasses")}
+            image(7).save(files / name)
+        names = sorted(
+            str(f.relative_to(files / "faces")) for f in (files / "faces").rglob("*.png")
+        )
+        attributes = {"file": names} | {
+            k: np.arange(len(names)) % 2 for k in ("smiling", "gender", "glasses")
+        }
         pd.DataFrame(attributes).to_csv(files / "faces.csv", index=False)
-        pd.DataFrame(attributes | {"age": np.arange(len(names))}).to_csv(files / "ages.csv", index=False)
+        pd.DataFrame(attributes | {"age": np.arange(len(names))}).to_csv(
+            files / "ages.csv", index=False
+        )
         holes = people(3)
         holes.loc[::3, "age"] = None
         holes.to_csv(files / "missing.csv", index=False)
-        holes.to_csv(files / "holes.csv", index=False)
         (files / "older").mkdir()
         people(5).to_csv(files / "older" / "one.csv", index=False)
         (files / "letters").mkdir()
         for i in range(8):
-            (files / "letters" / f"{i}.txt").write_text(f"dear {i}, the rain stays mainly in the plain")
+            (files / "letters" / f"{i}.txt").write_text(
+                f"dear {i}, the rain stays mainly in the plain"
+            )
         (files / "book.txt").write_text("the rain in spain stays mainly in the plain. " * 60)
-        pd.DataFrame({"body": [f"mail number {i}" for i in range(24)]}).to_parquet(files / "mails.parquet")
+        pd.DataFrame({"body": [f"mail number {i}" for i in range(24)]}).to_parquet(
+            files / "mails.parquet"
+        )
         for name, n in (("videos", 16), ("other-videos", 24)):
             (files / name).mkdir()
             for i in range(n):
-                film(i + n).save(files / name / f"{i}.gif", save_all=True, append_images=[*map(noise, range(23))])
+                film(i + n).save(
+                    files / name / f"{i}.gif", save_all=True, append_images=[*map(noise, range(23))]
+                )
         time = np.arange(3000)
-        pd.DataFrame({"heat": np.sin(time / 9), "load": np.cos(time / 7)}).to_csv(files / "sensors.csv", index=False)
+        pd.DataFrame({"heat": np.sin(time / 9), "load": np.cos(time / 7)}).to_csv(
+            files / "sensors.csv", index=False
+        )
 
     @contextmanager
     def page(self, name: str, instead: Mapping[str, str]) -> Iterator[Path]:
         """A folder to read a page in, which is where commands are run.
 
-        instead: Files of this world that stand for others, where a name means something else on this page.
+        instead: Files of this world that stand for others, where a name means something else on
+            this page.
         """
         here = self.root / "pages" / name.replace("/", "-")
         here.mkdir(parents=True)
@@ -118,17 +197,17 @@ class World:
 
     @contextmanager
     def short(self) -> Iterator[None]:
-        """Within it trainings are played for two rounds, each once, and answers are few."""
+        """Within it trainings are played for two steps, each once, and answers are few."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ganvas.evaluation.features.learned.ROUNDS", 2)
-            patch.setattr("ganvas.tasks.augment.networks.ROUNDS", 2)
+            patch.setattr("ganvas.evaluation.features.learned.STEPS", 2)
+            patch.setattr("ganvas.tasks.augment.networks.STEPS", 2)
             patch.setattr("ganvas.tasks.augment.networks.REPEATS", 1)
-            patch.setattr("ganvas.tasks.augment.trees.ROUNDS", 2)
+            patch.setattr("ganvas.tasks.augment.trees.STEPS", 2)
             patch.setattr("ganvas.evaluation.metrics.usefulness.DRAWS", 3)
             patch.setattr("ganvas.training.loop.preview", lambda *_: None)
             patch.setattr("ganvas.training.progress.Progress.announce", lambda *_: None)
             patch.setattr("ganvas.api.make_plan", lambda *_: None)
-            patch.setattr(plugins, "summary", cache(plugins.summary))
+            patch.setattr(registry, "summary", cache(registry.summary))
             patch.setattr(api, "train", shortly := self._trainer(api.train))
             patch.setattr("ganvas.sklearn.train", shortly)
             patch.setattr(unpacking, "unpack", self._unpacker(unpacking.unpack))
@@ -145,7 +224,7 @@ class World:
         @wraps(train)
         def shortly(model: str, source: Any, **given: Any) -> Any:
             given = _shorter(model, source, given)
-            out = Path(given.pop("out", None) or f"runs/{model}-{api.name_of(source)}")
+            out = Path(given.pop("out", None) or f"runs/{model}-{api.source_name(source)}")
             if given.get("through") or not isinstance(source, str) or out.exists():
                 return train(model, source, out=out, **given)
             key = f"{model} {Path(source).resolve()} {sorted(given.items(), key=str)}"
@@ -177,8 +256,12 @@ class World:
         some = self.root / "adult"
         some.mkdir(exist_ok=True)
         if not [*some.iterdir()]:
-            first, other = (pd.read_csv(ADULT / f"{part}.csv", nrows=300) for part in ("train", "held_out"))
-            known = [other[name].isin(first[name]) for name in first.select_dtypes(exclude="number")]
+            first, other = (
+                pd.read_csv(ADULT / f"{part}.csv", nrows=300) for part in ("train", "held_out")
+            )
+            known = [
+                other[name].isin(first[name]) for name in first.select_dtypes(exclude="number")
+            ]
             first.to_csv(some / "train.csv", index=False)
             other[np.logical_and.reduce(known)].to_csv(some / "held_out.csv", index=False)
         return some
@@ -195,7 +278,8 @@ class World:
 
 
 def run(words: list[str]) -> None:
-    """Runs one command as a person would, in this process; fails with what it said where it fails."""
+    """Runs one command as a person would, in this process; fails with what it said where it
+    fails."""
     said = StringIO()
     with redirect_stdout(said), redirect_stderr(said), _ended("--follow" in words):
         code = cli.run(words)
@@ -218,32 +302,48 @@ def _ended(follow: bool) -> Iterator[None]:
 
 
 def _shorter(model: str, source: Any, given: dict[str, Any]) -> dict[str, Any]:
-    kind = "latents" if given.get("through") else given.get("as_") or api.guess(source)
-    plugs = plugins.load("modalities", kind).learn, plugins.load("models", model)
-    known = {option.name for plug in plugs for option in plugins.options(plug)}
-    less = {name: value for name, value in LESS.items() if name in known and (name != "size" or given.get("size"))}
-    said = {name: value for name, value in given.items() if value is not None and name not in ("epochs", "minutes")}
-    return said | less | {"steps": 2, "batch": 4, "held_out": said.get("held_out") or 0.5, "precision": "float32"}
+    kind = "latents" if given.get("through") else given.get("as_") or api.guess_modality(source)
+    plugs = registry.load("modalities", kind).learn, registry.load("models", model)
+    known = {option.name for plug in plugs for option in registry.options(plug)}
+    less = {
+        name: value
+        for name, value in LESS.items()
+        if name in known and (name != "size" or given.get("size"))
+    }
+    said = {
+        name: value
+        for name, value in given.items()
+        if value is not None and name not in ("epochs", "minutes")
+    }
+    return (
+        said
+        | less
+        | {"steps": 2, "batch": 4, "held_out": said.get("held_out") or 0.5, "precision": "float32"}
+    )
 
 
 def _doer(do: Any) -> Any:
     @wraps(do)
     def shortly(self: Any, task: str, *sources: Any, **options: Any) -> Any:
-        usual = {option.name: option.default for option in plugins.options(plugins.load("tasks", task))}
+        usual = {
+            option.name: option.default for option in registry.options(registry.load("tasks", task))
+        }
         said = {name: options.get(name) or usual.get(name) for name in FEW}
-        few = {name: min(value, FEW[name]) for name, value in said.items() if isinstance(value, int)}
+        few = {
+            name: min(value, FEW[name]) for name, value in said.items() if isinstance(value, int)
+        }
         return do(self, task, *sources, **options | few)
 
     return shortly
 
 
 def _some(fashion: Any) -> Any:
-    """The pictures that ship, but for most."""
+    """The images that ship, but for most."""
     return lambda part: tuple(one[:: 50 if part == "train" else 10] for one in fashion(part))
 
 
-def picture(seed: int) -> Image.Image:
-    """A picture that is smooth, in colour."""
+def image(seed: int) -> Image.Image:
+    """An image that is smooth, in colour."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((16, 16), Image.Resampling.BICUBIC)
 
@@ -257,11 +357,11 @@ def film(seed: int) -> Image.Image:
 
 
 def photos(folder: Path, seed: int, grey: bool = False) -> None:
-    """Thirty-two pictures of two kinds, one of them rarer, whose names say what they show."""
+    """Thirty-two images of two kinds, one of them rarer, whose names say what they show."""
     for kind in ("cat", "dog"):
         (folder / kind).mkdir(parents=True)
         for i in range(20 if kind == "cat" else 12):
-            one = picture(100 * seed + i + 50 * (kind == "dog"))
+            one = image(100 * seed + i + 50 * (kind == "dog"))
             one = one.convert("L").point(lambda v: 255 * (v > 128)) if grey else one
             one.save(folder / kind / f"a red apple {i:02d}.png")
 
@@ -269,20 +369,30 @@ def photos(folder: Path, seed: int, grey: bool = False) -> None:
 def people(seed: int, n: int = 120) -> pd.DataFrame:
     """A table with numbers and categories."""
     random = np.random.default_rng(seed)
-    return pd.DataFrame({
-        "age": random.integers(18, 80, n), "amount": random.normal(100, 30, n).round(2),
-        "income": random.choice(["<=50K", ">50K"], n), "fraud": random.choice(["no", "yes"], n, p=[0.8, 0.2]),
-        "education": random.choice(["school", "college", "university"], n),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "age": random.integers(18, 80, n),
+            "amount": random.normal(100, 30, n).round(2),
+            "income": random.choice(["<=50K", ">50K"], n),
+            "fraud": random.choice(["no", "yes"], n, p=[0.8, 0.2]),
+            "education": random.choice(["school", "college", "university"], n),
+        }
+    )
 
 
 def signature(verb: list[str]) -> set[str]:
-    """Every option that a command has, such as {"--out", "--n"}; of `train` without a model, those of any."""
+    """Every option that a command has, such as {"--out", "--n"}; of `train` without a model, those
+    of any."""
     if verb[0] == "train":
-        models = verb[1:] or plugins.names("models")
-        kinds = plugins.names("modalities")
-        plugs = [*(plugins.load("models", m) for m in models), *(plugins.load("modalities", k).learn for k in kinds)]
-        given = {o.name for plug in (*plugs, api.train) for o in plugins.options(plug)} | {"resume"}
+        models = verb[1:] or registry.names("models")
+        kinds = registry.names("modalities")
+        plugs = [
+            *(registry.load("models", m) for m in models),
+            *(registry.load("modalities", k).learn for k in kinds),
+        ]
+        given = {o.name for plug in (*plugs, api.train) for o in registry.options(plug)} | {
+            "resume"
+        }
         named = {f"--{name.rstrip('_').replace('_', '-')}" for name in given}
     else:
         arguments = cli._app(verb)[verb[0]].assemble_argument_collection()

@@ -19,13 +19,18 @@ from ganvas.apps.mcp import Assistant, server
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Assistant:
-    """A folder of runs with one of pictures and one of rows, a folder of data, and a secret beside them."""
+    """A folder of runs with one of images and one of rows, a folder of data, and a secret beside
+    them."""
     home = tmp_path_factory.mktemp("assistant")
     (data := home / "data" / "photos").mkdir(parents=True)
     for i in range(40):
-        Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(data / f"{i}.png")
+        Image.fromarray(
+            np.random.default_rng(i).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        ).save(data / f"{i}.png")
     random = np.random.default_rng(0)
-    rows = pd.DataFrame({"age": random.integers(18, 80, 100), "kind": random.choice(["a", "b"], 100)})
+    rows = pd.DataFrame(
+        {"age": random.integers(18, 80, 100), "kind": random.choice(["a", "b"], 100)}
+    )
     rows.to_csv(home / "data" / "rows.csv", index=False)
     rows.to_csv(home / "secret.csv", index=False)
     few = {"steps": 2, "batch": 8, "width": 8, "quiet": True, "held_out": 0.3}
@@ -53,10 +58,15 @@ def told(answer: Any) -> str:
 def test_it_says_what_there_is(place: Assistant) -> None:
     assert "vae: " in told(ask(place, "models"))
     assert "sample: " in told(ask(place, "tasks"))
-    assert "latent" in {option["name"] for option in json.loads(told(ask(place, "options", name="vae")))}
-    assert "made: made, 2 rounds, finished; can augment" in told(ask(place, "runs"))
-    assert told(ask(place, "data")).splitlines() == ["photos: a folder of 40", f"rows.csv: {size(place)} bytes"]
-    assert told(ask(place, "describe", path="photos")).startswith("images: 40 pictures")
+    assert "latent" in {
+        option["name"] for option in json.loads(told(ask(place, "options", name="vae")))
+    }
+    assert "made: made, 2 steps, finished; can augment" in told(ask(place, "runs"))
+    assert told(ask(place, "data")).splitlines() == [
+        "photos: a folder of 40",
+        f"rows.csv: {size(place)} bytes",
+    ]
+    assert told(ask(place, "describe", path="photos")).startswith("images: 40 images")
 
 
 def size(place: Assistant) -> str:
@@ -64,19 +74,24 @@ def size(place: Assistant) -> str:
 
 
 def test_a_task_is_shown_and_kept(place: Assistant) -> None:
-    words, picture = ask(place, "do", task="sample", run="vae", options={"n": 4}).content
+    words, image = ask(place, "do", task="sample", run="vae", options={"n": 4}).content
     assert "wrote 5 files" in words.text
-    assert picture.mime_type == "image/png"
+    assert image.mime_type == "image/png"
     assert len(list((place.home / "vae" / "answers" / "sample-1").glob("*.png"))) == 5
     rows = told(ask(place, "do", task="sample", run="made", options={"n": 3, "where": "age > 30"}))
     assert 'rows.csv begins:\n"age","kind"\n' in rows
-    assert "scores.csv begins" in told(ask(place, "do", task="detect", run="made", paths=["rows.csv"]))
+    assert "scores.csv begins" in told(
+        ask(place, "do", task="detect", run="made", paths=["rows.csv"])
+    )
     assert json.loads(told(ask(place, "evaluate", run="made")))["verdict"]
 
 
 def test_a_training_goes_on_by_itself(place: Assistant) -> None:
     options = {"steps": 100_000, "width": 8, "batch": 8, "minutes": 5}
-    assert told(ask(place, "train", model="made", path="rows.csv", name="mine", options=options)) == "mine: training"
+    assert (
+        told(ask(place, "train", model="made", path="rows.csv", name="mine", options=options))
+        == "mine: training"
+    )
     again = ask(place, "train", model="made", path="rows.csv", name="second")
     assert again.is_error
     assert "no more are allowed at once" in again.content[0].text
@@ -92,14 +107,26 @@ REFUSED = {
     "where an answer goes": ("train", MADE | {"options": {"out": "/tmp/x"}}, "no option 'out'"),
     "another program": ("train", MADE | {"options": {"tracker": "wandb"}}, "no option 'tracker'"),
     "a path as an option": ("train", MADE | {"options": {"to": "/etc"}}, "may be read"),
-    "another table": ("do", {"task": "sample", "run": "made", "options": {"like": "../secret.csv"}}, "may be read"),
+    "another table": (
+        "do",
+        {"task": "sample", "run": "made", "options": {"like": "../secret.csv"}},
+        "may be read",
+    ),
     "data of a training elsewhere": ("evaluate", {"run": "other"}, "in memory"),
     "going on with that": ("resume", {"name": "other"}, "may not be read here"),
     "too many": ("do", {"task": "sample", "run": "vae", "options": {"n": 10**9}}, "at most 10,000"),
-    "no end": ("do", {"task": "detect", "run": "made", "options": {"follow": True}}, "no option 'follow'"),
-    "no number": ("do", {"task": "sample", "run": "vae", "options": {"n": "many"}}, "n cannot be 'many'"),
+    "no end": (
+        "do",
+        {"task": "detect", "run": "made", "options": {"follow": True}},
+        "no option 'follow'",
+    ),
+    "no number": (
+        "do",
+        {"task": "sample", "run": "vae", "options": {"n": "many"}},
+        "n cannot be 'many'",
+    ),
     "no such task": ("do", {"task": "fly", "run": "vae"}, "no task is called"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("wrong", REFUSED)
@@ -110,7 +137,9 @@ def test_the_fences_hold(place: Assistant, wrong: str) -> None:
     assert why in answer.content[0].text
 
 
-def test_lists_and_what_is_large_are_refused(place: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_and_what_is_large_are_refused(
+    place: Assistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (place.library / "list.csv").write_text("path\n/etc/passwd\n")
     try:
         assert "lists paths" in ask(place, "describe", path="list.csv").content[0].text

@@ -36,7 +36,16 @@ from ganvas.nn.warping import recolour, warp
 
 POLICIES = {"bgc": BLIT_GEOMETRY_COLOUR, "fixed": DIFFERENTIABLE}
 GEOMETRIC = [flip, quarter_turns, whole_shift, scaling, rotation, stretching, shift]
-COLOUR = [brightness, contrast, luma_flip, hue, saturation, uniform_brightness, uniform_contrast, uniform_saturation]
+COLOUR = [
+    brightness,
+    contrast,
+    luma_flip,
+    hue,
+    saturation,
+    uniform_brightness,
+    uniform_contrast,
+    uniform_saturation,
+]
 every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 
 
@@ -50,8 +59,10 @@ def noise(*shape: int) -> Tensor:
 
 
 @every_policy
-@pytest.mark.parametrize("shape", [(5, 1, 8, 8), (5, 3, 8, 8), (5, 4, 12, 8), (5, 3, 7, 10), (5, 2, 1, 1)])
-def test_pictures_of_any_shape_keep_it(policy: Policy, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "shape", [(5, 1, 8, 8), (5, 3, 8, 8), (5, 4, 12, 8), (5, 3, 7, 10), (5, 2, 1, 1)]
+)
+def test_images_of_any_shape_keep_it(policy: Policy, shape: tuple[int, ...]) -> None:
     y = Augmentation(policy)(noise(*shape), 0.7)
     assert y.shape == shape
     assert y.isfinite().all()
@@ -107,7 +118,10 @@ def test_what_is_rounded_elsewhere_is_not_here(policy: Policy) -> None:
 def test_a_flip_flips_half() -> None:
     x = noise(200, 1, 4, 6)
     y = warp(x, flip(x, 1.0))
-    same, flipped = (y == x).flatten(1).all(1), torch.isclose(y, x.flip(3), atol=1e-5).flatten(1).all(1)
+    same, flipped = (
+        (y == x).flatten(1).all(1),
+        torch.isclose(y, x.flip(3), atol=1e-5).flatten(1).all(1),
+    )
     assert (same ^ flipped).all()
     assert 60 < same.sum() < 140
 
@@ -116,7 +130,9 @@ def test_a_flip_flips_half() -> None:
 def test_quarter_turns_turn(shape: tuple[int, int]) -> None:
     x = noise(200, 2, *shape)
     y = warp(x, quarter_turns(x, 1.0))
-    turns = [torch.rot90(x, k, (2, 3)) for k in range(4) if torch.rot90(x, k, (2, 3)).shape == x.shape]
+    turns = [
+        torch.rot90(x, k, (2, 3)) for k in range(4) if torch.rot90(x, k, (2, 3)).shape == x.shape
+    ]
     which = torch.stack([torch.isclose(y, turned, atol=1e-5).flatten(1).all(1) for turned in turns])
     assert (which.sum(0) == 1).all()
     assert (which.sum(1) > 25).all()
@@ -131,10 +147,14 @@ def test_whole_shifts_roll_and_reflect_what_comes_in() -> None:
     assert {u for u, _ in moved} == set(range(-3, 4))
     for i, (u, v) in enumerate(moved):
         rolled = x[i].roll((-v, -u), (1, 2))
-        torch.testing.assert_close(reflected[i, :, 2:-2, 3:-3], rolled[:, 2:-2, 3:-3], rtol=0, atol=1e-4)
+        torch.testing.assert_close(
+            reflected[i, :, 2:-2, 3:-3], rolled[:, 2:-2, 3:-3], rtol=0, atol=1e-4
+        )
         columns = torch.arange(24) + u
         mirrored = torch.where(columns < 0, -1 - columns, columns.minimum(47 - columns))
-        torch.testing.assert_close(reflected[i, :, 2:-2], x[i][:, :, mirrored].roll(-v, 1)[:, 2:-2], rtol=0, atol=1e-4)
+        torch.testing.assert_close(
+            reflected[i, :, 2:-2], x[i][:, :, mirrored].roll(-v, 1)[:, 2:-2], rtol=0, atol=1e-4
+        )
         assert (blank[i][:, :, (columns < 0) | (columns > 23)].abs() < 1e-4).all()
 
 
@@ -146,7 +166,11 @@ def test_places_come_from_where_the_matrix_says(transformation: Transformation) 
     matrices = transformation(ramps, 1.0)
     (a, b, c), (d, e, f) = (row[:, :, None, None].unbind(1) for row in matrices[:, :2].unbind(1))
     expected = torch.stack([a * u + b * v + c, d * u + e * v + f], 1)
-    inside = ((expected[:, 0].abs() <= 9.5) & (expected[:, 1].abs() <= 5.5)).unsqueeze(1).expand_as(ramps)
+    inside = (
+        ((expected[:, 0].abs() <= 9.5) & (expected[:, 1].abs() <= 5.5))
+        .unsqueeze(1)
+        .expand_as(ramps)
+    )
     assert inside.float().mean() > 0.3
     torch.testing.assert_close(warp(ramps, matrices)[inside], expected[inside], rtol=0, atol=1e-4)
 
@@ -170,7 +194,10 @@ def test_parameters_are_drawn_as_in_the_paper() -> None:
     near(torch.atan2(turned[:, 1, 0], turned[:, 0, 0]), pi / 3**0.5)
     near(brightness(x, 1.0)[:, 0, 3], 0.2)
     near(contrast(x, 1.0)[:, 0, 0].log(), 0.5 * log(2))
-    near((saturation(x, 1.0)[:, 0, 0] - saturation(x, 0.0)[:, 0, 1]).sub(1 / 3).mul(1.5).log(), log(2))
+    near(
+        (saturation(x, 1.0)[:, 0, 0] - saturation(x, 0.0)[:, 0, 1]).sub(1 / 3).mul(1.5).log(),
+        log(2),
+    )
 
 
 @pytest.mark.parametrize("transformation", [*GEOMETRIC, *COLOUR])
@@ -178,7 +205,9 @@ def test_each_is_carried_out_with_its_probability(transformation: Transformation
     x, p = noise(20_000, 3, 8, 8), 0.4
     matrices = transformation(x, p)
     share = (matrices != torch.eye(matrices.shape[-1])).flatten(1).any(1).float().mean()
-    nothing = {flip: 1 / 2, luma_flip: 1 / 2, quarter_turns: 1 / 4, whole_shift: 1 / 4}.get(transformation, 0)
+    nothing = {flip: 1 / 2, luma_flip: 1 / 2, quarter_turns: 1 / 4, whole_shift: 1 / 4}.get(
+        transformation, 0
+    )
     once = 1 - (1 - p) ** 0.5 if transformation is rotation else p
     assert share == pytest.approx(once * (1 - nothing), abs=0.015)
 
@@ -202,7 +231,9 @@ def test_colours_change_as_they_say() -> None:
     assert (found[hue][1] - coloured).flatten(1).norm(dim=1).gt(0).all()
     for transformation in (saturation, uniform_saturation):
         factor = found[transformation][1].flatten(1).norm(dim=1) / coloured.flatten(1).norm(dim=1)
-        torch.testing.assert_close(found[transformation][1], factor.view(-1, 1, 1, 1) * coloured, rtol=0, atol=1e-5)
+        torch.testing.assert_close(
+            found[transformation][1], factor.view(-1, 1, 1, 1) * coloured, rtol=0, atol=1e-5
+        )
     torch.testing.assert_close(found[luma_flip][1], coloured, rtol=0, atol=1e-5)
     torch.testing.assert_close(found[luma_flip][0].abs(), grey.abs(), rtol=0, atol=1e-5)
     flat = x.flatten(1) - x.flatten(1).mean(1, keepdim=True)
@@ -214,7 +245,9 @@ def test_colours_change_as_they_say() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
 @pytest.mark.parametrize("transformation", [hue, saturation, uniform_saturation])
-def test_what_needs_colours_leaves_others_alone(transformation: Transformation, channels: int) -> None:
+def test_what_needs_colours_leaves_others_alone(
+    transformation: Transformation, channels: int
+) -> None:
     x = noise(9, channels, 4, 4)
     assert torch.equal(recolour(x, transformation(x, 1.0)), x)
 
@@ -249,13 +282,19 @@ def turns_and_flips() -> list[Tensor]:
 
 
 def operator(p: float, drawn: int = 40_000) -> Tensor:
-    """What flips and quarter turns do to a distribution over the eight ways a picture may lie: (8, 8), by counting."""
+    """What flips and quarter turns do to a distribution over the eight ways an image may lie: (8,
+    8), by counting."""
     x, group = torch.zeros(drawn, 1, 4, 4), turns_and_flips()
     carried_out = (flip(x, p) @ quarter_turns(x, p))[:, :2, :2]
     shares = [(carried_out == g).flatten(1).all(1).float().mean() for g in group]
     return torch.stack(
         [
-            torch.stack([sum(s for s, k in zip(shares, group, strict=True) if torch.equal(k @ a, b)) for a in group])
+            torch.stack(
+                [
+                    sum(s for s, k in zip(shares, group, strict=True) if torch.equal(k @ a, b))
+                    for a in group
+                ]
+            )
             for b in group
         ]
     )
@@ -272,13 +311,14 @@ def test_a_distribution_can_be_told_from_its_augmentation_while_p_is_below_one()
 
 
 def test_distributions_stay_different_below_one_and_not_at_one() -> None:
-    """Bright pictures with a dark middle, and their negatives: luma flips at p = 1 make the two alike."""
+    """Bright images with a dark middle, and their negatives: luma flips at p = 1 make the two
+    alike."""
     x = torch.ones(3000, 3, 8, 8)
     x[:, :, 2:6, 2:6] = -1
     x += 0.1 * torch.randn_like(x)
     contrasts = {}
     for p in (0.8, 1.0):
-        ways = [Augmentation()(pictures, p)[:, :, 3:5, 3:5].flatten(1).mean(1) for pictures in (x, -x)]
+        ways = [Augmentation()(images, p)[:, :, 3:5, 3:5].flatten(1).mean(1) for images in (x, -x)]
         spread = (sum(way.var() for way in ways) / len(x)) ** 0.5
         contrasts[p] = ((ways[0].mean() - ways[1].mean()) / spread).abs()
     assert contrasts[0.8] > 6
@@ -290,11 +330,11 @@ def test_a_probability_is_one() -> None:
         Augmentation()(noise(1, 1, 4, 4), 1.5)
 
 
-def test_adaptive_goes_from_zero_to_its_end_in_so_many_pictures_and_back() -> None:
-    adaptive = Adaptive(pictures=4000, most=0.8)
+def test_adaptive_goes_from_zero_to_its_end_in_so_many_images_and_back() -> None:
+    adaptive = Adaptive(images=4000, most=0.8)
     up = [float(adaptive.step(torch.tensor(0.95), 50)) for _ in range(80)]
     assert up[:8] == pytest.approx([0, 0, 0, 0.05, 0.05, 0.05, 0.05, 0.1])
-    assert up[62] < up[63] == pytest.approx(0.8)  # 64 rounds of 50: 0.8 of 4000
+    assert up[62] < up[63] == pytest.approx(0.8)  # 64 steps of 50: 0.8 of 4000
     assert up[-1] == pytest.approx(0.8)
     down = [float(adaptive.step(0.5, 50)) for _ in range(80)]
     assert down == sorted(down, reverse=True)
@@ -302,14 +342,14 @@ def test_adaptive_goes_from_zero_to_its_end_in_so_many_pictures_and_back() -> No
 
 
 def test_adaptive_stays_where_its_target_is_met() -> None:
-    adaptive = Adaptive(target=0.5, pictures=1000)
+    adaptive = Adaptive(target=0.5, images=1000)
     shares = [0.5, 1.0, 0.875, 0.625]  # r = 0, 1, 0.75, 0.25: 0.5 on average
     assert [float(adaptive.step(share, 50)) for share in shares] == [0, 0, 0, 0]
 
 
 def test_adaptive_goes_on_where_it_was_saved_and_stays_while_evaluating() -> None:
     shares = 0.5 + torch.rand(23) / 2
-    whole, saved, resumed = (Adaptive(target=0.0, pictures=1000) for _ in range(3))
+    whole, saved, resumed = (Adaptive(target=0.0, images=1000) for _ in range(3))
     expected = [float(whole.step(share, 20)) for share in shares]
     for share in shares[:10]:
         saved.step(share, 20)

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 FILES = sorted(FOLDER.glob("*.py"))
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if '"__main__"' in f.read_text("utf-8")], ids=lambda f: f.stem)
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if '"__main__"' in f.read_text("utf-8")], ids=lambda f: f.stem
+)
 def test_a_benchmark_says_how_it_is_used(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -33,6 +35,8 @@ def test_features_are_asked_for_as_they_are_offered(file: Path) -> None:
     """`fit` of features is called nowhere else but in the judge: nobody would notice."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Learned.fit", "Plain.fit"):
-            fit = plugins.load("features", ast.unparse(node.func).partition(".")[0].lower()).fit
-            bound = signature(fit).bind(*node.args, **{str(word.arg): word.value for word in node.keywords})
+            fit = registry.load("features", ast.unparse(node.func).partition(".")[0].lower()).fit
+            bound = signature(fit).bind(
+                *node.args, **{str(word.arg): word.value for word in node.keywords}
+            )
             assert ast.unparse(bound.arguments["modality"]).endswith("modality")

@@ -19,9 +19,13 @@ SIDE = 12
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, fashion: tuple[torch.Tensor, torch.Tensor]) -> api.Trained:
-    options = {"steps": 60, "average": 0.9, "channels": 8, "latent": 8, "quiet": True}
-    return api.train("codec", small(fashion, 0), out=tmp_path_factory.mktemp("codec") / "run", **options)
+def run(
+    tmp_path_factory: pytest.TempPathFactory, fashion: tuple[torch.Tensor, torch.Tensor]
+) -> api.Trained:
+    options = {"steps": 60, "ema": 0.9, "channels": 8, "latent": 8, "quiet": True}
+    return api.train(
+        "codec", small(fashion, 0), out=tmp_path_factory.mktemp("codec") / "run", **options
+    )
 
 
 def small(fashion: tuple[torch.Tensor, torch.Tensor], start: int) -> np.ndarray:
@@ -59,18 +63,26 @@ def test_what_comes_out_is_what_the_model_keeps(
     model, codes = run.model, torch.from_numpy(x).flatten(1)
     with torch.no_grad():
         step = model.step_of(torch.tensor([quality / 100]))
-        rounded = (model.analysis(from_levels(codes).view(-1, 1, SIDE, SIDE)) / step).round().clamp(-REACH, REACH)
+        rounded = (
+            (model.analysis(from_levels(codes).view(-1, 1, SIDE, SIDE)) / step)
+            .round()
+            .clamp(-REACH, REACH)
+        )
         kept = to_levels(model.decode(rounded * step)).squeeze(1)
     assert np.array_equal(back, kept.numpy())
 
 
-def test_quality_buys_likeness_with_bits(run: api.Trained, fashion: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_quality_buys_likeness_with_bits(
+    run: api.Trained, fashion: tuple[torch.Tensor, torch.Tensor]
+) -> None:
     x, sizes, errors = small(fashion, 600), [], []
     for quality in (0, 50, 100):
         parcel = run.do("compress", x, quality=quality)
         sizes.append(len(parcel.packed))
-        errors.append(np.square(run.decompress(run.compress(x, quality=quality)).astype(float) - x).mean())
-        packing = run.model.packing(quality)
+        errors.append(
+            np.square(run.decompress(run.compress(x, quality=quality)).astype(float) - x).mean()
+        )
+        packing = run.model.coding_scheme(quality)
         with torch.no_grad():
             symbols = packing.fold(torch.from_numpy(x).flatten(1))
             nats = sum(
@@ -83,10 +95,19 @@ def test_quality_buys_likeness_with_bits(run: api.Trained, fashion: tuple[torch.
     assert errors[-1] < 0.1 * np.square(x - x.mean(0)).mean()
 
 
-def test_the_command_takes_a_quality(run: api.Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_takes_a_quality(
+    run: api.Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     x, folder = np.arange(3 * SIDE * SIDE, dtype=np.uint8).reshape(3, SIDE, SIDE), str(run.run.path)
     np.save(tmp_path / "x.npy", x)
-    words = ["compress", folder, str(tmp_path / "x.npy"), "--out", str(tmp_path / "x.ganvas"), "--quality"]
+    words = [
+        "compress",
+        folder,
+        str(tmp_path / "x.npy"),
+        "--out",
+        str(tmp_path / "x.ganvas"),
+        "--quality",
+    ]
     assert cli.run([*words, "10"]) == 0
     back = tmp_path / "back.npy"
     assert cli.run(["decompress", folder, str(tmp_path / "x.ganvas"), "--out", str(back)]) == 0
@@ -96,11 +117,11 @@ def test_the_command_takes_a_quality(run: api.Trained, tmp_path: Path, capsys: p
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="learns pictures"):
+    with pytest.raises(InputError, match="learns images"):
         Codec(Continuous((6,)))
     with pytest.raises(InputError, match="from 1 to 6"):
         Codec(Continuous((1, 8, 8)), halvings=0)
-    pictures = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
-    run = api.train("pixelcnn", pictures, out=tmp_path / "run", steps=2, width=8, batch=8, quiet=True)
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    run = api.train("pixelcnn", images, out=tmp_path / "run", steps=2, width=8, batch=8, quiet=True)
     with pytest.raises(InputError, match="keeps every bit"):
-        run.compress(pictures, quality=50)
+        run.compress(images, quality=50)

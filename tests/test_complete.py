@@ -1,4 +1,5 @@
-"""Filling holes: what was known stays as it was, what was not is drawn, and no hole is left."""
+"""Filling missing values: what was known stays as it was, what was not is drawn, and no missing
+value is left."""
 
 from __future__ import annotations
 
@@ -10,17 +11,19 @@ import pandas as pd
 import polars
 import pytest
 import torch
+from test_constraints import shop
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from test_wishes import shop
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
     folder = tmp_path_factory.mktemp("run")
     shop(600).to_csv(folder / "shop.csv", index=False)
-    return api.train("made", folder / "shop.csv", out=folder / "made", steps=400, width=48, quiet=True)
+    return api.train(
+        "made", folder / "shop.csv", out=folder / "made", steps=400, width=48, quiet=True
+    )
 
 
 def holes(n: int = 60) -> pd.DataFrame:
@@ -32,7 +35,8 @@ def holes(n: int = 60) -> pd.DataFrame:
 
 
 def agree(filled: pd.DataFrame, given: pd.DataFrame) -> None:
-    """Every value that was known is there still, none is missing, and the columns stand as they stood."""
+    """Every value that was known is there still, none is missing, and the columns stand as they
+    stood."""
     assert list(filled) == list(given)
     assert not filled.drop(columns="score").isna().any(axis=None)
     for name in given:
@@ -53,29 +57,48 @@ def test_known_values_stay_and_no_hole_is_left(run: api.Trained) -> None:
     assert right.mean() > 0.6
 
 
-def test_several_draws_differ_where_there_were_holes_alone(run: api.Trained, tmp_path: Path) -> None:
+def test_several_draws_differ_where_there_were_holes_alone(
+    run: api.Trained, tmp_path: Path
+) -> None:
     given = holes()
     one, two = run.complete(given, draws=2, seed=1)
     agree(one, given)
     agree(two, given)
     assert not one.equals(two)
-    given.to_csv(tmp_path / "holes.csv", index=False)
+    given.to_csv(tmp_path / "missing values.csv", index=False)
     out = str(tmp_path / "filled.csv")
-    command = ["complete", str(run.run.path), str(tmp_path / "holes.csv"), "--draws", "2", "--seed", "1", "--out", out]
+    command = [
+        "complete",
+        str(run.run.path),
+        str(tmp_path / "missing values.csv"),
+        "--draws",
+        "2",
+        "--seed",
+        "1",
+        "--out",
+        out,
+    ]
     assert cli.run(command) == 0
     for number, frame in ((1, one), (2, two)):
-        written = pd.read_csv(tmp_path / f"filled-{number}.csv", dtype={"paid": bool}, parse_dates=["start", "stop"])
+        written = pd.read_csv(
+            tmp_path / f"filled-{number}.csv", dtype={"paid": bool}, parse_dates=["start", "stop"]
+        )
         assert written["city"].tolist() == frame["city"].tolist()
         assert written["amount"].tolist() == pytest.approx(frame["amount"].tolist())
         assert (written["start"] == frame["start"]).all()
-    assert cli.run(["complete", str(run.run.path), str(tmp_path / "holes.csv"), "--out", out]) == 0
+    assert (
+        cli.run(["complete", str(run.run.path), str(tmp_path / "missing values.csv"), "--out", out])
+        == 0
+    )
     agree(
         pd.read_csv(out, parse_dates=["start", "stop"]),
-        pd.read_csv(tmp_path / "holes.csv", parse_dates=["start", "stop"]),
+        pd.read_csv(tmp_path / "missing values.csv", parse_dates=["start", "stop"]),
     )
 
 
-def test_whole_columns_may_be_absent_and_other_libraries_get_their_own_frames(run: api.Trained) -> None:
+def test_whole_columns_may_be_absent_and_other_libraries_get_their_own_frames(
+    run: api.Trained,
+) -> None:
     given = shop(40)[["age", "city"]]
     filled = run.complete(given, seed=0)
     assert list(filled)[:2] == ["age", "city"]
@@ -86,7 +109,9 @@ def test_whole_columns_may_be_absent_and_other_libraries_get_their_own_frames(ru
     assert isinstance(run.complete(frame), polars.DataFrame)
     assert run.complete(frame)["kind"].null_count() == 0
     category = given.assign(
-        city=pd.Categorical(given["city"].where(given["age"] > 40), categories=["Ulm", "Bonn", "Kiel", "Rom"])
+        city=pd.Categorical(
+            given["city"].where(given["age"] > 40), categories=["Ulm", "Bonn", "Kiel", "Rom"]
+        )
     )
     back = run.complete(category)["city"]
     assert back.dtype == category["city"].dtype
@@ -104,13 +129,21 @@ def test_a_table_without_holes_comes_back(run: api.Trained) -> None:
 
 
 WRONG: dict[str, Any] = {
-    "no column of the model's": (pd.DataFrame({"height": [1, 2]}), {}, "none of the columns that the model learned"),
+    "no column of the model's": (
+        pd.DataFrame({"height": [1, 2]}),
+        {},
+        "none of the columns that the model learned",
+    ),
     "no rows": (shop(3)[:0], {}, "has no rows"),
-    "unknown level": (shop(3).assign(city=["Ulm", None, "Rom"]), {}, "row 2: the model never saw 'Rom'"),
+    "unknown level": (
+        shop(3).assign(city=["Ulm", None, "Rom"]),
+        {},
+        "row 2: the model never saw 'Rom'",
+    ),
     "another type": (shop(3).assign(age="old"), {}, "column 'age' holds"),
     "no draws": (shop(3), {"draws": 0}, "--draws is 0"),
-    "a mask": (shop(3), {"mask": "mask.png"}, "--mask is for pictures, and these are tables"),
-}  # fmt: skip
+    "a mask": (shop(3), {"mask": "mask.png"}, "--mask is for images, and these are tables"),
+}
 
 
 @pytest.mark.parametrize("kind", WRONG)

@@ -1,4 +1,5 @@
-"""What is compressed comes back to the last bit, in fewer bytes; what is foreign or damaged is refused."""
+"""What is compressed comes back to the last bit, in fewer bytes; what is foreign or damaged is
+refused."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ from test_tables import column, people
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
     options = {"steps": 60, "width": 32, "quiet": True}
-    return api.train("made", people(300), out=tmp_path_factory.mktemp("compress") / "run", **options)
+    return api.train(
+        "made", people(300), out=tmp_path_factory.mktemp("compress") / "run", **options
+    )
 
 
 def test_every_kind_of_column_comes_back(run: api.Trained) -> None:
@@ -44,25 +47,41 @@ def test_other_libraries_get_what_they_gave(tmp_path: Path) -> None:
     frame = polars.from_pandas(people(300).drop(columns=["size", "seen"]))
     run = api.train("made", frame, out=tmp_path / "run", steps=3, width=8, quiet=True)
     assert run.decompress(run.compress(frame)).equals(frame, null_equal=True)
-    table = pa.table({"a": pa.array([1.5, float("nan"), None, -0.0] * 9), "b": pa.array([1, 2, 3] * 12, pa.int16())})
+    table = pa.table(
+        {
+            "a": pa.array([1.5, float("nan"), None, -0.0] * 9),
+            "b": pa.array([1, 2, 3] * 12, pa.int16()),
+        }
+    )
     run = api.train("made", table, out=tmp_path / "arrow", steps=3, width=8, quiet=True)
     back = run.decompress(run.compress(table))
     assert back.schema == table.schema
     assert repr(back.to_pylist()) == repr(table.to_pylist())
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.integers(4, 30).flatmap(lambda n: st.lists(column(n), min_size=1, max_size=4)))
 def test_any_table_comes_back(columns: list[pd.Series]) -> None:
     frame = pd.DataFrame({f"c{i}": values for i, values in enumerate(columns)})
     frame["letter"] = (list("abcd") * 8)[: len(frame)]
     with tempfile.TemporaryDirectory() as folder:
-        run = api.train("made", frame, out=Path(folder) / "run", steps=2, width=8, quiet=True, held_out=0.0)
+        run = api.train(
+            "made", frame, out=Path(folder) / "run", steps=2, width=8, quiet=True, held_out=0.0
+        )
         pd.testing.assert_frame_equal(run.decompress(run.compress(frame)), frame)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(1, 2**38).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))), max_size=20))
+@given(
+    st.lists(
+        st.integers(1, 2**38).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))),
+        max_size=20,
+    )
+)
 def test_ranks_come_back(pairs: list[tuple[int, int]]) -> None:
     rank, number = (np.array([pair[i] for pair in pairs], np.int64) for i in range(2))
     rank[-1:] = number[-1:] - 1
@@ -71,10 +90,13 @@ def test_ranks_come_back(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_what_a_model_has_learned_takes_few_bits(tmp_path: Path) -> None:
-    """A column that follows from another costs next to nothing: bits are those of the likelihood."""
+    """A column that follows from another costs next to nothing: bits are those of the
+    likelihood."""
     random = np.random.default_rng(0)
     kind = random.integers(0, 8, 6000)
-    frame = pd.DataFrame({"kind": np.array(list("abcdefgh"))[kind], "twin": np.array(list("stuvwxyz"))[kind]})
+    frame = pd.DataFrame(
+        {"kind": np.array(list("abcdefgh"))[kind], "twin": np.array(list("stuvwxyz"))[kind]}
+    )
     run = api.train("made", frame, out=tmp_path / "run", steps=300, width=32, batch=256, quiet=True)
     bits = 8 * len(run.do("compress", frame).packed) / len(frame)
     nats = run.model.score(run.run.modality.read(frame).gather().x).mean().item()
@@ -89,14 +111,19 @@ def test_the_command_writes_a_file_that_only_its_model_opens(
     folder, file = str(run.run.path), str(tmp_path / "people.ganvas")
     assert cli.run(["compress", folder, str(tmp_path / "people.parquet"), "--out", file]) == 0
     assert cli.run(["decompress", folder, file, "--out", str(tmp_path / "back.parquet")]) == 0
-    assert pq.read_table(tmp_path / "back.parquet").equals(pq.read_table(tmp_path / "people.parquet"))
+    assert pq.read_table(tmp_path / "back.parquet").equals(
+        pq.read_table(tmp_path / "people.parquet")
+    )
     other = api.train("made", people(300), out=tmp_path / "other", steps=2, width=8, quiet=True)
     content = bytearray(Path(file).read_bytes())
     damaged = bytes(content[:-30]) + bytes([content[-30] ^ 1]) + bytes(content[-29:])
     wrong: list[tuple[api.Trained, Any, str]] = [
-        (other, bytes(content), "another model"), (run, damaged, "damaged"), (run, b"PK\x03\x04 a zip", "no file that"),
-        (run, bytes(content[:40]), "damaged"), (run, tmp_path / "none.ganvas", "does not exist"),
-    ]  # fmt: skip
+        (other, bytes(content), "another model"),
+        (run, damaged, "damaged"),
+        (run, b"PK\x03\x04 a zip", "no file that"),
+        (run, bytes(content[:40]), "damaged"),
+        (run, tmp_path / "none.ganvas", "does not exist"),
+    ]
     for trained, source, words in wrong:
         with pytest.raises(InputError, match=words):
             trained.decompress(source)

@@ -1,4 +1,5 @@
-"""CTGAN practises as its paper says: rare categories as often as their logarithm, each with a row that has it."""
+"""CTGAN practises as its paper says: rare categories as often as their logarithm, each with a row
+that has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is strange is found, with p-values that mean what they say, and it is said why."""
+"""What is anomalous is found, with p-values that mean what they say, and it is said why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.tasks.detect.task.task import discoveries
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,23 +16,30 @@ from PIL import Image
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import p_values
+from ganvas.tasks.detect.task import discoveries
 
 
 def payments(n: int, seed: int) -> pd.DataFrame:
     """What is normal: the amount goes with the kind."""
     random = np.random.default_rng(seed)
     kind = random.integers(0, 3, n)
-    return pd.DataFrame({
-        "kind": np.array(["food", "rent", "toys"])[kind],
-        "amount": np.round(random.normal(np.array([20, 900, 60])[kind], np.array([4, 50, 9])[kind]), 2),
-        "hour": random.integers(8, 20, n),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "kind": np.array(["food", "rent", "toys"])[kind],
+            "amount": np.round(
+                random.normal(np.array([20, 900, 60])[kind], np.array([4, 50, 9])[kind]), 2
+            ),
+            "hour": random.integers(8, 20, n),
+        }
+    )
 
 
-def strange(n: int, seed: int) -> pd.DataFrame:
+def anomalous(n: int, seed: int) -> pd.DataFrame:
     """Rents for toys."""
     frame = payments(n, seed)
-    return frame.assign(kind="toys", amount=np.round(np.random.default_rng(seed).normal(900, 50, n), 2))
+    return frame.assign(
+        kind="toys", amount=np.round(np.random.default_rng(seed).normal(900, 50, n), 2)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +51,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, api.Trained]:
         "vae": {"width": 64, "steps": 250, "latent": 4},
         "detector": {"width": 32, "steps": 100, "memory": 1000},
     }
-    return {m: api.train(m, folder / "normal.csv", out=folder / m, quiet=True, held_out=0.2, **o)
-            for m, o in options.items()}  # fmt: skip
+    return {
+        m: api.train(m, folder / "normal.csv", out=folder / m, quiet=True, held_out=0.2, **o)
+        for m, o in options.items()
+    }
 
 
 def test_p_values_are_shares_of_normal_scores() -> None:
@@ -73,8 +81,10 @@ def test_discoveries_are_those_of_the_definition(p: list[float], fdr: float) -> 
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "detector"])
-def test_what_is_strange_is_found_and_what_is_normal_is_not(runs: dict[str, api.Trained], model: str) -> None:
-    seen = pd.concat([payments(400, 1), strange(40, 2)], ignore_index=True)
+def test_what_is_anomalous_is_found_and_what_is_normal_is_not(
+    runs: dict[str, api.Trained], model: str
+) -> None:
+    seen = pd.concat([payments(400, 1), anomalous(40, 2)], ignore_index=True)
     answer = runs[model].detect(seen, fdr=0.2)
     assert list(answer.columns[:5]) == ["name", "score", "p", "found", "nearest"]
     assert len(answer) == 440
@@ -84,7 +94,7 @@ def test_what_is_strange_is_found_and_what_is_normal_is_not(runs: dict[str, api.
 
 
 def test_the_columns_to_blame_are_named(runs: dict[str, api.Trained]) -> None:
-    answer = runs["made"].detect(strange(40, 3))
+    answer = runs["made"].detect(anomalous(40, 3))
     assert answer["why"].str.split(", ").str[0].eq("amount").mean() > 0.8
     assert {"why: kind", "why: amount", "why: hour"} <= set(answer.columns)
     total = answer[["why: kind", "why: amount", "why: hour"]].sum(axis=1)
@@ -92,7 +102,7 @@ def test_the_columns_to_blame_are_named(runs: dict[str, api.Trained]) -> None:
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "detector"])
-def test_what_was_never_seen_is_strange_too(runs: dict[str, api.Trained], model: str) -> None:
+def test_what_was_never_seen_is_anomalous_too(runs: dict[str, api.Trained], model: str) -> None:
     seen = payments(6, 8).astype({"amount": object, "hour": float})
     seen["amount"] = seen["amount"].astype(float)
     seen.loc[0, "kind"], seen.loc[1, "amount"], seen.loc[2, "hour"] = "yachts", 1e6, np.nan
@@ -104,7 +114,9 @@ def test_what_was_never_seen_is_strange_too(runs: dict[str, api.Trained], model:
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
-def test_alpha_is_the_share_of_normal_rows_that_are_found(runs: dict[str, api.Trained], alpha: float) -> None:
+def test_alpha_is_the_share_of_normal_rows_that_are_found(
+    runs: dict[str, api.Trained], alpha: float
+) -> None:
     found = runs["made"].detect(payments(2000, 5), alpha=alpha)["found"].mean()
     assert found == pytest.approx(alpha, abs=4 * (alpha / 600) ** 0.5)
 
@@ -112,9 +124,17 @@ def test_alpha_is_the_share_of_normal_rows_that_are_found(runs: dict[str, api.Tr
 def test_the_command_writes_a_table(
     runs: dict[str, api.Trained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    strange(30, 4).to_csv(tmp_path / "today.csv", index=False)
-    out = tmp_path / "strange.csv"
-    asked = ["detect", str(runs["made"].run.path), str(tmp_path / "today.csv"), "--fdr", "0.2", "--out", str(out)]
+    anomalous(30, 4).to_csv(tmp_path / "today.csv", index=False)
+    out = tmp_path / "anomalous.csv"
+    asked = [
+        "detect",
+        str(runs["made"].run.path),
+        str(tmp_path / "today.csv"),
+        "--fdr",
+        "0.2",
+        "--out",
+        str(out),
+    ]
     assert cli.run([*asked, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     table = pd.read_csv(out)
@@ -123,22 +143,44 @@ def test_the_command_writes_a_table(
     assert table["name"][3] == "row 3"
 
 
-def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
+def test_images_are_shown_with_where_they_are_anomalous(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    plain = (100 + 10 * random.random((200, 1, 1)) + 5 * random.random((200, 16, 16))).astype(np.uint8)
+    plain = (100 + 10 * random.random((200, 1, 1)) + 5 * random.random((200, 16, 16))).astype(
+        np.uint8
+    )
     scratched = plain[:6].copy()
     scratched[:, 4:7, 9:12] = 255
-    run = api.train("ae", plain, out=tmp_path / "run", steps=60, width=32, latent=2, network="perceptron", quiet=True)
+    run = api.train(
+        "ae",
+        plain,
+        out=tmp_path / "run",
+        steps=60,
+        width=32,
+        latent=2,
+        network="perceptron",
+        quiet=True,
+    )
     answer = run.do("detect", scratched, alpha=0.1).whole
     assert answer.found.all()
-    heat = answer.blame[:, 0]
+    heat = answer.attribution[:, 0]
     assert (heat[:, 4:7, 9:12].flatten(1).sum(1) > 0.5 * heat.clamp(min=0).flatten(1).sum(1)).all()
     folder = tmp_path / "scratched"
     folder.mkdir()
     for i, pixels in enumerate(scratched):
         Image.fromarray(pixels).save(folder / f"part{i}.png")
     assert (
-        cli.run(["detect", str(tmp_path / "run"), str(folder), "--alpha", "0.1", "--out", str(tmp_path / "out")]) == 0
+        cli.run(
+            [
+                "detect",
+                str(tmp_path / "run"),
+                str(folder),
+                "--alpha",
+                "0.1",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
     )
     assert len(list((tmp_path / "out" / "found").glob("*.png"))) == 6
     assert "part3" in (tmp_path / "out" / "scores.csv").read_text()
@@ -150,7 +192,9 @@ def test_pictures_are_shown_with_where_they_are_strange(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said(runs: dict[str, api.Trained], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--fdr is 1\.5"):
         runs["made"].detect(payments(5, 0), fdr=1.5)
-    blind = api.train("made", payments(50, 0), out=tmp_path / "run", steps=2, width=8, held_out=0.0, quiet=True)
+    blind = api.train(
+        "made", payments(50, 0), out=tmp_path / "run", steps=2, width=8, held_out=0.0, quiet=True
+    )
     with pytest.raises(InputError, match="held nothing out; train with --held-out"):
         blind.detect(payments(5, 0))
     gan = api.train("gan", payments(50, 0), out=tmp_path / "gan", steps=2, width=8, quiet=True)

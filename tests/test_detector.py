@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from conftest import PICTURE, ROW, SPACES, VECTOR, InMemory, examples
+from conftest import IMAGE, ROW, SPACES, VECTOR, InMemory, examples
 from ganvas.core import Space
 from ganvas.models.detector import LOCAL, NEIGHBOURS, Detector
 from ganvas.nn.views import view
@@ -19,18 +19,20 @@ def knowing(space: Space, n: int = 40) -> Detector:
     return model
 
 
-@pytest.mark.parametrize("space", [PICTURE, VECTOR, ROW], ids=["picture", "vector", "row"])
+@pytest.mark.parametrize("space", [IMAGE, VECTOR, ROW], ids=["image", "vector", "row"])
 def test_distances_are_those_of_the_definition(space: Space) -> None:
     model, x = knowing(space), examples(space, 7, seed=1)
     normal, v = model._standardised(examples(space, 40)), model._standardised(x)
-    apart = torch.cdist(normal, normal).sort(1).values[:, 1 : NEIGHBOURS + 1].mean(1)  # but for itself
+    apart = (
+        torch.cdist(normal, normal).sort(1).values[:, 1 : NEIGHBOURS + 1].mean(1)
+    )  # but for itself
     distance, index = torch.cdist(v, normal).sort(1)
     local = (apart / apart.mean())[index[:, :NEIGHBOURS]].mean(1) ** LOCAL
     expected = (distance[:, :NEIGHBOURS].mean(1) / apart.mean() / local).square()
     torch.testing.assert_close(model._near(v)[0], expected, rtol=5e-3, atol=0)
 
 
-@pytest.mark.parametrize("space", [PICTURE, VECTOR, ROW], ids=["picture", "vector", "row"])
+@pytest.mark.parametrize("space", [IMAGE, VECTOR, ROW], ids=["image", "vector", "row"])
 def test_what_is_hidden_is_not_seen(space: Space) -> None:
     model = knowing(space)
     v = model._standardised(examples(space, 5, seed=1))
@@ -44,9 +46,9 @@ def test_what_is_hidden_is_not_seen(space: Space) -> None:
 @pytest.mark.parametrize("space", list(SPACES.values())[:4], ids=list(SPACES)[:4])
 def test_blame_adds_up_to_the_score(space: Space) -> None:
     model = knowing(space)
-    score, blame = model.weigh(examples(space, 6, seed=1))
-    assert blame.shape[1:] == (space.shape if len(space.shape) > 1 else (model.view.seen,))
-    torch.testing.assert_close(blame.flatten(1).sum(1), score, rtol=1e-3, atol=1e-4)
+    score, attribution = model.score_with_attribution(examples(space, 6, seed=1))
+    assert attribution.shape[1:] == (space.shape if len(space.shape) > 1 else (model.view.seen,))
+    torch.testing.assert_close(attribution.flatten(1).sum(1), score, rtol=1e-3, atol=1e-4)
 
 
 def test_two_categories_are_as_far_apart_as_two_numbers() -> None:

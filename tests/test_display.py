@@ -1,4 +1,4 @@
-"""Runs and pictures in a notebook."""
+"""Runs and images in a notebook."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from ganvas import Trained, load, train
-from ganvas.runs.notebook import Pictures
+from ganvas.runs.notebook import Images
 
 
 @pytest.fixture(scope="module")
-def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     out = tmp_path_factory.mktemp("runs") / "a <run>"
-    return train("vae", pictures, out=out, steps=2, batch=16, size=16, width=8, latent=4, quiet=True)
+    return train("vae", photos, out=out, steps=2, batch=16, size=16, width=8, latent=4, quiet=True)
 
 
 def images(html: str) -> list[Image.Image]:
@@ -28,7 +28,7 @@ def images(html: str) -> list[Image.Image]:
 def test_a_run_shows_what_it_is_and_what_it_made(run: Trained) -> None:
     html = load(run.run.path)._repr_html_()
     assert "a &lt;run&gt;" in html
-    assert "2 rounds" in html
+    assert "2 steps" in html
     assert "sample" in html
     assert "health" in html
     (sheet,) = images(html)
@@ -42,9 +42,9 @@ def test_samples_are_a_list_that_shows_itself(run: Trained) -> None:
     assert made[0].size == (16, 16)
     shown = images(made._repr_html_())
     assert [one.tobytes() for one in shown] == [one.tobytes() for one in made]
-    assert "and 20 more" in Pictures(made * 40)._repr_html_()
+    assert "and 20 more" in Images(made * 40)._repr_html_()
 
 
-def test_other_answers_stay_what_they_are(run: Trained, pictures: Path) -> None:
-    assert type(run.reconstruct(pictures)) is list
+def test_other_answers_stay_what_they_are(run: Trained, photos: Path) -> None:
+    assert type(run.reconstruct(photos)) is list
     assert type(run.interpolate(n=1)[0]) is list

@@ -1,4 +1,5 @@
-"""Editing moves along what was asked for, as far as was asked, and leaves alone what is to be held."""
+"""Editing moves along what was asked for, as far as was asked, and leaves alone what is to be
+held."""
 
 from __future__ import annotations
 
@@ -10,16 +11,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.tasks.edit.task.directions import Scale, along, beside, telling
-from ganvas.tasks.edit.task.inversion import Inverted
-from ganvas.tasks.edit.task.task import edit
 from PIL import Image
 from torch import Tensor, nn
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Attributes, Autoencodes, Continuous, Decodes, Generates, Named, Tokens
-from ganvas.data.images.attributes import read
+from ganvas.core import (
+    Attributes,
+    Autoencodes,
+    Continuous,
+    Decodes,
+    Generates,
+    NamedExamples,
+    Tokens,
+)
+from ganvas.data.images.attributes import read_attributes
+from ganvas.tasks.edit.directions import (
+    Scale,
+    attribute_direction,
+    discover_directions,
+    orthogonal_to,
+)
+from ganvas.tasks.edit.inversion import InvertedGenerator
+from ganvas.tasks.edit.task import edit
 
 
 class Linear(Autoencodes):
@@ -36,7 +50,8 @@ class Linear(Autoencodes):
 
 
 class Blobs(Generates, nn.Module):
-    """A generator of smooth pictures from two numbers, of one of two labels: bright ones, and dark ones."""
+    """A generator of smooth images from two numbers, of one of two labels: bright ones, and dark
+    ones."""
 
     def __init__(self, labels: bool) -> None:
         super().__init__()
@@ -60,24 +75,24 @@ def test_a_direction_is_that_in_which_values_grow(by: Any) -> None:
     torch.manual_seed(0)
     u, wanted = torch.randn(4000, 5).double(), torch.tensor([3.0, 0, -4, 0, 0]).double() / 5
     for values in ((u @ wanted > 0.3).double(), (u @ wanted) ** 3):
-        assert along(u, values, by) @ wanted > 0.98
+        assert attribute_direction(u, values, by) @ wanted > 0.98
 
 
 def test_what_is_held_has_no_share_in_a_direction() -> None:
     torch.manual_seed(0)
     a, b, c = torch.randn(3, 6).double()
-    left = beside(a, [b, c])
+    left = orthogonal_to(a, [b, c])
     assert left.norm().item() == pytest.approx(1)
     assert (torch.stack([b, c]) @ left).abs().max() < 1e-9
-    assert beside(a, []) is a
+    assert orthogonal_to(a, []) is a
     with pytest.raises(InputError, match="hold less"):
-        beside(a, [2 * a])
+        orthogonal_to(a, [2 * a])
 
 
 def test_telling_directions_of_a_linear_map_are_its_singular_vectors() -> None:
     torch.manual_seed(0)
     weight = torch.randn(6, 20).double()
-    found = telling(lambda u: u @ weight, torch.randn(3, 6).double(), 4)
+    found = discover_directions(lambda u: u @ weight, torch.randn(3, 6).double(), 4)
     expected = torch.linalg.svd(weight).U.T[:4]
     assert (found * expected).sum(1).abs().tolist() == pytest.approx([1] * 4)
 
@@ -90,10 +105,13 @@ def test_a_scale_goes_there_and_back() -> None:
 
 
 def asked(x: Tensor, **options: Any) -> Any:
-    """Linear edits of examples x by what is known of a thousand others: whether their first number is above zero."""
-    known = torch.randn(1000, 4, generator=torch.Generator().manual_seed(1)) * torch.tensor([2.0, 1, 1, 1])
-    examples = Named(known, ["a"] * 1000, (known[:, :1] > 0).long(), ("below", "above"))
-    return edit(Linear(), Named(x, ["x"] * len(x)), lambda most: examples, **options)
+    """Linear edits of examples x by what is known of a thousand others: whether their first number
+    is above zero."""
+    known = torch.randn(1000, 4, generator=torch.Generator().manual_seed(1)) * torch.tensor(
+        [2.0, 1, 1, 1]
+    )
+    examples = NamedExamples(known, ["a"] * 1000, (known[:, :1] > 0).long(), ("below", "above"))
+    return edit(Linear(), NamedExamples(x, ["x"] * len(x)), lambda most: examples, **options)
 
 
 def test_strength_one_is_one_standard_deviation_along_the_direction() -> None:
@@ -109,7 +127,8 @@ def test_strength_one_is_one_standard_deviation_along_the_direction() -> None:
 
 
 class Curved(Autoencodes):
-    """What one latent adds to an example also moves its second number, which the encoder takes for another latent."""
+    """What one latent adds to an example also moves its second number, which the encoder takes for
+    another latent."""
 
     def encode(self, x: Tensor) -> Tensor:
         return x
@@ -120,11 +139,19 @@ class Curved(Autoencodes):
 
 def test_what_is_held_stays_in_what_comes_out() -> None:
     x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
-    table = Attributes([str(i) for i in range(2000)], {"a": x[:, 0].double(), "b": x[:, 1].double()}, "table")
-    examples = Named(x, table.names)
+    table = Attributes(
+        [str(i) for i in range(2000)], {"a": x[:, 0].double(), "b": x[:, 1].double()}, "table"
+    )
+    examples = NamedExamples(x, table.names)
     ask = {"attribute": "a", "attributes": table, "strength": "2"}
     loose, held = (
-        edit(Curved(), Named(torch.zeros(1, 2), ["x"]), lambda most: examples, **ask, hold=hold).frames[0, 0]
+        edit(
+            Curved(),
+            NamedExamples(torch.zeros(1, 2), ["x"]),
+            lambda most: examples,
+            **ask,
+            hold=hold,
+        ).frames[0, 0]
         for hold in (None, "b")
     )
     assert loose.tolist() == pytest.approx([2, 1.6], abs=0.2)
@@ -155,12 +182,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown class": ({"attribute": "beyond"}, "there are below, above"),
     "no range": ({"attribute": "above", "strength": "much"}, "--strength is 'much'"),
     "one step": ({"attribute": "above", "steps": 1}, "--steps is 1"),
-    "no rounds": ({"attribute": "above", "rounds": 0}, "--rounds is 0"),
+    "no steps": ({"attribute": "above", "inversion_steps": 0}, "--inversion-steps is 0"),
     "too many": ({"found": 9}, "have 4 directions"),
     "few": ({"has": torch.zeros(1, 4), "lacks": torch.ones(3, 4)}, "at least two examples"),
-    "held without labels": ({"has": torch.zeros(2, 4), "lacks": torch.ones(2, 4), "hold": "age"}, "--hold needs"),
+    "held without labels": (
+        {"has": torch.zeros(2, 4), "lacks": torch.ones(2, 4), "hold": "age"},
+        "--hold needs",
+    ),
     "itself held": ({"attribute": "above", "hold": "below"}, "hold less"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -177,7 +207,7 @@ def test_a_generator_is_inverted_and_its_label_found(labels: bool) -> None:
     z, y = torch.randn(6, 2), torch.tensor([[0], [1]] * 3) if labels else None
     x = model.decode(z, y)
     with torch.no_grad():
-        inverted = Inverted(model, 0, None, 120)
+        inverted = InvertedGenerator(model, 0, None, 120)
         found, label = inverted.best(x, None)
     assert ((inverted.decode(found, label) - x).square().mean((1, 2, 3)) < 1e-3).all()
     assert (found - z).abs().max() < 0.1
@@ -190,12 +220,19 @@ def test_what_cannot_be_inverted_says_so() -> None:
             return z
 
     with pytest.raises(InputError, match="neither encodes"):
-        edit(Only(), Named(torch.zeros(1, 4), ["x"]), lambda most: Named(torch.zeros(4, 4), []), found=1)
+        edit(
+            Only(),
+            NamedExamples(torch.zeros(1, 4), ["x"]),
+            lambda most: NamedExamples(torch.zeros(4, 4), []),
+            found=1,
+        )
 
 
 def test_attributes_are_found_by_the_names_of_files(tmp_path: Path) -> None:
-    (tmp_path / "faces.csv").write_text("image_id,Smiling,age,town\n1.jpg,-1,30,Ulm\na/2.jpg,1,,Bonn\n")
-    table = read(tmp_path / "faces.csv")
+    (tmp_path / "faces.csv").write_text(
+        "image_id,Smiling,age,town\n1.jpg,-1,30,Ulm\na/2.jpg,1,,Bonn\n"
+    )
+    table = read_attributes(tmp_path / "faces.csv")
     assert set(table.columns) == {"Smiling", "age"}
     assert table.of("Smiling", ["a/2.jpg", "b/1.jpg"]).tolist() == [1, -1]
     assert table.of("age", ["1.jpg", "a/2.jpg", "3.jpg"]).isnan().tolist() == [False, True, True]
@@ -203,54 +240,92 @@ def test_attributes_are_found_by_the_names_of_files(tmp_path: Path) -> None:
         table.of("age2", ["1.jpg"])
     with pytest.raises(InputError, match="is about an example at hand"):
         table.of("age", ["9.jpg"])
-    for content, words in (("file\n", "rows; the first column"), ("file,town\n1.jpg,Ulm\n", "no column of numbers")):
+    for content, words in (
+        ("file\n", "rows; the first column"),
+        ("file,town\n1.jpg,Ulm\n", "no column of numbers"),
+    ):
         (tmp_path / "bad.csv").write_text(content)
         with pytest.raises(InputError, match=words):
-            read(tmp_path / "bad.csv")
+            read_attributes(tmp_path / "bad.csv")
     with pytest.raises(InputError, match="does not exist"):
-        read(tmp_path / "none.csv")
-    assert isinstance(read(pd.DataFrame({"file": ["1.jpg"], "age": [3]})), Attributes)
+        read_attributes(tmp_path / "none.csv")
+    assert isinstance(read_attributes(pd.DataFrame({"file": ["1.jpg"], "age": [3]})), Attributes)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dark and bright pictures in two folders, a table of how bright they are, and a VAE that learned them."""
+    """Dark and bright images in two folders, a table of how bright they are, and a VAE that
+    learned them."""
     home, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     rows = []
     for i in range(80):
         folder = home / "photos" / ("bright" if i % 2 else "dark")
         folder.mkdir(parents=True, exist_ok=True)
         level = int(random.integers(150, 230) if i % 2 else random.integers(20, 100))
-        Image.fromarray(np.full((8, 8), level, np.uint8) + random.integers(0, 20, (8, 8), np.uint8)).save(
-            folder / f"{i}.png"
-        )
+        Image.fromarray(
+            np.full((8, 8), level, np.uint8) + random.integers(0, 20, (8, 8), np.uint8)
+        ).save(folder / f"{i}.png")
         rows.append({"file": f"{i}.png", "level": level})
     pd.DataFrame(rows).to_csv(home / "levels.csv", index=False)
-    said = ["train", "vae", str(home / "photos"), "--out", str(home / "run"), "--steps", "150", "--batch", "32"]
+    said = [
+        "train",
+        "vae",
+        str(home / "photos"),
+        "--out",
+        str(home / "run"),
+        "--steps",
+        "150",
+        "--batch",
+        "32",
+    ]
     assert cli.run([*said, "--latent", "2", "--network", "perceptron", "--width", "32"]) == 0
     return home
 
 
 @pytest.mark.parametrize(
-    "said", [["--attribute", "bright"], ["--attribute", "level", "--attributes", "levels.csv"], []], ids=str
+    "said",
+    [["--attribute", "bright"], ["--attribute", "level", "--attributes", "levels.csv"], []],
+    ids=str,
 )
-def test_pictures_get_brighter(home: Path, said: list[str], capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_get_brighter(
+    home: Path, said: list[str], capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(home)
     said = said or ["--has", "photos/bright", "--lacks", "photos/dark"]
     out = home / "edited"
-    command = ["edit", "run", "photos/dark/0.png", *said, "--strength", "-1..2", "--steps", "4", "--rounds", "20"]
+    command = [
+        "edit",
+        "run",
+        "photos/dark/0.png",
+        *said,
+        "--strength",
+        "-1..2",
+        "--steps",
+        "4",
+        "--inversion-steps",
+        "20",
+    ]
     assert cli.run([*command, "--out", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["strengths"] == [-1, 0, 1, 2]
     assert len(told["identity kept, cosine"]) == 4
-    shades = [np.asarray(Image.open(next((out / name).glob("*.png")))).mean() for name in ("-1", "+0", "+1", "+2")]
+    shades = [
+        np.asarray(Image.open(next((out / name).glob("*.png")))).mean()
+        for name in ("-1", "+0", "+1", "+2")
+    ]
     assert shades == sorted(shades)
     assert shades[3] > shades[1] + 30
     assert {"strip.png", "walk.gif"} <= {file.name for file in out.iterdir()}
 
 
-def test_in_python_edits_are_pictures(home: Path) -> None:
+def test_in_python_edits_are_images(home: Path) -> None:
     run = api.load(home / "run")
-    (walks,) = run.edit(str(home / "photos" / "dark" / "0.png"), found=2, strength="-1..1", steps=3, rounds=20)
+    (walks,) = run.edit(
+        str(home / "photos" / "dark" / "0.png"),
+        found=2,
+        strength="-1..1",
+        steps=3,
+        inversion_steps=20,
+    )
     assert list(walks) == ["direction 1", "direction 2"]
-    assert [picture.size for picture in walks["direction 1"]] == [(8, 8)] * 3
+    assert [image.size for image in walks["direction 1"]] == [(8, 8)] * 3

@@ -1,4 +1,5 @@
-"""Latents as tables and maps, groups of them, and walks along each: from the command line to what people open."""
+"""Latents as tables and maps, groups of them, and walks along each: from the command line to what
+people open."""
 
 from __future__ import annotations
 
@@ -14,9 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.tasks.cluster.task.task import cluster
-from ganvas.tasks.embed.task.latents import principal
-from ganvas.tasks.embed.task.projection import layout
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,10 +22,13 @@ from torch import Tensor
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Decodes, Embedded, Encodes, Named, Samples, Tokens
+from ganvas.core import Decodes, Embedded, Encodes, NamedExamples, Samples, Tokens
 from ganvas.data.images.modality import Images
-from ganvas.results import embedding_map as maps
+from ganvas.results import embedding_map
 from ganvas.results.cluster_table import _apart
+from ganvas.tasks.cluster.task import cluster
+from ganvas.tasks.embed.latents import principal_components
+from ganvas.tasks.embed.projection import project
 from ganvas.tasks.traverse import traverse
 
 NASTY = "</script><b>&'\"<!--<script>"
@@ -46,33 +47,39 @@ class Itself(Encodes, Decodes):
 def blobs(n: int, *middles: tuple[float, ...]) -> Tensor:
     """So many points around each of these."""
     random = torch.Generator().manual_seed(0)
-    return torch.cat([torch.tensor(m) + 0.3 * torch.randn(n, len(m), generator=random) for m in middles])
+    return torch.cat(
+        [torch.tensor(m) + 0.3 * torch.randn(n, len(m), generator=random) for m in middles]
+    )
 
 
-def named(x: Tensor) -> Named:
-    return Named(x, [f"row {i}" for i in range(len(x))])
+def named(x: Tensor) -> NamedExamples:
+    return NamedExamples(x, [f"row {i}" for i in range(len(x))])
 
 
 def people(n: int, seed: int = 0) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     old = random.random(n) < 0.4
-    return pd.DataFrame({
-        "age": np.where(old, random.normal(75, 4, n), random.normal(30, 4, n)).round(1),
-        "job": np.where(old, "retired", random.choice(["cook", NASTY], n)),
-        "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, n), "D"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "age": np.where(old, random.normal(75, 4, n), random.normal(30, 4, n)).round(1),
+            "job": np.where(old, "retired", random.choice(["cook", NASTY], n)),
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, n), "D"),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
-def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("embed")
     people(400).to_csv(folder / "people.csv", index=False)
     small: dict[str, Any] = {"steps": 8, "batch": 16, "width": 16, "quiet": True}
-    api.train("vae", pictures, out=folder / "pictures", latent=4, network="perceptron", **small)
-    api.train("ae", pictures, out=folder / "plain", latent=4, network="perceptron", **small)
-    api.train("vae", folder / "people.csv", out=folder / "people", latent=3, **{**small, "steps": 60})
+    api.train("vae", photos, out=folder / "images", latent=4, network="perceptron", **small)
+    api.train("ae", photos, out=folder / "plain", latent=4, network="perceptron", **small)
+    api.train(
+        "vae", folder / "people.csv", out=folder / "people", latent=3, **{**small, "steps": 60}
+    )
     api.train("gan", folder / "people.csv", out=folder / "gan", **small)
-    return {name: folder / name for name in ("pictures", "plain", "people", "gan", "people.csv")}
+    return {name: folder / name for name in ("images", "plain", "people", "gan", "people.csv")}
 
 
 class Scripts(HTMLParser):
@@ -101,9 +108,14 @@ def content(page: Path) -> dict[str, Any]:
     return json.loads(scripts.found[0])
 
 
-def test_pictures_become_a_table_a_map_and_a_page(runs: dict[str, Path], pictures: Path, tmp_path: Path) -> None:
+def test_images_become_a_table_a_map_and_a_page(
+    runs: dict[str, Path], photos: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "map"
-    assert cli.run(["embed", str(runs["pictures"]), str(pictures), "--points", "60", "--out", str(out)]) == 0
+    assert (
+        cli.run(["embed", str(runs["images"]), str(photos), "--points", "60", "--out", str(out)])
+        == 0
+    )
     assert {file.name for file in out.iterdir()} == {"latents.parquet", "map.png", "map.html"}
     table = pd.read_parquet(out / "latents.parquet")
     assert list(table.columns) == ["name", "label", "z0", "z1", "z2", "z3", "map x", "map y"]
@@ -113,13 +125,15 @@ def test_pictures_become_a_table_a_map_and_a_page(runs: dict[str, Path], picture
     told = content(out / "map.html")
     assert len(told["places"]) == len(told["names"]) == 60
     assert [c["name"] for c in told["columns"]] == ["label"]
-    assert told["pictures"]["image"].startswith("data:image/png;base64,")
+    assert told["images"]["image"].startswith("data:image/png;base64,")
     assert 0 <= min(map(min, told["places"])) <= max(map(max, told["places"])) <= 1
     with Image.open(out / "map.png") as drawn:
-        assert drawn.width == 2 * maps.PANEL
+        assert drawn.width == 2 * embedding_map.PANEL
 
 
-def test_rows_are_told_by_their_values_whatever_these_are(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_rows_are_told_by_their_values_whatever_these_are(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "map.html"
     asked = ["embed", str(runs["people"]), str(runs["people.csv"]), "--map"]
     assert cli.run([*asked, "pca", "--out", str(out)]) == 0
@@ -136,12 +150,14 @@ def test_rows_are_told_by_their_values_whatever_these_are(runs: dict[str, Path],
     assert list(pd.read_csv(tmp_path / "z.csv").columns) == ["name", "z0", "z1", "z2"]
 
 
-def test_in_python_latents_are_a_frame(runs: dict[str, Path], pictures: Path) -> None:
-    run = api.load(runs["pictures"])
-    table = run.embed(pictures, map="none")
+def test_in_python_latents_are_a_frame(runs: dict[str, Path], photos: Path) -> None:
+    run = api.load(runs["images"])
+    table = run.embed(photos, map="none")
     with torch.no_grad():
-        z = run.model.encode(run.run.modality.read(pictures).gather().x)
-    np.testing.assert_allclose(table[["z0", "z1", "z2", "z3"]].to_numpy(), z.numpy(), rtol=1e-4, atol=1e-5)
+        z = run.model.encode(run.run.modality.read(photos).gather().x)
+    np.testing.assert_allclose(
+        table[["z0", "z1", "z2", "z3"]].to_numpy(), z.numpy(), rtol=1e-4, atol=1e-5
+    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -151,9 +167,11 @@ def test_a_page_says_names_as_they_are_and_nothing_of_them_is_markup(
 ) -> None:
     names = [*names, NASTY]
     n = len(names)
-    named = Named(torch.zeros(n, 1, 4, 4), names, torch.arange(n)[:, None])
+    named = NamedExamples(torch.zeros(n, 1, 4, 4), names, torch.arange(n)[:, None])
     answer = Embedded(named, torch.zeros(n, 2), torch.arange(n), torch.rand(n, 2), "words")
-    out = maps.page(answer, Images(4, 1, classes=tuple(names)), tmp_path_factory.mktemp("page") / "map.html")
+    out = embedding_map.embedding_page(
+        answer, Images(4, 1, classes=tuple(names)), tmp_path_factory.mktemp("page") / "map.html"
+    )
     told = content(out)
     assert told["names"] == names
     assert told["columns"][0]["words"] == names
@@ -162,32 +180,32 @@ def test_a_page_says_names_as_they_are_and_nothing_of_them_is_markup(
 @pytest.mark.parametrize("how", ["tsne", "pca"])
 def test_neighbours_stay_neighbours(how: Any) -> None:
     z = blobs(20, (0, 0, 0, 0), (9, 0, 0, 0), (0, 9, 0, 9))
-    places = layout(how, 0)(z)
+    places = project(how, 0)(z)
     nearest = torch.cdist(places, places).fill_diagonal_(torch.inf).argmin(1)
     assert torch.equal(nearest // 20, torch.arange(60) // 20)
-    assert torch.equal(places, layout(how, 0)(z))
+    assert torch.equal(places, project(how, 0)(z))
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (3, 1), (40, 1), (40, 2), (5, 3), (40, 70)])
 @pytest.mark.parametrize("constant", [False, True])
 def test_every_shape_has_a_map(shape: tuple[int, int], constant: bool) -> None:
-    places = layout("tsne", 0)(torch.zeros(shape) if constant else torch.randn(shape))
+    places = project("tsne", 0)(torch.zeros(shape) if constant else torch.randn(shape))
     assert places.shape == (shape[0], 2)
     assert places.isfinite().all()
 
 
 def test_principal_components_keep_distances() -> None:
     z = torch.randn(30, 5, generator=torch.Generator().manual_seed(1))
-    found, centred = principal(z, 5), z - z.mean(0)
+    found, centred = principal_components(z, 5), z - z.mean(0)
     torch.testing.assert_close(found @ found.T, centred @ centred.T, rtol=1e-4, atol=1e-4)
-    deviations = principal(z, 3).std(0)
+    deviations = principal_components(z, 3).std(0)
     assert torch.equal(deviations, deviations.sort(descending=True).values)
 
 
 def test_umap_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(InputError, match=r"pip install 'ganvas\[map\]'"):
-        layout("umap", 0)
+        project("umap", 0)
 
 
 @pytest.mark.parametrize("k", [None, 3])
@@ -197,7 +215,9 @@ def test_groups_are_found_and_so_is_their_number(k: int | None) -> None:
     assert torch.equal(groups, groups[:, :1].expand(3, 40))
     assert answer.cluster.max() == 2
     assert answer.probability.min() > 0.99
-    assert answer.distance.square().mean().item() == pytest.approx(2, abs=0.1)  # as of a Gaussian in two dimensions
+    assert answer.distance.square().mean().item() == pytest.approx(
+        2, abs=0.1
+    )  # as of a Gaussian in two dimensions
 
 
 def test_what_is_one_group_stays_one() -> None:
@@ -209,7 +229,16 @@ def test_groups_of_rows_are_told_apart_in_words(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "groups"
-    asked = ["cluster", str(runs["people"]), str(runs["people.csv"]), "--k", "2", "--out", str(out), "--json"]
+    asked = [
+        "cluster",
+        str(runs["people"]),
+        str(runs["people.csv"]),
+        "--k",
+        "2",
+        "--out",
+        str(out),
+        "--json",
+    ]
     assert cli.run(asked) == 0
     said = json.loads(capsys.readouterr().out)
     table, groups = pd.read_csv(out / "clusters.csv"), pd.read_csv(out / "groups.csv")
@@ -220,16 +249,26 @@ def test_groups_of_rows_are_told_apart_in_words(
     assert len(api.load(runs["people"]).cluster(people(50, 1), k=2)) == 50
 
 
-def test_groups_of_pictures_are_seen(runs: dict[str, Path], pictures: Path, tmp_path: Path) -> None:
-    asked = ["cluster", str(runs["pictures"]), str(pictures), "--k", "3"]
+def test_groups_of_images_are_seen(runs: dict[str, Path], photos: Path, tmp_path: Path) -> None:
+    asked = ["cluster", str(runs["images"]), str(photos), "--k", "3"]
     assert cli.run([*asked, "--out", str(tmp_path / "groups")]) == 0
-    assert {f.name for f in (tmp_path / "groups").iterdir()} == {"clusters.csv", "groups.csv", "typical.png"}
+    assert {f.name for f in (tmp_path / "groups").iterdir()} == {
+        "clusters.csv",
+        "groups.csv",
+        "typical.png",
+    }
     assert cli.run([*asked, "--out", str(tmp_path / "who.parquet")]) == 0
-    assert list(pd.read_parquet(tmp_path / "who.parquet").columns)[:3] == ["name", "label", "cluster"]
+    assert list(pd.read_parquet(tmp_path / "who.parquet").columns)[:3] == [
+        "name",
+        "label",
+        "cluster",
+    ]
 
 
 def test_a_walk_varies_one_number_and_the_widest_comes_first() -> None:
-    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5.0, 0.1, 2.0])
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [1.0, 5.0, 0.1, 2.0]
+    )
     answer = traverse(Itself(), x, steps=5, reach=2, most=3, example=7)
     assert answer.names == ("z1", "z3", "z0")
     assert answer.examples.shape == (5, 3, 4)
@@ -241,15 +280,17 @@ def test_a_walk_varies_one_number_and_the_widest_comes_first() -> None:
 
 
 def test_walks_of_a_prior_and_of_examples(
-    runs: dict[str, Path], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: dict[str, Path], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "walks"
-    assert cli.run(["traverse", str(runs["pictures"]), "--steps", "5", "--out", str(out), "--json"]) == 0
+    assert (
+        cli.run(["traverse", str(runs["images"]), "--steps", "5", "--out", str(out), "--json"]) == 0
+    )
     assert sorted(json.loads(capsys.readouterr().out)["strips"]) == ["z0", "z1", "z2", "z3"]
     assert {file.name for file in out.iterdir()} == {"strip.png", "walk.gif"}
     with Image.open(out / "strip.png") as strip:
         assert strip.size == (5 * 66 + 2, 4 * 66 + 2)
-    walks = api.load(runs["plain"]).traverse(pictures, steps=3, most=2)
+    walks = api.load(runs["plain"]).traverse(photos, steps=3, most=2)
     assert [len(walk) for walk in walks.values()] == [3, 3]
     table = api.load(runs["people"]).traverse(steps=4, most=1, seed=3)
     assert [len(rows) for rows in table.values()] == [4]
@@ -258,19 +299,27 @@ def test_walks_of_a_prior_and_of_examples(
 
 def test_columns_of_every_kind_have_words_and_colours() -> None:
     n, days = 60, [None if i % 9 == 0 else date(2020, 1, 1) + timedelta(i) for i in range(60)]
-    frame = pd.DataFrame({
-        "day": days, "time": pd.to_datetime(pd.Series(days)).dt.tz_localize("Europe/Berlin"),
-        "endless": np.where(np.arange(n) % 10 == 0, np.inf, np.arange(n)), "span": pd.to_timedelta(np.arange(n), "h"),
-        "maybe": pd.Series([True, None] * (n // 2), dtype="boolean"), "nothing": [None] * n,
-        "kind": pd.Categorical(["a", "b"] * (n // 2)), "many": [f"k{i}" for i in range(n)],
-    })  # fmt: skip
-    found = {name: maps._colouring(name, frame[name]) for name in frame}
+    frame = pd.DataFrame(
+        {
+            "day": days,
+            "time": pd.to_datetime(pd.Series(days)).dt.tz_localize("Europe/Berlin"),
+            "endless": np.where(np.arange(n) % 10 == 0, np.inf, np.arange(n)),
+            "span": pd.to_timedelta(np.arange(n), "h"),
+            "maybe": pd.Series([True, None] * (n // 2), dtype="boolean"),
+            "nothing": [None] * n,
+            "kind": pd.Categorical(["a", "b"] * (n // 2)),
+            "many": [f"k{i}" for i in range(n)],
+        }
+    )
+    found = {name: embedding_map._colouring(name, frame[name]) for name in frame}
     assert all(len(c.words) == len(c.codes) == n for c in found.values())
     assert found["day"].words[:2] == ["", "2020-01-02"]
     for name in ("day", "time", "endless", "span"):
         assert [words[0] for words, _ in found[name].legend] == ["≤", "≥"]
-        assert set(found[name].codes) >= set(range(len(maps.CATEGORIES) + 1, len(maps.COLOURS)))
-    assert found["maybe"].legend == [("True", 0), ("missing", len(maps.CATEGORIES))]
+        assert set(found[name].codes) >= set(
+            range(len(embedding_map.CATEGORIES) + 1, len(embedding_map.COLOURS))
+        )
+    assert found["maybe"].legend == [("True", 0), ("missing", len(embedding_map.CATEGORIES))]
     assert found["many"].legend[-1][0] == "others"
     told = _apart(frame, pd.Series(np.arange(n) < 20))
     assert "day 2020-01-" in told
@@ -281,7 +330,9 @@ def test_a_walk_of_a_model_with_labels_is_of_one_label() -> None:
     class Asked(Itself, Samples):
         condition = Tokens(1, 3)
 
-        def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
+        def sample(
+            self, n: int, y: Tensor | None = None, truncation: float | None = None
+        ) -> Tensor:
             raise NotImplementedError
 
         def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -294,19 +345,31 @@ def test_a_walk_of_a_model_with_labels_is_of_one_label() -> None:
 
 
 WRONG = {
-    "no map to draw": (["embed", "people", "CSV", "--map", "none", "--out", "x.png"], "there is no map"),
+    "no map to draw": (
+        ["embed", "people", "CSV", "--map", "none", "--out", "x.png"],
+        "there is no map",
+    ),
     "no points": (["embed", "people", "CSV", "--points", "0"], "--points is 0"),
     "no such map": (["embed", "people", "CSV", "--map", "globe"], "globe"),
     "no latents": (["embed", "gan", "CSV"], "gan cannot embed"),
-    "no such table": (["embed", "people", "CSV", "--map", "none", "--out", "z.doc"], "is no kind of file"),
-    "too many groups": (["cluster", "people", "CSV", "--k", "300"], "--k 300 needs at least 600 examples"),
+    "no such table": (
+        ["embed", "people", "CSV", "--map", "none", "--out", "z.doc"],
+        "is no kind of file",
+    ),
+    "too many groups": (
+        ["cluster", "people", "CSV", "--k", "300"],
+        "--k 300 needs at least 600 examples",
+    ),
     "no groups": (["cluster", "people", "CSV", "--k", "0"], "at least one group"),
     "rows drawn": (["cluster", "people", "CSV", "--k", "2", "--out", "x.png"], "end --out in .csv"),
     "one stop": (["traverse", "people", "--steps", "1"], "--steps is 1"),
     "no reach": (["traverse", "people", "--reach", "0"], "--reach is 0"),
     "no labels": (["traverse", "people", "--label", "0"], "no label is called"),
     "no prior": (["traverse", "plain"], "give at least two examples"),
-    "no such example": (["traverse", "people", "CSV", "--example", "400"], "there are 400, counted from 0"),
+    "no such example": (
+        ["traverse", "people", "CSV", "--example", "400"],
+        "there are 400, counted from 0",
+    ),
     "blind": (["traverse", "gan", "CSV"], "finds no latents of given examples"),
 }
 
@@ -321,7 +384,16 @@ def test_what_is_wrong_is_said_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (verb, run, *rest), words = WRONG[kind]
-    assert cli.run([verb, str(runs[run]), *(str(runs["people.csv"]) if word == "CSV" else word for word in rest)]) == 2
+    assert (
+        cli.run(
+            [
+                verb,
+                str(runs[run]),
+                *(str(runs["people.csv"]) if word == "CSV" else word for word in rest),
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr()
     assert words in said.err.replace("\n", " ")
     assert "Traceback" not in said.err

@@ -8,29 +8,32 @@ from itertools import cycle, islice, repeat
 
 import pytest
 import torch
-from ganvas.training.loop.engine import SCHEDULES, Engine
 from torch import nn
 from torch.nn.functional import softplus
 
-from conftest import LABELS, PICTURE, VECTOR, InMemory, examples
+from conftest import IMAGE, LABELS, VECTOR, InMemory, examples
 from ganvas.core import Batch, InputError, Model, Turn, adam
 from ganvas.models.ae import AE
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.vae import VAE
+from ganvas.training.engine import SCHEDULES, Engine
 
 
-def play(engine: Engine, batches: object, rounds: int) -> list[dict[str, torch.Tensor]]:
-    return list(islice(engine.rounds(batches), rounds))
+def play(engine: Engine, batches: object, steps: int) -> list[dict[str, torch.Tensor]]:
+    return list(islice(engine.steps(batches), steps))
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(p, q)
+        for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 def test_equals_a_hand_written_loop_of_two_optimizers() -> None:
-    x, y = examples(PICTURE), torch.arange(16).unsqueeze(1) % 3
+    x, y = examples(IMAGE), torch.arange(16).unsqueeze(1) % 3
     torch.manual_seed(0)
-    ours = DCGAN(PICTURE, LABELS, latent=8, channels=8)
+    ours = DCGAN(IMAGE, LABELS, latent=8, channels=8)
     theirs = deepcopy(ours).train()
     torch.manual_seed(1)
     play(Engine(ours), repeat(Batch(x, y)), 5)
@@ -96,23 +99,26 @@ def test_accumulating_equals_one_large_batch() -> None:
 def test_a_player_meets_what_the_other_just_learned() -> None:
     """The generator's loss is computed after the discriminator's step, on its new weights."""
     torch.manual_seed(0)
-    model = DCGAN(PICTURE, None, latent=8, channels=8)
+    model = DCGAN(IMAGE, None, latent=8, channels=8)
     seen = []
     before = [p.clone() for p in model.discriminator.parameters()]
     original = model.game
     model.game = original._replace(
         generator=lambda fake: (
-            seen.extend(p.clone() for p in model.discriminator.parameters()) or original.generator(fake)
+            seen.extend(p.clone() for p in model.discriminator.parameters())
+            or original.generator(fake)
         )
     )
-    play(Engine(model), repeat(Batch(examples(PICTURE))), 1)
+    play(Engine(model), repeat(Batch(examples(IMAGE))), 1)
     assert all(not torch.equal(b, s) for b, s in zip(before, seen, strict=True))
-    assert all(torch.equal(p, s) for p, s in zip(model.discriminator.parameters(), seen, strict=True))
+    assert all(
+        torch.equal(p, s) for p, s in zip(model.discriminator.parameters(), seen, strict=True)
+    )
 
 
 def test_the_generator_waits_for_k_discriminator_steps() -> None:
-    model = DCGAN(PICTURE, None, latent=8, channels=8, discriminator_steps=3)
-    logs = play(Engine(model), repeat(Batch(examples(PICTURE))), 6)
+    model = DCGAN(IMAGE, None, latent=8, channels=8, discriminator_steps=3)
+    logs = play(Engine(model), repeat(Batch(examples(IMAGE))), 6)
     assert ["generator/fool" in log for log in logs] == [False, False, True] * 2
 
 
@@ -130,19 +136,22 @@ def test_gradients_are_clipped() -> None:
 
 def test_averaged_weights_are_the_recursion_they_are_named_after() -> None:
     a = AE(VECTOR, latent=2, width=16)
-    engine = Engine(a, average=0.9)
+    engine = Engine(a, ema=0.9)
     expected = [p.detach().clone() for p in a.parameters()]
-    for step, _ in enumerate(islice(engine.rounds(repeat(Batch(examples(VECTOR)))), 20), 1):
+    for step, _ in enumerate(islice(engine.steps(repeat(Batch(examples(VECTOR)))), 20), 1):
         decay = min(0.9, step / (step + 10))
-        expected = [decay * e + (1 - decay) * p.detach() for e, p in zip(expected, a.parameters(), strict=True)]
-    for e, p in zip(expected, engine.averaged.parameters(), strict=True):
+        expected = [
+            decay * e + (1 - decay) * p.detach()
+            for e, p in zip(expected, a.parameters(), strict=True)
+        ]
+    for e, p in zip(expected, engine.ema_model.parameters(), strict=True):
         torch.testing.assert_close(e, p, rtol=1e-5, atol=1e-6)
 
 
 def test_rates_are_each_players_own_and_paced_together() -> None:
-    model = DCGAN(PICTURE, None, latent=8, channels=8)
-    engine = Engine(model, rates={"discriminator": 1e-3})
-    engine.pace(0.5)
+    model = DCGAN(IMAGE, None, latent=8, channels=8)
+    engine = Engine(model, lr={"discriminator": 1e-3})
+    engine.set_lr_factor(0.5)
     rates = {player: o.param_groups[0]["lr"] for player, o in engine.optimizers.items()}
     assert rates == {"discriminator": 5e-4, "generator": 1e-4}
 
@@ -155,25 +164,26 @@ def test_schedules_stay_between_nothing_and_all(name: str) -> None:
 
 
 def test_judging_changes_nothing() -> None:
-    model = DCGAN(PICTURE, LABELS, latent=8, channels=8)
-    engine = Engine(model, average=0.9)
-    batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
+    model = DCGAN(IMAGE, LABELS, latent=8, channels=8)
+    engine = Engine(model, ema=0.9)
+    batch = Batch(examples(IMAGE), torch.arange(16).unsqueeze(1) % 3)
     play(engine, repeat(batch), 2)
-    before = {k: v.clone() for k, v in engine.averaged.state_dict().items()}
+    before = {k: v.clone() for k, v in engine.ema_model.state_dict().items()}
     terms = {"discriminator/real", "discriminator/fake", "discriminator/ordering", "generator/fool"}
     assert set(engine.judge([batch, batch])) == terms
-    assert all(torch.equal(v, before[k]) for k, v in engine.averaged.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in engine.ema_model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 
 
 def test_goes_on_exactly_from_its_state() -> None:
-    """Weights and state pass through plain contiguous tensors, as files hold them; the layout must not matter."""
+    """Weights and state pass through plain contiguous tensors, as files hold them; the layout must
+    not matter."""
 
     def fresh() -> DCGAN:
         torch.manual_seed(0)
-        return DCGAN(PICTURE, None, latent=8, channels=8).to(memory_format=torch.channels_last)
+        return DCGAN(IMAGE, None, latent=8, channels=8).to(memory_format=torch.channels_last)
 
-    x, whole, broken, resumed = repeat(Batch(examples(PICTURE))), fresh(), fresh(), fresh()
+    x, whole, broken, resumed = repeat(Batch(examples(IMAGE))), fresh(), fresh(), fresh()
     torch.manual_seed(1)
     play(Engine(whole), x, 6)
 
@@ -189,8 +199,8 @@ def test_goes_on_exactly_from_its_state() -> None:
 
 
 def test_bfloat16_computes_but_does_not_store() -> None:
-    model = DCGAN(PICTURE, None, latent=8, channels=8)
-    play(Engine(model, precision=torch.bfloat16), repeat(Batch(examples(PICTURE))), 2)
+    model = DCGAN(IMAGE, None, latent=8, channels=8)
+    play(Engine(model, precision=torch.bfloat16), repeat(Batch(examples(IMAGE))), 2)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 

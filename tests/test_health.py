@@ -15,16 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.training.loop.data_checks import dimension, look
-from ganvas.training.loop.diversity import Diversity
-from ganvas.training.loop.engine import Engine
-from ganvas.training.loop.progress import _losses
-from ganvas.training.loop.recovery import TRIES, Healing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ganvas
-from conftest import LABELS, PICTURE, SPACES, VECTOR, InMemory, examples
+from conftest import IMAGE, LABELS, SPACES, VECTOR, InMemory, examples
 from contract.test_models import build
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, InputError
@@ -38,13 +33,18 @@ from ganvas.runs.diagnosis import (
     Diagnosis,
     Facts,
     History,
+    Intervention,
     Remedy,
-    Treatment,
-    examine,
-    recent,
+    diagnose,
+    recent_lines,
 )
 from ganvas.runs.run import Run
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
+from ganvas.training.data_checks import check_data, dimension
+from ganvas.training.diversity import Diversity
+from ganvas.training.engine import Engine
+from ganvas.training.progress import _losses
+from ganvas.training.recovery import TRIES, Recovery
 from test_run import same
 
 Column = Callable[[int], float] | float
@@ -60,8 +60,9 @@ WELL: dict[str, Column] = {
 }
 
 
-def history(rounds: int = 1000, facts: Facts | None = None, **columns: Column) -> History:
-    """A log as training writes it: a line every 10 rounds, what is rare every 100; `__` in names stands for a slash."""
+def history(n_steps: int = 1000, facts: Facts | None = None, **columns: Column) -> History:
+    """A log as training writes it: a line every 10 steps, what is rare every 100; `__` in names
+    stands for a slash."""
     chosen = {name.replace("__", "/"): column for name, column in columns.items()}
     lines = [
         {"step": step}
@@ -70,7 +71,7 @@ def history(rounds: int = 1000, facts: Facts | None = None, **columns: Column) -
             for name, column in chosen.items()
             if step % 100 == 0 or not name.startswith(RARE)
         }
-        for step in range(10, rounds + 1, 10)
+        for step in range(10, n_steps + 1, 10)
     ]
     return History(lines, facts or Facts({"discriminator": 2e-4, "generator": 2e-4}))
 
@@ -82,21 +83,29 @@ def ill(**columns: Column) -> History:
 SICK: dict[str, History] = {
     "divergence": ill(generator__gradient=lambda step: 2.0 if step < 980 else 1e6),
     "discriminator has won": ill(
-        discriminator__ordering=lambda step: 0.9 if step < 200 else 1.0, made__coverage=0.1, made__diversity=0.6
+        discriminator__ordering=lambda step: 0.9 if step < 200 else 1.0,
+        made__coverage=0.1,
+        made__diversity=0.6,
     ),
-    "discriminator has lost": ill(discriminator__ordering=0.4, made__coverage=0.1, made__diversity=0.6),
+    "discriminator has lost": ill(
+        discriminator__ordering=0.4, made__coverage=0.1, made__diversity=0.6
+    ),
     "vanishing gradients": ill(
         discriminator__ordering=0.99,
         generator__gradient=lambda step: math.exp(-step / 50),
         made__coverage=0.1,
         made__diversity=0.3,
     ),
-    "oscillation": ill(discriminator__ordering=lambda step: 0.6 + 0.39 * math.sin(step / 60), made__coverage=0.1),
+    "oscillation": ill(
+        discriminator__ordering=lambda step: 0.6 + 0.39 * math.sin(step / 60), made__coverage=0.1
+    ),
     "mode collapse": ill(
-        made__coverage=lambda step: 0.6 if step < 600 else 0.05, made__diversity=lambda step: 0.8 if step < 600 else 0.1
+        made__coverage=lambda step: 0.6 if step < 600 else 0.05,
+        made__diversity=lambda step: 0.8 if step < 600 else 0.1,
     ),
     "slow collapse": ill(
-        discriminator__ordering=1.0, made__coverage=lambda step: min(step / 500, 0.98) - max(step - 600, 0) / 1600
+        discriminator__ordering=1.0,
+        made__coverage=lambda step: min(step / 500, 0.98) - max(step - 600, 0) / 1600,
     ),
     "memorisation": ill(seen__discriminator__ordering=0.99, held_out__discriminator__ordering=0.6),
     "small generator": replace(
@@ -107,7 +116,9 @@ SICK: dict[str, History] = {
         ill(discriminator__real=lambda step: 500.0 if step == 50 else 0.7),
         facts=Facts({"discriminator": 0.01}, sizes={"discriminator": 0.02}),
     ),
-    "posterior collapse": history(autoencoder__bits=lambda step: 30.0 if step < 300 else 0.1, autoencoder__active=0.0),
+    "posterior collapse": history(
+        autoencoder__bits=lambda step: 30.0 if step < 300 else 0.1, autoencoder__active=0.0
+    ),
     "posterior collapse of most latents": history(
         autoencoder__bits=3.0, autoencoder__active=lambda step: 0.9 if step < 300 else 0.05
     ),
@@ -117,7 +128,7 @@ SICK: dict[str, History] = {
 
 @pytest.mark.parametrize("illness", SICK)
 def test_an_illness_is_named(illness: str) -> None:
-    found = {diagnosis.illness: diagnosis for diagnosis in examine(SICK[illness])}
+    found = {diagnosis.kind: diagnosis for diagnosis in diagnose(SICK[illness])}
     named = illness.partition(" of ")[0]
     assert named in found
     diagnosis = found[named]
@@ -127,12 +138,14 @@ def test_an_illness_is_named(illness: str) -> None:
     assert Diagnosis.from_json(json.loads(json.dumps(diagnosis.to_json()))) == diagnosis
 
 
-@pytest.mark.parametrize(("illness", "step"), [("posterior collapse", 300), ("discriminator has won", 200)])
+@pytest.mark.parametrize(
+    ("illness", "step"), [("posterior collapse", 300), ("discriminator has won", 200)]
+)
 def test_it_says_since_when(illness: str, step: int) -> None:
-    (diagnosis,) = (one for one in examine(SICK[illness]) if one.illness == illness)
+    (diagnosis,) = (one for one in diagnose(SICK[illness]) if one.kind == illness)
     assert step <= diagnosis.since <= step + 100
     earlier = replace(diagnosis, since=17)
-    (again,) = (one for one in examine(SICK[illness], [earlier]) if one.illness == illness)
+    (again,) = (one for one in diagnose(SICK[illness], [earlier]) if one.kind == illness)
     assert again.since == 17
 
 
@@ -142,21 +155,23 @@ def test_it_says_since_when(illness: str, step: int) -> None:
     ids=["little lost", "it is fooled at times", "it is fooled often"],
 )
 def test_a_fall_from_the_best_is_no_collapse_by_itself(ordering: float, end: float) -> None:
-    falling = ill(discriminator__ordering=ordering, made__coverage=lambda step: 0.98 if step < 600 else end)
-    assert examine(falling) == []
+    falling = ill(
+        discriminator__ordering=ordering, made__coverage=lambda step: 0.98 if step < 600 else end
+    )
+    assert diagnose(falling) == []
 
 
 @pytest.mark.parametrize("best", [0.4, 0.7, 0.98])
 def test_a_slow_collapse_is_said_of_the_fall_alone_and_at_the_second_look(best: float) -> None:
     """The same whatever the best was, and not before it has lasted."""
-    for rounds, told in ((800, []), (900, ["slow collapse"]), (1000, ["slow collapse"])):
+    for n_steps, told in ((800, []), (900, ["slow collapse"]), (1000, ["slow collapse"])):
         columns = {name.replace("/", "__"): column for name, column in WELL.items()}
         columns |= {
             "discriminator__ordering": 1.0,
             "made__coverage": lambda step: best if step < 800 else best - 0.2,
         }
-        found = examine(history(rounds, **columns))
-        assert [diagnosis.illness for diagnosis in found] == told
+        found = diagnose(history(n_steps, **columns))
+        assert [diagnosis.kind for diagnosis in found] == told
         assert all(diagnosis.since == 800 and diagnosis.grave for diagnosis in found)
 
 
@@ -165,18 +180,27 @@ def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> 
     for step in (600, 700, 800):
         play(engine, 1)
         healing.obey(healing.decide([], keep=True)[1], step, "")
-    (diagnosis,) = examine(ill(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6))
-    for model in (engine.model, engine.averaged):
+    (diagnosis,) = diagnose(
+        ill(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6)
+    )
+    for model in (engine.model, engine.ema_model):
         model.hyperparameters["r1"] = 0.0
     _, order = healing.decide([diagnosis], keep=False)
-    treatment = healing.obey(order, 1000, diagnosis.illness)
+    treatment = healing.obey(order, 1000, diagnosis.kind)
     assert treatment is not None
     assert (treatment.what, treatment.after, treatment.to_step) == ("r1", 1.0, 800)
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32), winning=st.floats(0.65, 0.93), noise=st.floats(0, 0.06), rounds=st.integers(1, 300))
-def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, rounds: int) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    winning=st.floats(0.65, 0.93),
+    noise=st.floats(0, 0.06),
+    n_steps=st.integers(1, 300),
+)
+def test_a_healthy_game_is_left_alone(
+    seed: int, winning: float, noise: float, n_steps: int
+) -> None:
     """Whatever its scale, with the noise of batches, at any age."""
     chance = random.Random(seed)
     scale = 10 ** chance.uniform(-3, 3)
@@ -191,17 +215,20 @@ def test_a_healthy_game_is_left_alone(seed: int, winning: float, noise: float, r
     }
     names = {name.replace("/", "__"): column for name, column in (WELL | well).items()}
     facts = Facts(
-        {"generator": 2e-4}, sizes={"generator": 0.02}, parameters={"generator": 10, "discriminator": 10}, codes=512
+        {"generator": 2e-4},
+        sizes={"generator": 0.02},
+        parameters={"generator": 10, "discriminator": 10},
+        codes=512,
     )
-    assert examine(history(10 * rounds, facts, **names)) == []
+    assert diagnose(history(10 * n_steps, facts, **names)) == []
 
 
 @given(st.sets(st.sampled_from(sorted(WELL))))
 @settings(max_examples=30, deadline=None)
 def test_what_is_not_logged_is_not_judged(lacking: set[str]) -> None:
     left = {name.replace("/", "__"): column for name, column in WELL.items() if name not in lacking}
-    assert examine(history(**left)) == []
-    assert examine(History([])) == []
+    assert diagnose(history(**left)) == []
+    assert diagnose(History([])) == []
 
 
 def test_every_diagnosis_cites_its_paper() -> None:
@@ -210,9 +237,11 @@ def test_every_diagnosis_cites_its_paper() -> None:
 
 def test_of_a_long_log_only_what_matters_is_kept() -> None:
     long = ill().lines * 10
-    kept = recent(long)
+    kept = recent_lines(long)
     assert kept[-200:] == long[-200:]
-    assert [line for line in kept if "made/coverage" in line] == [line for line in long if "made/coverage" in line]
+    assert [line for line in kept if "made/coverage" in line] == [
+        line for line in long if "made/coverage" in line
+    ]
     assert len(kept) < len(long)
 
 
@@ -225,10 +254,10 @@ def test_a_curve_is_smoothed_and_followed_back() -> None:
     assert curve.lasting(lambda value: value >= 5, 150) is None
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_no_model_takes_reckless_steps_by_itself(name: str) -> None:
-    engine = Engine(build(name, SPACES["picture"]))
-    paces = Healing(engine, lambda: engine.model).facts(4).paces
+    engine = Engine(build(name, SPACES["image"]))
+    paces = Recovery(engine, lambda: engine.model).facts(4).paces
     assert set(paces) == set(engine.model.players)
     assert max(paces.values()) < RECKLESS
 
@@ -248,7 +277,9 @@ def test_real_examples_cover_themselves_and_one_example_does_not() -> None:
 
 
 def named(x: torch.Tensor, model: torch.nn.Module, y: torch.Tensor | None = None) -> list[str]:
-    return [diagnosis.illness for diagnosis in look(InMemory(x, y), lambda x: x.flatten(1), model)]
+    return [
+        diagnosis.kind for diagnosis in check_data(InMemory(x, y), lambda x: x.flatten(1), model)
+    ]
 
 
 def test_data_is_looked_at_before_anything_learns() -> None:
@@ -282,33 +313,43 @@ def test_active_latents_are_those_that_move() -> None:
     torch.manual_seed(0)
     model, x = VAE(VECTOR, latent=4, width=8), examples(VECTOR)
     (turn,) = model.turns(ganvas.core.Batch(x))
-    assert turn.notes["active"] == (model.posterior(x)[0].var(0, correction=0) > 0.01).float().mean()
+    assert (
+        turn.notes["active"] == (model.posterior(x)[0].var(0, correction=0) > 0.01).float().mean()
+    )
     model.hyperparameters["beta"] = 0.0
     (turn,) = model.turns(ganvas.core.Batch(x))
     assert turn.loss["kl"] == 0
 
 
-SMALL = {"steps": 150, "batch": 16, "latent": 4, "width": 16, "depth": 1, "quiet": True, "precision": "float32"}
+SMALL = {
+    "steps": 150,
+    "batch": 16,
+    "latent": 4,
+    "width": 16,
+    "depth": 1,
+    "quiet": True,
+    "precision": "float32",
+}
 ABSURD = {"discriminator": 3e3, "generator": 3e3}
 
 
 def trained(source: Path, out: Path, **more: object) -> ganvas.Trained:
-    return ganvas.train("gan", source, out=out, **{**SMALL, "rate": ABSURD, **more})
+    return ganvas.train("gan", source, out=out, **{**SMALL, "lr": ABSURD, **more})
 
 
 @pytest.fixture(scope="module")
-def healed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.Trained:
-    return trained(pictures, tmp_path_factory.mktemp("runs") / "healed")
+def healed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.Trained:
+    return trained(images, tmp_path_factory.mktemp("runs") / "healed")
 
 
 def test_absurd_rates_are_healed(healed: ganvas.Trained) -> None:
-    treatments = healed.run.treatments
+    treatments = healed.run.interventions
     assert 1 <= len(treatments) <= TRIES
     for treatment in treatments:
         assert treatment.what == "rate"
         assert treatment.after == pytest.approx(0.1 * treatment.before)
     assert healed.run.state["rates"]["generator"] == treatments[-1].after
-    assert "too few data" in [diagnosis.illness for diagnosis in healed.health]
+    assert "too few data" in [diagnosis.kind for diagnosis in healed.diagnoses]
     assert all(value.isfinite().all() for value in healed.model.state_dict().values())
 
 
@@ -317,56 +358,83 @@ def test_what_was_done_is_in_the_report_and_in_words(
 ) -> None:
     page = (healed.run.path / "report.html").read_text()
     assert "<h2>Health</h2>" in page
-    assert "treated in round" in page
+    assert "treated in step" in page
     assert cli.run(["show", str(healed.run.path)]) == 0
     said = capsys.readouterr().out
     assert "health: too few data" in said
-    assert f"treated: {healed.run.treatments[0]}" in said.replace("\n", " ")
+    assert f"treated: {healed.run.interventions[0]}" in said.replace("\n", " ")
 
 
 @pytest.mark.parametrize("cut", [30, 140])
 def test_a_run_that_was_healed_goes_on_exactly(
-    cut: int, healed: ganvas.Trained, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cut: int,
+    healed: ganvas.Trained,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != cut))
+        patch.setattr(
+            Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != cut)
+        )
         with pytest.raises(ZeroDivisionError):
-            trained(pictures, tmp_path / "run", save_every=0.05)
-    again = trained(pictures, tmp_path / "run", save_every=0.05)
+            trained(images, tmp_path / "run", save_every=0.05)
+    again = trained(images, tmp_path / "run", save_every=0.05)
     assert same(healed.run.path, again.run.path)
-    assert again.run.treatments == healed.run.treatments
-    assert again.health == healed.health
+    assert again.run.interventions == healed.run.interventions
+    assert again.diagnoses == healed.diagnoses
 
 
-def test_without_healing_nothing_is_changed(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lower --rate") as error:
-        ganvas.train("ae", pictures, out=tmp_path / "run", steps=50, batch=8, latent=2, width=8, quiet=True,
-                     precision="float32", rate={"autoencoder": 1e30}, heal=False)  # fmt: skip
+def test_without_healing_nothing_is_changed(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lower --lr") as error:
+        ganvas.train(
+            "ae",
+            images,
+            out=tmp_path / "run",
+            steps=50,
+            batch=8,
+            latent=2,
+            width=8,
+            quiet=True,
+            precision="float32",
+            lr={"autoencoder": 1e30},
+            recover=False,
+        )
     assert "nothing helped" not in str(error.value)
 
 
 def test_what_cannot_be_healed_ends_with_a_diagnosis(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["train", "ae", str(pictures), "--out", str(tmp_path / "run"), "--steps", "80", "--batch", "8"]
+    command = [
+        "train",
+        "ae",
+        str(images),
+        "--out",
+        str(tmp_path / "run"),
+        "--steps",
+        "80",
+        "--batch",
+        "8",
+    ]
     small = ["--latent", "2", "--width", "8", "--precision", "float32"]
-    assert cli.run([*command, *small, "--rate", "autoencoder=1e30"]) == 2
+    assert cli.run([*command, *small, "--lr", "autoencoder=1e30"]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert said.count("Done: round") == TRIES
-    assert re.search(r"became (nan|inf) in round \d+.*nothing helped.*lower --rate, or --clip 1", said)
+    assert said.count("Done: step") == TRIES
+    assert re.search(r"became (nan|inf) in step \d+.*nothing helped.*lower --lr, or --clip 1", said)
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) > TRIES
 
 
-def ward() -> tuple[Engine, Healing]:
+def ward() -> tuple[Engine, Recovery]:
     torch.manual_seed(0)
-    engine = Engine(GAN(PICTURE, latent=4, width=8, depth=1), average=0.9)
+    engine = Engine(GAN(IMAGE, latent=4, width=8, depth=1), ema=0.9)
     torch.manual_seed(0)
-    return engine, Healing(engine, lambda: GAN(PICTURE, latent=4, width=8, depth=1))
+    return engine, Recovery(engine, lambda: GAN(IMAGE, latent=4, width=8, depth=1))
 
 
-def play(engine: Engine, rounds: int) -> None:
-    batch = ganvas.core.Batch(examples(PICTURE))
-    list(zip(range(rounds), engine.rounds(iter([batch] * rounds)), strict=False))
+def play(engine: Engine, n_steps: int) -> None:
+    batch = ganvas.core.Batch(examples(IMAGE))
+    list(zip(range(n_steps), engine.steps(iter([batch] * n_steps)), strict=False))
 
 
 def test_it_goes_back_to_weights_from_before_the_illness() -> None:
@@ -374,28 +442,32 @@ def test_it_goes_back_to_weights_from_before_the_illness() -> None:
     kept = {}
     for step in (100, 200, 300):
         play(engine, 2)
-        kept[step] = {k: v.clone() for k, v in engine.averaged.state_dict().items()}
+        kept[step] = {k: v.clone() for k, v in engine.ema_model.state_dict().items()}
         healing.obey(healing.decide([], keep=True)[1], step, "")
-    assert sorted(healing.healthy) == [200, 300]
-    rate = engine.rates["generator"]
-    fever = Diagnosis("fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("rate.generator", 0.5)))
+    assert sorted(healing.healthy_weights) == [200, 300]
+    rate = engine.lr["generator"]
+    fever = Diagnosis(
+        "fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("lr.generator", 0.5))
+    )
     diagnosis, order = healing.decide([fever], keep=True)
     assert diagnosis == fever
-    assert healing.obey(order, 400, "fever") == Treatment(400, "fever", "rate.generator", rate, rate / 2, 200)
-    for model in (engine.model, engine.averaged):
+    assert healing.obey(order, 400, "fever") == Intervention(
+        400, "fever", "lr.generator", rate, rate / 2, 200
+    )
+    for model in (engine.model, engine.ema_model):
         assert all(torch.equal(v, kept[200][k]) for k, v in model.state_dict().items())
     assert not engine.state()
-    assert engine.rates["discriminator"] == rate
-    assert list(healing.healthy) == [200]
+    assert engine.lr["discriminator"] == rate
+    assert list(healing.healthy_weights) == [200]
 
 
 def test_of_an_early_illness_it_begins_again_and_gives_up_in_the_end() -> None:
     engine, healing = ward()
     first = {k: v.clone() for k, v in engine.model.state_dict().items()}
     torch.manual_seed(0)
-    healing.first = lambda: engine.averaged.__class__(PICTURE, latent=4, width=8, depth=1)
+    healing.first = lambda: engine.ema_model.__class__(IMAGE, latent=4, width=8, depth=1)
     play(engine, 3)
-    fever = Diagnosis("fever", 2, "38", "rest", True, (Remedy("rate", 0.5),) * 9)
+    fever = Diagnosis("fever", 2, "38", "rest", True, (Remedy("lr", 0.5),) * 9)
     _, order = healing.decide([fever], keep=False)
     torch.manual_seed(0)
     assert healing.obey(order, 3, "fever")
@@ -408,30 +480,32 @@ def test_of_an_early_illness_it_begins_again_and_gives_up_in_the_end() -> None:
 
 def test_hyperparameters_are_changed_in_both_models_and_taken_up_again() -> None:
     engine, healing = ward()
-    for model in (engine.model, engine.averaged):
+    for model in (engine.model, engine.ema_model):
         model.hyperparameters["r1"] = 0.0
     ill = Diagnosis("fever", 2, "38", "rest", True, (Remedy("r1", 10, 1, 100),))
     healing.obey(healing.decide([ill], keep=False)[1], 9, "fever")
     state = json.loads(json.dumps(healing.state()))
     other, taking = ward()
     taking.restore(state, {})
-    assert other.model.hyperparameters["r1"] == other.averaged.hyperparameters["r1"] == 1
-    assert taking.treatments == healing.treatments
-    assert other.rates == engine.rates
+    assert other.model.hyperparameters["r1"] == other.ema_model.hyperparameters["r1"] == 1
+    assert taking.interventions == healing.interventions
+    assert other.lr == engine.lr
 
 
 def test_numbers_that_are_none_are_refused_with_their_place(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((40, 16, 16), dtype=np.float32)
     x[3, 2, 1] = np.nan
-    with pytest.raises(InputError, match="picture 3"):
+    with pytest.raises(InputError, match="image 3"):
         ganvas.train("gan", x, out=tmp_path / "run", steps=4, quiet=True)
 
 
 def test_a_detector_that_is_healed_still_knows_what_is_normal(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
     frame = pd.DataFrame(x, columns=list("abcd"))
-    run = ganvas.train("detector", frame, out=tmp_path / "run", steps=120, rate={"predictor": 30.0}, quiet=True)
-    assert run.run.treatments
+    run = ganvas.train(
+        "detector", frame, out=tmp_path / "run", steps=120, lr={"predictor": 30.0}, quiet=True
+    )
+    assert run.run.interventions
     assert (run.model.deviation - 1).abs().max() > 1e-3
     assert run.model.memory[: int(run.model.remembered)].abs().sum() > 0
 
@@ -443,21 +517,26 @@ def test_a_remedy_never_pulls_the_other_way() -> None:
 
 
 def test_diagnoses_are_plain_json() -> None:
-    told = [one.to_json() for name in SICK for one in examine(SICK[name])]
+    told = [one.to_json() for name in SICK for one in diagnose(SICK[name])]
     assert told
     json.dumps(told, allow_nan=False)
 
 
 def test_the_line_shows_every_term_of_a_loss_and_no_note() -> None:
     model = VAE(VECTOR, latent=2, width=8)
-    (log,) = Engine(model).rounds([Batch(examples(VECTOR))])
+    (log,) = Engine(model).steps([Batch(examples(VECTOR))])
     shown = _losses(log)
-    assert re.findall(r"(reconstruction|kl|bits|active|gradient)", shown) == ["reconstruction", "kl"]
+    assert re.findall(r"(reconstruction|kl|bits|active|gradient)", shown) == [
+        "reconstruction",
+        "kl",
+    ]
 
 
 def test_a_small_batch_is_not_taken_for_dead_codes() -> None:
-    engine = Engine(plugins.load("models", "vqvae")(Continuous((1, 16, 16)), codes=4096, channels=2))
-    facts = Healing(engine, lambda: engine.model).facts(2)
+    engine = Engine(
+        registry.load("models", "vqvae")(Continuous((1, 16, 16)), codes=4096, channels=2)
+    )
+    facts = Recovery(engine, lambda: engine.model).facts(2)
     assert facts.codes == 2 * 16
-    assert not examine(history(autoencoder__perplexity=20.0, facts=facts))
-    assert examine(history(autoencoder__perplexity=2.0, facts=facts))[0].illness == "dead codes"
+    assert not diagnose(history(autoencoder__perplexity=20.0, facts=facts))
+    assert diagnose(history(autoencoder__perplexity=2.0, facts=facts))[0].kind == "dead codes"

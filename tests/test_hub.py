@@ -1,4 +1,5 @@
-"""Runs published and fetched: in a folder, and on a hub, which is a real server of this test's own."""
+"""Runs published and fetched: in a folder, and on a hub, which is a real server of this test's
+own."""
 
 from __future__ import annotations
 
@@ -21,19 +22,21 @@ from ganvas.runs.run import Run
 
 pytest.importorskip("huggingface_hub")
 
-TINY = {"steps": 2, "batch": 16, "quiet": True, "heal": False}
+TINY = {"steps": 2, "batch": 16, "quiet": True, "recover": False}
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(scope="module")
-def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     out = tmp_path_factory.mktemp("runs") / "vae"
-    return train("vae", pictures, out=out, size=16, width=8, latent=4, **TINY)
+    return train("vae", images, out=out, size=16, width=8, latent=4, **TINY)
 
 
 @pytest.fixture(scope="module")
-def through(run: Trained, pictures: Path) -> Trained:
-    return train("gan", pictures, through=run.run.path, out=run.run.path.parent / "gan", width=8, **TINY)
+def through(run: Trained, images: Path) -> Trained:
+    return train(
+        "gan", images, through=run.run.path, out=run.run.path.parent / "gan", width=8, **TINY
+    )
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -48,13 +51,17 @@ class Hub(BaseHTTPRequestHandler):
         elif self.path == "/api/validate-yaml":
             self._json({"errors": [], "warnings": []})
         elif self.path == "/api/models/me/vae/preupload/main":
-            told = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
-                    for file in json.loads(body)["files"]]  # fmt: skip
+            told = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
+            ]
             self._json({"files": told})
         elif self.path == "/api/models/me/vae/commit/main":
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
-                    self.server.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                    self.server.files[line["value"]["path"]] = base64.b64decode(
+                        line["value"]["content"]
+                    )
             place = f"{self.server.place}/me/vae/commit/{SHA}"
             self._json({"commitUrl": place, "commitOid": SHA, "pullRequestUrl": None})
         else:
@@ -64,7 +71,9 @@ class Hub(BaseHTTPRequestHandler):
         name = self.path.removeprefix(f"/me/vae/resolve/{SHA}/")
         if self.path.startswith("/api/models/me/vae"):
             files = [{"rfilename": name} for name in [".gitattributes", *self.server.files]]
-            self._json({"id": "me/vae", "sha": SHA, "siblings": files, "private": False, "tags": []})
+            self._json(
+                {"id": "me/vae", "sha": SHA, "siblings": files, "private": False, "tags": []}
+            )
         elif name in self.server.files:
             self._send(self.server.files[name], "application/octet-stream")
         else:
@@ -117,19 +126,31 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Keeping]
 
 def equal(a: Run, b: Run) -> bool:
     ours, theirs = a.model.state_dict(), b.model.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(value, theirs[name]) for name, value in ours.items()
+    )
 
 
 def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -> None:
     shared, back = tmp_path / "shared", tmp_path / "back"
     assert cli.run(["push", str(run.run.path), str(shared), "--license", "cc-by-4.0"]) == 0
     files = {file.name for file in shared.iterdir()}
-    assert {"README.md", "run.json", "state.json", "averaged.safetensors", "samples.png"} <= files
-    assert not files & {"optimizer.safetensors", "log.jsonl", "previews", "healthy.safetensors"}
+    assert {"README.md", "run.json", "state.json", "ema.safetensors", "samples.png"} <= files
+    assert not files & {"optimizer.safetensors", "log.jsonl", "previews", "healthy_ema.safetensors"}
     card = (shared / "README.md").read_text("utf-8")
-    for words in ('license: "cc-by-4.0"', "pictures", "Health: ", "Privacy: ", "not judged", "samples.png", "latent=4"):
+    for words in (
+        'license: "cc-by-4.0"',
+        "images",
+        "Health: ",
+        "Privacy: ",
+        "not judged",
+        "samples.png",
+        "latent=4",
+    ):
         assert words in card
-    everything = "".join(file.read_text("utf-8") for file in shared.iterdir() if file.suffix in (".json", ".md"))
+    everything = "".join(
+        file.read_text("utf-8") for file in shared.iterdir() if file.suffix in (".json", ".md")
+    )
     assert str(run.run.path.parent.parent) not in everything
     assert cli.run(["pull", str(shared), "--out", str(back)]) == 0
     assert equal(run.run, Run(back))
@@ -137,17 +158,23 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
 
 
 def test_figures_stand_in_the_card(run: Trained) -> None:
-    figure = {"value": {"value": 0.5, "low": 0.4, "high": 0.6}, "larger_is_better": True, "beside": {}}
+    figure = {
+        "value": {"value": 0.5, "low": 0.4, "high": 0.6},
+        "larger_is_better": True,
+        "beside": {},
+    }
     file = run.run.path / "evaluation.json"
     file.write_text(json.dumps({"figures": {"recall": figure}, "notes": ["Judged by 5."]}))
-    card = hub.model_card(run.run, "mit", "me/vae", pictured=False)
+    card = hub.model_card(run.run, "mit", "me/vae", imaged=False)
     file.unlink()
     assert "| recall | 0.5 | 0.4 … 0.6 |" in card
     assert "Judged by 5." in card
     assert "ganvas pull me/vae" in card
 
 
-def test_a_tokenizer_goes_with_the_run_that_learned_through_it(through: Trained, tmp_path: Path) -> None:
+def test_a_tokenizer_goes_with_the_run_that_learned_through_it(
+    through: Trained, tmp_path: Path
+) -> None:
     hub.push(through.run, str(tmp_path / "shared"), "mit")
     assert str(tmp_path.parent) not in (tmp_path / "shared" / "run.json").read_text("utf-8")
     back = hub.pull(str(tmp_path / "shared"), tmp_path / "back")
@@ -156,10 +183,12 @@ def test_a_tokenizer_goes_with_the_run_that_learned_through_it(through: Trained,
     assert [one.size for one in load(back.path).sample(n=2)] == [(16, 16)] * 2
 
 
-def test_a_run_goes_to_the_hub_and_comes_back(run: Trained, server: Keeping, tmp_path: Path) -> None:
+def test_a_run_goes_to_the_hub_and_comes_back(
+    run: Trained, server: Keeping, tmp_path: Path
+) -> None:
     assert cli.run(["push", str(run.run.path), "me/vae", "--license", "mit"]) == 0
     assert "POST /api/models/me/vae/commit/main" in server.asked
-    assert {"README.md", "run.json", "averaged.safetensors"} <= server.files.keys()
+    assert {"README.md", "run.json", "ema.safetensors"} <= server.files.keys()
     back = hub.pull("me/vae", tmp_path / "back")
     assert equal(run.run, back)
     assert {file.suffix for file in back.path.rglob("*") if file.is_file()} == hub.ACCEPTED
@@ -171,9 +200,13 @@ def test_a_run_goes_to_the_hub_and_comes_back(run: Trained, server: Keeping, tmp
     assert sorted(one.name for one in tmp_path.iterdir()) == ["back"]
 
 
-def test_what_the_hub_does_not_have_is_one_sentence(server: Keeping, tmp_path: Path, capsys: Any) -> None:
+def test_what_the_hub_does_not_have_is_one_sentence(
+    server: Keeping, tmp_path: Path, capsys: Any
+) -> None:
     assert cli.run(["pull", "me/nothing", "--out", str(tmp_path / "back")]) == 2
-    assert "the hub has no me/nothing, or shows it to others alone" in " ".join(capsys.readouterr().err.split())
+    assert "the hub has no me/nothing, or shows it to others alone" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,12 +223,14 @@ def test_what_the_hub_does_not_have_is_one_sentence(server: Keeping, tmp_path: P
             b'{"modality": {"name": "images", "state": {}}, "model": "vae", "options": {}}',
             "not a whole run|cannot be",
         ),
-        ("averaged.safetensors", b"no tensors", "is not a whole run"),
+        ("ema.safetensors", b"no tensors", "is not a whole run"),
         ("pytorch_model.bin", b"", "safetensors, JSON, Markdown and PNG alone"),
         ("state.json", b"[]", "is not a whole run"),
     ],
 )
-def test_what_is_no_run_leaves_nothing(file: str, content: bytes, words: str, run: Trained, tmp_path: Path) -> None:
+def test_what_is_no_run_leaves_nothing(
+    file: str, content: bytes, words: str, run: Trained, tmp_path: Path
+) -> None:
     shared = tmp_path / "shared"
     hub.push(run.run, str(shared), "mit")
     (shared / file).write_bytes(content)
@@ -204,13 +239,17 @@ def test_what_is_no_run_leaves_nothing(file: str, content: bytes, words: str, ru
     assert [one.name for one in tmp_path.iterdir()] == ["shared"]
 
 
-def test_what_a_stranger_says_of_places_is_not_believed(run: Trained, through: Trained, tmp_path: Path) -> None:
+def test_what_a_stranger_says_of_places_is_not_believed(
+    run: Trained, through: Trained, tmp_path: Path
+) -> None:
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     hub.push(through.run, str(shared), "mit")
     card = json.loads((shared / "run.json").read_text("utf-8"))
     card["modality"]["state"]["through"] = str(run.run.path)
     (shared / "run.json").write_text(json.dumps(card))
-    assert hub.pull(str(shared), tmp_path / "back").modality.through == str(tmp_path / "back" / "through")
+    assert hub.pull(str(shared), tmp_path / "back").modality.through == str(
+        tmp_path / "back" / "through"
+    )
     shutil.rmtree(shared / "through")
     with pytest.raises(InputError, match="learned through a run that is not in it"):
         hub.pull(str(shared), tmp_path / "other")
@@ -218,14 +257,17 @@ def test_what_a_stranger_says_of_places_is_not_believed(run: Trained, through: T
     card = json.loads((alone / "run.json").read_text("utf-8"))
     card["source"], card["modality"]["state"]["to"] = "/etc", "../../etc/zebras"
     (alone / "run.json").write_text(json.dumps(card))
-    settled = hub.pull(str(alone), tmp_path / "settled").card
+    settled = hub.pull(str(alone), tmp_path / "settled").config
     assert settled["source"] is None
     assert settled["modality"]["state"]["to"] == "zebras"
 
 
 @pytest.mark.parametrize(
     ("repo", "words"),
-    [("a/b/c", "neither OWNER/NAME on the hub nor a folder"), ("/nowhere/at/all", "not a run: it has no run.json")],
+    [
+        ("a/b/c", "neither OWNER/NAME on the hub nor a folder"),
+        ("/nowhere/at/all", "not a run: it has no run.json"),
+    ],
 )
 def test_places_that_are_none(repo: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):

@@ -1,4 +1,4 @@
-"""Pictures from every place people keep them, and one clear sentence where something is wrong."""
+"""Images from every place people keep them, and one clear sentence where something is wrong."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def pixels(n: int = 12, channels: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def encoded(picture: np.ndarray, form: str = "PNG") -> bytes:
+def encoded(image: np.ndarray, form: str = "PNG") -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, form)
+    Image.fromarray(image).save(stream, form)
     return stream.getvalue()
 
 
@@ -59,7 +59,9 @@ def npz(at: Path, x: np.ndarray) -> Path:
 
 
 def parquet(at: Path, x: np.ndarray) -> Path:
-    rows = [{"image": {"bytes": encoded(one), "path": None}, "label": i % 2} for i, one in enumerate(x)]
+    rows = [
+        {"image": {"bytes": encoded(one), "path": None}, "label": i % 2} for i, one in enumerate(x)
+    ]
     pd.DataFrame(rows).to_parquet(at / "x.parquet")
     return at / "x.parquet"
 
@@ -77,8 +79,8 @@ def hugging_face(at: Path, x: np.ndarray) -> Path:
 
 
 def listed(at: Path, x: np.ndarray) -> Path:
-    folder(at / "pictures", x)
-    lines = "".join(f"pictures/{i:03}.png,{'ab'[i % 2]}\n" for i in range(len(x)))
+    folder(at / "images", x)
+    lines = "".join(f"images/{i:03}.png,{'ab'[i % 2]}\n" for i in range(len(x)))
     (at / "x.csv").write_text("path,label\n" + lines)
     return at / "x.csv"
 
@@ -112,12 +114,12 @@ SOURCES: dict[str, tuple[Callable[[Path, np.ndarray], Any], int, tuple[str, ...]
     "tensor in [-1, 1]": (lambda at, x: torch.from_numpy(x / 127.5 - 1).float(), 3, ()),
     "sixteen bits": (lambda at, x: x.astype(np.uint16) * 257, 3, ()),
     "labelled array": (lambda at, x: (x, np.arange(len(x)) % 2), 3, ("0", "1")),
-    "pictures": (lambda at, x: [Image.fromarray(one) for one in x], 3, ()),
+    "images": (lambda at, x: [Image.fromarray(one) for one in x], 3, ()),
 }
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_every_source_gives_the_same_pictures(kind: str, tmp_path: Path) -> None:
+def test_every_source_gives_the_same_images(kind: str, tmp_path: Path) -> None:
     make, channels, classes = SOURCES[kind]
     x = pixels(channels=channels)
     source = make(tmp_path, x)
@@ -126,7 +128,11 @@ def test_every_source_gives_the_same_pictures(kind: str, tmp_path: Path) -> None
     assert (modality.size, modality.channels, modality.classes) == (SIDE, channels, classes)
     expected = torch.from_numpy(x).float().div(127.5).sub(1)
     expected = expected.unsqueeze(1) if channels == 1 else expected.permute(0, 3, 1, 2)
-    order = np.argsort(np.arange(len(x)) % 2, kind="stable") if classes and kind in ("folder", "zip") else slice(None)
+    order = (
+        np.argsort(np.arange(len(x)) % 2, kind="stable")
+        if classes and kind in ("folder", "zip")
+        else slice(None)
+    )
     assert torch.equal(data.gather().x, expected[order])
     if classes:
         assert data.gather().y.flatten().tolist() == (np.arange(len(x)) % 2)[order].tolist()
@@ -137,16 +143,28 @@ def test_lossy_files_are_read_nearly_as_they_were(ending: str, tmp_path: Path) -
     ramp = np.tile(np.linspace(0, 255, SIDE).astype(np.uint8)[:, None, None], (4, 1, SIDE, 3))
     source = folder(tmp_path / "f", ramp, ending)
     got = Images.learn(source).read(source).gather().x
-    assert (got.mean(1) - torch.from_numpy(ramp[..., 0]).float().div(127.5).sub(1)).abs().max() < 0.1
+    assert (
+        got.mean(1) - torch.from_numpy(ramp[..., 0]).float().div(127.5).sub(1)
+    ).abs().max() < 0.1
 
 
-def one(picture: Image.Image, tmp_path: Path, **save: Any) -> np.ndarray:
-    """The picture after a PNG and the modality, (H, W[, C]) in 0 to 255."""
+def one(image: Image.Image, tmp_path: Path, **save: Any) -> np.ndarray:
+    """The image after a PNG and the modality, (H, W[, C]) in 0 to 255."""
     (tmp_path / "f").mkdir(exist_ok=True)
     for name in ("a.png", "b.png"):
-        picture.save(tmp_path / "f" / name, **save)
+        image.save(tmp_path / "f" / name, **save)
     modality = Images.learn(tmp_path / "f", size=SIDE)
-    return modality.read(tmp_path / "f").gather().x[0].add(1).mul(127.5).round().permute(1, 2, 0).numpy().squeeze()
+    return (
+        modality.read(tmp_path / "f")
+        .gather()
+        .x[0]
+        .add(1)
+        .mul(127.5)
+        .round()
+        .permute(1, 2, 0)
+        .numpy()
+        .squeeze()
+    )
 
 
 def test_a_turned_camera_is_turned_back(tmp_path: Path) -> None:
@@ -173,7 +191,7 @@ def test_palettes_and_sixteen_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crop", ["centre", "stretch", "pad"])
-def test_pictures_become_squares(crop: Any, tmp_path: Path) -> None:
+def test_images_become_squares(crop: Any, tmp_path: Path) -> None:
     x = np.zeros((3, 20, 40, 3), np.uint8)
     x[:, :, 15:25] = 200
     for source in (folder(tmp_path / "f", x), x):
@@ -224,7 +242,9 @@ def test_what_is_held_out_stays_held_out(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from([np.uint8, np.uint16, np.float32, np.float64, np.bool_, np.int64, np.complex64]).flatmap(
+    st.sampled_from(
+        [np.uint8, np.uint16, np.float32, np.float64, np.bool_, np.int64, np.complex64]
+    ).flatmap(
         lambda kind: arrays(kind, array_shapes(min_dims=1, max_dims=5, min_side=0, max_side=9))
     )
 )
@@ -242,7 +262,9 @@ def test_any_array_is_read_or_refused_in_one_sentence(x: np.ndarray) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(2, 4), st.just(8), st.just(8), st.just(3))))
-def test_writing_and_reading_gives_back_the_same(tmp_path_factory: pytest.TempPathFactory, x: np.ndarray) -> None:
+def test_writing_and_reading_gives_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, x: np.ndarray
+) -> None:
     out = tmp_path_factory.mktemp("written")
     modality = Images.learn(x)
     values = modality.read(x).gather().x
@@ -253,7 +275,7 @@ def test_writing_and_reading_gives_back_the_same(tmp_path_factory: pytest.TempPa
 def broken(at: Path) -> Path:
     source = folder(at / "f", pixels(5))
     whole = (source / "000.png").read_bytes()
-    (source / "bad.png").write_bytes(b"not a picture")
+    (source / "bad.png").write_bytes(b"not an image")
     (source / "cut.png").write_bytes(whole[: len(whole) // 2])
     return source
 
@@ -271,8 +293,12 @@ def bomb(at: Path) -> Path:
     import zlib
 
     chunk = b"IHDR" + header
-    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    (source / "bomb.png").write_bytes(start + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    start = (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    )
+    (source / "bomb.png").write_bytes(
+        start + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
     return source
 
 
@@ -290,22 +316,37 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "broken files, all named": (broken, r"2 of 7 .*bad\.png.*cut\.png.*--skip-unreadable"),
     "decompression bomb": (bomb, r"1 of 4 .*bomb\.png.*"),
     "empty folder": (empty, "no files at all"),
-    "folder of text": (lambda at: text(at, "f/a.txt", "x").parent, r"no pictures, only 1 other files \(a\.txt"),
-    "one picture": (lambda at: folder(at / "f", pixels(1)), "only one picture"),
+    "folder of text": (
+        lambda at: text(at, "f/a.txt", "x").parent,
+        r"no images, only 1 other files \(a\.txt",
+    ),
+    "one image": (lambda at: folder(at / "f", pixels(1)), "only one image"),
     "not there": (lambda at: at / "nowhere", "does not exist"),
     "not a zip": (lambda at: text(at, "x.zip", "PK"), "not a whole zip"),
     "objects": (objects, "cannot be read as plain numbers"),
     "csv without paths": (lambda at: text(at, "x.csv", "a,b\n1,2\n"), "needs a column called path"),
-    "csv of missing files": (lambda at: text(at, "x.csv", "path\nno.png\n"), r"x\.csv row 2: .*no\.png does not exist"),
-    "cut idx": (lambda at: text(at, "train-images-idx3-ubyte", b"\0\0\x08\x03" + bytes(20)), "is no IDX|cut short"),
-    "not idx": (lambda at: text(at, "train-images-idx3-ubyte", b"PK\x03\x04" + bytes(20)), "no IDX file"),
-    "idx that is no gzip": (lambda at: text(at, "train-images-idx3-ubyte.gz", b"no"), "cannot be unpacked"),
+    "csv of missing files": (
+        lambda at: text(at, "x.csv", "path\nno.png\n"),
+        r"x\.csv row 2: .*no\.png does not exist",
+    ),
+    "cut idx": (
+        lambda at: text(at, "train-images-idx3-ubyte", b"\0\0\x08\x03" + bytes(20)),
+        "is no IDX|cut short",
+    ),
+    "not idx": (
+        lambda at: text(at, "train-images-idx3-ubyte", b"PK\x03\x04" + bytes(20)),
+        "no IDX file",
+    ),
+    "idx that is no gzip": (
+        lambda at: text(at, "train-images-idx3-ubyte.gz", b"no"),
+        "cannot be unpacked",
+    ),
     "not parquet": (lambda at: text(at, "x.parquet", "PAR"), "cannot be read as Parquet"),
-    "not a number": (lambda at: np.full((3, 8, 8), np.nan), "no number in picture 0"),
+    "not a number": (lambda at: np.full((3, 8, 8), np.nan), "no number in image 0"),
     "wild values": (lambda at: np.full((3, 8, 8), 7.5), "scale them"),
     "a row of numbers": (lambda at: np.zeros(5), "has shape"),
-    "labels that do not match": (lambda at: (pixels(4), [1, 2]), "4 pictures and 2 labels"),
-    "a word": (lambda at: 3.5, "holds no pictures"),
+    "labels that do not match": (lambda at: (pixels(4), [1, 2]), "4 images and 2 labels"),
+    "a word": (lambda at: 3.5, "holds no images"),
 }
 
 
@@ -338,7 +379,9 @@ def test_grey_and_colour_together_become_colour(tmp_path: Path) -> None:
 def test_a_label_never_seen_is_named(tmp_path: Path) -> None:
     modality = Images.learn(folder(tmp_path / "a", pixels(), classes=("cat", "dog")))
     other = folder(tmp_path / "b", pixels(), classes=("cat", "horse"))
-    with pytest.raises(InputError, match=r"labelled 'horse', which the model never saw; it knows cat, dog"):
+    with pytest.raises(
+        InputError, match=r"labelled 'horse', which the model never saw; it knows cat, dog"
+    ):
         modality.read(other)
     with pytest.raises(InputError, match="no label is called 'bird'; there are cat, dog"):
         modality.label("bird")

@@ -1,4 +1,5 @@
-"""Intervals: values lie inside as often as was asked, whatever the model; and what was asked is what is written."""
+"""Intervals: values lie inside as often as was asked, whatever the model; and what was asked is
+what is written."""
 
 from __future__ import annotations
 
@@ -18,28 +19,31 @@ from torch import Tensor
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Batch, Calibration, Continuous
-from ganvas.core.intervals import drawn, ends, enough, ways
+from ganvas.core.intervals import enough_draws, interval_ends, interval_of_draws, predictive_values
 from ganvas.models.vae import VAE
-from ganvas.runs.interval_calibration import plain
+from ganvas.runs.interval_calibration import plain_calibration
 from ganvas.tasks.reconstruct import reconstruct
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 
 class Toy(VAE):
-    """z ~ N(0, 1), x = 0.1 z + noise in each of six places; but its noise is said to be `swagger` times what it is."""
+    """z ~ N(0, 1), x = 0.1 z + noise in each of six places; but its noise is said to be `swagger`
+    times what it is."""
 
     def __init__(self, swagger: float) -> None:
         super().__init__(Continuous((6,)), latent=1, width=4)
         self.swagger = swagger
 
     def encode(self, x: Tensor) -> Tensor:
-        return x.mean(1, keepdim=True) * 0.01 / (0.01 + 0.0025 / 6) / 0.1  # of the linear-Gaussian posterior the mean
+        return (
+            x.mean(1, keepdim=True) * 0.01 / (0.01 + 0.0025 / 6) / 0.1
+        )  # of the linear-Gaussian posterior the mean
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return (0.1 * z).expand(-1, 6)
 
-    def redraw(self, x: Tensor, n: int) -> Tensor:
+    def resample_posterior(self, x: Tensor, n: int) -> Tensor:
         z = self.encode(x) + sqrt(1 / (1 + 0.01 * 6 / 0.0025)) * torch.randn(n, len(x), 1)
         return 0.1 * z + 0.05 * self.swagger * torch.randn(n, len(x), 6)
 
@@ -53,7 +57,13 @@ def test_coverage_is_nominal_even_of_a_model_that_is_wrong_about_itself(swagger:
     torch.manual_seed(0)
     model, held_out, x = Toy(swagger), toys(2000), toys(4000)
     least = np.full(6, 1e-6)
-    known = Calibration(plain, ways(model, held_out, model.decode(model.encode(held_out)), plain).scores(least), least)
+    known = Calibration(
+        plain_calibration,
+        predictive_values(
+            model, held_out, model.decode(model.encode(held_out)), plain_calibration
+        ).scores(least),
+        least,
+    )
     for level in LEVELS:
         between = reconstruct(model, x, lambda: known, interval=level).between
         assert between is not None
@@ -63,27 +73,33 @@ def test_coverage_is_nominal_even_of_a_model_that_is_wrong_about_itself(swagger:
 
 
 @given(st.integers(0, 1000), st.sampled_from(LEVELS), st.integers(0, 40))
-def test_another_draw_lies_between_the_ends_as_often_as_was_asked(seed: int, level: float, more: int) -> None:
-    draws = np.random.default_rng(seed).normal(size=(enough(level) + more, 4, 3))
-    low, high = ends(draws, level)
+def test_another_draw_lies_between_the_ends_as_often_as_was_asked(
+    seed: int, level: float, more: int
+) -> None:
+    draws = np.random.default_rng(seed).normal(size=(enough_draws(level) + more, 4, 3))
+    low, high = interval_ends(draws, level)
     between = (low < draws) & (draws < high)
-    assert ((between.sum(0) + 1) / (len(draws) + 1) >= level - 1e-9).all()  # of the ranks that another one may have
-    narrow = ends(draws, level / 2)
+    assert (
+        (between.sum(0) + 1) / (len(draws) + 1) >= level - 1e-9
+    ).all()  # of the ranks that another one may have
+    narrow = interval_ends(draws, level / 2)
     assert (low <= narrow[0]).all()
     assert (narrow[1] <= high).all()
 
 
 def test_what_is_missing_among_draws_does_not_count() -> None:
     draws = np.random.default_rng(0).normal(size=(40, 2, 2))
-    holes = np.concatenate([draws, np.full((7, 2, 2), np.nan)])[np.random.default_rng(1).permutation(47)]
-    for ours, theirs in zip(ends(holes, 0.8), ends(draws, 0.8), strict=True):
+    holes = np.concatenate([draws, np.full((7, 2, 2), np.nan)])[
+        np.random.default_rng(1).permutation(47)
+    ]
+    for ours, theirs in zip(interval_ends(holes, 0.8), interval_ends(draws, 0.8), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert np.isnan(ends(np.full((5, 1, 1), np.nan), 0.8)[0]).all()
+    assert np.isnan(interval_ends(np.full((5, 1, 1), np.nan), 0.8)[0]).all()
 
 
 def test_a_category_is_the_most_frequent_with_its_share() -> None:
     draws = np.array([2, 2, -1, 2, 0], float).reshape(5, 1, 1)
-    said = drawn(draws, np.array([True]), 0.5)
+    said = interval_of_draws(draws, np.array([True]), 0.5)
     assert (said.middle.item(), said.share.item()) == (2, 0.6)
     assert np.isnan([said.low, said.high]).all()
 
@@ -103,16 +119,23 @@ def test_noise_is_as_wide_as_the_likelihood_says(likelihood: Any) -> None:
 def people(n: int, seed: int = 0) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     age = random.integers(20, 70, n)
-    return pd.DataFrame({
-        "age": age, "pay": np.round(age * 100 + random.normal(0, 300, n), 2), "city": random.choice(["Ulm", "Bonn"], n),
-        "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(age * 10 + random.integers(0, 50, n), "D"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "age": age,
+            "pay": np.round(age * 100 + random.normal(0, 300, n), 2),
+            "city": random.choice(["Ulm", "Bonn"], n),
+            "since": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta(age * 10 + random.integers(0, 50, n), "D"),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
     out = tmp_path_factory.mktemp("vae") / "run"
-    return api.train("vae", people(1500), out=out, steps=300, width=32, latent=4, held_out=0.2, quiet=True)
+    return api.train(
+        "vae", people(1500), out=out, steps=300, width=32, latent=4, held_out=0.2, quiet=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -122,39 +145,54 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
 
 
 @pytest.fixture(scope="module")
-def seen(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
-    out = tmp_path_factory.mktemp("pictures") / "run"
-    return api.train("vae", pictures, out=out, steps=10, width=8, latent=4, held_out=0.3, quiet=True)
+def seen(images: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
+    out = tmp_path_factory.mktemp("images") / "run"
+    return api.train("vae", images, out=out, steps=10, width=8, latent=4, held_out=0.3, quiet=True)
 
 
 def test_rows_are_reconstructed_with_intervals_in_the_units_of_the_table(rows: api.Trained) -> None:
     x = people(800, 1)
     wide, narrow = (rows.reconstruct(x, interval=level) for level in (0.9, 0.5))
-    pairs = [name for column in ("age", "pay", "since") for name in (column, f"{column} low", f"{column} high")]
+    pairs = [
+        name
+        for column in ("age", "pay", "since")
+        for name in (column, f"{column} low", f"{column} high")
+    ]
     assert list(wide) == [*pairs[:6], "city", "city probability", *pairs[6:]]
-    assert all(wide[f"{c} {end}"].dtype == x[c].dtype for c in ("age", "since") for end in ("low", "high"))
+    assert all(
+        wide[f"{c} {end}"].dtype == x[c].dtype for c in ("age", "since") for end in ("low", "high")
+    )
     for column in ("age", "pay", "since"):
         low, high = wide[f"{column} low"], wide[f"{column} high"]
         assert ((low <= wide[column]) & (wide[column] <= high)).all()
         assert ((low <= narrow[f"{column} low"]) & (narrow[f"{column} high"] <= high)).all()
-        assert ((low <= x[column]) & (x[column] <= high)).mean() > 0.84  # 800 of them, scaled by 300
+        assert (
+            (low <= x[column]) & (x[column] <= high)
+        ).mean() > 0.84  # 800 of them, scaled by 300
     assert wide["city probability"].between(0, 1).all()
     pd.testing.assert_frame_equal(wide, rows.reconstruct(x, interval=0.9))
     bare = rows.reconstruct(x)
     assert (bare.dtypes == x.dtypes).all()
-    assert (bare["age"] - wide["age"]).abs().max() <= 1  # other batches round otherwise
+    assert (bare["age"] - wide["age"]).abs().max() <= 1  # other batches step otherwise
 
 
-def test_pictures_come_with_their_ends_and_how_unsure_each_value_is(
-    seen: api.Trained, pictures: Path, tmp_path: Path
+def test_images_come_with_their_ends_and_how_unsure_each_value_is(
+    seen: api.Trained, images: Path, tmp_path: Path
 ) -> None:
-    x = np.load(pictures)["x"][:5]
+    x = np.load(images)["x"][:5]
     for before, after, low, high in seen.reconstruct(x, interval=0.8):
         assert before.size == after.size == low.size == high.size
         assert (np.asarray(low) <= np.asarray(after)).all()
         assert (np.asarray(after) <= np.asarray(high)).all()
     np.savez(tmp_path / "x.npz", x=x)
-    command = ["reconstruct", str(seen.run.path), str(tmp_path / "x.npz"), "--interval", "0.8", "--out"]
+    command = [
+        "reconstruct",
+        str(seen.run.path),
+        str(tmp_path / "x.npz"),
+        "--interval",
+        "0.8",
+        "--out",
+    ]
     assert cli.run([*command, str(tmp_path / "back")]) == 0
     for folder in ("", "low", "high", "unsure"):
         assert (tmp_path / "back" / folder / "0004.png").exists()
@@ -184,12 +222,29 @@ def test_holes_are_filled_with_intervals(made: api.Trained, tmp_path: Path) -> N
         assert ((low <= narrow[f"{column} low"]) & (narrow[f"{column} high"] <= high))[lost].all()
         assert 0.8 < ((low <= x[column]) & (x[column] <= high))[lost].mean() <= 1
     assert filled.drop(columns=[c for c in filled if c not in x]).notna().all(axis=None)
-    (holes := holes.assign(age=x["age"])).to_csv(tmp_path / "holes.csv", index=False)
+    (holes := holes.assign(age=x["age"])).to_csv(tmp_path / "missing values.csv", index=False)
     out = tmp_path / "filled.csv"
-    command = ["complete", str(made.run.path), str(tmp_path / "holes.csv"), "--interval", "0.9", "--out", str(out)]
+    command = [
+        "complete",
+        str(made.run.path),
+        str(tmp_path / "missing values.csv"),
+        "--interval",
+        "0.9",
+        "--out",
+        str(out),
+    ]
     assert cli.run(command) == 0
-    assert list(pd.read_csv(out)) == ["age", "pay", "pay low", "pay high", "city", "city probability", "since",
-                                      "since low", "since high"]  # fmt: skip
+    assert list(pd.read_csv(out)) == [
+        "age",
+        "pay",
+        "pay low",
+        "pay high",
+        "city",
+        "city probability",
+        "since",
+        "since low",
+        "since high",
+    ]
 
 
 def test_more_of_a_categorys_probability_means_more_often_right(made: api.Trained) -> None:
@@ -212,7 +267,9 @@ def test_what_cannot_be_promised_is_refused(rows: api.Trained, level: float, wor
 
 
 def test_too_few_draws_are_refused(made: api.Trained) -> None:
-    with pytest.raises(InputError, match=r"--interval 0\.95 needs 39 draws at least, and --draws is 20"):
+    with pytest.raises(
+        InputError, match=r"--interval 0\.95 needs 39 draws at least, and --draws is 20"
+    ):
         made.complete(people(3).assign(city=None), interval=0.95, draws=20)
     filled = made.complete(people(3).assign(city=None), interval=0.9, draws=20)
     assert list(filled) == ["age", "pay", "city", "city probability", "since"]
@@ -222,7 +279,9 @@ def test_a_model_without_a_posterior_and_a_run_that_held_nothing_out_say_so(tmp_
     ae = api.train("ae", people(100), out=tmp_path / "ae", steps=3, width=8, quiet=True)
     with pytest.raises(InputError, match="no posterior"):
         ae.reconstruct(people(3), interval=0.9)
-    vae = api.train("vae", people(100), out=tmp_path / "vae", steps=3, width=8, held_out=0.0, quiet=True)
+    vae = api.train(
+        "vae", people(100), out=tmp_path / "vae", steps=3, width=8, held_out=0.0, quiet=True
+    )
     with pytest.raises(InputError, match="held nothing out; train with --held-out"):
         vae.reconstruct(people(3), interval=0.9)
 
@@ -240,4 +299,4 @@ def test_redrawing_is_part_of_what_a_vae_can(seen: api.Trained) -> None:
     assert isinstance(model, VAE)
     x = Batch(torch.zeros(3, *space.shape)).x
     with torch.no_grad():
-        assert model.redraw(x, 7).shape == (7, 3, *space.shape)
+        assert model.resample_posterior(x, 7).shape == (7, 3, *space.shape)

@@ -17,7 +17,7 @@ import pytest
 from ganvas import api
 from ganvas.apps.jobs import Busy, Job, Jobs, words
 from ganvas.runs.run import Run
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 from ganvas.runtime.errors import InputError
 
 WIDE = {"steps": 100_000, "batch": 4}
@@ -26,7 +26,9 @@ WIDE = {"steps": 100_000, "batch": 4}
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     file = tmp_path / "data.csv"
-    pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"]).to_csv(file, index=False)
+    pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"]).to_csv(
+        file, index=False
+    )
     return file
 
 
@@ -37,7 +39,9 @@ def until(said: Callable[[], bool], seconds: float = 60) -> None:
         sleep(0.1)
 
 
-def test_a_training_stops_with_everything_saved_and_goes_on_to_its_end(tmp_path: Path, data: Path) -> None:
+def test_a_training_stops_with_everything_saved_and_goes_on_to_its_end(
+    tmp_path: Path, data: Path
+) -> None:
     jobs = Jobs(tmp_path / "runs")
     job = jobs.start("one", "ae", data, WIDE)
     assert job.state == "training"
@@ -67,15 +71,22 @@ def test_what_went_wrong_is_one_sentence(tmp_path: Path, data: Path) -> None:
 @pytest.mark.parametrize("name", ["", "..", "a/b", "/tmp/a", ".hidden", "a" * 101, "-x"])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, data: Path, name: str) -> None:
     jobs = Jobs(tmp_path / "runs")
-    for ask in (lambda: jobs.start(name, "ae", data, {}), lambda: jobs.resume(name), lambda: jobs[name]):
+    for ask in (
+        lambda: jobs.start(name, "ae", data, {}),
+        lambda: jobs.resume(name),
+        lambda: jobs[name],
+    ):
         with pytest.raises(InputError):
             ask()
 
 
 def test_options_are_said_as_the_command_line_reads_them() -> None:
-    known = plugins.options(api.train)
-    said = words({"steps": 5, "heal": False, "tensorboard": True, "rate": {"network": 0.1}, "batch": None}, known)
-    assert said == ["--steps=5", "--no-heal", "--tensorboard", "--rate=network=0.1"]
+    known = registry.options(api.train)
+    said = words(
+        {"steps": 5, "recover": False, "tensorboard": True, "lr": {"network": 0.1}, "batch": None},
+        known,
+    )
+    assert said == ["--steps=5", "--no-recover", "--tensorboard", "--lr=network=0.1"]
     with pytest.raises(InputError, match="no option 'bogus'"):
         words({"bogus": 1}, known)
 

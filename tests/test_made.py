@@ -7,11 +7,11 @@ from itertools import product
 import pandas as pd
 import pytest
 import torch
-from ganvas.evaluation.figures.metrics.columns import _kolmogorov, _trend, _variation
-from ganvas.evaluation.figures.metrics.detection import told_apart
 from torch import Tensor
 
 from ganvas.core import InputError, Tokens
+from ganvas.evaluation.metrics.columns import _kolmogorov, _trend, _variation
+from ganvas.evaluation.metrics.detection import c2st_auc
 from ganvas.models.made import MADE
 
 SIZES = (2, 3, 4)
@@ -61,7 +61,10 @@ def test_samples_are_as_frequent_as_they_are_likely() -> None:
 @pytest.mark.parametrize("given", [[2], [0, 2], [1, 2]])
 def test_completing_draws_from_the_conditional(given: list[int]) -> None:
     model = made()
-    x, known = torch.tensor([1, 0, 2]), torch.zeros(3, dtype=torch.bool).index_fill(0, torch.tensor(given), True)
+    x, known = (
+        torch.tensor([1, 0, 2]),
+        torch.zeros(3, dtype=torch.bool).index_fill(0, torch.tensor(given), True),
+    )
     order = given + [k for k in range(3) if k not in given]
     with torch.no_grad():
         filled = model.complete(x.expand(40_000, 3), known.expand(40_000, 3))
@@ -72,16 +75,18 @@ def test_completing_draws_from_the_conditional(given: list[int]) -> None:
 
 
 def test_it_refuses_what_changes_smoothly() -> None:
-    from conftest import PICTURE
+    from conftest import IMAGE
 
     with pytest.raises(InputError, match="learns symbols"):
-        MADE(PICTURE)
+        MADE(IMAGE)
 
 
 def test_distances_of_columns_are_what_they_are_named_after() -> None:
     a, b = torch.randn(500).numpy(), torch.randn(400).numpy() + 1
     grid = sorted([*a, *b])
-    assert _kolmogorov(a, b) == pytest.approx(max(abs((a <= g).mean() - (b <= g).mean()) for g in grid))
+    assert _kolmogorov(a, b) == pytest.approx(
+        max(abs((a <= g).mean() - (b <= g).mean()) for g in grid)
+    )
     assert _kolmogorov(a, a) == 0
     x, y = torch.tensor([0, 0, 1, 2]).double().numpy(), torch.tensor([0, 1, 1, 1]).double().numpy()
     assert _variation(x, y) == pytest.approx((0.25 + 0.5 + 0.25) / 2)
@@ -93,6 +98,6 @@ def test_distances_of_columns_are_what_they_are_named_after() -> None:
 def test_trees_tell_apart_what_differs_alone() -> None:
     torch.manual_seed(0)
     frame = pd.DataFrame({"a": torch.randn(800).numpy(), "b": ["x", "y"] * 400})
-    assert told_apart(frame[:400], frame[400:]).value == pytest.approx(0.5, abs=0.06)
+    assert c2st_auc(frame[:400], frame[400:]).value == pytest.approx(0.5, abs=0.06)
     other = frame[400:].assign(a=frame["a"] + 3)
-    assert told_apart(frame[:400], other).value > 0.95
+    assert c2st_auc(frame[:400], other).value > 0.95

@@ -1,6 +1,8 @@
-"""The page of a map, alive: its own script in an engine of its own, with as much of a browser as it asks for.
+"""The page of a map, alive: its own script in an engine of its own, with as much of a browser as it
+asks for.
 
-A real one is no part of what `pip` installs; V8 is, and what the page does is its script, but for how it looks.
+A real one is no part of what `pip` installs; V8 is, and what the page does is its script, but for
+how it looks.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganvas.core import Embedded, Named
+from ganvas.core import Embedded, NamedExamples
 from ganvas.data.images.modality import Images
-from ganvas.results import embedding_map as maps
+from ganvas.results import embedding_map
 from test_embed import Scripts
 
 racer = pytest.importorskip("py_mini_racer", reason="pip install mini-racer")
@@ -65,10 +67,12 @@ class Page:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = torch.linspace(-1, 1, N).view(N, 1, 1, 1).expand(N, 1, 4, 4)
-    given = Named(x, [f"picture {i}" for i in range(N)], torch.arange(N)[:, None] % 3)
+    given = NamedExamples(x, [f"image {i}" for i in range(N)], torch.arange(N)[:, None] % 3)
     places = torch.rand(N, 2, generator=torch.Generator().manual_seed(0))
-    answer = Embedded(given, torch.zeros(N, 2), torch.arange(N), places, "twelve pictures")
-    return maps.page(answer, Images(4, 1, classes=CLASSES), tmp_path_factory.mktemp("page") / "map.html")
+    answer = Embedded(given, torch.zeros(N, 2), torch.arange(N), places, "twelve images")
+    return embedding_map.embedding_page(
+        answer, Images(4, 1, classes=CLASSES), tmp_path_factory.mktemp("page") / "map.html"
+    )
 
 
 @pytest.fixture
@@ -78,21 +82,24 @@ def page(file: Path) -> Page:
 
 def test_every_example_is_a_dot_in_its_colour_where_the_map_has_it(page: Page) -> None:
     dots, (label,) = page("again(draw)"), page.told["columns"]
-    assert [dot["colour"] for dot in dots] == [page.told["colours"][code] for code in label["codes"]]
+    assert [dot["colour"] for dot in dots] == [
+        page.told["colours"][code] for code in label["codes"]
+    ]
     seen = torch.tensor([[dot["x"], -dot["y"]] for dot in dots])
     torch.testing.assert_close(
-        torch.pdist(seen) / torch.pdist(torch.tensor(page.told["places"])), torch.full((66,), 0.92 * 600)
+        torch.pdist(seen) / torch.pdist(torch.tensor(page.told["places"])),
+        torch.full((66,), 0.92 * 600),
     )
     assert page("lines('legend')") == [*CLASSES]
     assert page("lines('colour')") == ["label"]
-    assert page("read(known.words)") == "twelve pictures"
+    assert page("read(known.words)") == "twelve images"
 
 
 def test_the_card_tells_of_the_example_that_is_pointed_at(page: Page) -> None:
     for i in range(N):
         page(f"map.onpointermove(over({i}))")
         _, *words = page("lines('card')")
-        assert words == [f"picture {i}", f"label{CLASSES[i % 3]}"]
+        assert words == [f"image {i}", f"label{CLASSES[i % 3]}"]
         assert not page("card.hidden")
         (small,) = [one for one in page("drawn") if one["on"] == "canvas"][-1:]
         assert (small["left"], small["top"]) == (i % 4 * 4, i // 4 * 4)
@@ -131,35 +138,42 @@ def test_dragging_moves_the_map_with_the_pointer(page: Page) -> None:
     assert page("spot(0)") == pytest.approx([before[0] + 30, before[1] - 20])
 
 
-def test_pictures_are_cut_out_of_the_sheet(page: Page) -> None:
+def test_images_are_cut_out_of_the_sheet(page: Page) -> None:
     page("tiles.checked = true")
     tiles = page("again(() => tiles.onchange())")
-    assert [(one["left"], one["top"], one["side"]) for one in tiles] == [(i % 4 * 4, i // 4 * 4, 4) for i in range(N)]
+    assert [(one["left"], one["top"], one["side"]) for one in tiles] == [
+        (i % 4 * 4, i // 4 * 4, 4) for i in range(N)
+    ]
     middles = [[one["x"] + one["size"] / 2, one["y"] + one["size"] / 2] for one in tiles]
     assert middles == [pytest.approx(page(f"spot({i})")) for i in range(N)]
 
 
 def test_another_column_colours_anew_and_leaves_nothing_out(tmp_path: Path) -> None:
     class Rows(Images):
-        """Pictures that have columns too."""
+        """Images that have columns too."""
 
         def frame(self, x: Tensor) -> pd.DataFrame:
             return pd.DataFrame({"kind": ["a", "b"] * (len(x) // 2)})
 
-    given = Named(torch.zeros(6, 1, 4, 4), [*"uvwxyz"], torch.arange(6)[:, None] % 3)
+    given = NamedExamples(torch.zeros(6, 1, 4, 4), [*"uvwxyz"], torch.arange(6)[:, None] % 3)
     answer = Embedded(given, torch.zeros(6, 2), torch.arange(6), torch.rand(6, 2), "")
-    page = Page(maps.page(answer, Rows(4, 1, classes=CLASSES), tmp_path / "map.html"))
+    page = Page(
+        embedding_map.embedding_page(answer, Rows(4, 1, classes=CLASSES), tmp_path / "map.html")
+    )
     assert page("lines('colour')") == ["label", "kind"]
     page("legend.children[0].onclick()")
     page("colour.value = 1")
     dots = page("again(() => colour.onchange())")
-    assert [dot["colour"] for dot in dots] == [maps.COLOURS[0], maps.COLOURS[1]] * 3
+    assert [dot["colour"] for dot in dots] == [
+        embedding_map.COLOURS[0],
+        embedding_map.COLOURS[1],
+    ] * 3
     assert page("lines('legend')") == ["a", "b"]
 
 
 def test_a_map_of_nothing_but_places_is_drawn_too(tmp_path: Path) -> None:
-    given = Named(torch.zeros(3, 1, 4, 4), [*"abc"])
+    given = NamedExamples(torch.zeros(3, 1, 4, 4), [*"abc"])
     answer = Embedded(given, torch.zeros(3, 2), torch.arange(3), torch.rand(3, 2), "")
-    page = Page(maps.page(answer, Images(4, 1), tmp_path / "map.html"))
+    page = Page(embedding_map.embedding_page(answer, Images(4, 1), tmp_path / "map.html"))
     assert page("[known.by.hidden, legend.hidden, known.seen.hidden]") == [True, True, False]
     assert len(page("again(draw)")) == 3

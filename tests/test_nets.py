@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from conftest import SPACES, examples
 from ganvas.core import Continuous, Space
 from ganvas.nn import decoder, encoder, standard_normal
-from ganvas.nn.perceptron import Waves
+from ganvas.nn.perceptron import FourierFeatures
 from ganvas.nn.strided import Double, Halve
 
 
@@ -29,7 +29,7 @@ def test_networks_fit_every_space(space: Space, network: str) -> None:
 
 @pytest.mark.parametrize("size", [16, 17, 28, 33, 64])
 @pytest.mark.parametrize("likelihood", ["squared", "gaussian"])
-def test_pictures_of_any_size(size: int, likelihood: str) -> None:
+def test_images_of_any_size(size: int, likelihood: str) -> None:
     space = Continuous((3, size, size), likelihood)
     z = encoder(space, 4, width=6, depth=2)(examples(space, 2))
     assert decoder(space, 4, width=6, depth=2)(z).shape == (2, *space.raw)
@@ -39,7 +39,10 @@ LAYERS = {
     "halve": (Halve(32, 24, bias=False), partial(F.conv2d, stride=2, padding=1)),
     "halve by 3": (Halve(32, 24, 3), partial(F.conv2d, stride=2, padding=1)),
     "double": (Double(32, 24), partial(F.conv_transpose2d, stride=2, padding=1)),
-    "double by 3": (Double(32, 24, 3, bias=False), partial(F.conv_transpose2d, stride=2, padding=1)),
+    "double by 3": (
+        Double(32, 24, 3, bias=False),
+        partial(F.conv_transpose2d, stride=2, padding=1),
+    ),
     "double by 3, and one": (
         Double(32, 24, 3, extra=1),
         partial(F.conv_transpose2d, stride=2, padding=1, output_padding=1),
@@ -49,12 +52,18 @@ LAYERS = {
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 5)], ids=["even", "odd"])
 @pytest.mark.parametrize(("layer", "plain"), LAYERS.values(), ids=LAYERS)
-def test_products_are_the_convolution(layer: nn.Module, plain: Callable[..., Tensor], size: tuple[int, int]) -> None:
-    """Deep and narrow enough for matrix products; the result and all gradients are the convolution's."""
+def test_products_are_the_convolution(
+    layer: nn.Module, plain: Callable[..., Tensor], size: tuple[int, int]
+) -> None:
+    """Deep and narrow enough for matrix products; the result and all gradients are the
+    convolution's."""
     torch.manual_seed(0)
     x = torch.randn(2, 32, *size, requires_grad=True)
     y, expected = layer(x), plain(x, layer.weight, layer.bias)
-    assert "Products" in type(y.grad_fn if layer.bias is None else y.grad_fn.next_functions[0][0]).__name__
+    assert (
+        "Products"
+        in type(y.grad_fn if layer.bias is None else y.grad_fn.next_functions[0][0]).__name__
+    )
     torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
     g = torch.randn_like(y)
     ours, theirs = (torch.autograd.grad(out, [x, *layer.parameters()], g) for out in (y, expected))
@@ -62,7 +71,9 @@ def test_products_are_the_convolution(layer: nn.Module, plain: Callable[..., Ten
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("layer", [Halve(16, 16), Halve(16, 16, 3), Double(16, 16), Double(16, 16, 3, extra=1)])
+@pytest.mark.parametrize(
+    "layer", [Halve(16, 16), Halve(16, 16, 3), Double(16, 16), Double(16, 16, 3, extra=1)]
+)
 def test_products_can_be_differentiated_twice(layer: nn.Module) -> None:
     """As a gradient penalty does."""
     torch.manual_seed(0)
@@ -76,22 +87,25 @@ def test_truncated_noise_stays_within_and_is_noise() -> None:
     torch.manual_seed(0)
     z = standard_normal(2000, 4, torch.device("cpu"), truncation=0.5)
     assert z.abs().max() <= 0.5
-    assert z.std() == pytest.approx(0.5 / 3**0.5, rel=0.05)  # nearly uniform on so short an interval
+    assert z.std() == pytest.approx(
+        0.5 / 3**0.5, rel=0.05
+    )  # nearly uniform on so short an interval
 
 
 @pytest.mark.parametrize("scale", [0.5, 3.0])
 def test_waves_are_features_of_a_gaussian_kernel(scale: float) -> None:
-    """Inner products of many are exp(-scale^2 |x - x'|^2 / 2) (Rahimi & Recht, 2007); x comes first, unchanged."""
+    """Inner products of many are exp(-scale^2 |x - x'|^2 / 2) (Rahimi & Recht, 2007); x comes
+    first, unchanged."""
     torch.manual_seed(0)
     x, count = torch.rand(20, 3) - 0.5, 20_000
-    seen = Waves(3, scale, count)(x)
+    seen = FourierFeatures(3, scale, count)(x)
     assert torch.equal(seen[:, :3], x)
     kernel = seen[:, 3:] @ seen[:, 3:].T / count
     assert torch.allclose(kernel, (-(scale**2) * torch.cdist(x, x) ** 2 / 2).exp(), atol=0.03)
 
 
 def test_waves_are_as_fine_in_bf16_as_in_float32() -> None:
-    waves, x = Waves(3, 30.0), torch.rand(8, 3)
+    waves, x = FourierFeatures(3, 30.0), torch.rand(8, 3)
     with torch.autocast("cpu", torch.bfloat16):
         seen = waves(x)
     assert torch.equal(seen, waves(x))

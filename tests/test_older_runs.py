@@ -1,4 +1,5 @@
-"""Runs of before there was a file, a part of a model, or a thing to know of data: mended where it can be, or named."""
+"""Runs of before there was a file, a part of a model, or a thing to know of data: mended where it
+can be, or named."""
 
 from __future__ import annotations
 
@@ -20,7 +21,13 @@ from ganvas.apps import cli
 def people(n: int, seed: int = 0) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     age = random.integers(20, 70, n)
-    return pd.DataFrame({"age": age, "pay": age * 100 + random.integers(0, 300, n), "city": random.choice([*"abc"], n)})
+    return pd.DataFrame(
+        {
+            "age": age,
+            "pay": age * 100 + random.integers(0, 300, n),
+            "city": random.choice([*"abc"], n),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +47,12 @@ def older(trained: Path, tmp_path: Path) -> Path:
     """The same runs, without what is learned of held-out examples, and their data where it was."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     for run in ("vae", "memory", "all", "made"):
-        for name in ("calibration", "normal"):
+        for name in ("calibration", "reference_scores"):
             (tmp_path / run / f"{name}.safetensors").unlink(missing_ok=True)
-        change(tmp_path / run / "run.json", lambda card: card | {"source": card["source"] and str(tmp_path / CSV)})
+        change(
+            tmp_path / run / "run.json",
+            lambda card: card | {"source": card["source"] and str(tmp_path / CSV)},
+        )
     return tmp_path
 
 
@@ -53,17 +63,19 @@ def change(file: Path, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     file.write_text(json.dumps(how(json.loads(file.read_text()))))
 
 
-@pytest.mark.parametrize("name", ["calibration", "normal"])
+@pytest.mark.parametrize("name", ["calibration", "reference_scores"])
 def test_what_a_run_lacks_is_learned_of_its_data_and_kept(
     name: str, trained: Path, older: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use = {
         "calibration": lambda run: run.reconstruct(people(30, 1), interval=0.8),
-        "normal": lambda run: run.detect(people(30, 1)),
+        "reference_scores": lambda run: run.detect(people(30, 1)),
     }[name]
     pd.testing.assert_frame_equal(use(api.load(older / "vae")), use(api.load(trained / "vae")))
     assert f"has no {name}.safetensors" in capsys.readouterr().err
-    ours, theirs = (load_file(folder / "vae" / f"{name}.safetensors") for folder in (older, trained))
+    ours, theirs = (
+        load_file(folder / "vae" / f"{name}.safetensors") for folder in (older, trained)
+    )
     assert ours.keys() == theirs.keys()
     assert all(ours[k].equal(theirs[k]) for k in ours)
     use(api.load(older / "vae"))
@@ -122,10 +134,22 @@ def test_what_cannot_be_learned_any_more_is_said_with_what_to_do(
     meanwhile(older)
     people(5).to_csv(older / "new.csv", index=False)
     verb, *options = asked
-    assert cli.run([verb, str(older / run), str(older / "new.csv"), *options, "--out", str(older / "x.csv")]) == 2
+    assert (
+        cli.run(
+            [
+                verb,
+                str(older / run),
+                str(older / "new.csv"),
+                *options,
+                "--out",
+                str(older / "x.csv"),
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     assert words.format(csv=older / CSV, run=older / run) in said
-    assert ("calibration.safetensors" if options else "normal.safetensors") in said
+    assert ("calibration.safetensors" if options else "reference_scores.safetensors") in said
 
 
 def test_what_older_runs_know_of_data_may_be_less(older: Path) -> None:
@@ -135,29 +159,38 @@ def test_what_older_runs_know_of_data_may_be_less(older: Path) -> None:
 
     before = api.load(older / "vae").reconstruct(people(20), interval=0.5)
     change(older / "vae" / "run.json", fewer)
-    pd.testing.assert_frame_equal(api.load(older / "vae").reconstruct(people(20), interval=0.5), before)
+    pd.testing.assert_frame_equal(
+        api.load(older / "vae").reconstruct(people(20), interval=0.5), before
+    )
 
 
 @pytest.mark.parametrize("drop", [True, False])
 def test_a_run_that_knows_other_things_of_its_data_names_them(drop: bool, older: Path) -> None:
     def other(card: dict[str, Any]) -> dict[str, Any]:
-        card["modality"]["state"].pop("schema") if drop else card["modality"]["state"].update(smell=1)
+        card["modality"]["state"].pop("schema") if drop else card["modality"]["state"].update(
+            smell=1
+        )
         return card
 
     change(older / "vae" / "run.json", other)
-    with pytest.raises(InputError, match=f"Ganvas .*'{'schema' if drop else 'smell'}'.*or train again"):
+    with pytest.raises(
+        InputError, match=f"Ganvas .*'{'schema' if drop else 'smell'}'.*or train again"
+    ):
         api.load(older / "vae").sample(2)
 
 
 def test_weights_of_other_parts_are_named(older: Path) -> None:
     (older / "vae" / "best.safetensors").unlink(missing_ok=True)
-    (older / "vae" / "averaged.safetensors").unlink(missing_ok=True)
+    (older / "vae" / "ema.safetensors").unlink(missing_ok=True)
     file = older / "vae" / "weights.safetensors"
     weights = load_file(file)
     name = min(weights)
     weights["old part"] = weights.pop(name)
     save_file(weights, file, metadata={"step": "20"})
-    with pytest.raises(InputError, match=r"has a vae of other parts .old part is of shape .* there and missing here"):
+    with pytest.raises(
+        InputError,
+        match=r"has a vae of other parts .old part is of shape .* there and missing here",
+    ):
         api.load(older / "vae").sample(2)
 
 
@@ -174,7 +207,7 @@ def test_a_run_of_before_a_setting_goes_on_by_the_same_command(tmp_path: Path) -
     api.train("ae", frame, out=tmp_path / "run", steps=3, quiet=True)
     file = tmp_path / "run" / "run.json"
     card = json.loads(file.read_text())
-    del card["training"]["heal"]
+    del card["training"]["recover"]
     file.write_text(json.dumps(card))
     assert api.train("ae", frame, out=tmp_path / "run", steps=3, quiet=True).run.state["step"] == 3
     with pytest.raises(InputError, match="steps is 3, not 4"):

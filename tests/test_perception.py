@@ -1,4 +1,4 @@
-"""Features learned from the data say how different pictures look."""
+"""Features learned from the data say how different images look."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def blurred(x: Tensor, by: int) -> Tensor:
     return F.interpolate(F.avg_pool2d(x, by, ceil_mode=True), x.shape[2:], mode="bilinear")
 
 
-def test_it_learns_from_pictures_alone(taught: Perception, scenes: Tensor) -> None:
+def test_it_learns_from_images_alone(taught: Perception, scenes: Tensor) -> None:
     torch.manual_seed(1)
     fresh = Perception(1, width=8)
     lost = (damaged(scenes) - scenes).square().mean()
@@ -41,7 +41,7 @@ def test_it_learns_from_pictures_alone(taught: Perception, scenes: Tensor) -> No
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(4, 5), (17, 30)])
-def test_nothing_lies_between_equal_pictures(channels: int, size: tuple[int, int]) -> None:
+def test_nothing_lies_between_equal_images(channels: int, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     a, b = torch.rand(2, 3, channels, *size) * 2 - 1
     perception = Perception(channels, width=4)
@@ -53,7 +53,10 @@ def test_nothing_lies_between_equal_pictures(channels: int, size: tuple[int, int
 
 def test_distance_grows_with_blur_and_with_noise(taught: Perception, scenes: Tensor) -> None:
     x, noise = scenes[:64], torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    for series in ([blurred(x, by) for by in (1, 2, 4, 7)], [x + s * noise for s in (0.0, 0.05, 0.2, 0.5)]):
+    for series in (
+        [blurred(x, by) for by in (1, 2, 4, 7)],
+        [x + s * noise for s in (0.0, 0.05, 0.2, 0.5)],
+    ):
         distances = torch.stack([taught.distance(y, x).mean() for y in series])
         assert (distances.diff() > 0).all(), distances
 
@@ -64,7 +67,10 @@ def test_a_frozen_one_sends_gradients_on_and_takes_none(taught: Perception, scen
     taught.distance(a, scenes[:4]).sum().backward()
     assert a.grad is not None
     assert (a.grad.flatten(1).abs().sum(1) > 0).all()
-    assert all(p.grad is None and torch.equal(p, q) for p, q in zip(taught.parameters(), before, strict=True))
+    assert all(
+        p.grad is None and torch.equal(p, q)
+        for p, q in zip(taught.parameters(), before, strict=True)
+    )
 
 
 def test_damage_hides_squares_and_colours() -> None:
@@ -74,6 +80,8 @@ def test_damage_hides_squares_and_colours() -> None:
     hidden = (y == 0).all(1).flatten(1).float().mean(1)
     assert y.shape == x.shape
     assert 0.08 < hidden.mean() < 0.2
-    grey = (y.std(1, correction=0).flatten(1).median(1).values < (y - x).std() * 0.05).float().mean()
+    grey = (
+        (y.std(1, correction=0).flatten(1).median(1).values < (y - x).std() * 0.05).float().mean()
+    )
     assert 0 < (y - x).square().mean() < 0.3
     assert grey < 1

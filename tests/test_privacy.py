@@ -17,7 +17,7 @@ from ganvas.core import Promise, Tokens
 from ganvas.data.tables.modality import Tables
 from ganvas.models.made import CLIP, MADE
 from ganvas.nn.losses import clipped, gaussian_noise
-from ganvas.training.loop import privacy
+from ganvas.training import privacy
 
 SPACE = Tokens(3, 5, (2, 5, 3))
 
@@ -35,7 +35,10 @@ def gradients(model: MADE, x: torch.Tensor, position: torch.Tensor) -> list[torc
     """Of each row alone, all parameters' gradients as one vector."""
     parameters = list(model.parameters())
     costs = SPACE.nll(model.logits(x, position), x)
-    return [torch.cat([g.flatten() for g in torch.autograd.grad(c, parameters, retain_graph=True)]) for c in costs]
+    return [
+        torch.cat([g.flatten() for g in torch.autograd.grad(c, parameters, retain_graph=True)])
+        for c in costs
+    ]
 
 
 @pytest.mark.parametrize("position", [[0, 1, 2], [2, 0, 1]])
@@ -47,11 +50,14 @@ def test_norms_in_closed_form_are_those_of_each_rows_gradient(position: list[int
     costs = SPACE.nll(model.logits(x, at, tape), x)
     slopes = torch.autograd.grad(costs.sum(), [product.y for product in tape])
     squared = sum(product.squared_norms(slope) for product, slope in zip(tape, slopes, strict=True))
-    torch.testing.assert_close(squared.sqrt(), torch.stack([g.norm() for g in gradients(model, x, at)]))
+    torch.testing.assert_close(
+        squared.sqrt(), torch.stack([g.norm() for g in gradients(model, x, at)])
+    )
 
 
 def test_the_private_loss_has_the_gradient_of_the_paper() -> None:
-    """Without noise: the sum of gradients that were clipped one by one, over the size that was expected."""
+    """Without noise: the sum of gradients that were clipped one by one, over the size that was
+    expected."""
     model, x, at = small(), rows(8), torch.arange(3)
     model.promise, model.expected = Promise(1, 1e-5, 0.0), 5
     turn = model._private_turn(x, None, model.promise)
@@ -82,7 +88,9 @@ def test_every_example_takes_part_with_the_same_probability() -> None:
     data = Tables.learn(frame, numbers="bins").read(frame)
     model = MADE(data.tables.space, width=8, depth=1, epsilon=1.0)
     model.protect(Promise(1, 1e-5, 1.0), 40)
-    sizes = torch.tensor([float(len(batch)) for batch in islice(model.batches(data, 40, seed=0), 300)])
+    sizes = torch.tensor(
+        [float(len(batch)) for batch in islice(model.batches(data, 40, seed=0), 300)]
+    )
     assert sizes.mean() == pytest.approx(40, abs=4 * 6 / 300**0.5)
     assert sizes.std() == pytest.approx((400 * 0.1 * 0.9) ** 0.5, rel=0.2)
 
@@ -96,17 +104,21 @@ def test_a_round_without_examples_is_a_round_of_noise() -> None:
     assert all((p.grad != 0).any() for p in model.parameters())
 
 
-@pytest.mark.parametrize(("epsilon", "batch", "rounds"), [(0.5, 50, 40), (3.0, 200, 500), (8.0, 1000, 10)])
-def test_what_is_promised_is_what_was_asked(epsilon: float, batch: int, rounds: int) -> None:
-    promise = privacy.promise(epsilon, 0, 1000, batch, rounds)
+@pytest.mark.parametrize(
+    ("epsilon", "batch", "steps"), [(0.5, 50, 40), (3.0, 200, 500), (8.0, 1000, 10)]
+)
+def test_what_is_promised_is_what_was_asked(epsilon: float, batch: int, steps: int) -> None:
+    promise = privacy.promise(epsilon, 0, 1000, batch, steps)
     assert 0.8 * epsilon < promise.epsilon <= epsilon
     assert promise.delta == pytest.approx(1000**-1.1)
-    assert privacy.promise(epsilon / 2, 0, 1000, batch, rounds).noise > promise.noise
+    assert privacy.promise(epsilon / 2, 0, 1000, batch, steps).noise > promise.noise
 
 
 def test_a_run_says_what_it_promised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(0)
-    pd.DataFrame({"a": random.integers(0, 3, 300), "b": random.choice(["x", "y"], 300)}).to_csv(tmp_path / "t.csv")
+    pd.DataFrame({"a": random.integers(0, 3, 300), "b": random.choice(["x", "y"], 300)}).to_csv(
+        tmp_path / "t.csv"
+    )
     run = str(tmp_path / "run")
     asked = ["--epsilon", "2", "--width", "16", "--steps", "20", "--batch", "64"]
     assert cli.run(["train", "made", str(tmp_path / "t.csv"), "--out", run, *asked]) == 0
@@ -123,12 +135,23 @@ def test_a_run_says_what_it_promised(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"epsilon": -1.0}, "epsilon is above 0"), ({"epsilon": 1.0, "minutes": 1}, "--minutes"),],
-)  # fmt: skip
-def test_a_promise_that_cannot_be_kept_is_refused(options: dict, words: str, tmp_path: Path) -> None:
+    [
+        ({"epsilon": -1.0}, "epsilon is above 0"),
+        ({"epsilon": 1.0, "minutes": 1}, "--minutes"),
+    ],
+)
+def test_a_promise_that_cannot_be_kept_is_refused(
+    options: dict, words: str, tmp_path: Path
+) -> None:
     frame = pd.DataFrame({"a": np.arange(100) % 3, "b": np.arange(100) % 2})
     with pytest.raises(InputError, match=words):
-        api.train("made", frame, out=tmp_path / "run", quiet=True, **{"steps": None, "width": 8, **options})
+        api.train(
+            "made",
+            frame,
+            out=tmp_path / "run",
+            quiet=True,
+            **{"steps": None, "width": 8, **options},
+        )
 
 
 def test_noise_has_an_end() -> None:

@@ -23,26 +23,60 @@ GAMES = Path(two_games.__file__)
 
 
 def test_two_ranks_are_one_process_with_the_joined_batch(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", GAMES, tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        GAMES,
+        tmp_path,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for name, game in two_games.GAMES.items():
-        start, alone, together = two_games.begin(game).state_dict(), two_games.play(game), load_file(tmp_path / name)
+        start, alone, together = (
+            two_games.begin(game).state_dict(),
+            two_games.play(game),
+            load_file(tmp_path / name),
+        )
         for key, value in alone.items():
             assert torch.allclose(value, together[key], atol=1e-6), key
         assert any(not torch.allclose(alone[key], start[key], atol=1e-3) for key in alone)
 
 
 def test_a_run_of_two_processes_is_killed_and_goes_on_exactly(tmp_path: Path) -> None:
-    """The command line under torchrun: one folder, written by the first, and each rank's random state in it."""
-    pictures = np.random.default_rng(0).integers(0, 256, (80, 16, 16), dtype=np.uint8)
-    np.save(tmp_path / "x.npy", pictures)
+    """The command line under torchrun: one folder, written by the first, and each rank's random
+    state in it."""
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
     state = tmp_path / "killed" / "state.json"
 
     def train(out: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ganvas",
-                   "train", "dcgan", str(tmp_path / "x.npy"), "--out", str(tmp_path / out), "--steps", "30",
-                   "--batch", "16", "--latent", "4", "--channels", "4", "--save-every", "0.001"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            "-m",
+            "ganvas",
+            "train",
+            "dcgan",
+            str(tmp_path / "x.npy"),
+            "--out",
+            str(tmp_path / out),
+            "--steps",
+            "30",
+            "--batch",
+            "16",
+            "--latent",
+            "4",
+            "--channels",
+            "4",
+            "--save-every",
+            "0.001",
+        ]
         return subprocess.Popen(command, stdout=PIPE, stderr=STDOUT, text=True)
 
     whole = train("whole")

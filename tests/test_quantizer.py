@@ -8,7 +8,6 @@ from math import prod
 
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 
 from conftest import examples
 from ganvas.core import Batch, Continuous, InputError
@@ -16,6 +15,7 @@ from ganvas.models.vqgan import VQGAN
 from ganvas.models.vqvae import VQVAE
 from ganvas.nn.grids import sizes, strides
 from ganvas.nn.quantizer import DECAY, Codebook, FiniteScalar, levels_of, make_quantizer
+from ganvas.training.engine import Engine
 
 SPACE = Continuous((3, 12, 16))
 SMALL = {"codes": 16, "latent": 4, "channels": 8}
@@ -34,12 +34,17 @@ def test_codes_are_the_nearest_and_stand_for_what_the_decoder_gets(kind: str) ->
     assert torch.allclose(quantizer.vectors(quantised.codes), quantised.vectors, atol=1e-6)
     every = torch.arange(quantizer.vocabulary)
     assert torch.equal(
-        quantizer.eval()(_unbound(quantizer, quantizer.vectors(every[:, None, None]))).codes.flatten(), every
+        quantizer.eval()(
+            _unbound(quantizer, quantizer.vectors(every[:, None, None]))
+        ).codes.flatten(),
+        every,
     )
     points = quantizer.vectors(every[None, :, None])[0, :, :, 0].T
     seen = z if kind == "vector" else z.tanh()
     apart = torch.cdist(seen.detach().movedim(1, -1).flatten(0, -2), points)
-    assert torch.allclose(apart.gather(1, quantised.codes.view(-1, 1))[:, 0], apart.min(1).values, atol=1e-4)
+    assert torch.allclose(
+        apart.gather(1, quantised.codes.view(-1, 1))[:, 0], apart.min(1).values, atol=1e-4
+    )
 
 
 def _unbound(quantizer: object, vectors: torch.Tensor) -> torch.Tensor:
@@ -74,11 +79,11 @@ def test_the_codebook_follows_the_means_as_the_appendix_has_it() -> None:
 def test_a_code_that_is_never_used_stays_where_it_is_or_is_moved_to_where_vectors_are() -> None:
     z, far = grid(), torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [99, 99, 99]])
     stays, moves = Codebook(4, 3, start=False, revival=False), Codebook(4, 3, start=False)
-    for book, rounds in ((stays, 1600), (moves, 400)):
+    for book, steps in ((stays, 1600), (moves, 400)):
         book.counts.fill_(1)
         book.sums.copy_(far)
         codes = book.eval()(z).codes
-        for _ in range(rounds):
+        for _ in range(steps):
             book.follow(z, codes)
     assert torch.allclose(stays.codebook[3], torch.full((3,), 99.0), rtol=1e-3)
     assert moves.codebook.abs().max() < 4
@@ -117,7 +122,9 @@ def test_sides_are_halved_as_often_as_it_takes() -> None:
     assert sizes((5, 30, 28), strides((2, 4, 4)))[-1] == (3, 8, 7)
 
 
-@pytest.mark.parametrize("space", [SPACE, Continuous((1, 30, 27)), Continuous((3, 5, 16, 12))], ids=str)
+@pytest.mark.parametrize(
+    "space", [SPACE, Continuous((1, 30, 27)), Continuous((3, 5, 16, 12))], ids=str
+)
 def test_grids_of_any_size(space: Continuous) -> None:
     model = VQVAE(space, **SMALL).eval()
     x = examples(space, 2)
@@ -127,17 +134,20 @@ def test_grids_of_any_size(space: Continuous) -> None:
 
 
 def test_the_averaged_copy_has_a_codebook_that_fits_its_encoder() -> None:
-    """Of the averaged model the codes are means over all that they stood for, and revived ones are where they went."""
+    """Of the averaged model the codes are means over all that they stood for, and revived ones are
+    where they went."""
     torch.manual_seed(0)
     model = VQVAE(SPACE, **SMALL)
-    engine = Engine(model, average=0.9)
-    for _ in islice(engine.rounds(repeat(Batch(examples(SPACE, 32)))), 30):
+    engine = Engine(model, ema=0.9)
+    for _ in islice(engine.steps(repeat(Batch(examples(SPACE, 32)))), 30):
         pass
-    assert isinstance(engine.averaged, VQVAE)
-    ours, theirs = engine.averaged.autoencoder, model.autoencoder
+    assert isinstance(engine.ema_model, VQVAE)
+    ours, theirs = engine.ema_model.autoencoder, model.autoencoder
     x = examples(SPACE, 32)
     with torch.no_grad():
-        committed = [one.quantizer.eval()(one.encoder(x)).commitment.item() for one in (ours, theirs)]
+        committed = [
+            one.quantizer.eval()(one.encoder(x)).commitment.item() for one in (ours, theirs)
+        ]
     assert committed[0] < 1.5 * committed[1]
 
 
@@ -145,29 +155,37 @@ def test_a_round_is_played_alike_from_what_was_saved() -> None:
     torch.manual_seed(0)
     model = VQVAE(SPACE, **SMALL)
     engine, batches = Engine(model), [Batch(examples(SPACE, 16, seed)) for seed in range(8)]
-    for _ in engine.rounds(batches[:5]):
+    for _ in engine.steps(batches[:5]):
         pass
     copy, random = deepcopy(model), torch.get_rng_state()
     again = Engine(copy)
     again.restore(engine.state())
     for one in (engine, again):
         torch.set_rng_state(random)
-        for _ in one.rounds(batches[5:]):
+        for _ in one.steps(batches[5:]):
             pass
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), copy.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), copy.state_dict().values(), strict=True)
+    )
 
 
 def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None:
     torch.manual_seed(0)
-    model = VQGAN(SPACE, warmup=2, joins=3, judge=8, features=4, adversarial=1.0, **SMALL)
-    logs = list(islice(Engine(model).rounds(repeat(Batch(examples(SPACE)))), 5))
+    model = VQGAN(
+        SPACE, warmup=2, discriminator_start=3, judge=8, features=4, adversarial=1.0, **SMALL
+    )
+    logs = list(islice(Engine(model).steps(repeat(Batch(examples(SPACE)))), 5))
     assert ["perception/restored" in log for log in logs] == [True, True, False, False, False]
     assert ["autoencoder/perceptual" in log for log in logs] == [False, False, True, True, True]
     assert ["discriminator/real" in log for log in logs] == [False, False, False, True, True]
     turn = next(model.turns(Batch(examples(SPACE))))
     last = model.autoencoder.decoder.last.weight
     likeness = turn.loss["reconstruction"] + turn.loss["perceptual"]
-    norms = [torch.autograd.grad(t, last, retain_graph=True)[0].norm() for t in (likeness, turn.loss["fool"])]
+    norms = [
+        torch.autograd.grad(t, last, retain_graph=True)[0].norm()
+        for t in (likeness, turn.loss["fool"])
+    ]
     assert norms[1].item() == pytest.approx(norms[0].item(), rel=1e-3)
 
 

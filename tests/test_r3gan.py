@@ -6,22 +6,24 @@ from itertools import islice, repeat
 
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from conftest import LABELS, PICTURE, examples
+from conftest import IMAGE, LABELS, examples
 from ganvas.core import Batch, Continuous, InputError
 from ganvas.models.r3gan import R3GAN
 from ganvas.nn.losses import GAMES, zero_centred_penalty
 from ganvas.nn.residual import Bottleneck, Down, Up, mix
 from ganvas.nn.second_order import Convolution, LeakyReLU
-from ganvas.runtime.device import settle
+from ganvas.runtime.device import prepare
+from ganvas.training.engine import Engine
 
 
-def small(space: Continuous = PICTURE, **options: object) -> R3GAN:
+def small(space: Continuous = IMAGE, **options: object) -> R3GAN:
     torch.manual_seed(0)
-    return R3GAN(space, LABELS, **{"latent": 4, "channels": 8, "most": 16, "networks": "residual"} | options)
+    return R3GAN(
+        space, LABELS, **{"latent": 4, "channels": 8, "most": 16, "networks": "residual"} | options
+    )
 
 
 def test_the_relativistic_game_knows_differences_alone_and_is_the_same_for_both() -> None:
@@ -44,11 +46,15 @@ def test_the_penalty_of_a_linear_judge_is_the_square_of_its_weight() -> None:
 
 @pytest.mark.parametrize(("kernel", "groups"), [(1, 1), (3, 1), (3, 4)])
 @pytest.mark.parametrize("biased", [True, False])
-def test_layers_and_their_first_two_derivatives_are_those_of_torch(kernel: int, groups: int, biased: bool) -> None:
+def test_layers_and_their_first_two_derivatives_are_those_of_torch(
+    kernel: int, groups: int, biased: bool
+) -> None:
     torch.manual_seed(0)
     layer = Convolution(8, 12, kernel, 1, kernel // 2, groups=groups, bias=biased)
     ours = nn.Sequential(layer, LeakyReLU(), mix(12, 4))
-    found, expected = (_derivatives(f, ours) for f in (ours, lambda x: _by_torch(x, layer, ours[2])))
+    found, expected = (
+        _derivatives(f, ours) for f in (ours, lambda x: _by_torch(x, layer, ours[2]))
+    )
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
@@ -83,12 +89,14 @@ def test_maps_of_channels_commute_with_bilinear_resampling() -> None:
     x = torch.randn(2, 8, 4, 4)
     up, down = Up(8, 6, (8, 8)), Down(8, 6)
     torch.testing.assert_close(up(x), up.mix(F.interpolate(x, scale_factor=2.0, mode="bilinear")))
-    torch.testing.assert_close(down(x), F.interpolate(down.mix(x), scale_factor=0.5, mode="bilinear"))
+    torch.testing.assert_close(
+        down(x), F.interpolate(down.mix(x), scale_factor=0.5, mode="bilinear")
+    )
 
 
 @pytest.mark.parametrize("finest", [0, 1])
 @pytest.mark.parametrize("size", [16, 28, 33, 64])
-def test_pictures_of_any_size(size: int, finest: int) -> None:
+def test_images_of_any_size(size: int, finest: int) -> None:
     space = Continuous((1, size, size))
     model = small(space, finest=finest)
     assert model.sample(2).shape == (2, 1, size, size)
@@ -109,17 +117,19 @@ def test_both_players_mind_the_label() -> None:
 @pytest.mark.parametrize("lazy", [1, 2])
 def test_learns_in_bf16_with_channels_last(lazy: int) -> None:
     model = small(lazy=lazy)
-    settle(model, torch.device("cpu"))
+    prepare(model, torch.device("cpu"))
     before = {name: p.clone() for name, p in model.named_parameters()}
-    batch = Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
-    logs = list(islice(Engine(model, precision=torch.bfloat16).rounds(repeat(batch)), 4))
+    batch = Batch(examples(IMAGE), torch.arange(16).unsqueeze(1) % 3)
+    logs = list(islice(Engine(model, precision=torch.bfloat16).steps(repeat(batch)), 4))
     assert all(torch.isfinite(value) for log in logs for value in log.values())
-    assert ["discriminator/r1" in log for log in logs] == [round % lazy == 0 for round in range(1, 5)]
+    assert ["discriminator/r1" in log for log in logs] == [
+        round % lazy == 0 for round in range(1, 5)
+    ]
     assert not [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
 
 
 def test_gradients_of_the_penalties_in_bf16_point_where_those_of_float32_do() -> None:
-    model, batch = small(), Batch(examples(PICTURE), torch.arange(16).unsqueeze(1) % 3)
+    model, batch = small(), Batch(examples(IMAGE), torch.arange(16).unsqueeze(1) % 3)
     for p in model.parameters():
         p.data += 0.05 * torch.randn_like(p)
     team = [p for p in model.discriminator.parameters() if p.dim() == 4]
@@ -134,13 +144,15 @@ def test_gradients_of_the_penalties_in_bf16_point_where_those_of_float32_do() ->
         assert F.cosine_similarity(a.flatten(), b.flatten(), 0) > 0.98
 
 
-@pytest.mark.parametrize("options", [{"channels": 12}, {"most": 8, "channels": 16}, {"blocks": 0}, {"finest": -1}])
+@pytest.mark.parametrize(
+    "options", [{"channels": 12}, {"most": 8, "channels": 16}, {"blocks": 0}, {"finest": -1}]
+)
 def test_says_what_is_wrong(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="--"):
-        R3GAN(PICTURE, **options)
+        R3GAN(IMAGE, **options)
 
 
-def test_penalties_are_larger_for_larger_pictures() -> None:
+def test_penalties_are_larger_for_larger_images() -> None:
     weights = R3GAN(Continuous((1, 64, 64)), channels=8, most=8, r2=3.0).hyperparameters
     small = R3GAN(Continuous((1, 32, 32)), channels=8, most=8).hyperparameters
     assert (weights["r1"], weights["r2"]) == (4 * small["r1"], 3.0)

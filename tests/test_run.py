@@ -16,17 +16,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.training.loop.loop import PATIENCE
-from ganvas.training.loop.plan import _bytes_of_round
 from safetensors.torch import load_file
 
 import ganvas
 from conftest import VECTOR, examples
 from ganvas import api
 from ganvas.apps import cli
-from ganvas.core import Batch, InputError, chance
+from ganvas.core import Batch, InputError, seeded_rng
 from ganvas.models.ae import AE
 from ganvas.runs.run import Run
+from ganvas.training.loop import PATIENCE
+from ganvas.training.plan import _bytes_of_round
 
 STEPS = 150
 pytestmark = pytest.mark.xdist_group("kills")  # they share the training that was never stopped
@@ -35,7 +35,18 @@ FORK = multiprocessing.get_context("fork")
 
 def arguments(source: Path, out: Path) -> list[str]:
     """A small training on the command line, which saves all the time."""
-    options = ["--steps", str(STEPS), "--batch", "16", "--latent", "8", "--channels", "8", "--save-every", "0.05"]
+    options = [
+        "--steps",
+        str(STEPS),
+        "--batch",
+        "16",
+        "--latent",
+        "8",
+        "--channels",
+        "8",
+        "--save-every",
+        "0.05",
+    ]
     return ["train", "dcgan", str(source), "--out", str(out), *options]
 
 
@@ -60,7 +71,11 @@ def finish(argv: list[str]) -> None:
 
 def tensors(run: Path) -> dict[str, torch.Tensor]:
     """Everything a run keeps: weights, averaged weights, optimizers, random state."""
-    return {f"{file.stem}/{k}": v for file in sorted(run.glob("*.safetensors")) for k, v in load_file(file).items()}
+    return {
+        f"{file.stem}/{k}": v
+        for file in sorted(run.glob("*.safetensors"))
+        for k, v in load_file(file).items()
+    }
 
 
 def same(a: Path, b: Path) -> bool:
@@ -69,9 +84,9 @@ def same(a: Path, b: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
-    finish(arguments(pictures, out))
+    finish(arguments(images, out))
     return out
 
 
@@ -86,32 +101,40 @@ def _wait_for_progress(process: FORK.Process, run: Path) -> None:
         time.sleep(0.005)
 
 
-def test_killed_at_twenty_random_moments_it_ends_the_same(whole: Path, pictures: Path, tmp_path: Path) -> None:
+def test_killed_at_twenty_random_moments_it_ends_the_same(
+    whole: Path, images: Path, tmp_path: Path
+) -> None:
     chance = random.Random(0)
     out, kills, saved, errors = tmp_path / "killed", 0, set(), tmp_path / "errors"
     while kills < 20:
-        process = start(arguments(pictures, out), errors)
-        if kills % 4:  # every fourth dies early: while it reads, plans, takes up the run or saves for the first time
+        process = start(arguments(images, out), errors)
+        if (
+            kills % 4
+            # every fourth dies early: while it reads, plans, takes up the run or saves first
+            # time
+        ):
             _wait_for_progress(process, out)
         time.sleep(chance.uniform(0, 0.1))
-        assert process.is_alive(), f"it ended before it was killed; raise STEPS? {errors.read_text()}"
+        assert process.is_alive(), (
+            f"it ended before it was killed; raise STEPS? {errors.read_text()}"
+        )
         process.kill()
         process.join()
         kills += 1
         saved.add(_step(out))
-    finish(arguments(pictures, out))
+    finish(arguments(images, out))
     assert len(saved) > 5
     assert same(whole, out)
     steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps)), "a round is logged twice"
+    assert steps == sorted(set(steps)), "a step is logged twice"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_saves_and_says_how_to_go_on(
-    number: signal.Signals, whole: Path, pictures: Path, tmp_path: Path
+    number: signal.Signals, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     out, errors = tmp_path / "stopped", tmp_path / "errors"
-    process = start(arguments(pictures, out), errors)
+    process = start(arguments(images, out), errors)
     _wait_for_progress(process, out)
     assert process.pid
     os.kill(process.pid, number)
@@ -123,22 +146,24 @@ def test_asked_to_stop_it_saves_and_says_how_to_go_on(
     assert same(whole, out)
 
 
-def test_killed_before_the_run_has_its_card_it_starts_afresh(tmp_path: Path, pictures: Path) -> None:
+def test_killed_before_the_run_has_its_card_it_starts_afresh(tmp_path: Path, images: Path) -> None:
     out = tmp_path / "run"
     out.mkdir()
     (out / "run.json.part").write_text('{"mod')
-    assert small(pictures, out).run.state["finished"]
+    assert small(images, out).run.state["finished"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="folder of something else"):
-        small(pictures, tmp_path / "mine")
+        small(images, tmp_path / "mine")
 
 
 class Died(BaseException):
     """The process is gone."""
 
 
-def test_a_save_is_whole_or_not_there_wherever_it_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_is_whole_or_not_there_wherever_it_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every rename and every write of a save is in turn the last thing that happens."""
     card = {"model": "ae", "options": {}, "modality": {"name": "images", "state": {}}}
     for cut in range(12):
@@ -159,7 +184,11 @@ def test_a_save_is_whole_or_not_there_wherever_it_is_cut(tmp_path: Path, monkeyp
             patch.setattr(os, "fsync", dying(os.fsync))
             with suppress(Died):
                 run.save(
-                    {"step": 2}, {"weights": {"w": torch.full((3,), 2.0)}, "optimizer": {"m": torch.full((3,), 2.0)}}
+                    {"step": 2},
+                    {
+                        "weights": {"w": torch.full((3,), 2.0)},
+                        "optimizer": {"m": torch.full((3,), 2.0)},
+                    },
                 )
         after = Run(run.path)
         kept = after.state["step"]
@@ -171,7 +200,9 @@ def test_a_save_is_whole_or_not_there_wherever_it_is_cut(tmp_path: Path, monkeyp
 
 
 def small(source: object, out: Path, **options: object) -> ganvas.Trained:
-    return ganvas.train("ae", source, out=out, steps=4, batch=8, latent=2, width=8, quiet=True, **options)
+    return ganvas.train(
+        "ae", source, out=out, steps=4, batch=8, latent=2, width=8, quiet=True, **options
+    )
 
 
 def test_in_python_what_comes_in_decides_what_goes_out(tmp_path: Path) -> None:
@@ -184,10 +215,10 @@ def test_in_python_what_comes_in_decides_what_goes_out(tmp_path: Path) -> None:
     assert (before == x[0]).all()
 
 
-def test_repeating_a_finished_training_does_nothing(tmp_path: Path, pictures: Path) -> None:
-    first = small(pictures, tmp_path / "run")
+def test_repeating_a_finished_training_does_nothing(tmp_path: Path, images: Path) -> None:
+    first = small(images, tmp_path / "run")
     before = tensors(first.run.path)
-    again = small(pictures, tmp_path / "run")
+    again = small(images, tmp_path / "run")
     assert all(torch.equal(v, before[k]) for k, v in tensors(again.run.path).items())
 
 
@@ -200,13 +231,13 @@ def test_repeating_a_finished_training_does_nothing(tmp_path: Path, pictures: Pa
     ],
 )
 def test_another_training_does_not_go_into_the_same_folder(
-    change: dict[str, object], words: str, tmp_path: Path, pictures: Path
+    change: dict[str, object], words: str, tmp_path: Path, images: Path
 ) -> None:
-    small(pictures, tmp_path / "run")
+    small(images, tmp_path / "run")
     with pytest.raises(InputError, match=words):
         ganvas.train(
             "ae",
-            pictures,
+            images,
             out=tmp_path / "run",
             **({"steps": 4, "batch": 8, "latent": 2, "width": 8, "quiet": True} | change),
         )
@@ -225,56 +256,86 @@ def test_changed_data_is_noticed(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"steps": 0}, "--steps is 0"),
-        ({"average": 1.0}, "--average is 1.0"),
-        ({"rate": {"critic": 1.0}}, "no player is called 'critic'"),
+        ({"ema": 1.0}, "--ema is 1.0"),
+        ({"lr": {"critic": 1.0}}, "no player is called 'critic'"),
         ({"colour": 3}, "no option 'colour'"),
         ({"device": "abacus"}, "cannot be used here"),
         ({"held_out": 0.95}, "--held-out is 0.95"),
     ],
 )
-def test_wrong_options_get_one_sentence(options: dict[str, object], words: str, tmp_path: Path, pictures: Path) -> None:
+def test_wrong_options_get_one_sentence(
+    options: dict[str, object], words: str, tmp_path: Path, images: Path
+) -> None:
     with pytest.raises(InputError, match=words):
-        ganvas.train("ae", pictures, out=tmp_path / "run", quiet=True, **options)
+        ganvas.train("ae", images, out=tmp_path / "run", quiet=True, **options)
     assert not (tmp_path / "run").exists()
 
 
-def test_exploding_losses_stop_with_advice(tmp_path: Path, pictures: Path) -> None:
-    with pytest.raises(InputError, match="lower --rate"):
-        ganvas.train("ae", pictures, out=tmp_path / "run", steps=200, batch=8, latent=2, width=8, quiet=True,
-                     precision="float32", rate={"autoencoder": 1e30})  # fmt: skip
+def test_exploding_losses_stop_with_advice(tmp_path: Path, images: Path) -> None:
+    with pytest.raises(InputError, match="lower --lr"):
+        ganvas.train(
+            "ae",
+            images,
+            out=tmp_path / "run",
+            steps=200,
+            batch=8,
+            latent=2,
+            width=8,
+            quiet=True,
+            precision="float32",
+            lr={"autoencoder": 1e30},
+        )
 
 
 def test_more_memory_than_there_is_is_refused_with_advice(
-    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ganvas.training.plan.free_memory", lambda device: 2_000_000)
     with pytest.raises(InputError, match=r"free on cpu; try --batch \d+|choose a smaller model"):
-        ganvas.train("ae", pictures, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True)
+        ganvas.train("ae", images, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True)
 
 
 def test_the_memory_of_a_perceptron_is_what_arithmetic_says() -> None:
-    """One hidden layer of 64: autograd keeps the input of each linear layer and of each activation."""
-    measured = _bytes_of_round(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8))) // 8
+    """One hidden layer of 64: autograd keeps the input of each linear layer and of each
+    activation."""
+    measured = (
+        _bytes_of_round(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8))) // 8
+    )
     layers = 2 * (64 * 2) + 6 + 4 + 6 * 3
     assert layers * 4 <= measured <= layers * 4 * 1.6
 
 
 def test_training_that_only_gets_worse_ends_early_with_its_best_weights(tmp_path: Path) -> None:
     random = torch.Generator().manual_seed(0)
-    noise = pd.DataFrame(torch.randint(5, (300, 6), generator=random).numpy().astype(str), columns=list("abcdef"))
-    told = {"steps": 1000, "batch": 64, "save_every": 1e-3, "width": 64, "quiet": True, "held_out": 0.3}
+    noise = pd.DataFrame(
+        torch.randint(5, (300, 6), generator=random).numpy().astype(str), columns=list("abcdef")
+    )
+    told = {
+        "steps": 1000,
+        "batch": 64,
+        "save_every": 1e-3,
+        "width": 64,
+        "quiet": True,
+        "held_out": 0.3,
+    }
     run = api.train("made", noise, out=tmp_path / "whole", **told)
     log = run.run.read_log()
-    losses = {line["step"]: line["held_out/autoencoder/nll"] for line in log if "held_out/autoencoder/nll" in line}
+    losses = {
+        line["step"]: line["held_out/autoencoder/nll"]
+        for line in log
+        if "held_out/autoencoder/nll" in line
+    }
     best = min(losses, key=losses.__getitem__)
     assert run.run.state["best"]["loss"] == losses[best]
     assert run.run.state["step"] < 1000
     assert run.run.state["step"] == best + round(1000 * PATIENCE) + 1
     _, held = run.run.modality.read(noise).split(0.3)
-    with chance(0):
+    with seeded_rng(0):
         assert run.model.score(held.gather().x).mean().item() < log[-1]["held_out/autoencoder/nll"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != best))
+        patch.setattr(
+            Run, "log", lambda run, line, log=Run.log: log(run, line) or 1 / (line["step"] != best)
+        )
         with pytest.raises(ZeroDivisionError):
             api.train("made", noise, out=tmp_path / "cut", **told)
     api.train("made", noise, out=tmp_path / "cut", **told)

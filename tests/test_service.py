@@ -29,7 +29,7 @@ from PIL import Image
 import ganvas
 from ganvas import api
 from ganvas.core import Continuous
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 pytest.importorskip("fastapi")
 import schemathesis
@@ -43,8 +43,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ganvas.apps.jobs import Job, Jobs
-from ganvas.apps.service import Limits, app, command
-from ganvas.apps.service import responses as replies
+from ganvas.apps.service import Limits, app, command, responses
 from ganvas.apps.service.batching import tried
 from ganvas.apps.service.tokens import Tokens, new_token
 from ganvas.apps.service.uploads import Upload, place
@@ -55,19 +54,23 @@ SMALL = {"steps": 6, "batch": 16, "latent": 4, "width": 8, "quiet": True}
 
 
 @pytest.fixture(scope="module")
-def runs(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs, and of things that lead elsewhere."""
     folder = tmp_path_factory.mktemp("served") / "runs"
-    ganvas.train("vae", pictures, out=folder / "pictures", **SMALL)
+    ganvas.train("vae", images, out=folder / "images", **SMALL)
     random = np.random.default_rng(0)
-    rows = pd.DataFrame({"age": random.normal(40, 9, 200).round(), "city": random.choice(["Ulm", "Bonn"], 200)})
+    rows = pd.DataFrame(
+        {"age": random.normal(40, 9, 200).round(), "city": random.choice(["Ulm", "Bonn"], 200)}
+    )
     rows.to_csv(folder.parent / "people.csv", index=False)
     ganvas.train("vae", folder.parent / "people.csv", out=folder / "people", **SMALL)
     shutil.copytree(folder / "people", folder.parent / "elsewhere")
     (folder / "led-out").symlink_to(folder.parent / "elsewhere")
     (folder / "half-out").mkdir()
     shutil.copy(folder / "people" / "run.json", folder / "half-out")
-    (folder / "half-out" / "weights.safetensors").symlink_to(folder.parent / "elsewhere" / "weights.safetensors")
+    (folder / "half-out" / "weights.safetensors").symlink_to(
+        folder.parent / "elsewhere" / "weights.safetensors"
+    )
     return folder
 
 
@@ -85,40 +88,52 @@ def png(seed: int = 0, size: int = 16) -> bytes:
     return stream.getvalue()
 
 
-def ask(client: TestClient, path: str, content: bytes = b"", kind: str = "image/png", accept: str = "*/*") -> Any:
+def ask(
+    client: TestClient,
+    path: str,
+    content: bytes = b"",
+    kind: str = "image/png",
+    accept: str = "*/*",
+) -> Any:
     return client.post(path, content=content, headers={"content-type": kind, "accept": accept})
 
 
 def test_runs_are_listed_and_say_what_they_can(client: TestClient) -> None:
-    assert [one["name"] for one in client.get("/runs").json()] == ["people", "pictures"]
-    card = client.get("/runs/pictures").json()
+    assert [one["name"] for one in client.get("/runs").json()] == ["people", "images"]
+    card = client.get("/runs/images").json()
     assert (card["model"], card["modality"], card["finished"]) == ("vae", "images", True)
     assert card["options"] == {"latent": 4, "width": 8}
-    assert set(card["tasks"]) == set(ganvas.load(Path(client.app.state.runs) / "pictures").tasks)
+    assert set(card["tasks"]) == set(ganvas.load(Path(client.app.state.runs) / "images").tasks)
     assert card["tasks"]["detect"]["files"] == {"x": {"required": True}}
-    own = {option.name for option in plugins.options(plugins.load("tasks", "sample"))} - {"like"}
+    own = {option.name for option in registry.options(registry.load("tasks", "sample"))} - {"like"}
     assert set(card["tasks"]["sample"]["options"]["properties"]) == own
-    assert card["data"] == "pictures.npz"
+    assert card["data"] == "images.npz"
 
 
 def test_the_schema_has_every_task_and_all_its_options(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    for task in plugins.names("tasks"):
+    for task in registry.names("tasks"):
         content = paths[f"/runs/{{run}}/{task}"]["post"]["requestBody"]["content"]
-        options = {option.name for option in plugins.options(plugins.load("tasks", task))} - {"follow"}
+        options = {option.name for option in registry.options(registry.load("tasks", task))} - {
+            "follow"
+        }
         for kind in ("application/json", "multipart/form-data"):
             assert options <= set(content[kind]["schema"]["properties"])
 
 
-def test_a_picture_is_judged_however_it_is_sent(client: TestClient, runs: Path, tmp_path: Path) -> None:
+def test_a_image_is_judged_however_it_is_sent(
+    client: TestClient, runs: Path, tmp_path: Path
+) -> None:
     (tmp_path / "a.png").write_bytes(png())
-    (true,) = ganvas.load(runs / "pictures").detect(tmp_path / "a.png").to_dict("records")
+    (true,) = ganvas.load(runs / "images").detect(tmp_path / "a.png").to_dict("records")
     encoded = base64.b64encode(png()).decode()
     answers = [
-        ask(client, "/runs/pictures/detect?alpha=0.1", png()),
-        client.post("/runs/pictures/detect", files={"x": ("a.png", png())}, data={"alpha": "0.1"}),
-        client.post("/runs/pictures/detect", json={"x": {"pictures": [encoded]}, "alpha": 0.1}),
-        client.post("/runs/pictures/detect", json={"x": {"files": [{"name": "a.png", "base64": encoded}]}}),
+        ask(client, "/runs/images/detect?alpha=0.1", png()),
+        client.post("/runs/images/detect", files={"x": ("a.png", png())}, data={"alpha": "0.1"}),
+        client.post("/runs/images/detect", json={"x": {"images": [encoded]}, "alpha": 0.1}),
+        client.post(
+            "/runs/images/detect", json={"x": {"files": [{"name": "a.png", "base64": encoded}]}}
+        ),
     ]
     for answer in answers:
         assert answer.status_code == 200, answer.text
@@ -127,21 +142,30 @@ def test_a_picture_is_judged_however_it_is_sent(client: TestClient, runs: Path, 
         assert (row["p"], answer.json()["figures"]["of"]) == (true["p"], 1)
 
 
-def test_pictures_come_as_one_as_all_and_as_json(client: TestClient) -> None:
-    made = {kind: ask(client, "/runs/pictures/sample?n=3&seed=1", accept=kind)
-            for kind in ("image/png", "application/zip", "application/json")}  # fmt: skip
+def test_images_come_as_one_as_all_and_as_json(client: TestClient) -> None:
+    made = {
+        kind: ask(client, "/runs/images/sample?n=3&seed=1", accept=kind)
+        for kind in ("image/png", "application/zip", "application/json")
+    }
     assert {answer.status_code for answer in made.values()} == {200}
     assert Image.open(io.BytesIO(made["image/png"].content)).width > 16
     archive = zipfile.ZipFile(io.BytesIO(made["application/zip"].content))
     files = {one["name"]: one for one in made["application/json"].json()["files"]}
-    assert set(archive.namelist()) == set(files) == {"0000.png", "0001.png", "0002.png", "sheet.png"}
+    assert (
+        set(archive.namelist()) == set(files) == {"0000.png", "0001.png", "0002.png", "sheet.png"}
+    )
     assert archive.read("0001.png") == base64.b64decode(files["0001.png"]["base64"])
-    one = ask(client, "/runs/pictures/reconstruct", png(), accept="image/png")
+    one = ask(client, "/runs/images/reconstruct", png(), accept="image/png")
     assert Image.open(io.BytesIO(one.content)).format == "PNG"
 
 
 def test_rows_come_as_json_csv_arrow_and_parquet(client: TestClient, runs: Path) -> None:
-    kinds = ["application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"]
+    kinds = [
+        "application/json",
+        "text/csv",
+        "application/vnd.apache.arrow.stream",
+        "application/vnd.apache.parquet",
+    ]
     answers = [ask(client, "/runs/people/sample?n=20&seed=3", accept=kind) for kind in kinds]
     assert [answer.headers["content-type"].partition(";")[0] for answer in answers] == kinds
     frames = [
@@ -170,17 +194,28 @@ def test_rows_are_judged_as_they_are_sent(client: TestClient) -> None:
     ]
     assert [len(answer.json()["rows"]) for answer in answers] == [2] * 4, answers[3].text
     assert len({answer.text for answer in answers}) == 1
-    scores = pd.read_csv(io.StringIO(client.post(
-        "/runs/people/detect", json={"x": {"rows": rows}}, headers={"accept": "text/csv"}).text))  # fmt: skip
-    assert scores["score"].tolist() == pytest.approx([row["score"] for row in answers[0].json()["rows"]], rel=1e-6)
+    scores = pd.read_csv(
+        io.StringIO(
+            client.post(
+                "/runs/people/detect", json={"x": {"rows": rows}}, headers={"accept": "text/csv"}
+            ).text
+        )
+    )
+    assert scores["score"].tolist() == pytest.approx(
+        [row["score"] for row in answers[0].json()["rows"]], rel=1e-6
+    )
 
 
 def test_what_is_gathered_comes_out_as_it_would_alone(client: TestClient) -> None:
-    """To the last bit, and some of it wrong, and some of several pictures, whoever asks at the same time."""
+    """To the last bit, and some of it wrong, and some of several images, whoever asks at the same
+    time."""
 
     def request(i: int) -> dict[str, Any]:
         content = [png(i + j) if i % 5 else b"nothing" for j in range(1 + i % 3)]
-        sent = client.post("/runs/pictures/detect", files=[("x", (f"{j}.png", one)) for j, one in enumerate(content)])
+        sent = client.post(
+            "/runs/images/detect",
+            files=[("x", (f"{j}.png", one)) for j, one in enumerate(content)],
+        )
         return {"status": sent.status_code} | sent.json()
 
     alone = [request(i) for i in range(24)]
@@ -210,41 +245,51 @@ def test_sizes_that_do_not_agree_are_not_used() -> None:
 
 
 REFUSED = {
-    "a pickle for a picture": ("pictures/detect", b"\x80\x04\x95\x0c\x00\x00\x00c__builtin__", "image/png", 422),
-    "half a picture": ("pictures/detect", png()[:200], "image/png", 422),
-    "nothing": ("pictures/detect", b"", "image/png", 422),
-    "a table for a picture": ("pictures/detect", b"path\n/etc/passwd\n", "text/csv", 422),
-    "a table of nonsense": ("people/detect", b"\x00\xff,,\n1,2,3,4\n\"", "text/csv", 422),
+    "a pickle for an image": (
+        "images/detect",
+        b"\x80\x04\x95\x0c\x00\x00\x00c__builtin__",
+        "image/png",
+        422,
+    ),
+    "half an image": ("images/detect", png()[:200], "image/png", 422),
+    "nothing": ("images/detect", b"", "image/png", 422),
+    "a table for an image": ("images/detect", b"path\n/etc/passwd\n", "text/csv", 422),
+    "a table of nonsense": ("people/detect", b'\x00\xff,,\n1,2,3,4\n"', "text/csv", 422),
     "other columns": ("people/detect", b"x,y\n1,2\n", "text/csv", 422),
     "words for numbers": ("people/detect", b"age,city\nold,Ulm\n", "text/csv", 422),
     "no Parquet": ("people/detect", b"PAR1", "application/vnd.apache.parquet", 422),
     "no Arrow": ("people/detect", b"\xff" * 40, "application/vnd.apache.arrow.stream", 422),
     "too many rows": ("people/detect", b"age,city\n" + b"1,Ulm\n" * 1001, "text/csv", 422),
-    "a strange type": ("pictures/detect", png(), "application/x-tar", 415),
-    "another's archive": ("pictures/decompress", b"nothing packed", "application/octet-stream", 422),
-    "an unknown option": ("pictures/detect?path=/etc/passwd", png(), "image/png", 422),
+    "an anomalous type": ("images/detect", png(), "application/x-tar", 415),
+    "another's archive": (
+        "images/decompress",
+        b"nothing packed",
+        "application/octet-stream",
+        422,
+    ),
+    "an unknown option": ("images/detect?path=/etc/passwd", png(), "image/png", 422),
     "an endless answer": ("people/detect?follow=true", b"age,city\n1,Ulm\n", "text/csv", 422),
-    "a share above one": ("pictures/detect?fdr=2", png(), "image/png", 422),
-    "a number that is none": ("pictures/detect?alpha=nan", png(), "image/png", 422),
-    "a seed below zero": ("pictures/sample?seed=-1", b"", "", 422),
-    "a reach without end": ("pictures/traverse?reach=1e300", b"", "", 422),
-    "latents below nothing": ("pictures/sample?truncation=-1", b"", "", 422),
-    "no walk": ("pictures/interpolate?n=0", b"", "", 422),
-    "very many": ("pictures/sample?n=2000000000", b"", "", 422),
+    "a share above one": ("images/detect?fdr=2", png(), "image/png", 422),
+    "a number that is none": ("images/detect?alpha=nan", png(), "image/png", 422),
+    "a seed below zero": ("images/sample?seed=-1", b"", "", 422),
+    "a reach without end": ("images/traverse?reach=1e300", b"", "", 422),
+    "latents below nothing": ("images/sample?truncation=-1", b"", "", 422),
+    "no walk": ("images/interpolate?n=0", b"", "", 422),
+    "very many": ("images/sample?n=2000000000", b"", "", 422),
     "a path for a table": ("people/sample?like=/etc/passwd", b"", "", 422),
-    "what it cannot": ("pictures/upscale", png(), "image/png", 422),
-    "no JSON": ("pictures/detect", b"{", "application/json", 422),
+    "what it cannot": ("images/upscale", png(), "image/png", 422),
+    "no JSON": ("images/detect", b"{", "application/json", 422),
     "no number": ("people/detect", b'{"x": {"rows": [{"age": NaN}]}}', "application/json", 422),
     "two things": ("people/detect", b'{"x": {"rows": [], "texts": []}}', "application/json", 422),
-    "no base64": ("pictures/detect", b'{"x": {"pictures": ["!"]}}', "application/json", 422),
+    "no base64": ("images/detect", b'{"x": {"images": ["!"]}}', "application/json", 422),
     "deep JSON": ("people/detect", b"[" * 100_000, "application/json", 422),
     "no run": ("none/detect", png(), "image/png", 404),
     "up": ("%2e%2e/detect", png(), "image/png", 404),
     "far up": ("..%2f..%2felsewhere/detect", png(), "image/png", 404),
     "by a link": ("led-out/sample", b"", "", 404),
     "by a link to weights": ("half-out/sample", b"", "", 404),
-    "too much": ("pictures/detect", b"\x89PNG" + bytes(2**20), "image/png", 413),
-}  # fmt: skip
+    "too much": ("images/detect", b"\x89PNG" + bytes(2**20), "image/png", 413),
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -259,22 +304,31 @@ def test_what_is_wrong_is_refused_in_a_sentence(kind: str, client: TestClient) -
 def test_bombs_are_refused(client: TestClient) -> None:
     huge, packed = io.BytesIO(), io.BytesIO()
     Image.new("1", (4000, 4000)).save(huge, "PNG")
-    answer = ask(client, "/runs/pictures/detect", huge.getvalue())
+    answer = ask(client, "/runs/images/detect", huge.getvalue())
     assert (answer.status_code, "decompression bomb" in answer.text) == (422, True)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for i in range(1001):
             archive.writestr(f"{i}.png", b"")
-    assert ask(client, "/runs/pictures/detect", packed.getvalue(), "application/zip").status_code == 422
-    vast = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 999, 999)}".ljust(128)
-    assert client.post("/runs/pictures/detect", files={"x": ("x.npy", vast)}).status_code == 422
-    long = client.post("/runs/pictures/detect", files={"x": ("ä" * 300 + ".png", png())})
+    assert (
+        ask(client, "/runs/images/detect", packed.getvalue(), "application/zip").status_code == 422
+    )
+    vast = (
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 999,"
+        b" 999)}".ljust(128)
+    )
+    assert client.post("/runs/images/detect", files={"x": ("x.npy", vast)}).status_code == 422
+    long = client.post("/runs/images/detect", files={"x": ("ä" * 300 + ".png", png())})
     assert long.json()["rows"][0]["name"].endswith("ä.png")
-    same = client.post("/runs/pictures/detect", files=[("x", ("a.png", png(i))) for i in range(2)])
+    same = client.post("/runs/images/detect", files=[("x", ("a.png", png(i))) for i in range(2)])
     assert [row["name"] for row in same.json()["rows"]] == ["a-2.png", "a.png"]
     gz = gzip.compress(bytes(1000))
-    assert client.post("/runs/pictures/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code == 422
-    assert client.post("/runs/pictures/detect", files={"y": ("a.png", png())}).status_code == 422
-    assert client.post("/runs/pictures/detect", files={"x": ("../../a.png", png())}).status_code == 200
+    assert (
+        client.post("/runs/images/detect", files={"x": ("x-idx3-ubyte.gz", gz)}).status_code == 422
+    )
+    assert client.post("/runs/images/detect", files={"y": ("a.png", png())}).status_code == 422
+    assert (
+        client.post("/runs/images/detect", files={"x": ("../../a.png", png())}).status_code == 200
+    )
 
 
 def test_numbers_that_are_none_are_missing(client: TestClient, runs: Path) -> None:
@@ -282,14 +336,16 @@ def test_numbers_that_are_none_are_missing(client: TestClient, runs: Path) -> No
     judged.write_text('{"figures": [NaN, 1.5]}')
     assert client.get("/runs/people").json()["metrics"] == {"figures": [None, 1.5]}
     judged.unlink()
-    assert json.loads(replies._said({"a": [float("inf"), (2, float("nan"))]})) == {"a": [None, [2, None]]}
+    assert json.loads(responses._said({"a": [float("inf"), (2, float("nan"))]})) == {
+        "a": [None, [2, None]]
+    }
 
 
 def test_an_answer_that_cannot_be_so_is_said_to_be_none(client: TestClient) -> None:
     for path, content, accept in (
-        ("pictures/sample", b"", "text/csv"),
+        ("images/sample", b"", "text/csv"),
         ("people/detect", b"age,city\n1,Ulm\n", "image/png"),
-        ("pictures/sample", b"", "application/pdf"),
+        ("images/sample", b"", "application/pdf"),
         ("people/sample", b"", "application/octet-stream"),
     ):
         assert ask(client, f"/runs/{path}", content, "text/csv", accept).status_code == 406
@@ -324,10 +380,17 @@ def test_whoever_has_no_token_gets_nothing(runs: Path, tmp_path: Path) -> None:
     token = new_token(tmp_path / "tokens", "alice")
     assert token not in (tmp_path / "tokens").read_text()
     assert (tmp_path / "tokens").stat().st_mode & 0o077 == 0
-    with TestClient(app(runs, Limits(), Tokens(tmp_path / "tokens")), base_url="http://example.org") as client:
+    with TestClient(
+        app(runs, Limits(), Tokens(tmp_path / "tokens")), base_url="http://example.org"
+    ) as client:
         assert client.get("/healthz").status_code == 200
-        for header in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {token}"},
-                       {"authorization": f"Bearer {token[:-1]}"}, {"authorization": f"Bearer {token}x"}):  # fmt: skip
+        for header in (
+            {},
+            {"authorization": "Bearer wrong"},
+            {"authorization": f"Basic {token}"},
+            {"authorization": f"Bearer {token[:-1]}"},
+            {"authorization": f"Bearer {token}x"},
+        ):
             for path in ("/runs", "/openapi.json", "/metrics", "/jobs"):
                 answer = client.get(path, headers=header)
                 assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -342,7 +405,12 @@ def test_without_tokens_no_page_of_elsewhere_may_ask(client: TestClient) -> None
     sandboxed = ({"origin": "null"}, {"origin": "file://"})  # pages that do not say whose they are
     for header in ({"host": "evil.example"}, {"origin": "https://evil.example"}, *sandboxed):
         assert client.get("/runs", headers=header).status_code == 403
-    assert client.get("/runs", headers={"host": "127.0.0.1:8765", "origin": "http://localhost:3000"}).status_code == 200
+    assert (
+        client.get(
+            "/runs", headers={"host": "127.0.0.1:8765", "origin": "http://localhost:3000"}
+        ).status_code
+        == 200
+    )
 
 
 def test_others_are_not_served_without_tokens(runs: Path, tmp_path: Path) -> None:
@@ -358,7 +426,9 @@ def test_others_are_not_served_without_tokens(runs: Path, tmp_path: Path) -> Non
         command.serve(runs, host="localhost", tokens=tmp_path / "tokens", **ask_for)
 
 
-def test_who_comes_when_too_many_are_inside_is_asked_to_come_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_comes_when_too_many_are_inside_is_asked_to_come_again(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go, inside = threading.Event(), threading.Event()
 
     def slow(*given: Any, **options: Any) -> Any:
@@ -367,7 +437,10 @@ def test_who_comes_when_too_many_are_inside_is_asked_to_come_again(runs: Path, m
         raise InputError("done")
 
     monkeypatch.setattr(api.Trained, "do", slow)
-    with TestClient(app(runs, Limits(waiting=1)), base_url="http://localhost") as client, ThreadPoolExecutor(1) as pool:
+    with (
+        TestClient(app(runs, Limits(waiting=1)), base_url="http://localhost") as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
         first = pool.submit(ask, client, "/runs/people/sample")
         assert inside.wait(30)
         second = ask(client, "/runs/people/sample")
@@ -388,7 +461,7 @@ def test_what_takes_too_long_is_given_up(runs: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_numbers_that_end_before_they_begin_are_said_to(client: TestClient) -> None:
-    answer = client.post("/runs/pictures/detect", files={"x": ("a.idx.png", b"\0\0\x08\xff1234567")})
+    answer = client.post("/runs/images/detect", files={"x": ("a.idx.png", b"\0\0\x08\xff1234567")})
     assert (answer.status_code, "cut short" in answer.text) == (422, True)
 
 
@@ -398,46 +471,72 @@ def parcel(client: TestClient, runs: Path) -> Iterator[tuple[dict[str, Any], byt
     ganvas.train("made", runs.parent / "people.csv", out=runs / "packing", steps=2, quiet=True)
     try:
         rows = (runs.parent / "people.csv").read_bytes()
-        content = ask(client, "/runs/packing/compress", rows, "text/csv", "application/octet-stream").content
+        content = ask(
+            client, "/runs/packing/compress", rows, "text/csv", "application/octet-stream"
+        ).content
         size = int.from_bytes(content[8:12], "little")
         yield json.loads(content[12 : 12 + size]), content[12 + size : -16]
     finally:
         shutil.rmtree(runs / "packing")
 
 
-def test_a_parcel_that_was_made_up_is_refused(client: TestClient, parcel: tuple[dict[str, Any], bytes]) -> None:
+def test_a_parcel_that_was_made_up_is_refused(
+    client: TestClient, parcel: tuple[dict[str, Any], bytes]
+) -> None:
     about, body = parcel
     same, stream = pa.array(["a" * 2**20]), io.BytesIO()
     table = pa.table({f"c{i}": same for i in range(1100)})
-    with pa.ipc.new_stream(stream, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    with pa.ipc.new_stream(
+        stream, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
+    ) as writer:
         writer.write_table(table)
     bomb = b"\1\0a" + len(stream.getvalue()).to_bytes(8, "little") + stream.getvalue()
     codes = body[: about["packed"]]
-    wrong = {"header": ({"examples": "x"}, body), "header says": ({"packed": -4}, body),
-             "more than 1,000 rows": ({"examples": 10**15}, body),
-             "packed as": ({}, codes), "unpacks to": ({}, codes + bomb), 
-             "cannot be read": ({}, codes + b"\1\0\xff")}  # fmt: skip
+    wrong = {
+        "header": ({"examples": "x"}, body),
+        "header says": ({"packed": -4}, body),
+        "more than 1,000 rows": ({"examples": 10**15}, body),
+        "packed as": ({}, codes),
+        "unpacks to": ({}, codes + bomb),
+        "cannot be read": ({}, codes + b"\1\0\xff"),
+    }
     for words, (forged, rest) in {"rows.csv": ({}, body), **wrong}.items():
         header = json.dumps(about | forged).encode()
         content = b"\x89GANVAS\n" + len(header).to_bytes(4, "little") + header + rest
         content += blake2b(content, digest_size=16).digest()
         answer = ask(client, "/runs/packing/decompress", content, "application/octet-stream")
-        assert (answer.status_code, words in answer.text) == (200 if words == "rows.csv" else 422, True), answer.text
+        assert (answer.status_code, words in answer.text) == (
+            200 if words == "rows.csv" else 422,
+            True,
+        ), answer.text
 
 
 def test_no_request_of_a_stranger_is_too_much(client: TestClient) -> None:
     """Whatever the schema lets somebody say, of every route."""
-    schema = schemathesis.openapi.from_asgi("/openapi.json", client.app, headers={"Host": "localhost"})
-    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    schema = schemathesis.openapi.from_asgi(
+        "/openapi.json", client.app, headers={"Host": "localhost"}
+    )
+    checks = [
+        not_a_server_error,
+        status_code_conformance,
+        content_type_conformance,
+        response_schema_conformance,
+    ]
     for operation in (found.ok() for found in schema.get_all_operations()):
 
         @given(operation.as_strategy())
         @settings(
-            max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=4,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
         )
         def asked(case: schemathesis.Case) -> None:
             if "run" in case.path_parameters:
-                case.path_parameters["run"] = "people" if case.operation.path.endswith("sample") else "pictures"
+                case.path_parameters["run"] = (
+                    "people" if case.operation.path.endswith("sample") else "images"
+                )
             case.call_and_validate(headers={"Host": "localhost"}, checks=checks)
 
         asked()
@@ -448,12 +547,16 @@ def test_rows_are_sent_while_they_are_made(runs: Path, monkeypatch: pytest.Monke
     many = app(runs, replace(Limits(), rows=10**6))
     with (
         TestClient(many, base_url="http://localhost") as client,
-        client.stream("POST", "/runs/people/sample?n=30000&seed=0", headers={"accept": "text/csv"}) as answer,
+        client.stream(
+            "POST", "/runs/people/sample?n=30000&seed=0", headers={"accept": "text/csv"}
+        ) as answer,
     ):
         assert answer.status_code == 200
         text = "".join(answer.iter_text())
     frame = pd.read_csv(io.StringIO(text))
-    pd.testing.assert_frame_equal(frame, ganvas.load(runs / "people").sample(n=30000, seed=0), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        frame, ganvas.load(runs / "people").sample(n=30000, seed=0), check_dtype=False
+    )
 
 
 @pytest.fixture
@@ -462,29 +565,54 @@ def office(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     def launch(jobs: Jobs, name: str, arguments: list[str]) -> Job:
         (jobs.runs / ".jobs").mkdir(exist_ok=True)
-        card = {"command": ["ganvas", *arguments], "pid": os.getpid(), "began": psutil.Process().create_time()}
+        card = {
+            "command": ["ganvas", *arguments],
+            "pid": os.getpid(),
+            "began": psutil.Process().create_time(),
+        }
         (jobs.runs / ".jobs" / f"{name}.json").write_text(json.dumps(card))
         return Job(jobs.runs, name)
 
     monkeypatch.setattr(Jobs, "_launch", launch)
     shutil.copytree(runs / "people", tmp_path / "runs" / "people")
-    with TestClient(app(tmp_path / "runs", Limits(trainings=1)), base_url="http://localhost") as client:
+    with TestClient(
+        app(tmp_path / "runs", Limits(trainings=1)), base_url="http://localhost"
+    ) as client:
         yield client
 
 
-def test_a_training_is_asked_for_and_watched(office: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_is_asked_for_and_watched(
+    office: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = Path(office.app.state.runs)
-    said = {"name": "new", "model": "ae", "options": '{"steps": 7, "through": "people", "category": ["--out=/tmp/x"]}'}
+    said = {
+        "name": "new",
+        "model": "ae",
+        "options": '{"steps": 7, "through": "people", "category": ["--out=/tmp/x"]}',
+    }
     files = {"data": ("../../data.csv", b"age,city\n1,Ulm\n2,Bonn\n")}
     refused = office.post("/jobs", data=said, files=files)
-    assert (refused.status_code, "no option 'category'" in refused.text) == (422, True)  # it is not one of latents
+    assert (refused.status_code, "no option 'category'" in refused.text) == (
+        422,
+        True,
+    )  # it is not one of latents
     assert not (home / ".data" / "new").exists()
-    begun = office.post("/jobs", data=said | {"options": '{"steps": 7, "category": ["--out=/tmp/x"]}'}, files=files)
+    begun = office.post(
+        "/jobs", data=said | {"options": '{"steps": 7, "category": ["--out=/tmp/x"]}'}, files=files
+    )
     assert (begun.status_code, begun.json()["state"]) == (201, "training"), begun.text
     file = home / ".data" / "new" / "data" / "data.csv"
     assert file.read_bytes() == files["data"][1]
-    assert Jobs(home)["new"].command == ["ganvas", "train", "ae", str(file), "--out", str(home / "new"),
-                                            "--steps=7", "--category=--out=/tmp/x"]  # fmt: skip
+    assert Jobs(home)["new"].command == [
+        "ganvas",
+        "train",
+        "ae",
+        str(file),
+        "--out",
+        str(home / "new"),
+        "--steps=7",
+        "--category=--out=/tmp/x",
+    ]
     (home / ".jobs" / "new.log").write_text(f"reading {home}/.data\n")
     told = office.get("/jobs/new").json()
     assert (told["said"], told["losses"], told["step"]) == ("reading RUNS/.data\n", [], 0)
@@ -502,12 +630,27 @@ def test_a_training_is_asked_for_and_watched(office: TestClient, monkeypatch: py
 ELSEWHERE = {
     "a path for a name": ({"name": "../up", "model": "ae"}, "is no name"),
     "no model": ({"name": "x", "model": "os"}, "no model is called"),
-    "a path to write to": ({"name": "x", "model": "ae", "options": '{"out": "/tmp/x"}'}, "'out' is no option"),
-    "a run elsewhere": ({"name": "x", "model": "ae", "options": '{"through": "/etc"}'}, "no run is called"),
-    "a run by a link": ({"name": "x", "model": "ae", "options": '{"through": "../elsewhere"}'}, "no run is called"),
-    "a path to read": ({"name": "x", "model": "ae", "options": '{"to": "/etc"}'}, "are sent as files"),
+    "a path to write to": (
+        {"name": "x", "model": "ae", "options": '{"out": "/tmp/x"}'},
+        "'out' is no option",
+    ),
+    "a run elsewhere": (
+        {"name": "x", "model": "ae", "options": '{"through": "/etc"}'},
+        "no run is called",
+    ),
+    "a run by a link": (
+        {"name": "x", "model": "ae", "options": '{"through": "../elsewhere"}'},
+        "no run is called",
+    ),
+    "a path to read": (
+        {"name": "x", "model": "ae", "options": '{"to": "/etc"}'},
+        "are sent as files",
+    ),
     "no such option": ({"name": "x", "model": "ae", "options": '{"--out": "/tmp/x"}'}, "no option"),
-    "another program": ({"name": "x", "model": "ae", "options": '{"tracker": "wandb"}'}, "'tracker' is no option"),
+    "another program": (
+        {"name": "x", "model": "ae", "options": '{"tracker": "wandb"}'},
+        "'tracker' is no option",
+    ),
     "no kind": ({"name": "x", "model": "ae", "options": '{"as_": ["tables"]}'}, "is one of images"),
     "no options": ({"name": "x", "model": "ae", "options": "["}, "no JSON"),
     "a run that there is": ({"name": "people", "model": "ae"}, "there is a run called"),
@@ -525,15 +668,21 @@ def test_no_training_reads_or_writes_elsewhere(kind: str, office: TestClient) ->
 
 
 def test_a_list_of_paths_is_never_read(office: TestClient) -> None:
-    through = '{"as_": "tables", "through": "people"}'  # what reads then is the run that is learned through
+    through = (  # what reads then is the run that is learned through
+        '{"as_": "tables", "through": "people"}'
+    )
     for options in ("{}", '{"as_": "images"}', through):
-        answer = office.post("/jobs", data={"name": "listed", "model": "ae", "options": options},
-                             files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")})  # fmt: skip
+        answer = office.post(
+            "/jobs",
+            data={"name": "listed", "model": "ae", "options": options},
+            files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")},
+        )
         assert (answer.status_code, "column called path" in answer.text) == (422, True)
 
 
 def packed(kind: str) -> bytes:
-    """A kilobyte that says the same megabyte four hundred times, or names a column in each of its rows."""
+    """A kilobyte that says the same megabyte four hundred times, or names a column in each of its
+    rows."""
     stream, same = io.BytesIO(), pa.array(["a" * 2**20])
     often = pa.DictionaryArray.from_arrays(pa.array(np.zeros(400, np.int32)), same)
     options = pa.ipc.IpcWriteOptions(compression="zstd" if kind == "compressed" else None)
@@ -548,7 +697,9 @@ def packed(kind: str) -> bytes:
                 writer.write_batch(pa.record_batch({"city": view}))
         case _:
             column = often.cast(pa.string()) if kind == "compressed" else often
-            with pa.ipc.new_file(stream, pa.schema([("city", column.type)]), options=options) as writer:
+            with pa.ipc.new_file(
+                stream, pa.schema([("city", column.type)]), options=options
+            ) as writer:
                 writer.write_batch(pa.record_batch({"city": column}))
     return stream.getvalue()
 
@@ -564,7 +715,9 @@ def test_a_table_that_unpacks_without_end_is_refused(kind: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("ending", ["arrows", "feather", "arrow", "parquet", "jsonl"])
 @pytest.mark.parametrize("compression", ["zstd", "lz4", None])
-def test_an_honest_table_arrives_as_it_was(ending: str, compression: str | None, tmp_path: Path) -> None:
+def test_an_honest_table_arrives_as_it_was(
+    ending: str, compression: str | None, tmp_path: Path
+) -> None:
     words = pd.Series(["Ulm", "Bonn", None] * 50)
     table = pa.table({"n": np.arange(150), "city": words, "kind": words.astype("category")})
     stream, options = io.BytesIO(), pa.ipc.IpcWriteOptions(compression=compression)
@@ -576,8 +729,12 @@ def test_an_honest_table_arrives_as_it_was(ending: str, compression: str | None,
         new = pa.ipc.new_stream if ending == "arrows" else pa.ipc.new_file
         with new(stream, table.schema, options=options) as writer:
             writer.write_table(table)
-    frame = open_frame(place([Upload(f"a.{ending}", stream.getvalue())], tmp_path / "given", Limits()))
+    frame = open_frame(
+        place([Upload(f"a.{ending}", stream.getvalue())], tmp_path / "given", Limits())
+    )
     back = pa.Table.from_batches(frame.batches(), frame.schema).to_pandas()
     assert (
-        back.astype(object).where(back.notna(), None).equals(table.to_pandas().astype(object).where(back.notna(), None))
+        back.astype(object)
+        .where(back.notna(), None)
+        .equals(table.to_pandas().astype(object).where(back.notna(), None))
     )

@@ -36,7 +36,9 @@ def until(said: Callable[[], bool], seconds: float = 120) -> None:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("data") / "data.csv"
-    pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["a", "b", "c"]).to_csv(file, index=False)
+    pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=["a", "b", "c"]).to_csv(
+        file, index=False
+    )
     return file
 
 
@@ -52,7 +54,17 @@ def served(runs: Path) -> Iterator[tuple[str, psutil.Process]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "ganvas", "serve", str(runs), "--port", str(port), "--workers", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "ganvas",
+        "serve",
+        str(runs),
+        "--port",
+        str(port),
+        "--workers",
+        "2",
+    ]
     process = psutil.Popen(command, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     until(lambda: _answers(url) and len(_workers(process)) == 2)
@@ -72,7 +84,9 @@ def _workers(process: psutil.Process) -> list[psutil.Process]:
     return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_a_killed_worker_loses_nothing_that_is_asked_again(served: tuple[str, psutil.Process]) -> None:
+def test_a_killed_worker_loses_nothing_that_is_asked_again(
+    served: tuple[str, psutil.Process],
+) -> None:
     url, process = served
     rows = b"a,b,c\n0.1,0.2,0.3\n"
 
@@ -98,13 +112,16 @@ def test_a_killed_worker_loses_nothing_that_is_asked_again(served: tuple[str, ps
     assert answers[0]["status"] == 200
 
 
-def test_what_was_begun_is_finished_when_it_is_asked_to_end(served: tuple[str, psutil.Process]) -> None:
+def test_what_was_begun_is_finished_when_it_is_asked_to_end(
+    served: tuple[str, psutil.Process],
+) -> None:
     url, process = served
 
     async def ask() -> list[httpx.Response]:
         async with httpx.AsyncClient(base_url=url, timeout=120) as client:
             slow = [
-                client.post(f"/runs/rows/sample?n=20000&seed={i}", headers={"accept": "text/csv"}) for i in range(4)
+                client.post(f"/runs/rows/sample?n=20000&seed={i}", headers={"accept": "text/csv"})
+                for i in range(4)
             ]
             asking = [asyncio.ensure_future(one) for one in slow]
             await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
@@ -112,7 +129,9 @@ def test_what_was_begun_is_finished_when_it_is_asked_to_end(served: tuple[str, p
             return await asyncio.gather(*asking)
 
     answers = asyncio.run(ask())
-    assert [(answer.status_code, answer.text.count("\n")) for answer in answers] == [(200, 20001)] * 4
+    assert [(answer.status_code, answer.text.count("\n")) for answer in answers] == [
+        (200, 20001)
+    ] * 4
     assert process.wait(60) == 0
     assert not _answers(url)
 

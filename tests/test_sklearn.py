@@ -37,7 +37,7 @@ def test_scikit_learn_checks(estimator: Estimator, check: Any) -> None:
 
 @pytest.fixture(scope="module")
 def people() -> pd.DataFrame:
-    """Rows of numbers, categories, dates and holes, numbered in an order of their own."""
+    """Rows of numbers, categories, dates and masked regions, numbered in an order of their own."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame(
         {
@@ -45,7 +45,8 @@ def people() -> pd.DataFrame:
             "income": random.normal(3e4, 1e4, 120),
             "city": random.choice(["Rome", "Oslo", "Lima"], 120),
             "plan": pd.Categorical(random.choice(["free", "paid"], 120)),
-            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 999, 120), "D"),
+            "since": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta(random.integers(0, 999, 120), "D"),
         },
         index=random.permutation(120),
     )
@@ -79,7 +80,9 @@ def test_copies_pickles_and_saved_runs_answer_alike(
 ) -> None:
     own = fitted[which]
     loaded = type(own).load(own.save(tmp_path / "run"))
-    assert loaded.get_params().items() >= {"model": own.model, "steps": 1, "random_state": 0}.items()
+    assert (
+        loaded.get_params().items() >= {"model": own.model, "steps": 1, "random_state": 0}.items()
+    )
     for other in (deepcopy(own), pickle.loads(pickle.dumps(own)), loaded):
         assert same(answer(own, people), answer(other, people))
         assert list(other.feature_names_in_) == list(people)
@@ -104,7 +107,9 @@ def test_frames_of_polars_are_frames(fitted: list[Estimator], people: pd.DataFra
     assert np.array_equal(embedder.transform(pl.from_pandas(people)), embedder.transform(people))
 
 
-def test_detector_names_p_values_as_the_task_does(fitted: list[Estimator], people: pd.DataFrame) -> None:
+def test_detector_names_p_values_as_the_task_does(
+    fitted: list[Estimator], people: pd.DataFrame
+) -> None:
     detector = fitted[0]
     assert isinstance(detector, AnomalyDetector)
     others = people.assign(age=people["age"] + 1, city="Oslo")
@@ -124,11 +129,15 @@ def test_what_few_rows_cannot_promise_is_said() -> None:
         AnomalyDetector(**SOME, alpha=0.001).fit(np.random.default_rng(0).normal(size=(30, 2)))
 
 
-def test_imputer_fills_holes_and_nothing_else(fitted: list[Estimator], people: pd.DataFrame) -> None:
+def test_imputer_fills_holes_and_nothing_else(
+    fitted: list[Estimator], people: pd.DataFrame
+) -> None:
     imputer = fitted[3]
     filled = imputer.transform(people)
     assert not filled.isna().any().any()
-    pd.testing.assert_frame_equal(filled.where(people.notna()), people.where(people.notna()), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        filled.where(people.notna()), people.where(people.notna()), check_dtype=False
+    )
     assert filled.equals(imputer.transform(people))
 
 
@@ -158,7 +167,9 @@ def test_they_live_in_pipelines_and_searches() -> None:
     embedder = search.best_estimator_[1].set_output(transform="pandas")
     latents = embedder.transform(StandardScaler().fit_transform(x))
     assert list(latents) == [f"embedder{i}" for i in range(search.best_params_["embedder__latent"])]
-    best = GridSearchCV(Synthesizer(**SOME), {"options": [{"width": 8}, {"width": 16}]}, cv=2).fit(x)
+    best = GridSearchCV(Synthesizer(**SOME), {"options": [{"width": 8}, {"width": 16}]}, cv=2).fit(
+        x
+    )
     assert best.best_score_ == pytest.approx(best.cv_results_["mean_test_score"].max())
 
 
@@ -166,7 +177,20 @@ def test_opens_runs_of_the_command_line(people: pd.DataFrame, tmp_path: Path) ->
     people.to_parquet(tmp_path / "people.parquet", index=False)
     out = str(tmp_path / "run")
     assert (
-        cli.run(["train", "ae", str(tmp_path / "people.parquet"), "--out", out, "--steps", "1", "--latent", "3"]) == 0
+        cli.run(
+            [
+                "train",
+                "ae",
+                str(tmp_path / "people.parquet"),
+                "--out",
+                out,
+                "--steps",
+                "1",
+                "--latent",
+                "3",
+            ]
+        )
+        == 0
     )
     embedder = Embedder.load(out)
     assert embedder.get_params()["latent"] == 3
@@ -196,8 +220,10 @@ def test_refuses_in_one_sentence(x: Any, words: str) -> None:
 def test_damaged_rows_are_rows() -> None:
     torch.manual_seed(0)
     x = examples(ROW, 4000)
-    damaged = AE(ROW, width=8, corrupt="gaussian", strength=0.3).damaged(x)
-    for width, before, after in zip(ROW.columns, x.split(ROW.columns, 1), damaged.split(ROW.columns, 1), strict=True):
+    damaged = AE(ROW, width=8, corrupt="gaussian", strength=0.3).degrade(x)
+    for width, before, after in zip(
+        ROW.columns, x.split(ROW.columns, 1), damaged.split(ROW.columns, 1), strict=True
+    ):
         if width == 1:
             assert (after - before).std().item() == pytest.approx(0.3, rel=0.1)
         else:

@@ -1,4 +1,5 @@
-"""The studio without its page: what is seen, asked and shown; nothing that is handed in leads out of its folder."""
+"""The studio without its page: what is seen, asked and shown; nothing that is handed in leads out
+of its folder."""
 
 from __future__ import annotations
 
@@ -25,11 +26,7 @@ pytest.importorskip("gradio")
 from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
-from ganvas.apps.studio import charts
-from ganvas.apps.studio import latent_explorer as exploring
-from ganvas.apps.studio import task_results as using
-from ganvas.apps.studio import training_status as watching
-from ganvas.apps.studio import uploads as keeping
+from ganvas.apps.studio import charts, latent_explorer, task_results, training_status, uploads
 from ganvas.apps.studio.data_overview import RECOMMENDED, fitting, problems, see
 from ganvas.apps.studio.forms import field, filled_in
 from ganvas.apps.studio.page import Guarded
@@ -39,17 +36,17 @@ from ganvas.apps.studio.page import Guarded
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     file = tmp_path_factory.mktemp("rows") / "rows.csv"
-    pd.DataFrame({"age": random.integers(18, 80, 120), "kind": random.choice(["a", "b"], 120)}).to_csv(
-        file, index=False
-    )
+    pd.DataFrame(
+        {"age": random.integers(18, 80, 120), "kind": random.choice(["a", "b"], 120)}
+    ).to_csv(file, index=False)
     return file
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, table: Path, pictures: Path) -> Path:
-    """A folder with one run of pictures and one of rows."""
+def runs(tmp_path_factory: pytest.TempPathFactory, table: Path, images: Path) -> Path:
+    """A folder with one run of images and one of rows."""
     folder = tmp_path_factory.mktemp("runs")
-    ganvas.train("vae", pictures, out=folder / "pictures", steps=2, width=8, latent=4, quiet=True)
+    ganvas.train("vae", images, out=folder / "images", steps=2, width=8, latent=4, quiet=True)
     ganvas.train("made", table, out=folder / "rows", steps=2, quiet=True)
     return folder
 
@@ -75,13 +72,17 @@ def option(type: Any, default: Any = None) -> Option:
         (Path | None, None, "file", None, None),
     ],
 )
-def test_a_field_asks_for_what_an_option_is(type: Any, default: Any, kind: str, filled: Any, meant: Any) -> None:
+def test_a_field_asks_for_what_an_option_is(
+    type: Any, default: Any, kind: str, filled: Any, meant: Any
+) -> None:
     asked = field(option(type, default))
     assert (asked.kind, asked.label, asked.help) == (kind, "size of it", "How large.")
     assert asked.meant(filled) == meant
 
 
-@pytest.mark.parametrize(("type", "filled"), [(int, 2.5), (int, "many"), (float, "nan"), (Literal["a"], "b")])
+@pytest.mark.parametrize(
+    ("type", "filled"), [(int, 2.5), (int, "many"), (float, "nan"), (Literal["a"], "b")]
+)
 def test_what_cannot_be_meant_is_one_sentence(type: Any, filled: Any) -> None:
     with pytest.raises(InputError, match="size of it is"):
         field(option(type, 1)).meant(filled)
@@ -95,14 +96,17 @@ def test_every_option_of_every_plugin_can_be_asked_for_and_left_alone(kind: plug
         assert filled_in(fields, left) == {}, name
 
 
-def test_models_that_fit_are_found_by_trying(table: Path, pictures: Path) -> None:
-    rows, seen = see(table), see(pictures)
+def test_models_that_fit_are_found_by_trying(table: Path, images: Path) -> None:
+    rows, seen = see(table), see(images)
     assert (rows.kind, seen.kind) == ("tables", "images")
     assert rows.columns is not None
-    assert rows.columns.to_dict("list") == {"column": ["age", "kind"], "taken for": ["integer", "category of 2"]}
+    assert rows.columns.to_dict("list") == {
+        "column": ["age", "kind"],
+        "taken for": ["integer", "category of 2"],
+    }
     assert rows.rows is not None
-    assert not rows.pictures
-    assert seen.pictures[0].shape[2] == 3
+    assert not rows.images
+    assert seen.images[0].shape[2] == 3
     fits = {"tables": fitting(rows), "images": fitting(seen)}
     for kind, found in fits.items():
         assert (found[0].model, found[0].why) == RECOMMENDED[kind][0][::2]
@@ -115,7 +119,9 @@ def test_models_that_fit_are_found_by_trying(table: Path, pictures: Path) -> Non
 
 def test_recommended_models_and_kinds_are_there() -> None:
     assert set(RECOMMENDED) <= set(plugins.names("modalities"))
-    assert {model for one in RECOMMENDED.values() for model, *_ in one} <= set(plugins.names("models"))
+    assert {model for one in RECOMMENDED.values() for model, *_ in one} <= set(
+        plugins.names("models")
+    )
 
 
 def test_a_second_folder_makes_models_fit_that_translate(tmp_path: Path) -> None:
@@ -130,8 +136,8 @@ def test_a_second_folder_makes_models_fit_that_translate(tmp_path: Path) -> None
 
 def uploaded(runs: Path, file: Path | str) -> list[str]:
     """A file as the page hands it in."""
-    (runs / keeping.UPLOADS).mkdir(parents=True, exist_ok=True)
-    return [shutil.copy(file, runs / keeping.UPLOADS)]
+    (runs / uploads.UPLOADS).mkdir(parents=True, exist_ok=True)
+    return [shutil.copy(file, runs / uploads.UPLOADS)]
 
 
 def zipped(file: Path, members: dict[str, bytes]) -> str:
@@ -142,8 +148,11 @@ def zipped(file: Path, members: dict[str, bytes]) -> str:
 
 
 def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
-    found = keeping.kept(
-        uploaded(tmp_path, zipped(tmp_path / "my cats.zip", {"cats/1.txt": b"a", "cats/2.txt": b"b"})), tmp_path
+    found = uploads.kept(
+        uploaded(
+            tmp_path, zipped(tmp_path / "my cats.zip", {"cats/1.txt": b"a", "cats/2.txt": b"b"})
+        ),
+        tmp_path,
     )
     assert found.is_relative_to(tmp_path / ".data")
     assert sorted(one.name for one in found.iterdir()) == ["1.txt", "2.txt"]
@@ -152,64 +161,76 @@ def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../../out.txt", "/tmp/out.txt", "a/../../../out.txt"])
 def test_no_zip_leads_out(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="leads out of it"):
-        keeping.kept(uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path)
+        uploads.kept(uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path)
     assert [one.name for one in (tmp_path / ".data").iterdir()] == [".uploads"]
 
 
 @pytest.mark.parametrize("named", ["/etc/hostname.png", "../secret.png"])
-def test_no_list_of_pictures_leads_out(tmp_path: Path, named: str) -> None:
+def test_no_list_of_images_leads_out(tmp_path: Path, named: str) -> None:
     with (tmp_path / "list.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["path"], [named]])
     with pytest.raises(InputError, match="which was not handed in"):
-        keeping.kept(uploaded(tmp_path, tmp_path / "list.csv"), tmp_path)
+        uploads.kept(uploaded(tmp_path, tmp_path / "list.csv"), tmp_path)
 
 
 def test_what_is_no_zip_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(b"no")
     with pytest.raises(InputError, match="is not a whole zip file"):
-        keeping.kept(uploaded(tmp_path, tmp_path / "bad.zip"), tmp_path)
+        uploads.kept(uploaded(tmp_path, tmp_path / "bad.zip"), tmp_path)
     with pytest.raises(InputError, match="nothing was handed in"):
-        keeping.kept([], tmp_path)
+        uploads.kept([], tmp_path)
 
 
 @pytest.mark.parametrize("named", ["/etc/hostname", ".data/.uploads/../../run.json"])
 def test_what_was_not_uploaded_is_not_read(tmp_path: Path, named: str) -> None:
     with pytest.raises(InputError, match="only what was uploaded"):
-        keeping.kept([str(tmp_path / named)], tmp_path)
+        uploads.kept([str(tmp_path / named)], tmp_path)
 
 
 def test_only_options_that_a_run_can_heed_are_asked_for(runs: Path) -> None:
-    rows, pictures = (
-        {one.name: one for one in using.asked("sample", using.opened(runs / name))} for name in ("rows", "pictures")
+    rows, images = (
+        {one.name: one for one in task_results.asked("sample", task_results.opened(runs / name))}
+        for name in ("rows", "images")
     )
     assert "where" in rows
     assert rows["like"].kind == "file"
-    assert rows["n"].value == using.MANY
-    assert "where" not in pictures
-    assert "label" not in pictures  # a VAE takes none, though the pictures have some
-    assert pictures["n"].value == 16
-    assert "truncation" in pictures
-    assert not {"follow", "reject", "top_k"} & (set(rows) | set(pictures))
+    assert rows["n"].value == task_results.MANY
+    assert "where" not in images
+    assert "label" not in images  # a VAE takes none, though the images have some
+    assert images["n"].value == 16
+    assert "truncation" in images
+    assert not {"follow", "reject", "top_k"} & (set(rows) | set(images))
 
 
 def test_an_answer_is_shown_by_what_it_is(runs: Path, table: Path, tmp_path: Path) -> None:
-    made = using.do(runs / "rows", "sample", [], {"n": 50, "where": ["kind = 'a'"]}, runs)
+    made = task_results.do(runs / "rows", "sample", [], {"n": 50, "where": ["kind = 'a'"]}, runs)
     assert made.table is not None
     assert set(made.table["kind"]) == {"a"}
     assert made.chart.count("<svg") == 2
-    new = using.do(runs / "pictures", "sample", [], {"n": 5, "seed": 1}, runs)
-    assert len(new.pictures) == 5
+    new = task_results.do(runs / "images", "sample", [], {"n": 5, "seed": 1}, runs)
+    assert len(new.images) == 5
     assert [file.name for file in new.files] == ["everything.zip"]
-    packed = using.do(runs / "rows", "compress", [uploaded(runs, table)], {}, runs)
+    packed = task_results.do(runs / "rows", "compress", [uploaded(runs, table)], {}, runs)
     assert packed.words.startswith("120 examples in")
-    assert all(file.is_relative_to(runs / ".data") for file in (*made.files, *new.files, *packed.files))
-    assert "<html" in using.report(runs / "pictures", runs).page
+    assert all(
+        file.is_relative_to(runs / ".data") for file in (*made.files, *new.files, *packed.files)
+    )
+    assert "<html" in task_results.report(runs / "images", runs).page
 
 
-def test_pictures_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> None:
-    ganvas.train("rednet", np.zeros((8, 16, 16, 3), np.uint8), out=runs / "clean", steps=1, depth=2, quiet=True)
+def test_images_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> None:
+    ganvas.train(
+        "rednet",
+        np.zeros((8, 16, 16, 3), np.uint8),
+        out=runs / "clean",
+        steps=1,
+        depth=2,
+        quiet=True,
+    )
     Image.new("RGB", (16, 16), "red").save(tmp_path / "mine.png")
-    shown = using.do(runs / "clean", "denoise", [uploaded(runs, tmp_path / "mine.png")], {}, runs)
+    shown = task_results.do(
+        runs / "clean", "denoise", [uploaded(runs, tmp_path / "mine.png")], {}, runs
+    )
     assert [(a.name, b.name) for a, b in shown.pairs] == [("mine.png", "mine.png")]
     assert shown.pairs[0][0] != shown.pairs[0][1]
 
@@ -221,60 +242,79 @@ def test_charts_say_how_far_apart_columns_are() -> None:
 
 
 def test_the_explorer_walks_through_latents(runs: Path) -> None:
-    ground = exploring.landscape(runs / "pictures")
+    ground = latent_explorer.landscape(runs / "images")
     u = ground.directions.flatten(1)
     apart = u @ u.T
     assert torch.allclose(apart, apart.diag().diag(), atol=1e-3)
-    middle = exploring.place(exploring.ACROSS * exploring.TILE // 2, exploring.ACROSS * exploring.TILE // 2)
+    middle = latent_explorer.place(
+        latent_explorer.ACROSS * latent_explorer.TILE // 2,
+        latent_explorer.ACROSS * latent_explorer.TILE // 2,
+    )
     assert middle == (0, 0)
-    assert exploring.place(0, 0) == (-exploring.REACH, exploring.REACH)
+    assert latent_explorer.place(0, 0) == (-latent_explorer.REACH, latent_explorer.REACH)
     assert torch.equal(ground.between(3, 8, 0.0), ground.decoded(ground.seeded(3)))
-    assert torch.equal(ground.at(exploring.places([0.0] * 4, ground)), ground.decoded(ground.middle))
-    assert exploring.chart(ground).shape == (exploring.ACROSS * exploring.TILE, exploring.ACROSS * exploring.TILE, 3)
-    picture, row = exploring.seen(ground, ground.at(exploring.places([1.0, -1.0], ground)))
-    assert picture is not None
+    assert torch.equal(
+        ground.at(latent_explorer.places([0.0] * 4, ground)), ground.decoded(ground.middle)
+    )
+    assert latent_explorer.chart(ground).shape == (
+        latent_explorer.ACROSS * latent_explorer.TILE,
+        latent_explorer.ACROSS * latent_explorer.TILE,
+        3,
+    )
+    image, row = latent_explorer.seen(
+        ground, ground.at(latent_explorer.places([1.0, -1.0], ground))
+    )
+    assert image is not None
     assert row is None
     with pytest.raises(InputError, match="no latents that change smoothly"):
-        exploring.landscape(runs / "rows")
+        latent_explorer.landscape(runs / "rows")
 
 
 @pytest.mark.parametrize("name", ["", None, "..", "../runs", "/tmp", "nothing"])
 def test_no_run_leads_out(runs: Path, name: str | None) -> None:
     with pytest.raises(InputError, match="choose a run"):
-        watching.run_at(runs, name)
-    assert watching.run_at(runs, "rows") == runs / "rows"
+        training_status.run_at(runs, name)
+    assert training_status.run_at(runs, "rows") == runs / "rows"
 
 
-def test_others_come_in_by_password_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_others_come_in_by_password_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.run(["studio", str(tmp_path), "--host", "0.0.0.0"]) == 2
     assert "--password" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("password", [False, True])
 def test_no_page_of_elsewhere_asks_without_a_password(password: bool) -> None:
-    client = TestClient(Guarded(PlainTextResponse("here"), open=password), base_url="http://localhost:8766")
+    client = TestClient(
+        Guarded(PlainTextResponse("here"), open=password), base_url="http://localhost:8766"
+    )
     assert client.get("/", headers={"origin": "http://127.0.0.1:8766"}).text == "here"
     assert "connect-src 'self'" in client.get("/").headers["content-security-policy"]
-    for header in ({"host": "evil.example"}, {"origin": "https://evil.example"}, {"origin": "null"}):
+    for header in (
+        {"host": "evil.example"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+    ):
         assert client.post("/upload", headers=header).status_code == (200 if password else 403)
 
 
 def test_the_command_line_reads_what_a_form_says() -> None:
-    filled = {"steps": "8", "rate": "a=1", "heal": False, "schedule": "linear"}
+    filled = {"steps": "8", "lr": "a=1", "recover": False, "schedule": "linear"}
     options = [one for one in plugins.options(ganvas.api.train) if one.name in filled]
     said = filled_in([field(one) for one in options], [filled[one.name] for one in options])
-    assert words(said, options) == ["--steps=8", "--rate=a=1", "--schedule=linear", "--no-heal"]
+    assert words(said, options) == ["--steps=8", "--lr=a=1", "--schedule=linear", "--no-recover"]
 
 
-def test_the_strangest_come_first(runs: Path, table: Path) -> None:
-    shown = using.do(runs / "rows", "detect", [uploaded(runs, table)], {}, runs)
+def test_the_most_anomalous_come_first(runs: Path, table: Path) -> None:
+    shown = task_results.do(runs / "rows", "detect", [uploaded(runs, table)], {}, runs)
     assert shown.table is not None
     assert shown.table["p"].is_monotonic_increasing
     assert "come first" in shown.words
 
 
 def test_rows_of_a_kind_stand_beside_real_ones_of_that_kind(runs: Path) -> None:
-    asked = using.do(runs / "rows", "sample", [], {"n": 20, "where": ["kind = 'a'"]}, runs)
+    asked = task_results.do(runs / "rows", "sample", [], {"n": 20, "where": ["kind = 'a'"]}, runs)
     assert "real ones of that kind" in asked.chart
     assert "kind: 0.0% of" in asked.chart
 

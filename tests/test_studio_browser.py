@@ -1,4 +1,5 @@
-"""The studio as a person meets it: a real browser drops files, trains, looks, samples and downloads."""
+"""The studio as a person meets it: a real browser drops files, trains, looks, samples and
+downloads."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def photos(tmp_path: Path) -> list[str]:
     random = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for i in range(40):
-        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(tmp_path / "photos" / f"{i:02}.png")
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(
+            tmp_path / "photos" / f"{i:02}.png"
+        )
     return [str(file) for file in sorted((tmp_path / "photos").iterdir())]
 
 
@@ -53,11 +56,11 @@ def runs(tmp_path: Path) -> Iterator[Path]:
         job.stop()
 
 
-def seen(picture: Any) -> None:
-    """Waits for a picture, which is loaded when one looks there."""
-    picture.wait_for(state="attached")
-    picture.scroll_into_view_if_needed()
-    picture.wait_for()
+def seen(image: Any) -> None:
+    """Waits for an image, which is loaded when one looks there."""
+    image.wait_for(state="attached")
+    image.scroll_into_view_if_needed()
+    image.wait_for()
 
 
 def served(runs: Path, port: int) -> Callable[[], None]:
@@ -66,7 +69,9 @@ def served(runs: Path, port: int) -> Callable[[], None]:
     return serve(runs, "127.0.0.1", port, None, 1)
 
 
-def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str], browser: Any) -> None:
+def test_from_files_to_a_download(
+    tmp_path: Path, runs: Path, photos: list[str], browser: Any
+) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     close = served(runs, port)
@@ -89,7 +94,7 @@ def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str],
 
     page.locator("input[type=file]").first.set_input_files(photos)
     page.locator("#saw .g-card").wait_for()
-    assert "40 pictures, 16 × 16 colour" in page.locator("#saw").inner_text()
+    assert "40 images, 16 × 16 colour" in page.locator("#saw").inner_text()
     page.locator("#about .g-card").wait_for()
     assert "vae (recommended)" in page.locator("#model input").input_value()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "fits a phone"
@@ -135,8 +140,10 @@ def test_from_files_to_a_download(tmp_path: Path, runs: Path, photos: list[str],
     levels = [int(one.evaluate("e => e.tagName")[1]) for one in page.locator("h1, h2, h3").all()]
     assert levels[0] == 1
     assert all(b <= a + 1 for a, b in pairwise(levels)), "no heading is left out"
-    silent = "[...document.images].filter(e => e.offsetParent && !e.alt && !e.closest('button')).length"
-    assert page.evaluate(silent) == 0, "every picture has words"
+    silent = (
+        "[...document.images].filter(e => e.offsetParent && !e.alt && !e.closest('button')).length"
+    )
+    assert page.evaluate(silent) == 0, "every image has words"
     elsewhere = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert not elsewhere
     close()

@@ -1,4 +1,5 @@
-"""One example picture gives others its style: the formula, the command, any size, and what is wrong said."""
+"""One example image gives others its style: the formula, the command, any size, and what is wrong
+said."""
 
 from __future__ import annotations
 
@@ -28,8 +29,35 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def run(two: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "adain"
-    said = ["train", "adain", str(two[0]), "--to", str(two[1]), "--out", str(out), "--held-out", "0.4"]
-    assert cli.run([*said, "--size", "16", "--channels", "4", "--warmup", "2", "--steps", "5", "--batch", "4"]) == 0
+    said = [
+        "train",
+        "adain",
+        str(two[0]),
+        "--to",
+        str(two[1]),
+        "--out",
+        str(out),
+        "--held-out",
+        "0.4",
+    ]
+    assert (
+        cli.run(
+            [
+                *said,
+                "--size",
+                "16",
+                "--channels",
+                "4",
+                "--warmup",
+                "2",
+                "--steps",
+                "5",
+                "--batch",
+                "4",
+            ]
+        )
+        == 0
+    )
     return out
 
 
@@ -44,7 +72,7 @@ def test_restyled_features_have_the_moments_of_the_style_and_the_order_of_the_co
 
 
 def test_the_loss_is_the_papers() -> None:
-    """Of the first round after the warm-up, against the formula written out."""
+    """Of the first step after the warm-up, against the formula written out."""
     torch.manual_seed(0)
     model = AdaIN(COLOUR, COLOUR, warmup=1, channels=4, style=3.0)
     x, y = torch.rand(2, 3, 16, 16) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
@@ -72,7 +100,7 @@ def test_no_strength_is_the_content_alone() -> None:
     assert not torch.allclose(model.stylise(x, one), model.stylise(x, other), atol=1e-4)
 
 
-def test_pictures_of_any_size_take_the_style_of_a_file(
+def test_images_of_any_size_take_the_style_of_a_file(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "given").mkdir()
@@ -82,14 +110,17 @@ def test_pictures_of_any_size_take_the_style_of_a_file(
     monkeypatch.setattr(task, "LARGEST", 45)
     said = ["stylise", str(run), str(tmp_path / "given"), "--style", str(tmp_path / "style.png")]
     assert cli.run([*said, "--strength", "0.5", "--out", str(tmp_path / "made")]) == 0
-    assert [Image.open(tmp_path / "made" / f"{name}.png").size for name in "ab"] == [(31, 50), (64, 9)]
+    assert [Image.open(tmp_path / "made" / f"{name}.png").size for name in "ab"] == [
+        (31, 50),
+        (64, 9),
+    ]
     assert (tmp_path / "made" / "before-and-after.png").exists()
     assert task._seen(torch.rand(3, 90, 40)).shape == (1, 3, 45, 20)
     trained = api.load(run)
     assert trained.tasks == ["stylise"]
     assert (run / "previews" / "training.gif").exists()
     assert trained.evaluate(quiet=True, features="plain").figures == ()
-    assert (run / "pictures" / "styles.png").exists()
+    assert (run / "images" / "styles.png").exists()
 
 
 def test_what_is_wrong_is_said(
@@ -97,13 +128,21 @@ def test_what_is_wrong_is_said(
 ) -> None:
     photos, paintings = map(str, two)
     painting = f"{paintings}/100.png"
-    (tmp_path / "none.jpg").write_text("no picture")
+    (tmp_path / "none.jpg").write_text("no image")
     grey = folder(tmp_path, "grey", 4, grey=True)
     said = {
         "name it with --style": ["stylise", str(run), photos],
-        "from one picture, not 20": ["stylise", str(run), photos, "--style", paintings],
+        "from one image, not 20": ["stylise", str(run), photos, "--style", paintings],
         "none.jpg": ["stylise", str(run), photos, "--style", str(tmp_path / "none.jpg")],
-        "--strength is 1.5": ["stylise", str(run), photos, "--style", painting, "--strength", "1.5"],
+        "--strength is 1.5": [
+            "stylise",
+            str(run),
+            photos,
+            "--style",
+            painting,
+            "--strength",
+            "1.5",
+        ],
         "both folders in colour": ["train", "adain", photos, "--to", str(grey)],
         "name the other with --to": ["train", "adain", photos],
         "--warmup 0": ["train", "adain", photos, "--to", paintings, "--warmup", "0"],
@@ -113,5 +152,5 @@ def test_what_is_wrong_is_said(
         assert cli.run([*command, "--out", str(out)]) == 2, command
         assert words in capsys.readouterr().err, command
         assert not out.exists()
-    with pytest.raises(InputError, match="pictures into pictures"):
+    with pytest.raises(InputError, match="images into images"):
         AdaIN(Tokens(8, 3), COLOUR)

@@ -24,29 +24,39 @@ from hypothesis import strategies as st
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.data.tables.modality import Tables
-from ganvas.runs.run import card_of
+from ganvas.runs.run import describe_modality
 
 
 def people(n: int = 300) -> pd.DataFrame:
     """A table with a column of every kind."""
     random = np.random.default_rng(0)
     day = pd.Timestamp("2020-02-28")
-    return pd.DataFrame({
-        "id": [f"P{i:05d}" for i in range(n)],
-        "age": random.integers(18, 90, n),
-        "income": np.round(random.lognormal(8, 2, n), 2),
-        "weight": random.normal(70, 12, n),
-        "gain": np.where(random.random(n) < 0.9, 0, random.integers(1, 10_000, n)),
-        "zip": [f"{z:05d}" for z in random.integers(1, 40, n)],
-        "member": random.random(n) < 0.3,
-        "score": pd.array(np.where(random.random(n) < 0.2, None, random.integers(0, 5, n)), dtype="Int64"),
-        "town": np.where(random.random(n) < 0.1, None, random.choice(["Ulm", "Bonn", "Kiel"], n)),
-        "size": pd.Categorical(random.choice(["S", "L"], n), categories=["S", "M", "L"], ordered=True),
-        "since": day + pd.to_timedelta(random.integers(0, 900, n), "D"),
-        "seen": (day + pd.to_timedelta(random.integers(0, 10**7, n), "s")).tz_localize("Europe/Berlin"),
-        "nothing": [None] * n,
-        "country": ["DE"] * n,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "id": [f"P{i:05d}" for i in range(n)],
+            "age": random.integers(18, 90, n),
+            "income": np.round(random.lognormal(8, 2, n), 2),
+            "weight": random.normal(70, 12, n),
+            "gain": np.where(random.random(n) < 0.9, 0, random.integers(1, 10_000, n)),
+            "zip": [f"{z:05d}" for z in random.integers(1, 40, n)],
+            "member": random.random(n) < 0.3,
+            "score": pd.array(
+                np.where(random.random(n) < 0.2, None, random.integers(0, 5, n)), dtype="Int64"
+            ),
+            "town": np.where(
+                random.random(n) < 0.1, None, random.choice(["Ulm", "Bonn", "Kiel"], n)
+            ),
+            "size": pd.Categorical(
+                random.choice(["S", "L"], n), categories=["S", "M", "L"], ordered=True
+            ),
+            "since": day + pd.to_timedelta(random.integers(0, 900, n), "D"),
+            "seen": (day + pd.to_timedelta(random.integers(0, 10**7, n), "s")).tz_localize(
+                "Europe/Berlin"
+            ),
+            "nothing": [None] * n,
+            "country": ["DE"] * n,
+        }
+    )
 
 
 def everything(tables: Tables, source: Any) -> torch.Tensor:
@@ -90,7 +100,7 @@ def test_it_is_remembered_as_plain_values() -> None:
     import json
 
     tables = Tables.learn(people(), numbers="bins")
-    state = json.loads(json.dumps(card_of(tables)["state"]))
+    state = json.loads(json.dumps(describe_modality(tables)["state"]))
     tuples = lambda v: tuple(map(tuples, v)) if isinstance(v, list) else v  # noqa: E731
     again = Tables(**{k: tuples(v) for k, v in state.items()})
     x = everything(tables, people())
@@ -120,7 +130,7 @@ def _write(frame: pd.DataFrame, file: Path) -> Any:
 def test_every_kind_of_file_is_read(ending: str, tmp_path: Path) -> None:
     frame = people()[["age", "income", "town", "member"]]
     file = _write(frame, tmp_path / f"people.{ending}")
-    assert api.guess(file) == "tables"
+    assert api.guess_modality(file) == "tables"
     tables = Tables.learn(file, numbers="bins")
     back = tables.present(everything(tables, file))
     assert back["age"].tolist() == frame["age"].tolist()
@@ -169,17 +179,28 @@ SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 def test_a_postgresql_server_is_asked_what_was_said(tmp_path: Path) -> None:
     import psycopg
 
-    bin, home = SERVERS[-1].parent, Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path has to be short
-    ask = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # the server refuses to run as root
+    bin, home = (
+        SERVERS[-1].parent,
+        Path(tempfile.mkdtemp(prefix="pg")),
+    )  # a socket's path has to be short
+    ask = (
+        ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    )  # the server refuses to run as root
     if ask:
         shutil.chown(home, "postgres")
     quiet = {"check": True, "stdout": subprocess.DEVNULL}
     control = [*ask, bin / "pg_ctl", "-D", home / "data", "-w"]
-    subprocess.run([*ask, bin / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"], **quiet)
-    subprocess.run([*control, "-l", home / "log", "-o", f"-k {home} -c listen_addresses=''", "start"], **quiet)
+    subprocess.run(
+        [*ask, bin / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"], **quiet
+    )
+    subprocess.run(
+        [*control, "-l", home / "log", "-o", f"-k {home} -c listen_addresses=''", "start"], **quiet
+    )
     try:
         with psycopg.connect(f"host={home} user=postgres dbname=postgres", autocommit=True) as base:
-            base.execute("create table people (age int, income numeric(8, 2), city text, since timestamptz)")
+            base.execute(
+                "create table people (age int, income numeric(8, 2), city text, since timestamptz)"
+            )
             for i in range(60):
                 age, city = i % 50 if i % 7 else None, "Ulm" if i % 3 else "Kiel"
                 row = (age, i * 10.25, city, f"2024-01-{i % 28 + 1:02d} 10:00+00")
@@ -203,7 +224,10 @@ def test_a_postgresql_server_is_asked_what_was_said(tmp_path: Path) -> None:
 def test_rare_levels_share_a_code_and_come_back() -> None:
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
-        {"page": [f"/{p}" for p in random.zipf(1.3, 30_000) % 20_000], "n": random.integers(0, 9, 30_000)}
+        {
+            "page": [f"/{p}" for p in random.zipf(1.3, 30_000) % 20_000],
+            "n": random.integers(0, 9, 30_000),
+        }
     )
     tables = Tables.learn(frame, numbers="bins")
     assert max(tables.space.sizes) <= 1001
@@ -241,9 +265,15 @@ BAD = {
     "nothing varies": (_csv("a,b\n1,x\n1,x\n"), "no column that varies"),
     "lists": (lambda _: pd.DataFrame({"a": [[1], [2]]}), "--drop 'a'"),
     "mixed types": (lambda _: pd.DataFrame({"a": [1, "x", 2.0]}), "mixes types"),
-    "free text": (lambda _: pd.DataFrame({"a": [f"so it was {i} that came to us" for i in range(99)]}), "free text"),
-    "mostly numbers": (_csv("a,b\n" + "".join(f"{i},1\n" for i in range(99)) + "n.v.,2\n"), "but for 1 values"),
-}  # fmt: skip
+    "free text": (
+        lambda _: pd.DataFrame({"a": [f"so it was {i} that came to us" for i in range(99)]}),
+        "free text",
+    ),
+    "mostly numbers": (
+        _csv("a,b\n" + "".join(f"{i},1\n" for i in range(99)) + "n.v.,2\n"),
+        "but for 1 values",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -268,7 +298,9 @@ def test_another_table_must_fit() -> None:
     with pytest.raises(InputError, match="row 0: the model never saw 'XX'"):
         tables.read(people().assign(zip="XX"))
     with pytest.raises(InputError, match="empty in row 3"):
-        tables.read(people().astype({"age": float}).assign(age=lambda f: f["age"].where(f.index != 3)))
+        tables.read(
+            people().astype({"age": float}).assign(age=lambda f: f["age"].where(f.index != 3))
+        )
     tables.read(people().assign(new=1))
 
 
@@ -277,17 +309,26 @@ def column(n: int) -> st.SearchStrategy[pd.Series]:
     days = st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1))
     floats = st.floats(-1e12, 1e12, allow_nan=False)
     kinds = {
-        "int64": st.integers(-(2**40), 2**40), "Int64": st.none() | st.integers(-5, 5), "float64": st.none() | floats,
-        "bool": st.booleans(), "boolean": st.none() | st.booleans(), "str": st.none() | st.text("aé,;\"'", max_size=4),
-        "category": st.sampled_from(["x", "y", "z"]), "datetime64[us]": st.none() | days,
-    }  # fmt: skip
+        "int64": st.integers(-(2**40), 2**40),
+        "Int64": st.none() | st.integers(-5, 5),
+        "float64": st.none() | floats,
+        "bool": st.booleans(),
+        "boolean": st.none() | st.booleans(),
+        "str": st.none() | st.text("aé,;\"'", max_size=4),
+        "category": st.sampled_from(["x", "y", "z"]),
+        "datetime64[us]": st.none() | days,
+    }
     return st.one_of(
         st.lists(values, min_size=n, max_size=n).map(lambda v, kind=kind: pd.Series(v, dtype=kind))
         for kind, values in kinds.items()
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(
     st.integers(2, 30).flatmap(lambda n: st.lists(column(n), min_size=1, max_size=4)),
     st.sampled_from(["bins", "modes"]),
@@ -303,10 +344,16 @@ def test_any_table_keeps_its_schema(columns: list[pd.Series], numbers: Any) -> N
     pd.testing.assert_frame_equal(tables.present(tables.space.draw(raw)).head(0), frame.head(0))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(
     st.integers(4, 30).flatmap(lambda n: st.lists(column(n), min_size=1, max_size=4)),
-    st.sampled_from([("made", {"width": 8}), ("ctgan", {"width": 8}), ("vae", {"width": 8, "latent": 2})]),
+    st.sampled_from(
+        [("made", {"width": 8}), ("ctgan", {"width": 8}), ("vae", {"width": 8, "latent": 2})]
+    ),
 )
 def test_any_table_is_learned_drawn_saved_and_drawn_again(
     columns: list[pd.Series], model: tuple[str, dict[str, Any]]
@@ -315,7 +362,9 @@ def test_any_table_is_learned_drawn_saved_and_drawn_again(
     frame["varies"] = np.arange(len(frame)) % 3
     frame["letter"] = (list("abcd") * 8)[: len(frame)]
     with tempfile.TemporaryDirectory() as folder:
-        run = api.train(model[0], frame, out=Path(folder) / "run", steps=2, quiet=True, held_out=0.0, **model[1])
+        run = api.train(
+            model[0], frame, out=Path(folder) / "run", steps=2, quiet=True, held_out=0.0, **model[1]
+        )
         drawn = run.sample(7, seed=1)
         again = api.load(Path(folder) / "run").sample(n=7, seed=1)
     pd.testing.assert_frame_equal(drawn.head(0), frame.head(0))
@@ -336,13 +385,33 @@ def test_thousands_of_columns_are_learned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["made", "vae", "ae", "gan"])
-def test_from_a_file_to_new_rows(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_a_file_to_new_rows(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _write(people(), tmp_path / "people.csv")
     run = str(tmp_path / "run")
-    assert cli.run(["train", model, str(tmp_path / "people.csv"), "--out", run, "--width", "16", "--steps", "5"]) == 0
+    assert (
+        cli.run(
+            [
+                "train",
+                model,
+                str(tmp_path / "people.csv"),
+                "--out",
+                run,
+                "--width",
+                "16",
+                "--steps",
+                "5",
+            ]
+        )
+        == 0
+    )
     if model == "ae":
         return
-    assert cli.run(["sample", run, "--n", "20", "--seed", "1", "--out", str(tmp_path / "new.parquet")]) == 0
+    assert (
+        cli.run(["sample", run, "--n", "20", "--seed", "1", "--out", str(tmp_path / "new.parquet")])
+        == 0
+    )
     new = pq.read_table(tmp_path / "new.parquet").to_pandas()
     assert len(new) == 20
     assert set(new["zip"]) <= set(people()["zip"])
@@ -360,12 +429,12 @@ def test_rows_are_judged_beside_real_ones_and_independent_columns(tmp_path: Path
     assert {
         "column shapes",
         "pair trends",
-        "told from real (AUC)",
+        "C2ST AUC",
         "recall",
         "near copies",
         "bits per dimension",
     } <= names
-    beside = next(f for f in judged.figures if f.name == "told from real (AUC)").beside
+    beside = next(f for f in judged.figures if f.name == "C2ST AUC").beside
     assert beside["real data"].value < 0.6
     assert set(beside) == {"real data", "independent columns"}
-    assert (tmp_path / "run" / "pictures" / "marginals.png").exists()
+    assert (tmp_path / "run" / "images" / "marginals.png").exists()

@@ -15,36 +15,48 @@ from ganvas import api
 from ganvas.apps import cli
 from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
-from ganvas.training.loop import trackers
+from ganvas.training import trackers
 
-TINY = ["--steps", "30", "--batch", "16", "--size", "16", "--width", "8", "--latent", "4", "--quiet"]
+TINY = [
+    "--steps",
+    "30",
+    "--batch",
+    "16",
+    "--size",
+    "16",
+    "--width",
+    "8",
+    "--latent",
+    "4",
+    "--quiet",
+]
 
 
 def stop(line: Mapping[str, float], model: Model) -> None:
-    """What presses Ctrl-C in the tenth round."""
+    """What presses Ctrl-C in the tenth step."""
     if line["step"] == 10:
         signal.raise_signal(signal.SIGINT)
 
 
-def interrupted(pictures: Path, out: Path, tracker: str) -> Run:
+def interrupted(images: Path, out: Path, tracker: str) -> Run:
     """A run that was told to a tracker, and then stopped."""
     settings = {option.name: option.default for option in api.plugins.options(api.train)}
     settings = {k: v for k, v in settings.items() if k not in ("out", "as_", "through", "quiet")}
-    settings |= {"steps": 30, "batch": 16, "rate": {}, "tracker": tracker}
+    settings |= {"steps": 30, "batch": 16, "lr": {}, "tracker": tracker}
     options = {"size": 16, "width": 8, "latent": 4}
-    run, source = api.begin("vae", str(pictures), out, None, None, settings, options)
-    with pytest.raises(api.Interrupted):
-        api.play(run, source, quiet=True, follow=stop)
+    run, source = api.open_training("vae", str(images), out, None, None, settings, options)
+    with pytest.raises(api.TrainingInterrupted):
+        api.run_training(run, source, quiet=True, follow=stop)
     return Run(out)
 
 
 def test_mlflow_has_one_run_of_a_training_that_was_stopped(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    run = interrupted(pictures, tmp_path / "run", "mlflow")
+    run = interrupted(images, tmp_path / "run", "mlflow")
     client = mlflow.MlflowClient()
     known = json.loads((run.path / "tracker.json").read_text())["mlflow"]
     assert client.get_run(known).info.status == "KILLED"
@@ -54,25 +66,29 @@ def test_mlflow_has_one_run_of_a_training_that_was_stopped(
     assert told.info.status == "FINISHED"
     assert told.data.params["model"] == "vae"
     assert told.data.params["model.latent"] == "4"
-    assert told.data.params["data"] == "pictures.npz"
-    assert told.data.tags["health"] == ("; ".join(map(str, Run(run.path).health)) or "nothing was seen to be wrong")
+    assert told.data.params["data"] == "images.npz"
+    assert told.data.tags["health"] == (
+        "; ".join(map(str, Run(run.path).diagnoses)) or "nothing was seen to be wrong"
+    )
     name = "autoencoder/reconstruction"
     wanted = {line["step"]: line[name] for line in Run(run.path).read_log()}
     history = client.get_metric_history(known, name)
     assert {metric.step: metric.value for metric in history} == wanted
-    assert len(history) == len(wanted), "a round was told twice"
-    pictures_told = {artifact.path for artifact in client.list_artifacts(known, "previews")}
-    assert pictures_told == {f"previews/{file.name}" for file in (run.path / "previews").glob("*.png")}
+    assert len(history) == len(wanted), "a step was told twice"
+    images_told = {artifact.path for artifact in client.list_artifacts(known, "previews")}
+    assert images_told == {
+        f"previews/{file.name}" for file in (run.path / "previews").glob("*.png")
+    }
 
 
 def test_wandb_has_the_log_where_there_is_no_network(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     out = tmp_path / "run"
-    run = interrupted(pictures, out, "wandb")
+    run = interrupted(images, out, "wandb")
     known = json.loads((out / "tracker.json").read_text())["wandb"]
     api.resume(run.path, quiet=True)
     assert json.loads((out / "tracker.json").read_text())["wandb"] == known
@@ -83,14 +99,16 @@ def test_wandb_has_the_log_where_there_is_no_network(
 
 
 def test_a_tracker_that_is_not_there_is_asked_for(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     def missing(run: Run, known: str | None) -> None:
         importlib.import_module("no_such_client")
 
     monkeypatch.setitem(trackers.TRACKERS, "wandb", missing)
     out = str(tmp_path / "run")
-    assert cli.run(["train", "vae", str(pictures), "--out", out, *TINY, "--tracker", "wandb"]) == 2
-    assert "--tracker wandb needs an extra: pip install 'ganvas[wandb]'" in " ".join(capsys.readouterr().err.split())
+    assert cli.run(["train", "vae", str(images), "--out", out, *TINY, "--tracker", "wandb"]) == 2
+    assert "--tracker wandb needs an extra: pip install 'ganvas[wandb]'" in " ".join(
+        capsys.readouterr().err.split()
+    )
     with pytest.raises(InputError, match="no model is called"):
-        api.train("nothing", pictures, tracker="wandb")
+        api.train("nothing", images, tracker="wandb")

@@ -1,4 +1,5 @@
-"""Transformers: what they are told by, that they remember, that chances sum to one, how they are steered."""
+"""Transformers: what they are told by, that they remember, that chances sum to one, how they are
+steered."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from conftest import SPACES, examples
-from ganvas.core import Batch, Continuous, InputError, Steering, Tokens
+from ganvas.core import Batch, Continuous, DecodingOptions, InputError, Tokens
 from ganvas.models.textvae import TextVAE
 from ganvas.models.transformer import Transformer
 
@@ -48,7 +49,9 @@ def test_a_place_is_told_by_those_before_it_alone() -> None:
 
 @pytest.mark.parametrize("order", ["causal", "masked"])
 def test_probabilities_of_all_examples_sum_to_one(order: str) -> None:
-    assert made(SMALL, order=order).score(EVERY).neg().exp().sum().item() == pytest.approx(1, abs=1e-4)
+    assert made(SMALL, order=order).score(EVERY).neg().exp().sum().item() == pytest.approx(
+        1, abs=1e-4
+    )
 
 
 def test_probabilities_of_all_that_ends_sum_to_one() -> None:
@@ -59,7 +62,10 @@ def test_probabilities_of_all_that_ends_sum_to_one() -> None:
 
 @pytest.mark.parametrize("order", ["causal", "masked"])
 def test_codes_keep_to_their_alphabets_and_to_what_is_allowed(order: str) -> None:
-    model, allowed = made(CODES, order=order), {1: torch.tensor([False, True]), 2: torch.arange(4) < 2}
+    model, allowed = (
+        made(CODES, order=order),
+        {1: torch.tensor([False, True]), 2: torch.arange(4) < 2},
+    )
     x, known = examples(CODES, 64), torch.zeros(64, 3, dtype=torch.bool)
     known[:32, 0] = True
     filled = model.complete(x, known, allowed)
@@ -80,38 +86,41 @@ def test_samples_are_as_frequent_as_they_are_likely() -> None:
 def test_guidance_leads_away_from_what_is_said_without_a_condition() -> None:
     given, free = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.0]])
     both = torch.cat([given, free])
-    assert torch.equal(Steering(guidance=1).guided(both, 1), given)
-    assert torch.equal(Steering(guidance=3).guided(both, 1), torch.tensor([[2.0, 0.0]]))
+    assert torch.equal(DecodingOptions(guidance=1).guided(both, 1), given)
+    assert torch.equal(DecodingOptions(guidance=3).guided(both, 1), torch.tensor([[2.0, 0.0]]))
     model, y = made(SPACES["text"], LABELS), torch.ones(4, 1, dtype=torch.long)
     torch.manual_seed(3)
-    assert model.steer(4, y, Steering(guidance=2.0)).shape == (4, 8)
+    assert model.sample_tokens(4, y, DecodingOptions(guidance=2.0)).shape == (4, 8)
 
 
 def test_steering_leaves_what_it_says() -> None:
     logits = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
     kept = lambda how: how.tempered(logits).isfinite().sum().item()  # noqa: E731
-    assert kept(Steering(top_k=2)) == 2
-    assert kept(Steering(top_p=0.01)) == 1
-    assert kept(Steering(top_p=0.7)) == 2
-    assert kept(Steering()) == 4
-    torch.testing.assert_close(Steering(temperature=0.5).tempered(logits), 2 * logits)
+    assert kept(DecodingOptions(top_k=2)) == 2
+    assert kept(DecodingOptions(top_p=0.01)) == 1
+    assert kept(DecodingOptions(top_p=0.7)) == 2
+    assert kept(DecodingOptions()) == 4
+    torch.testing.assert_close(DecodingOptions(temperature=0.5).tempered(logits), 2 * logits)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}, {"rounds": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}, {"decoding_steps": -1}],
+)
 def test_steering_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     (name,) = wrong
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} is .*; it must be"):
-        Steering(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, prompt_score=f"--{name.replace('_', '-')} is .*; it must be"):
+        DecodingOptions(**wrong)  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_heeded_is_refused() -> None:
-    with pytest.raises(InputError, match="--order masked"):
-        made(SMALL).steer(2, None, Steering(rounds=4))
-    with pytest.raises(InputError, match="--guidance strengthens a label"):
-        made(SMALL).steer(2, None, Steering(guidance=2))
-    with pytest.raises(InputError, match="learns symbols"):
+    with pytest.raises(InputError, prompt_score="--order masked"):
+        made(SMALL).sample_tokens(2, None, DecodingOptions(decoding_steps=4))
+    with pytest.raises(InputError, prompt_score="--guidance strengthens a label"):
+        made(SMALL).sample_tokens(2, None, DecodingOptions(guidance=2))
+    with pytest.raises(InputError, prompt_score="learns symbols"):
         Transformer(Continuous((3,)))
-    with pytest.raises(InputError, match="no multiple"):
+    with pytest.raises(InputError, prompt_score="no multiple"):
         Transformer(SMALL, width=30, heads=4)
 
 
@@ -124,7 +133,9 @@ def test_a_grid_tells_its_rows_and_columns_apart() -> None:
 
 def test_nothing_after_the_end_is_learned_from() -> None:
     model = made(ENDING).train()
-    a, b = (next(model.turns(Batch(torch.tensor([row])))).loss["nll"] for row in ([1, 0, 0], [1, 0, 3]))
+    a, b = (
+        next(model.turns(Batch(torch.tensor([row])))).loss["nll"] for row in ([1, 0, 0], [1, 0, 3])
+    )
     assert torch.equal(a, b)
 
 
@@ -136,4 +147,6 @@ def test_what_a_latent_costs_is_what_its_places_cost() -> None:
     bounds = [model.bound(x, samples).mean().item() for samples in (1, 64)]
     assert bounds[1] <= bounds[0] + 0.02
     z = model.encode(x[:5])
-    assert torch.equal(model.decode(z), model.decode(z)), "the likeliest symbols are no matter of chance"
+    assert torch.equal(model.decode(z), model.decode(z)), (
+        "the likeliest symbols are no matter of chance"
+    )

@@ -1,4 +1,5 @@
-"""Pictures of one folder become those of another, of any size, under their own names; what cannot be is said."""
+"""Images of one folder become those of another, of any size, under their own names; what cannot
+be is said."""
 
 from __future__ import annotations
 
@@ -9,46 +10,50 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganvas.evaluation.figures.metrics._baselines import Untranslated
-from ganvas.training.loop.data_checks import look
-from ganvas.training.loop.engine import Engine
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Batch, Continuous, Tokens, coloured
+from ganvas.core import Batch, Continuous, Tokens, with_channels
 from ganvas.data.images.modality import Images
+from ganvas.evaluation.metrics._baselines import IdentityTranslation
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.models.pix2pix import Pix2Pix
-from ganvas.nn.translation import Memory, Normalise, PatchJudge, Rewriter, UNet
-from ganvas.runtime import registry as plugins
+from ganvas.nn.translation import Memory, Normalise, PatchDiscriminator, ResidualTranslator, UNet
+from ganvas.runtime import registry
+from ganvas.training.data_checks import check_data
+from ganvas.training.engine import Engine
 
 SMALL = ["--channels", "4", "--blocks", "1", "--size", "16", "--batch", "2"]
 GREY, COLOUR = Continuous((1, 16, 16)), Continuous((3, 16, 16))
 
 
 def scene(height: int, width: int, seed: int) -> np.ndarray:
-    """A colour picture of shades, uint8 (H, W, 3)."""
+    """A colour image of shades, uint8 (H, W, 3)."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / max(height, width)
-    shade = np.stack([np.sin(random.uniform(2, 9) * x + random.uniform(2, 9) * y) for _ in range(3)], -1)
+    shade = np.stack(
+        [np.sin(random.uniform(2, 9) * x + random.uniform(2, 9) * y) for _ in range(3)], -1
+    )
     return np.round(127.5 + 120 * shade).astype(np.uint8)
 
 
-def folder(home: Path, name: str, n: int, grey: bool = False, side: int = 20, first: int = 0) -> Path:
+def folder(
+    home: Path, name: str, n: int, grey: bool = False, side: int = 20, first: int = 0
+) -> Path:
     (home / name).mkdir(parents=True)
     for i in range(first, first + n):
-        picture = Image.fromarray(scene(side, side + 4, i))
-        (picture.convert("L") if grey else picture).save(home / name / f"{i}.png")
+        image = Image.fromarray(scene(side, side + 4, i))
+        (image.convert("L") if grey else image).save(home / name / f"{i}.png")
     return home / name
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Thirty grey pictures, and 24 others in colour."""
+    """Thirty grey images, and 24 others in colour."""
     home = tmp_path_factory.mktemp("domains")
     return folder(home, "sketches", 30, grey=True), folder(home, "photos", 24, first=100)
 
@@ -57,7 +62,17 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def run(two: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small CycleGAN between them."""
     out = tmp_path_factory.mktemp("runs") / "cyclegan"
-    said = ["train", "cyclegan", str(two[0]), "--to", str(two[1]), "--out", str(out), "--held-out", "0.4"]
+    said = [
+        "train",
+        "cyclegan",
+        str(two[0]),
+        "--to",
+        str(two[1]),
+        "--out",
+        str(out),
+        "--held-out",
+        "0.4",
+    ]
     assert cli.run([*said, *SMALL, "--steps", "6"]) == 0
     return out
 
@@ -78,25 +93,30 @@ def test_instance_normalisation_is_torchs_wherever_channels_lie() -> None:
 
 @pytest.mark.parametrize(("halvings", "patch"), [(1, 16), (2, 34), (3, 70)])
 def test_patches_are_as_large_as_the_paper_says(halvings: int, patch: int) -> None:
-    judge = PatchJudge(1, 2, halvings)
+    judge = PatchDiscriminator(1, 2, halvings)
     for module in judge.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.ones_(module.weight)
-    layers = [m for m in judge.layers if not isinstance(m, Normalise | nn.LeakyReLU)]  # what mixes places
+    layers = [
+        m for m in judge.layers if not isinstance(m, Normalise | nn.LeakyReLU)
+    ]  # what mixes places
     x = torch.zeros(1, 1, 120, 120, requires_grad=True)
     made = nn.Sequential(*layers)(x)
     made[0, 0, made.shape[2] // 2, made.shape[3] // 2].backward()
     assert int((x.grad[0, 0].abs().sum(0) > 0).sum()) == patch
 
 
-@pytest.mark.parametrize("network", [Rewriter(1, 3, 4, 1), UNet(1, 3, 4, 3, 0.0)], ids=["rewriter", "unet"])
+@pytest.mark.parametrize(
+    "network", [ResidualTranslator(1, 3, 4, 1), UNet(1, 3, 4, 3, 0.0)], ids=["rewriter", "unet"]
+)
 def test_networks_take_any_size(network: nn.Module) -> None:
     assert network(torch.rand(2, 1, 13, 22)).shape == (2, 3, 13, 22)
 
 
-def test_a_moved_picture_is_rewritten_alike() -> None:
-    """Fully convolutional: what is far from the edges does not depend on where it lies, where nothing normalises."""
-    network = Rewriter(1, 1, 4, 1)
+def test_a_moved_image_is_rewritten_alike() -> None:
+    """Fully convolutional: what is far from the edges does not depend on where it lies, where
+    nothing normalises."""
+    network = ResidualTranslator(1, 1, 4, 1)
     for stage in network.stages:
         for name, part in stage.named_modules():
             if isinstance(part, Normalise):
@@ -110,19 +130,21 @@ def test_a_moved_picture_is_rewritten_alike() -> None:
 def test_memory_gives_back_what_it_was_given_before_and_only_while_learning() -> None:
     torch.manual_seed(0)
     memory = Memory(4, (1, 2, 2))
-    pictures = [torch.full((1, 1, 2, 2), float(i)) for i in range(60)]
-    given = [int(memory(picture).mean()) for picture in pictures]
+    photos = [torch.full((1, 1, 2, 2), float(i)) for i in range(60)]
+    given = [int(memory(image).mean()) for image in photos]
     assert given[:4] == [0, 1, 2, 3], "it fills up first"
     assert all(then <= now for now, then in enumerate(given))
-    assert max(map(given.count, given)) == 2, "what was given while it filled up comes once more at most"
+    assert max(map(given.count, given)) == 2, (
+        "what was given while it filled up comes once more at most"
+    )
     assert 0.3 < np.mean([then < now for now, then in enumerate(given[4:], 4)]) < 0.7
-    held = memory.pictures.clone()
-    assert torch.equal(memory.eval()(pictures[0]), pictures[0])
-    assert torch.equal(held, memory.pictures)
+    held = memory.images.clone()
+    assert torch.equal(memory.eval()(photos[0]), photos[0])
+    assert torch.equal(held, memory.images)
 
 
 def test_least_squares_there_and_back_are_the_papers() -> None:
-    """The first turn of a round, against the formula written out."""
+    """The first turn of a step, against the formula written out."""
     torch.manual_seed(0)
     model = CycleGAN(COLOUR, COLOUR, channels=4, blocks=1).eval()
     x, y = torch.rand(2, 3, 16, 16) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
@@ -158,30 +180,48 @@ def test_partners_change_with_the_round_and_nobody_is_left_out(two: tuple[Path, 
     assert torch.equal(first.y[:30], second.y[:30])
     learn, held = data.split(0.4)
     assert set(learn.keys().tolist()).isdisjoint(held.keys().tolist())
-    assert not (learn.batch(torch.arange(len(learn)), 1).x[:, None] == held.gather().x).flatten(2).all(2).any()
+    assert (
+        not (learn.batch(torch.arange(len(learn)), 1).x[:, None] == held.gather().x)
+        .flatten(2)
+        .all(2)
+        .any()
+    )
 
 
 def test_pairs_are_cut_and_mirrored_alike(tmp_path: Path) -> None:
-    ours, theirs = folder(tmp_path, "grey", 6, grey=True, side=40), folder(tmp_path, "colour", 6, side=40)
+    ours, theirs = (
+        folder(tmp_path, "grey", 6, grey=True, side=40),
+        folder(tmp_path, "colour", 6, side=40),
+    )
     (theirs / "3.png").rename(theirs / "3.webp.png")
     Image.open(theirs / "3.webp.png").save(theirs / "3.bmp")
     (theirs / "3.webp.png").unlink()
     images = Images.learn(ours, to=theirs, pairs=True, size=16, crop="random", flip=True)
     data = images.read(ours)
     batch = data.batch(torch.arange(len(data)), 7)
-    assert (coloured(batch.x, 1) - batch.y).abs().max() < 0.02
+    assert (with_channels(batch.x, 1) - batch.y).abs().max() < 0.02
     assert not torch.equal(batch.x, data.batch(torch.arange(len(data)), 8).x)
     learn, held = data.split(0.4)
     assert len(learn) + len(held) == len(data)
-    assert (coloured(held.gather().x, 1) - held.gather().y).abs().max() < 0.02
+    assert (with_channels(held.gather().x, 1) - held.gather().y).abs().max() < 0.02
 
 
 def test_translating_files_of_any_size_there_and_back(run: Path, tmp_path: Path) -> None:
     for number, (height, width) in enumerate([(50, 31), (9, 64)]):
         (tmp_path / "given" / f"sub{number}").mkdir(parents=True)
-        Image.fromarray(scene(height, width, number)).save(tmp_path / "given" / f"sub{number}" / "a.png")
+        Image.fromarray(scene(height, width, number)).save(
+            tmp_path / "given" / f"sub{number}" / "a.png"
+        )
     for to, mode in (("photos", "RGB"), ("sketches", "L")):
-        said = ["translate", str(run), str(tmp_path / "given"), "--to", to, "--out", str(tmp_path / to)]
+        said = [
+            "translate",
+            str(run),
+            str(tmp_path / "given"),
+            "--to",
+            to,
+            "--out",
+            str(tmp_path / to),
+        ]
         assert cli.run(said) == 0
         made = [Image.open(tmp_path / to / f"sub{n}" / "a.png") for n in (0, 1)]
         assert [(p.size, p.mode) for p in made] == [((31, 50), mode), ((64, 9), mode)]
@@ -189,33 +229,42 @@ def test_translating_files_of_any_size_there_and_back(run: Path, tmp_path: Path)
     assert cli.run(["translate", str(run), str(tmp_path / "given"), "--to", "paintings"]) == 2
 
 
-def test_pictures_of_a_few_pixels_are_translated_too(run: Path, tmp_path: Path) -> None:
+def test_images_of_a_few_pixels_are_translated_too(run: Path, tmp_path: Path) -> None:
     sizes = {"dot": (1, 1), "four": (4, 4), "line": (30, 2)}
     (tmp_path / "tiny").mkdir()
     for name, size in sizes.items():
         Image.new("L", size, 90).save(tmp_path / "tiny" / f"{name}.png")
-    assert cli.run(["translate", str(run), str(tmp_path / "tiny"), "--out", str(tmp_path / "made")]) == 0
+    assert (
+        cli.run(["translate", str(run), str(tmp_path / "tiny"), "--out", str(tmp_path / "made")])
+        == 0
+    )
     assert {name: Image.open(tmp_path / "made" / f"{name}.png").size for name in sizes} == sizes
 
 
-def test_squares_of_one_picture_are_no_copies_of_each_other(two: tuple[Path, Path]) -> None:
+def test_squares_of_one_image_are_no_copies_of_each_other(two: tuple[Path, Path]) -> None:
     modality = Images.learn(two[0], to=two[1], size=8, crop="random")
     data = modality.read(two[0])
     assert len(data) > 54
-    signs = look(data, modality.vectors, CycleGAN(modality.space, modality.condition, channels=4, blocks=1))
-    assert "duplicates" not in {sign.illness for sign in signs}
+    signs = check_data(
+        data, modality.vectors, CycleGAN(modality.space, modality.condition, channels=4, blocks=1)
+    )
+    assert "duplicates" not in {sign.kind for sign in signs}
 
 
 def test_domains_are_known_by_their_names_in_whatever_order_they_are_given() -> None:
     dark, light = np.zeros((3, 16, 16), np.uint8), np.full((2, 16, 16), 255, np.uint8)
     modality = Images.learn({"dark": dark, "light": light})
-    for given in ({"dark": dark, "light": light}, {"light": light, "dark": dark}, {"a": dark, "b": light}):
+    for given in (
+        {"dark": dark, "light": light},
+        {"light": light, "dark": dark},
+        {"a": dark, "b": light},
+    ):
         whole = modality.read(given).gather()
         assert (whole.x == 1).all()
         assert (whole.y == -1).all()
 
 
-def test_texts_beside_the_pictures_of_a_domain_are_no_captions(tmp_path: Path) -> None:
+def test_texts_beside_the_images_of_a_domain_are_no_captions(tmp_path: Path) -> None:
     first, second = folder(tmp_path, "a", 3), folder(tmp_path, "b", 3)
     for file in second.glob("*.png"):
         file.with_suffix(".txt").write_text("a photo")
@@ -227,17 +276,25 @@ def test_texts_beside_the_pictures_of_a_domain_are_no_captions(tmp_path: Path) -
 def test_a_run_keeps_both_domains_and_shows_them(run: Path, two: tuple[Path, Path]) -> None:
     state = json.loads((run / "run.json").read_text())["modality"]["state"]
     assert state["domains"] == ["sketches", "photos"]
-    assert (state["channels"], state["first_channels"], state["to"]) == (3, 1, str(two[1].resolve()))
+    assert (state["channels"], state["first_channels"], state["to"]) == (
+        3,
+        1,
+        str(two[1].resolve()),
+    )
     assert (run / "previews" / "training.gif").exists()
     evaluation = api.load(run).evaluate(quiet=True, features="plain")
     figures = {figure.name: figure for figure in evaluation.figures}
     assert set(figures["Fréchet distance, translated"].beside) == {"real data", "left as it is"}
-    assert figures["PSNR (dB), there and back"].beside == {}, "what is left as it is comes back as it was"
-    assert (run / "pictures" / "translations.png").exists()
-    assert "Unseen pictures of the first domain" in (run / "report.html").read_text()
+    assert figures["PSNR (dB), there and back"].beside == {}, (
+        "what is left as it is comes back as it was"
+    )
+    assert (run / "images" / "translations.png").exists()
+    assert "Unseen images of the first domain" in (run / "report.html").read_text()
 
 
-def test_unseen_pictures_of_both_domains_lie_in_folders_of_their_names(run: Path, tmp_path: Path) -> None:
+def test_unseen_images_of_both_domains_lie_in_folders_of_their_names(
+    run: Path, tmp_path: Path
+) -> None:
     folder(tmp_path, "sketches", 3, grey=True, first=500)
     folder(tmp_path, "photos", 4, first=600)
     modality = api.load(run).run.modality
@@ -248,14 +305,32 @@ def test_unseen_pictures_of_both_domains_lie_in_folders_of_their_names(run: Path
 def test_pairs_are_judged_beside_the_truth(tmp_path: Path) -> None:
     ours, theirs = folder(tmp_path, "grey", 40, grey=True), folder(tmp_path, "colour", 40)
     out = tmp_path / "run"
-    said = ["train", "pix2pix", str(ours), "--to", str(theirs), "--out", str(out), "--held-out", "0.4"]
+    said = [
+        "train",
+        "pix2pix",
+        str(ours),
+        "--to",
+        str(theirs),
+        "--out",
+        str(out),
+        "--held-out",
+        "0.4",
+    ]
     assert cli.run([*said, "--channels", "4", "--size", "16", "--steps", "4"]) == 0
     trained = api.load(out)
-    figures = {figure.name: figure for figure in trained.evaluate(quiet=True, features="plain").figures}
-    assert set(figures) >= {"absolute error, translated", "PSNR (dB), translated", "SSIM, translated"}
+    figures = {
+        figure.name: figure for figure in trained.evaluate(quiet=True, features="plain").figures
+    }
+    assert set(figures) >= {
+        "absolute error, translated",
+        "PSNR (dB), translated",
+        "SSIM, translated",
+    }
     held = trained.run.modality.read(ours).split(0.4)[1].gather()
-    left = (Untranslated(trained.model).translate(held.y) - held.x).abs().mean().item()
-    assert figures["absolute error, translated"].beside["left as it is"].value == pytest.approx(left, abs=1e-5)
+    left = (IdentityTranslation(trained.model).translate(held.y) - held.x).abs().mean().item()
+    assert figures["absolute error, translated"].beside["left as it is"].value == pytest.approx(
+        left, abs=1e-5
+    )
     with pytest.raises(InputError, match="one way only"):
         trained.translate(ours, to="grey")
 
@@ -264,9 +339,19 @@ def test_pairs_are_judged_beside_the_truth(tmp_path: Path) -> None:
 def test_a_stopped_training_goes_on_to_the_same_weights(make: type, tmp_path: Path) -> None:
     name = make.__name__.lower()
     random = np.random.default_rng(0)
-    first, second = random.integers(0, 256, (20, 16, 16), np.uint8), random.integers(0, 256, (20, 16, 16, 3), np.uint8)
-    blocks = {"blocks": 1} if "blocks" in {o.name for o in plugins.options(make)} else {}
-    options = {"channels": 4, "batch": 4, "quiet": True, "schedule": "constant", "heal": False, **blocks}
+    first, second = (
+        random.integers(0, 256, (20, 16, 16), np.uint8),
+        random.integers(0, 256, (20, 16, 16, 3), np.uint8),
+    )
+    blocks = {"blocks": 1} if "blocks" in {o.name for o in registry.options(make)} else {}
+    options = {
+        "channels": 4,
+        "batch": 4,
+        "quiet": True,
+        "schedule": "constant",
+        "recover": False,
+        **blocks,
+    }
     whole = api.train(name, first, to=second, out=tmp_path / "whole", steps=6, **options)
     api.train(name, first, to=second, out=tmp_path / "parts", steps=3, **options)
     card = tmp_path / "parts" / "run.json"
@@ -281,7 +366,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(make: type, tmp_path: Pa
     assert parts.translate(first[:2]).shape == (2, 16, 16, 3)
 
 
-def test_a_large_picture_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_image_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     from ganvas.tasks import translate
 
     monkeypatch.setattr(translate, "AT_MOST", 100)
@@ -292,66 +377,96 @@ def test_a_large_picture_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch)
         shapes.add(tuple(tiles.shape[2:]))
         return -tiles[:, :1]
 
-    assert torch.allclose(translate.translated(negative, x), -x[:1], atol=1e-6)
+    assert torch.allclose(translate.translate_image(negative, x), -x[:1], atol=1e-6)
     assert max(wide for _, wide in shapes) < 600
-    assert torch.allclose(translate.translated(negative, x, (16, 16)), -x[:1], atol=1e-6)
+    assert torch.allclose(translate.translate_image(negative, x, (16, 16)), -x[:1], atol=1e-6)
 
 
-def test_animated_pictures_are_their_first_frame(tmp_path: Path) -> None:
+def test_animated_images_are_their_first_frame(tmp_path: Path) -> None:
     frames = [Image.fromarray(scene(20, 20, seed)[..., 0]) for seed in range(3)]
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for number in range(2):
-            frames[number].save(tmp_path / name / f"{number}.gif", save_all=True, append_images=frames)
+            frames[number].save(
+                tmp_path / name / f"{number}.gif", save_all=True, append_images=frames
+            )
     data = Images.learn(tmp_path / "a", to=tmp_path / "b", size=20).read(tmp_path / "a")
     shown = ((data.gather().y[:2, 0] + 1) * 127.5).round().byte().numpy()
     assert np.abs(shown.astype(int) - np.stack(frames[:2]).astype(int)).max() <= 1
 
 
-def test_what_is_wrong_is_said(two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_said(
+    two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first, second = map(str, two)
     (tmp_path / "none").mkdir()
     paired = folder(tmp_path, "paired", 5)
     lacking, smaller = folder(tmp_path, "lacking", 4), folder(tmp_path, "smaller", 5, side=12)
     (lacking / "0.png").rename(lacking / "7.png")
+    unpaired = (
+        "2 of paired have no partner in lacking (0, 4); 1 of lacking have no partner in paired (7)"
+    )
     said = {
         "name the other with --to": ["cyclegan", first],
-        "none has no pictures": ["cyclegan", first, "--to", str(tmp_path / "none")],
+        "none has no images": ["cyclegan", first, "--to", str(tmp_path / "none")],
         "does not exist": ["cut", first, "--to", str(tmp_path / "nowhere")],
         "leave out --to": ["vae", first, "--to", second],
         "asked for labels alone": ["cgan", first, "--to", second],
-        "2 of paired have no partner in lacking (0, 4); 1 of lacking have no partner in paired (7)":
-            ["pix2pix", str(paired), "--to", str(lacking)],
-        "0.png of paired is 24 × 20 pixels and its partner in smaller 16 × 12 (5 such pairs)":
-            ["pix2pix", str(paired), "--to", str(smaller)],
-        "--skip-unreadable would leave partners behind":
-            ["pix2pix", str(paired), "--to", str(paired), "--skip-unreadable"],
-        "--pairs is for pictures of two folders": ["vae", first, "--pairs"],
+        unpaired: [
+            "pix2pix",
+            str(paired),
+            "--to",
+            str(lacking),
+        ],
+        "0.png of paired is 24 × 20 pixels and its partner in smaller 16 × 12 (5 such pairs)": [
+            "pix2pix",
+            str(paired),
+            "--to",
+            str(smaller),
+        ],
+        "--skip-unreadable would leave partners behind": [
+            "pix2pix",
+            str(paired),
+            "--to",
+            str(paired),
+            "--skip-unreadable",
+        ],
+        "--pairs is for images of two folders": ["vae", first, "--pairs"],
         "leave out --to, or --captions": ["cyclegan", first, "--to", second, "--captions", "names"],
         "--halvings is 3": ["cyclegan", first, "--to", second, "--size", "16", "--halvings", "3"],
-        "none of --cycle, --identity, --blocks and --pool": ["cyclegan", first, "--to", second, "--pool", "-1"],
+        "none of --cycle, --identity, --blocks and --pool": [
+            "cyclegan",
+            first,
+            "--to",
+            second,
+            "--pool",
+            "-1",
+        ],
         "--dropout is 2": ["pix2pix", str(paired), "--to", str(paired), "--dropout", "2"],
         "--patches 0": ["cut", first, "--to", second, "--patches", "-1"],
-    }  # fmt: skip
+    }
     for words, command in said.items():
         out = tmp_path / "out"
         assert cli.run(["train", *command, "--out", str(out), "--steps", "2"]) == 2
         assert words in capsys.readouterr().err, command
         assert not out.exists()
     for space in (Continuous((6,)), Tokens(8, 3)):
-        with pytest.raises(InputError, match="pictures into pictures"):
+        with pytest.raises(InputError, match="images into images"):
             CycleGAN(space, GREY)
     with pytest.raises(InputError, match="both again"):
         Images(size=16, channels=3, domains=("a", "b"), first_channels=1).read(first)
     with pytest.raises(InputError, match="give two"):
         Images.learn({"a": first, "b": second, "c": second})
     pixels = np.zeros((3, 16, 16), np.uint8)
-    for source, other, words in (({"a": pixels, "b": pixels, "c": pixels}, {}, "give two"), (pixels, {"to": 5}, "int")):
+    for source, other, words in (
+        ({"a": pixels, "b": pixels, "c": pixels}, {}, "give two"),
+        (pixels, {"to": 5}, "int"),
+    ):
         with pytest.raises(InputError, match=words) as refusal:
             api.train("cyclegan", source, **other, out=tmp_path / "out")
         assert "\n" not in str(refusal.value), "an array is not shown"
     with pytest.raises(InputError, match=r"^the dict looks like nothing"):
-        api.guess({"a": 1})
+        api.guess_modality({"a": 1})
 
 
 def test_remembering_models_learn_in_one_process() -> None:
@@ -364,5 +479,10 @@ def test_the_discriminator_of_pix2pix_sees_what_it_was_made_of() -> None:
     model = Pix2Pix(COLOUR, GREY, channels=4)
     assert model.discriminator.layers[0].in_channels == 4
     y = torch.rand(4, 1, 16, 16) * 2 - 1
-    logs = list(islice(Engine(model).rounds(iter(lambda: Batch(coloured(y, 3), y), None)), 2))
-    assert set(logs[0]) >= {"discriminator/real", "discriminator/ordering", "generator/fool", "generator/pixels"}
+    logs = list(islice(Engine(model).steps(iter(lambda: Batch(with_channels(y, 3), y), None)), 2))
+    assert set(logs[0]) >= {
+        "discriminator/real",
+        "discriminator/ordering",
+        "generator/fool",
+        "generator/pixels",
+    }

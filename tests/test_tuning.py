@@ -12,52 +12,73 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import PICTURE
+from conftest import IMAGE
 from ganvas import api
 from ganvas.apps import cli
 from ganvas.apps.tuning import Choice, Goal, choices, tune
 from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 optuna = pytest.importorskip("optuna")
 
-FAST: dict[str, Any] = {"steps": 3, "batch": 32, "heal": False, "quiet": True}
+FAST: dict[str, Any] = {"steps": 3, "batch": 32, "recover": False, "quiet": True}
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     file = tmp_path_factory.mktemp("data") / "rows.csv"
-    pd.DataFrame({"a": random.normal(size=200), "b": random.choice(["x", "y"], 200)}).to_csv(file, index=False)
+    pd.DataFrame({"a": random.normal(size=200), "b": random.choice(["x", "y"], 200)}).to_csv(
+        file, index=False
+    )
     return file
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_what_is_searched_is_read_from_the_signature(name: str) -> None:
-    make = plugins.load("models", name)
-    found, options = choices(make, {}), {option.name: option for option in plugins.options(make)}
+    make = registry.load("models", name)
+    found, options = choices(make, {}), {option.name: option for option in registry.options(make)}
     for option, choice in found.items():
-        if not option.startswith("rate."):
+        if not option.startswith("lr."):
             assert choice.default == options[option].default
         low, *_, high = choice.values
         assert low <= choice.default <= high if choice.between else choice.default in choice.values
-    assert not make.aims & found.keys()
-    assert make.aims <= options.keys()
-    assert {f"rate.{player}" for player in make.players} <= found.keys()
-    assert all(options[o].default != 0 or options[o].default is False for o in found if not o.startswith("rate."))
+    assert not make.objective_options & found.keys()
+    assert make.objective_options <= options.keys()
+    assert {f"lr.{player}" for player in make.players} <= found.keys()
+    assert all(
+        options[o].default != 0 or options[o].default is False
+        for o in found
+        if not o.startswith("lr.")
+    )
 
 
 def test_what_was_said_is_not_searched() -> None:
-    found = choices(plugins.load("models", "gan"), {"width": 64, "rate": {"generator": 1e-4}})
+    found = choices(registry.load("models", "gan"), {"width": 64, "lr": {"generator": 1e-4}})
     assert found["depth"] == Choice([1, 2, 3, 6, 12], 3)
     assert "width" not in found
-    assert not any(name.startswith("rate.") for name in found)
+    assert not any(name.startswith("lr.") for name in found)
 
 
-def test_a_search_goes_on_where_it_was(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_goes_on_where_it_was(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "search"
-    words = ["tune", "made", str(table), "--out", str(out), "--steps", "3", "--batch", "32", "--width", "16", "--json"]
+    words = [
+        "tune",
+        "made",
+        str(table),
+        "--out",
+        str(out),
+        "--steps",
+        "3",
+        "--batch",
+        "32",
+        "--width",
+        "16",
+        "--json",
+    ]
     assert cli.run([*words, "--trials", "2"]) == 0
     first = json.loads(capsys.readouterr().out)
     assert first["trials"] == 2
@@ -76,15 +97,33 @@ def test_a_search_goes_on_where_it_was(table: Path, tmp_path: Path, capsys: pyte
     assert (ganvas, train, model, source) == ("ganvas", "train", "made", str(table))
     assert "--width=16" in options
     assert not any("steps" in word for word in options)
-    assert cli.run([train, model, source, *options, "--steps", "1", "--out", str(tmp_path / "again"), "--quiet"]) == 0
-    again = Run(tmp_path / "again").card
-    assert {"depth": 2, **again["options"]} == best.card["options"]
-    assert again["training"]["rate"] == best.card["training"]["rate"]
+    assert (
+        cli.run(
+            [
+                train,
+                model,
+                source,
+                *options,
+                "--steps",
+                "1",
+                "--out",
+                str(tmp_path / "again"),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
+    again = Run(tmp_path / "again").config
+    assert {"depth": 2, **again["options"]} == best.config["options"]
+    assert again["training"]["lr"] == best.config["training"]["lr"]
 
 
 @pytest.mark.parametrize(
-    ("model", "measure", "player", "rate"),
-    [("gan", "Fréchet distance", "generator", 2e-4), ("ae", "mean squared error", "autoencoder", 1e-3)],
+    ("model", "measure", "player", "lr"),
+    [
+        ("gan", "Fréchet distance", "generator", 2e-4),
+        ("ae", "mean squared error", "autoencoder", 1e-3),
+    ],
 )
 def test_of_a_model_that_no_loss_decides_what_it_makes_is_measured(
     model: str, measure: str, player: str, rate: float, table: Path, tmp_path: Path
@@ -92,7 +131,7 @@ def test_of_a_model_that_no_loss_decides_what_it_makes_is_measured(
     found = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
     assert found.search.goal.name == measure
     assert found.best.value > 0
-    assert found.best.params[f"rate.{player}"] == pytest.approx(rate)
+    assert found.best.params[f"lr.{player}"] == pytest.approx(rate)
     again = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
     assert measure in [column.header for column in again.table().columns]
 
@@ -102,7 +141,7 @@ def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
 ) -> None:
     search = {"out": tmp_path, "width": 16, **FAST, "steps": 8}
     tune("made", table, trials=1, **search)
-    play = api.play
+    play = api.run_training
 
     def interrupted(run: Run, source: Any, quiet: bool, follow: Any = None) -> Any:
         def told(line: Any, model: Model) -> None:
@@ -113,12 +152,16 @@ def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
 
     with monkeypatch.context() as patched:
         patched.setattr(api, "play", interrupted)
-        with pytest.raises(api.Interrupted, match="repeat the command to go on"):
+        with pytest.raises(api.TrainingInterrupted, match="repeat the command to go on"):
             tune("made", table, trials=3, **search)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["trial-0", "trials.db"]
     monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: True)
     found = tune("made", table, trials=2, **search)
-    assert [trial.state.name for trial in found.search.study.trials] == ["COMPLETE", "FAIL", "PRUNED"]
+    assert [trial.state.name for trial in found.search.study.trials] == [
+        "COMPLETE",
+        "FAIL",
+        "PRUNED",
+    ]
     assert found.best.number == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["trial-0", "trials.db"]
 
@@ -146,7 +189,7 @@ class Unmeasured(Run):
     """A run of a model that no metric knows."""
 
     def __init__(self) -> None:
-        self.path, self.card = Path("nowhere"), {"model": "adain"}
+        self.path, self.config = Path("nowhere"), {"model": "adain"}
 
     def build(self) -> Model:
-        return plugins.load("models", "adain")(PICTURE, PICTURE, channels=8)
+        return registry.load("models", "adain")(IMAGE, IMAGE, channels=8)

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ganvas.evaluation.figures.associations import associations, draw_associations
-from ganvas.evaluation.figures.figures import Evaluation, Figure
-from ganvas.evaluation.figures.metrics._baselines import Replay
-from ganvas.evaluation.figures.metrics.columns import columns
-from ganvas.evaluation.figures.metrics.detection import detection
-from ganvas.evaluation.figures.metrics.privacy import privacy
-from ganvas.evaluation.figures.metrics.usefulness import usefulness
-from ganvas.evaluation.figures.verdict import verdict
 from PIL import Image
 from torch import Tensor
 
-from ganvas.core import Batch, Evidence, InputError, Measured, chance
+from ganvas.core import Batch, Evidence, InputError, Measured, seeded_rng
+from ganvas.evaluation.associations import associations, draw_associations
+from ganvas.evaluation.figures import Evaluation, Figure
+from ganvas.evaluation.metrics._baselines import TrainingSamples
+from ganvas.evaluation.metrics.columns import columns
+from ganvas.evaluation.metrics.detection import detection
+from ganvas.evaluation.metrics.privacy import privacy
+from ganvas.evaluation.metrics.usefulness import usefulness
+from ganvas.evaluation.verdict import verdict
 
 N = 300
 
@@ -35,7 +35,11 @@ def rows(seed: int, n: int = N) -> Tensor:
 def alone(x: Tensor) -> Tensor:
     """The same columns, each shuffled by itself."""
     return torch.stack(
-        [c[torch.randperm(len(c), generator=torch.Generator().manual_seed(i))] for i, c in enumerate(x.T)], 1
+        [
+            c[torch.randperm(len(c), generator=torch.Generator().manual_seed(i))]
+            for i, c in enumerate(x.T)
+        ],
+        1,
     )
 
 
@@ -55,7 +59,9 @@ def judged(x: Tensor) -> list[Figure]:
     real = at_hand.train.x[:N]
     figures = []
     for metric in (columns, detection, usefulness, privacy):
-        own, floor, naive = (metric(Replay(part, None), at_hand) for part in (x, real, alone(real)))
+        own, floor, naive = (
+            metric(TrainingSamples(part, None), at_hand) for part in (x, real, alone(real))
+        )
         for name, value in own.numbers.items():
             beside = {"real data": floor.numbers[name], "independent columns": naive.numbers[name]}
             figures.append(Figure(name, value, own.larger_is_better[name], beside))
@@ -65,14 +71,16 @@ def judged(x: Tensor) -> list[Figure]:
 def test_real_rows_pass() -> None:
     good, *rest = verdict(judged(rows(3)))
     assert good.startswith("Close to real data: ")
-    assert all(name in good for name in ("pair trends", "told from real (AUC)", "rich predicted (AUC)"))
-    assert rest == ["Privacy: no sign that examples were copied; that is no proof that none could be inferred."]
+    assert all(name in good for name in ("pair trends", "C2ST AUC", "rich predicted (AUC)"))
+    assert rest == [
+        "Privacy: no sign that examples were copied; that is no proof that none could be inferred."
+    ]
 
 
 def test_independent_columns_are_distrusted() -> None:
     sentences = " ".join(verdict(judged(alone(rows(3)))))
     distrusted = sentences.partition("Distrust what depends on: ")[2]
-    for name in ("pair trends", "told from real (AUC)", "rich predicted (AUC)"):
+    for name in ("pair trends", "C2ST AUC", "rich predicted (AUC)"):
         assert name in distrusted
 
 
@@ -90,11 +98,13 @@ def test_copies_are_found_out() -> None:
 
 def test_verdict_is_kept_with_the_figures() -> None:
     evaluation = Evaluation(tuple(judged(rows(3))), ())
-    assert Evaluation.from_json(evaluation.to_json()).verdict == tuple(evaluation.to_json()["verdict"])
+    assert Evaluation.from_json(evaluation.to_json()).verdict == tuple(
+        evaluation.to_json()["verdict"]
+    )
 
 
 def useful(x: Tensor, target: str | None = None) -> Measured:
-    return usefulness(Replay(x, None), evidence(target))
+    return usefulness(TrainingSamples(x, None), evidence(target))
 
 
 def test_what_real_rows_teach_holds_for_others_and_what_noise_teaches_does_not() -> None:
@@ -119,9 +129,15 @@ def test_an_unknown_target_is_named() -> None:
 
 
 def test_associations_know_what_depends_on_what(tmp_path: Path) -> None:
-    with chance(0):
+    with seeded_rng(0):
         x = torch.randint(4, (4000,))
-        table = pd.DataFrame({"x": x.numpy().astype(str), "same": (3 - x).numpy().astype(str), "y": torch.randn(4000)})
+        table = pd.DataFrame(
+            {
+                "x": x.numpy().astype(str),
+                "same": (3 - x).numpy().astype(str),
+                "y": torch.randn(4000),
+            }
+        )
     found = associations(table)
     assert found[0, 1] == pytest.approx(1)
     assert found[0, 2] < 0.1

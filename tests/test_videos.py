@@ -17,14 +17,21 @@ from ganvas import api
 from ganvas.apps import cli
 from ganvas.core import InputError
 from ganvas.data.images.modality import Images
-from ganvas.data.samples.moving import moving
+from ganvas.data.samples.moving import moving_images
 from ganvas.data.videos.encoding import save_film
 from ganvas.data.videos.modality import Videos
 
 av = pytest.importorskip("av")
 
 SIDE = 32
-KINDS = {"mp4": "libx264", "mov": "libx264", "mkv": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4", "gif": "gif"}
+KINDS = {
+    "mp4": "libx264",
+    "mov": "libx264",
+    "mkv": "libx264",
+    "webm": "libvpx-vp9",
+    "avi": "mpeg4",
+    "gif": "gif",
+}
 
 
 def film(seed: int = 0, frames: int = 12, height: int = SIDE, width: int = SIDE) -> np.ndarray:
@@ -38,13 +45,18 @@ def film(seed: int = 0, frames: int = 12, height: int = SIDE, width: int = SIDE)
 
 
 def encoded(
-    file: Path, x: np.ndarray, rate: int = 10, stamps: list[int] | None = None, turned: int = 0, **options: str
+    file: Path,
+    x: np.ndarray,
+    rate: int = 10,
+    stamps: list[int] | None = None,
+    turned: int = 0,
+    **options: str,
 ) -> Path:
     """A video file; stamps say in tenths of a second when each frame is shown."""
     file.parent.mkdir(parents=True, exist_ok=True)
     ending = file.suffix[1:]
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(KINDS[ending], rate=rate, options=options)
+        stream = container.add_stream(KINDS[ending], lr=rate, options=options)
         stream.height, stream.width = x.shape[1:3]
         stream.pix_fmt = "rgb8" if ending == "gif" else "yuv420p"
         if turned:
@@ -78,7 +90,10 @@ def test_every_kind_of_file_gives_its_frames(ending: str, tmp_path: Path) -> Non
     got = seen(file, frames=4, size=SIDE).reshape(-1, SIDE, SIDE, 3)
     assert got.shape == film().shape
     assert np.abs(got.astype(int) - film()).mean() < (20 if ending == "gif" else 4)  # few colours
-    kept, streamed = (Videos.learn(file, frames=4, stride=3, size=16, resident=room).read(file) for room in (None, 0.0))
+    kept, streamed = (
+        Videos.learn(file, frames=4, stride=3, size=16, resident=room).read(file)
+        for room in (None, 0.0)
+    )
     assert len(kept) == 3
     assert streamed.ahead > kept.ahead == 0
     batches = [data.batch(torch.tensor([2, 0])).x for data in (kept, streamed)]
@@ -101,7 +116,9 @@ def test_frames_in_folders_are_in_the_order_of_their_numbers(tmp_path: Path) -> 
     assert not Videos.recognises(tmp_path / "f")
 
 
-@pytest.mark.parametrize("shape", [(3, 5, 8, 8), (3, 5, 8, 8, 1), (3, 5, 8, 8, 3), (3, 3, 5, 8, 8), (3, 5, 3, 8, 8)])
+@pytest.mark.parametrize(
+    "shape", [(3, 5, 8, 8), (3, 5, 8, 8, 1), (3, 5, 8, 8, 3), (3, 3, 5, 8, 8), (3, 5, 3, 8, 8)]
+)
 def test_arrays_come_back_as_they_were(shape: tuple[int, ...], tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     modality = Videos.learn(x)
@@ -119,7 +136,7 @@ def test_arrays_come_back_as_they_were(shape: tuple[int, ...], tmp_path: Path) -
 
 
 def test_so_many_frames_a_second(tmp_path: Path) -> None:
-    file = encoded(tmp_path / "a.mkv", film(), rate=10)
+    file = encoded(tmp_path / "a.mkv", film(), lr=10)
     every = seen(file, frames=6, fps=5, size=SIDE)[0]
     assert (every == seen(file, frames=12, size=SIDE)[0, ::2]).all()
     twice = seen(file, frames=20, fps=20, size=SIDE)[0]
@@ -169,22 +186,30 @@ def test_clips_of_a_video_are_held_out_together(tmp_path: Path) -> None:
 def test_a_single_video_is_held_out_in_stretches() -> None:
     x = [np.random.default_rng(0).integers(0, 256, (400, 4, 4), dtype=np.uint8)]
     learn, held = Videos.learn(x, frames=4, stride=1).read(x).split(0.3)
-    a, b = ({int(name.split()[-1]) + t for name in part.names for t in range(4)} for part in (learn, held))
+    a, b = (
+        {int(name.split()[-1]) + t for name in part.names for t in range(4)}
+        for part in (learn, held)
+    )
     assert not a & b
     assert len(b) > 20
 
 
-def test_what_is_a_picture_stays_one(tmp_path: Path) -> None:
+def test_what_is_a_image_stays_one(tmp_path: Path) -> None:
     Image.fromarray(film()[0]).save(tmp_path / "still.gif")
     encoded(tmp_path / "moving" / "a.gif", film())
     encoded(tmp_path / "mixed" / "a.gif", film())
     Image.fromarray(film()[0]).save(tmp_path / "mixed" / "b.png")
-    wanted = {"still.gif": "images", "moving": "videos", "moving/a.gif": "videos", "mixed": "images"}
-    assert {name: api.guess(tmp_path / name) for name in wanted} == wanted
-    assert api.guess(np.zeros((3, 8, 8, 3), np.uint8)) == "images"
-    assert api.guess(np.zeros((3, 5, 8, 8, 3), np.uint8)) == "videos"
+    wanted = {
+        "still.gif": "images",
+        "moving": "videos",
+        "moving/a.gif": "videos",
+        "mixed": "images",
+    }
+    assert {name: api.guess_modality(tmp_path / name) for name in wanted} == wanted
+    assert api.guess_modality(np.zeros((3, 8, 8, 3), np.uint8)) == "images"
+    assert api.guess_modality(np.zeros((3, 5, 8, 8, 3), np.uint8)) == "videos"
     for source in (encoded(tmp_path / "v" / "a.mp4", film()), tmp_path / "v"):
-        assert api.guess(source) == "videos"
+        assert api.guess_modality(source) == "videos"
         with pytest.raises(InputError, match=r"video.*--as videos"):
             Images.learn(source)
 
@@ -203,7 +228,7 @@ def headless(at: Path) -> Path:
 
 def sound(at: Path) -> Path:
     with av.open(str(folder(at / "f", 2) / "sound.mp4"), "w") as container:
-        stream = container.add_stream("aac", rate=8000, layout="mono")
+        stream = container.add_stream("aac", lr=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
@@ -244,7 +269,10 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "text": (text, r"1 of 3 videos .*text\.mp4: not a video that can be decoded"),
     "playlist": (playlist, r"1 of 3 videos .*list\.mp4: not a video that can be decoded"),
     "bomb": (bomb, r"1 of 3 videos .*bomb\.gif: (decompression bomb|not a video)"),
-    "too short": (short, r"1 of 3 videos .*short\.mp4: it has 3 frames, and a clip has 8; see --frames"),
+    "too short": (
+        short,
+        r"1 of 3 videos .*short\.mp4: it has 3 frames, and a clip has 8; see --frames",
+    ),
 }
 
 
@@ -264,11 +292,15 @@ def test_a_broken_file_is_named_in_one_sentence_or_left_out(kind: str, tmp_path:
 REFUSED: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "not there": (lambda at: at / "nowhere", {}, "does not exist"),
     "no videos": (lambda at: at, {}, "has no videos"),
-    "a picture file": (lambda at: Path(__file__), {}, "is no video"),
+    "an image file": (lambda at: Path(__file__), {}, "is no video"),
     "four axes wrong": (lambda at: np.zeros((3, 4)), {}, "has shape"),
     "wild values": (lambda at: np.full((2, 4, 8, 8), 7.5), {}, "scale them"),
     "a word": (lambda at: 3.5, {}, "holds no videos"),
-    "no times": (lambda at: np.zeros((2, 20, 8, 8), np.uint8), {"fps": 5}, "no times; leave out --fps"),
+    "no times": (
+        lambda at: np.zeros((2, 20, 8, 8), np.uint8),
+        {"fps": 5},
+        "no times; leave out --fps",
+    ),
     "no frames": (lambda at: np.zeros((2, 4, 8, 8), np.uint8), {"frames": 1}, "--frames is 1"),
     "no rate": (lambda at: np.zeros((2, 4, 8, 8), np.uint8), {"fps": 0}, "--fps is 0"),
 }
@@ -290,7 +322,9 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
     files = modality.write(values, tmp_path / "out")
     assert [file.name for file in files] == ["0000.mp4", "0001.mp4", "0002.mp4"]
     assert np.abs(seen(tmp_path / "out", frames=12, grey=True)[..., 0].astype(int) - x).mean() < 3
-    odd = Videos.learn(x[:, :, :9, :9]).write(values[..., :9, :9], tmp_path / "odd", ["a.webm", "b.gif", "c"])
+    odd = Videos.learn(x[:, :, :9, :9]).write(
+        values[..., :9, :9], tmp_path / "odd", ["a.webm", "b.gif", "c"]
+    )
     assert [file.name for file in odd] == ["a.webm", "b.gif", "c.mp4"]
     assert all(Videos.recognises(file) for file in odd)
     with Image.open(modality.sheet(values, tmp_path / "sheet.png", 3)) as sheet:
@@ -306,7 +340,7 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
 
 def test_objects_move_on_and_are_thrown_back() -> None:
     thing = np.full((1, 7, 7), 200, np.uint8)
-    one, same = (moving(thing, 20, frames=60, side=20, together=1, seed=3) for _ in range(2))
+    one, same = (moving_images(thing, 20, frames=60, side=20, together=1, seed=3) for _ in range(2))
     assert (one == same).all()
     assert (one.sum((2, 3)) == 200 * 49).all()  # it is always whole
     corner = np.stack([one.max(3 - axis).argmax(-1) for axis in (0, 1)], -1)
@@ -314,7 +348,7 @@ def test_objects_move_on_and_are_thrown_back() -> None:
     assert step.max() <= 2  # a tenth of the 13 pixels that it may go
     assert (corner.reshape(-1, 2).max(0) >= 12).all()
     assert (corner.reshape(-1, 2).min(0) == 0).all()
-    two = moving(np.stack([thing[0], thing[0] // 2]), 5, together=2, side=20)
+    two = moving_images(np.stack([thing[0], thing[0] // 2]), 5, together=2, side=20)
     assert set(np.unique(two)) <= {0, 100, 200}
 
 
@@ -327,14 +361,52 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "simvp"
-    small = ["--channels", "4", "--translator", "8", "--depth", "1", "--steps", "6", "--batch", "4", "--size", "16"]
-    assert cli.run(["train", "simvp", str(clips), "--frames", "8", "--held-out", "0.5", "--out", str(out), *small]) == 0
+    small = [
+        "--channels",
+        "4",
+        "--translator",
+        "8",
+        "--depth",
+        "1",
+        "--steps",
+        "6",
+        "--batch",
+        "4",
+        "--size",
+        "16",
+    ]
+    assert (
+        cli.run(
+            [
+                "train",
+                "simvp",
+                str(clips),
+                "--frames",
+                "8",
+                "--held-out",
+                "0.5",
+                "--out",
+                str(out),
+                *small,
+            ]
+        )
+        == 0
+    )
     return out
 
 
-def test_a_run_goes_on_with_videos(run: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["complete", str(run), str(clips), "--given", "4", "--out", str(tmp_path / "next")]) == 0
-    assert len(list((tmp_path / "next").glob("*.mp4"))) == len(list((tmp_path / "next" / "beside").glob("*.mp4"))) == 20
+def test_a_run_goes_on_with_videos(
+    run: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        cli.run(["complete", str(run), str(clips), "--given", "4", "--out", str(tmp_path / "next")])
+        == 0
+    )
+    assert (
+        len(list((tmp_path / "next").glob("*.mp4")))
+        == len(list((tmp_path / "next" / "beside").glob("*.mp4")))
+        == 20
+    )
     trained = api.load(run)
     real = trained.run.modality.read(clips).gather().x
     made = trained.do("complete", clips).draws[0]
@@ -349,7 +421,12 @@ def test_a_run_goes_on_with_videos(run: Path, clips: Path, tmp_path: Path, capsy
         assert sheet.n_frames == 8
     capsys.readouterr()
     for given, words in (("3", "goes on from 4 frames"), ("8", "must be below 8")):
-        assert cli.run(["complete", str(run), str(clips), "--given", given, "--out", str(tmp_path / "no")]) == 2
+        assert (
+            cli.run(
+                ["complete", str(run), str(clips), "--given", given, "--out", str(tmp_path / "no")]
+            )
+            == 2
+        )
         assert words in capsys.readouterr().err.replace("\n", " ")
     assert not (tmp_path / "no").exists()
 
@@ -363,26 +440,72 @@ def test_a_video_that_ends_is_gone_on_with(run: Path, tmp_path: Path) -> None:
     assert not (made[:, 5:] == -1).all()
 
 
-def test_a_run_is_judged_and_tells_what_is_strange(
+def test_a_run_is_judged_and_tells_what_is_anomalous(
     run: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (run / "previews" / "training.gif").exists()
     other = folder(tmp_path / "other", 12, frames=9)
-    assert cli.run(["evaluate", str(run), str(other), "--out", str(tmp_path / "report.html"), "--json"]) == 0
+    assert (
+        cli.run(
+            ["evaluate", str(run), str(other), "--out", str(tmp_path / "report.html"), "--json"]
+        )
+        == 0
+    )
     figures = json.loads(capsys.readouterr().out)["figures"]
-    assert {"PSNR (dB), predicted", "SSIM, next frame", "mean squared error, last frame"} <= set(figures)
-    assert {"last frame again", "as values changed last"} == set(figures["SSIM, predicted"]["beside"])
-    assert (run / "pictures" / "predictions.png").exists()
+    assert {"PSNR (dB), predicted", "SSIM, next frame", "mean squared error, last frame"} <= set(
+        figures
+    )
+    assert {"last frame again", "as values changed last"} == set(
+        figures["SSIM, predicted"]["beside"]
+    )
+    assert (run / "images" / "predictions.png").exists()
     assert cli.run(["detect", str(run), str(other), "--out", str(tmp_path / "found")]) == 0
     assert len((tmp_path / "found" / "scores.csv").read_text().splitlines()) == 13
 
 
 def test_autoencoders_and_gans_learn_clips(clips: Path, tmp_path: Path) -> None:
-    small = ["--frames", "4", "--size", "8", "--grey", "--steps", "4", "--batch", "8", "--width", "8", "--latent", "4"]
+    small = [
+        "--frames",
+        "4",
+        "--size",
+        "8",
+        "--grey",
+        "--steps",
+        "4",
+        "--batch",
+        "8",
+        "--width",
+        "8",
+        "--latent",
+        "4",
+    ]
     for model in ("vae", "gan"):
         assert cli.run(["train", model, str(clips), "--out", str(tmp_path / model), *small]) == 0
-        assert cli.run(["sample", str(tmp_path / model), "--n", "3", "--out", str(tmp_path / "new" / model)]) == 0
+        assert (
+            cli.run(
+                [
+                    "sample",
+                    str(tmp_path / model),
+                    "--n",
+                    "3",
+                    "--out",
+                    str(tmp_path / "new" / model),
+                ]
+            )
+            == 0
+        )
         assert len(list((tmp_path / "new" / model).glob("0*.mp4"))) == 3
-    assert cli.run(["reconstruct", str(tmp_path / "vae"), str(clips), "--out", str(tmp_path / "back")]) == 0
-    assert cli.run(["interpolate", str(tmp_path / "vae"), "--n", "2", "--out", str(tmp_path / "walk.gif")]) == 0
-    assert cli.run(["embed", str(tmp_path / "vae"), str(clips), "--out", str(tmp_path / "map.png")]) == 0
+    assert (
+        cli.run(["reconstruct", str(tmp_path / "vae"), str(clips), "--out", str(tmp_path / "back")])
+        == 0
+    )
+    assert (
+        cli.run(
+            ["interpolate", str(tmp_path / "vae"), "--n", "2", "--out", str(tmp_path / "walk.gif")]
+        )
+        == 0
+    )
+    assert (
+        cli.run(["embed", str(tmp_path / "vae"), str(clips), "--out", str(tmp_path / "map.png")])
+        == 0
+    )

@@ -1,4 +1,5 @@
-"""Rows by wish: conditions mean what SQL means by them, rows are as frequent as the model has them, and all hold."""
+"""Rows by constraint: conditions mean what SQL means by them, rows are as frequent as the model has
+them, and all hold."""
 
 from __future__ import annotations
 
@@ -14,37 +15,40 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 import torch
-from ganvas.tasks.sample.task.raking import raked, resampled
-from ganvas.tasks.sample.task.task import sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Made, Tokens, Wish
+from ganvas.core import Constraint, Made, Tokens
 from ganvas.data.tables.modality import Tables
 from ganvas.data.tables.sql import comparable, conditions
 from ganvas.models.made import MADE
+from ganvas.tasks.sample.raking import rake, resample
+from ganvas.tasks.sample.task import sample
 
 
 def shop(n: int = 400) -> pd.DataFrame:
-    """Orders, with missing values, a rare kind, two dates in order and two columns that go together."""
+    """Orders, with missing values, a rare kind, two dates in order and two columns that go
+    together."""
     random = np.random.default_rng(0)
     start = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 300, n), "D")
     city = random.choice(["Ulm", "Bonn", "Kiel"], n)
-    return pd.DataFrame({
-        "id": [f"A{i:04d}" for i in range(n)],
-        "amount": np.round(random.lognormal(3, 1, n), 2),
-        "age": random.integers(18, 80, n),
-        "kind": np.where(random.random(n) < 0.1, "rare", "common"),
-        "paid": random.random(n) < 0.5,
-        "score": np.where(random.random(n) < 0.2, np.nan, random.integers(0, 5, n)),
-        "city": city,
-        "state": pd.Series(city).map({"Ulm": "BW", "Bonn": "NW", "Kiel": "SH"}),
-        "start": start,
-        "stop": start + pd.to_timedelta(random.integers(0, 30, n), "D"),
-        "one": ["x"] * n,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "id": [f"A{i:04d}" for i in range(n)],
+            "amount": np.round(random.lognormal(3, 1, n), 2),
+            "age": random.integers(18, 80, n),
+            "kind": np.where(random.random(n) < 0.1, "rare", "common"),
+            "paid": random.random(n) < 0.5,
+            "score": np.where(random.random(n) < 0.2, np.nan, random.integers(0, 5, n)),
+            "city": city,
+            "state": pd.Series(city).map({"Ulm": "BW", "Bonn": "NW", "Kiel": "SH"}),
+            "start": start,
+            "stop": start + pd.to_timedelta(random.integers(0, 30, n), "D"),
+            "one": ["x"] * n,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, api.Trained]:
     shop().to_parquet(folder / "shop.parquet")
     options: dict[str, Any] = {"steps": 60, "quiet": True, "width": 32}
     return {
-        model: api.train(model, folder / "shop.parquet", out=folder / model, **options) for model in ("made", "vae")
+        model: api.train(model, folder / "shop.parquet", out=folder / model, **options)
+        for model in ("made", "vae")
     }
 
 
@@ -67,17 +72,23 @@ sums = st.recursive(
     max_leaves=4,
 )
 signs = st.sampled_from(["=", "!=", "<>", "<", "<=", ">", ">="])
-days = st.dates(pd.Timestamp("2024-01-01").date(), pd.Timestamp("2024-02-01").date()).map(lambda d: f"'{d}'")
+days = st.dates(pd.Timestamp("2024-01-01").date(), pd.Timestamp("2024-02-01").date()).map(
+    lambda d: f"'{d}'"
+)
 towns = st.sampled_from(["'Ulm'", "'Bonn'", "'O''Hara'"])
 simple = st.one_of(
     st.tuples(sums, signs, sums).map(" ".join),
     st.tuples(sums, numbers, numbers).map(lambda p: "{} BETWEEN {} AND {}".format(*p)),
-    st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["IN", "NOT IN"]), st.lists(numbers, min_size=1)).map(
-        lambda p: f"{p[0]} {p[1]} ({', '.join(p[2])})"
-    ),
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["IN", "NOT IN"]),
+        st.lists(numbers, min_size=1),
+    ).map(lambda p: f"{p[0]} {p[1]} ({', '.join(p[2])})"),
     st.tuples(st.just("s"), signs, towns).map(" ".join),
     st.tuples(st.just("d"), signs, days | st.just("e")).map(" ".join),
-    st.sampled_from(["s LIKE '%l%'", "s NOT LIKE 'B_nn'", "a IS NULL", "s IS NOT NULL", "(a + b) IS NULL"]),
+    st.sampled_from(
+        ["s LIKE '%l%'", "s NOT LIKE 'B_nn'", "a IS NULL", "s IS NOT NULL", "(a + b) IS NULL"]
+    ),
 )
 whole = st.recursive(
     simple,
@@ -96,13 +107,15 @@ def mixed(n: int = 60) -> pd.DataFrame:
     def days() -> Any:
         return gaps([f"2024-01-{day:02d}" for day in random.integers(1, 32, n)])
 
-    return pd.DataFrame({
-        "a": pd.array(gaps(random.integers(-5, 6, n)), "Int64"),
-        "b": pd.array(gaps(random.integers(-50, 60, n) / 10), "Float64"),
-        "s": gaps(random.choice(["Ulm", "Bonn", "O'Hara"], n)),
-        "d": days(),
-        "e": days(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "a": pd.array(gaps(random.integers(-5, 6, n)), "Int64"),
+            "b": pd.array(gaps(random.integers(-50, 60, n) / 10), "Float64"),
+            "s": gaps(random.choice(["Ulm", "Bonn", "O'Hara"], n)),
+            "d": days(),
+            "e": days(),
+        }
+    )
 
 
 MIXED = mixed()
@@ -124,7 +137,10 @@ def test_a_condition_selects_the_rows_that_sqlite_selects(text: str) -> None:
             raise
         return
     table = pa.Table.from_pandas(DATED, schema=TABLES._schema)
-    rows = {name: comparable(values.combine_chunks()) for name, values in zip(table.column_names, table, strict=True)}
+    rows = {
+        name: comparable(values.combine_chunks())
+        for name, values in zip(table.column_names, table, strict=True)
+    }
     met = np.all([c.truth(rows, False) for c in asked], 0)
     assert np.flatnonzero(met).tolist() == expected
 
@@ -138,8 +154,8 @@ def test_rows_that_are_completed_are_as_frequent_as_the_condition_makes_them() -
         torch.nn.init.normal_(p, std=0.5)
     allowed = {2: torch.tensor([True, False, True, True]), 1: torch.tensor([False, True, True])}
     holds = lambda x: allowed[2][x[:, 2]] & allowed[1][x[:, 1]] & (x[:, 0] + x[:, 1] != 2)  # noqa: E731
-    wish = Wish("so", holds, lambda x: x, allowed)
-    made = sample(model.eval(), n=30_000, seed=0, where=wish).examples
+    condition = Constraint("so", holds, lambda x: x, allowed)
+    made = sample(model.eval(), n=30_000, seed=0, where=condition).examples
     with torch.no_grad():
         apart = (-model.space.nll(model.logits(every), every)).exp()
         alone = [float(apart[allowed[k][every[:, k]]].sum()) for k in (1, 2)]
@@ -157,7 +173,7 @@ HOLDS = {
     "stop > '2024-06-01' AND start < '2024-06-01'": "stop > '2024-06-01' and start < '2024-06-01'",
     "amount > age * 1.5": "amount > age * 1.5",
     "city LIKE '%l%' AND one = 'x'": "city.str.contains('l')",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("model", ["made", "vae"])
@@ -200,12 +216,15 @@ WRONG = {
     "code": ("__import__('os').system('ls')", ""),
     "deep": ("(" * 5000 + "age > 3" + ")" * 5000, "nested too deeply"),
     "never found": ("amount + age * 1000 < 18000.4 AND age > 70", "of 7 with"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_cannot_be_met_is_said_in_one_sentence(
-    runs: dict[str, api.Trained], kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    runs: dict[str, api.Trained],
+    kind: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ganvas.tasks.sample.rejection.GRACE", 1000)
     where, words = WRONG[kind]
@@ -217,9 +236,11 @@ def test_what_cannot_be_met_is_said_in_one_sentence(
     assert not Path(run, "new.csv").exists()
 
 
-def test_pictures_cannot_be_wished_for(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_cannot_be_wished_for(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = str(tmp_path / "run")
-    assert cli.run(["train", "gan", str(pictures), "--out", out, "--steps", "2", "--width", "8"]) == 0
+    assert cli.run(["train", "gan", str(images), "--out", out, "--steps", "2", "--width", "8"]) == 0
     assert cli.run(["sample", out, "--where", "a = 1"]) == 2
     assert "for rows of tables, and these are images" in capsys.readouterr().err.replace("\n", " ")
 
@@ -228,11 +249,22 @@ def test_pictures_cannot_be_wished_for(pictures: Path, tmp_path: Path, capsys: p
 def test_rows_written_in_parts_are_those_drawn_at_once(
     runs: dict[str, api.Trained], ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganvas.tasks.sample.task.at_once", lambda space: 64)
+    monkeypatch.setattr("ganvas.tasks.sample.task.batch_size", lambda space: 64)
     run, file = runs["made"], tmp_path / f"new.{ending}"
     answer = run.do("sample", n=150, seed=3, where="age > 30")
     assert isinstance(answer, Made)
-    command = ["sample", str(run.run.path), "--n", "150", "--seed", "3", "--where", "age > 30", "--out", str(file)]
+    command = [
+        "sample",
+        str(run.run.path),
+        "--n",
+        "150",
+        "--seed",
+        "3",
+        "--where",
+        "age > 30",
+        "--out",
+        str(file),
+    ]
     assert cli.run(command) == 0
     expected = run.sample(n=150, seed=3, where="age > 30")
     assert expected["id"].tolist() == [f"A{i:04d}" for i in range(1, 151)]
@@ -246,7 +278,10 @@ def test_rows_written_in_parts_are_those_drawn_at_once(
             back = pacsv.read_csv(file, parse_options=delimiter).to_pandas()
             assert back["amount"].tolist() == expected["amount"].tolist()
         case "jsonl":
-            assert pd.read_json(file, lines=True, precise_float=True)["amount"].tolist() == expected["amount"].tolist()
+            assert (
+                pd.read_json(file, lines=True, precise_float=True)["amount"].tolist()
+                == expected["amount"].tolist()
+            )
         case "xlsx":
             assert pd.read_excel(file)["amount"].tolist() == expected["amount"].tolist()
     assert list(tmp_path.iterdir()) == [file]
@@ -263,14 +298,20 @@ def test_every_level_comes_equally_often(runs: dict[str, api.Trained], model: st
 
 def test_weights_meet_the_marginals_that_can_be_met() -> None:
     codes = torch.stack([torch.arange(600) % 2, torch.arange(600) % 3, torch.arange(600) % 5], 1)
-    shares = [torch.tensor([0.9, 0.1]), torch.tensor([0.2, 0.3, 0.5]), torch.tensor([0.2, 0.2, 0.2, 0.2, 0.1, 0.1])]
-    weights = raked(codes, [share.double() for share in shares])
+    shares = [
+        torch.tensor([0.9, 0.1]),
+        torch.tensor([0.2, 0.3, 0.5]),
+        torch.tensor([0.2, 0.2, 0.2, 0.2, 0.1, 0.1]),
+    ]
+    weights = rake(codes, [share.double() for share in shares])
     for own, share in zip(codes.unbind(1), shares, strict=True):
         reached = share.clone().double()
         reached[5:] = 0
-        assert torch.allclose(torch.bincount(own, weights, minlength=len(share)), reached / reached.sum(), atol=1e-5)
+        assert torch.allclose(
+            torch.bincount(own, weights, minlength=len(share)), reached / reached.sum(), atol=1e-5
+        )
     assert torch.isclose(weights.sum(), torch.tensor(1.0).double())
-    picks = resampled(weights, 1000)
+    picks = resample(weights, 1000)
     assert ((picks.bincount(minlength=600) - 1000 * weights).abs() < 1 + 1e-6).all()
 
 
@@ -294,7 +335,13 @@ def test_columns_are_distributed_like_those_given(
 @pytest.mark.parametrize("model", ["made", "vae"])
 def test_constraints_hold_in_every_row(runs: dict[str, api.Trained], model: str) -> None:
     run = runs[model]
-    made = run.sample(n=200, seed=1, constraint=["start <= stop", "score < 3"], where="age < 70", together="city,state")
+    made = run.sample(
+        n=200,
+        seed=1,
+        constraint=["start <= stop", "score < 3"],
+        where="age < 70",
+        together="city,state",
+    )
     assert len(made) == 200
     assert (made["start"] <= made["stop"]).all()
     assert not (made["score"] >= 3).any()
@@ -303,8 +350,10 @@ def test_constraints_hold_in_every_row(runs: dict[str, api.Trained], model: str)
     assert (made["city"].map({"Ulm": "BW", "Bonn": "NW", "Kiel": "SH"}) == made["state"]).all()
 
 
-def test_no_value_comes_twice_over_all_parts(runs: dict[str, api.Trained], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganvas.tasks.sample.task.at_once", lambda space: 20)
+def test_no_value_comes_twice_over_all_parts(
+    runs: dict[str, api.Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganvas.tasks.sample.task.batch_size", lambda space: 20)
     made = runs["made"].sample(n=55, seed=1, unique=["age", "amount", "id"])
     assert made["age"].is_unique
     assert made["amount"].is_unique
@@ -326,8 +375,11 @@ MISUSED: dict[str, Any] = {
     "together alone": ({"together": "city"}, "names one column"),
     "together with what": ({"together": "city,height"}, "--together: no column 'height'"),
     "constraint": ({"constraint": "start <= finish"}, "--constraint: there is no column 'finish'"),
-    "ruled out": ({"balance": "kind", "where": "kind = 'rare'"}, "nothing can meet kind = 'rare' and kind = common"),
-}  # fmt: skip
+    "ruled out": (
+        {"balance": "kind", "where": "kind = 'rare'"},
+        "nothing can meet kind = 'rare' and kind = common",
+    ),
+}
 
 
 def test_combinations_need_the_data_of_the_training(tmp_path: Path) -> None:

@@ -20,97 +20,111 @@ from pyarrow import Table, concat_tables
 
 from .core import (
     Answer,
-    Arriving,
     Attributes,
     Augmented,
     Balance,
-    Between,
     Calibrated,
     Clustered,
     Completed,
     Completes,
+    Constraint,
     Data,
+    Defaults,
     Detections,
     Edited,
     Embedded,
+    EncodedModality,
     Enlarged,
-    Exact,
     Filled,
-    Follows,
+    Followable,
     Frames,
     Given,
+    ImageFile,
+    ImageFiles,
+    ImageSet,
     InputError,
-    Labelled,
-    Likeness,
+    Interval,
+    LabelledExamples,
     Lossless,
     Made,
+    Marginals,
     Mask,
     Maskable,
     Masked,
     Modality,
     Model,
-    Named,
-    Normal,
-    Own,
+    NamedExamples,
+    Packed,
     Pairs,
-    Parcel,
-    Pictorial,
-    Practice,
-    Practised,
     Private,
+    Queryable,
+    ReferenceScores,
     Restored,
-    Rowwise,
-    Through,
-    Understands,
-    Weigh,
-    Weighed,
-    Whole,
-    Wish,
+    Scored,
+    ScoredStream,
+    ScoreFunction,
+    Tabular,
+    TrainingExamples,
+    Unpacked,
     data_of,
-    held,
-    levels,
-    spread,
+    evenly_spaced,
+    held_out_rows,
+    image_to_levels,
 )
-from .core.scoring import weighed
+from .core.scoring import score_parts
 from .data.images import attributes
-from .evaluation.evaluate import Evaluation, finish, judge
-from .results import cluster_table as groups
-from .results import embedding_map as maps
-from .results.detection_table import findings
-from .results.packed import sealed, unsealed
-from .runs import notebook as display
-from .runs.available import doable
-from .runs.calibration_store import Learn, digest
+from .evaluation.evaluate import Evaluation, evaluate_run, write_final_report
+from .results import cluster_table, embedding_map
+from .results.detection_table import detection_table
+from .results.packed import pack_bytes, unpack_bytes
+from .runs import notebook
+from .runs.available import available_tasks
+from .runs.calibration_store import Learn, data_digest
 from .runs.diagnosis import Diagnosis
 from .runs.interval_calibration import calibration, learn_calibration
-from .runs.reference_scores import learn_normal, normal
-from .runs.run import Run, build, card_of, fingerprint, is_part
-from .runtime import distributed as processes
-from .runtime import registry as plugins
-from .runtime.device import Precision, choose_device, choose_precision, settle
+from .runs.reference_scores import learn_reference_scores, reference_scores
+from .runs.run import Run, build, describe_modality, fingerprint, is_partial_file
+from .runtime import distributed, registry
+from .runtime.device import Precision, choose_device, choose_precision, prepare
 from .training import privacy
-from .training.data_checks import look
+from .training.data_checks import check_data
 from .training.engine import Engine
-from .training.loop import Training, Until, stopping
+from .training.loop import Training, Until, stop_on_signal
 from .training.plan import make_plan
 from .training.progress import Progress
-from .training.trackers import tracked
+from .training.trackers import open_trackers
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
-Source = torch.Tensor | Named | Labelled | Given | Exact | Parcel | Whole | Masked | Mask | Attributes
-"""What a task takes of what a person gives: by position, or by an option that is annotated with one of these."""
+Source = (
+    torch.Tensor
+    | NamedExamples
+    | LabelledExamples
+    | Given
+    | Unpacked
+    | Packed
+    | ImageSet
+    | Masked
+    | Mask
+    | Attributes
+)
+"""What a task takes of what a person gives: by position, or by an option that is annotated with one
+of these."""
 
 
 SHOWN = 200  # characters of a setting that an error shows
 
 KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
-    Normal: normal,
+    ReferenceScores: reference_scores,
     Calibrated: lambda run, source: partial(calibration, run, source),
-    Practised: lambda run, source: partial(practised, run, source),
+    TrainingExamples: lambda run, source: partial(training_examples, run, source),
 }
-"""What a task may ask for that comes from the run and the data of its training, not from a person."""
+"""What a task may ask for that comes from the run and the data of its training, not from a
+person."""
 
-HINDSIGHT: Mapping[str, Learn] = {"normal": learn_normal, "calibration": learn_calibration}
+HINDSIGHT: Mapping[str, Learn] = {
+    "reference_scores": learn_reference_scores,
+    "calibration": learn_calibration,
+}
 """What is learned of a model when its training has ended, by the name of the file that keeps it."""
 
 
@@ -118,7 +132,7 @@ Follow = Callable[[Mapping[str, float], Model], None]
 """What is told every line of a log, and the model whose line it is, as it would be used then."""
 
 
-class Interrupted(KeyboardInterrupt):
+class TrainingInterrupted(KeyboardInterrupt):
     """Training was asked to stop, and did so with everything saved."""
 
 
@@ -134,34 +148,36 @@ def train(
     minutes: float | None = None,
     batch: int | None = None,
     seed: int = 0,
-    rate: Mapping[str, float] | None = None,
+    lr: Mapping[str, float] | None = None,
     schedule: Schedule | None = None,
-    average: float | None = None,
+    ema: float | None = None,
     accumulate: int = 1,
     clip: float | None = None,
     precision: Precision = "auto",
     device: str = "auto",
     compile: bool = False,
     held_out: float = 0.1,
-    heal: bool = True,
+    recover: bool = True,
     save_every: float = 60.0,
     tensorboard: bool = False,
     tracker: Literal["mlflow", "tensorboard", "wandb"] | None = None,
     quiet: bool = False,
     **options: Any,
 ) -> Trained:
-    """Trains a model on a person's data and leaves a run behind; goes on with the run where there is one already.
+    """Trains a model on a person's data and leaves a run behind; goes on with the run where there
+    is one already.
 
     Arguments:
         model: Name of the model, such as "dcgan".
-        source: Files, or arrays, tensors or pictures in memory.
+        source: Files, or arrays, tensors or images in memory.
         out: Folder of the run; by default runs/MODEL-SOURCE.
         as_: Modality to read the data as; by default what it looks like.
-        through: Run that encodes the data: its codes, or vectors, are learned from in place of the data.
-        steps: Rounds to play.
+        through: Run that encodes the data: its codes, or vectors, are learned from in place of the
+            data.
+        steps: Steps to play.
         epochs: Passes over the data.
         minutes: Time to train for.
-        batch: Examples per round, over all processes.
+        batch: Examples per step, over all processes.
         seed: The same seed on the same machine gives the same run.
         rate: Learning rate by player, such as discriminator=1e-4.
         schedule: How the learning rate changes over the training.
@@ -172,7 +188,8 @@ def train(
         device: Device to train on; auto takes the best there is.
         compile: Compile the networks first: slower to start, faster after.
         held_out: Share of the data that is kept from the model, to judge it by.
-        heal: Go back and change one thing when a training falls ill, up to three times, unless it is compiled.
+        heal: Go back and change one thing when a training falls ill, up to three times, unless it
+            is compiled.
         save_every: Seconds between saves.
         tensorboard: The same as --tracker tensorboard.
         tracker: Tell this program of the training too: its options, losses, previews and health.
@@ -182,50 +199,82 @@ def train(
     Raises InputError where the data or an option is wrong, Interrupted after Ctrl-C or SIGTERM.
     """
     settings = {
-        "steps": steps, "epochs": epochs, "minutes": minutes, "batch": batch, "seed": seed, "rate": dict(rate or {}),
-        "schedule": schedule, "average": average, "accumulate": accumulate, "clip": clip, "precision": precision,
-        "device": device, "compile": compile, "held_out": held_out, "heal": heal, "save_every": save_every,
-        "tensorboard": tensorboard, "tracker": tracker,
-    }  # fmt: skip
-    with processes.joined():
-        run, source = begin(model, source, out, as_, through, settings, options)
-        return play(run, source, quiet)
+        "steps": steps,
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch": batch,
+        "seed": seed,
+        "lr": dict(lr or {}),
+        "schedule": schedule,
+        "ema": ema,
+        "accumulate": accumulate,
+        "clip": clip,
+        "precision": precision,
+        "device": device,
+        "compile": compile,
+        "held_out": held_out,
+        "recover": recover,
+        "save_every": save_every,
+        "tensorboard": tensorboard,
+        "tracker": tracker,
+    }
+    with distributed.process_group():
+        run, source = open_training(model, source, out, as_, through, settings, options)
+        return run_training(run, source, quiet)
 
 
-def begin(
-    model: str, source: Any, out: Path | None, as_: str | None, through: Path | None, settings: Mapping[str, Any],
+def open_training(
+    model: str,
+    source: Any,
+    out: Path | None,
+    as_: str | None,
+    through: Path | None,
+    settings: Mapping[str, Any],
     options: Mapping[str, Any],
-) -> tuple[Run, Any]:  # fmt: skip
-    """The run of a training that `train` describes, new or as it was left, and its source as it is read.
+) -> tuple[Run, Any]:
+    """The run of a training that `train` describes, new or as it was left, and its source as it is
+    read.
 
-    settings: All but what names the model, the data and the run; as the model likes it where they are None.
+    settings: All but what names the model, the data and the run; as the model likes it where they
+        are None.
     """
-    make, practice = plugins.load("models", model), plugins.load("models", model).practice
+    make, practice = registry.load("models", model), registry.load("models", model).defaults
     source, options = _together(source, dict(options))
-    reader = plugins.load("modalities", kind_of(source, as_, through))
+    reader = registry.load("modalities", modality_name(source, as_, through))
     options |= {"through": through} if through else {}
-    own = {option.name for option in plugins.options(reader.learn)}
-    liked = {"batch": practice.batch, "schedule": practice.schedule, "average": practice.average}
-    settings = {name: liked.get(name) if value is None else value for name, value in settings.items()}
+    own = {option.name for option in registry.options(reader.learn)}
+    liked = {"batch": practice.batch, "schedule": practice.schedule, "ema": practice.ema}
+    settings = {
+        name: liked.get(name) if value is None else value for name, value in settings.items()
+    }
     _check(settings, make)
-    out = Path(out or f"runs/{model}-{name_of(source)}")
-    modality = reader.learn(source, **{k: v for k, v in ({**practice.reading, **options}).items() if k in own})
-    modality = modality.beside(out) if isinstance(modality, Through) else modality
+    out = Path(out or f"runs/{model}-{source_name(source)}")
+    modality = reader.learn(
+        source, **{k: v for k, v in ({**practice.data_options, **options}).items() if k in own}
+    )
+    modality = modality.beside(out) if isinstance(modality, EncodedModality) else modality
     chosen = {k: v for k, v in options.items() if k not in own}
     build(model, chosen, modality)
-    run = _open(out, model, chosen, modality, settings, source) if processes.leads() else None
-    processes.wait()
+    run = (
+        _open(out, model, chosen, modality, settings, source)
+        if distributed.is_main_process()
+        else None
+    )
+    distributed.barrier()
     return run or Run(out), source
 
 
 def resume(run: Path | str, *, source: Any = None, quiet: bool = False) -> Trained:
-    """Goes on with a run exactly where it was saved last; `source` only where it was trained from memory."""
+    """Goes on with a run exactly where it was saved last; `source` only where it was trained from
+    memory."""
     found = Run(run)
-    source = source if source is not None else found.card["source"]
+    source = source if source is not None else found.config["source"]
     if source is None:
-        raise InputError(f"{run} was trained on data in memory; give the same data again as source=")
-    with processes.joined():
-        return play(found, source, quiet)
+        raise InputError(
+            f"{run} was trained on data in memory; give the same data again as source="
+        )
+    with distributed.process_group():
+        return run_training(found, source, quiet)
 
 
 def load(run: Path | str) -> Trained:
@@ -239,11 +288,12 @@ def evaluate(run: Path | str, source: Any = None, **options: Any) -> Evaluation:
 
 
 class Trained:
-    """A trained run in a person's hands: every task that its model can do is a method, `run.sample(100)`."""
+    """A trained run in a person's hands: every task that its model can do is a method,
+    `run.sample(100)`."""
 
     def __init__(self, run: Run, source: Any = None) -> None:
         self.run = run
-        self.source = source if source is not None else run.card["source"]
+        self.source = source if source is not None else run.config["source"]
         self._known = dict[Any, Any]()
         self._device: torch.device | None = None
 
@@ -253,37 +303,42 @@ class Trained:
         return self.run.model
 
     @property
-    def health(self) -> list[Diagnosis]:
-        """What was wrong when training was saved last, the gravest first; empty where nothing was."""
-        return self.run.health
+    def diagnoses(self) -> list[Diagnosis]:
+        """What was wrong when training was saved last, the gravest first; empty where nothing
+        was."""
+        return self.run.diagnoses
 
     @property
     def tasks(self) -> list[str]:
         """Names of what this run can do."""
-        return doable(type(self.model), self.run.modality)
+        return available_tasks(type(self.model), self.run.modality)
 
     def do(self, task: str, *given: Any, **options: Any) -> Answer:
-        """Does a task on what is given and gives its answer as tensors. Raises InputError where the model is not able.
+        """Does a task on what is given and gives its answer as tensors. Raises InputError where the
+        model is not able.
 
-        given: Sources; of a task that reads none its options, from the first on: `run.sample(1000)`.
+        given: Sources; of a task that reads none its options, from the first on:
+            `run.sample(1000)`.
         """
-        function = plugins.load("tasks", task)
-        if not isinstance(self.model, plugins.needs(function)):
+        function = registry.load("tasks", task)
+        if not isinstance(self.model, registry.needs(function)):
             can = ", ".join(self.tasks)
-            raise InputError(f"{self.run.card['model']} cannot {task}; it can {can}")
-        known = [option.name for option in plugins.options(function)]
+            raise InputError(f"{self.run.config['model']} cannot {task}; it can {can}")
+        known = [option.name for option in registry.options(function)]
         if not sources(function):
             given, options = (), dict(zip(known, given, strict=False)) | options
         if unknown := set(options) - {*known}:
-            raise InputError(f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}")
+            raise InputError(
+                f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}"
+            )
         if options.get("prompt") is not None:
             options["prompt"] = self.run.modality.prompt(options["prompt"])
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
-        if options.get("to") is not None and isinstance(self.run.modality, Pictorial):
+        if options.get("to") is not None and isinstance(self.run.modality, ImageFiles):
             options["to"] = self.run.modality.domain(options["to"])
-        options |= self._wishes(function, options)
-        self.settle()
+        options |= self._constraints(function, options)
+        self.prepare()
         with torch.no_grad():
             read = self._given(function, given, options.get("follow", False))
             for name, kinds in sources_by_option(function).items():
@@ -292,10 +347,10 @@ class Trained:
             own = [self._kept(kind) for kind in _hints(function).values() if kind in KEPT]
             return function(self._able(function), *read, *own, **options)
 
-    def settle(self) -> None:
+    def prepare(self) -> None:
         """Brings the model to where it works, once."""
         if self._device != (device := choose_device()):
-            settle(self.model, device)
+            prepare(self.model, device)
             self._device = device
         torch.set_float32_matmul_precision("medium")
 
@@ -305,170 +360,222 @@ class Trained:
             self._known[kind] = KEPT[kind](self.run, self.source)
         return self._known[kind]
 
-    def evaluate(self, source: Any = None, *, learned_from: Any = None, **options: Any) -> Evaluation:
-        """Judges the run on data it has not seen; without a source, on the share that training held out.
+    def evaluate(
+        self, source: Any = None, *, learned_from: Any = None, **options: Any
+    ) -> Evaluation:
+        """Judges the run on data it has not seen; without a source, on the share that training held
+        out.
 
         learned_from: The data of the training, where it was in memory and this is another program.
         options: Those of `ganvas.judging.judge`: features, size, target, out, quiet.
         """
         learned_from = learned_from if learned_from is not None else self.source
         if learned_from is None:
-            raise InputError(f"{self.run.path} was trained on data in memory; give it again as learned_from=")
-        return judge(self.run, source, learned_from, **options)
+            raise InputError(
+                f"{self.run.path} was trained on data in memory; give it again as learned_from="
+            )
+        return evaluate_run(self.run, source, learned_from, **options)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in plugins.names("tasks"):
-            raise AttributeError(f"no task is called {name!r}; there are {', '.join(plugins.names('tasks'))}")
-        return lambda *sources, **options: display.shown(self._present(self.do(name, *sources, **options)))
+        if name.startswith("_") or name not in registry.names("tasks"):
+            raise AttributeError(
+                f"no task is called {name!r}; there are {', '.join(registry.names('tasks'))}"
+            )
+        return lambda *sources, **options: notebook.for_notebook(
+            self._present(self.do(name, *sources, **options))
+        )
 
-    def _wishes(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
-        """What options that take a wish say, understood. Raises InputError where the modality understands none."""
+    def _constraints(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
+        """What options that take a constraint say, understood. Raises InputError where the modality
+        understands none."""
         modality, understood = self.run.modality, dict[str, Any]()
-        for option in plugins.options(function):
-            words, kinds = said.get(option.name), {Wish, Balance, Likeness} & {*get_args(option.type), option.type}
+        for option in registry.options(function):
+            words, kinds = (
+                said.get(option.name),
+                {Constraint, Balance, Marginals} & {*get_args(option.type), option.type},
+            )
             if words is None or not kinds:
                 continue
-            if not isinstance(modality, Understands):
-                name = self.run.card["modality"]["name"]
+            if not isinstance(modality, Queryable):
+                name = self.run.config["modality"]["name"]
                 raise InputError(f"--{option.name} is for rows of tables, and these are {name}")
-            if Wish in kinds:
+            if Constraint in kinds:
                 said_so = [words] if isinstance(words, str) else words
-                understood[option.name] = modality.wish(option.name, said_so, self.source)
+                understood[option.name] = modality.constraint(option.name, said_so, self.source)
             else:
                 balance = partial(modality.balance, option.name)
-                understood[option.name] = (balance if Balance in kinds else modality.likeness)(words)
+                understood[option.name] = (balance if Balance in kinds else modality.marginals)(
+                    words
+                )
         return understood
 
-    def _given(self, function: Callable[..., Any], sources: Sequence[Any], follow: bool) -> list[Any]:
+    def _given(
+        self, function: Callable[..., Any], sources: Sequence[Any], follow: bool
+    ) -> list[Any]:
         """What a task works on: one thing of each source, or of all together what arrives."""
-        if not takes_many(function):
+        if not takes_several(function):
             return [*map(self._reader(function, _by_position(function)), sources)]
         if not sources:
             raise InputError(f"{function.__name__} needs something to work on; name files")
-        if isinstance(sources[0], Arriving):
+        if isinstance(sources[0], ScoredStream):
             return [sources[0]]
-        return [Arriving(partial(self._weighed, sources, follow))]
+        return [ScoredStream(partial(self._weighed, sources, follow))]
 
-    def _weighed(self, sources: Sequence[Any], follow: bool, weigh: Weigh) -> Iterator[Weighed]:
-        """All examples of all sources, named after these where there are several; or of a file that grows."""
+    def _weighed(
+        self, sources: Sequence[Any], follow: bool, weigh: ScoreFunction
+    ) -> Iterator[Scored]:
+        """All examples of all sources, named after these where there are several; or of a file that
+        grows."""
         modality = self.run.modality
         on_device = lambda x: weigh(x.to(self.model.device))  # noqa: E731
         if follow:
             yield from _followed(modality, sources, on_device)
             return
         for source in sources:
-            where = f"{Path(source).name}: " if len(sources) > 1 and isinstance(source, str | Path) else ""
-            for part in weighed(modality, modality.read_any(source), on_device):
+            where = (
+                f"{Path(source).name}: "
+                if len(sources) > 1 and isinstance(source, str | Path)
+                else ""
+            )
+            for part in score_parts(modality, modality.read_any(source), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
     def _able(self, function: Callable[..., Any]) -> Any:
-        """The model as a task works with it: where parts of the data may be missing, and it learned latents of that,
-        one that fills in the data."""
+        """The model as a task works with it: where parts of the data may be missing, and it learned
+        latents of that, one that fills in the data."""
         model, modality = self.model, self.run.modality
-        if not isinstance(modality, Through) or Masked not in _by_position(function):
+        if not isinstance(modality, EncodedModality) or Masked not in _by_position(function):
             return model
         assert isinstance(model, Completes), "what fills in is asked of a model that can"
         return modality.completing(model)
 
     def _reader(self, function: Callable[..., Any], kinds: set[Any]) -> Callable[[Any], Source]:
-        """What makes of a source what a task wants: examples, perhaps with their names, or what was given as it is."""
+        """What makes of a source what a task wants: examples, perhaps with their names, or what was
+        given as it is."""
         modality = self.run.modality
-        if Named in kinds:
+        if NamedExamples in kinds:
             return self._named
         if Attributes in kinds:
-            return attributes.read
+            return attributes.read_attributes
         if Mask in kinds and not isinstance(modality, Maskable):
-            raise InputError(f"--mask is for pictures, and these are {self.run.card['modality']['name']}")
-        if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Rowwise)):
+            raise InputError(
+                f"--mask is for images, and these are {self.run.config['modality']['name']}"
+            )
+        if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Tabular)):
             if not isinstance(modality, Maskable):
-                name = self.run.card["modality"]["name"]
-                raise InputError(f"{function.__name__} fills in pictures, videos, texts and rows; these are {name}")
-            return modality.mask if Mask in kinds else lambda source: modality.masked(source).to(self.model.device)
-        if Whole in kinds:
-            if not isinstance(modality, Pictorial):
-                name = self.run.card["modality"]["name"]
-                raise InputError(f"{function.__name__} is for pictures, and these are {name}")
+                name = self.run.config["modality"]["name"]
+                raise InputError(
+                    f"{function.__name__} fills in images, videos, texts and rows; these are {name}"
+                )
+            return (
+                modality.mask
+                if Mask in kinds
+                else lambda source: modality.masked(source).to(self.model.device)
+            )
+        if ImageSet in kinds:
+            if not isinstance(modality, ImageFiles):
+                name = self.run.config["modality"]["name"]
+                raise InputError(f"{function.__name__} is for images, and these are {name}")
             return modality.whole
-        if Labelled in kinds and not isinstance(modality, Rowwise):
+        if LabelledExamples in kinds and not isinstance(modality, Tabular):
             return self._labelled
-        if not kinds & {Given, Exact, Parcel}:
+        if not kinds & {Given, Unpacked, Packed}:
             return lambda source: modality.read(source).gather().x.to(self.model.device)
-        if Given in kinds and isinstance(modality, Rowwise):
-            share = self.run.card["training"]["held_out"]
+        if Given in kinds and isinstance(modality, Tabular):
+            share = self.run.config["training"]["held_out"]
             return lambda source: modality.given(source, share).to(self.model.device)
         if Given in kinds or not isinstance(modality, Lossless):
             fit = "rows of tables" if Given in kinds else "what can be packed without loss"
-            raise InputError(f"{function.__name__} is for {fit}, and these are {self.run.card['modality']['name']}")
+            raise InputError(
+                f"{function.__name__} is for {fit}, and these are"
+                f" {self.run.config['modality']['name']}"
+            )
         own = fingerprint(self.run, self.model)
-        if Parcel in kinds:
+        if Packed in kinds:
             return partial(self._parcel, own)
-        return lambda source: Exact(*modality.exact(source), own)
+        return lambda source: Unpacked(*modality.exact(source), own)
 
-    def _parcel(self, own: str, source: bytes | str | Path) -> Parcel:
+    def _parcel(self, own: str, source: bytes | str | Path) -> Packed:
         """What was compressed, in memory or in a file."""
         if isinstance(source, bytes):
-            return unsealed(source, "what was given", own)
+            return unpack_bytes(source, "what was given", own)
         if not Path(source).is_file():
             raise InputError(f"{source} does not exist; check the path")
-        return unsealed(Path(source).read_bytes(), str(source), own)
+        return unpack_bytes(Path(source).read_bytes(), str(source), own)
 
-    def _named(self, source: Any) -> Named:
+    def _named(self, source: Any) -> NamedExamples:
         """Examples with their names, and labels where they have them."""
         parts = [data for data, _ in self.run.modality.read_any(source)]
         wholes = [data.gather() for data in parts]
         labels = [whole.y for whole in wholes if whole.y is not None]
         x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
         names, classes = [name for data in parts for name in data.names], self.run.modality.classes
-        return Named(x, names, torch.cat(labels).to(x.device) if labels else None, classes)
+        return NamedExamples(x, names, torch.cat(labels).to(x.device) if labels else None, classes)
 
-    def _labelled(self, source: Any) -> Labelled:
+    def _labelled(self, source: Any) -> LabelledExamples:
         """Examples with their classes. Raises InputError where they have none."""
         data, classes = self.run.modality.read(source), self.run.modality.classes
         whole, device = data.gather(), self.model.device
         if whole.y is None:
             lack = "what is given has no labels" if classes else "the training had no labels"
-            raise InputError(f"{lack}, so there is no class to add to; put pictures into one sub-folder per class")
-        out = held(data.keys(), self.run.card["training"]["held_out"])
-        return Labelled(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
+            raise InputError(
+                f"{lack}, so there is no class to add to; put images into one sub-folder per class"
+            )
+        out = held_out_rows(data.keys(), self.run.config["training"]["held_out"])
+        return LabelledExamples(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
 
     def _present(self, answer: Answer) -> Any:
-        """What a person in Python wants of an answer: examples as they came in; pairs and frames as lists of those."""
+        """What a person in Python wants of an answer: examples as they came in; pairs and frames as
+        lists of those."""
         modality, present = self.run.modality, self.run.modality.present
         match answer:
-            case Made() if isinstance(modality, Rowwise):
+            case Made() if isinstance(modality, Tabular):
                 return modality.collect(modality.finish(answer.parts))
-            case Filled(given, between=Between() as between) if isinstance(modality, Rowwise):
+            case Filled(given, between=Interval() as between) if isinstance(modality, Tabular):
                 return modality.collect([modality.ranged(between, given)], given.form)
-            case Pairs(between=Between() as between) if isinstance(modality, Rowwise):
+            case Pairs(between=Interval() as between) if isinstance(modality, Tabular):
                 return modality.collect([modality.ranged(between)])
-            case Pairs(after=rows) if isinstance(modality, Rowwise):
+            case Pairs(after=rows) if isinstance(modality, Tabular):
                 return present(rows)
-            case Pairs(a, b, Between() as between):
+            case Pairs(a, b, Interval() as between):
                 return list(zip(*map(present, (a, b, *between.shaped(b.cpu()))), strict=True))
-            case Filled(given, draws) if isinstance(modality, Rowwise):
+            case Filled(given, draws) if isinstance(modality, Tabular):
                 frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
                 return frames if len(frames) > 1 else frames[0]
-            case Augmented(given, added) if isinstance(modality, Rowwise) and isinstance(given, Given):
+            case Augmented(given, added) if isinstance(modality, Tabular) and isinstance(
+                given, Given
+            ):
                 return modality.collect([modality.extended(given, added)], given.form)
-            case Augmented(given, added, y) if isinstance(given, Labelled):
-                return {name: present(added[y == i]) for i, name in enumerate(given.classes) if (y == i).any()}
+            case Augmented(given, added, y) if isinstance(given, LabelledExamples):
+                return {
+                    name: present(added[y == i])
+                    for i, name in enumerate(given.classes)
+                    if (y == i).any()
+                }
             case Detections() | Embedded() | Clustered():
                 tables = _tabled(answer, modality)
-                return modality.collect(tables) if isinstance(modality, Rowwise) else concat_tables(tables).to_pandas()
+                return (
+                    modality.collect(tables)
+                    if isinstance(modality, Tabular)
+                    else concat_tables(tables).to_pandas()
+                )
             case Completed(given, draws):
-                drawn = [_pictures(data_of(modality), x, given.form) for x in draws]
+                drawn = [_images(data_of(modality), x, given.form) for x in draws]
                 return drawn if len(drawn) > 1 else drawn[0]
             case Edited(frames=frames, names=names, directions=directions):
                 walks = [present(walk) for walk in frames.transpose(0, 1)]
                 n = len(directions)
-                return [dict(zip(directions, walks[i * n : (i + 1) * n], strict=True)) for i in range(len(names))]
-            case Parcel():
-                return sealed(answer)
-            case Exact(codes, rest) if isinstance(modality, Lossless):
+                return [
+                    dict(zip(directions, walks[i * n : (i + 1) * n], strict=True))
+                    for i in range(len(names))
+                ]
+            case Packed():
+                return pack_bytes(answer)
+            case Unpacked(codes, rest) if isinstance(modality, Lossless):
                 return modality.rebuilt(codes, rest)
-            case Restored(given) if isinstance(modality, Pictorial):
+            case Restored(given) if isinstance(modality, ImageFiles):
                 return modality.album((own for _, _, own in answer.made), given.form)
-            case Enlarged(given, _, larger) if isinstance(modality, Pictorial):
+            case Enlarged(given, _, larger) if isinstance(modality, ImageFiles):
                 return modality.album((after for _, after in larger), given.form)
             case Made(examples=x):
                 return present(x)
@@ -479,47 +586,52 @@ class Trained:
                 return dict(zip(names, walks, strict=True)) if names else walks
 
     def _repr_html_(self) -> str:
-        return display.card(self.run, self.tasks)
+        return notebook.run_html(self.run, self.tasks)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
 
 
-def _pictures(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
+def _images(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
     """Examples of one size or of several as a person in Python wants them."""
-    if isinstance(modality, Pictorial):
-        return modality.album((Own(levels(one, 255)) for one in x), form)
+    if isinstance(modality, ImageFiles):
+        return modality.album((ImageFile(image_to_levels(one, 255)) for one in x), form)
     return modality.present(torch.stack([*x]))
 
 
-def practised(run: Run, source: Any, most: int) -> Named:
-    """Examples that a run learned from, `core.Practised`.
+def training_examples(run: Run, source: Any, most: int) -> NamedExamples:
+    """Examples that a run learned from, `core.TrainingExamples`.
 
     source: The data of the training, or None where it is not at hand.
     """
     if source is None:
-        raise InputError(f"{run.path} was trained on data in memory; give examples to learn directions from")
-    learn = run.modality.read(source).split(run.card["training"]["held_out"])[0]
-    some = learn.subset(spread(len(learn), most))
+        raise InputError(
+            f"{run.path} was trained on data in memory; give examples to learn directions from"
+        )
+    learn = run.modality.read(source).split(run.config["training"]["held_out"])[0]
+    some = learn.subset(evenly_spaced(len(learn), most))
     whole = some.gather().to(run.model.device)
-    return Named(whole.x, some.names, whole.y, run.modality.classes)
+    return NamedExamples(whole.x, some.names, whole.y, run.modality.classes)
 
 
 def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> list[Table]:
     """What an answer says of each example, one row each, as tables that belong together."""
     match answer:
         case Detections():
-            return [findings(part, answer.normal, modality) for part in answer.parts]
+            return [detection_table(part, answer.normal, modality) for part in answer.parts]
         case Embedded():
-            return [maps.latents(answer, modality)]
+            return [embedding_map.latents_table(answer, modality)]
         case Clustered():
-            return [groups.members(answer, modality)]
+            return [cluster_table.cluster_members(answer, modality)]
 
 
 def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
-    """What a task works on, of what a person gives: all that comes by position, but the model and what a run has."""
+    """What a task works on, of what a person gives: all that comes by position, but the model and
+    what a run has."""
     hints = _hints(task)
-    by_position = [p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    by_position = [
+        p for p in inspect.signature(task).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     return [p for p in by_position[1:] if hints[p.name] not in KEPT]
 
 
@@ -532,7 +644,8 @@ def _hints(task: Callable[..., Any]) -> dict[str, Any]:
 def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
     """Options of a task that name something to read, and what it wants of each."""
     kinds = {
-        option.name: {*get_args(option.type), option.type} & {*get_args(Source)} for option in plugins.options(task)
+        option.name: {*get_args(option.type), option.type} & {*get_args(Source)}
+        for option in registry.options(task)
     }
     return {name: kind for name, kind in kinds.items() if kind}
 
@@ -541,51 +654,63 @@ def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
 def _by_position(task: Callable[..., Any]) -> set[Any]:
     """What a task wants of what a person gives by position."""
     hints = _hints(task)
-    return {kind for source in sources(task) for kind in get_args(hints[source.name]) or [hints[source.name]]}
+    return {
+        kind
+        for source in sources(task)
+        for kind in get_args(hints[source.name]) or [hints[source.name]]
+    }
 
 
 @cache
-def takes_many(task: Callable[..., Any]) -> bool:
+def takes_several(task: Callable[..., Any]) -> bool:
     """Whether a task works on any number of sources as on one."""
-    return Arriving in _hints(task).values()
+    return ScoredStream in _hints(task).values()
 
 
-def _followed(modality: Modality, sources: Sequence[Any], weigh: Weigh) -> Iterator[Weighed]:
-    """What is in a file and what is added to it, until Ctrl-C or SIGTERM: what was read by then is done first."""
+def _followed(modality: Modality, sources: Sequence[Any], weigh: ScoreFunction) -> Iterator[Scored]:
+    """What is in a file and what is added to it, until Ctrl-C or SIGTERM: what was read by then is
+    done first."""
     if len(sources) != 1 or not isinstance(sources[0], str | Path):
         raise InputError("--follow is for one file that grows; name just that one")
-    if not isinstance(modality, Follows):
-        raise InputError("--follow is for rows and series, in CSV or JSON lines; these files do not grow")
+    if not isinstance(modality, Followable):
+        raise InputError(
+            "--follow is for rows and series, in CSV or JSON lines; these files do not grow"
+        )
     stop = threading.Event()
-    with stopping(stop):
-        yield from weighed(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
+    with stop_on_signal(stop):
+        yield from score_parts(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
 
 
-def kind_of(source: Any, as_: str | None, through: Path | None) -> str:
+def modality_name(source: Any, as_: str | None, through: Path | None) -> str:
     """The modality that a training reads a source as: what was said, or what it looks like."""
-    return "latents" if through else as_ or guess(source)
+    return "latents" if through else as_ or guess_modality(source)
 
 
-def guess(source: Any) -> str:
+def guess_modality(source: Any) -> str:
     """The modality that a source looks like. Raises InputError where it looks like none."""
-    for name in plugins.names("modalities"):
-        if plugins.load("modalities", name).recognises(source):
+    for name in registry.names("modalities"):
+        if registry.load("modalities", name).recognises(source):
             return name
     if isinstance(source, str | Path) and not Path(source).exists():
         raise InputError(f"{source} does not exist; check the path")
     shown = repr(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
-    raise InputError(f"{shown} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`")
+    raise InputError(
+        f"{shown} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`"
+    )
 
 
 def _together(source: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Two domains of which the second is in memory are one source, which can be given again as it is."""
+    """Two domains of which the second is in memory are one source, which can be given again as it
+    is."""
     to = options.get("to")
     if to is None or isinstance(to, str | Path):
         return source, options
-    return {"first": source, "second": to}, {name: value for name, value in options.items() if name != "to"}
+    return {"first": source, "second": to}, {
+        name: value for name, value in options.items() if name != "to"
+    }
 
 
-def name_of(source: Any) -> str:
+def source_name(source: Any) -> str:
     """A short name for a source, for a folder's name."""
     return Path(source).name.split(".")[0] or "data" if isinstance(source, str | Path) else "data"
 
@@ -595,35 +720,55 @@ def _check(settings: Mapping[str, Any], make: type[Model]) -> None:
         value = settings[name]
         if value is not None and value <= 0:
             raise InputError(f"--{name.replace('_', '-')} is {value}; it must be above zero")
-    for name, most in (("average", 1), ("held_out", 0.9)):
+    for name, most in (("ema", 1), ("held_out", 0.9)):
         if not 0 <= settings[name] < most:
-            raise InputError(f"--{name.replace('_', '-')} is {settings[name]}; it must be at least 0 and below {most}")
+            raise InputError(
+                f"--{name.replace('_', '-')} is {settings[name]}; it must be at least 0 and below"
+                f" {most}"
+            )
     choose_device(settings["device"])
-    for player in settings["rate"]:
+    for player in settings["lr"]:
         if player not in make.players:
-            raise InputError(f"no player is called {player!r}; {make.__name__} has {', '.join(make.players)}")
+            raise InputError(
+                f"no player is called {player!r}; {make.__name__} has {', '.join(make.players)}"
+            )
 
 
 def _open(
-    out: Path, model: str, options: Mapping[str, Any], modality: Modality, settings: Mapping[str, Any], source: Any
+    out: Path,
+    model: str,
+    options: Mapping[str, Any],
+    modality: Modality,
+    settings: Mapping[str, Any],
+    source: Any,
 ) -> Run:
-    """The run in this folder if it is the same training, or a new one. Raises InputError if it is another's."""
+    """The run in this folder if it is the same training, or a new one. Raises InputError if it is
+    another's."""
     card = {
-        "model": model, "options": dict(options), "modality": card_of(modality), "training": dict(settings),
+        "model": model,
+        "options": dict(options),
+        "modality": describe_modality(modality),
+        "training": dict(settings),
         "source": str(Path(source).resolve()) if isinstance(source, str | Path) else None,
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in ("ganvas", "torch", "numpy")},
-    }  # fmt: skip
+        "versions": (
+            {"python": platform.python_version()}
+            | {p: version(p) for p in ("ganvas", "torch", "numpy")}
+        ),
+    }
     if not (out / "run.json").exists():
-        if out.exists() and any(not is_part(file) for file in out.iterdir()):
+        if out.exists() and any(not is_partial_file(file) for file in out.iterdir()):
             raise InputError(f"{out} is a folder of something else; choose another --out")
         return Run.create(out, card)
     run = Run(out)
     for place in ("model", "options", "modality", "source", "training"):
-        old, new = run.card[place], json.loads(json.dumps(card[place]))
+        old, new = run.config[place], json.loads(json.dumps(card[place]))
         if place == "training":  # a setting that was not there yet is as it was then
             new = {name: value for name, value in new.items() if name in old}
         if old != new:
-            raise InputError(f"{out} holds another training: {_difference(place, old, new)}; choose another --out")
+            raise InputError(
+                f"{out} holds another training: {_difference(place, old, new)}; choose another"
+                " --out"
+            )
     return run
 
 
@@ -637,105 +782,138 @@ def _difference(place: str, old: Any, new: Any) -> str:
     return f"its {key} is {before}, not {after}"
 
 
-def play(run: Run, source: Any, quiet: bool, follow: Follow | None = None) -> Trained:
+def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = None) -> Trained:
     """Trains a run to its end, from wherever it is.
 
-    follow: Told every line of the log, with the model as it would be used then. What is followed is one of many: it
-        gets no report.
+    follow: Told every line of the log, with the model as it would be used then. What is followed is
+        one of many: it gets no report.
     """
-    settings = run.card["training"]
+    settings = run.config["training"]
     device = choose_device(settings["device"])
     data = run.modality.read(source, device)
     learn, held = data.split(settings["held_out"])
     if len(learn) < 2:
-        raise InputError(f"only {len(learn)} examples are left to learn from; give more, or a smaller --held-out")
+        raise InputError(
+            f"only {len(learn)} examples are left to learn from; give more, or a smaller --held-out"
+        )
     _same_data(run, learn)
     engine = _engine(run, device)
     batch = min(settings["batch"], len(learn))
-    until = _until(settings, engine.model.practice, len(learn), batch)
+    until = _until(settings, engine.model.defaults, len(learn), batch)
     _promise(run, engine.model, len(learn), batch, until)
-    found = look(learn, run.modality.vectors, engine.model)
+    found = check_data(learn, run.modality.vectors, engine.model)
     training = Training(
-        run, engine, learn, held, until, batch, settings["seed"], settings["schedule"], settings["save_every"], device,
-        heal=settings.get("heal", False) and run.promise is None and not settings["compile"], found=found,
-    )  # fmt: skip
-    progress = Progress(run, batch * settings["accumulate"], quiet=quiet or not processes.leads())
+        run,
+        engine,
+        learn,
+        held,
+        until,
+        batch,
+        settings["seed"],
+        settings["schedule"],
+        settings["save_every"],
+        device,
+        recover=settings.get("recover", False) and run.promise is None and not settings["compile"],
+        found=found,
+    )
+    progress = Progress(
+        run, batch * settings["accumulate"], quiet=quiet or not distributed.is_main_process()
+    )
     if run.state["step"] == 0:
-        plan = make_plan(engine, learn, max(batch // processes.count(), 2), device)
+        plan = make_plan(engine, learn, max(batch // distributed.process_count(), 2), device)
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
         progress.say(*found)
-    training.watch, training.diagnosed, training.say = progress.watch, progress.diagnosed, progress.say
-    with stopping(training.stopped), progress, tracked(run, processes.leads()) as told:
+    training.watch, training.diagnosed, training.say = (
+        progress.watch,
+        progress.diagnosed,
+        progress.say,
+    )
+    with (
+        stop_on_signal(training.stopped),
+        progress,
+        open_trackers(run, distributed.is_main_process()) as told,
+    ):
         training.mirror = partial(_tell, engine, [*told, *([follow] if follow else [])])
         done = run.state["finished"] or training.play()
     if not done:
-        raise Interrupted(
-            f"stopped and saved at round {run.state['step']:,}; go on with: ganvas train --resume {run.path}"
+        raise TrainingInterrupted(
+            f"stopped and saved at step {run.state['step']:,}; go on with: ganvas train --resume"
+            f" {run.path}"
         )
     trained = Run(run.path)
-    if processes.leads() and not follow:
-        progress.say(*(one for one in trained.health if one.grave))
-        settle(trained.model, device)
+    if distributed.is_main_process() and not follow:
+        progress.say(*(one for one in trained.diagnoses if one.grave))
+        prepare(trained.model, device)
         for name, learned in HINDSIGHT.items():
             if tensors := learned(trained, held, quiet):
                 trained.keep(name, tensors)
-        finish(trained)
+        write_final_report(trained)
     return Trained(trained, source)
 
 
 def _tell(engine: Engine, followers: Sequence[Follow], line: Mapping[str, float]) -> None:
     for follow in followers:
-        follow(line, engine.averaged)
+        follow(line, engine.ema_model)
 
 
 def _engine(run: Run, device: torch.device) -> Engine:
     """The engine that plays a run's model, fresh from its seed."""
-    settings = run.card["training"]
+    settings = run.config["training"]
     torch.manual_seed(settings["seed"])
     model = run.build()
-    settle(model, device)
-    if model.alone and processes.count() > 1:
+    prepare(model, device)
+    if model.alone and distributed.process_count() > 1:
         raise InputError(f"{model.alone}; start it without torchrun")
     if settings["compile"]:
         if model.second_order:
-            raise InputError("--compile cannot differentiate twice, and penalties of slopes want that; leave one out")
+            raise InputError(
+                "--compile cannot differentiate twice, and penalties of slopes want that; leave"
+                " one out"
+            )
         for part in model.children():
             part.compile()
     return Engine(
         model,
-        rates=settings["rate"],
+        lr=settings["lr"],
         accumulate=settings["accumulate"],
         clip=settings["clip"] or inf,
-        average=settings["average"],
+        ema=settings["ema"],
         precision=choose_precision(settings["precision"], device),
     )
 
 
 def _same_data(run: Run, learn: Data) -> None:
     """Remembers what a run learns from. Raises InputError when it has changed since."""
-    found = digest(learn)
+    found = data_digest(learn)
     if found != run.state.get("data", found):
-        raise InputError(f"the data has changed since {run.path} was started; put it back, or choose another --out")
+        raise InputError(
+            f"the data has changed since {run.path} was started; put it back, or choose another"
+            " --out"
+        )
     run.state["data"] = found
 
 
 def _promise(run: Run, model: Model, rows: int, batch: int, until: Until) -> None:
-    """Prepares a model that is to learn with differential privacy, and writes what it promises into the run."""
+    """Prepares a model that is to learn with differential privacy, and writes what it promises into
+    the run."""
     if not isinstance(model, Private) or not model.epsilon:
         return
     if until.steps == inf:
-        raise InputError("--epsilon is promised for a number of rounds; say --epochs or --steps, not --minutes alone")
-    rounds = int(until.steps) * run.card["training"]["accumulate"]
-    promise = privacy.promise(model.epsilon, model.delta, rows, batch, rounds)
+        raise InputError(
+            "--epsilon is promised for a number of steps; say --epochs or --steps, not --minutes"
+            " alone"
+        )
+    n_steps = int(until.steps) * run.config["training"]["accumulate"]
+    promise = privacy.privacy_promise(model.epsilon, model.delta, rows, batch, n_steps)
     model.protect(promise, batch)
     run.state["privacy"] = asdict(promise)
 
 
-def _until(settings: Mapping[str, Any], practice: Practice, examples: int, batch: int) -> Until:
+def _until(settings: Mapping[str, Any], practice: Defaults, examples: int, batch: int) -> Until:
     """When to end: as told, or as the model likes it."""
     steps, epochs, minutes = settings["steps"], settings["epochs"], settings["minutes"]
     per_epoch = max(examples // (batch * settings["accumulate"]), 1)
     if steps is None and epochs is None and minutes is None:
         steps = max(practice.steps, practice.epochs * per_epoch)
-    rounds = min(steps or inf, ceil(epochs * per_epoch) if epochs else inf)
-    return Until(rounds, minutes * 60 if minutes else inf)
+    n_steps = min(steps or inf, ceil(epochs * per_epoch) if epochs else inf)
+    return Until(n_steps, minutes * 60 if minutes else inf)

@@ -1,4 +1,5 @@
-"""What every model promises of files that run without Ganvas: one does the same, or a sentence says why none does."""
+"""What every model promises of files that run without Ganvas: one does the same, or a sentence says
+why none does."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ import torch
 from test_models import SMALL, build
 
 from conftest import SPACES
-from ganvas.apps import onnx as exporting
+from ganvas.apps import onnx
 from ganvas.core import Generates, InputError, Model
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 
 def small(name: str) -> Model:
@@ -23,10 +24,10 @@ def small(name: str) -> Model:
     raise AssertionError(f"{name} takes no space of these")
 
 
-def traced(part: exporting.Part, name: str) -> torch.export.ExportedProgram | str:
+def traced(part: onnx.Part, name: str) -> torch.export.ExportedProgram | str:
     """The part as a program, or why there is none."""
     try:
-        return exporting.traced(part, name)
+        return onnx.traced(part, name)
     except InputError as refusal:
         return str(refusal)
 
@@ -37,28 +38,32 @@ def _shallow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SMALL, "depth", 1)
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_a_program_does_the_same_or_there_is_a_reason(name: str) -> None:
     model = small(name)
-    can = exporting.able(model)
+    can = onnx.exportable(model)
     if not can:
         return
-    part = exporting.Part(model, can[0])
-    part.any_size = False  # free sides take three times as long; an upscaler is tried with them in test_exporting
+    part = onnx.Part(model, can[0])
+    # free sides take three times as long; an upscaler is tried with them in test_exporting
+    part.any_size = False
     program = traced(part, name)
     if isinstance(program, str):
         assert name in program
         assert "\n" not in program
         return
     network = program.module()
-    assert exporting.compared(part, lambda given: network(*given.values()), "the program") <= exporting.TOLERANCE
+    assert (
+        onnx.compare_outputs(part, lambda given: network(*given.values()), "the program")
+        <= onnx.TOLERANCE
+    )
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_noise_is_what_a_file_says_it_is(name: str) -> None:
     model = small(name)
     if isinstance(model, Generates):
-        z = exporting.Part(model, "sampler").given(4000)["z"]
+        z = onnx.Part(model, "sampler").given(4000)["z"]
         assert abs(z.mean()) < 0.05
         assert abs(z.std() - 1) < 0.05
         assert z.dtype == torch.float32

@@ -7,12 +7,10 @@ from itertools import islice, repeat
 
 import pytest
 import torch
-from ganvas.training.loop.engine import Engine
 
 from conftest import LABELS, OTHER, SPACES, examples
 from ganvas.core import (
     Batch,
-    Begins,
     Bounds,
     Completes,
     Decodes,
@@ -25,21 +23,32 @@ from ganvas.core import (
     Samples,
     Scores,
     Space,
+    StartsConditionally,
     Stylises,
     Tokenizes,
     Tokens,
     Translates,
     Upscales,
 )
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
+from ganvas.training.engine import Engine
 
-SMALL = {"width": 16, "latent": 4, "channels": 8, "depth": 2, "codes": 16, "warmup": 2, "joins": 3, "judge": 8}
+SMALL = {
+    "width": 16,
+    "latent": 4,
+    "channels": 8,
+    "depth": 2,
+    "codes": 16,
+    "warmup": 2,
+    "discriminator_start": 3,
+    "judge": 8,
+}
 SMALL |= {"blocks": 1}
 
 
 def asked(make: type[Model], space: Space) -> Space:
-    """What goes with an example of a space: a label, or for a model that translates or stylises a picture of that
-    size."""
+    """What goes with an example of a space: a label, or for a model that translates or stylises a
+    image of that size."""
     if issubclass(make, Stylises):
         return space
     return OTHER[space] if issubclass(make, Translates) and space in OTHER else LABELS
@@ -47,8 +56,8 @@ def asked(make: type[Model], space: Space) -> Space:
 
 def build(name: str, space: Space) -> Model:
     """A small model of any kind, or a skip where it does not take the space."""
-    make = plugins.load("models", name)
-    options = {o.name: SMALL[o.name] for o in plugins.options(make) if o.name in SMALL}
+    make = registry.load("models", name)
+    options = {o.name: SMALL[o.name] for o in registry.options(make) if o.name in SMALL}
     if options.get("width") and len(space.shape) == 3:
         options["width"] = 8
     condition = [asked(make, space)] if "condition" in inspect.signature(make).parameters else []
@@ -59,7 +68,10 @@ def build(name: str, space: Space) -> Model:
         pytest.skip(str(refusal))
 
 
-@pytest.fixture(params=[(m, s) for m in plugins.names("models") for s in SPACES], ids=lambda p: f"{p[0]}-{p[1]}")
+@pytest.fixture(
+    params=[(m, s) for m in registry.names("models") for s in SPACES],
+    ids=lambda p: f"{p[0]}-{p[1]}",
+)
 def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
     name, space = request.param[0], SPACES[request.param[1]]
     model = build(name, space)
@@ -71,7 +83,9 @@ def case(request: pytest.FixtureRequest) -> tuple[Model, Batch]:
 def test_every_player_moves_and_every_parameter_learns(case: tuple[Model, Batch]) -> None:
     model, batch = case
     before = {name: p.clone() for name, p in model.named_parameters()}
-    logs = list(islice(Engine(model).rounds(repeat(batch)), 6))  # WGAN's generator moves in the fifth
+    logs = list(
+        islice(Engine(model).steps(repeat(batch)), 6)
+    )  # WGAN's generator moves in the fifth
     assert all(torch.isfinite(value) for log in logs for value in log.values())
     assert {name.split("/")[0] for log in logs for name in log} == set(model.players)
     still = [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
@@ -86,7 +100,10 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
         if isinstance(model, Samples):
             assert model.sample(5).shape == (5, *shape[1:])
             y = torch.ones(5, 1, dtype=torch.long)
-            assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (5, *shape[1:])
+            assert model.sample(5, y if model.condition else None, truncation=0.5).shape == (
+                5,
+                *shape[1:],
+            )
         if isinstance(model, Generates):
             assert model.prior(4, truncation=0.7).abs().max() <= 0.7
         if isinstance(model, Tokenizes):
@@ -101,27 +118,29 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
             known = torch.rand(batch.x.shape) < 0.5
             if isinstance(model, Predicts):
                 known[:, :, : model.given] = True
-                assert torch.equal(model.complete(batch.x, known)[~known], model.continued(batch.x)[~known])
+                assert torch.equal(
+                    model.complete(batch.x, known)[~known], model.continued(batch.x)[~known]
+                )
             filled = model.complete(batch.x, known)
             assert torch.equal(filled[known], batch.x[known])
-        if isinstance(model, Begins):
+        if isinstance(model, StartsConditionally):
             none = {0: torch.arange(model.space.sizes[0]) == 1}
             filled = model.complete(batch.x, known, none)
             assert (filled[~known[:, 0], 0] == 1).all()
-            begun = model.begin(5, none)
+            begun = model.conditional_start(5, none)
             assert (begun.x[:, 0] == 1).all()
             assert begun.known.sum() == 5
             assert (begun.keep <= 1.001).all()
         if isinstance(model, Scores):
             assert model.score(batch.x).shape == (16,)
-            _, blame = model.weigh(batch.x)
-            assert len(blame) == 16
-            assert (blame.flatten(1).sum(1) <= model.score(batch.x) + 1e-3).all()
+            _, attribution = model.score_with_attribution(batch.x)
+            assert len(attribution) == 16
+            assert (attribution.flatten(1).sum(1) <= model.score(batch.x) + 1e-3).all()
         if isinstance(model, Restores):
-            damaged = model.damaged(batch.x)
+            damaged = model.degrade(batch.x)
             assert damaged.shape == model.restore(damaged).shape == shape
         if isinstance(model, Upscales):
-            low = model.lowered(batch.x)
+            low = model.degrade(batch.x)
             assert low.shape[2:] == tuple(n // model.scale for n in shape[2:])
             assert all(model.upscale(low, fidelity).shape == shape for fidelity in (0.0, 0.3, 1.0))
         if isinstance(model, Translates):
@@ -133,7 +152,12 @@ def test_abilities_keep_their_shapes(case: tuple[Model, Batch]) -> None:
                 assert model.translate(batch.y[:2, :, :13, :11]).shape == (2, shape[1], 13, 11)
         if isinstance(model, Stylises):
             assert model.stylise(batch.y, batch.x[:1]).shape == batch.y.shape
-            assert model.stylise(batch.y[:2, :, :13, :11], batch.x[:2], 0.5).shape == (2, shape[1], 13, 11)
+            assert model.stylise(batch.y[:2, :, :13, :11], batch.x[:2], 0.5).shape == (
+                2,
+                shape[1],
+                13,
+                11,
+            )
             assert all(x.abs().max() <= 1 for x in model.shown(batch.x[:2], batch.y[:2]))
         if isinstance(model, Bounds):
             assert model.bound(batch.x, samples=3).shape == (16,)
@@ -155,21 +179,23 @@ def test_using_a_model_changes_nothing(case: tuple[Model, Batch]) -> None:
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_every_option_is_documented_and_every_model_cites_its_paper(name: str) -> None:
-    make = plugins.load("models", name)
-    assert all(option.help for option in plugins.options(make)), "an option has no line in the docstring"
-    assert any(year in plugins.summary("models", name) for year in map(str, range(1980, 2030)))
+    make = registry.load("models", name)
+    assert all(option.help for option in registry.options(make)), (
+        "an option has no line in the docstring"
+    )
+    assert any(year in registry.summary("models", name) for year in map(str, range(1980, 2030)))
     assert not inspect.isabstract(make)
 
 
-@pytest.mark.parametrize("name", plugins.names("models"))
+@pytest.mark.parametrize("name", registry.names("models"))
 def test_a_loaded_copy_does_the_same(name: str) -> None:
-    space = SPACES["picture"]
+    space = SPACES["image"]
     model, copy = build(name, space), build(name, space)
     given = isinstance(model, Translates | Stylises)
     y = examples(model.condition) if given else torch.zeros(16, 1, dtype=torch.long)
-    list(islice(Engine(model).rounds(repeat(Batch(examples(space), y))), 2))
+    list(islice(Engine(model).steps(repeat(Batch(examples(space), y))), 2))
     copy.load_state_dict(model.state_dict())
     for one in (model, copy):
         one.eval()
@@ -179,7 +205,7 @@ def test_a_loaded_copy_does_the_same(name: str) -> None:
         torch.manual_seed(5)
         assert torch.equal(expected, copy.sample(3))
     if isinstance(model, Encodes):
-        x = examples(SPACES["picture"], 3)
+        x = examples(SPACES["image"], 3)
         assert torch.equal(model.encode(x), copy.encode(x))
     if isinstance(model, Translates):
         assert torch.equal(model.translate(y), copy.translate(y))

@@ -1,4 +1,5 @@
-"""What every task promises: it asks for one ability, explains its options, and gives back a small named type."""
+"""What every task promises: it asks for one ability, explains its options, and gives back a small
+named type."""
 
 from __future__ import annotations
 
@@ -8,31 +9,33 @@ from typing import get_args, get_type_hints
 import pytest
 
 from ganvas.core import Answer, abilities
-from ganvas.runtime import registry as plugins
+from ganvas.runtime import registry
 
 
-@pytest.mark.parametrize("name", plugins.names("tasks"))
+@pytest.mark.parametrize("name", registry.names("tasks"))
 def test_a_task_is_a_function_of_one_ability(name: str) -> None:
-    task = plugins.load("tasks", name)
-    assert plugins.needs(task).__module__ == abilities.__name__
+    task = registry.load("tasks", name)
+    assert registry.needs(task).__module__ == abilities.__name__
     answer = get_type_hints(task)["return"]
     assert {*(get_args(answer) or [answer])} <= {*get_args(Answer)}
-    assert all(option.help for option in plugins.options(task))
-    assert plugins.summary("tasks", name).endswith(".")
+    assert all(option.help for option in registry.options(task))
+    assert registry.summary("tasks", name).endswith(".")
     assert all(
-        p.default is not p.empty for p in inspect.signature(task).parameters.values() if p.kind is p.KEYWORD_ONLY
+        p.default is not p.empty
+        for p in inspect.signature(task).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
     )
 
 
-@pytest.mark.parametrize("name", plugins.names("modalities"))
+@pytest.mark.parametrize("name", registry.names("modalities"))
 def test_a_modality_is_frozen_plain_values_with_explained_options(name: str) -> None:
-    modality = plugins.load("modalities", name)
+    modality = registry.load("modalities", name)
     assert modality.__dataclass_params__.frozen
-    assert all(option.help for option in plugins.options(modality.learn))
+    assert all(option.help for option in registry.options(modality.learn))
     assert all(ending.startswith(".") and ending == ending.lower() for ending in modality.endings)
 
 
-@pytest.mark.parametrize("name", plugins.names("features"))
+@pytest.mark.parametrize("name", registry.names("features"))
 def test_features_say_what_they_are(name: str) -> None:
-    assert plugins.summary("features", name).endswith(".")
-    assert not inspect.isabstract(plugins.load("features", name))
+    assert registry.summary("features", name).endswith(".")
+    assert not inspect.isabstract(registry.load("features", name))

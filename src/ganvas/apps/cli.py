@@ -1,4 +1,5 @@
-"""The command line: a verb to train, one to judge, one for every task. All options are read from the plug-ins.
+"""The command line: a verb to train, one to judge, one for every task. All options are read from
+the plug-ins.
 
 Nothing here imports torch before a command needs it, so that help comes at once.
 """
@@ -7,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +18,10 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from .. import __version__
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.errors import InputError
 
-USAGE = """Train, judge and use GANs and autoencoders on your own pictures, tables, texts and videos.
+USAGE = """Train, judge and use GANs and autoencoders on your own images, tables, texts and videos.
 
 Example: ganvas train dcgan photos/ --size 64
          ganvas sample runs/dcgan-photos --n 64 --out new/"""
@@ -30,7 +30,8 @@ Json = Annotated[bool, Parameter(negative=(), help="Print the answer as JSON on 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs one command and exits: 0 done, 2 the input or command is wrong, 130 interrupted, 1 our own fault."""
+    """Runs one command and exits: 0 done, 2 the input or command is wrong, 130 interrupted, 1 our
+    own fault."""
     sys.exit(run(sys.argv[1:] if argv is None else list(argv)))
 
 
@@ -44,7 +45,8 @@ def run(argv: Sequence[str]) -> int:
         return 2
     except CycloptsError as error:
         errors.print(
-            f"[bold red]error:[/] {_escaped(error)}  (see: ganvas {' '.join(argv[:2])} --help)", soft_wrap=True
+            f"[bold red]error:[/] {_escaped(error)}  (see: ganvas {' '.join(argv[:2])} --help)",
+            soft_wrap=True,
         )
         return 2
     except KeyboardInterrupt as error:
@@ -81,58 +83,76 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_pull, name="pull")
     app.command(_studio, name="studio")
     app.command(_serve, name="serve")
-    for task in plugins.names("tasks"):
+    for task in registry.names("tasks"):
         if argv[:1] == [task]:
             app.command(_task_command(task), name=task)
         else:
-            app.command(App(name=task, help=plugins.summary("tasks", task)))
+            app.command(App(name=task, help=registry.summary("tasks", task)))
     return app
 
 
 def _by_model(
-    verb: str, argv: Sequence[str], command: Callable[[str, Sequence[str]], Callable[..., None]], default: Any
+    verb: str,
+    argv: Sequence[str],
+    command: Callable[[str, Sequence[str]], Callable[..., None]],
+    default: Any,
 ) -> App:
     """A verb that has a command for every model."""
     word = argv[1] if argv[:1] == [verb] and len(argv) > 1 else ""
-    if word[:1] not in ("-", "") and word not in plugins.names("models"):
-        raise InputError(f"no model is called {word!r}; there are {', '.join(plugins.names('models'))}")
+    if word[:1] not in ("-", "") and word not in registry.names("models"):
+        raise InputError(
+            f"no model is called {word!r}; there are {', '.join(registry.names('models'))}"
+        )
     app = App(name=verb, help=(inspect.getdoc(default) or "").partition("\n\nArguments")[0])
     app.default(default)
-    for model in plugins.names("models"):
+    for model in registry.names("models"):
         if argv[:2] == [verb, model]:
             app.command(command(model, argv), name=model)
         else:
-            app.command(App(name=model, help=plugins.summary("models", model)))
+            app.command(App(name=model, help=registry.summary("models", model)))
     return app
 
 
 def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
-    """`ganvas train MODEL` with the options of training, of the data's modality and of the model."""
+    """`ganvas train MODEL` with the options of training, of the data's modality and of the
+    model."""
     from .. import api
 
-    make = plugins.load("models", model)
-    modality = plugins.load("modalities", _modality(argv))
-    options = plugins.together(modality.learn, make, api.train)  # of the latents, --through is in two of them
+    make = registry.load("models", model)
+    modality = registry.load("modalities", _modality(argv))
+    options = registry.together(
+        modality.learn, make, api.train
+    )  # of the latents, --through is in two of them
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         trained = api.train(model, source, **given)
         state = trained.run.state
         answer = {"run": str(trained.run.path), "step": state["step"], "seconds": state["seconds"]}
-        _answer(answer, json, f"done: {trained.run.path}  (open {trained.run.path / 'report.html'})")
+        _answer(
+            answer, json, f"done: {trained.run.path}  (open {trained.run.path / 'report.html'})"
+        )
 
     example = _example(make, f"ganvas train {model} photos/ --out runs/mine")
-    return _generated(command, {"source": (str, "Files to learn from.")}, options, f"{_first_line(make)}\n\n{example}")
+    return _generated(
+        command,
+        {"source": (str, "Files to learn from.")},
+        options,
+        f"{_first_line(make)}\n\n{example}",
+    )
 
 
 def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
-    """`ganvas tune MODEL DATA` with the options of a search, of training, of the data's modality and of the model."""
+    """`ganvas tune MODEL DATA` with the options of a search, of training, of the data's modality
+    and of the model."""
     from .. import api
     from . import tuning
 
-    make = plugins.load("models", model)
-    modality = plugins.load("modalities", _modality(argv))
-    options = plugins.together(modality.learn, make, api.train, tuning.tune)
-    told = [option for option in options if option.name not in ("minutes", "tracker", "tensorboard")]
+    make = registry.load("models", model)
+    modality = registry.load("modalities", _modality(argv))
+    options = registry.together(modality.learn, make, api.train, tuning.tune)
+    told = [
+        option for option in options if option.name not in ("minutes", "tracker", "tensorboard")
+    ]
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         found = tuning.tune(model, source, **given)
@@ -149,78 +169,106 @@ def _modality(argv: Sequence[str]) -> str:
     """The modality named by --as, that of latents with --through, or what the source looks like."""
     from .. import api
 
-    words = [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    words = [
+        part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])
+    ]
     if "--through" in words:
         return "latents"
     if "--as" in words[:-1]:
         return words[words.index("--as") + 1]
     source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None
-    return "images" if source is None else api.guess(source)
+    return "images" if source is None else api.guess_modality(source)
 
 
 def _task_command(task: str) -> Callable[..., None]:
     """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
     from .. import api
 
-    function = plugins.load("tasks", task)
+    function = registry.load("tasks", task)
     inputs = api.sources(function)
-    many = api.takes_many(function)
-    required = {p.name: (list[str] if many else str, "Files to work on.") for p in inputs if p.default is p.empty}
+    many = api.takes_several(function)
+    required = {
+        p.name: (list[str] if many else str, "Files to work on.")
+        for p in inputs
+        if p.default is p.empty
+    }
     optional = {p.name: (str, "Files to work on.") for p in inputs if p.default is not p.empty}
 
     def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
-        from ..results import save as delivery
+        from ..results import save
 
         named = [given.pop(p.name) for p in inputs]
         sources = [s for source in named for s in (source if many else [source]) if s is not None]
         trained = api.load(run)
         answer = trained.do(task, *sources, **given)
         out = out or trained.run.path / task
-        files = delivery.deliver(answer, trained.run.modality, out, _telling(json))
+        files = save.save_result(answer, trained.run.modality, out, _telling(json))
         _answer(
-            {"files": [str(f) for f in files]} | delivery.figures(answer),
+            {"files": [str(f) for f in files]} | save.figures(answer),
             json,
             f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}",
         )
 
     places = {"run": (str, "Folder that `ganvas train` made.")} | required
-    out = plugins.Option(
-        "out", Path | None, None, "Folder for everything, or one file to look at; by default RUN/TASK."
+    out = registry.Option(
+        "out",
+        Path | None,
+        None,
+        "Folder for everything, or one file to look at; by default RUN/TASK.",
     )
-    example = _example(function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/")
+    example = _example(
+        function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
+    )
     read = api.sources_by_option(function)
-    options = [replace(o, type=str | None) if o.name in read else o for o in plugins.options(function)]
-    return _generated(command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional)
+    options = [
+        replace(o, type=str | None) if o.name in read else o for o in registry.options(function)
+    ]
+    return _generated(
+        command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional
+    )
 
 
 def _example(plugin: Any, otherwise: str) -> str:
-    """The line of a plug-in's documentation that shows how it is used, or one that is true of any."""
-    own = re.search(r"^Example: .+$", inspect.getdoc(plugin) or "", re.MULTILINE)
-    return own[0] if own else f"Example: {otherwise}"
+    """The line of a plug-in's documentation that shows how it is used, or one that is true of
+    any."""
+    return f"Example: {registry.example(plugin) or otherwise}"
 
 
 def _generated(
     function: Callable[..., None],
     places: Mapping[str, tuple[Any, str]],
-    options: Sequence[plugins.Option],
+    options: Sequence[registry.Option],
     help: str,
     optional: Mapping[str, tuple[Any, str]] = {},
 ) -> Callable[..., None]:
     """`function` with a signature made of these arguments, as the command line needs it."""
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
-        *(inspect.Parameter(n, positional, annotation=Annotated[t, Parameter(help=h, negative=())])
-          for n, (t, h) in places.items()),
-        *(inspect.Parameter(n, positional, default=None, annotation=Annotated[t | None, Parameter(help=h)])
-          for n, (t, h) in optional.items()),
+        *(
+            inspect.Parameter(
+                n, positional, annotation=Annotated[t, Parameter(help=h, negative=())]
+            )
+            for n, (t, h) in places.items()
+        ),
+        *(
+            inspect.Parameter(
+                n, positional, default=None, annotation=Annotated[t | None, Parameter(help=h)]
+            )
+            for n, (t, h) in optional.items()
+        ),
         *map(_parameter, options),
         inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
-    ]  # fmt: skip
+    ]
 
     def command(*args: Any, **given: Any) -> None:
         bound = inspect.Signature(parameters).bind(*args, **given)
-        function(**{name: _mapping(value) if name == "rate" else value for name, value in bound.arguments.items()} |
-                 {name: None for name in optional if name not in bound.arguments})  # fmt: skip
+        function(
+            **{
+                name: _mapping(value) if name == "rate" else value
+                for name, value in bound.arguments.items()
+            }
+            | {name: None for name in optional if name not in bound.arguments}
+        )
 
     command.__doc__ = help
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what inspect reads
@@ -228,15 +276,20 @@ def _generated(
     return command
 
 
-def _parameter(option: plugins.Option) -> inspect.Parameter:
+def _parameter(option: registry.Option) -> inspect.Parameter:
     """An option as the command line asks for it."""
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
     words = Parameter(
-        name=name, help=option.help, negative=() if "list" in str(option.plain) or option.default is False else None,
+        name=name,
+        help=option.help,
+        negative=() if "list" in str(option.plain) or option.default is False else None,
         allow_leading_hyphen=option.plain is str,
-    )  # fmt: skip
+    )
     return inspect.Parameter(
-        option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[option.plain, words]
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[option.plain, words],
     )
 
 
@@ -248,7 +301,9 @@ def _mapping(pairs: Sequence[str] | None) -> dict[str, float]:
         try:
             rates[name] = float(number)
         except ValueError:
-            raise InputError(f"--rate takes PLAYER=NUMBER, such as discriminator=1e-4, not {pair!r}") from None
+            raise InputError(
+                f"--lr takes PLAYER=NUMBER, such as discriminator=1e-4, not {pair!r}"
+            ) from None
     return rates
 
 
@@ -267,18 +322,29 @@ def _resume(*, resume: Path, json: Json = False) -> None:
 
 
 def _tune() -> None:
-    """Search a model's options for those that do best on your data: ganvas tune MODEL DATA --trials 30.
+    """Search a model's options for those that do best on your data: ganvas tune MODEL DATA --trials
+    30.
 
     Example: ganvas tune made people.csv --trials 30 --minutes-each 5
     """
-    raise InputError("say which model, and of what data: ganvas tune MODEL DATA, such as ganvas tune made people.csv")
+    raise InputError(
+        "say which model, and of what data: ganvas tune MODEL DATA, such as ganvas tune made"
+        " people.csv"
+    )
 
 
 def _evaluate(
-    run: Path, source: str | None = None, *, out: Path | None = None, features: str | None = None, size: int = 2000,
-    target: str | None = None, json: Json = False,
-) -> None:  # fmt: skip
-    """Judge a run on data it has not seen, beside what the figures would be for real data and naive models.
+    run: Path,
+    source: str | None = None,
+    *,
+    out: Path | None = None,
+    features: str | None = None,
+    size: int = 2000,
+    target: str | None = None,
+    json: Json = False,
+) -> None:
+    """Judge a run on data it has not seen, beside what the figures would be for real data and naive
+    models.
 
     Example: ganvas evaluate runs/mine held-out-photos/ --out report.html
 
@@ -286,7 +352,8 @@ def _evaluate(
         run: Folder that `ganvas train` made.
         source: Data the model has not seen; by default the share that training held out.
         out: Where the report goes; by default RUN/report.html.
-        features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
+        features: What examples are compared by: learned (for images), imagenet, inception, or
+            plain (for tables).
         size: Examples to judge by, at most.
         target: Column of a table that is to be predicted from samples; by default the last.
     """
@@ -308,16 +375,21 @@ def _show(run: Path, *, json: Json = False) -> None:
     from .. import api
 
     trained = api.load(run)
-    card, state = trained.run.card, trained.run.state
+    card, state = trained.run.config, trained.run.state
     lines = [
         f"{card['model']} on {card['source'] or 'data in memory'}",
-        f"round {state['step']:,} after {state['seconds']:,.0f} s{'' if state['finished'] else ', not finished'}",
+        (
+            f"step {state['step']:,} after {state['seconds']:,.0f}"
+            f" s{'' if state['finished'] else ', not finished'}"
+        ),
         f"options: {', '.join(f'{k}={v}' for k, v in card['options'].items()) or 'none given'}",
         f"can: {', '.join(trained.tasks)}",
     ]
     if promise := trained.run.promise:
         lines.insert(3, f"privacy: {promise}")
-    lines += [f"health: {one}" for one in trained.health] + [f"treated: {one}" for one in trained.run.treatments]
+    lines += [f"health: {one}" for one in trained.diagnoses] + [
+        f"treated: {one}" for one in trained.run.interventions
+    ]
     _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
 
 
@@ -337,8 +409,8 @@ def _tasks(*, json: Json = False) -> None:
     _list("tasks", json)
 
 
-def _list(kind: plugins.Kind, json: bool) -> None:
-    lines = {name: plugins.summary(kind, name) for name in plugins.names(kind)}
+def _list(kind: registry.Kind, json: bool) -> None:
+    lines = {name: registry.summary(kind, name) for name in registry.names(kind)}
     _answer(lines, json, _listed(lines))
 
 
@@ -353,7 +425,8 @@ def _listed(lines: Mapping[str, str]) -> Any:
 
 
 def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
-    """Write the data that ships with Ganvas into a folder, to try things with: pictures, tables, short videos.
+    """Write the data that ships with Ganvas into a folder, to try things with: images, tables,
+    short videos.
 
     Example: ganvas samples
 
@@ -367,7 +440,8 @@ def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
 
 
 def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int = 1) -> None:
-    """Offer the same verbs to an assistant, by the Model Context Protocol on standard input and output.
+    """Offer the same verbs to an assistant, by the Model Context Protocol on standard input and
+    output.
 
     Example: ganvas mcp runs/ --data photos/
 
@@ -376,13 +450,14 @@ def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int 
         data: Folder that may be read besides.
         trainings: How many may be at work at once.
     """
-    from . import mcp as assistant
+    from . import mcp
 
-    assistant.serve(runs, data, trainings)
+    mcp.serve(runs, data, trainings)
 
 
 def _selftest(model: str | None = None, *, json: Json = False) -> None:
-    """Prove on this machine that models learn: each must beat its untrained copy and a naive model on held-out data.
+    """Prove on this machine that models learn: each must beat its untrained copy and a naive model
+    on held-out data.
 
     Example: ganvas selftest vae
 
@@ -391,25 +466,30 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     """
     from ..training import selftest
 
-    proofs = [selftest.prove(name) for name in ([model] if model else plugins.names("models"))]
+    proofs = [selftest.prove(name) for name in ([model] if model else registry.names("models"))]
     _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
     if not all(proof.learned for proof in proofs):
         raise InputError("not every model learned; see the table above")
 
 
 def _export(
-    run: Path, *, to: Literal["onnx", "torch"] = "onnx", what: str | None = None, out: Path | None = None,
+    run: Path,
+    *,
+    to: Literal["onnx", "torch"] = "onnx",
+    what: str | None = None,
+    out: Path | None = None,
     json: Json = False,
-) -> None:  # fmt: skip
-    """Write what a run's model does into one file that runs without Ganvas, and prove that it does the same.
+) -> None:
+    """Write what a run's model does into one file that runs without Ganvas, and prove that it does
+    the same.
 
     Example: ganvas export runs/mine --to onnx --what sampler
 
     Arguments:
         run: Folder that `ganvas train` made.
         to: onnx, or torch for a program of torch.export.
-        what: sampler, translator, upscaler, denoiser, stylist, predictor, scorer, encoder, decoder or completer;
-            by default the first of these that the model has.
+        what: sampler, translator, upscaler, denoiser, stylist, predictor, scorer, encoder, decoder
+            or completer; by default the first of these that the model has.
         out: Where the file goes; by default RUN/WHAT.onnx or RUN/WHAT.pt2.
     """
     from ..runs.run import Run
@@ -420,9 +500,16 @@ def _export(
 
 
 def _push(
-    run: Path, repo: str, *, license: str, picture: Path | None = None, private: bool = False, json: Json = False
+    run: Path,
+    repo: str,
+    *,
+    license: str,
+    image: Path | None = None,
+    private: bool = False,
+    json: Json = False,
 ) -> None:
-    """Publish a run on the Hugging Face Hub, or in a folder, with a card that says what it is; never a pickle.
+    """Publish a run on the Hugging Face Hub, or in a folder, with a card that says what it is;
+    never a pickle.
 
     Example: ganvas push runs/mine OWNER/NAME --license apache-2.0
 
@@ -430,18 +517,20 @@ def _push(
         run: Folder that `ganvas train` made.
         repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
         license: Under what others may use it, such as apache-2.0 or cc-by-4.0.
-        picture: PNG for the card; by default what the model made of nothing, where it makes examples.
+        image: PNG for the card; by default what the model made of nothing, where it makes
+            examples.
         private: Let nobody else see it, on the hub.
     """
     from ..runs.run import Run
     from . import hub
 
-    place = hub.push(Run(run), repo, license, picture, private)
+    place = hub.push(Run(run), repo, license, image, private)
     _answer({"place": place}, json, f"published: {place}")
 
 
 def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
-    """Bring a published run here: safetensors, JSON, Markdown and PNG alone, and only if it can be used.
+    """Bring a published run here: safetensors, JSON, Markdown and PNG alone, and only if it can be
+    used.
 
     Example: ganvas pull OWNER/NAME --out runs/theirs
 
@@ -456,7 +545,12 @@ def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
 
 
 def _studio(
-    runs: Path = Path("runs"), *, host: str = "127.0.0.1", port: int = 7860, password: str | None = None, most: int = 1
+    runs: Path = Path("runs"),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    password: str | None = None,
+    most: int = 1,
 ) -> None:
     """Open a page in the browser in which everything can be done without this command line.
 
@@ -475,12 +569,25 @@ def _studio(
 
 
 def _serve(
-    runs: Path = Path("runs"), *, host: str = "127.0.0.1", port: int = 8765, tokens: Path | None = None,
-    new_token: str | None = None, workers: int = 1, trainings: int = 1, seconds: float = 60.0, max_body: float = 32.0,
-    pixels: int = 2**26, rows: int = 100_000, waiting: int = 128, gather: int = 32, patience: float = 0.002,
+    runs: Path = Path("runs"),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    tokens: Path | None = None,
+    new_token: str | None = None,
+    workers: int = 1,
+    trainings: int = 1,
+    seconds: float = 60.0,
+    max_body: float = 32.0,
+    pixels: int = 2**26,
+    rows: int = 100_000,
+    waiting: int = 128,
+    gather: int = 32,
+    patience: float = 0.002,
     json: Json = False,
-) -> None:  # fmt: skip
-    """Offer a folder of runs over HTTP: every task, and trainings. GET /openapi.json says all there is.
+) -> None:
+    """Offer a folder of runs over HTTP: every task, and trainings. GET /openapi.json says all there
+    is.
 
     Example: ganvas serve runs --port 8765
 
@@ -489,15 +596,17 @@ def _serve(
         host: Address to listen at; others than this machine's own need --tokens.
         port: Port to listen at.
         tokens: File of the hashes of tokens, of which a request must have one.
-        new_token: Make a token for somebody of this name, add its hash to --tokens, print it once, and end.
+        new_token: Make a token for somebody of this name, add its hash to --tokens, print it once,
+            and end.
         workers: Processes that answer.
         trainings: Trainings that may be at work at once.
         seconds: That a request may take.
         max_body: MiB that a request may have.
-        pixels: That a picture may have, and all that are made for a request.
+        pixels: That an image may have, and all that are made for a request.
         rows: That may be sent with a request, or made for it.
         waiting: Requests that may be inside at once.
-        gather: Examples of several requests that are weighed in one pass; 1 weighs each request alone.
+        gather: Examples of several requests that are weighed in one pass; 1 weighs each request
+            alone.
         patience: Seconds in which nobody came, after which those who did are answered.
     """
     from .service import Limits, command
@@ -506,20 +615,31 @@ def _serve(
         token = command.make_token(tokens, new_token)
         _answer({"token": token}, json, token)
         return
-    limits = Limits(body=int(max_body * 2**20), pixels=pixels, rows=rows, seconds=seconds, waiting=waiting,
-                    gather=gather, patience=patience, trainings=trainings)  # fmt: skip
+    limits = Limits(
+        body=int(max_body * 2**20),
+        pixels=pixels,
+        rows=rows,
+        seconds=seconds,
+        waiting=waiting,
+        gather=gather,
+        patience=patience,
+        trainings=trainings,
+    )
     command.serve(runs, host=host, port=port, tokens=tokens, workers=workers, limits=limits)
 
 
 def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:
-    """Says what was found as it is found: one line each, as JSON on standard output or in words on standard error."""
+    """Says what was found as it is found: one line each, as JSON on standard output or in words on
+    standard error."""
     if as_json:
         return lambda row: print(json.dumps(row, default=str), flush=True)
     console = Console(stderr=True, highlight=False, markup=False)
 
     def tell(row: dict[str, Any]) -> None:
         why = f": {row['why']}" if row.get("why") else ""
-        console.print(f"{next(iter(row.values()))} is strange (p {row['p']:.2g}){why}", soft_wrap=True)
+        console.print(
+            f"{next(iter(row.values()))} is anomalous (p {row['p']:.2g}){why}", soft_wrap=True
+        )
 
     return tell
 
@@ -534,4 +654,4 @@ def _answer(answer: Any, as_json: bool, words: Any) -> None:
 
 def _first_line(plugin: Any) -> str:
     module = inspect.getmodule(plugin)
-    return (inspect.getdoc(module) or "").partition("\n")[0]
+    return registry.first_paragraph(inspect.getdoc(module))

@@ -1,7 +1,8 @@
-"""A run for others: in the layout of the Hugging Face Hub, there or in a folder. No pickle goes out, and none comes in.
+"""A run for others: in the layout of the Hugging Face Hub, there or in a folder. No pickle goes
+out, and none comes in.
 
-README.md             the card: what it is, what it learned from, how good it is, what to be careful about
-run.json  state.json  as in a run, without what names places on the machine it was trained on
+README.md             the card: what it is, what it learned from, how good it is, what to be careful
+about run.json  state.json  as in a run, without what names places on the machine it was trained on
 weights  averaged  best  normal  calibration (.safetensors)
 samples.png           what it makes
 through/              the run that it learned through, if it did, in the same layout
@@ -22,42 +23,47 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from ..core import InputError, Samples, Through
-from ..evaluation.figures import Evaluation, interval, number
-from ..runs.available import doable
+from ..core import EncodedModality, InputError, Samples
+from ..evaluation.figures import Evaluation, format_interval, format_number
+from ..runs.available import available_tasks
 from ..runs.run import Run, fingerprint, write_atomically
-from ..runtime import registry as plugins
+from ..runtime import registry
 
-TENSORS = ("weights", "averaged", "best", "normal", "calibration")
+TENSORS = ("weights", "ema", "best", "reference_scores", "calibration")
 ACCEPTED = frozenset({".safetensors", ".json", ".md", ".png"})
 KEPT_BY_THE_HUB = ".gitattributes"
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WITHIN = {"through": ".beside/through", "relative": "through"}
-"""Where a run that was learned through lies: nowhere on this machine, but in the folder of the one that learned."""
+"""Where a run that was learned through lies: nowhere on this machine, but in the folder of the one
+that learned."""
 
 
-def push(run: Run, repo: str, license: str, picture: Path | None = None, private: bool = False) -> str:
+def push(
+    run: Run, repo: str, license: str, image: Path | None = None, private: bool = False
+) -> str:
     """Publishes a run; where it can be seen then.
 
     repo: OWNER/NAME on the hub; or a folder, which exists or begins with `/`, `./`, `../` or `~`.
     license: Under what others may use it, such as "apache-2.0".
-    picture: PNG for the card; by default what a model that makes examples of nothing made of nothing.
+    image: PNG for the card; by default what a model that makes examples of nothing made of
+        nothing.
     private: Let nobody else see it, on the hub.
 
     Raises InputError where the run is not whole, or the hub refuses.
     """
-    if picture is not None and picture.suffix.lower() != ".png":
-        raise InputError(f"{picture} is no PNG, which cards show; convert it")
+    if image is not None and image.suffix.lower() != ".png":
+        raise InputError(f"{image} is no PNG, which cards show; convert it")
     with TemporaryDirectory() as made:
-        folder = _laid_out(run, Path(made), license, repo, picture)
+        folder = _laid_out(run, Path(made), license, repo, image)
         return _into(folder, target) if (target := _folder(repo)) else _up(folder, repo, private)
 
 
 def pull(repo: str, out: Path | None = None) -> Run:
-    """Brings a run from the hub, or from a folder, into `out`, by default runs/NAME; nothing but a whole run.
+    """Brings a run from the hub, or from a folder, into `out`, by default runs/NAME; nothing but a
+    whole run.
 
-    Raises InputError where there is anything but safetensors, JSON, Markdown and PNG, or no run that can be used; then
-    nothing is left.
+    Raises InputError where there is anything but safetensors, JSON, Markdown and PNG, or no run
+    that can be used; then nothing is left.
     """
     source = _folder(repo)
     out = out or Path("runs") / (source or PurePosixPath(repo)).name
@@ -74,20 +80,23 @@ def pull(repo: str, out: Path | None = None) -> Run:
 
 
 def _folder(repo: str) -> Path | None:
-    """The folder that is meant, or None for a place on the hub. Raises InputError for what is neither."""
+    """The folder that is meant, or None for a place on the hub. Raises InputError for what is
+    neither."""
     path = Path(repo).expanduser()
     if path.is_dir() or path.is_absolute() or repo.startswith(("./", "../")):
         return path
     if not REPO.fullmatch(repo):
-        raise InputError(f"{repo!r} is neither OWNER/NAME on the hub nor a folder (such as ./{repo})")
+        raise InputError(
+            f"{repo!r} is neither OWNER/NAME on the hub nor a folder (such as ./{repo})"
+        )
     return None
 
 
-def _laid_out(run: Run, folder: Path, license: str, repo: str, picture: Path | None = None) -> Path:
+def _laid_out(run: Run, folder: Path, license: str, repo: str, image: Path | None = None) -> Path:
     """The run as others get it, in a new folder."""
     run.model  # noqa: B018 # raises where it is not whole
-    card = _placeless(run.card)
-    if isinstance(run.modality, Through):
+    card = _placeless(run.config)
+    if isinstance(run.modality, EncodedModality):
         inner = Run(_laid_out(Run(run.modality.through), folder / "through", license, repo))
         card["modality"]["state"] |= WITHIN | {"fingerprint": fingerprint(inner, inner.model)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +105,7 @@ def _laid_out(run: Run, folder: Path, license: str, repo: str, picture: Path | N
     for file in (run.path / f"{name}.safetensors" for name in TENSORS):
         if file.exists():
             shutil.copyfile(file, folder / file.name)
-    shown = picture or _made(run)
+    shown = image or _made(run)
     if shown:
         shutil.copyfile(shown, folder / "samples.png")
     write_atomically(folder / "README.md", model_card(run, license, repo, bool(shown)).encode())
@@ -110,52 +119,66 @@ def _placeless(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ends(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: Path(value).name if isinstance(value, str) and _leads_away(value) else value
-            for name, value in values.items()}  # fmt: skip
+    return {
+        name: Path(value).name if isinstance(value, str) and _leads_away(value) else value
+        for name, value in values.items()
+    }
 
 
 def _leads_away(word: str) -> bool:
-    return word.startswith("~") or any(p(word).is_absolute() or ".." in p(word).parts
-                                       for p in (PurePosixPath, PureWindowsPath))  # fmt: skip
+    return word.startswith("~") or any(
+        p(word).is_absolute() or ".." in p(word).parts for p in (PurePosixPath, PureWindowsPath)
+    )
 
 
 def _made(run: Run) -> Path | None:
-    """The last preview, where it shows what was made of nothing: of others, it shows somebody's data."""
+    """The last preview, where it shows what was made of nothing: of others, it shows somebody's
+    data."""
     sheets = sorted((run.path / "previews").glob("*.png"))
     return sheets[-1] if sheets and isinstance(run.model, Samples) else None
 
 
-def model_card(run: Run, license: str, repo: str, pictured: bool) -> str:
+def model_card(run: Run, license: str, repo: str, imaged: bool) -> str:
     """The page that people read first, in Markdown, with what the hub reads above it."""
-    name, kind, state = run.card["model"], run.card["modality"]["name"], run.state
-    head = f"---\nlicense: {json.dumps(license)}\nlibrary_name: ganvas\ntags: [ganvas, {name}, {kind}]\n---\n"
+    name, kind, state = run.config["model"], run.config["modality"]["name"], run.state
+    head = (
+        f"---\nlicense: {json.dumps(license)}\nlibrary_name: ganvas\ntags: [ganvas, {name},"
+        f" {kind}]\n---\n"
+    )
     sections = {
         "What it learned from": f"{_data(run)}.",
         "What it does": _doing(run, repo),
         "How good it is": _figures(run),
         "What to be careful about": "\n".join(f"- {one}" for one in _limits(run)),
-        "How it was trained": f"{state['step']:,} rounds in {state['seconds']:,.0f} s"
-        f"{'' if state['finished'] else '; the training was not finished'}. Options: {_listed(run.card['options'])}. "
-        f"Versions: {_listed(run.card['versions'])}.",
+        "How it was trained": (
+            f"{state['step']:,} steps in {state['seconds']:,.0f}"
+            f" s{'' if state['finished'] else '; the training was not finished'}. Options:"
+            f" {_listed(run.config['options'])}. Versions: {_listed(run.config['versions'])}."
+        ),
     }
-    picture = "![What it makes](samples.png)\n\n" if pictured else ""
+    image = "![What it makes](samples.png)\n\n" if imaged else ""
     body = "\n\n".join(f"## {title}\n\n{words}" for title, words in sections.items())
-    return f"{head}\n# {name} on {kind}\n\n{plugins.summary('models', name)}\n\n{picture}{body}\n"
+    return f"{head}\n# {name} on {kind}\n\n{registry.summary('models', name)}\n\n{image}{body}\n"
 
 
 def _data(run: Run) -> str:
-    source, space = run.card["source"], run.model.space
-    where = f"`{Path(source).name.partition('?')[0]}`" if source else "data in memory"  # no passwords of databases
+    source, space = run.config["source"], run.model.space
+    where = (
+        f"`{Path(source).name.partition('?')[0]}`" if source else "data in memory"
+    )  # no passwords of databases
     classes = f", in classes {', '.join(run.modality.classes)}" if run.modality.classes else ""
-    return f"{where}, read as {run.card['modality']['name']} (each example {tuple(space.shape)}){classes}"
+    return (
+        f"{where}, read as {run.config['modality']['name']} (each example"
+        f" {tuple(space.shape)}){classes}"
+    )
 
 
 def _doing(run: Run, repo: str) -> str:
-    tasks = doable(type(run.model), run.modality)
+    tasks = available_tasks(type(run.model), run.modality)
     local = repo if REPO.fullmatch(repo) else "FOLDER"
     return (
-        f"```\npip install ganvas\nganvas pull {local} --out runs/pulled\nganvas show runs/pulled\n```\n\n"
-        f"It can {', '.join(f'`{task}`' for task in tasks)}."
+        f"```\npip install ganvas\nganvas pull {local} --out runs/pulled\nganvas show"
+        f" runs/pulled\n```\n\nIt can {', '.join(f'`{task}`' for task in tasks)}."
     )
 
 
@@ -168,8 +191,15 @@ def _figures(run: Run) -> str:
     parts = [f"**{sentence}**" for sentence in judged.verdict]
     for rivals, figures in judged.groups():
         rows = [["", "this model", "95 % interval", *rivals]]
-        rows += [[f.name, number(f.value.value), interval(f.value), *(number(f.beside[r].value) for r in rivals)]
-                 for f in figures]  # fmt: skip
+        rows += [
+            [
+                f.name,
+                format_number(f.value.value),
+                format_interval(f.value),
+                *(format_number(f.beside[r].value) for r in rivals),
+            ]
+            for f in figures
+        ]
         parts.append(_table(rows))
     return "\n\n".join([*parts, *judged.notes])
 
@@ -181,19 +211,27 @@ def _table(rows: list[list[str]]) -> str:
 
 def _limits(run: Run) -> Iterator[str]:
     """Health, privacy, and what is true of any such model."""
-    yield from (f"Health: {one}" for one in run.health)
-    if not run.health:
+    yield from (f"Health: {one}" for one in run.diagnoses)
+    if not run.diagnoses:
         yield "Health: nothing was seen to be wrong while it learned."
-    yield from (f"Treated {one}" for one in run.treatments)
+    yield from (f"Treated {one}" for one in run.interventions)
     if run.promise:
         yield f"Privacy: {run.promise}"
     else:
-        yield "Privacy: nothing was promised about it; weights may tell something of single examples."
-    yield "It knows what it learned from and nothing else; what that had too little of, it does badly."
+        yield (
+            "Privacy: nothing was promised about it; weights may tell something of single examples."
+        )
+    yield (
+        "It knows what it learned from and nothing else; what that had too little of, it does"
+        " badly."
+    )
 
 
 def _listed(values: dict[str, Any]) -> str:
-    return ", ".join(f"`{name}={value}`" for name, value in values.items()) or "all as they are by default"
+    return (
+        ", ".join(f"`{name}={value}`" for name, value in values.items())
+        or "all as they are by default"
+    )
 
 
 def _into(folder: Path, target: Path) -> str:
@@ -236,7 +274,8 @@ def _accepted(names: Iterable[str], repo: str) -> list[str]:
         path = PurePosixPath(name)
         if path.suffix not in ACCEPTED or path.is_absolute() or ".." in path.parts:
             raise InputError(
-                f"{repo} holds {name!r}, and a run is safetensors, JSON, Markdown and PNG alone: nothing was taken"
+                f"{repo} holds {name!r}, and a run is safetensors, JSON, Markdown and PNG alone:"
+                " nothing was taken"
             )
     if "run.json" not in names:
         raise InputError(f"{repo} is not a run: it has no run.json")
@@ -248,8 +287,10 @@ def _settle(folder: Path, repo: str) -> None:
     card = _placeless(_read(folder / "run.json", repo))
     if "through" in card["modality"]["state"]:
         if not (folder / "through" / "run.json").is_file():
-            raise InputError(f"{repo} learned through a run that is not in it, and decodes nothing without: "
-                             "nothing was taken")  # fmt: skip
+            raise InputError(
+                f"{repo} learned through a run that is not in it, and decodes nothing without: "
+                "nothing was taken"
+            )
         card["modality"]["state"] |= WITHIN
         _settle(folder / "through", repo)
     write_atomically(folder / "run.json", json.dumps(card, indent=2, ensure_ascii=False).encode())
@@ -260,11 +301,22 @@ def _proven(folder: Path, repo: str) -> None:
     try:
         run = Run(folder)
         run.model  # noqa: B018 # reads, builds and compares all that there is
-        run.health, run.promise, run.treatments  # noqa: B018
+        run.diagnoses, run.promise, run.interventions  # noqa: B018
     except InputError as error:
-        raise InputError(f"{repo} cannot be used here: {str(error).replace(str(folder), repo)}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{repo} is not a whole run ({type(error).__name__}: {error}): nothing was taken") from error
+        raise InputError(
+            f"{repo} cannot be used here: {str(error).replace(str(folder), repo)}"
+        ) from error
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        raise InputError(
+            f"{repo} is not a whole run ({type(error).__name__}: {error}): nothing was taken"
+        ) from error
 
 
 def _read(file: Path, repo: str) -> dict[str, Any]:
@@ -277,7 +329,8 @@ def _read(file: Path, repo: str) -> dict[str, Any]:
 
 
 def _hub() -> Any:
-    """The hub's own client, which knows the place and the token. Raises InputError where it is not installed."""
+    """The hub's own client, which knows the place and the token. Raises InputError where it is not
+    installed."""
     if not find_spec("huggingface_hub"):
         raise InputError("the hub needs an extra: pip install 'ganvas[hub]'")
     from huggingface_hub import HfApi
@@ -289,24 +342,35 @@ def _hub() -> Any:
 def _understood(repo: str) -> Iterator[None]:
     """Inside, what the hub refuses is said in one sentence."""
     from httpx import HTTPError
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalTokenNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         yield
     except RepositoryNotFoundError as error:
         raise InputError(
-            f"the hub has no {repo}, or shows it to others alone: check the name, or log in with `hf auth login`"
+            f"the hub has no {repo}, or shows it to others alone: check the name, or log in with"
+            " `hf auth login`"
         ) from error
     except LocalTokenNotFoundError as error:
-        raise InputError("the hub wants to know who you are: log in with `hf auth login`") from error
+        raise InputError(
+            "the hub wants to know who you are: log in with `hf auth login`"
+        ) from error
     except (HfHubHTTPError, HTTPError, OSError) as error:
-        raise InputError(f"the hub cannot do that with {repo}: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"the hub cannot do that with {repo}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
     """A new folder beside another, which is gone afterwards unless it was moved."""
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.absolute().parent, ignore_cleanup_errors=True) as made:
+    with TemporaryDirectory(
+        prefix=f".{out.name}.", dir=out.absolute().parent, ignore_cleanup_errors=True
+    ) as made:
         (new := Path(made) / out.name).mkdir()
         yield new

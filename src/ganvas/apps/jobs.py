@@ -1,4 +1,5 @@
-"""Trainings as processes of their own: they go on when the door that they were started through is closed.
+"""Trainings as processes of their own: they go on when the door that they were started through is
+closed.
 
 RUNS/NAME              the run
 RUNS/.jobs/NAME.json   the command, and the process that carries it out
@@ -24,7 +25,7 @@ import psutil
 
 from .. import api
 from ..runs.run import Run, write_atomically
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.errors import InputError
 
 State = Literal["training", "stopped", "finished", "failed"]
@@ -32,7 +33,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Busy(Exception):
-    """As many trainings as are allowed are at work; one more may be started when one of them has ended."""
+    """As many trainings as are allowed are at work; one more may be started when one of them has
+    ended."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Job:
 
     @property
     def state(self) -> State:
-        """Whether it is at work; if not, whether it came to its end, can be gone on with, or went wrong."""
+        """Whether it is at work; if not, whether it came to its end, can be gone on with, or went
+        wrong."""
         if self._process():
             return "training"
         if (self.run / "run.json").is_file() and Run(self.run).state["finished"]:
@@ -65,7 +68,13 @@ class Job:
         """The sentence that it failed with, or nothing."""
         lines = self.said.splitlines()
         wrong = [line.removeprefix("error: ") for line in lines[-1:] if line.startswith("error: ")]
-        return wrong[0] if wrong else lines[-1] if any(line.startswith("Traceback") for line in lines) else ""
+        return (
+            wrong[0]
+            if wrong
+            else lines[-1]
+            if any(line.startswith("Traceback") for line in lines)
+            else ""
+        )
 
     @property
     def said(self) -> str:
@@ -74,7 +83,8 @@ class Job:
         return log.read_text("utf-8", "replace") if log.exists() else ""
 
     def stop(self, wait: float = 30.0) -> None:
-        """Asks it to save and end, and waits so many seconds for that; it can be gone on with afterwards."""
+        """Asks it to save and end, and waits so many seconds for that; it can be gone on with
+        afterwards."""
         if process := self._process():
             process.send_signal(signal.SIGTERM)
             psutil.wait_procs([process], timeout=wait)
@@ -88,7 +98,9 @@ class Job:
         try:
             process = psutil.Process(self._card["pid"])
             alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-            return process if alive and abs(process.create_time() - self._card["began"]) < 1 else None
+            return (
+                process if alive and abs(process.create_time() - self._card["began"]) < 1 else None
+            )
         except psutil.NoSuchProcess:
             return None
 
@@ -105,24 +117,32 @@ class Jobs:
 
     def __getitem__(self, name: str) -> Job:
         if not NAME.fullmatch(name) or not (self.runs / ".jobs" / f"{name}.json").is_file():
-            raise InputError(f"no training is called {name!r}; there are {', '.join(j.name for j in self) or 'none'}")
+            raise InputError(
+                f"no training is called {name!r}; there are"
+                f" {', '.join(j.name for j in self) or 'none'}"
+            )
         return Job(self.runs, name)
 
     def start(self, name: str, model: str, source: Path, options: Mapping[str, Any]) -> Job:
         """Trains a model on files as the run RUNS/NAME.
 
-        options: As for `ganvas train`; those that are None, or as they would be anyway, are left out.
+        options: As for `ganvas train`; those that are None, or as they would be anyway, are left
+            out.
 
-        Raises InputError where the name is none or is taken, and Busy; what is wrong with data or options the job says.
+        Raises InputError where the name is none or is taken, and Busy; what is wrong with data or
+        options the job says.
         """
         refuse_name(name)
         if (self.runs / name).exists():
             raise InputError(f"there is a run called {name!r} already; choose another name")
         said = words(options, known(model, options, source))
-        return self._launch(name, ["train", model, str(source), "--out", str(self.runs / name), *said])
+        return self._launch(
+            name, ["train", model, str(source), "--out", str(self.runs / name), *said]
+        )
 
     def resume(self, name: str) -> Job:
-        """Goes on with a run where it was stopped. Raises InputError where there is none, and Busy."""
+        """Goes on with a run where it was stopped. Raises InputError where there is none, and
+        Busy."""
         if not NAME.fullmatch(name):
             raise InputError(f"no run is called {name!r}")
         return self._launch(name, ["train", "--resume", str(Run(self.runs / name).path)])
@@ -130,7 +150,10 @@ class Jobs:
     def refuse_more(self) -> None:
         """Raises Busy where as many are at work as are allowed."""
         if sum(job.state == "training" for job in self) >= self.most:
-            raise Busy(f"{self.most} trainings are at work, and no more are allowed at once; wait, or stop one")
+            raise Busy(
+                f"{self.most} trainings are at work, and no more are allowed at once; wait, or"
+                " stop one"
+            )
 
     def _launch(self, name: str, arguments: Sequence[str]) -> Job:
         folder = self.runs / ".jobs"
@@ -143,8 +166,13 @@ class Jobs:
 
     def _launched(self, name: str, arguments: Sequence[str], folder: Path) -> Job:
         with (folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen([sys.executable, "-m", "ganvas", *arguments], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)  # fmt: skip
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ganvas", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
         began = psutil.Process(process.pid).create_time()
         card = {"command": ["ganvas", *arguments], "pid": process.pid, "began": began}
         write_atomically(folder / f"{name}.json", json.dumps(card).encode())
@@ -153,8 +181,8 @@ class Jobs:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Inside, no other thread, worker or door starts a training of the same folder, so that together they start no
-    more than are allowed."""
+    """Inside, no other thread, worker or door starts a training of the same folder, so that
+    together they start no more than are allowed."""
     with (folder / ".lock").open("wb") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # given up as the file is closed
         yield
@@ -163,22 +191,36 @@ def _alone(folder: Path) -> Iterator[None]:
 def refuse_name(name: str) -> None:
     """Raises InputError where no run can be called so."""
     if not NAME.fullmatch(name):
-        raise InputError(f"{name!r} is no name for a run; use up to 100 letters, digits, dots and dashes")
+        raise InputError(
+            f"{name!r} is no name for a run; use up to 100 letters, digits, dots and dashes"
+        )
 
 
-def known(model: str, options: Mapping[str, Any], source: Any) -> list[plugins.Option]:
+def known(model: str, options: Mapping[str, Any], source: Any) -> list[registry.Option]:
     """Every option that a training of this model on this source has, with these options."""
-    kind = api.kind_of(source, options.get("as_"), options.get("through"))
-    return plugins.together(plugins.load("modalities", kind).learn, plugins.load("models", model), api.train)
+    kind = api.modality_name(source, options.get("as_"), options.get("through"))
+    return registry.together(
+        registry.load("modalities", kind).learn, registry.load("models", model), api.train
+    )
 
 
-def words(options: Mapping[str, Any], known: Sequence[plugins.Option]) -> list[str]:
+def words(options: Mapping[str, Any], known: Sequence[registry.Option]) -> list[str]:
     """Options as they are said on the command line. Raises InputError for one that there is not."""
     defaults = {option.name: option.default for option in known}
     if unknown := set(options) - set(defaults):
-        raise InputError(f"there is no option {min(unknown)!r}; there are {', '.join(sorted(defaults))}")
-    said = {name: value for name, value in options.items() if value is not None and value != defaults[name]}
-    return [word for name, value in said.items() for word in _said(name.rstrip("_").replace("_", "-"), value)]
+        raise InputError(
+            f"there is no option {min(unknown)!r}; there are {', '.join(sorted(defaults))}"
+        )
+    said = {
+        name: value
+        for name, value in options.items()
+        if value is not None and value != defaults[name]
+    }
+    return [
+        word
+        for name, value in said.items()
+        for word in _said(name.rstrip("_").replace("_", "-"), value)
+    ]
 
 
 def _said(name: str, value: Any) -> list[str]:

@@ -1,4 +1,5 @@
-"""A door for assistants: the verbs of Ganvas as tools of the Model Context Protocol, within two folders and limits."""
+"""A door for assistants: the verbs of Ganvas as tools of the Model Context Protocol, within two
+folders and limits."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ from typing import Any, get_args, get_origin
 from PIL import Image
 
 from .. import __version__, api
-from ..core import PICTURES, Likeness, lists_pictures
+from ..core import IMAGE_ENDINGS, Marginals, lists_images
 from ..results import save as delivery
-from ..runs.available import doable
+from ..runs.available import available_tasks
 from ..runs.run import Run
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.errors import InputError
 
 try:
@@ -30,19 +31,31 @@ try:
 
     from .jobs import NAME, Busy, Job, Jobs
 except ImportError as error:
-    raise InputError("assistants need the Model Context Protocol: pip install 'ganvas[mcp]'") from error
+    raise InputError(
+        "assistants need the Model Context Protocol: pip install 'ganvas[mcp]'"
+    ) from error
 
-INSTRUCTIONS = """Ganvas trains, judges and uses GANs and autoencoders on pictures, tables, texts and videos. `data`
-says what there is, `describe` what it is, `train` starts a training, which goes on by itself, `job` says how it is;
-then `runs` says what each run can do, `do` does it, and `evaluate` says how good the run is. Options: see `options`."""
+INSTRUCTIONS = """Ganvas trains, evaluates and uses GANs and autoencoders on images, tables, texts
+and videos. `data` says what there is, `describe` what it is, `train` starts a training, which goes
+on by itself, `job` says how it is; then `runs` says what each run can do, `do` does it, and
+`evaluate` says how good the run is. Options: see `options`."""
 
 SIDE, BYTES = 512, 300_000
-"""Pixels a side, and bytes, that a picture has which is shown."""
+"""Pixels a side, and bytes, that an image has which is shown."""
 
 SOURCE = 256 * 2**20
 """Bytes of data that a task may be given."""
 
-MOST = {"n": 10_000, "draws": 20, "best": 16, "per_class": 10_000, "k": 1_000, "steps": 1_000, "rounds": 2_000}
+MOST = {
+    "n": 10_000,
+    "draws": 20,
+    "best": 16,
+    "per_class": 10_000,
+    "k": 1_000,
+    "steps": 1_000,
+    "decoding_steps": 2_000,
+    "inversion_steps": 2_000,
+}
 """Of options of tasks, the largest that is done."""
 
 LINES, LETTERS = 12, 4_000
@@ -55,12 +68,13 @@ OURS = {"out", "quiet", "device", "tensorboard", "tracker", "compile", "follow"}
 """Options that are not an assistant's to choose."""
 
 FIRST = ("sheet", "before-and-after", "strip", "typical", "map", "series", "beside")
-"""Names of the picture that shows best what came out."""
+"""Names of the image that shows best what came out."""
 
 
 @dataclass(frozen=True)
 class Assistant:
-    """What an assistant may do: read two folders, write below one. What is public with a docstring is a tool.
+    """What an assistant may do: read two folders, write below one. What is public with a docstring
+    is a tool.
 
     home: Folder of runs, which is read and written.
     library: Folder of data that may be read; without one, the runs alone.
@@ -74,8 +88,20 @@ class Assistant:
     @property
     def tools(self) -> list[Callable[..., Any]]:
         """All that can be asked; the docstring of each says what for."""
-        return [self.models, self.tasks, self.options, self.runs, self.data, self.describe, self.train, self.job,
-                self.stop, self.resume, self.do, self.evaluate]  # fmt: skip
+        return [
+            self.models,
+            self.tasks,
+            self.options,
+            self.runs,
+            self.data,
+            self.describe,
+            self.train,
+            self.job,
+            self.stop,
+            self.resume,
+            self.do,
+            self.evaluate,
+        ]
 
     def models(self) -> str:
         """What can be trained: a line each."""
@@ -86,11 +112,20 @@ class Assistant:
         return _lines("tasks")
 
     def options(self, name: str) -> str:
-        """Options of a model, a task, or a kind of data (images, tables, texts, videos, series), as JSON."""
-        return json.dumps([
-            {"name": option.name, "takes": str(option.type), "default": str(option.default), "help": option.help}
-            for option in _options(name) if option.name not in OURS
-        ])  # fmt: skip
+        """Options of a model, a task, or a kind of data (images, tables, texts, videos, series), as
+        JSON."""
+        return json.dumps(
+            [
+                {
+                    "name": option.name,
+                    "takes": str(option.type),
+                    "default": str(option.default),
+                    "help": option.help,
+                }
+                for option in _options(name)
+                if option.name not in OURS
+            ]
+        )
 
     def runs(self) -> str:
         """The runs there are: model, how far each came, and what it can do."""
@@ -98,13 +133,15 @@ class Assistant:
 
     def data(self) -> str:
         """Files and folders that may be learned from or worked on."""
-        return "\n".join(self._data()) or "nothing may be read; start `ganvas mcp` with --data FOLDER"
+        return (
+            "\n".join(self._data()) or "nothing may be read; start `ganvas mcp` with --data FOLDER"
+        )
 
     def describe(self, path: str) -> str:
         """What data is, as Ganvas reads it: its kind, how much of it, sizes or columns."""
         source = self._inside(path)
-        kind = api.guess(source)
-        modality = plugins.load("modalities", kind).learn(str(source))
+        kind = api.guess_modality(source)
+        modality = registry.load("modalities", kind).learn(str(source))
         return f"{kind}: {modality.describe(modality.read(str(source)))}"
 
     def train(self, model: str, path: str, name: str, options: dict[str, Any] | None = None) -> str:
@@ -112,7 +149,11 @@ class Assistant:
 
         options: those of the model and of the data, and steps, epochs, minutes, batch, seed.
         """
-        return _state(self._jobs.start(name, model, self._inside(path), self._allowed(options or {}, _options(model))))
+        return _state(
+            self._jobs.start(
+                name, model, self._inside(path), self._allowed(options or {}, _options(model))
+            )
+        )
 
     def job(self, name: str) -> str:
         """How a training is: its state, its last figures, what is wrong if something is."""
@@ -126,31 +167,50 @@ class Assistant:
     def resume(self, name: str) -> str:
         """Goes on with a training that was stopped."""
         if self._trained(run := self._run(name)).source is None:
-            raise InputError(f"{name} learned from what may not be read here; go on with `ganvas train --resume`")
+            raise InputError(
+                f"{name} learned from what may not be read here; go on with `ganvas train --resume`"
+            )
         return _state(self._jobs.resume(run.path.name))
 
     def do(
-        self, task: str, run: str, paths: list[str] | None = None, options: dict[str, Any] | None = None
+        self,
+        task: str,
+        run: str,
+        paths: list[str] | None = None,
+        options: dict[str, Any] | None = None,
     ) -> list[Any]:
         """Does a task (sample, detect, complete, ...) with a run, on files where it needs some.
 
         Shows what came out, and says where it lies.
         """
-        if task not in plugins.names("tasks"):
-            raise InputError(f"no task is called {task!r}; there are {', '.join(plugins.names('tasks'))}")
-        function, found = plugins.load("tasks", task), self._run(run)
-        given = self._allowed(options or {}, plugins.options(function), {*api.sources_by_option(function)})
+        if task not in registry.names("tasks"):
+            raise InputError(
+                f"no task is called {task!r}; there are {', '.join(registry.names('tasks'))}"
+            )
+        function, found = registry.load("tasks", task), self._run(run)
+        given = self._allowed(
+            options or {}, registry.options(function), {*api.sources_by_option(function)}
+        )
         for name, most in MOST.items():
             if isinstance(given.get(name), int) and given[name] > most:
-                raise InputError(f"{name} is {given[name]:,}; at most {most:,} are done here, more by `ganvas {task}`")
-        answer = self._trained(found).do(task, *(str(self._inside(path)) for path in paths or []), **given)
+                raise InputError(
+                    f"{name} is {given[name]:,}; at most {most:,} are done here, more by `ganvas"
+                    f" {task}`"
+                )
+        answer = self._trained(found).do(
+            task, *(str(self._inside(path)) for path in paths or []), **given
+        )
         out = _free(found.path / "answers", task)
-        files = delivery.deliver(answer, found.modality, out)
-        told = f"wrote {len(files):,} files below {out}\n{json.dumps(delivery.figures(answer))[:LETTERS]}"
+        files = delivery.save_result(answer, found.modality, out)
+        told = (
+            f"wrote {len(files):,} files below"
+            f" {out}\n{json.dumps(delivery.figures(answer))[:LETTERS]}"
+        )
         return ["\n".join([told, *_read(files)]), *_shown(files)]
 
     def evaluate(self, run: str, path: str | None = None) -> str:
-        """Judges a run, on data it has not seen or on what its training held out: figures, and a verdict in words."""
+        """Judges a run, on data it has not seen or on what its training held out: figures, and a
+        verdict in words."""
         source = None if path is None else str(self._inside(path))
         return json.dumps(self._trained(self._run(run)).evaluate(source, quiet=True).to_json())
 
@@ -165,11 +225,14 @@ class Assistant:
     def _run(self, name: str) -> Run:
         """A run of this name. Raises InputError where there is none, or the name is a path."""
         if not NAME.fullmatch(name) or not (self.home / name / "run.json").is_file():
-            raise InputError(f"no run is called {name!r}; there are {', '.join(self._names()) or 'none'}")
+            raise InputError(
+                f"no run is called {name!r}; there are {', '.join(self._names()) or 'none'}"
+            )
         return Run(self.home / name)
 
     def _inside(self, path: str) -> Path:
-        """A file or folder that may be read. Raises InputError where it lies elsewhere, or is too large."""
+        """A file or folder that may be read. Raises InputError where it lies elsewhere, or is too
+        large."""
         for folder in self._folders:
             found = (folder / path).resolve()
             if found.is_relative_to(folder) and found.exists() and ".jobs" not in found.parts:
@@ -182,20 +245,29 @@ class Assistant:
         trained = api.load(run.path)
         if trained.source is not None:
             where = Path(trained.source).resolve()
-            trained.source = trained.source if any(where.is_relative_to(one) for one in self._folders) else None
+            trained.source = (
+                trained.source if any(where.is_relative_to(one) for one in self._folders) else None
+            )
         return trained
 
     def _allowed(
-        self, said: Mapping[str, Any], known: Sequence[plugins.Option], read: set[str] = frozenset()  # type: ignore[assignment] # none
-    ) -> dict[str, Any]:  # fmt: skip
-        """Options of the right types, in which every path may be read. Raises InputError where one is not."""
+        self,
+        said: Mapping[str, Any],
+        known: Sequence[registry.Option],
+        read: set[str] = frozenset(),  # type: ignore[assignment] # none
+    ) -> dict[str, Any]:
+        """Options of the right types, in which every path may be read. Raises InputError where one
+        is not."""
         by_name = {option.name: option for option in known}
         if unknown := set(said) - set(by_name) | set(said) & OURS:
-            raise InputError(f"there is no option {min(unknown)!r}; there are {', '.join(sorted(set(by_name) - OURS))}")
+            raise InputError(
+                f"there is no option {min(unknown)!r}; there are"
+                f" {', '.join(sorted(set(by_name) - OURS))}"
+            )
         given = {}
         for name, value in said.items():
             kind = by_name[name].plain
-            files = {Path, Likeness} & {by_name[name].type, *get_args(by_name[name].type)}
+            files = {Path, Marginals} & {by_name[name].type, *get_args(by_name[name].type)}
             if value is not None and (name in read or files):
                 given[name] = self._inside(str(value))
             else:
@@ -208,19 +280,29 @@ class Assistant:
     def _runs(self) -> Iterator[str]:
         for name in self._names():
             run = Run(self.home / name)
-            tasks = ", ".join(doable(plugins.load("models", run.card["model"]), run.modality))
+            tasks = ", ".join(
+                available_tasks(registry.load("models", run.config["model"]), run.modality)
+            )
             end = "finished" if run.state["finished"] else "not finished"
-            yield f"{name}: {run.card['model']}, {run.state['step']:,} rounds, {end}; can {tasks}"
+            yield f"{name}: {run.config['model']}, {run.state['step']:,} steps, {end}; can {tasks}"
 
     def _data(self) -> Iterator[str]:
         if self.library is None:
             return
-        files = [f for f in sorted(self.library.rglob("*")) if not any(part.startswith(".") for part in f.parts)]
+        files = [
+            f
+            for f in sorted(self.library.rglob("*"))
+            if not any(part.startswith(".") for part in f.parts)
+        ]
         folders = {f: sum(1 for _ in f.iterdir()) for f in files if f.is_dir()}
         large = {f for f, n in folders.items() if n > LISTED // 10}
         shown = [f for f in files if f.parent not in large]
         for file in shown[:LISTED]:
-            much = f"a folder of {folders[file]:,}" if file in folders else f"{file.stat().st_size:,} bytes"
+            much = (
+                f"a folder of {folders[file]:,}"
+                if file in folders
+                else f"{file.stat().st_size:,} bytes"
+            )
             yield f"{file.relative_to(self.library)}: {much}"
         if len(shown) > LISTED:
             yield f"and {len(shown) - LISTED:,} more"
@@ -243,7 +325,8 @@ def serve(runs: Path, data: Path | None, trainings: int) -> None:
 
 
 def _polite(tool: Callable[..., Any]) -> Callable[..., Any]:
-    """What is wrong is said in a sentence; what is printed stays off standard output, where the protocol speaks."""
+    """What is wrong is said in a sentence; what is printed stays off standard output, where the
+    protocol speaks."""
 
     @wraps(tool)
     def asked(**given: Any) -> Any:
@@ -256,24 +339,29 @@ def _polite(tool: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
-def _lines(kind: plugins.Kind) -> str:
-    return "\n".join(f"{name}: {plugins.summary(kind, name)}" for name in plugins.names(kind))
+def _lines(kind: registry.Kind) -> str:
+    return "\n".join(f"{name}: {registry.summary(kind, name)}" for name in registry.names(kind))
 
 
-def _options(name: str) -> list[plugins.Option]:
-    """Options of what has this name; of a model, those of training and of every kind of data too."""
-    if name in plugins.names("tasks"):
-        return plugins.options(plugins.load("tasks", name))
-    readers = [plugins.load("modalities", kind).learn for kind in plugins.names("modalities")]
-    if name in plugins.names("modalities"):
-        return plugins.options(plugins.load("modalities", name).learn)
-    all_of_them = [o for plug in (plugins.load("models", name), api.train, *readers) for o in plugins.options(plug)]
+def _options(name: str) -> list[registry.Option]:
+    """Options of what has this name; of a model, those of training and of every kind of data
+    too."""
+    if name in registry.names("tasks"):
+        return registry.options(registry.load("tasks", name))
+    readers = [registry.load("modalities", kind).learn for kind in registry.names("modalities")]
+    if name in registry.names("modalities"):
+        return registry.options(registry.load("modalities", name).learn)
+    all_of_them = [
+        o
+        for plug in (registry.load("models", name), api.train, *readers)
+        for o in registry.options(plug)
+    ]
     return list({option.name: option for option in reversed(all_of_them)}.values())[::-1]
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
     if isinstance(value, str) and any(get_origin(one) is list for one in get_args(kind)):
-        value = [value]  # a wish that is said once
+        value = [value]  # a constraint that is said once
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -281,13 +369,19 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
 
 
 def _weigh(path: Path) -> None:
-    """Raises InputError for data that is too large, and for lists of pictures, which name files anywhere."""
+    """Raises InputError for data that is too large, and for lists of images, which name files
+    anywhere."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     if (size := sum(file.stat().st_size for file in files)) > SOURCE:
-        raise InputError(f"{path.name} has {size:,} bytes, and at most {SOURCE:,} are read here; use the command line")
+        raise InputError(
+            f"{path.name} has {size:,} bytes, and at most {SOURCE:,} are read here; use the command"
+            " line"
+        )
     for file in files:
-        if file.suffix.lower() == ".csv" and lists_pictures(file):
-            raise InputError(f"{file.name} lists paths of pictures; give the folder in which they lie")
+        if file.suffix.lower() == ".csv" and lists_images(file):
+            raise InputError(
+                f"{file.name} lists paths of images; give the folder in which they lie"
+            )
 
 
 def _state(job: Job) -> str:
@@ -297,7 +391,9 @@ def _state(job: Job) -> str:
         lines.append(job.error)
     if (job.run / "run.json").is_file():
         run = Run(job.run)
-        lines += [json.dumps(line) for line in run.read_log()[-1:]] + [f"health: {one}" for one in run.health]
+        lines += [json.dumps(line) for line in run.read_log()[-1:]] + [
+            f"health: {one}" for one in run.diagnoses
+        ]
     return "\n".join(lines)[:LETTERS]
 
 
@@ -313,23 +409,27 @@ def _read(files: Sequence[Path]) -> Iterator[str]:
     """The beginning of the first table or text."""
     for file in [file for file in files if file.suffix in (".csv", ".txt", ".jsonl")][:1]:
         with file.open(encoding="utf-8", errors="replace") as stream:
-            yield f"{file.name} begins:\n" + "".join(line[:300] for _, line in zip(range(LINES), stream, strict=False))
+            yield f"{file.name} begins:\n" + "".join(
+                line[:300] for _, line in zip(range(LINES), stream, strict=False)
+            )
 
 
 def _shown(files: Sequence[Path]) -> list[Shown]:
-    """One small picture of what came out, where there are pictures."""
-    pictures = [file for file in files if file.suffix.lower() in PICTURES]
-    for file in sorted(pictures, key=lambda f: FIRST.index(f.stem) if f.stem in FIRST else len(FIRST))[:1]:
-        with Image.open(file) as picture:
-            return [Shown(data=_small(picture.convert("RGB")), format="png")]
+    """One small image of what came out, where there are images."""
+    images = [file for file in files if file.suffix.lower() in IMAGE_ENDINGS]
+    for file in sorted(
+        images, key=lambda f: FIRST.index(f.stem) if f.stem in FIRST else len(FIRST)
+    )[:1]:
+        with Image.open(file) as image:
+            return [Shown(data=_small(image.convert("RGB")), format="png")]
     return []
 
 
-def _small(picture: Image.Image) -> bytes:
-    """A picture as PNG, as small as is shown."""
+def _small(image: Image.Image) -> bytes:
+    """An image as PNG, as small as is shown."""
     for side in (SIDE, SIDE // 2, SIDE // 4):
-        picture.thumbnail((side, side))
-        picture.save(held := BytesIO(), "PNG")
+        image.thumbnail((side, side))
+        image.save(held := BytesIO(), "PNG")
         if held.tell() <= BYTES:
             break
     return held.getvalue()

@@ -1,4 +1,5 @@
-"""What a trained model does as one file that runs without Ganvas: ONNX, or a program of `torch.export`."""
+"""What a trained model does as one file that runs without Ganvas: ONNX, or a program of
+`torch.export`."""
 
 from __future__ import annotations
 
@@ -37,18 +38,28 @@ from ..core import (
     Tokens,
     Translates,
     Upscales,
-    chance,
+    seeded_rng,
 )
 from ..runs.run import Run
 
 To = Literal["onnx", "torch"]
 What = Literal[
-    "sampler", "translator", "upscaler", "denoiser", "stylist", "predictor", "scorer", "encoder", "decoder", "completer"
+    "sampler",
+    "translator",
+    "upscaler",
+    "denoiser",
+    "stylist",
+    "predictor",
+    "scorer",
+    "encoder",
+    "decoder",
+    "completer",
 ]
 ENDINGS: Mapping[To, str] = {"onnx": ".onnx", "torch": ".pt2"}
 
 TOLERANCE = 1e-4
-"""How far a file may be from the model: of values in [-1, 1]; of larger ones, beside the largest."""
+"""How far a file may be from the model: of values in [-1, 1]; of larger ones, beside the
+largest."""
 
 BATCHES = (1, 3, 8)
 """What a file is tried on; the second is what it is made with."""
@@ -64,7 +75,7 @@ class Use:
     ability: Who can do it.
     does: What it makes of the model and what goes in; tensors by name.
     given: What may go in, by name, for so many examples: valid, and random.
-    any_size: Whether pictures of any height and width may go in.
+    any_size: Whether images of any height and width may go in.
     """
 
     ability: type
@@ -81,7 +92,11 @@ def of_space(space: Space, n: int) -> Tensor:
 def _labels(model: Any, n: int) -> Given:
     """A label for each, where the model is asked for labels."""
     condition = getattr(model, "condition", None)
-    return {"y": of_space(condition, n)} if isinstance(condition, Tokens) and condition.length == 1 else {}
+    return (
+        {"y": of_space(condition, n)}
+        if isinstance(condition, Tokens) and condition.length == 1
+        else {}
+    )
 
 
 def _low(model: Any, n: int) -> Tensor:
@@ -94,26 +109,59 @@ def _seen(model: Any, n: int) -> Tensor:
 
 
 USES: Mapping[What, Use] = {
-    "sampler": Use(Generates, lambda m, z, y=None: {"x": m.decode(z, y)},
-                   lambda m, n: {"z": m.prior(n), **_labels(m, n)}),
-    "translator": Use(Translates, lambda m, y: {"x": m.translate(y)}, lambda m, n: {"y": of_space(m.condition, n)},
-                      lambda m: m.any_size),
-    "upscaler": Use(Upscales, lambda m, x: {"larger": m.upscale(x)}, lambda m, n: {"x": _low(m, n)}, lambda m: True),
-    "denoiser": Use(Restores, lambda m, x: {"restored": m.restore(x)}, lambda m, n: {"x": of_space(m.space, n)},
-                    lambda m: m.any_size),
-    "stylist": Use(Stylises, lambda m, x, style: {"stylised": m.stylise(x, style)},
-                   lambda m, n: {"x": of_space(m.condition, n), "style": of_space(m.space, n)}, lambda m: True),
-    "predictor": Use(Predicts, lambda m, seen: {"following": m.predict(seen)}, lambda m, n: {"seen": _seen(m, n)}),
-    "scorer": Use(Scores, lambda m, x: dict(zip(("score", "blame"), m.weigh(x), strict=True)),
-                  lambda m, n: {"x": of_space(m.space, n)}),
-    "encoder": Use(Encodes, lambda m, x: {"z": m.encode(x)}, lambda m, n: {"x": of_space(m.space, n)}),
-    "decoder": Use(Decodes, lambda m, z, y=None: {"x": m.decode(z, y)},
-                   lambda m, n: {"z": _latents(m, n), **_labels(m, n)}),
-    "completer": Use(Completes, lambda m, x, known: {"completed": m.complete(x, known)},
-                     lambda m, n: {"x": of_space(m.space, n), "known": torch.rand(n, *m.space.shape) < 0.5},
-                     lambda m: m.any_size),
-}  # fmt: skip
-"""What can be exported; without a wish, the first of these that the model can do."""
+    "sampler": Use(
+        Generates,
+        lambda m, z, y=None: {"x": m.decode(z, y)},
+        lambda m, n: {"z": m.prior(n), **_labels(m, n)},
+    ),
+    "translator": Use(
+        Translates,
+        lambda m, y: {"x": m.translate(y)},
+        lambda m, n: {"y": of_space(m.condition, n)},
+        lambda m: m.any_size,
+    ),
+    "upscaler": Use(
+        Upscales,
+        lambda m, x: {"larger": m.upscale(x)},
+        lambda m, n: {"x": _low(m, n)},
+        lambda m: True,
+    ),
+    "denoiser": Use(
+        Restores,
+        lambda m, x: {"restored": m.restore(x)},
+        lambda m, n: {"x": of_space(m.space, n)},
+        lambda m: m.any_size,
+    ),
+    "stylist": Use(
+        Stylises,
+        lambda m, x, style: {"stylised": m.stylise(x, style)},
+        lambda m, n: {"x": of_space(m.condition, n), "style": of_space(m.space, n)},
+        lambda m: True,
+    ),
+    "predictor": Use(
+        Predicts, lambda m, seen: {"following": m.predict(seen)}, lambda m, n: {"seen": _seen(m, n)}
+    ),
+    "scorer": Use(
+        Scores,
+        lambda m, x: dict(zip(("score", "attribution"), m.score_with_attribution(x), strict=True)),
+        lambda m, n: {"x": of_space(m.space, n)},
+    ),
+    "encoder": Use(
+        Encodes, lambda m, x: {"z": m.encode(x)}, lambda m, n: {"x": of_space(m.space, n)}
+    ),
+    "decoder": Use(
+        Decodes,
+        lambda m, z, y=None: {"x": m.decode(z, y)},
+        lambda m, n: {"z": _latents(m, n), **_labels(m, n)},
+    ),
+    "completer": Use(
+        Completes,
+        lambda m, x, known: {"completed": m.complete(x, known)},
+        lambda m, n: {"x": of_space(m.space, n), "known": torch.rand(n, *m.space.shape) < 0.5},
+        lambda m: m.any_size,
+    ),
+}
+"""What can be exported; without a constraint, the first of these that the model can do."""
 
 
 def _latents(model: Any, n: int) -> Tensor:
@@ -126,7 +174,8 @@ def _latents(model: Any, n: int) -> Tensor:
 
 
 class Part(nn.Module):
-    """One thing that a model does, as a network of its own, on the processor and in full precision."""
+    """One thing that a model does, as a network of its own, on the processor and in full
+    precision."""
 
     def __init__(self, model: Model, what: What) -> None:
         super().__init__()
@@ -143,8 +192,9 @@ class Part(nn.Module):
         return self.use.does(self.model, *given)
 
     def given(self, n: int, times: int = 1) -> Given:
-        """Something that may go in, always the same; pictures so many times as high, where any size may go in."""
-        with chance(n):
+        """Something that may go in, always the same; images so many times as high, where any size
+        may go in."""
+        with seeded_rng(n):
             given = self.use.given(self.model, n)
         times = times if self.any_size else 1
         return {name: x.repeat(1, 1, times, 1) if times > 1 else x for name, x in given.items()}
@@ -156,7 +206,8 @@ class Part(nn.Module):
 
 
 def _settle_counts(model: nn.Module) -> None:
-    """Makes numbers of the counts that modules keep as tensors: what they decide is then known, once and for all."""
+    """Makes numbers of the counts that modules keep as tensors: what they decide is then known,
+    once and for all."""
     for module in model.modules():
         for name, value in [*module.named_buffers(recurse=False)]:
             if value.dim() == 0 and not value.is_floating_point():
@@ -164,13 +215,17 @@ def _settle_counts(model: nn.Module) -> None:
                 setattr(module, name, int(value))
 
 
-def able(model: Model) -> list[What]:
+def exportable(model: Model) -> list[What]:
     """What of a model can be exported, or tried to."""
-    return [what for what, use in USES.items() if isinstance(model, use.ability) and not _idle(model, what)]
+    return [
+        what
+        for what, use in USES.items()
+        if isinstance(model, use.ability) and not _idle(model, what)
+    ]
 
 
 def _idle(model: Model, what: What) -> bool:
-    return what == "denoiser" and isinstance(model, Restores) and model.undoes == "none"
+    return what == "denoiser" and isinstance(model, Restores) and model.degradation == "none"
 
 
 @torch.no_grad()
@@ -181,8 +236,9 @@ def export(run: Run, to: To = "onnx", what: str | None = None, out: Path | None 
     what: Which of the things that the model can do; by default the first of `USES`.
     out: Where the file goes; by default into the run.
 
-    The number of examples is free. File and model are run on the same examples, several times; raises InputError where
-    they differ, or where nothing that can be written into such a file does the same, and then leaves no file.
+    The number of examples is free. File and model are run on the same examples, several times;
+    raises InputError where they differ, or where nothing that can be written into such a file does
+    the same, and then leaves no file.
     """
     _need(to)
     part = Part(run.model, what := _chosen(run, what))
@@ -190,8 +246,8 @@ def export(run: Run, to: To = "onnx", what: str | None = None, out: Path | None 
     out = out / f"{what}{ENDINGS[to]}" if out.is_dir() else out
     beside = out.with_name(f".{out.stem}.part{ENDINGS[to]}")
     with _exact(), _quiet(), _removed(beside):
-        _refuse_chance(part, run.card["model"])
-        program = traced(part, run.card["model"])
+        _refuse_chance(part, run.config["model"])
+        program = traced(part, run.config["model"])
         out.parent.mkdir(parents=True, exist_ok=True)
         about = _about(run, part)
         apart = WRITERS[to](program, part, about, beside)
@@ -215,44 +271,60 @@ class Exported:
         """What was written, in words."""
         lines = [f"wrote {self.file}: the {self.about['what']} of {self.about['model']}"]
         for kind, words in (("inputs", "in "), ("outputs", "out")):
-            lines += [f"{words} {p['name']}: {p['type']} {tuple(p['shape'])}, {p['means']}" for p in self.about[kind]]
+            lines += [
+                f"{words} {p['name']}: {p['type']} {tuple(p['shape'])}, {p['means']}"
+                for p in self.about[kind]
+            ]
         tried = ", ".join(map(str, BATCHES))
-        return "\n".join([*lines, f"tried on batches of {tried}: at most {self.apart:.1e} from PyTorch"])
+        return "\n".join(
+            [*lines, f"tried on batches of {tried}: at most {self.apart:.1e} from PyTorch"]
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"file": str(self.file), "difference": self.apart, **self.about}
 
 
 def _chosen(run: Run, what: str | None) -> What:
-    can = able(run.model)
+    can = exportable(run.model)
     for name in can:
         if what in (None, name):
             return name
-    turns = " (it makes examples in turns, not of noise in one go)" if isinstance(run.model, Samples) else ""
-    raise InputError(f"{run.card['model']} has no {what or 'part'} to export{turns if what == 'sampler' else ''}; "
-                     f"it has {', '.join(can) or 'none'}")  # fmt: skip
+    turns = (
+        " (it makes examples in turns, not of noise in one go)"
+        if isinstance(run.model, Samples)
+        else ""
+    )
+    raise InputError(
+        f"{run.config['model']} has no {what or 'part'} to"
+        f" export{turns if what == 'sampler' else ''}; it has {', '.join(can) or 'none'}"
+    )
 
 
 def _refuse_chance(part: Part, model: str) -> None:
-    """Raises InputError where more than what goes in decides what comes out, or would of a sample."""
+    """Raises InputError where more than what goes in decides what comes out, or would of a
+    sample."""
     given = part.given(n := BATCHES[1])
     once, again = part(*given.values()), part(*given.values())
     if part.what == "sampler" and isinstance(part.model, Generates):
-        with chance(n):  # the noise that was given
+        with seeded_rng(n):  # the noise that was given
             again = (part.model.sample(n, given.get("y")),)
     if _apart(once, again):
-        raise InputError(f"the {part.what} of {model} draws at random beyond what goes in, which no such file can "
-                         "repeat; use `ganvas` or its Python for that, or export another part")  # fmt: skip
+        raise InputError(
+            f"the {part.what} of {model} draws at random beyond what goes in, which no such file"
+            " can repeat; use `ganvas` or its Python for that, or export another part"
+        )
 
 
 def traced(part: Part, model: str) -> torch.export.ExportedProgram:
-    """The part as one graph. Raises InputError where it is none; frees no more than the number of examples where it is
-    one for pictures of one size alone."""
+    """The part as one graph. Raises InputError where it is none; frees no more than the number of
+    examples where it is one for images of one size alone."""
     given = tuple(part.given(BATCHES[1]).values())
     words = f"the {part.what} of {model} decides on the way how it goes on, which no such file can"
     try:
         with _stumbling(words), _freely_counted():
-            return torch.export.export(part, given, dynamic_shapes={"given": part.free()}, strict=False)
+            return torch.export.export(
+                part, given, dynamic_shapes={"given": part.free()}, strict=False
+            )
     except InputError:
         if not part.any_size:
             raise
@@ -262,7 +334,8 @@ def traced(part: Part, model: str) -> torch.export.ExportedProgram:
 
 @contextmanager
 def _stumbling(words: str) -> Iterator[None]:
-    """Inside, whatever the exporter stumbles over is why there is no such file, and no fault of ours."""
+    """Inside, whatever the exporter stumbles over is why there is no such file, and no fault of
+    ours."""
     try:
         yield
     except Exception as error:
@@ -275,7 +348,8 @@ def _stumbling(words: str) -> Iterator[None]:
 
 @contextmanager
 def _freely_counted() -> Iterator[None]:
-    """Inside, `len` of a tensor is the size of its first axis, which may be free, where it would be a plain number."""
+    """Inside, `len` of a tensor is the size of its first axis, which may be free, where it would be
+    a plain number."""
     counted = builtins.len
     builtins.len = lambda x: x.shape[0] if isinstance(x, Tensor) else counted(x)
     try:
@@ -285,17 +359,24 @@ def _freely_counted() -> Iterator[None]:
 
 
 def _plainly_weighed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
-    """The same program with cross entropies in plainer words: PyTorch's exporter takes each for its mean."""
-    weighs = torch.ops.aten.cross_entropy_loss.default in [node.target for node in program.graph.nodes]
+    """The same program with cross entropies in plainer words: PyTorch's exporter takes each for its
+    mean."""
+    weighs = torch.ops.aten.cross_entropy_loss.default in [
+        node.target for node in program.graph.nodes
+    ]
     return program.run_decompositions() if weighs else program
 
 
-def _write_onnx(program: torch.export.ExportedProgram, part: Part, about: Mapping[str, Any], file: Path) -> float:
+def _write_onnx(
+    program: torch.export.ExportedProgram, part: Part, about: Mapping[str, Any], file: Path
+) -> float:
     """Writes an ONNX file, and says how far ONNX Runtime is from PyTorch."""
     import onnxruntime
 
     names = {kind: [port["name"] for port in about[kind]] for kind in ("inputs", "outputs")}
-    with _stumbling(f"ONNX has no words for the {about['what']} of {about['model']}: try --to torch"):
+    with _stumbling(
+        f"ONNX has no words for the {about['what']} of {about['model']}: try --to torch"
+    ):
         made = torch.onnx.export(
             _plainly_weighed(program),
             (),
@@ -308,21 +389,30 @@ def _write_onnx(program: torch.export.ExportedProgram, part: Part, about: Mappin
     made.model.metadata_props.update({"ganvas": json.dumps(about)})
     made.save(file)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
-    return compared(part, lambda given: session.run(None, {k: v.numpy() for k, v in given.items()}), "ONNX Runtime")
+    return compare_outputs(
+        part,
+        lambda given: session.run(None, {k: v.numpy() for k, v in given.items()}),
+        "ONNX Runtime",
+    )
 
 
-def _write_torch(program: torch.export.ExportedProgram, part: Part, about: Mapping[str, Any], file: Path) -> float:
-    """Writes a program of torch.export, and says how far it is from the model once it was read again."""
-    with _stumbling(f"the {about['what']} of {about['model']} is more than a program of torch.export can say"):
+def _write_torch(
+    program: torch.export.ExportedProgram, part: Part, about: Mapping[str, Any], file: Path
+) -> float:
+    """Writes a program of torch.export, and says how far it is from the model once it was read
+    again."""
+    with _stumbling(
+        f"the {about['what']} of {about['model']} is more than a program of torch.export can say"
+    ):
         torch.export.save(program, file, extra_files={"ganvas.json": json.dumps(about)})
         network = torch.export.load(file).module()
-    return compared(part, lambda given: network(*given.values()), "the program")
+    return compare_outputs(part, lambda given: network(*given.values()), "the program")
 
 
 WRITERS: Mapping[To, Callable[..., float]] = {"onnx": _write_onnx, "torch": _write_torch}
 
 
-def compared(part: Part, other: Callable[[Given], Any], name: str) -> float:
+def compare_outputs(part: Part, other: Callable[[Given], Any], name: str) -> float:
     """How far another is from a part, at most. Raises InputError where that is too far.
 
     other: What it makes of what goes in, in the order of the part's own answers.
@@ -330,12 +420,16 @@ def compared(part: Part, other: Callable[[Given], Any], name: str) -> float:
     worst = 0.0
     for n, times in zip(BATCHES, (1, 1, 2), strict=True):
         given = part.given(n, times)
-        with _stumbling(f"{name} cannot do on a batch of {n} what PyTorch can: nothing was written"):
+        with _stumbling(
+            f"{name} cannot do on a batch of {n} what PyTorch can: nothing was written"
+        ):
             theirs = other(given)
         apart = _apart(part(*given.values()), theirs)
         if not apart <= TOLERANCE:
-            raise InputError(f"{name} and PyTorch differ by {apart:.2g} on a batch of {n}, and more than "
-                             f"{TOLERANCE:g} is too much: nothing was written")  # fmt: skip
+            raise InputError(
+                f"{name} and PyTorch differ by {apart:.2g} on a batch of {n}, and more than "
+                f"{TOLERANCE:g} is too much: nothing was written"
+            )
         worst = max(worst, apart)
     return worst
 
@@ -345,7 +439,11 @@ def _apart(ours: Any, theirs: Any) -> float:
     pairs = [(a.double(), torch.as_tensor(b).double()) for a, b in zip(ours, theirs, strict=True)]
     if any(a.shape != b.shape for a, b in pairs):
         return float("inf")
-    return torch.stack([(a - b).abs().max() / a.abs().max().clamp(min=1) for a, b in pairs]).max().item()  # nan stays
+    return (
+        torch.stack([(a - b).abs().max() / a.abs().max().clamp(min=1) for a, b in pairs])
+        .max()
+        .item()
+    )  # nan stays
 
 
 def _about(run: Run, part: Part) -> dict[str, Any]:
@@ -353,10 +451,17 @@ def _about(run: Run, part: Part) -> dict[str, Any]:
     given = part.given(2)
     ports = {"inputs": given, "outputs": part.answers(given.values())}
     return {
-        "what": part.what, "model": run.card["model"], "ganvas": version("ganvas"), "step": run.state["step"],
-        "modality": run.card["modality"]["name"], "classes": list(run.modality.classes),
-        **{kind: [_port(name, x, part) for name, x in tensors.items()] for kind, tensors in ports.items()},
-    }  # fmt: skip
+        "what": part.what,
+        "model": run.config["model"],
+        "ganvas": version("ganvas"),
+        "step": run.state["step"],
+        "modality": run.config["modality"]["name"],
+        "classes": list(run.modality.classes),
+        **{
+            kind: [_port(name, x, part) for name, x in tensors.items()]
+            for kind, tensors in ports.items()
+        },
+    }
 
 
 def _port(name: str, x: Tensor, part: Part) -> dict[str, Any]:
@@ -364,7 +469,12 @@ def _port(name: str, x: Tensor, part: Part) -> dict[str, Any]:
     shape = ["batch", *x.shape[1:]]
     if part.any_size:
         shape[2:] = ["height", "width"]
-    return {"name": name, "type": str(x.dtype).removeprefix("torch."), "shape": shape, "means": _meaning(name, x, part)}
+    return {
+        "name": name,
+        "type": str(x.dtype).removeprefix("torch."),
+        "shape": shape,
+        "means": _meaning(name, x, part),
+    }
 
 
 def _meaning(name: str, x: Tensor, part: Part) -> str:
@@ -372,8 +482,8 @@ def _meaning(name: str, x: Tensor, part: Part) -> str:
     labels = x.dtype == torch.int64 and x.shape[1:] == (1,)
     said = {
         "z": "latents, as the encoder gives them",
-        "score": "how strange each example is: higher is stranger",
-        "blame": "what each place adds to the score",
+        "score": "how anomalous each example is: higher is more anomalous",
+        "attribution": "what each place adds to the score",
         "known": "true where x is known",
         "y": "the number of the class, from 0" if labels else "",
     }
@@ -388,7 +498,11 @@ def _of_space(x: Tensor, space: Space) -> str:
         return f"symbols, from 0 to {space.vocabulary - 1}"
     if isinstance(space, Mixed):
         return "rows: numbers in [-1, 1], each category as zeros and a one"
-    axes = {1: "vectors", 3: "pictures: channels, height, width", 4: "clips: channels, frames, height, width"}
+    axes = {
+        1: "vectors",
+        3: "images: channels, height, width",
+        4: "clips: channels, frames, height, width",
+    }
     return f"{axes.get(x.dim() - 1, 'values')}; values in [-1, 1]"
 
 
@@ -405,7 +519,8 @@ def _exact() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, the exporter keeps to itself what it would like to change of itself, and which packages it knows of."""
+    """Inside, the exporter keeps to itself what it would like to change of itself, and which
+    packages it knows of."""
     log = logging.getLogger("torch.onnx")
     before = log.level
     log.setLevel(logging.ERROR)

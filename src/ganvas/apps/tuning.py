@@ -1,7 +1,8 @@
-"""The best options of a model on one's own data: many short trainings, each chosen by what became of others (Optuna).
+"""The best options of a model on one's own data: many short trainings, each chosen by what became
+of others (Optuna).
 
-What is searched is read from the signature: numbers around their defaults, words and switches in all their kinds, and
-how fast each player learns. An option that is said stays as it was said.
+What is searched is read from the signature: numbers around their defaults, words and switches in
+all their kinds, and how fast each player learns. An option that is said stays as it was said.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import api
-from ..core import Evidence, InputError, Model, Pictorial, Samples, chance
+from ..core import Evidence, ImageFiles, InputError, Model, Samples, seeded_rng
 from ..runs.run import Run
-from ..runtime import registry as plugins
+from ..runtime import registry
 from ..runtime.device import choose_device
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ FASTER = 10.0
 
 JUDGED = 1000  # held-out examples, at most
 FEWEST = 10
-SELDOM = 3  # of the times that a training looks at held-out examples, each so many-th measures it too
-RATE = "rate."
+SELDOM = (
+    3  # of the times that a training looks at held-out examples, each so many-th measures it too
+)
+LEARNING_RATE = "lr."
 PREFERRED = ("frechet", "restoration", "resolution", "translation", "completion", "reconstruction")
 """Of metrics that fit a model which no loss decides about, the first of these judges it."""
 
@@ -67,18 +70,27 @@ class Choice:
 
 
 def choices(make: type[Model], said: Mapping[str, Any]) -> dict[str, Choice]:
-    """What is searched for a model: of its options all that were not said and have more than one sensible value.
+    """What is searched for a model: of its options all that were not said and have more than one
+    sensible value.
 
-    Numbers that are zero by default stay: zero stands for none, or for what fits, and nothing says what else would be
-    sensible. So do those that say what is to be learned rather than how, `Model.aims`.
+    Numbers that are zero by default stay: zero stands for none, or for what fits, and nothing says
+    what else would be sensible. So do those that say what is to be learned rather than how,
+    `Model.aims`.
     """
-    options = [option for option in plugins.options(make) if option.name not in {*said, *make.aims}]
+    options = [
+        option
+        for option in registry.options(make)
+        if option.name not in {*said, *make.objective_options}
+    ]
     found = {option.name: choice for option in options if (choice := _choice(option))}
-    rates = {f"{RATE}{player}": _around(how.keywords["lr"], FASTER) for player, how in make.players.items()}  # type: ignore[attr-defined] # partials
-    return found if "rate" in said else found | rates
+    rates = {}
+    for player, how in make.players.items():
+        rate = how.keywords["lr"]  # type: ignore[attr-defined] # partials
+        rates[f"{LEARNING_RATE}{player}"] = _around(rate, FASTER)
+    return found if "lr" in said else found | rates
 
 
-def _choice(option: plugins.Option) -> Choice | None:
+def _choice(option: registry.Option) -> Choice | None:
     default = option.default
     if get_origin(option.type) is Literal:
         return Choice(get_args(option.type), default)
@@ -87,7 +99,9 @@ def _choice(option: plugins.Option) -> Choice | None:
     if isinstance(default, int) and default > 0:
         return Choice(sorted({max(round(default * factor), 1) for factor in WIDER}), default)
     if isinstance(default, float) and default > 0:
-        return _around(default, WIDER[-1], most=1.0 if default < 1 else torch.inf)  # shares are below one
+        return _around(
+            default, WIDER[-1], most=1.0 if default < 1 else torch.inf
+        )  # shares are below one
     return None
 
 
@@ -110,7 +124,7 @@ def tune(
 
     Arguments:
         model: Name of the model.
-        source: Files, or arrays, tensors or pictures in memory.
+        source: Files, or arrays, tensors or images in memory.
         trials: Trainings to try, with those that are given up early.
         minutes_each: Time of each training, where --steps or --epochs does not say it.
         out: Folder of the search; by default runs/tune-MODEL-SOURCE.
@@ -118,8 +132,8 @@ def tune(
         quiet: Say nothing on the way.
         said: Options of the training, the modality and the model, which stay as they are said.
 
-    Raises InputError where an option is wrong or nothing measures the model, Interrupted after Ctrl-C: the same again
-    goes on.
+    Raises InputError where an option is wrong or nothing measures the model, Interrupted after
+    Ctrl-C: the same again goes on.
     """
     if not find_spec("optuna"):
         raise InputError("ganvas tune needs an extra: pip install 'ganvas[tune]'")
@@ -127,7 +141,7 @@ def tune(
         raise InputError(f"--trials is {trials}; it must be at least 1")
     said = {name: value for name, value in said.items() if value is not None}
     said |= {"minutes": minutes_each} if minutes_each else {}
-    out = Path(out or f"runs/tune-{model}-{api.name_of(source)}")
+    out = Path(out or f"runs/tune-{model}-{api.source_name(source)}")
     return Search(model, source, out, said, Path(storage or out / "trials.db"), quiet).go(trials)
 
 
@@ -137,14 +151,30 @@ class Search:
     said: Options that stay.
     """
 
-    def __init__(self, model: str, source: Any, out: Path, said: Mapping[str, Any], storage: Path, quiet: bool) -> None:
-        self.model, self.source, self.out, self.said, self.storage = model, source, out, said, storage
+    def __init__(
+        self,
+        model: str,
+        source: Any,
+        out: Path,
+        said: Mapping[str, Any],
+        storage: Path,
+        quiet: bool,
+    ) -> None:
+        self.model, self.source, self.out, self.said, self.storage = (
+            model,
+            source,
+            out,
+            said,
+            storage,
+        )
         self.console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
-        self.make = plugins.load("models", model)
+        self.make = registry.load("models", model)
         self.choices = choices(self.make, said)
-        self.goal = Goal(self.make.practice.decides)
+        self.goal = Goal(self.make.defaults.early_stopping_metric)
         self.study = self._study()
-        self.goal.name, self.goal.sign = self.study.user_attrs.get("measure", (self.goal.name, self.goal.sign))
+        self.goal.name, self.goal.sign = self.study.user_attrs.get(
+            "measure", (self.goal.name, self.goal.sign)
+        )
 
     def _study(self) -> optuna.Study:
         """What was tried so far. Raises InputError where that is another search."""
@@ -153,14 +183,20 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.storage.parent.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
-            storage=self._database, study_name=self.model, load_if_exists=True,
+            storage=self._database,
+            study_name=self.model,
+            load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
-        )  # fmt: skip
-        study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # going on is no repetition
+        )
+        study.sampler = optuna.samplers.TPESampler(
+            seed=len(study.trials)
+        )  # going on is no repetition
         asked = json.dumps({"data": self.data, **self.said}, default=str)
         if study.user_attrs.get("asked", asked) != asked:
-            raise InputError(f"{self.storage} remembers another search, {study.user_attrs['asked']}, and this is "
-                             f"{asked}; choose another --out or --storage")  # fmt: skip
+            raise InputError(
+                f"{self.storage} remembers another search, {study.user_attrs['asked']}, and this is"
+                f" {asked}; choose another --out or --storage"
+            )
         if not study.trials:
             study.set_user_attr("asked", asked)
             study.enqueue_trial({name: choice.default for name, choice in self.choices.items()})
@@ -184,14 +220,17 @@ class Search:
             self.console.print(f"trial {number} of {trials}: {self._try()}", soft_wrap=True)
         best = self._best
         if best is None:
-            raise InputError("no training came to its end; give each more --steps, or try more of them")
+            raise InputError(
+                "no training came to its end; give each more --steps, or try more of them"
+            )
         run = Run(self.folder(best.number))
         if not (run.path / "report.html").exists():
-            api.play(run, self.source, quiet=True)
+            api.run_training(run, self.source, quiet=True)
         return Found(self, best)
 
     def _try(self) -> str:
-        """One more training, of which nothing stays unless it is the best so far; what came of it, in words."""
+        """One more training, of which nothing stays unless it is the best so far; what came of it,
+        in words."""
         import optuna
 
         states = optuna.trial.TrialState
@@ -209,8 +248,10 @@ class Search:
                 optuna.delete_study(study_name=self.model, storage=self._database)
                 raise
             words = f"cannot be: {error}"
-        except api.Interrupted as error:
-            raise api.Interrupted("stopped; what was tried is remembered: repeat the command to go on") from error
+        except api.TrainingInterrupted as error:
+            raise api.TrainingInterrupted(
+                "stopped; what was tried is remembered: repeat the command to go on"
+            ) from error
         finally:
             with suppress(KeyError):  # there is no study any more
                 self.study.tell(trial, value, state)
@@ -218,8 +259,8 @@ class Search:
         return words
 
     def _trained(self, trial: optuna.Trial, options: Mapping[str, Value]) -> float:
-        """Trains with these options, and says how good that is: less is better. Raises TrialPruned where it falls
-        behind."""
+        """Trains with these options, and says how good that is: less is better. Raises TrialPruned
+        where it falls behind."""
         import optuna
 
         looks = count(1)
@@ -235,23 +276,37 @@ class Search:
 
         run, source = self._begun(trial.number, {**self.said, **_spoken(options)})
         self.goal.meet(run, source)
-        return self.goal.final(api.play(run, source, True, follow).run)
+        return self.goal.final(api.run_training(run, source, True, follow).run)
 
     def _begun(self, number: int, said: Mapping[str, Any]) -> tuple[Run, Any]:
         """The run of a training with all that is said of it."""
         places = ("out", "as_", "through", "quiet")
-        usual = {option.name: option.default for option in plugins.options(api.train) if option.name not in places}
+        usual = {
+            option.name: option.default
+            for option in registry.options(api.train)
+            if option.name not in places
+        }
         settings = {name: said.get(name, default) for name, default in usual.items()}
-        settings["rate"] = dict(settings["rate"] or {})
+        settings["lr"] = dict(settings["lr"] or {})
         options = {name: value for name, value in said.items() if name not in {*usual, *places}}
         shutil.rmtree(self.folder(number), ignore_errors=True)
-        return api.begin(
-            self.model, self.source, self.folder(number), said.get("as_"), said.get("through"), settings, options
+        return api.open_training(
+            self.model,
+            self.source,
+            self.folder(number),
+            said.get("as_"),
+            said.get("through"),
+            settings,
+            options,
         )
 
     @property
     def _best(self) -> optuna.trial.FrozenTrial | None:
-        done = [trial for trial in self.study.trials if trial.value is not None and trial.state.name == "COMPLETE"]
+        done = [
+            trial
+            for trial in self.study.trials
+            if trial.value is not None and trial.state.name == "COMPLETE"
+        ]
         return min(done, key=lambda trial: trial.value or 0.0) if done else None
 
     def folder(self, number: int) -> Path:
@@ -269,42 +324,58 @@ class Search:
 
 def _spoken(options: Mapping[str, Value]) -> dict[str, Any]:
     """What was chosen, as it is said to a training: numbers with the digits that matter."""
-    told = {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in options.items()}
-    rates = {name.removeprefix(RATE): value for name, value in told.items() if name.startswith(RATE)}
-    own = {name: value for name, value in told.items() if not name.startswith(RATE)}
-    return own | ({"rate": rates} if rates else {})
+    told = {
+        name: float(f"{value:.3g}") if isinstance(value, float) else value
+        for name, value in options.items()
+    }
+    rates = {
+        name.removeprefix(LEARNING_RATE): value
+        for name, value in told.items()
+        if name.startswith(LEARNING_RATE)
+    }
+    own = {name: value for name, value in told.items() if not name.startswith(LEARNING_RATE)}
+    return own | ({"lr": rates} if rates else {})
 
 
 class Goal:
-    """What decides between trainings, as a number of which less is better: the held-out loss that decides which weights
-    are kept, where a model has one; else the first metric that fits, on what training holds out."""
+    """What decides between trainings, as a number of which less is better: the held-out loss that
+    decides which weights are kept, where a model has one; else the first metric that fits, on what
+    training holds out."""
 
     evidence: Evidence | None = None
 
     def __init__(self, decides: str) -> None:
-        self.name = self.decides = decides
+        self.name = self.early_stopping_metric = decides
         self.sign = 1.0
 
     def meet(self, run: Run, source: Any) -> None:
-        """Looks at the model and the data, once. Raises InputError where nothing measures such a model."""
-        if self.decides or self.evidence:
+        """Looks at the model and the data, once. Raises InputError where nothing measures such a
+        model."""
+        if self.early_stopping_metric or self.evidence:
             return
         model = run.build()
-        fitting = plugins.fitting(model)
-        self.metrics = [plugins.load("metrics", name) for name in PREFERRED if name in fitting]
+        fitting = registry.fitting(model)
+        self.metrics = [registry.load("metrics", name) for name in PREFERRED if name in fitting]
         if not self.metrics:
-            raise InputError(f"no metric says how good {run.card['model']} is, so that options could be compared")
-        self.evidence = _evidence(run, source, isinstance(model, Samples) and model.condition is not None)
+            raise InputError(
+                f"no metric says how good {run.config['model']} is, so that options could be"
+                " compared"
+            )
+        self.evidence = _evidence(
+            run, source, isinstance(model, Samples) and model.condition is not None
+        )
 
     def glance(self, line: Mapping[str, float], model: Model, look: int) -> float | None:
-        """How good a model in training is, where that is looked at in this round."""
-        if self.decides:
-            return line.get(self.decides)
+        """How good a model in training is, where that is looked at in this step."""
+        if self.early_stopping_metric:
+            return line.get(self.early_stopping_metric)
         return self._measured(model) if look % SELDOM == 0 else None
 
     def final(self, run: Run) -> float:
         """How good a trained one is."""
-        return run.state["best"]["loss"] if self.decides else self._measured(run.model)
+        return (
+            run.state["best"]["loss"] if self.early_stopping_metric else self._measured(run.model)
+        )
 
     def shown(self, value: float) -> str:
         """The number as it is called."""
@@ -316,7 +387,7 @@ class Goal:
         model.eval()
         try:
             for metric in self.metrics:
-                with chance(0):
+                with seeded_rng(0):
                     measured = metric(model, self.evidence)
                 for name, larger in measured.larger_is_better.items():
                     if larger is not None:
@@ -328,16 +399,24 @@ class Goal:
 
 
 def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
-    """What metrics look at: examples that training holds out, at most so many, and some that it learns from."""
+    """What metrics look at: examples that training holds out, at most so many, and some that it
+    learns from."""
     modality, device = run.modality, choose_device()
-    train, held = modality.read(source).split(run.card["training"]["held_out"])
+    train, held = modality.read(source).split(run.config["training"]["held_out"])
     if len(held) < FEWEST:
-        raise InputError(f"training holds out {len(held)} examples, too few to compare by; give a larger --held-out")
-    features = plugins.load("features", modality.features).fit(train, modality, run.path.parent / ".features")
+        raise InputError(
+            f"training holds out {len(held)} examples, too few to compare by; give a larger"
+            " --held-out"
+        )
+    features = registry.load("features", modality.features).fit(
+        train, modality, run.path.parent / ".features"
+    )
     seen, unseen = train.gather(JUDGED).to(device), held.gather(JUDGED).to(device)
-    paired = isinstance(modality, Pictorial) and modality.pairs
+    paired = isinstance(modality, ImageFiles) and modality.pairs
     asked = unseen.y if conditional else None
-    return Evidence(seen, unseen, asked, lambda x: features(x.cpu()), None, modality.frame, None, paired)
+    return Evidence(
+        seen, unseen, asked, lambda x: features(x.cpu()), None, modality.frame, None, paired
+    )
 
 
 @dataclass(frozen=True)
@@ -358,15 +437,24 @@ class Found:
         from .jobs import known, words
 
         search = self.search
-        stay = {name: value for name, value in search.said.items() if name not in ("steps", "epochs", "minutes")}
+        stay = {
+            name: value
+            for name, value in search.said.items()
+            if name not in ("steps", "epochs", "minutes")
+        }
         options = known(search.model, search.said, search.source)
         spoken = words(stay | _spoken(self.best.params), options)
         return shlex.join(["ganvas", "train", search.model, search.data, *spoken])
 
     def table(self) -> Table:
-        """Every trial that came to its end, the best first; what is not as by default stands out."""
+        """Every trial that came to its end, the best first; what is not as by default stands
+        out."""
         search = self.search
-        done = [trial for trial in search.study.trials if trial.value is not None and trial.state.name == "COMPLETE"]
+        done = [
+            trial
+            for trial in search.study.trials
+            if trial.value is not None and trial.state.name == "COMPLETE"
+        ]
         table = Table("trial", search.goal.name or "value", *search.choices)
         for trial in sorted(done, key=lambda trial: trial.value or 0.0):
             cells = [_cell(trial.params[name], choice) for name, choice in search.choices.items()]
@@ -374,12 +462,18 @@ class Found:
         return table
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: the best run, its number, its options, and the command that trains so again."""
+        """Plain values: the best run, its number, its options, and the command that trains so
+        again."""
         value = self.search.goal.sign * (self.best.value or 0.0)
         return {
-            "run": str(self.run), "trial": self.best.number, "measure": self.search.goal.name, "value": value,
-            "options": _spoken(self.best.params), "command": self.command, "trials": len(self.search.study.trials),
-        }  # fmt: skip
+            "run": str(self.run),
+            "trial": self.best.number,
+            "measure": self.search.goal.name,
+            "value": value,
+            "options": _spoken(self.best.params),
+            "command": self.command,
+            "trials": len(self.search.study.trials),
+        }
 
 
 def _cell(value: Value, choice: Choice) -> str:

@@ -1,4 +1,5 @@
-"""Abilities: what a trained model can do. A model's class line lists them, a task's first argument asks for one."""
+"""Abilities: what a trained model can do. A model's class line lists them, a task's first argument
+asks for one."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ..runtime.errors import InputError
-from ..runtime.random import chance
-from .decoding import Steering
-from .images import enlarged, whole_blocks
+from ..runtime.random import seeded_rng
+from .decoding import DecodingOptions
+from .images import crop_to_multiple, upscale_bicubic
 from .space import Space, Tokens
 
 
@@ -29,26 +30,29 @@ class Samples(ABC):
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         """Draws `n` new examples, shape (n, *space.shape).
 
-        y: What each shall be, shape (n, *condition.shape), for a model that takes a condition; drawn evenly without.
+        y: What each shall be, shape (n, *condition.shape), for a model that takes a condition;
+            drawn evenly without.
         truncation: Latents further out than this many standard deviations are drawn again
             (Brock et al., 2019): fewer surprises, less variety.
         """
 
 
-class Steers(Samples):
+class SamplesTokens(Samples):
     """Makes new examples symbol by symbol, and can be told how boldly."""
 
     @abstractmethod
-    def steer(self, n: int, y: Tensor | None, how: Steering) -> Tensor:
-        """`sample`, steered. Raises InputError for what the model, as it was trained, cannot heed."""
+    def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
+        """`sample`, steered. Raises InputError for what the model, as it was trained, cannot
+        heed."""
 
 
-class Matches(Samples):
+class ScoresPrompts(Samples):
     """Knows how well examples fit what was asked of them."""
 
     @abstractmethod
-    def match(self, x: Tensor, y: Tensor) -> Tensor:
-        """How much a condition (B, *condition.shape) tells about each example, log p(x | y) / p(x) in nats, (B,)."""
+    def prompt_score(self, x: Tensor, y: Tensor) -> Tensor:
+        """How much a condition (B, *condition.shape) tells about each example, log p(x | y) / p(x)
+        in nats, (B,)."""
 
 
 class Encodes(ABC):
@@ -72,17 +76,20 @@ class Generates(Samples, Decodes):
 
     @abstractmethod
     def prior(self, n: int, truncation: float | None = None) -> Tensor:
-        """Latents as new examples are made from, shape (n, ...); truncation as in `Samples.sample`."""
+        """Latents as new examples are made from, shape (n, ...); truncation as in
+        `Samples.sample`."""
 
 
-class Discerns(Generates):
+class EstimatesDensityRatio(Generates):
     """Makes new examples, and knows which of them the data has more or fewer of."""
 
     @abstractmethod
-    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """log p(x) - log q(x) but for a constant, (B,): p is how the data is distributed, q how samples are.
+    def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x) - log q(x) but for a constant, (B,): p is how the data is distributed, q how
+        samples are.
 
-        y: Of what each is, as in `Samples.sample`. Raises InputError where it has not learned such odds.
+        y: Of what each is, as in `Samples.sample`. Raises InputError where it has not learned such
+            odds.
         """
 
 
@@ -91,10 +98,12 @@ class Autoencodes(Encodes, Decodes):
 
 
 class Tokenizes(Autoencodes):
-    """Goes to latents and back, and says what kind of thing the latents are: another model may learn them."""
+    """Goes to latents and back, and says what kind of thing the latents are: another model may
+    learn them."""
 
     latents: Space
-    """What `encode` gives and `decode` takes: symbols, such as a quantiser's codes, or vectors, wherever they lie."""
+    """What `encode` gives and `decode` takes: symbols, such as a quantiser's codes, or vectors,
+    wherever they lie."""
 
     @property
     @abstractmethod
@@ -102,27 +111,29 @@ class Tokenizes(Autoencodes):
         """Where it computes."""
 
 
-class Redraws(Autoencodes):
+class ResamplesPosterior(Autoencodes):
     """Goes to latents and back, and knows what else an example might have been."""
 
     @abstractmethod
-    def redraw(self, x: Tensor, n: int) -> Tensor:
+    def resample_posterior(self, x: Tensor, n: int) -> Tensor:
         """Each example n times anew, (n, B, *space.shape): x' ~ p(x' | z), z ~ q(z | x).
 
-        Numbers have the noise that the likelihood learned, which may go beyond what the space holds.
+        Numbers have the noise that the likelihood learned, which may go beyond what the space
+        holds.
         """
 
 
 class Scores(ABC):
-    """Says how strange each example is."""
+    """Says how anomalous each example is."""
 
     @abstractmethod
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Strangeness, shape (B,), higher is stranger; and what each place adds, (B, *places) as in `Space.costs`."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Anomaly score, shape (B,), higher is more anomalous; and what each place adds, (B,
+        *places) as in `Space.costs`."""
 
     def score(self, x: Tensor) -> Tensor:
-        """Strangeness alone, shape (B,)."""
-        return self.weigh(x)[0]
+        """Anomaly score alone, shape (B,)."""
+        return self.score_with_attribution(x)[0]
 
 
 class Bounds(ABC):
@@ -135,14 +146,15 @@ class Bounds(ABC):
         """Upper bounds on -log p(x) in nats, shape (B,), tighter with more samples."""
 
 
-class Packing(NamedTuple):
+class CodingScheme(NamedTuple):
     """How examples are turned into symbols that a range coder packs, and back.
 
     places: Symbols of an example.
     quality: How much it keeps, from 0 to 100, or None where it keeps everything.
     fold: Codes of examples (B, ...), as `Lossless.exact` gives them, to symbols (B, places), int64.
-    unfold: (place, logits (B, alphabet)) of every place given those before it, for symbols (B, places).
-        symbols[:, place] is read when the next is asked for, so that it may be filled in until then.
+    unfold: (place, logits (B, alphabet)) of every place given those before it, for symbols (B,
+        places). symbols[:, place] is read when the next is asked for, so that it may be filled in
+        until then.
     restore: Symbols to codes.
     """
 
@@ -153,7 +165,7 @@ class Packing(NamedTuple):
     restore: Callable[[Tensor], Tensor]
 
 
-class Packs(ABC):
+class Compresses(ABC):
     """Turns examples into symbols that it knows the probabilities of."""
 
     @property
@@ -162,32 +174,41 @@ class Packs(ABC):
         """Where it computes."""
 
     @abstractmethod
-    def packing(self, quality: int | None) -> Packing:
-        """How it packs at a quality, or as it likes best. Raises InputError for one that it has not."""
+    def coding_scheme(self, quality: int | None) -> CodingScheme:
+        """How it packs at a quality, or as it likes best. Raises InputError for one that it has
+        not."""
 
 
-class Factorises(Packs):
-    """Says how likely each symbol of an example is, one place after the other, so that nothing is lost."""
+class Factorises(Compresses):
+    """Says how likely each symbol of an example is, one place after the other, so that nothing is
+    lost."""
 
     space: Space
 
-    def packing(self, quality: int | None) -> Packing:
+    def coding_scheme(self, quality: int | None) -> CodingScheme:
         if quality is not None:
-            raise InputError("--quality is for models that lose something, such as codec; this one keeps every bit")
-        return Packing(prod(self.space.shape), None, lambda codes: codes, self.unfold, lambda symbols: symbols)
+            raise InputError(
+                "--quality is for models that lose something, such as codec; this one keeps"
+                " every bit"
+            )
+        return CodingScheme(
+            prod(self.space.shape), None, lambda codes: codes, self.unfold, lambda symbols: symbols
+        )
 
     @abstractmethod
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """(place, logits (B, alphabet)) of every place given those before it, for examples x (B, places).
+        """(place, logits (B, alphabet)) of every place given those before it, for examples x (B,
+        places).
 
-        Of pictures, x has the levels, flattened: whole numbers from 0 to 255.
+        Of images, x has the levels, flattened: whole numbers from 0 to 255.
 
         x[:, place] is read when the next is asked for, so that it may be filled in until then.
         """
 
 
 class Translates(ABC):
-    """Maps examples of one domain, the condition of the data, to counterparts in another, its space; some also back."""
+    """Maps examples of one domain, the condition of the data, to counterparts in another, its
+    space; some also back."""
 
     space: Space
 
@@ -207,16 +228,19 @@ class Translates(ABC):
 
     @abstractmethod
     def translate(self, x: Tensor, back: bool = False) -> Tensor:
-        """Counterparts of examples (B, ...) of the first domain, or with `back` of the second: (B, ...) in [-1, 1]."""
+        """Counterparts of examples (B, ...) of the first domain, or with `back` of the second: (B,
+        ...) in [-1, 1]."""
 
     def shown(self, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-        """Examples y of the first domain and what becomes of them; then, of a model that goes back, x likewise."""
+        """Examples y of the first domain and what becomes of them; then, of a model that goes back,
+        x likewise."""
         back = (x, self.translate(x, back=True).float()) if self.both_ways else ()
         return y, self.translate(y).float(), *back
 
 
 class Stylises(ABC):
-    """Gives pictures of one domain, the condition of the data, the style of one picture of another, its space."""
+    """Gives images of one domain, the condition of the data, the style of one image of another,
+    its space."""
 
     space: Space
 
@@ -230,18 +254,20 @@ class Stylises(ABC):
 
     @abstractmethod
     def stylise(self, x: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
-        """Pictures (B, C, H, W) of any size in the style of others, as many or one, of any size: like x, in [-1, 1].
+        """Images (B, C, H, W) of any size in the style of others, as many or one, of any size:
+        like x, in [-1, 1].
 
         strength: How much of the style, from 0 (none) to 1.
         """
 
     def shown(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Examples y of the first domain, those whose style they are given, x, and what becomes of them."""
+        """Examples y of the first domain, those whose style they are given, x, and what becomes of
+        them."""
         return y, x, self.stylise(y, x).float()
 
 
 class Upscales(ABC):
-    """Makes pictures larger, and adds the detail that they lack."""
+    """Makes images larger, and adds the detail that they lack."""
 
     space: Space
 
@@ -254,26 +280,29 @@ class Upscales(ABC):
         """Where it computes."""
 
     @abstractmethod
-    def lowered(self, x: Tensor) -> Tensor:
-        """Pictures as the model saw them while it learned, (B, C, H / scale, W / scale); by torch's random numbers."""
+    def degrade(self, x: Tensor) -> Tensor:
+        """Images as the model saw them while it learned, (B, C, H / scale, W / scale); by torch's
+        random numbers."""
 
     @abstractmethod
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
-        """Pictures (B, C, H, W) in [-1, 1] of any size as (B, C, scale * H, scale * W).
+        """Images (B, C, H, W) in [-1, 1] of any size as (B, C, scale * H, scale * W).
 
-        fidelity: 1 keeps to what pixels say, 0 looks as sharp as real pictures do; between, something of both.
+        fidelity: 1 keeps to what pixels say, 0 looks as sharp as real images do; between,
+            something of both.
         """
 
     def shown(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Examples as they are shown: made smaller, every time alike; that bicubically enlarged; upscaled; and whole.
+        """Examples as they are shown: made smaller, every time alike; that bicubically enlarged;
+        upscaled; and whole.
 
         Sides of all are the largest multiples of the scale that those of the examples hold.
         """
-        x = whole_blocks(x, self.scale)
-        with chance(0):
-            low = self.lowered(x)
+        x = crop_to_multiple(x, self.scale)
+        with seeded_rng(0):
+            low = self.degrade(x)
         blocks = low.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
-        return blocks, enlarged(low, self.scale).clamp(-1, 1), self.upscale(low).float(), x
+        return blocks, upscale_bicubic(low, self.scale).clamp(-1, 1), self.upscale(low).float(), x
 
 
 class Restores(ABC):
@@ -281,7 +310,7 @@ class Restores(ABC):
 
     space: Space
 
-    undoes: str
+    degradation: str
     """The kind of damage it learned to undo; "none" where it learned of none."""
 
     any_size: ClassVar[bool] = False
@@ -293,27 +322,31 @@ class Restores(ABC):
         """Where it computes."""
 
     @abstractmethod
-    def damaged(self, x: Tensor) -> Tensor:
-        """Examples as the model saw them while it learned, shape like x; by torch's random numbers."""
+    def degrade(self, x: Tensor) -> Tensor:
+        """Examples as the model saw them while it learned, shape like x; by torch's random
+        numbers."""
 
     @abstractmethod
     def restore(self, x: Tensor) -> Tensor:
         """Whole examples of damaged ones, shape like x."""
 
     def shown(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Examples as they are shown: damaged, every time alike, and restored, both shaped like x."""
-        with chance(0):
-            damaged = self.damaged(x)
+        """Examples as they are shown: damaged, every time alike, and restored, both shaped like
+        x."""
+        with seeded_rng(0):
+            damaged = self.degrade(x)
         return damaged, self.restore(damaged).float()
 
 
-class Begun(NamedTuple):
+class ConditionalStart(NamedTuple):
     """Examples of which a few places were drawn.
 
     x: (n, *space.shape); what lies elsewhere means nothing yet.
     known: Which places were drawn, boolean, like x.
-    keep: With what probability each is to be kept for them to be distributed as the model has it, (n,).
-    likely: How likely the first of these places is to be allowed: the rest of the likelihood is in `keep`.
+    keep: With what probability each is to be kept for them to be distributed as the model has it,
+        (n,).
+    likely: How likely the first of these places is to be allowed: the rest of the likelihood is in
+        `keep`.
     """
 
     x: Tensor
@@ -331,11 +364,14 @@ class Completes(ABC):
     """Whether grids of any height and width can be completed, not only those of its space."""
 
     @abstractmethod
-    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+    def complete(
+        self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
         """Examples that agree with `x` where `known` (boolean, like x) is true, shape like x.
 
-        allowed: Which symbols a place may be filled with, boolean (alphabet,), where not with all: it is drawn from
-            its distribution among these, given what is known and what was drawn before it.
+        allowed: Which symbols a place may be filled with, boolean (alphabet,), where not with all:
+            it is drawn from its distribution among these, given what is known and what was drawn
+            before it.
         """
 
 
@@ -349,10 +385,16 @@ class Predicts(Completes):
     def predict(self, seen: Tensor) -> Tensor:
         """The frames (B, C, T - given, H, W) that follow the first ones, (B, C, given, H, W)."""
 
-    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
-        """As in `Completes`. Raises InputError where a value of the frames that it goes on from is not known."""
+    def complete(
+        self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """As in `Completes`. Raises InputError where a value of the frames that it goes on from is
+        not known."""
         if not known[:, :, : self.given].all():
-            raise InputError(f"this model goes on from {self.given} frames; let it know that many, or train another")
+            raise InputError(
+                f"this model goes on from {self.given} frames; let it know that many, or train"
+                " another"
+            )
         return torch.where(known, x, self.continued(x))
 
     def continued(self, x: Tensor) -> Tensor:
@@ -361,9 +403,11 @@ class Predicts(Completes):
         return torch.cat([seen, self.predict(seen).to(x.dtype)], 2)
 
 
-class Begins(Completes):
-    """Fills in what is missing, and knows how likely it is that a few places alone are as somebody asks."""
+class StartsConditionally(Completes):
+    """Fills in what is missing, and knows how likely it is that a few places alone are as somebody
+    asks."""
 
     @abstractmethod
-    def begin(self, n: int, allowed: Mapping[int, Tensor]) -> Begun:
-        """Draws the places of which something is asked, and these alone, among their allowed symbols (alphabet,)."""
+    def conditional_start(self, n: int, allowed: Mapping[int, Tensor]) -> ConditionalStart:
+        """Draws the places of which something is asked, and these alone, among their allowed
+        symbols (alphabet,)."""

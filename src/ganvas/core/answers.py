@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .images import Own, Whole
-from .intervals import Between
+from .images import ImageFile, ImageSet
+from .intervals import Interval
 from .masks import Masked
 from .modality import Batch
 from .tabular import Given
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Made:
-    """New examples, in parts (b, *space.shape) that may be drawn only when they are asked for, and once."""
+    """New examples, in parts (b, *space.shape) that may be drawn only when they are asked for, and
+    once."""
 
     parts: Iterable[Tensor]
 
@@ -42,12 +43,13 @@ class Pairs:
 
     before: Tensor
     after: Tensor
-    between: Between | None = None
+    between: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Examples that belong in order, shape (frames, n, *space.shape): n strips, or one animation of n panels.
+    """Examples that belong in order, shape (frames, n, *space.shape): n strips, or one animation of
+    n panels.
 
     names: What each strip shows, n of them, where they have names.
     """
@@ -58,19 +60,21 @@ class Frames:
 
 @dataclass(frozen=True)
 class Filled:
-    """Rows whose holes were filled, once or several times: of each draw all rows, (n, *space.shape).
+    """Rows whose masked regions were filled, once or several times: of each draw all rows, (n,
+    *space.shape).
 
-    between: Instead of draws what these say of every hole, where intervals were asked.
+    between: Instead of draws what these say of every masked region, where intervals were asked.
     """
 
     given: Given
     draws: tuple[Tensor, ...] = ()
-    between: Between | None = None
+    between: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Completed:
-    """Examples whose missing parts were filled, once or several times: of each draw every one, like those given."""
+    """Examples whose missing parts were filled, once or several times: of each draw every one, like
+    those given."""
 
     given: Masked
     draws: tuple[list[Tensor], ...]
@@ -81,13 +85,14 @@ class Edited:
     """Examples moved along a direction of meaning in the latents, or along several.
 
     x: As they were given, (n, *space.shape).
-    frames: At each strength, (strengths, n * directions, *space.shape): of each example every direction.
+    frames: At each strength, (strengths, n * directions, *space.shape): of each example every
+        direction.
     strengths: In standard deviations.
     directions: What each direction is called.
     names: Where the examples came from.
     faithful: How well each is rendered before it is edited: PSNR in dB, (n,).
-    same: How much of its identity each keeps: cosine of learned features, shaped like frames' first two axes; nan where
-        none were learned.
+    same: How much of its identity each keeps: cosine of learned features, shaped like frames' first
+        two axes; nan where none were learned.
     """
 
     x: Tensor
@@ -100,10 +105,11 @@ class Edited:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledExamples:
     """Examples x, (n, *space.shape), their classes y, int64 (n,), and what these are called.
 
-    held_out: Which of them the model's training held out, or would have, boolean (n,): never learned from.
+    held_out: Which of them the model's training held out, or would have, boolean (n,): never
+        learned from.
     """
 
     x: Tensor
@@ -114,7 +120,8 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Given examples and new ones of classes that lack them, (n, ...), and how well those do who learned from either.
+    """Given examples and new ones of classes that lack them, (n, ...), and how well those do who
+    learned from either.
 
     y: The class of each new one, int64 (n,).
     measure: What the scores are.
@@ -122,7 +129,7 @@ class Augmented:
     helped: By how much new ones give a higher score than each other way.
     """
 
-    given: Given | Labelled
+    given: Given | LabelledExamples
     added: Tensor
     y: Tensor
     measure: str
@@ -130,12 +137,12 @@ class Augmented:
     helped: dict[str, Estimate]
 
 
-Weigh = Callable[[Tensor], tuple[Tensor, Tensor]]
+ScoreFunction = Callable[[Tensor], tuple[Tensor, Tensor]]
 """`Scores.weigh` of a model."""
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedExamples:
     """Examples x, (n, *space.shape), and where each came from.
 
     y: What each is labelled, as class numbers (n, 1), where they are labelled.
@@ -148,45 +155,48 @@ class Named:
     classes: tuple[str, ...] = ()
 
 
-Practised = Callable[[int], Named]
-"""Examples of a run's training, at most so many, evenly spread. Raises InputError where these are not at hand."""
+TrainingExamples = Callable[[int], NamedExamples]
+"""Examples of a run's training, at most so many, evenly spread. Raises InputError where these are
+not at hand."""
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """Examples x, (n, ...), where each came from, its score (n,), and what each of its places adds, (n, *places)."""
+class Scored:
+    """Examples x, (n, ...), where each came from, its score (n,), and what each of its places adds,
+    (n, *places)."""
 
     x: Tensor
     names: list[str]
     scores: Tensor
-    blame: Tensor
+    attribution: Tensor
 
 
 @dataclass(frozen=True)
-class Arriving:
-    """Examples of any number of sources, which are read as they are weighed, in parts: from the start at every call.
+class ScoredStream:
+    """Examples of any number of sources, which are read as they are weighed, in parts: from the
+    start at every call.
 
-    apart: How many examples each of several people brought, where these come as one part: what is found among one's
-        examples has nothing to do with the others'.
+    apart: How many examples each of several people brought, where these come as one part: what is
+        found among one's examples has nothing to do with the others'.
     """
 
-    weighed: Callable[[Weigh], Iterator[Weighed]]
+    weighed: Callable[[ScoreFunction], Iterator[Scored]]
     apart: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class Normal:
+class ReferenceScores:
     """What is normal to a model.
 
     scores: Of examples that it did not learn from, (N,).
-    blame: What each place adds to these on average, (*places).
+    attribution: What each place adds to these on average, (*places).
     examples: Some that it did learn from, (M, *space.shape); none where they are not at hand.
     names: Where these came from.
     vectors: Maps examples to vectors (n, D) whose distances mean something.
     """
 
     scores: Tensor
-    blame: Tensor
+    attribution: Tensor
     examples: Tensor
     names: list[str]
     vectors: Callable[[Tensor], Tensor]
@@ -203,15 +213,15 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """How strange examples x, (n, ...), are beside normal ones, and why.
+class Detected:
+    """How anomalous examples x, (n, ...), are beside normal ones, and why.
 
-    scores: The model's, (n,); higher is stranger.
-    p: Share of normal examples that are as strange, (n,).
-    found: Which are called strange, boolean (n,).
-    blame: What each place adds to the score beyond what is normal, (n, *places).
-    nearest: Of what was found, the number of the nearest normal example, (n,); -1 for the rest, or where none are at
-        hand.
+    scores: The model's, (n,); higher is more anomalous.
+    p: Share of normal examples that are as anomalous, (n,).
+    found: Which are called anomalous, boolean (n,).
+    attribution: What each place adds to the score beyond what is normal, (n, *places).
+    nearest: Of what was found, the number of the nearest normal example, (n,); -1 for the rest, or
+        where none are at hand.
     """
 
     x: Tensor
@@ -219,7 +229,7 @@ class Judged:
     scores: Tensor
     p: Tensor
     found: Tensor
-    blame: Tensor
+    attribution: Tensor
     nearest: Tensor
 
 
@@ -231,18 +241,20 @@ class Detections:
     endless: Whether more may come at any time.
     """
 
-    parts: Iterable[Judged]
-    normal: Normal
+    parts: Iterable[Detected]
+    normal: ReferenceScores
     tally: Counter[str]
     endless: bool = False
 
     @cached_property
-    def whole(self) -> Judged:
+    def whole(self) -> Detected:
         """All of them as one."""
         parts = list(self.parts)
         names = [name for part in parts for name in part.names]
         of = lambda field: torch.cat([getattr(part, field) for part in parts])  # noqa: E731
-        return Judged(of("x"), names, *map(of, ("scores", "p", "found", "blame", "nearest")))
+        return Detected(
+            of("x"), names, *map(of, ("scores", "p", "found", "attribution", "nearest"))
+        )
 
 
 @dataclass(frozen=True)
@@ -254,7 +266,7 @@ class Embedded:
     words: How the map was made.
     """
 
-    given: Named
+    given: NamedExamples
     latents: Tensor
     rows: Tensor
     map: Tensor
@@ -270,15 +282,16 @@ class Clustered:
     distance: From the middle of its group, in standard deviations of the group, (n,).
     """
 
-    given: Named
+    given: NamedExamples
     cluster: Tensor
     probability: Tensor
     distance: Tensor
 
 
 @dataclass(frozen=True)
-class Exact:
-    """Examples to the last bit: the codes of what a model learned, whole numbers (n, places), and the rest.
+class Unpacked:
+    """Examples to the last bit: the codes of what a model learned, whole numbers (n, places), and
+    the rest.
 
     fingerprint: Of the model and of what its modality learned.
     """
@@ -289,8 +302,9 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """Examples in few bytes: the symbols of n of them as a model's probabilities pack them, and the rest.
+class Packed:
+    """Examples in few bytes: the symbols of n of them as a model's probabilities pack them, and the
+    rest.
 
     digest: Of the symbols, to know them by when they are unpacked.
     quality: How much was kept, from 0 to 100, or None where nothing was lost.
@@ -306,18 +320,18 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Restored:
-    """Pictures, and what became of each: (file, before, after), the latter two (C, H, W) as the model has them; made
-    when they are asked for, and once.
+    """Images, and what became of each: (file, before, after), the latter two (C, H, W) as the
+    model has them; made when they are asked for, and once.
 
     recoloured: Whether grey ones may be in colour afterwards.
     """
 
-    given: Whole
-    steps: Iterable[tuple[Own, Tensor, Tensor]]
+    given: ImageSet
+    steps: Iterable[tuple[ImageFile, Tensor, Tensor]]
     recoloured: bool = False
 
     @property
-    def made(self) -> Iterator[tuple[Tensor, Tensor, Own]]:
+    def made(self) -> Iterator[tuple[Tensor, Tensor, ImageFile]]:
         """Before, after, and after as a file with all that the given one has."""
         for own, before, after in self.steps:
             yield before, after, own.redone(after, self.recoloured)
@@ -325,17 +339,29 @@ class Restored:
 
 @dataclass(frozen=True)
 class Enlarged:
-    """Pictures, and each `scale` times as large a side, made when they are asked for, and once."""
+    """Images, and each `scale` times as large a side, made when they are asked for, and once."""
 
-    given: Whole
+    given: ImageSet
     scale: int
-    pairs: Iterable[tuple[Own, Own]]
+    pairs: Iterable[tuple[ImageFile, ImageFile]]
 
 
 Answer = (
-    Made | Pairs | Frames | Filled | Completed | Edited | Augmented | Detections | Embedded | Clustered | Parcel | Exact
-    | Restored | Enlarged
-)  # fmt: skip
+    Made
+    | Pairs
+    | Frames
+    | Filled
+    | Completed
+    | Edited
+    | Augmented
+    | Detections
+    | Embedded
+    | Clustered
+    | Packed
+    | Unpacked
+    | Restored
+    | Enlarged
+)
 """What a task answers."""
 
 
@@ -350,7 +376,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric's answer: named numbers, and for each name whether larger is better (None: neither)."""
+    """A metric's answer: named numbers, and for each name whether larger is better (None:
+    neither)."""
 
     numbers: dict[str, Estimate]
     larger_is_better: dict[str, bool | None]
@@ -362,10 +389,13 @@ class Evidence:
 
     train: Examples the model learned from, evenly spread over all of them.
     held_out: Examples it never saw. As many samples are asked for as there are of these.
-    asked: What each sample is asked to be, (len(held_out), *condition.shape), for a model that takes a condition.
-    paired: Whether what an example is to be made of, `held_out.y`, is its counterpart and not any other example.
+    asked: What each sample is asked to be, (len(held_out), *condition.shape), for a model that
+        takes a condition.
+    paired: Whether what an example is to be made of, `held_out.y`, is its counterpart and not any
+        other example.
     features: Maps examples (N, *space.shape) to feature vectors (N, D).
-    classify: Maps examples to class numbers (N,), where the features come from a classifier of the same classes.
+    classify: Maps examples to class numbers (N,), where the features come from a classifier of the
+        same classes.
     frame: Maps examples to a data frame where they are rows of a table, else to None.
     target: Name of the column that matters most to the person, if they named one.
     """

@@ -28,16 +28,25 @@ class Attributes:
     def of(self, attribute: str, names: list[str]) -> Tensor:
         """An attribute of examples of these names, float64 (n,), nan of those that no row is about.
 
-        Rows may name a file by its whole place or by its last part. Raises InputError for an unknown attribute.
+        Rows may name a file by its whole place or by its last part. Raises InputError for an
+        unknown attribute.
         """
         if attribute not in self.columns:
-            raise InputError(f"{self.where} has no column {attribute!r}; it has {', '.join([*self.columns][:20])}")
-        rows = {key: row for row, name in enumerate(self.names) for key in (PurePosixPath(name).name, name)}
+            raise InputError(
+                f"{self.where} has no column {attribute!r}; it has"
+                f" {', '.join([*self.columns][:20])}"
+            )
+        rows = {
+            key: row
+            for row, name in enumerate(self.names)
+            for key in (PurePosixPath(name).name, name)
+        }
         found = [rows.get(name, rows.get(PurePosixPath(name).name, -1)) for name in names]
         if set(found) <= {-1}:
             shown = f"{names[0]}, …" if names else "there are none"
             raise InputError(
-                f"no row of {self.where} is about an example at hand ({shown}); its first column names files"
+                f"no row of {self.where} is about an example at hand ({shown}); its first column"
+                " names files"
             )
         padded = torch.cat([self.columns[attribute], torch.tensor([torch.nan]).double()])
         return padded[torch.tensor(found)]

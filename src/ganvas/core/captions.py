@@ -1,4 +1,5 @@
-"""Texts that something is asked for by, as words with numbers: 0 for no more words, 1 for one that is too rare."""
+"""Texts that something is asked for by, as words with numbers: 0 for no more words, 1 for one that
+is too rare."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ LONGEST = 32  # words of a text that are kept
 END, RARE = 0, 1
 
 
-def words_of(text: str) -> list[str]:
+def caption_words(text: str) -> list[str]:
     """The words of a text, in lower case: letters, digits and apostrophes of any script."""
     return re.findall(r"[\w'’]+", text.lower())
 
@@ -27,37 +28,45 @@ def vocabulary(texts: Iterable[str]) -> tuple[tuple[str, ...], int]:
     """The words of texts, the most frequent first, and how many are kept of each."""
     counted, longest = Counter[str](), 0
     for text in texts:
-        words = words_of(text)
+        words = caption_words(text)
         counted.update(words)
         longest = max(longest, len(words))
     return tuple(word for word, _ in counted.most_common(MOST)), min(longest, LONGEST)
 
 
-def worded(texts: Sequence[str], words: Sequence[str], length: int) -> Tensor:
+def encode_caption(texts: Sequence[str], words: Sequence[str], length: int) -> Tensor:
     """Texts as numbers of words, int64 (N, length)."""
     own = {word: number for number, word in enumerate(words, RARE + 1)}
     rows = torch.zeros(len(texts), length, dtype=torch.int64)
     for row, text in zip(rows, texts, strict=True):
-        known = [own.get(word, RARE) for word in words_of(text)[:length]]
+        known = [own.get(word, RARE) for word in caption_words(text)[:length]]
         row[: len(known)] = torch.tensor(known)
     return rows
 
 
-def prompted(text: str, words: Sequence[str], length: int) -> Tensor:
-    """What a text asks for, int64 (length,). Raises InputError for words that no text had in training."""
-    asked = words_of(text)
+def encode_prompt(text: str, words: Sequence[str], length: int) -> Tensor:
+    """What a text asks for, int64 (length,). Raises InputError for words that no text had in
+    training."""
+    asked = caption_words(text)
     if not asked:
-        raise InputError(f"--prompt {text!r} has no words; write what to show, such as {words[0]!r}")
+        raise InputError(
+            f"--prompt {text!r} has no words; write what to show, such as {words[0]!r}"
+        )
     for word in asked:
         if word not in words:
             near = get_close_matches(word, words, 3) or words[:3]
-            raise InputError(f"no caption had the word {word!r}; some of the {len(words):,} that were there: "
-                             f"{', '.join(near)}")  # fmt: skip
+            raise InputError(
+                f"no caption had the word {word!r}; some of the {len(words):,} that were there: "
+                f"{', '.join(near)}"
+            )
     if len(asked) > length:
-        raise InputError(f"--prompt has {len(asked)} words, and the longest caption had {length}; write a shorter one")
-    return worded([text], words, length)[0]
+        raise InputError(
+            f"--prompt has {len(asked)} words, and the longest caption had {length}; write a"
+            " shorter one"
+        )
+    return encode_caption([text], words, length)[0]
 
 
-def wording(words: Sequence[str], length: int) -> Tokens:
+def decode_caption(words: Sequence[str], length: int) -> Tokens:
     """The space of such texts."""
     return Tokens(length, len(words) + RARE + 1)

@@ -1,4 +1,4 @@
-"""How strange a score is beside those of what is normal."""
+"""How anomalous a score is beside those of what is normal."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from torch import Tensor
 
 
 def p_values(scores: Tensor, normal: Tensor) -> Tensor:
-    """(1 + number of normal scores (N,) that are as high) / (1 + N), of each score (n,); float64."""
-    return p_values_among(scores, normal.sort().values)
+    """(1 + number of normal scores (N,) that are as high) / (1 + N), of each score (n,);
+    float64."""
+    return p_values_within(scores, normal.sort().values)
 
 
-def p_values_among(scores: Tensor, ranked: Tensor) -> Tensor:
+def p_values_within(scores: Tensor, ranked: Tensor) -> Tensor:
     """`p_values` beside normal scores that are in order."""
     as_high = len(ranked) - torch.searchsorted(ranked, scores.contiguous())
     return (1 + as_high).double() / (1 + len(ranked))

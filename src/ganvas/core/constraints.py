@@ -1,4 +1,4 @@
-"""What a person may wish of new examples, and what modalities do that understand it."""
+"""What a person may constraint of new examples, and what modalities do that understand it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ..runtime.errors import InputError
 
 
 @dataclass(frozen=True)
-class Wish:
+class Constraint:
     """What every new example shall be.
 
     words: As it was asked for.
     holds: Whether each of these examples, (B, ...) and settled, meets it: boolean, (B,).
-    settle: Decides what is left to chance in examples (B, *space.shape), so that each is delivered the same whatever
-        comes with it: (B, ...), longer than they were.
-    allowed: Of places of `Tokens`, which of their symbols can meet it: boolean, (alphabet,). Every example that holds
-        is allowed; not every one that is allowed holds.
+    settle: Decides what is left to chance in examples (B, *space.shape), so that each is delivered
+        the same whatever comes with it: (B, ...), longer than they were.
+    allowed: Of places of `Tokens`, which of their symbols can meet it: boolean, (alphabet,). Every
+        example that holds is allowed; not every one that is allowed holds.
     marks: What may not come twice, int64 (B, marks), 0 where it may; None where everything may.
     """
 
     words: str
     holds: Callable[[Tensor], Tensor]
-    settle: Callable[[Tensor], Tensor]
+    resolve: Callable[[Tensor], Tensor]
     allowed: Mapping[int, Tensor] = field(default_factory=dict)
     marks: Callable[[Tensor], Tensor] | None = None
 
-    def __and__(self, other: Wish) -> Wish:
+    def __and__(self, other: Constraint) -> Constraint:
         """Both. Raises InputError where they rule each other out."""
         words, allowed = f"{self.words} and {other.words}", dict(self.allowed)
         for place, mask in other.allowed.items():
@@ -42,29 +42,39 @@ class Wish:
                 raise InputError(f"nothing can meet {words}; ask for less")
         marks = self.marks or other.marks
         if self.marks and other.marks:
-            marks = lambda x: torch.cat([wish.marks(x) for wish in (self, other) if wish.marks], 1)  # noqa: E731
-        return Wish(words, lambda x: self.holds(x) & other.holds(x), self.settle, allowed, marks)
+            both = (self.marks, other.marks)
+
+            def marks(x: Tensor) -> Tensor:
+                return torch.cat([own(x) for own in both], 1)
+
+        return Constraint(
+            words, lambda x: self.holds(x) & other.holds(x), self.resolve, allowed, marks
+        )
 
 
-def all_of(wishes: Sequence[Wish | None]) -> Wish | None:
-    """All the wishes there are as one; None where there is none."""
-    return reduce(lambda a, b: a & b, found) if (found := [w for w in wishes if w is not None]) else None
+def combine(constraints: Sequence[Constraint | None]) -> Constraint | None:
+    """All the constraints there are as one; None where there is none."""
+    return (
+        reduce(lambda a, b: a & b, found)
+        if (found := [w for w in constraints if w is not None])
+        else None
+    )
 
 
 @dataclass(frozen=True)
 class Balance:
-    """The levels of a column, each as a wish.
+    """The levels of a column, each as a constraint.
 
     place: The column's place among the codes of rows.
     """
 
     column: str
     place: int
-    wishes: tuple[Wish, ...]
+    constraints: tuple[Constraint, ...]
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Marginals:
     """How frequent the values of some columns shall be.
 
     words: Like what.
@@ -77,7 +87,7 @@ class Likeness:
     shares: tuple[Tensor, ...]
 
 
-class Understands(ABC):
+class Queryable(ABC):
     """A modality whose examples can be wished for in words."""
 
     @abstractmethod
@@ -85,12 +95,14 @@ class Understands(ABC):
         """Every level of a column. Raises InputError where it has no levels, or too many."""
 
     @abstractmethod
-    def likeness(self, source: Any) -> Likeness:
-        """The values of the columns that a source has. Raises InputError where it has none that were learned."""
+    def marginals(self, source: Any) -> Marginals:
+        """The values of the columns that a source has. Raises InputError where it has none that
+        were learned."""
 
     @abstractmethod
-    def wish(self, option: str, words: Sequence[str], learned_from: Any = None) -> Wish:
-        """What was said with an option such as `where`, once or several times, as one wish. Raises InputError.
+    def constraint(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
+        """What was said with an option such as `where`, once or several times, as one constraint.
+        Raises InputError.
 
         learned_from: The data of the training, where it is at hand.
         """

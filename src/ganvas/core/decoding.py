@@ -13,14 +13,17 @@ from .space import draw_symbol
 
 
 @dataclass(frozen=True)
-class Steering:
+class DecodingOptions:
     """How boldly symbols are drawn; as the model has it where nothing is said.
 
     temperature: Logits are divided by it: below 1 likely symbols become likelier still.
     top_k: Draw among so many of the likeliest symbols (Fan et al., 2018); 0 for all.
-    top_p: Draw among the likeliest symbols that together have this probability (Holtzman et al., 2020).
-    guidance: How many times as far as the condition moves them logits are moved (Ho & Salimans, 2022); 1 as it is.
-    rounds: In how many rounds a model that draws many symbols at a time draws all; 0 for as many as it likes.
+    top_p: Draw among the likeliest symbols that together have this probability (Holtzman et al.,
+        2020).
+    guidance: How many times as far as the condition moves them logits are moved (Ho & Salimans,
+        2022); 1 as it is.
+    steps: In how many steps a model that draws many symbols at a time draws all; 0 for as many as
+        it likes.
 
     Raises InputError for what is out of range.
     """
@@ -29,15 +32,21 @@ class Steering:
     top_k: int = 0
     top_p: float = 1.0
     guidance: float = 1.0
-    rounds: int = 0
+    decoding_steps: int = 0
 
     def __post_init__(self) -> None:
-        fits = {"temperature": (self.temperature > 0, "above 0"), "top_k": (self.top_k >= 0, "0 or more"),
-                "top_p": (0 < self.top_p <= 1, "above 0, and 1 at most"), "guidance": (self.guidance >= 0, "0 or more"),
-                "rounds": (self.rounds >= 0, "0 or more")}  # fmt: skip
+        fits = {
+            "temperature": (self.temperature > 0, "above 0"),
+            "top_k": (self.top_k >= 0, "0 or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0, and 1 at most"),
+            "guidance": (self.guidance >= 0, "0 or more"),
+            "decoding_steps": (self.decoding_steps >= 0, "0 or more"),
+        }
         for name, (right, words) in fits.items():
             if not right:
-                raise InputError(f"--{name.replace('_', '-')} is {getattr(self, name):g}; it must be {words}")
+                raise InputError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name):g}; it must be {words}"
+                )
 
     def tempered(self, logits: Tensor) -> Tensor:
         """Logits (B, K) of what is to be drawn from."""
@@ -57,12 +66,13 @@ class Steering:
         return draw_symbol(self.tempered(logits))
 
     def guided(self, logits: Tensor, n: int) -> Tensor:
-        """Logits (n, ...), float32; of twice as many, from those with the condition and, below these, those without."""
+        """Logits (n, ...), float32; of twice as many, from those with the condition and, below
+        these, those without."""
         if len(logits) == n:
             return logits.float()
         given, free = logits.float().chunk(2)
         return torch.where(free.isinf(), free, free + self.guidance * (given - free))
 
 
-AS_IT_IS = Steering()
+AS_IT_IS = DecodingOptions()
 """Nothing is said."""

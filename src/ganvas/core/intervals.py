@@ -11,21 +11,22 @@ import torch
 from torch import Tensor
 
 from ..runtime.errors import InputError
-from .abilities import Redraws
+from .abilities import ResamplesPosterior
 
 DRAWS = 32
 """Draws of each example that tell how far its values vary."""
 
 FIELDS = ("middle", "low", "high", "share")
-"""Of `Between`, what is said of every value."""
+"""Of `Interval`, what is said of every value."""
 
 SPAN = 0.8  # of these draws lies between the two ends that intervals are measured in
 
 
 @dataclass(frozen=True)
 class Values:
-    """Examples as a person measures them, x, (n, V): of a number nan where it is missing, of a category the number of
-    its level, -1 where it is missing; and which of them are categories, boolean (V,)."""
+    """Examples as a person measures them, x, (n, V): of a number nan where it is missing, of a
+    category the number of its level, -1 where it is missing; and which of them are categories,
+    boolean (V,)."""
 
     x: np.ndarray
     categories: np.ndarray
@@ -36,8 +37,9 @@ Measure = Callable[[Tensor], Values]
 
 
 @dataclass(frozen=True)
-class Between:
-    """What values are held to be, and between what they lie with a probability; of examples as `Values`, (n, V).
+class Interval:
+    """What values are held to be, and between what they lie with a probability; of examples as
+    `Values`, (n, V).
 
     level: The probability.
     middle: What is shown; nan where nothing is said.
@@ -53,7 +55,9 @@ class Between:
 
     def shaped(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The ends of examples that have nothing but numbers, both shaped like these."""
-        low, high = (torch.from_numpy(end).to(x.dtype).view(x.shape) for end in (self.low, self.high))
+        low, high = (
+            torch.from_numpy(end).to(x.dtype).view(x.shape) for end in (self.low, self.high)
+        )
         return low, high
 
 
@@ -62,8 +66,8 @@ class Calibration:
     """How examples that a model did not learn from came out of its intervals.
 
     measure: The modality's.
-    scores: How far each value lay from its reconstruction, in times the way from there to where 80 % of its draws
-        end, (N, V); nan where it was missing.
+    scores: How far each value lay from its reconstruction, in times the way from there to where 80
+        % of its draws end, (N, V); nan where it was missing.
     least: Ways that are taken for so long at least, (V,).
     """
 
@@ -72,8 +76,9 @@ class Calibration:
     least: np.ndarray
 
     def reach(self, level: float) -> np.ndarray:
-        """How many of those ways an interval must reach for a new value to lie inside with a probability of `level` at
-        least, (V,): split conformal prediction (Romano et al., 2019, theorem 1; scaled, as Kivaranovic et al., 2020).
+        """How many of those ways an interval must reach for a new value to lie inside with a
+        probability of `level` at least, (V,): split conformal prediction (Romano et al., 2019,
+        theorem 1; scaled, as Kivaranovic et al., 2020).
 
         Raises InputError where too few examples were held out for that.
         """
@@ -82,33 +87,39 @@ class Calibration:
         rank = np.ceil((there + 1) * level - 1e-9).astype(int)
         if not (rank <= there).any():
             needed = ceil(level / (1 - level) - 1e-6)
-            raise InputError(f"--interval {level} needs {needed} examples held out and this run kept {len(ranked)}, of "
-                             "400 at most; ask for less, or train with a larger --held-out")  # fmt: skip
+            raise InputError(
+                f"--interval {level} needs {needed} examples held out and this run kept"
+                f" {len(ranked)}, of 400 at most; ask for less, or train with a larger --held-out"
+            )
         found = np.take_along_axis(ranked, np.clip(rank, 1, len(ranked))[None] - 1, 0)[0]
         return np.where(rank <= there, found, np.inf)
 
 
 Calibrated = Callable[[], Calibration]
-"""What a run knows of how sure its model may be, for those who ask. Raises InputError where it cannot know."""
+"""What a run knows of how sure its model may be, for those who ask. Raises InputError where it
+cannot know."""
 
 
-def checked(level: float) -> float:
+def check_level(level: float) -> float:
     """A level that was asked for. Raises InputError for what is none."""
     if not 0 < level < 1:
-        raise InputError(f"--interval is {level}; it is a probability above 0 and below 1, such as 0.9")
+        raise InputError(
+            f"--interval is {level}; it is a probability above 0 and below 1, such as 0.9"
+        )
     return level
 
 
-def enough(level: float) -> int:
+def enough_draws(level: float) -> int:
     """Draws from which on there are two between which another lies with this probability."""
     return max(ceil(2 / (1 - level) - 1e-6) - 1, 2)
 
 
-def ends(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Those of draws (D, n, V) between which another draw lies with a probability of `level` at least, both (n, V).
+def interval_ends(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Those of draws (D, n, V) between which another draw lies with a probability of `level` at
+    least, both (n, V).
 
-    Of D draws and another one, each rank is as likely, so that from the k-th to the k-th last lie D + 1 - 2 k of
-    D + 1. What is nan does not count; nan where all is.
+    Of D draws and another one, each rank is as likely, so that from the k-th to the k-th last lie D
+    + 1 - 2 k of D + 1. What is nan does not count; nan where all is.
     """
     ranked = np.sort(draws, 0)
     there = (~np.isnan(ranked)).sum(0)
@@ -117,22 +128,23 @@ def ends(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     return pick(k - 1), pick(there - k)
 
 
-def drawn(draws: np.ndarray, categories: np.ndarray, level: float) -> Between:
-    """What draws (D, n, V) say: of a number the middle one and its interval, of a category the most frequent."""
-    low, high = ends(draws, level)
+def interval_of_draws(draws: np.ndarray, categories: np.ndarray, level: float) -> Interval:
+    """What draws (D, n, V) say: of a number the middle one and its interval, of a category the most
+    frequent."""
+    low, high = interval_ends(draws, level)
     middle, share = np.sort(draws, 0)[len(draws) // 2], np.full(low.shape, np.nan)
     for i in np.flatnonzero(categories):
         codes = draws[:, :, i].astype(int) + 1  # missing ones are -1
         counts = np.stack([np.bincount(own, minlength=codes.max() + 1) for own in codes.T])
         middle[:, i], share[:, i] = counts.argmax(1) - 1, counts.max(1) / len(draws)
     low[:, categories], high[:, categories] = np.nan, np.nan
-    return Between(level, middle, low, high, share)
+    return Interval(level, middle, low, high, share)
 
 
 @dataclass(frozen=True)
 class Ways:
-    """Values of examples and of their reconstructions, (n, V), how far below and above these 80 % of draws end, and of
-    categories the share of draws that the reconstruction's has."""
+    """Values of examples and of their reconstructions, (n, V), how far below and above these 80 %
+    of draws end, and of categories the share of draws that the reconstruction's has."""
 
     given: np.ndarray
     shown: Values
@@ -147,24 +159,30 @@ class Ways:
         lost = np.isnan(self.shown.x) & ~np.isnan(self.given)  # held to be missing, and was not
         return np.where(lost, np.inf, scores)
 
-    def reaching(self, reach: np.ndarray, least: np.ndarray, level: float) -> Between:
+    def reaching(self, reach: np.ndarray, least: np.ndarray, level: float) -> Interval:
         """Intervals that reach so many ways, (V,)."""
         x, categories = self.shown.x, self.shown.categories
-        low, high = x - reach * np.maximum(self.below, least), x + reach * np.maximum(self.above, least)
+        low, high = (
+            x - reach * np.maximum(self.below, least),
+            x + reach * np.maximum(self.above, least),
+        )
         low[:, categories], high[:, categories] = np.nan, np.nan
-        return Between(level, x, low, high, self.share)
+        return Interval(level, x, low, high, self.share)
 
 
-def ways(model: Redraws, x: Tensor, shown: Tensor, measure: Measure) -> Ways:
-    """What draws of examples x through a model say of what is shown for them, both (n, *space.shape)."""
+def predictive_values(
+    model: ResamplesPosterior, x: Tensor, shown: Tensor, measure: Measure
+) -> Ways:
+    """What draws of examples x through a model say of what is shown for them, both (n,
+    *space.shape)."""
     values = measure(shown)
-    draws = np.stack([measure(part).x for part in model.redraw(x, DRAWS)])
-    low, high = ends(draws, SPAN)
+    draws = np.stack([measure(part).x for part in model.resample_posterior(x, DRAWS)])
+    low, high = interval_ends(draws, SPAN)
     share = np.where(values.categories, (draws == values.x).mean(0), np.nan)
     way = lambda length: np.nan_to_num(np.maximum(length, 0))  # noqa: E731 # where draws are all missing there is none
     return Ways(measure(x).x, values, way(values.x - low), way(high - values.x), share)
 
 
-def parted(x: Tensor) -> tuple[Tensor, ...]:
+def split_draws(x: Tensor) -> tuple[Tensor, ...]:
     """Examples in parts whose draws fit into memory."""
     return x.split(max(floor(2**22 / (DRAWS * x[0].numel())), 1))

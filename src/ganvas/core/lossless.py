@@ -10,11 +10,13 @@ from torch import Tensor
 
 
 class Lossless(ABC):
-    """A modality that takes what people have apart into codes, which a model can know, and the rest."""
+    """A modality that takes what people have apart into codes, which a model can know, and the
+    rest."""
 
     @abstractmethod
     def exact(self, source: Any) -> tuple[Tensor, bytes]:
-        """All there is of a source: codes, whole numbers (n, places), and the rest. Raises InputError on bad input."""
+        """All there is of a source: codes, whole numbers (n, places), and the rest. Raises
+        InputError on bad input."""
 
     @abstractmethod
     def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
@@ -22,4 +24,5 @@ class Lossless(ABC):
 
     @abstractmethod
     def rebuild(self, codes: Tensor, rest: bytes, out: Path) -> list[Path]:
-        """Writes what `exact` took apart into a folder, or a file where `out` has an ending; returns the files."""
+        """Writes what `exact` took apart into a folder, or a file where `out` has an ending;
+        returns the files."""

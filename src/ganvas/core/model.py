@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..runtime.random import seeded
+from ..runtime.random import seeded_generator
 from .modality import Batch, Data
 from .space import Space
 
@@ -29,7 +29,8 @@ def adamw(lr: float, betas: tuple[float, float] = (0.9, 0.99), decay: float = 0.
 
 
 class Turn(NamedTuple):
-    """One player's move: the named terms whose sum its parameters descend, and what to watch meanwhile."""
+    """One player's move: the named terms whose sum its parameters descend, and what to watch
+    meanwhile."""
 
     player: str
     loss: Mapping[str, Tensor]
@@ -37,15 +38,16 @@ class Turn(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Practice:
+class Defaults:
     """How a model likes to train where the person does not say.
 
-    batch: Examples per round.
+    batch: Examples per step.
     epochs: Passes over the data...
-    steps: ...but at least this many rounds, for small data.
+    steps: ...but at least this many steps, for small data.
     schedule: Name of the learning-rate schedule.
     average: Decay of the averaged weights.
-    decides: Held-out loss whose lowest value says which weights are kept, and that training may end early.
+    decides: Held-out loss whose lowest value says which weights are kept, and that training may end
+        early.
     reading: How it likes data to be read: options of the modality, where that has them.
     """
 
@@ -53,9 +55,9 @@ class Practice:
     epochs: int = 40
     steps: int = 2000
     schedule: str = "cosine"
-    average: float = 0.999
-    decides: str = ""
-    reading: Mapping[str, Any] = field(default_factory=dict)
+    ema: float = 0.999
+    early_stopping_metric: str = ""
+    data_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Model(nn.Module, ABC):
@@ -67,46 +69,54 @@ class Model(nn.Module, ABC):
     """
 
     players: ClassVar[Mapping[str, Optimizer]]
-    """Who learns, and the optimizer it learns with: submodules by name, or one player who is the whole model."""
+    """Who learns, and the optimizer it learns with: submodules by name, or one player who is the
+    whole model."""
 
-    practice: Practice = Practice()
+    defaults: Defaults = Defaults()
 
-    aims: ClassVar[frozenset[str]] = frozenset()
-    """Options that say what is to be learned rather than how: models that differ in these are not comparable."""
+    objective_options: ClassVar[frozenset[str]] = frozenset()
+    """Options that say what is to be learned rather than how: models that differ in these are not
+    comparable."""
 
     step: int = 0
-    """The round being played, from 1; the engine counts."""
+    """The step being played, from 1; the engine counts."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self.space = space
         self.hyperparameters: dict[str, float] = {}
-        """Weights in the losses that may be changed while it learns; `turns` reads them in each round."""
+        """Weights in the losses that may be changed while it learns; `turns` reads them in each
+        step."""
         self.second_order = False
-        """Whether its losses hold gradients of its networks, which are then differentiated twice."""
+        """Whether its losses hold gradients of its networks, which are then differentiated
+        twice."""
         self.alone = ""
         """Why one process alone can train it, in words; empty where several can."""
 
     @abstractmethod
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        """Plays one round. What follows a `yield` already sees the parameters which that turn updated."""
+        """Plays one step. What follows a `yield` already sees the parameters which that turn
+        updated."""
 
     def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Endless batches from round `start` on: epochs in an order that depends on the seed and the epoch alone.
+        """Endless batches from step `start` on: epochs in an order that depends on the seed and
+        the epoch alone.
 
-        A model that is particular about what it practises on says so here; it too must be able to start anywhere.
+        A model that is particular about what it practises on says so here; it too must be able to
+        start anywhere.
         """
         per_epoch = max(len(data) // size, 1)
         step = start
         while True:
             epoch, place = divmod(step, per_epoch)
-            order = torch.randperm(len(data), generator=seeded(seed, epoch))
+            order = torch.randperm(len(data), generator=seeded_generator(seed, epoch))
             for rows in order.split(size)[place:per_epoch]:
                 yield data.batch(rows, step)
                 step += 1
 
     def team(self, player: str) -> list[nn.Parameter]:
-        """The parameters a player steps: those of the submodule of its name; who plays alone has them all."""
+        """The parameters a player steps: those of the submodule of its name; who plays alone has
+        them all."""
         return list((self if len(self.players) == 1 else self.get_submodule(player)).parameters())
 
     @property

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Promise:
-    """(epsilon, delta)-differential privacy: with one example more or less in the data, no set of trained weights
-    becomes more than e^epsilon times as likely, but for a probability of delta (Dwork & Roth, 2014, definition 2.4).
+    """(epsilon, delta)-differential privacy: with one example more or less in the data, no set of
+    trained weights becomes more than e^epsilon times as likely, but for a probability of delta
+    (Dwork & Roth, 2014, definition 2.4).
 
-    noise: Standard deviation of the noise, in multiples of what one example may contribute to a gradient.
+    noise: Standard deviation of the noise, in multiples of what one example may contribute to a
+        gradient.
     """
 
     epsilon: float
@@ -21,8 +23,9 @@ class Promise:
     def __str__(self) -> str:
         spent = f"epsilon {self.epsilon:.2f}, delta {self.delta:.1e}, by noise of {self.noise:.2f}"
         return (
-            f"{spent}: holds for the weights and all that is made of them; not for the ranges, levels and bins that "
-            "were read from the data, nor for the log and figures of losses and quality"
+            f"{spent}: holds for the weights and all that is made of them; not for the ranges,"
+            " levels and bins that were read from the data, nor for the log and figures of losses"
+            " and quality"
         )
 
 
@@ -36,5 +39,6 @@ class Private(ABC):
 
     @abstractmethod
     def protect(self, promise: Promise, batch: int) -> None:
-        """From here on keeps a promise that was worked out for rounds of an expected `batch` examples, of which each
-        takes part with the same probability: rounds add the noise that it says."""
+        """From here on keeps a promise that was worked out for steps of an expected `batch`
+        examples, of which each
+        takes part with the same probability: steps add the noise that it says."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from . import Data, Modality, Overlaps, Weigh, Weighed
+from . import Data, Modality, Overlapping, Scored, ScoreFunction
 
 AT_ONCE = 1024
 
@@ -15,10 +15,12 @@ Part = tuple[Data, Tensor]
 """Examples, and what reading them hides of each, as `Modality.read_any` gives them."""
 
 
-def weighed(modality: Modality, parts: Iterable[Part], weigh: Weigh) -> Iterator[Weighed]:
+def score_parts(
+    modality: Modality, parts: Iterable[Part], weigh: ScoreFunction
+) -> Iterator[Scored]:
     """Examples, or the moments of windows, with their scores."""
-    if isinstance(modality, Overlaps):
-        yield from modality.moments(parts, weigh)
+    if isinstance(modality, Overlapping):
+        yield from modality.time_steps(parts, weigh)
         return
     for data, hidden in parts:
         for rows in torch.arange(len(data)).split(AT_ONCE):
@@ -27,20 +29,30 @@ def weighed(modality: Modality, parts: Iterable[Part], weigh: Weigh) -> Iterator
             yield _weighed(x, own.names, *weigh(x), hidden[rows] if hidden.dim() else hidden)
 
 
-def weighed_together(several: Sequence[Sequence[Part]], weigh: Weigh) -> Weighed:
+def score_jointly(several: Sequence[Sequence[Part]], weigh: ScoreFunction) -> Scored:
     """What `weighed` gives of several sources, as one batch. Windows cannot be weighed so."""
-    taken = [(data.batch(torch.arange(len(data))).x, data.names, hidden) for parts in several for data, hidden in parts]
+    taken = [
+        (data.batch(torch.arange(len(data))).x, data.names, hidden)
+        for parts in several
+        for data, hidden in parts
+    ]
     x = torch.cat([own for own, _, _ in taken])
-    scores, blame = weigh(x)
+    scores, attribution = weigh(x)
     if any(hidden.dim() for _, _, hidden in taken):
-        beyond = torch.cat([hidden.expand(len(own), *blame.shape[1:]) for own, _, hidden in taken])
+        beyond = torch.cat(
+            [hidden.expand(len(own), *attribution.shape[1:]) for own, _, hidden in taken]
+        )
     else:
         beyond = torch.zeros(())
-    return _weighed(x, [name for _, names, _ in taken for name in names], scores, blame, beyond)
+    return _weighed(
+        x, [name for _, names, _ in taken for name in names], scores, attribution, beyond
+    )
 
 
-def _weighed(x: Tensor, names: list[str], scores: Tensor, blame: Tensor, hidden: Tensor) -> Weighed:
-    scores, blame = scores.float().cpu(), blame.float().cpu()
+def _weighed(
+    x: Tensor, names: list[str], scores: Tensor, attribution: Tensor, hidden: Tensor
+) -> Scored:
+    scores, attribution = scores.float().cpu(), attribution.float().cpu()
     if hidden.dim():
-        scores, blame = scores + hidden.flatten(1).sum(1), blame + hidden
-    return Weighed(x.cpu(), names, scores, blame)
+        scores, attribution = scores + hidden.flatten(1).sum(1), attribution + hidden
+    return Scored(x.cpu(), names, scores, attribution)

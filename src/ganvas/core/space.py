@@ -17,7 +17,8 @@ from ..runtime.errors import InputError
 
 Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
 Stated = Literal[Likelihood, "softmax"]
-"""What `Continuous` knows to cost: `softmax` is for models whose networks put out a logit for each level."""
+"""What `Continuous` knows to cost: `softmax` is for models whose networks put out a logit for each
+level."""
 
 LEVELS = 256  # of 8-bit data
 
@@ -25,7 +26,8 @@ HALF_BIN = 1 / 255  # half the distance between two of the 256 levels that share
 
 
 class Space(ABC):
-    """Where examples live. `x` is a batch of examples (B, *shape); `raw` is network output (B, *raw)."""
+    """Where examples live. `x` is a batch of examples (B, *shape); `raw` is network output (B,
+    *raw)."""
 
     @property
     @abstractmethod
@@ -48,15 +50,18 @@ class Space(ABC):
 
     @abstractmethod
     def costs(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Negative log likelihood of each place of each example under `raw`, in nats, shape (B, *places)."""
+        """Negative log likelihood of each place of each example under `raw`, in nats, shape (B,
+        *places)."""
 
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Negative log likelihood of each example under `raw`, in nats, shape (B,): what its places cost."""
+        """Negative log likelihood of each example under `raw`, in nats, shape (B,): what its places
+        cost."""
         return self.costs(raw, x).flatten(1).sum(1)
 
     @abstractmethod
     def marginal(self, x: Tensor) -> Tensor:
-        """The one raw output, shape (1, *raw), that describes all of `x` best: independent coordinates, no network."""
+        """The one raw output, shape (1, *raw), that describes all of `x` best: independent
+        coordinates, no network."""
 
     def under(self, likelihood: Stated) -> Space:
         """The same space with another likelihood, where it has a choice of them."""
@@ -71,7 +76,8 @@ class Space(ABC):
         return self.activate(raw)
 
     def noisy(self, raw: Tensor) -> Tensor:
-        """Like `draw`, with the noise of the likelihood where it learns how much there is; which may lie beyond."""
+        """Like `draw`, with the noise of the likelihood where it learns how much there is; which
+        may lie beyond."""
         return self.draw(raw)
 
     def likeliest(self, raw: Tensor) -> Tensor:
@@ -79,7 +85,8 @@ class Space(ABC):
         return self.activate(raw)
 
     def observe(self, x: Tensor) -> Tensor:
-        """The examples as the likelihood sees them; random where it is one of dequantised or binarised data."""
+        """The examples as the likelihood sees them; random where it is one of dequantised or
+        binarised data."""
         return x
 
 
@@ -87,14 +94,16 @@ class Space(ABC):
 class Continuous(Space):
     """Values in [-1, 1] on a grid: images (C, H, W), video (C, T, H, W), vectors (D,).
 
-    | likelihood  | -log p(x) of one value                                                        | raw          |
-    | ----------- | ----------------------------------------------------------------------------- | ------------ |
-    | `squared`   | (tanh r - x)^2: a Gaussian of fixed variance without its constant             | r            |
-    | `bernoulli` | cross-entropy of the intensity (x + 1) / 2 against sigmoid r                  | r            |
-    | `binary`    | the same of black-or-white values, drawn afresh each time (Salakhutdinov & Murray, 2008) | r |
-    | `gaussian`  | N(x; tanh r, s^2), x dequantised (Theis et al., 2016)                          | r and log s  |
-    | `logistic`  | mass of x's level under a logistic (Salimans et al., 2017, equation 2)        | r and log s  |
-    | `softmax`   | -log softmax(r) of x's level (van den Oord et al., 2016)                       | 256 r's      |
+    Likelihoods, with -log p(x) of one value and the raw network output r it is made of:
+
+    - `squared`: (tanh r - x)^2: a Gaussian of fixed variance without its constant
+    - `bernoulli`: cross-entropy of the intensity (x + 1) / 2 against sigmoid r
+    - `binary`: the same of black-or-white values, drawn afresh each time (Salakhutdinov & Murray,
+      2008)
+    - `gaussian`: N(x; tanh r, s^2), x dequantised (Theis et al., 2016); raw output r and log s
+    - `logistic`: mass of x's level under a logistic (Salimans et al., 2017, equation 2); raw output
+      r and log s
+    - `softmax`: -log softmax(r) of x's level (van den Oord et al., 2016); raw output 256 r's
 
     The last four are likelihoods of 8-bit data: bits per dimension may be quoted.
     """
@@ -124,7 +133,9 @@ class Continuous(Space):
         if self.likelihood in ("bernoulli", "binary"):
             return 2 * raw.sigmoid() - 1
         if self.likelihood == "softmax":
-            return torch.tensordot(raw.float().softmax(1), from_levels(torch.arange(LEVELS)).to(raw.device), ([1], [0]))
+            return torch.tensordot(
+                raw.float().softmax(1), from_levels(torch.arange(LEVELS)).to(raw.device), ([1], [0])
+            )
         return (raw.chunk(2, 1)[0] if self.scaled else raw).tanh()
 
     def noisy(self, raw: Tensor) -> Tensor:
@@ -132,7 +143,11 @@ class Continuous(Space):
             return self.activate(raw)
         mean, log_scale = raw.float().chunk(2, 1)
         log_scale = log_scale.clamp(min=log(HALF_BIN))
-        noise = torch.randn_like(mean) if self.likelihood == "gaussian" else torch.rand_like(mean).logit(1e-6)
+        noise = (
+            torch.randn_like(mean)
+            if self.likelihood == "gaussian"
+            else torch.rand_like(mean).logit(1e-6)
+        )
         return mean.tanh() + log_scale.exp() * noise
 
     def observe(self, x: Tensor) -> Tensor:
@@ -148,7 +163,9 @@ class Continuous(Space):
             case "squared":
                 return (raw.tanh() - x).square()
             case "bernoulli" | "binary":
-                return torch.addcmul(F.softplus(raw), x + 1, raw, value=-0.5)  # cross-entropy, in few passes
+                return torch.addcmul(
+                    F.softplus(raw), x + 1, raw, value=-0.5
+                )  # cross-entropy, in few passes
             case "gaussian":
                 mean, log_scale = raw.chunk(2, 1)
                 return _gaussian_nll(mean, log_scale, x)
@@ -156,8 +173,12 @@ class Continuous(Space):
                 mean, log_scale = raw.chunk(2, 1)
                 return _logistic_nll(mean, log_scale, x)
             case "softmax":
-                parts = zip(raw.split(64), to_levels(x).split(64), strict=True)  # logits of many pictures are large
-                return torch.cat([F.cross_entropy(logits, levels, reduction="none") for logits, levels in parts])
+                parts = zip(
+                    raw.split(64), to_levels(x).split(64), strict=True
+                )  # logits of many images are large
+                return torch.cat(
+                    [F.cross_entropy(logits, levels, reduction="none") for logits, levels in parts]
+                )
 
     def marginal(self, x: Tensor) -> Tensor:
         if self.likelihood == "softmax":
@@ -190,7 +211,8 @@ def _gaussian_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
 
 
 def log_between(upper: Tensor, lower: Tensor) -> Tensor:
-    """log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)): nothing cancels."""
+    """log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)):
+    nothing cancels."""
     return F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
 
 
@@ -201,17 +223,23 @@ def _logistic_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     upper, lower = inverse * (centred + HALF_BIN), inverse * (centred - HALF_BIN)
     inside = log_between(upper, lower)
     edge = 1 - HALF_BIN
-    return -torch.where(x < -edge, F.logsigmoid(upper), torch.where(x > edge, F.logsigmoid(-lower), inside))
+    return -torch.where(
+        x < -edge, F.logsigmoid(upper), torch.where(x > edge, F.logsigmoid(-lower), inside)
+    )
 
 
 @dataclass(frozen=True)
 class Mixed(Space):
-    """A table row: a width per column, 1 for a number in [-1, 1] and k for one of k categories (one-hot).
+    """A table row: a width per column, 1 for a number in [-1, 1] and k for one of k categories
+    (one-hot).
 
-    | likelihood | -log p(x) of a number                                                   | raw                    |
-    | ---------- | ----------------------------------------------------------------------- | ---------------------- |
-    | `squared`  | (tanh r - x)^2                                                          | r                      |
-    | `gaussian` | N(x; tanh r, s^2), s at least 0.01 (Xu et al., 2019, section 4.5: TVAE) | r; log s after all r's |
+    | likelihood | -log p(x) of a number                                                   | raw
+                   | | ---------- |
+                   ----------------------------------------------------------------------- |
+                   ---------------------- |
+    | `squared`  | (tanh r - x)^2                                                          | r
+                   | | `gaussian` | N(x; tanh r, s^2), s at least 0.01 (Xu et al., 2019, section
+                   4.5: TVAE) | r; log s after all r's |
 
     Of a category it is the cross-entropy of softmax r.
     """
@@ -240,7 +268,8 @@ class Mixed(Space):
         return replace(self, likelihood="gaussian" if likelihood == "gaussian" else "squared")
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients pass."""
+        """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients
+        pass."""
         raw, _ = self._parts(raw)
         return self._activated(raw, (raw - (-torch.rand_like(raw).log()).log()) / 0.2)
 
@@ -258,19 +287,29 @@ class Mixed(Space):
         scales = iter(log_scale.exp().unbind(-1))
         hard = partial(F.gumbel_softmax, hard=True)
         return torch.cat(
-            [self._number(p, scales) if p.shape[-1] == 1 else hard(p) for p in raw.split(self.columns, -1)], -1
+            [
+                self._number(p, scales) if p.shape[-1] == 1 else hard(p)
+                for p in raw.split(self.columns, -1)
+            ],
+            -1,
         )
 
     def likeliest(self, raw: Tensor) -> Tensor:
         parts = self._parts(raw)[0].split(self.columns, -1)
-        hard = [p.tanh() if p.shape[-1] == 1 else F.one_hot(p.argmax(-1), p.shape[-1]).to(p) for p in parts]
+        hard = [
+            p.tanh() if p.shape[-1] == 1 else F.one_hot(p.argmax(-1), p.shape[-1]).to(p)
+            for p in parts
+        ]
         return torch.cat(hard, -1)
 
     def swapped(self, x: Tensor, others: Tensor, share: float) -> Tensor:
-        """Rows x with the numbers of others, shape like x, and for a share of their categories those of another row."""
+        """Rows x with the numbers of others, shape like x, and for a share of their categories
+        those of another row."""
         widths = torch.tensor(self.columns, device=x.device)
         lost = torch.rand(len(x), len(widths), device=x.device) < share
-        swapped = torch.where(lost.repeat_interleave(widths, 1), x[torch.randperm(len(x), device=x.device)], x)
+        swapped = torch.where(
+            lost.repeat_interleave(widths, 1), x[torch.randperm(len(x), device=x.device)], x
+        )
         return torch.where((widths == 1).repeat_interleave(widths), others, swapped)
 
     def _number(self, raw: Tensor, scales: Iterator[Tensor]) -> Tensor:
@@ -282,7 +321,9 @@ class Mixed(Space):
         raw, log_scale = self._parts(raw)
         pairs = list(zip(raw.split(self.columns, -1), x.split(self.columns, -1), strict=True))
         costs = torch.zeros(len(x), len(self.columns), device=x.device)
-        owner = torch.repeat_interleave(torch.tensor(self.columns)).to(x.device)  # the column of each coordinate
+        owner = torch.repeat_interleave(torch.tensor(self.columns)).to(
+            x.device
+        )  # the column of each coordinate
         number = torch.tensor(self.columns, device=x.device)[owner] == 1
         if categories := [(r.log_softmax(-1), v) for r, v in pairs if v.shape[-1] > 1]:
             logs, chosen = (torch.cat(part, -1) for part in zip(*categories, strict=True))
@@ -296,27 +337,39 @@ class Mixed(Space):
         return costs
 
     def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw output of every coordinate, and the log-scale of every number, in the range TVAE keeps it in."""
+        """Raw output of every coordinate, and the log-scale of every number, in the range TVAE
+        keeps it in."""
         raw, log_scale = raw.float().split((sum(self.columns), self.scales), -1)
         return raw, log_scale.clamp(log(0.01), 0)
 
     def marginal(self, x: Tensor) -> Tensor:
         edge = 1 - HALF_BIN
-        means, deviations = (part.split(self.columns, -1) for part in (x.mean(0, keepdim=True), x.std(0, keepdim=True)))
-        raw = [m.clamp(-edge, edge).atanh() if m.shape[-1] == 1 else (m + 1e-6).log() for m in means]
-        scales = [d.clamp(min=0.01).log() for d in deviations if d.shape[-1] == 1] if self.scales else []
+        means, deviations = (
+            part.split(self.columns, -1)
+            for part in (x.mean(0, keepdim=True), x.std(0, keepdim=True))
+        )
+        raw = [
+            m.clamp(-edge, edge).atanh() if m.shape[-1] == 1 else (m + 1e-6).log() for m in means
+        ]
+        scales = (
+            [d.clamp(min=0.01).log() for d in deviations if d.shape[-1] == 1] if self.scales else []
+        )
         return torch.cat([*raw, *scales], -1)
 
 
 @dataclass(frozen=True)
 class Tokens(Space):
-    """A sequence of symbols, int64 in [0, vocabulary): text, the codes of a quantiser, or (length 1) a class label.
+    """A sequence of symbols, int64 in [0, vocabulary): text, the codes of a quantiser, or (length
+    1) a class label.
 
-    alphabets: Where every place has an alphabet of its own, as the columns of a table do, their sizes; the
-        vocabulary is then the largest of them, and raw output has one place's logits after another's.
-    grid: Where the places lie on a grid, row after row, its sides: (H, W) of pictures' codes, (T, H, W) of videos'.
+    alphabets: Where every place has an alphabet of its own, as the columns of a table do, their
+        sizes; the vocabulary is then the largest of them, and raw output has one place's logits
+        after another's.
+    grid: Where the places lie on a grid, row after row, its sides: (H, W) of images' codes, (T,
+        H, W) of videos'.
     covers: Of codes on a grid, how many pixels, or frames, each stands for along every side.
-    end: The symbol that ends an example which is shorter than the others; what comes after it costs nothing.
+    end: The symbol that ends an example which is shorter than the others; what comes after it costs
+        nothing.
     bytes: Of text, how many bytes each symbol stands for.
     """
 
@@ -374,24 +427,36 @@ class Tokens(Space):
 
     def costs(self, raw: Tensor, x: Tensor) -> Tensor:
         if not self.alphabets:
-            logs = raw.float().log_softmax(-1).expand(len(x), -1, -1)  # of one raw output for all, worked out once
+            logs = (
+                raw.float().log_softmax(-1).expand(len(x), -1, -1)
+            )  # of one raw output for all, worked out once
             return -logs.gather(2, x[..., None]).squeeze(2) * self.counted(x)
-        costs = [F.cross_entropy(p, x[:, i], reduction="none") for i, p in enumerate(self.places(raw.float()))]
+        costs = [
+            F.cross_entropy(p, x[:, i], reduction="none")
+            for i, p in enumerate(self.places(raw.float()))
+        ]
         return torch.stack(costs, 1)
 
     def marginal(self, x: Tensor) -> Tensor:
-        counts = [torch.bincount(x[:, i], minlength=size) / len(x) for i, size in enumerate(self.sizes)]
+        counts = [
+            torch.bincount(x[:, i], minlength=size) / len(x) for i, size in enumerate(self.sizes)
+        ]
         return (torch.cat(counts) + 1e-6).log().view(1, *self.raw)
 
 
 def label(condition: Space | None) -> Tokens | None:
-    """A condition that is a label, which is one token, or None. Raises InputError where it is anything else."""
+    """A condition that is a label, which is one token, or None. Raises InputError where it is
+    anything else."""
     if condition is None or (isinstance(condition, Tokens) and condition.length == 1):
         return condition
-    raise InputError("this model can be asked for labels alone: leave out --to, say --captions none, or choose another")
+    raise InputError(
+        "this model can be asked for labels alone: leave out --to, say --captions none, or choose"
+        " another"
+    )
 
 
 def draw_symbol(logits: Tensor) -> Tensor:
-    """A symbol (B,) from logits (B, K): the first that the probabilities, summed up, reach a uniform number with."""
+    """A symbol (B,) from logits (B, K): the first that the probabilities, summed up, reach a
+    uniform number with."""
     summed = logits.float().softmax(-1).cumsum(-1)
     return (summed < summed[:, -1:] * torch.rand(len(logits), 1, device=logits.device)).sum(-1)

@@ -1,4 +1,5 @@
-"""Rows of tables: as a person gave them, holes and all, and what the modality does that reads and writes them."""
+"""Rows of tables: as a person gave them, missing values and all, and what the modality does that
+reads and writes them."""
 
 from __future__ import annotations
 
@@ -12,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .intervals import Between, Measure, Values
+from .intervals import Interval, Measure, Values
 
 
 @dataclass(frozen=True)
 class Features:
-    """Rows as numbers x, float64 (N, columns), nan where missing; and which columns hold categories."""
+    """Rows as numbers x, float64 (N, columns), nan where missing; and which columns hold
+    categories."""
 
     x: np.ndarray
     categories: tuple[bool, ...]
@@ -27,14 +29,18 @@ class Features:
 class Given:
     """Rows as they were given.
 
-    codes: What is in them, int64 (B, columns): the examples of a space of `Tokens`. Means nothing in a hole.
+    codes: What is in them, int64 (B, columns): the examples of a space of `Tokens`. Means nothing
+        in a missing value.
     known: Where there is something, boolean (B, columns).
-    fits: Of places, which symbols may fill a hole, boolean (alphabet,), where not all may: none stays missing.
+    fits: Of places, which symbols may fill a missing value, boolean (alphabet,), where not all may:
+        none stays missing.
     rows: The rows themselves, which only the modality looks into.
     form: What they came as, as the modality calls it.
-    held_out: Which of them the model's training held out, or would have, boolean (B,): never learned from.
-    features: These rows as numbers but for one column (by name), or where examples are given, those.
-    measure: `Rowwise.measure`.
+    held_out: Which of them the model's training held out, or would have, boolean (B,): never
+        learned from.
+    features: These rows as numbers but for one column (by name), or where examples are given,
+        those.
+    measure: `Tabular.measure`.
     """
 
     codes: Tensor
@@ -50,8 +56,9 @@ class Given:
         return replace(self, codes=self.codes.to(device), known=self.known.to(device))
 
 
-class Rowwise(ABC):
-    """A modality whose examples are rows of tables, which can be finished one part after the other."""
+class Tabular(ABC):
+    """A modality whose examples are rows of tables, which can be finished one part after the
+    other."""
 
     @property
     @abstractmethod
@@ -60,8 +67,8 @@ class Rowwise(ABC):
 
     @abstractmethod
     def given(self, source: Any, held_out: float = 0.0) -> Given:
-        """Opens rows that may lack values and whole columns, of which training held out a share. Raises InputError on
-        bad input."""
+        """Opens rows that may lack values and whole columns, of which training held out a share.
+        Raises InputError on bad input."""
 
     @abstractmethod
     def extended(self, given: Given, x: Tensor) -> Any:
@@ -69,25 +76,30 @@ class Rowwise(ABC):
 
     @abstractmethod
     def filled(self, given: Given, x: Tensor) -> Any:
-        """Given rows as a table, their holes filled from examples (B, *space.shape), all else as it was."""
+        """Given rows as a table, their missing values filled from examples (B, *space.shape), all
+        else as it was."""
 
     @abstractmethod
     def measure(self, x: Tensor) -> Values:
         """Examples in the units of the table."""
 
     @abstractmethod
-    def ranged(self, between: Between, given: Given | None = None) -> Any:
-        """What values are held to be as a table, and beside each column, where something is said of it, its low and
-        high or its probability. Of given rows what was known stays, and only of holes something is said."""
+    def ranged(self, between: Interval, given: Given | None = None) -> Any:
+        """What values are held to be as a table, and beside each column, where something is said of
+        it, its low and high or its probability. Of given rows what was known stays, and only of
+        missing values something is said."""
 
     @abstractmethod
     def finish(self, parts: Iterable[Tensor]) -> Iterator[Any]:
-        """Parts of examples, (b, ...) and settled or not, as tables that together are one: identifiers go on."""
+        """Parts of examples, (b, ...) and settled or not, as tables that together are one:
+        identifiers go on."""
 
     @abstractmethod
     def collect(self, tables: Iterable[Any], form: str | None = None) -> Any:
-        """Tables as one, as a person in Python wants it: in the form that rows were given in, or were learned from."""
+        """Tables as one, as a person in Python wants it: in the form that rows were given in, or
+        were learned from."""
 
     @abstractmethod
     def save(self, tables: Iterable[Any], target: Path) -> Path:
-        """Writes tables one after the other into a file, of which no more than one is held; returns the file."""
+        """Writes tables one after the other into a file, of which no more than one is held; returns
+        the file."""

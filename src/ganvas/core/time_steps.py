@@ -1,4 +1,5 @@
-"""What goes on: data that grows while it is read, and series, whose examples share their moments."""
+"""What goes on: data that grows while it is read, and series, whose examples share their
+moments."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .answers import Judged, Weigh, Weighed
+from .answers import Detected, Scored, ScoreFunction
 from .modality import Data
 
 
-class Follows(ABC):
+class Followable(ABC):
     """A modality whose files can be read while they grow."""
 
     @abstractmethod
@@ -23,16 +24,21 @@ class Follows(ABC):
         """
 
 
-class Overlaps(ABC):
-    """A modality whose examples are windows of a series: they overlap, and what is judged are the moments they share.
+class Overlapping(ABC):
+    """A modality whose examples are windows of a series: they overlap, and what is judged are the
+    moments they share.
 
-    Of moments, x is (n, columns) and so is the blame.
+    Of moments, x is (n, columns) and so is the attribution.
     """
 
     @abstractmethod
-    def moments(self, parts: Iterable[tuple[Data, Tensor]], weigh: Weigh) -> Iterator[Weighed]:
-        """Parts of windows, as `Modality.read_any` gives them, weighed; and of that, every moment that they cover."""
+    def time_steps(
+        self, parts: Iterable[tuple[Data, Tensor]], weigh: ScoreFunction
+    ) -> Iterator[Scored]:
+        """Parts of windows, as `Modality.read_any` gives them, weighed; and of that, every moment
+        that they cover."""
 
     @abstractmethod
-    def trace(self, parts: Iterable[Judged], folder: Path) -> list[Path]:
-        """Draws series with what was found on them, and lists it as stretches of time; returns the files written."""
+    def trace(self, parts: Iterable[Detected], folder: Path) -> list[Path]:
+        """Draws series with what was found on them, and lists it as stretches of time; returns the
+        files written."""

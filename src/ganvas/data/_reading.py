@@ -1,4 +1,5 @@
-"""What reading pictures and reading videos have in common: many files, some of them broken, and room for so many."""
+"""What reading images and reading videos have in common: many files, some of them broken, and
+room for so many."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from rich.progress import track
 from torch import Tensor
 
 from ..core import InputError
-from ..runtime.console import aside
+from ..runtime.console import stderr_console
 from .images.crops import THREADS
 
 SHOWN = 50  # names that an error lists
@@ -31,14 +32,22 @@ class Unreadable:
     why: str
 
 
-def over(names: Sequence[str], take: Callable[[int], Any], words: str) -> Iterator[Any]:
-    """What `take` gives for every one, or what went wrong; by threads, a bounded number at a time."""
+def read_lazily(names: Sequence[str], take: Callable[[int], Any], words: str) -> Iterator[Any]:
+    """What `take` gives for every one, or what went wrong; by threads, a bounded number at a
+    time."""
 
     def one(i: int) -> Any:
         try:
             return take(i)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow raises
-            return Unreadable(i, names[i], str(error).splitlines()[0] if str(error) else "cannot be decoded")
+        except (
+            OSError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+        ) as error:  # what Pillow raises
+            return Unreadable(
+                i, names[i], str(error).splitlines()[0] if str(error) else "cannot be decoded"
+            )
 
     def results() -> Iterator[Any]:
         if len(names) == 1:  # threads cost more than they bring
@@ -48,46 +57,56 @@ def over(names: Sequence[str], take: Callable[[int], Any], words: str) -> Iterat
             for start in range(0, len(names), 1024):
                 yield from pool.map(one, range(start, min(start + 1024, len(names))))
 
-    return tracked(results(), len(names), words)
+    return with_progress(results(), len(names), words)
 
 
-def tracked(steps: Iterable[Any], n: int, words: str) -> Iterator[Any]:
+def with_progress(steps: Iterable[Any], n: int, words: str) -> Iterator[Any]:
     """The same steps, with a bar where there are many."""
-    return iter(steps) if n < 2000 else iter(track(steps, words, n, console=aside(), transient=True))
+    return (
+        iter(steps)
+        if n < 2000
+        else iter(track(steps, words, n, console=stderr_console(), transient=True))
+    )
 
 
-def refuse(errors: Iterable[Unreadable], of: int, kind: str, skip: bool) -> None:
-    """Raises InputError naming what cannot be read, of so many `kind`: where that is all, or where it may not be
-    skipped."""
+def refuse_unreadable(errors: Iterable[Unreadable], of: int, kind: str, skip: bool) -> None:
+    """Raises InputError naming what cannot be read, of so many `kind`: where that is all, or where
+    it may not be skipped."""
     errors = list(errors)
     if len(errors) == of:
-        raise InputError(f"none of the {of} {kind} can be read; the first is {errors[0].name}: {errors[0].why}")
+        raise InputError(
+            f"none of the {of} {kind} can be read; the first is {errors[0].name}: {errors[0].why}"
+        )
     if errors and not skip:
         listed = "; ".join(f"{e.name}: {e.why}" for e in errors[:SHOWN])
         more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
         raise InputError(
             f"{len(errors)} of {of} {kind} cannot be read ({listed}{more}); "
-            f"mend them, or go on without them: --skip-unreadable"
+            "mend them, or go on without them: --skip-unreadable"
         )
 
 
 def class_numbers(
     names: Sequence[str], labels: Sequence[str] | None, classes: Sequence[str], where: str
 ) -> Tensor | None:
-    """Labels as class numbers, int64 (N, 1). Raises InputError for one that was not there in training."""
+    """Labels as class numbers, int64 (N, 1). Raises InputError for one that was not there in
+    training."""
     if labels is None or not classes:
         return None
     number = {name: i for i, name in enumerate(classes)}
     for name, label in zip(names, labels, strict=True):
         if label not in number:
             known = ", ".join(number)
-            raise InputError(f"{where}: {name} is labelled {label!r}, which the model never saw; it knows {known}")
+            raise InputError(
+                f"{where}: {name} is labelled {label!r}, which the model never saw; it knows"
+                f" {known}"
+            )
     return torch.tensor([number[label] for label in labels]).unsqueeze(1)
 
 
 def natural_size(sizes: np.ndarray) -> int:
-    """Of (width, height) of pictures, (N, 2): their own size where all are one small square; else the largest power of
-    two that most have."""
+    """Of (width, height) of images, (N, 2): their own size where all are one small square; else
+    the largest power of two that most have."""
     width, height = sizes[0]
     if (sizes == sizes[0]).all() and width == height and 8 <= width <= 64:
         return int(width)
@@ -95,9 +114,9 @@ def natural_size(sizes: np.ndarray) -> int:
     return min(max(2 ** (median.bit_length() - 1), 16), 64)
 
 
-def room(gib: float | None, device: torch.device) -> float:
-    """Bytes of decoded pictures that may live on the device: so many GiB, or where nothing is said a quarter of what is
-    free."""
+def memory_budget(gib: float | None, device: torch.device) -> float:
+    """Bytes of decoded images that may live on the device: so many GiB, or where nothing is said
+    a quarter of what is free."""
     if gib is not None:
         return gib * 2**30
     if device.type == "cuda":
@@ -105,7 +124,7 @@ def room(gib: float | None, device: torch.device) -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 4
 
 
-def hashed(*parts: bytes) -> int:
+def content_key(*parts: bytes) -> int:
     """64 bits that stand for content."""
     digest = blake2b(digest_size=8)
     for part in parts:
@@ -113,5 +132,5 @@ def hashed(*parts: bytes) -> int:
     return int.from_bytes(digest.digest(), "little", signed=True)
 
 
-def hashes(contents: Iterable[bytes]) -> Tensor:
-    return torch.tensor([hashed(content) for content in contents], dtype=torch.int64)
+def content_keys(contents: Iterable[bytes]) -> Tensor:
+    return torch.tensor([content_key(content) for content in contents], dtype=torch.int64)

@@ -16,10 +16,11 @@ LABELS, GAP = 110, 24  # pixels
 
 
 def associations(frame: pd.DataFrame) -> np.ndarray:
-    """Cramér's V of every pair of columns, (columns, columns) in [0, 1], of ten bins or levels of each.
+    """Cramér's V of every pair of columns, (columns, columns) in [0, 1], of ten bins or levels of
+    each.
 
-    One measure for numbers, categories and both: 0 where two columns are independent, 1 where one gives the other
-    (Cramér, 1946). Missing values count as a level.
+    One measure for numbers, categories and both: 0 where two columns are independent, 1 where one
+    gives the other (Cramér, 1946). Missing values count as a level.
     """
     x, categories = as_numbers(frame, most=LEVELS - 1)
     codes = [_cut(column, category) for column, category in zip(x.T, categories, strict=True)]
@@ -50,20 +51,28 @@ def draw_associations(real: pd.DataFrame, made: pd.DataFrame, target: Path) -> P
     a, b = associations(real[names]), associations(made[names])
     cell = max(6, min(22, 260 // len(names)))
     side = cell * len(names)
-    picture = Image.new("RGB", (LABELS + 3 * (side + GAP), side + 2 * GAP), "white")
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (LABELS + 3 * (side + GAP), side + 2 * GAP), "white")
+    pen = ImageDraw.Draw(image)
     for row, name in enumerate(names):
         if cell >= 9:
             pen.text((4, GAP + row * cell + (cell - 11) // 2), name[:17], fill="#1d2433")
-    shown = {"real": (a, (48, 102, 190)), "samples": (b, (48, 102, 190)), "difference": (abs(a - b), (209, 73, 91))}
+    shown = {
+        "real": (a, (48, 102, 190)),
+        "samples": (b, (48, 102, 190)),
+        "difference": (abs(a - b), (209, 73, 91)),
+    }
     for n, (title, (matrix, colour)) in enumerate(shown.items()):
         left = LABELS + n * (side + GAP)
         pen.text(
-            (left, 6), f"{title}{f', at most {matrix.max():.2f}' if title == 'difference' else ''}", fill="#5c667a"
+            (left, 6),
+            f"{title}{f', at most {matrix.max():.2f}' if title == 'difference' else ''}",
+            fill="#5c667a",
         )
         pixels = 255 - (255 - np.array(colour)) * np.clip(matrix, 0, 1)[:, :, None]
-        square = Image.fromarray(pixels.astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST)
-        picture.paste(square, (left, GAP))
+        square = Image.fromarray(pixels.astype(np.uint8)).resize(
+            (side, side), Image.Resampling.NEAREST
+        )
+        image.paste(square, (left, GAP))
     target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target)
+    image.save(target)
     return target

@@ -1,4 +1,5 @@
-"""Judging a run: what it learned from, what it never saw, features to compare them by; then figures and a report."""
+"""Judging a run: what it learned from, what it never saw, features to compare them by; then figures
+and a report."""
 
 from __future__ import annotations
 
@@ -11,23 +12,35 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..core import Batch, Completes, Data, InputError, Modality, Pictorial, Samples, Through, chance, data_of, spread
-from ..runs.available import doable
+from ..core import (
+    Batch,
+    Completes,
+    Data,
+    EncodedModality,
+    ImageFiles,
+    InputError,
+    Modality,
+    Samples,
+    data_of,
+    evenly_spaced,
+    seeded_rng,
+)
+from ..runs.available import available_tasks
 from ..runs.run import Run, write_atomically
-from ..runtime import registry as plugins
-from ..runtime.device import choose_device, settle
-from ..training.previews import passed
+from ..runtime import registry
+from ..runtime.device import choose_device, prepare
+from ..training.previews import previews_of
 from .associations import draw_associations
 from .figures import Coding, Evaluation, evaluate
-from .metrics.memorisation import nearest
-from .report import Picture, write_report
+from .metrics.memorisation import nearest_distance
+from .report import Image, write_report
 
 BYTES = 2**30  # of training examples that are compared with, at most
 NEIGHBOURS = 3
 FEWEST = 10  # examples that a model can be judged by
 
 
-def finish(run: Run) -> None:
+def write_final_report(run: Run) -> None:
     """What a run gets when its training is done: a film of its previews, and its report."""
     sheets = sorted((run.path / "previews").glob("*.png"))
     if sheets:
@@ -37,7 +50,7 @@ def finish(run: Run) -> None:
     _report(run, known, run.path / "report.html")
 
 
-def judge(
+def evaluate_run(
     run: Run,
     source: Any,
     learned_from: Any,
@@ -50,9 +63,11 @@ def judge(
 ) -> Evaluation:
     """Judges a run on examples it has not seen, and writes its report.
 
-    source: Data to judge by; whatever the model learned from is left out of it. None: what training held out.
+    source: Data to judge by; whatever the model learned from is left out of it. None: what training
+        held out.
     learned_from: The data of the training.
-    features: What examples are compared by: learned (for pictures), imagenet, inception, or plain (for tables).
+    features: What examples are compared by: learned (for images), imagenet, inception, or plain
+        (for tables).
     size: Examples to judge by, at most.
     target: Column of a table that is to be predicted from samples; by default the last.
     out: Where the report goes; by default into the run.
@@ -63,25 +78,39 @@ def judge(
     console = Console(stderr=True, quiet=quiet)
     modality = data_of(run.modality)  # of latents, samples are judged as what they are latents of
     train, held, leaks = _data(run, modality, source, learned_from)
-    fit = plugins.load("features", features or modality.features).fit
+    fit = registry.load("features", features or modality.features).fit
     extractor = fit(train, modality, run.path.parent / ".features")
     model = run.model
-    settle(model, choose_device())
-    seen, unseen = (_spread(data, most).to(model.device) for data, most in ((train, 10 * size), (held, size)))
+    prepare(model, choose_device())
+    seen, unseen = (
+        _spread(data, most).to(model.device) for data, most in ((train, 10 * size), (held, size))
+    )
     coding = _coding(run, seen, unseen)
     embed = _remembering(lambda x: extractor(x.cpu()))
     with console.status("judging") as status, torch.no_grad():
         figures, drawn = evaluate(
-            model, seen, unseen, embed, _classifier(extractor.classify, unseen.x), modality.frame, target,
-            isinstance(modality, Pictorial) and modality.pairs,
-            lambda words: status.update(f"judging: {words}"), coding,
-        )  # fmt: skip
+            model,
+            seen,
+            unseen,
+            embed,
+            _classifier(extractor.classify, unseen.x),
+            modality.frame,
+            target,
+            isinstance(modality, ImageFiles) and modality.pairs,
+            lambda words: status.update(f"judging: {words}"),
+            coding,
+        )
         notes = [
-            f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,} of the "
-            f"{len(train):,} that it learned from.",
+            (
+                f"Judged by {len(unseen):,} examples that the model never saw, beside {len(seen):,}"
+                f" of the {len(train):,} that it learned from."
+            ),
             f"Features: {extractor.description}.",
             *(
-                ["Samples, and what is filled in, are decoded first; what latents cannot hold counts against them."]
+                [
+                    "Samples, and what is filled in, are decoded first; what latents cannot hold"
+                    " counts against them."
+                ]
                 if coding
                 else []
             ),
@@ -91,7 +120,9 @@ def judge(
         evaluation = Evaluation(figures, tuple(notes))
         _show_samples(run, modality, drawn, seen, unseen, embed)
         _show_passed(run, model, coding.held_out if coding else unseen)
-    write_atomically(run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2).encode())
+    write_atomically(
+        run.path / "evaluation.json", json.dumps(evaluation.to_json(), indent=2).encode()
+    )
     _report(run, evaluation, out or run.path / "report.html")
     return evaluation
 
@@ -99,26 +130,37 @@ def judge(
 def _coding(run: Run, seen: Batch, unseen: Batch) -> Coding | None:
     """The same examples as latents, where the run learned these."""
     modality = run.modality
-    if not isinstance(modality, Through):
+    if not isinstance(modality, EncodedModality):
         return None
-    train, held = (Batch(modality.encode(part.x), part.y).to(run.model.device) for part in (seen, unseen))
+    train, held = (
+        Batch(modality.encode(part.x), part.y).to(run.model.device) for part in (seen, unseen)
+    )
     completing = modality.completing(run.model) if isinstance(run.model, Completes) else None
     return Coding(train, held, modality.inner.space, modality.decode, completing)
 
 
-def _data(run: Run, modality: Modality, source: Any, learned_from: Any) -> tuple[Data, Data, list[str]]:
-    """What the model learned from, what it never saw, and what is to be said of how they overlapped."""
-    train, held = modality.read(learned_from).split(run.card["training"]["held_out"])
+def _data(
+    run: Run, modality: Modality, source: Any, learned_from: Any
+) -> tuple[Data, Data, list[str]]:
+    """What the model learned from, what it never saw, and what is to be said of how they
+    overlapped."""
+    train, held = modality.read(learned_from).split(run.config["training"]["held_out"])
     if source is not None:
         return train, *_unseen(modality.read(source), train)
     if len(held) < FEWEST:
-        raise InputError(f"training held out {len(held)} examples, too few to judge by; give some it has not seen")
+        raise InputError(
+            f"training held out {len(held)} examples, too few to judge by; give some it has not"
+            " seen"
+        )
     return train, held, []
 
 
 def _remembering(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Features that are worked out once for each set of examples, however many metrics look at it."""
-    known: dict[int, tuple[Tensor, Tensor]] = {}  # keeps the examples too, so that no identity is given out twice
+    """Features that are worked out once for each set of examples, however many metrics look at
+    it."""
+    known: dict[
+        int, tuple[Tensor, Tensor]
+    ] = {}  # keeps the examples too, so that no identity is given out twice
 
     def embed(x: Tensor) -> Tensor:
         if id(x) not in known:
@@ -140,17 +182,26 @@ def _unseen(held: Data, train: Data) -> tuple[Data, list[str]]:
             f"{len(fresh)} are too few to judge by; give examples it has not seen"
         )
     names = ", ".join(held.names[i] for i in known.nonzero().flatten()[:3].tolist())
-    return fresh, [f"{int(known.sum()):,} of the examples given were learned from and are left out ({names} …)."]
+    return fresh, [
+        f"{int(known.sum()):,} of the examples given were learned from and are left out"
+        f" ({names} …)."
+    ]
 
 
 def _twins(embed: Callable[[Tensor], Tensor], train: Tensor, held: Tensor) -> list[str]:
     """What is to be said of unseen examples that are all but the same as a training example."""
-    near = nearest(embed(held), embed(train))
+    near = nearest_distance(embed(held), embed(train))
     twins = int((near < 0.02 * near.median()).sum())
-    return [f"{twins:,} unseen examples are all but equal to one learned from: figures may flatter."] if twins else []
+    return (
+        [f"{twins:,} unseen examples are all but equal to one learned from: figures may flatter."]
+        if twins
+        else []
+    )
 
 
-def _classifier(classify: Callable[[Tensor], Tensor | None], x: Tensor) -> Callable[[Tensor], Tensor] | None:
+def _classifier(
+    classify: Callable[[Tensor], Tensor | None], x: Tensor
+) -> Callable[[Tensor], Tensor] | None:
     if classify(x[:2].cpu()) is None:
         return None
 
@@ -169,10 +220,16 @@ def _spread(data: Data, most: int) -> Batch:
 
 
 def _show_samples(
-    run: Run, modality: Modality, drawn: Tensor | None, train: Batch, held: Batch, embed: Callable[[Tensor], Tensor]
+    run: Run,
+    modality: Modality,
+    drawn: Tensor | None,
+    train: Batch,
+    held: Batch,
+    embed: Callable[[Tensor], Tensor],
 ) -> None:
-    """Samples with their nearest training examples under them; of rows, how values are spread and go together."""
-    folder, model = run.path / "pictures", run.model
+    """Samples with their nearest training examples under them; of rows, how values are spread and
+    go together."""
+    folder, model = run.path / "images", run.model
     folder.mkdir(exist_ok=True)
     if drawn is None:
         return
@@ -182,9 +239,9 @@ def _show_samples(
             draw_associations(real, made, folder / "associations.png")
         return
     assert isinstance(model, Samples), "what was drawn was drawn by it"
-    with chance(0):
+    with seeded_rng(0):
         x = model.sample(10).float()
-    if isinstance(run.modality, Through):
+    if isinstance(run.modality, EncodedModality):
         x = run.modality.decode(x).to(x.device)
     near = torch.cdist(embed(x), embed(train.x)).topk(NEIGHBOURS, 1, largest=False).indices
     rows = torch.cat([x, *(train.x[column] for column in near.T.to(train.x.device))])
@@ -195,34 +252,58 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     """Unseen examples with what came back of them, where these can be seen."""
     if run.modality.frame(held.x[:2]) is not None:
         return
-    some = spread(len(held), 10)
-    for name, kinds in passed(model, held.x[some], None if held.y is None else held.y[some]):
-        run.modality.sheet(torch.cat([*kinds]).cpu(), run.path / "pictures" / f"{name}.png", columns=len(some))
+    some = evenly_spaced(len(held), 10)
+    for name, kinds in previews_of(model, held.x[some], None if held.y is None else held.y[some]):
+        run.modality.sheet(
+            torch.cat([*kinds]).cpu(), run.path / "images" / f"{name}.png", columns=len(some)
+        )
 
 
 CAPTIONS = {
-    "pictures/marginals.png": "How frequent the values of each column are: among samples (blue), in training (grey).",
-    "pictures/associations.png": "How strongly columns go together (Cramér's V): among unseen rows, among samples, "
-    "and where the two differ.",
-    "previews/training.gif": "The same latents, or the same unseen pictures, while it learned.",
-    "pictures/neighbours.png": f"Samples (top row), and under each the {NEIGHBOURS} training pictures most like it: "
-    "a sample that equals one of them was learned by heart.",
-    "pictures/reconstructions.png": "Unseen pictures (above) and what came back through the latent (below).",
-    "pictures/completions.png": "Unseen pictures with holes (above) and completed (below).",
-    "pictures/predictions.png": "Unseen videos (above), and how the model goes on after their first frames (below).",
-    "pictures/translations.png": "Unseen pictures of the first domain (above) and what became of them (below); of a "
-    "model that goes both ways, then the same of the second domain.",
-    "pictures/styles.png": "Unseen pictures of the first domain (above), others whose style they are given, and what "
-    "became of them (below).",
-    "pictures/restorations.png": "Unseen pictures, damaged (above) and restored (below).",
-    "pictures/enlargements.png": "Unseen pictures made small, enlarged bicubically, enlarged by the model, and whole.",
+    "images/marginals.png": (
+        "How frequent the values of each column are: among samples (blue), in training (grey)."
+    ),
+    "images/associations.png": (
+        "How strongly columns go together (Cramér's V): among unseen rows, among samples, "
+        "and where the two differ."
+    ),
+    "previews/training.gif": "The same latents, or the same unseen images, while it learned.",
+    "images/neighbours.png": (
+        f"Samples (top row), and under each the {NEIGHBOURS} training images most like it: "
+        "a sample that equals one of them was memorised."
+    ),
+    "images/reconstructions.png": (
+        "Unseen images (above) and what came back through the latent (below)."
+    ),
+    "images/completions.png": "Unseen images with masked regions (above) and completed (below).",
+    "images/predictions.png": (
+        "Unseen videos (above), and how the model goes on after their first frames (below)."
+    ),
+    "images/translations.png": (
+        "Unseen images of the first domain (above) and what became of them (below); of a "
+        "model that goes both ways, then the same of the second domain."
+    ),
+    "images/styles.png": (
+        "Unseen images of the first domain (above), others whose style they are given, and what "
+        "became of them (below)."
+    ),
+    "images/restorations.png": "Unseen images, damaged (above) and restored (below).",
+    "images/enlargements.png": (
+        "Unseen images made small, enlarged bicubically, enlarged by the model, and whole."
+    ),
 }
 
 
 def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
     last = sorted((run.path / "previews").glob("*.png"))[-1:]
-    conditional = isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
+    conditional = (
+        isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
+    )
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
-    pictures = [Picture(file, f"What it makes at the end of its training.{asked}") for file in last]
-    pictures += [Picture(run.path / name, words) for name, words in CAPTIONS.items() if (run.path / name).exists()]
-    write_report(run, evaluation, pictures, doable(type(run.model), run.modality), target)
+    images = [Image(file, f"What it makes at the end of its training.{asked}") for file in last]
+    images += [
+        Image(run.path / name, words)
+        for name, words in CAPTIONS.items()
+        if (run.path / name).exists()
+    ]
+    write_report(run, evaluation, images, available_tasks(type(run.model), run.modality), target)

@@ -1,4 +1,5 @@
-"""What metrics say of a model, each number beside its floor, its naive rivals and its bootstrap interval."""
+"""What metrics say of a model, each number beside its floor, its naive rivals and its bootstrap
+interval."""
 
 from __future__ import annotations
 
@@ -31,29 +32,29 @@ from ..core import (
     Tokens,
     Translates,
     Upscales,
-    chance,
-    spread,
+    evenly_spaced,
+    seeded_rng,
 )
-from ..runtime import registry as plugins
+from ..runtime import registry
 from .metrics._baselines import (
-    Arrived,
     Bicubic,
-    Bordered,
-    Components,
-    Diffused,
-    Independent,
-    Onward,
-    Replay,
-    Standing,
-    Untouched,
-    Untranslated,
-    noisy,
-    per_coordinate,
-    shuffled,
+    BorderMean,
+    Diffusion,
+    Identity,
+    IdentityTranslation,
+    IndependentCoordinates,
+    LastFrame,
+    LinearExtrapolation,
+    PrincipalComponents,
+    RealTargets,
+    TrainingSamples,
+    sample_coordinates,
+    shuffle_coordinates,
+    with_noise,
 )
 from .verdict import verdict
 
-Rivals = Mapping[str, object]
+Baselines = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Evaluation:
         return next(figure.value for figure in self.figures if figure.name == name)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: {"figures": {name: {"value": {"value", "low", "high"}, "beside": {...}}}, "notes": [...],
-        "verdict": [...]}."""
+        """Plain values: {"figures": {name: {"value": {"value", "low", "high"}, "beside": {...}}},
+        "notes": [...], "verdict": [...]}."""
         figures = {f.name: asdict(f) for f in self.figures}
         return {"figures": figures, "notes": list(self.notes), "verdict": list(self.verdict)}
 
@@ -99,17 +100,24 @@ class Evaluation:
     def from_json(cls, known: Mapping[str, Any]) -> Evaluation:
         """What `to_json` gave."""
         figures = [
-            Figure(name, Estimate(**f["value"]), f["larger_is_better"],
-                   {rival: Estimate(**e) for rival, e in f["beside"].items()})
+            Figure(
+                name,
+                Estimate(**f["value"]),
+                f["larger_is_better"],
+                {rival: Estimate(**e) for rival, e in f["beside"].items()},
+            )
             for name, f in known["figures"].items()
-        ]  # fmt: skip
+        ]
         return cls(tuple(figures), tuple(known["notes"]))
 
     def groups(self) -> Iterator[tuple[list[str], list[Figure]]]:
         """Figures that stand beside the same rivals, with the rivals' names."""
         kinds = dict.fromkeys(tuple(figure.beside) for figure in self.figures)
         for rivals in kinds:
-            yield list(rivals), [figure for figure in self.figures if tuple(figure.beside) == rivals]
+            yield (
+                list(rivals),
+                [figure for figure in self.figures if tuple(figure.beside) == rivals],
+            )
 
     def table(self) -> Table:
         """The figures as a table for people."""
@@ -119,8 +127,13 @@ class Evaluation:
         for rivals, figures in self.groups():
             group = Table("", "this model", "95 % interval", *rivals)
             for f in figures:
-                beside = (number(f.beside[rival].value) for rival in rivals)
-                group.add_row(f"{f.name} {arrow(f)}", number(f.value.value), interval(f.value), *beside)
+                beside = (format_number(f.beside[rival].value) for rival in rivals)
+                group.add_row(
+                    f"{f.name} {direction_arrow(f)}",
+                    format_number(f.value.value),
+                    format_interval(f.value),
+                    *beside,
+                )
             shown.add_row(group)
         for note in self.notes:
             shown.add_row(note)
@@ -159,8 +172,8 @@ def evaluate(
     """Every metric whose ability the model has; and the samples it was judged by.
 
     watch: Told what is about to be measured.
-    coding: Of a model of latents, how these are coded: samples, and what is filled in, are decoded and judged beside
-        examples, all else is judged by the latents.
+    coding: Of a model of latents, how these are coded: samples, and what is filled in, are decoded
+        and judged beside examples, all else is judged by the latents.
     """
     asked = _asked(model, held_out)
     evidence = Evidence(train, held_out, asked, features, classify, frame, target, paired)
@@ -174,11 +187,13 @@ def evaluate(
             return coding.completing, evidence
         return (drawn, evidence) if ability is Samples else (model, own)
 
-    rivals_of = cache(lambda ability: _rivals(ability, judged(ability)[0], space, judged(ability)[1]))
-    for name in plugins.fitting(model):
+    rivals_of = cache(
+        lambda ability: _rivals(ability, judged(ability)[0], space, judged(ability)[1])
+    )
+    for name in registry.fitting(model):
         watch(name.replace("_", " "))
-        metric = plugins.load("metrics", name)
-        ability = plugins.needs(metric)
+        metric = registry.load("metrics", name)
+        ability = registry.needs(metric)
         subject, seen = judged(ability)
         rivals = rivals_of(ability)
         figures += _figures(metric(subject, seen), {n: metric(r, seen) for n, r in rivals.items()})
@@ -192,63 +207,85 @@ def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Fig
 
 
 def _asked(model: Model, held_out: Batch) -> Tensor | None:
-    """What samples are asked to be: what held-out examples are, or where nobody knows, every label in turn; no text."""
+    """What samples are asked to be: what held-out examples are, or where nobody knows, every label
+    in turn; no text."""
     if not isinstance(model, Samples) or model.condition is None:
         return None
     if held_out.y is not None:
         return held_out.y
     if model.condition.length > 1:
         return None
-    return torch.arange(len(held_out), device=held_out.x.device).unsqueeze(1) % model.condition.vocabulary
+    return (
+        torch.arange(len(held_out), device=held_out.x.device).unsqueeze(1)
+        % model.condition.vocabulary
+    )
 
 
 @torch.no_grad()
-def _draw(model: Samples, n: int, asked: Tensor | None, coding: Coding | None) -> Replay:
+def _draw(model: Samples, n: int, asked: Tensor | None, coding: Coding | None) -> TrainingSamples:
     """The model's samples, drawn once for all metrics, and decoded where they are latents."""
     parts = [slice(start, min(start + 256, n)) for start in range(0, n, 256)]
-    with chance(0):
-        x = torch.cat([model.sample(p.stop - p.start, None if asked is None else asked[p]).float() for p in parts])
-    return Replay(coding.decode(x).to(x.device) if coding else x, model.condition)
+    with seeded_rng(0):
+        x = torch.cat(
+            [
+                model.sample(p.stop - p.start, None if asked is None else asked[p]).float()
+                for p in parts
+            ]
+        )
+    return TrainingSamples(coding.decode(x).to(x.device) if coding else x, model.condition)
 
 
-def _rivals(ability: type, model: object, space: Space, evidence: Evidence) -> Rivals:
+def _rivals(ability: type, model: object, space: Space, evidence: Evidence) -> Baselines:
     """Real data first, where that means something; then naive models of the same ability."""
     train = evidence.train.x
     if ability is Samples and isinstance(model, Samples):
         real = train[_matching(evidence)]
         rivals = {"real data": real}
         if isinstance(space, Continuous):
-            rivals |= {"real with noise": noisy(real), "per-pixel Gaussian": per_coordinate(train, len(real))}
+            rivals |= {
+                "real with noise": with_noise(real),
+                "per-pixel Gaussian": sample_coordinates(train, len(real)),
+            }
         else:
             symbols = isinstance(space, Tokens) and not space.alphabets
-            rivals |= {f"independent {'symbols' if symbols else 'columns'}": shuffled(real, space)}
-        return {name: Replay(x, model.condition) for name, x in rivals.items()}
+            rivals |= {
+                f"independent {'symbols' if symbols else 'columns'}": shuffle_coordinates(
+                    real, space
+                )
+            }
+        return {name: TrainingSamples(x, model.condition) for name, x in rivals.items()}
     if ability is Bounds and isinstance(model, Bounds):
-        return {"independent coordinates": Independent(model.space, train)}
+        return {"independent coordinates": IndependentCoordinates(model.space, train)}
     if ability is Restores and isinstance(model, Restores):
-        return {"left as it is": Untouched(model)}
+        return {"left as it is": Identity(model)}
     if ability is Upscales and isinstance(model, Upscales):
         return {"bicubic": Bicubic(model)}
     if ability is Completes and isinstance(model, Completes):
         own = model.space
-        pictures = isinstance(own, Continuous) and len(own.shape) == 3
-        return {"diffusion": Diffused(own), "mean of the border": Bordered(own)} if pictures else {}
+        images = isinstance(own, Continuous) and len(own.shape) == 3
+        return (
+            {"diffusion": Diffusion(own), "mean of the border": BorderMean(own)} if images else {}
+        )
     if ability is Predicts and isinstance(model, Predicts):
-        moving = {"as values changed last": Onward(model)} if model.given > 1 else {}
-        return {"last frame again": Standing(model)} | moving
+        moving = {"as values changed last": LinearExtrapolation(model)} if model.given > 1 else {}
+        return {"last frame again": LastFrame(model)} | moving
     if ability is Translates and isinstance(model, Translates):
-        floor = {} if evidence.paired else {"real data": Arrived(model, train)}
-        return floor | {"left as it is": Untranslated(model)}
+        floor = {} if evidence.paired else {"real data": RealTargets(model, train)}
+        return floor | {"left as it is": IdentityTranslation(model)}
     if ability is Autoencodes and isinstance(model, Autoencodes) and train.is_floating_point():
         latents = prod(model.encode(train[:1]).shape[1:])
-        return {f"{latents} principal components": Components(train, latents), "mean": Components(train, 0)}
+        return {
+            f"{latents} principal components": PrincipalComponents(train, latents),
+            "mean": PrincipalComponents(train, 0),
+        }
     return {}
 
 
 def _matching(evidence: Evidence) -> Tensor:
-    """Rows of training examples that are what samples are asked to be; evenly spread where nothing is asked."""
+    """Rows of training examples that are what samples are asked to be; evenly spread where nothing
+    is asked."""
     n, have = len(evidence.held_out), len(evidence.train)
-    rows = spread(have, n)[torch.arange(n) % have]
+    rows = evenly_spaced(have, n)[torch.arange(n) % have]
     if evidence.asked is None or evidence.train.y is None or evidence.asked.shape[1] > 1:
         return rows
     for label in evidence.asked.unique():
@@ -259,17 +296,17 @@ def _matching(evidence: Evidence) -> Tensor:
     return rows
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Three or four digits, as people write them."""
     if abs(value) >= 100:
         return f"{value:,.1f}"
     return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
 
 
-def interval(estimate: Estimate) -> str:
-    return f"{number(estimate.low)} … {number(estimate.high)}"
+def format_interval(estimate: Estimate) -> str:
+    return f"{format_number(estimate.low)} … {format_number(estimate.high)}"
 
 
-def arrow(figure: Figure) -> str:
+def direction_arrow(figure: Figure) -> str:
     """Which way is better."""
     return {True: "↑", False: "↓", None: ""}[figure.larger_is_better]

@@ -22,12 +22,14 @@ NEAR = 0.05  # of real data's figure: a naive model that comes so near to it is 
 
 
 def verdict(figures: Sequence[Figure]) -> tuple[str, ...]:
-    """One sentence each for what is close to real data, what is to be distrusted, and privacy; those that apply.
+    """One sentence each for what is close to real data, what is to be distrusted, and privacy;
+    those that apply.
 
-    A figure is good where it has come nine tenths of the way from the best naive model to real data, or cannot be told
-    from real data; it is to be distrusted where it has come less than half of it. Where a naive model is as good as
-    real data, a figure is good within 2 % of both and to be distrusted beyond 10 %. Privacy is in doubt where a figure
-    lies above what it would be without copies, beyond its interval.
+    A figure is good where it has come nine tenths of the way from the best naive model to real
+    data, or cannot be told from real data; it is to be distrusted where it has come less than half
+    of it. Where a naive model is as good as real data, a figure is good within 2 % of both and to
+    be distrusted beyond 10 %. Privacy is in doubt where a figure lies above what it would be
+    without copies, beyond its interval.
     """
     good: list[str] = []
     poor: list[str] = []
@@ -45,16 +47,28 @@ def _sentences(good: list[str], poor: list[str], private: list[Figure]) -> Itera
         yield f"Distrust what depends on: {', '.join(poor)}."
     doubtful = [f for f in private if f.value.low > HARMLESS[f.name] + SLACK]
     if doubtful:
-        names = ", ".join(f"{f.name} {f.value.value:.2f}, harmless would be {HARMLESS[f.name]:g}" for f in doubtful)
+        names = ", ".join(
+            f"{f.name} {f.value.value:.2f}, harmless would be {HARMLESS[f.name]:g}"
+            for f in doubtful
+        )
         yield f"Privacy: samples betray what was learned from ({names}); do not share them."
     elif private:
-        yield "Privacy: no sign that examples were copied; that is no proof that none could be inferred."
+        yield (
+            "Privacy: no sign that examples were copied; that is no proof that none could be"
+            " inferred."
+        )
 
 
 def _reached(figure: Figure) -> float | None:
-    """How far from the best naive model, 0, to real data, 1, a figure has come; None where that means nothing."""
+    """How far from the best naive model, 0, to real data, 1, a figure has come; None where that
+    means nothing."""
     naive = [e.value for name, e in figure.beside.items() if name != "real data"]
-    if "real data" not in figure.beside or not naive or figure.larger_is_better is None or figure.name in HARMLESS:
+    if (
+        "real data" not in figure.beside
+        or not naive
+        or figure.larger_is_better is None
+        or figure.name in HARMLESS
+    ):
         return None
     sign = 1 if figure.larger_is_better else -1
     real, best = sign * figure.beside["real data"].value, max(sign * value for value in naive)
@@ -62,6 +76,8 @@ def _reached(figure: Figure) -> float | None:
     within = figure.value.low <= figure.beside["real data"].value <= figure.value.high
     if within or value >= real:
         return 1.0
-    if real - best < NEAR * abs(real):  # the naive model is as good as real data, so that only the distance counts
+    if real - best < NEAR * abs(
+        real
+    ):  # the naive model is as good as real data, so that only the distance counts
         return 1 - 5 * (real - value) / abs(real)
     return (value - best) / (real - best)

@@ -10,7 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import Batch, Continuous, Discerns, InputError, Model, Practice, Space, Tokens, Turn, adam, label
+from ..core import (
+    Batch,
+    Continuous,
+    Defaults,
+    EstimatesDensityRatio,
+    InputError,
+    Model,
+    Space,
+    Tokens,
+    Turn,
+    adam,
+    label,
+)
 from ..nn import standard_normal
 from ..nn.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
 from ..nn.losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
@@ -19,43 +31,57 @@ Augment = Literal["none", "fixed", "adaptive"]
 
 
 def refuse_tokens(space: Space) -> None:
-    """Raises InputError for a space of symbols: what a discriminator says of them has no gradient to follow."""
+    """Raises InputError for a space of symbols: what a discriminator says of them has no gradient
+    to follow."""
     if isinstance(space, Tokens):
-        raise InputError("a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here")
+        raise InputError(
+            "a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here"
+        )
 
 
-def refuse_but_pictures(
+def refuse_but_images(
     space: Space, name: str, *, square: bool = True, instead: str = "another --size or model"
 ) -> None:
-    """Raises InputError for a space of anything but pictures of 16 to 256 pixels a side, which networks halve to 4."""
+    """Raises InputError for a space of anything but images of 16 to 256 pixels a side, which
+    networks halve to 4."""
     sides = space.shape[1:] if isinstance(space, Continuous) and len(space.shape) == 3 else ()
     if not sides or min(sides) < 16 or max(sides) > 256 or (square and len(set(sides)) > 1):
-        what = "square pictures" if square else "pictures"
+        what = "square images" if square else "images"
         raise InputError(f"{name} makes {what} of 16 to 256 pixels, not {space}; choose {instead}")
 
 
-class Adversarial(Model, Discerns):
-    """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014, equation 1).
+class Adversarial(Model, EstimatesDensityRatio):
+    """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014,
+    equation 1).
 
-    A round is algorithm 1 of the paper: the discriminator moves first, on one batch; every
-    `discriminator_steps`-th round the generator moves too, and meets the discriminator that just learned.
+    A step is algorithm 1 of the paper: the discriminator moves first, on one batch; every
+    `discriminator_steps`-th step the generator moves too, and meets the discriminator that just
+    learned.
 
     What the players minimise, and what holds the discriminator back, may be chosen freely.
 
     Arguments:
-        loss: What the players minimise; `minimax` is the value of the game above, the others are named by their papers.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's (k in algorithm 1).
-        r1: Weight of D's squared gradient at real examples, as it sees them, halved (Mescheder et al., 2018).
+        loss: What the players minimise; `minimax` is the value of the game above, the others are
+            named by their papers.
+        discriminator_steps: Steps the discriminator plays for each one of the generator's (k in
+            algorithm 1).
+        r1: Weight of D's squared gradient at real examples, as it sees them, halved (Mescheder et
+            al., 2018).
         r2: The same at made examples.
-        gradient_penalty: Weight of (|gradient| - 1)^2 between real and made examples (Gulrajani et al., 2017).
-        consistency: Weight of how far real examples' logits move when they are transformed (Zhang et al., 2020).
-        lazy: Penalties come in every so many rounds, that much heavier (Karras et al., 2020, StyleGAN2).
-        augment: Transform what the discriminator sees: always (Zhao et al., 2020) or as it overfits (Karras et al.).
-        spectral: Divide each of the discriminator's weights by its largest singular value (Miyato et al., 2018).
+        gradient_penalty: Weight of (|gradient| - 1)^2 between real and made examples (Gulrajani et
+            al., 2017).
+        consistency: Weight of how far real examples' logits move when they are transformed (Zhang
+            et al., 2020).
+        lazy: Penalties come in every so many steps, that much heavier (Karras et al., 2020,
+            StyleGAN2).
+        augment: Transform what the discriminator sees: always (Zhao et al., 2020) or as it overfits
+            (Karras et al.).
+        spectral: Divide each of the discriminator's weights by its largest singular value (Miyato
+            et al., 2018).
     """
 
     players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}
-    practice = Practice(batch=64, epochs=50, steps=10_000, schedule="constant")
+    defaults = Defaults(batch=64, epochs=50, steps=10_000, schedule="constant")
 
     def __init__(
         self,
@@ -76,20 +102,36 @@ class Adversarial(Model, Discerns):
         super().__init__(space)
         refuse_tokens(space)
         if loss not in GAMES or augment not in get_args(Augment):
-            known = f"--loss is one of {', '.join(GAMES)}, --augment of {', '.join(get_args(Augment))}"
+            known = (
+                f"--loss is one of {', '.join(GAMES)}, --augment of {', '.join(get_args(Augment))}"
+            )
             raise InputError(f"{known}; not {loss!r} and {augment!r}")
-        weights = {"r1": r1, "r2": r2, "gradient_penalty": gradient_penalty, "consistency": consistency}
+        weights = {
+            "r1": r1,
+            "r2": r2,
+            "gradient_penalty": gradient_penalty,
+            "consistency": consistency,
+        }
         _refuse_below(0, weights)
         _refuse_below(1, {"lazy": lazy, "discriminator_steps": discriminator_steps})
         grids = isinstance(space, Continuous) and len(space.shape) == 3
         if not grids and (augment != "none" or consistency):
-            raise InputError(f"--augment and --consistency transform pictures, and these are {space}; leave them out")
-        self.condition, self.latent, self.discriminator_steps = label(condition), latent, discriminator_steps
+            raise InputError(
+                f"--augment and --consistency transform images, and these are {space}; leave"
+                " them out"
+            )
+        self.condition, self.latent, self.discriminator_steps = (
+            label(condition),
+            latent,
+            discriminator_steps,
+        )
         self.game, self.lazy, self.spectral = GAMES[loss], lazy, spectral
         self.hyperparameters |= weights
         self.second_order = bool(r1 or r2 or gradient_penalty)
         if augment == "adaptive":
-            self.alone = "--augment adaptive follows one discriminator, where --augment fixed follows none"
+            self.alone = (
+                "--augment adaptive follows one discriminator, where --augment fixed follows none"
+            )
         if grids:
             self.hyperparameters["augmentation"] = float(augment == "fixed")
         self.transformed = Augmentation(DIFFERENTIABLE if augment == "fixed" else None)
@@ -118,8 +160,11 @@ class Adversarial(Model, Discerns):
                     logits.append(self.discriminate(self._seen(batch.x), y).float())
             yield Turn("generator", self.game.generator(*logits))
 
-    def _judge(self, real: Tensor, fake: Tensor, y: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
-        """What the discriminator minimises, and the share of pairs it orders. Penalties are for who learns."""
+    def _judge(
+        self, real: Tensor, fake: Tensor, y: Tensor | None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """What the discriminator minimises, and the share of pairs it orders. Penalties are for who
+        learns."""
         due = torch.is_grad_enabled() and self.step % self.lazy == 0
         weight = {name: self.lazy * w for name, w in self.hyperparameters.items() if w and due}
         real = self._seen(real).detach().requires_grad_("r1" in weight)
@@ -131,7 +176,9 @@ class Adversarial(Model, Discerns):
         if "r2" in weight:
             loss["r2"] = weight["r2"] / 2 * zero_centred_penalty(fake_logits, fake).mean()
         if "gradient_penalty" in weight:
-            penalty = gradient_penalty(lambda x: self.discriminate(x, y), real.detach(), fake.detach())
+            penalty = gradient_penalty(
+                lambda x: self.discriminate(x, y), real.detach(), fake.detach()
+            )
             loss["gradient_penalty"] = weight["gradient_penalty"] * penalty.mean()
         if "consistency" in weight:
             moved = self.discriminate(self.shifted(real.detach(), 1.0), y) - real_logits
@@ -161,10 +208,12 @@ class Adversarial(Model, Discerns):
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self.decode(self.prior(n, truncation), y)
 
-    def discern(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         if not self.game.odds:
             fit = ", ".join(name for name, game in GAMES.items() if game.odds)
-            raise InputError(f"its discriminator learned no odds; of games played by --loss {fit} it does")
+            raise InputError(
+                f"its discriminator learned no odds; of games played by --loss {fit} it does"
+            )
         return self.discriminate(x, self.labels(y, len(x))).float()
 
     def prior(self, n: int, truncation: float | None = None) -> Tensor:
@@ -177,4 +226,6 @@ class Adversarial(Model, Discerns):
 def _refuse_below(least: int, options: Mapping[str, float]) -> None:
     for name, value in options.items():
         if value < least:
-            raise InputError(f"--{name.replace('_', '-')} is {value:g}; it must be at least {least}")
+            raise InputError(
+                f"--{name.replace('_', '-')} is {value:g}; it must be at least {least}"
+            )

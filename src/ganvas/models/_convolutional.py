@@ -1,4 +1,5 @@
-"""Adversaries on pictures by strided convolutions: networks of Radford et al. (2015), whatever the game."""
+"""Adversaries on images by strided convolutions: networks of Radford et al. (2015), whatever the
+game."""
 
 from __future__ import annotations
 
@@ -8,26 +9,31 @@ from torch import Tensor
 
 from ..core import Space, Tokens
 from ..nn.deep import Discriminator, Generator, doubling, initialise
-from ._adversarial import Adversarial, refuse_but_pictures
+from ._adversarial import Adversarial, refuse_but_images
 
 
 class Convolutional(Adversarial):
-    """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the discriminator.
+    """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the
+    discriminator.
 
-    Square pictures of 16 to 256 pixels; a size that is no power of two is cut from the next. With labels the generator
-    gets an embedding of y beside the noise, and the discriminator adds <embedding(y), features(x)> to its logit
-    (projection; Miyato & Koyama, 2018).
+    Square images of 16 to 256 pixels; a size that is no power of two is cut from the next. With
+    labels the generator gets an embedding of y beside the noise, and the discriminator adds
+    <embedding(y), features(x)> to its logit (projection; Miyato & Koyama, 2018).
 
     Arguments:
-        latent: Dimensions of the noise a picture is made from.
-        channels: Channels at half the picture's resolution; doubled with each halving, up to eightfold.
-        discriminator_channels: The same of the discriminator, where it is to be another size than the generator.
-        discriminator_normalised: Whether it normalises over the batch; better not where slopes are penalised.
+        latent: Dimensions of the noise an image is made from.
+        channels: Channels at half the image's resolution; doubled with each halving, up to
+            eightfold.
+        discriminator_channels: The same of the discriminator, where it is to be another size than
+            the generator.
+        discriminator_normalised: Whether it normalises over the batch; better not where slopes are
+            penalised.
         conditional: Whether to learn the labels, where the data has them.
-        deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
+        deviation: Show the discriminator's last layer how much its units vary over the batch
+            (Karras et al., 2018).
     """
 
-    aims = frozenset({"conditional"})
+    objective_options = frozenset({"conditional"})
 
     def __init__(
         self,
@@ -39,10 +45,10 @@ class Convolutional(Adversarial):
         discriminator_channels: int | None = None,
         discriminator_normalised: bool = True,
         conditional: bool = True,
-        deviation: bool = False,
+        minibatch_std: bool = False,
         **game: Any,
     ) -> None:
-        refuse_but_pictures(space, type(self).__name__.lower())
+        refuse_but_images(space, type(self).__name__.lower())
         condition = condition if conditional else None
         super().__init__(space, condition, latent=latent, **game)
         widths = doubling(space.shape[-1], channels)
@@ -50,7 +56,12 @@ class Convolutional(Adversarial):
         self.generator = Generator(space.shape, latent, widths[::-1], classes)
         judging = doubling(space.shape[-1], discriminator_channels or channels)
         self.discriminator = Discriminator(
-            space.shape, judging, classes, discriminator_normalised, deviation, not self.game.unanchored
+            space.shape,
+            judging,
+            classes,
+            discriminator_normalised,
+            minibatch_std,
+            not self.game.unanchored,
         )
         self.apply(initialise)
         self.constrained(self.discriminator)

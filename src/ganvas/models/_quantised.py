@@ -7,17 +7,18 @@ from typing import NamedTuple, get_args
 
 from torch import Tensor, nn
 
-from ..core import Continuous, InputError, Model, Practice, Scores, Space, Tokenizes, Tokens
+from ..core import Continuous, Defaults, InputError, Model, Scores, Space, Tokenizes, Tokens
 from ..nn.grids import GridDecoder, GridEncoder, Sides, sizes, strides
 from ..nn.perceptron import WithScale
-from ..nn.quantizer import Kind, Quantised, Quantizer, make_quantizer
+from ..nn.quantizer import Kind, Quantized, Quantizer, make_quantizer
 
 
 class Passed(NamedTuple):
-    """What became of examples on their way: vectors (B, D, *grid), without gradients; quantised; and raw output."""
+    """What became of examples on their way: vectors (B, D, *grid), without gradients; quantised;
+    and raw output."""
 
     z: Tensor
-    quantised: Quantised
+    quantised: Quantized
     raw: Tensor
 
 
@@ -35,25 +36,27 @@ class Autoencoder(nn.Module):
 
 
 class QuantisedAutoencoder(Model, Tokenizes, Scores):
-    """An encoder and a decoder of pictures or video, and between them a grid of codes.
+    """An encoder and a decoder of images or video, and between them a grid of codes.
 
     Sides that cannot be divided are rounded up, and what is too much is cut off again.
 
     Arguments:
         codes: How many codes there are to choose from at each place.
-        latent: Channels of the latent: dimensions of what a code stands for, where these are vectors.
+        latent: Channels of the latent: dimensions of what a code stands for, where these are
+            vectors.
         channels: Channels at half resolution, doubled with each halving, up to fourfold.
         depth: Residual blocks at each resolution.
         factor: How many times shorter the sides of the grid of codes are, a power of two.
         time_factor: How many times fewer frames it has, of video, a power of two.
-        quantizer: Nearest vectors of a codebook that learns, or finite scalars (Mentzer et al., 2023).
+        quantizer: Nearest vectors of a codebook that learns, or finite scalars (Mentzer et al.,
+            2023).
         start: Whether a codebook begins with k-means on the first batch.
         revival: Whether codes of a codebook that are not used are moved to where they are.
         commitment: Weight of the distance between vectors and their codes.
     """
 
-    practice = Practice(batch=64, epochs=20, steps=4000)
-    aims = frozenset({"codes", "factor", "time_factor"})
+    defaults = Defaults(batch=64, epochs=20, steps=4000)
+    objective_options = frozenset({"codes", "factor", "time_factor"})
 
     def __init__(
         self,
@@ -73,24 +76,38 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) not in (3, 4):
             name = type(self).__name__.lower()
-            raise InputError(f"{name} learns pictures and video; choose another model for texts, rows and vectors")
+            raise InputError(
+                f"{name} learns images and video; choose another model for texts, rows and vectors"
+            )
         _refuse(codes, factor, time_factor, quantizer)
         sides = space.shape[1:]
         covers = (factor, factor) if len(sides) == 2 else (time_factor, factor, factor)
         self.halvings = strides(covers)
         self.grid = sizes(sides, self.halvings)[-1]
         self.autoencoder = _autoencoder(
-            space, self.halvings, make_quantizer(quantizer, codes, latent, start, revival), channels, depth
+            space,
+            self.halvings,
+            make_quantizer(quantizer, codes, latent, start, revival),
+            channels,
+            depth,
         )
-        self.latents = Tokens(prod(self.grid), self.autoencoder.quantizer.vocabulary, grid=self.grid, covers=covers)
+        self.latents = Tokens(
+            prod(self.grid), self.autoencoder.quantizer.vocabulary, grid=self.grid, covers=covers
+        )
         self.hyperparameters |= {
-            "commitment": commitment, "codes": float(self.latents.vocabulary), "places": float(self.latents.length)
-        }  # fmt: skip
+            "commitment": commitment,
+            "codes": float(self.latents.vocabulary),
+            "places": float(self.latents.length),
+        }
 
-    def commitment(self, quantised: Quantised) -> dict[str, Tensor]:
+    def commitment(self, quantised: Quantized) -> dict[str, Tensor]:
         """What pulls vectors to their codes, where codes are vectors."""
         weight = self.hyperparameters["commitment"]
-        return {"commitment": weight * quantised.commitment} if self.autoencoder.quantizer.commits else {}
+        return (
+            {"commitment": weight * quantised.commitment}
+            if self.autoencoder.quantizer.commits
+            else {}
+        )
 
     def follow(self, passed: Passed) -> None:
         """Once the networks have learned from a batch, the codebook does."""
@@ -105,7 +122,7 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
         vectors = self.autoencoder.quantizer.vectors(z.unflatten(1, self.grid))
         return self.space.likeliest(self.autoencoder.decoder(vectors)).float()
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What it costs to make an example of its codes, and of that each place's part."""
         costs = self.space.costs(self.autoencoder(x).raw, x)
         return costs.flatten(1).sum(1), costs
@@ -115,8 +132,12 @@ def _autoencoder(
     space: Continuous, halvings: list[Sides], quantizer: Quantizer, channels: int, depth: int
 ) -> Autoencoder:
     encoder = GridEncoder(space.shape[0], quantizer.width, halvings, channels, depth)
-    decoder = GridDecoder(quantizer.width, space.shape[0], space.shape[1:], halvings, channels, depth)
-    return Autoencoder(encoder, quantizer, WithScale(decoder, space.shape) if space.scaled else decoder)
+    decoder = GridDecoder(
+        quantizer.width, space.shape[0], space.shape[1:], halvings, channels, depth
+    )
+    return Autoencoder(
+        encoder, quantizer, WithScale(decoder, space.shape) if space.scaled else decoder
+    )
 
 
 def _refuse(codes: int, factor: int, time_factor: int, quantizer: str) -> None:

@@ -1,13 +1,14 @@
-"""What models that translate pictures share: two spaces, a generator, and a discriminator of patches."""
+"""What models that translate images share: two spaces, a generator, and a discriminator of
+patches."""
 
 from __future__ import annotations
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Continuous, InputError, Model, Practice, Space, Translates, adam, spread
+from ..core import Continuous, Defaults, InputError, Model, Space, Translates, adam, evenly_spaced
 from ..nn.losses import ordering
-from ..nn.translation import PatchJudge, initialise
+from ..nn.translation import PatchDiscriminator, initialise
 
 COMPARED = 256  # patches' logits that say how well a discriminator tells real from made
 PATCHES = {3: 70, 2: 34, 1: 16}
@@ -15,10 +16,17 @@ PATCHES = {3: 70, 2: 34, 1: 16}
 
 
 class Translating(Model, Translates):
-    """Pictures of one domain, the condition, become pictures of another, the space; of any height and width."""
+    """Images of one domain, the condition, become images of another, the space; of any height
+    and width."""
 
     players = {"generator": adam(2e-4, (0.5, 0.999)), "discriminator": adam(2e-4, (0.5, 0.999))}
-    practice = Practice(batch=4, epochs=0, steps=20_000, schedule="linear", reading={"crop": "random", "flip": True})
+    defaults = Defaults(
+        batch=4,
+        epochs=0,
+        steps=20_000,
+        schedule="linear",
+        data_options={"crop": "random", "flip": True},
+    )
     any_size = True
 
     space: Continuous
@@ -27,21 +35,29 @@ class Translating(Model, Translates):
     def __init__(self, space: Space, condition: Space | None, halvings: int) -> None:
         name = type(self).__name__.lower()
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError(f"{name} turns pictures into pictures; choose another model for everything else")
+            raise InputError(
+                f"{name} turns images into images; choose another model for everything else"
+            )
         if not isinstance(condition, Continuous):
-            raise InputError(f"{name} turns pictures of one folder into those of another; name the other with --to")
+            raise InputError(
+                f"{name} turns images of one folder into those of another; name the other with --to"
+            )
         if min(space.shape[1:]) < 8:
-            raise InputError(f"{name} needs pictures of at least 8 pixels a side, not {space.shape[1:]}")
+            raise InputError(
+                f"{name} needs images of at least 8 pixels a side, not {space.shape[1:]}"
+            )
         super().__init__(space)
         self.space, self.condition = space, condition
         self.halvings = halvings or _fitting(min(space.shape[1:]))
         if self.halvings not in PATCHES or not _fits(min(space.shape[1:]), self.halvings):
             most = _fitting(min(space.shape[1:]))
-            raise InputError(f"--halvings is {halvings}; it is from 1 to {most} for pictures of this size, or 0")
+            raise InputError(
+                f"--halvings is {halvings}; it is from 1 to {most} for images of this size, or 0"
+            )
 
-    def judge(self, channels: int, width: int) -> PatchJudge:
-        """A discriminator of pictures with so many channels."""
-        return PatchJudge(channels, width, self.halvings)
+    def judge(self, channels: int, width: int) -> PatchDiscriminator:
+        """A discriminator of images with so many channels."""
+        return PatchDiscriminator(channels, width, self.halvings)
 
     def begin(self) -> None:
         """Draws the weights that a model begins with."""
@@ -49,12 +65,19 @@ class Translating(Model, Translates):
 
 
 def told_apart(real: Tensor, fake: Tensor) -> Tensor:
-    """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, of some of them."""
-    return ordering(*(logits.flatten()[spread(logits.numel(), COMPARED)].float() for logits in (real, fake)))
+    """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, of some of
+    them."""
+    return ordering(
+        *(
+            logits.flatten()[evenly_spaced(logits.numel(), COMPARED)].float()
+            for logits in (real, fake)
+        )
+    )
 
 
 def fooled(logits: Tensor) -> Tensor:
-    """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: least squares in place of logarithms)."""
+    """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: least squares in place of
+    logarithms)."""
     return (logits.float() - 1).square().mean()
 
 
@@ -64,7 +87,8 @@ def absolute(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _fitting(side: int) -> int:
-    """Halvings of a discriminator that fits: patches are half as large as pictures, or all of them."""
+    """Halvings of a discriminator that fits: patches are half as large as images, or all of
+    them."""
     return max(h for h in PATCHES if h == 1 or (PATCHES[h] <= 1.25 * side and _fits(side, h)))
 
 

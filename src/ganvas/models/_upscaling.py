@@ -1,4 +1,5 @@
-"""What networks share that make pictures larger: learn from pixels first, then play (Ledig et al., 2017)."""
+"""What networks share that make images larger: learn from pixels first, then play (Ledig et al.,
+2017)."""
 
 from __future__ import annotations
 
@@ -10,8 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Space, Turn, Upscales, adam, enlarged, whole_blocks
-from ..nn.degradations import Lowered, Lowering
+from ..core import (
+    Batch,
+    Continuous,
+    Defaults,
+    InputError,
+    Model,
+    Space,
+    Turn,
+    Upscales,
+    adam,
+    crop_to_multiple,
+    upscale_bicubic,
+)
+from ..nn.degradations import Downscaling, LowResolution
 from ..nn.losses import GAMES, Loss
 from ..nn.perception import Perception
 
@@ -19,25 +32,29 @@ Scale = Literal[2, 4, 8]
 
 SEEN = 16  # channels of the features at full resolution
 WIDTHS = (32, 64, 128)  # and of the discriminator at a half, a quarter, an eighth
-EVERY = 4  # rounds in one of which the features learn, while they do
+EVERY = 4  # steps in one of which the features learn, while they do
 
 
 class Upscaling(Model, Upscales):
     """Two generators G of one kind, each of which adds to a bicubic enlargement what that lacks.
 
-    In the first `warmup` rounds the faithful one learns to get pixels right, the features f learn to see, and the
-    other generator follows the faithful one as its average; then both begin from that average. From there on the
-    faithful one stays as it is, f too, and the other plays against a discriminator of patches:
+    In the first `warmup` steps the faithful one learns to get pixels right, the features f learn
+    to see, and the other generator follows the faithful one as its average; then both begin from
+    that average. From there on the faithful one stays as it is, f too, and the other plays against
+    a discriminator of patches:
 
-    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + absolute |G(low) - x|
+    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + absolute |G(low) -
+    x|
 
-    `fidelity` leads from one to the other: weights are (1 - fidelity) G + fidelity G_faithful (Wang et al., 2018,
-    ESRGAN, section 3.4).
+    `fidelity` leads from one to the other: weights are (1 - fidelity) G + fidelity G_faithful (Wang
+    et al., 2018, ESRGAN, section 3.4).
 
     Arguments:
         scale: How many times as many pixels a side: 2, 4 or 8.
-        degrade: How pictures were made smaller: `bicubic`, or `real` for blur, noise and JPEG, twice over.
-        warmup: Rounds in which pixels alone are learned, and features; half of a training is a good share.
+        degrade: How images were made smaller: `bicubic`, or `real` for blur, noise and JPEG,
+            twice over.
+        warmup: Steps in which pixels alone are learned, and features; half of a training is a good
+            share.
         loss: What the players minimise afterwards.
         content: Weight of the distance between features...
         adversarial: ...of what the discriminator says...
@@ -50,17 +67,21 @@ class Upscaling(Model, Upscales):
         "discriminator": adam(4e-4, (0.9, 0.99)),
         "generator": adam(4e-4, (0.9, 0.99)),
     }
-    practice = Practice(
-        batch=8, epochs=0, steps=20_000, schedule="linear", reading={"crop": "random", "flip": True, "size": 96}
+    defaults = Defaults(
+        batch=8,
+        epochs=0,
+        steps=20_000,
+        schedule="linear",
+        data_options={"crop": "random", "flip": True, "size": 96},
     )
-    aims = frozenset({"degrade", "scale"})
+    objective_options = frozenset({"degrade", "scale"})
 
     def __init__(
         self,
         space: Space,
         *,
         scale: Scale = 4,
-        degrade: Lowering = "bicubic",
+        degrade: Downscaling = "bicubic",
         warmup: int = 10_000,
         loss: Loss = "non-saturating",
         content: float = 10.0,
@@ -69,17 +90,24 @@ class Upscaling(Model, Upscales):
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("pictures can be made larger; choose ae for everything else")
+            raise InputError("images can be made larger; choose ae for everything else")
         if scale not in get_args(Scale) or loss not in GAMES:
-            raise InputError(f"--scale is 2, 4 or 8, --loss one of {', '.join(GAMES)}; not {scale} and {loss!r}")
+            raise InputError(
+                f"--scale is 2, 4 or 8, --loss one of {', '.join(GAMES)}; not {scale} and {loss!r}"
+            )
         if min(space.shape[1:]) < 2 * scale:
-            raise InputError(f"pictures of {space.shape[2]} pixels are too small for --scale {scale}; raise --size")
+            raise InputError(
+                f"images of {space.shape[2]} pixels are too small for --scale {scale}; raise --size"
+            )
         weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
         if warmup < 1 or min(weights.values()) < 0:
-            raise InputError(f"--warmup is {warmup}; it must be at least 1, and --{', --'.join(weights)} at least 0")
+            raise InputError(
+                f"--warmup is {warmup}; it must be at least 1, and --{', --'.join(weights)} at"
+                " least 0"
+            )
         self.scale: int = scale
         self.warmup, self.game = warmup, GAMES[loss]
-        self.lower = Lowered(degrade, scale)
+        self.lower = LowResolution(degrade, scale)
         self.lower.fit(space)
         self.hyperparameters |= weights
 
@@ -89,14 +117,16 @@ class Upscaling(Model, Upscales):
         body: Makes what a generator does at low resolution, from and to so many channels.
         """
         channels = self.space.shape[0]
-        self.faithful, self.generator = (Raising(channels, width, self.scale, body()) for _ in range(2))
+        self.faithful, self.generator = (
+            Raising(channels, width, self.scale, body()) for _ in range(2)
+        )
         self.generator.load_state_dict(self.faithful.state_dict())
         self.perception = Perception(channels, SEEN)
-        self.discriminator = Patches(channels, WIDTHS, anchored=not self.game.unanchored)
+        self.discriminator = PatchDiscriminator(channels, WIDTHS, anchored=not self.game.unanchored)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        x = whole_blocks(batch.x, self.scale)
-        low = self.lowered(x)
+        x = crop_to_multiple(batch.x, self.scale)
+        low = self.degrade(x)
         yield from self._faithfully(x, low) if self.step <= self.warmup else self._game(x, low)
 
     def _faithfully(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
@@ -109,16 +139,24 @@ class Upscaling(Model, Upscales):
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """The generator becomes more like the faithful one's average; in the last round that becomes its average."""
-        slow, fast = list[Tensor](self.generator.parameters()), list[Tensor](self.faithful.parameters())
-        torch._foreach_lerp_(slow, fast, 1 - min(self.practice.average, self.step / (self.step + 10)))
+        """The generator becomes more like the faithful one's average; in the last step that
+        becomes its average."""
+        slow, fast = (
+            list[Tensor](self.generator.parameters()),
+            list[Tensor](self.faithful.parameters()),
+        )
+        torch._foreach_lerp_(slow, fast, 1 - min(self.defaults.ema, self.step / (self.step + 10)))
         if self.step == self.warmup:
             torch._foreach_copy_(fast, slow)
 
     def _game(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
         y = self.enlarge(self.generator, low)
         real, fake = self.discriminator(x).float(), self.discriminator(y.detach()).float()
-        yield Turn("discriminator", self.game.discriminator(real, fake), {"ordering": _ordering(real, fake)})
+        yield Turn(
+            "discriminator",
+            self.game.discriminator(real, fake),
+            {"ordering": _ordering(real, fake)},
+        )
         logits = [self.discriminator(y).float()]
         if self.game.relative:
             with torch.no_grad():
@@ -127,15 +165,18 @@ class Upscaling(Model, Upscales):
         terms = {
             "content": weight["content"] * self.perception.distance(y, x).mean(),
             "absolute": weight["absolute"] * (y - x).abs().mean(),
-            **{name: weight["adversarial"] * term for name, term in self.game.generator(*logits).items()},
+            **{
+                name: weight["adversarial"] * term
+                for name, term in self.game.generator(*logits).items()
+            },
         }
         yield Turn("generator", terms, {"PSNR (dB)": _psnr(y, x)})
 
     def enlarge(self, network: nn.Module, low: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) as a generator would have them, (B, C, scale H, scale W)."""
-        return enlarged(low, self.scale) + network(low).to(low.dtype)
+        """Images (B, C, H, W) as a generator would have them, (B, C, scale H, scale W)."""
+        return upscale_bicubic(low, self.scale) + network(low).to(low.dtype)
 
-    def lowered(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         return self.lower(x)
 
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
@@ -145,10 +186,10 @@ class Upscaling(Model, Upscales):
         """The generator, the faithful one, or one between them."""
         if fidelity in (0, 1):
             return self.faithful if fidelity else self.generator
-        return Between(self.generator, self.faithful, fidelity)
+        return Interpolated(self.generator, self.faithful, fidelity)
 
 
-class Between(nn.Module):
+class Interpolated(nn.Module):
     """A network whose weights are (1 - share) a + share b."""
 
     def __init__(self, a: nn.Module, b: nn.Module, share: float) -> None:
@@ -162,8 +203,9 @@ class Between(nn.Module):
 
 
 class Raising(nn.Module):
-    """Pictures (B, C, H, W) to (B, C, scale H, scale W): all that is costly happens at low resolution, and pixels come
-    out of channels at the end (Shi et al., 2016, ESPCN). It says little at first.
+    """Images (B, C, H, W) to (B, C, scale H, scale W): all that is costly happens at low
+    resolution, and pixels come out of channels at the end (Shi et al., 2016, ESPCN). It says little
+    at first.
 
     Arguments:
         body: From and to channels, at one resolution; what goes in is added to what comes out.
@@ -182,8 +224,9 @@ class Raising(nn.Module):
         return self.leave(h + self.body(h))
 
 
-class Patches(nn.Module):
-    """Pictures (B, C, H, W) to logits of their patches, (N,): halved by strided convolutions, nothing normalised."""
+class PatchDiscriminator(nn.Module):
+    """Images (B, C, H, W) to logits of their patches, (N,): halved by strided convolutions,
+    nothing normalised."""
 
     def __init__(self, channels: int, widths: Sequence[int], anchored: bool) -> None:
         super().__init__()
@@ -208,7 +251,8 @@ def _convolution(a: int, b: int, kernel: int, stride: int) -> nn.Conv2d:
 
 @torch.no_grad()
 def _ordering(real: Tensor, fake: Tensor) -> Tensor:
-    """The share of patches whose logits (N,) are in the right order, the real one's above that of its counterpart."""
+    """The share of patches whose logits (N,) are in the right order, the real one's above that of
+    its counterpart."""
     return ((real > fake).float() + (real == fake).float() / 2).mean()
 
 

@@ -1,4 +1,4 @@
-"""AdaIN: the style of any one picture, by the moments of features (Huang & Belongie, 2017)."""
+"""AdaIN: the style of any one image, by the moments of features (Huang & Belongie, 2017)."""
 
 from __future__ import annotations
 
@@ -8,52 +8,86 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Space, Stylises, Turn, adam, mirrored_to_blocks
+from ..core import (
+    Batch,
+    Continuous,
+    Defaults,
+    InputError,
+    Model,
+    Space,
+    Stylises,
+    Turn,
+    adam,
+    mirror_to_multiple,
+)
 from ..nn.perception import Perception
 
 EPSILON = 1e-5
 
 
 class AdaIN(Model, Stylises):
-    """A decoder g learns to draw features f of one picture that were given the moments of another's:
+    """A decoder g learns to draw features f of one image that were given the moments of
+    another's:
 
     AdaIN(h, k) = sigma(k) (h - mu(h)) / sigma(h) + mu(k)    (equation 8 of the paper)
     t = AdaIN(f(y), f(x)),   made = g(t)
-    min over g of   |f(made) - t|^2 + style sum_i (|mu(f_i(made)) - mu(f_i(x))|^2 + |sigma(...) - sigma(...)|^2)
+    min over g of   |f(made) - t|^2 + style sum_i (|mu(f_i(made)) - mu(f_i(x))|^2 + |sigma(...) -
+    sigma(...)|^2)
 
-    where mu and sigma are the mean and the deviation of each channel over all places: what is where stays, colours and
-    textures become those of x, any picture of the second domain. Nothing about a style is learned by heart, so that one
-    never seen can be asked for too.
+    where mu and sigma are the mean and the deviation of each channel over all places: what is where
+    stays, colours and textures become those of x, any image of the second domain. Nothing about a
+    style is memorised, so that one never seen can be asked for too.
 
-    Departs from the paper in f: three resolutions, learned from the pictures of both domains in the first rounds and
-    fixed from then on, where the paper has a VGG that learned ImageNet; as these have no scale of their own, what each
-    resolution adds is divided by the variance that the style's features have there. g learns nothing before.
+    Departs from the paper in f: three resolutions, learned from the images of both domains in the
+    first steps and fixed from then on, where the paper has a VGG that learned ImageNet; as these
+    have no scale of their own, what each resolution adds is divided by the variance that the
+    style's features have there. g learns nothing before.
 
     Arguments:
         style: Weight of the moments' differences, beside that of the content.
-        warmup: Rounds in which features are learned; the decoder learns in the rest.
+        warmup: Steps in which features are learned; the decoder learns in the rest.
         channels: Of the features at full resolution; they double with each halving.
 
     Example: ganvas train adain photos/ --to paintings/ --out runs/paintings
     """
 
     players = {"perception": adam(1e-3), "decoder": adam(1e-3)}
-    practice = Practice(batch=8, epochs=0, steps=8000, schedule="linear", reading={"crop": "random", "flip": True})
+    defaults = Defaults(
+        batch=8,
+        epochs=0,
+        steps=8000,
+        schedule="linear",
+        data_options={"crop": "random", "flip": True},
+    )
 
     space: Continuous
     condition: Continuous
 
     def __init__(
-        self, space: Space, condition: Space | None, *, style: float = 1.0, warmup: int = 500, channels: int = 16
+        self,
+        space: Space,
+        condition: Space | None,
+        *,
+        style: float = 1.0,
+        warmup: int = 500,
+        channels: int = 16,
     ) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("adain turns pictures into pictures; choose another model for everything else")
+            raise InputError(
+                "adain turns images into images; choose another model for everything else"
+            )
         if not isinstance(condition, Continuous):
-            raise InputError("adain gives pictures of one folder the style of another's; name the other with --to")
+            raise InputError(
+                "adain gives images of one folder the style of another's; name the other with --to"
+            )
         if condition.shape[0] != space.shape[0]:
-            raise InputError("adain needs both folders in colour, or both grey; convert the pictures of one")
+            raise InputError(
+                "adain needs both folders in colour, or both grey; convert the images of one"
+            )
         if min(warmup, channels) < 1 or style < 0:
-            raise InputError(f"--warmup {warmup} --channels {channels} --style {style}: at least 1, 1 and 0")
+            raise InputError(
+                f"--warmup {warmup} --channels {channels} --style {style}: at least 1, 1 and 0"
+            )
         super().__init__(space)
         self.space, self.condition, self.warmup = space, condition, warmup
         self.hyperparameters["style"] = style
@@ -67,8 +101,8 @@ class AdaIN(Model, Stylises):
             yield Turn("perception", self.perception.loss(torch.cat([x, y])))
             return
         with torch.no_grad():
-            theirs = self.perception.features(mirrored_to_blocks(x, 4))
-            wanted = restyled(self.perception.features(mirrored_to_blocks(y, 4))[-1], theirs[-1])
+            theirs = self.perception.features(mirror_to_multiple(x, 4))
+            wanted = restyled(self.perception.features(mirror_to_multiple(y, 4))[-1], theirs[-1])
         ours = self.perception.features(self.decoder(wanted.to(x.dtype)).tanh())
         style = torch.stack([_apart(a, b) for a, b in zip(ours, theirs, strict=True)]).sum()
         content = F.mse_loss(ours[-1].float(), wanted) / _unit(theirs[-1])
@@ -76,23 +110,33 @@ class AdaIN(Model, Stylises):
 
     def stylise(self, x: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
         height, width = x.shape[2:]
-        h, k = (self.perception.features(mirrored_to_blocks(part, 4))[-1] for part in (x, style))
+        h, k = (self.perception.features(mirror_to_multiple(part, 4))[-1] for part in (x, style))
         mixed = torch.lerp(h.float(), restyled(h, k), strength)
         return self.decoder(mixed.to(h.dtype)).tanh()[:, :, :height, :width]
 
 
 class Decoder(nn.Module):
-    """Features (B, 4 width, H, W) to raw pictures (B, C, 4 H, 4 W): what `Perception` does, back to front, without
-    anything that normalises, which would take styles away. Edges are repeated, and pixels as it enlarges."""
+    """Features (B, 4 width, H, W) to raw images (B, C, 4 H, 4 W): what `Perception` does, back to
+    front, without anything that normalises, which would take styles away. Edges are repeated, and
+    pixels as it enlarges."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         a, b, c = (width * 2**level for level in range(3))
         twice = nn.Upsample(scale_factor=2)
         self.layers = nn.Sequential(
-            _convolution(c, b), nn.ReLU(), twice, _convolution(b, b), nn.ReLU(),
-            _convolution(b, a), nn.ReLU(), twice, _convolution(a, a), nn.ReLU(), _convolution(a, channels),
-        )  # fmt: skip
+            _convolution(c, b),
+            nn.ReLU(),
+            twice,
+            _convolution(b, b),
+            nn.ReLU(),
+            _convolution(b, a),
+            nn.ReLU(),
+            twice,
+            _convolution(a, a),
+            nn.ReLU(),
+            _convolution(a, channels),
+        )
 
     def forward(self, h: Tensor) -> Tensor:
         return self.layers(h)
@@ -103,7 +147,8 @@ def _convolution(a: int, b: int) -> nn.Conv2d:
 
 
 def moments(h: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel of features (B, D, H, W) over all places, (B, D, 1, 1), float32."""
+    """Mean and deviation of each channel of features (B, D, H, W) over all places, (B, D, 1, 1),
+    float32."""
     variance, mean = torch.var_mean(h.float(), (2, 3), correction=0, keepdim=True)
     return mean, (variance + EPSILON).sqrt()
 
@@ -115,11 +160,13 @@ def restyled(h: Tensor, k: Tensor) -> Tensor:
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:
-    """Squared differences of moments of features a and b, on average over channels, in units of b."""
+    """Squared differences of moments of features a and b, on average over channels, in units of
+    b."""
     terms = [F.mse_loss(ours, theirs) for ours, theirs in zip(moments(a), moments(b), strict=True)]
     return torch.stack(terms).sum() / _unit(b)
 
 
 def _unit(h: Tensor) -> Tensor:
-    """Variance of features, on average: learned ones have no scale of their own, and deep ones are small."""
+    """Variance of features, on average: learned ones have no scale of their own, and deep ones are
+    small."""
     return moments(h)[1].square().mean()

@@ -1,4 +1,5 @@
-"""Autoencoder: squeeze an example through a narrow latent (Hinton & Salakhutdinov, 2006); denoising, Vincent 2008."""
+"""Autoencoder: squeeze an example through a narrow latent (Hinton & Salakhutdinov, 2006);
+denoising, Vincent 2008."""
 
 from __future__ import annotations
 
@@ -6,9 +7,20 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import Batch, Continuous, Model, Practice, Restores, Scores, Space, Tokenizes, Turn, adam
+from ..core import (
+    Batch,
+    Continuous,
+    Defaults,
+    Model,
+    Restores,
+    Scores,
+    Space,
+    Tokenizes,
+    Turn,
+    adam,
+)
 from ..nn import Network, decoder, encoder
-from ..nn.degradations import Damage, Kind
+from ..nn.degradations import Degradation, Kind
 
 
 class AE(Model, Tokenizes, Restores, Scores):
@@ -16,14 +28,17 @@ class AE(Model, Tokenizes, Restores, Scores):
 
     min over f, g of  E -log p(x | g(f(x~)))
 
-    where x~ is x, or x corrupted, so that the model must undo it (denoising; Vincent et al., 2008, section 2.3).
+    where x~ is x, or x corrupted, so that the model must undo it (denoising; Vincent et al., 2008,
+    section 2.3).
 
     Arguments:
         latent: Numbers an example is squeezed into.
         corrupt: Damage the model learns to undo.
-        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what is lost.
+        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what
+            is lost.
         blind: Damage every example by a strength of its own, up to `strength`.
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
+            rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
 
@@ -31,8 +46,8 @@ class AE(Model, Tokenizes, Restores, Scores):
     """
 
     players = {"autoencoder": adam(1e-3)}
-    practice = Practice(batch=128, epochs=40, steps=3000)
-    aims = frozenset({"blind", "corrupt", "latent", "strength"})
+    defaults = Defaults(batch=128, epochs=40, steps=3000)
+    objective_options = frozenset({"blind", "corrupt", "latent", "strength"})
 
     def __init__(
         self,
@@ -48,16 +63,16 @@ class AE(Model, Tokenizes, Restores, Scores):
     ) -> None:
         super().__init__(space)
         self.latents = Continuous((latent,))
-        self.undoes, self.damage = corrupt, Damage(corrupt, strength, blind)
+        self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
         self.damage.fit(space)
         self.encoder = encoder(space, latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        raw = self.decoder(self.encoder(self.damaged(batch.x)))
+        raw = self.decoder(self.encoder(self.degrade(batch.x)))
         yield Turn("autoencoder", {"reconstruction": self.space.nll(raw, batch.x).mean()})
 
-    def damaged(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         return self.damage(x, self.space)
 
     def restore(self, x: Tensor) -> Tensor:
@@ -69,6 +84,6 @@ class AE(Model, Tokenizes, Restores, Scores):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.likeliest(self.decoder(z))
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         costs = self.space.costs(self.decoder(self.encoder(x)), x)
         return costs.flatten(1).sum(1), costs

@@ -16,10 +16,12 @@ from ._adversarial import Adversarial
 class CGAN(Adversarial):
     """Both players of the first GAN are told the label y.
 
-    min over G, max over D of  E log D(x | y) + E log(1 - D(G(z | y) | y))    (Mirza & Osindero, 2014, equation 2)
+    min over G, max over D of  E log D(x | y) + E log(1 - D(G(z | y) | y))    (Mirza & Osindero,
+    2014, equation 2)
 
-    The discriminator hears of y in one of two ways: `concatenation` puts its embedding beside x, as in the
-    paper; `projection` adds <embedding(y), features(x)> to the logit (Miyato & Koyama, 2018, equation 3).
+    The discriminator hears of y in one of two ways: `concatenation` puts its embedding beside x, as
+    in the paper; `projection` adds <embedding(y), features(x)> to the logit (Miyato & Koyama, 2018,
+    equation 3).
 
     Arguments:
         latent: Dimensions of the noise an example is made from.
@@ -42,18 +44,31 @@ class CGAN(Adversarial):
         **game: Any,
     ) -> None:
         if condition is None:
-            raise InputError("cgan needs labels and the data has none: put the pictures into one sub-folder per class")
+            raise InputError(
+                "cgan needs labels and the data has none: put the images into one sub-folder per"
+                " class"
+            )
         super().__init__(space, condition, latent=latent, **game)
         self.projects = labels == "projection"
-        self.generator = nn.ModuleDict({
-            "embed": nn.Embedding(condition.vocabulary, latent),
-            "layers": perceptron(2 * latent, *[width] * depth, prod(space.raw), normalised=True),
-        })  # fmt: skip
-        self.discriminator = nn.ModuleDict({
-            "embed": nn.Embedding(condition.vocabulary, width),
-            "layers": perceptron(prod(space.shape) + (0 if self.projects else width), *[width] * depth, width),
-            "head": nn.Sequential(nn.SiLU(), nn.Linear(width, 1, bias=not self.game.unanchored)),
-        })  # fmt: skip
+        self.generator = nn.ModuleDict(
+            {
+                "embed": nn.Embedding(condition.vocabulary, latent),
+                "layers": perceptron(
+                    2 * latent, *[width] * depth, prod(space.raw), normalised=True
+                ),
+            }
+        )
+        self.discriminator = nn.ModuleDict(
+            {
+                "embed": nn.Embedding(condition.vocabulary, width),
+                "layers": perceptron(
+                    prod(space.shape) + (0 if self.projects else width), *[width] * depth, width
+                ),
+                "head": nn.Sequential(
+                    nn.SiLU(), nn.Linear(width, 1, bias=not self.game.unanchored)
+                ),
+            }
+        )
         self.constrained(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
@@ -62,6 +77,10 @@ class CGAN(Adversarial):
 
     def discriminate(self, x: Tensor, y: Tensor | None) -> Tensor:
         label, flat = self.discriminator["embed"](y), x.flatten(1)
-        features = self.discriminator["layers"](flat if self.projects else torch.cat([flat, label], 1))
+        features = self.discriminator["layers"](
+            flat if self.projects else torch.cat([flat, label], 1)
+        )
         logit = self.discriminator["head"](features).squeeze(1)
-        return logit + (label * features).sum(1) / features.shape[1] ** 0.5 if self.projects else logit
+        return (
+            logit + (label * features).sum(1) / features.shape[1] ** 0.5 if self.projects else logit
+        )

@@ -1,4 +1,5 @@
-"""Learned transform coding: pictures in fewer bits, at a loss that one chooses (Ballé et al., 2017)."""
+"""Learned transform coding: images in fewer bits, at a loss that one chooses (Ballé et al.,
+2017)."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from torch import Tensor, nn
 from ..core import (
     Autoencodes,
     Batch,
+    CodingScheme,
+    Compresses,
     Continuous,
+    Defaults,
     InputError,
     Model,
-    Packing,
-    Packs,
-    Practice,
     Scores,
     Space,
     Turn,
@@ -27,20 +28,25 @@ from ..core.space import from_levels, to_levels
 from ..nn.transforms import Analysis, Density, Synthesis, steps
 
 FEWEST, MOST = 10.0, 4000.0
-"""What an error is worth at qualities 0 and 100: bits a value that one pays to lower the mean squared error by one."""
+"""What an error is worth at qualities 0 and 100: bits a value that one pays to lower the mean
+squared error by one."""
 
 REACH = 127  # symbols to either side of zero
 MIDDLE = 50
 AT_ONCE = 256
 
 
-class Codec(Model, Packs, Autoencodes, Scores):
-    """Learns transforms f and g and a density p that make rate and distortion small together (equation 9 of the paper):
+class Codec(Model, Compresses, Autoencodes, Scores):
+    """Learns transforms f and g and a density p that make rate and distortion small together
+    (equation 9 of the paper):
 
-    min  E  -log2 P(bin of y~) + lambda |x - g(y~)|^2,    y = f(x),  y~ = y + s u,  u uniform in [-1/2, 1/2]
+    min  E  -log2 P(bin of y~) + lambda |x - g(y~)|^2,    y = f(x),  y~ = y + s u,  u uniform in
+    [-1/2, 1/2]
 
-    where noise stands for rounding y to whole multiples of s, as is done when a picture is packed. One model serves all
-    qualities: lambda is drawn afresh for each example, and s follows it, for each channel in its own way (gain units;
+    where noise stands for rounding y to whole multiples of s, as is done when an image is packed.
+    One model serves all
+    qualities: lambda is drawn afresh for each example, and s follows it, for each channel in its
+        own way (gain units;
     Cui et al., 2021).
 
     Arguments:
@@ -52,12 +58,14 @@ class Codec(Model, Packs, Autoencodes, Scores):
     """
 
     players = {"codec": adam(1e-3)}
-    practice = Practice(batch=64, epochs=10, steps=4000)
-    aims = frozenset({"halvings", "latent"})
+    defaults = Defaults(batch=64, epochs=10, steps=4000)
+    objective_options = frozenset({"halvings", "latent"})
 
-    def __init__(self, space: Space, *, latent: int = 32, channels: int = 32, halvings: int = 2) -> None:
+    def __init__(
+        self, space: Space, *, latent: int = 32, channels: int = 32, halvings: int = 2
+    ) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("codec learns pictures; rows of a table are for made")
+            raise InputError("codec learns images; rows of a table are for made")
         super().__init__(space)
         if not 1 <= halvings <= 6:
             raise InputError(f"--halvings is {halvings}; it is from 1 to 6")
@@ -72,28 +80,39 @@ class Codec(Model, Packs, Autoencodes, Scores):
         worth, step = worth_of(quality), self.step_of(quality)
         y = self.analysis(batch.x).float()
         noisy = y + step * (torch.rand_like(y) - 0.5)
-        rate = -self.density.log_mass(noisy, step).flatten(1).sum(1) / (log(2) * prod(self.space.shape))
+        rate = -self.density.log_mass(noisy, step).flatten(1).sum(1) / (
+            log(2) * prod(self.space.shape)
+        )
         error = (self.synthesis(noisy).float() - batch.x).square().flatten(1).mean(1)
-        share = (worth / worth_of(torch.tensor(0.5))).rsqrt()  # both terms are as large at every quality
+        share = (
+            worth / worth_of(torch.tensor(0.5))
+        ).rsqrt()  # both terms are as large at every quality
         loss = {"rate": (share * rate).mean(), "distortion": (share * worth * error).mean()}
         yield Turn("codec", loss, {"bits": rate.mean(), "error": error.mean()})
 
     def step_of(self, quality: Tensor) -> Tensor:
-        """How far apart the values are that latents are rounded to, by channel, (B, latent, 1, 1); quality in [0, 1].
+        """How far apart the values are that latents are rounded to, by channel, (B, latent, 1, 1);
+        quality in [0, 1].
 
-        At high resolution rounding costs s^2 / 12, and rate and distortion balance where that is 1 / (2 lambda ln 2):
-        there s begins.
+        At high resolution rounding costs s^2 / 12, and rate and distortion balance where that is 1
+        / (2 lambda ln 2): there s begins.
         """
         usual = (6 / (log(2) * worth_of(quality))).log().view(-1, 1, 1, 1) / 2
         return (usual + self.gain[0] + self.gain[1] * (quality.view(-1, 1, 1, 1) - 0.5)).exp()
 
-    def packing(self, quality: int | None) -> Packing:
+    def coding_scheme(self, quality: int | None) -> CodingScheme:
         quality = MIDDLE if quality is None else quality
         if not 0 <= quality <= 100:
-            raise InputError(f"--quality is {quality}; it is from 0, for few bits, to 100, for little loss")
+            raise InputError(
+                f"--quality is {quality}; it is from 0, for few bits, to 100, for little loss"
+            )
         step = self.step_of(torch.tensor([quality / 100], device=self.device))
-        fold, unfold, restore = partial(self._fold, step), partial(self._unfold, step), partial(self._restore, step)
-        return Packing(prod(self.grid), quality, fold, unfold, restore)
+        fold, unfold, restore = (
+            partial(self._fold, step),
+            partial(self._unfold, step),
+            partial(self._restore, step),
+        )
+        return CodingScheme(prod(self.grid), quality, fold, unfold, restore)
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents (B, *grid), rounded as at the middle quality."""
@@ -103,8 +122,9 @@ class Codec(Model, Packs, Autoencodes, Scores):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.synthesis(z).float().clamp(-1, 1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared error of what is left at the middle quality, and of no pixel its bits, at what they are worth."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared error of what is left at the middle quality, and of no pixel its bits, at what
+        they are worth."""
         middle = torch.tensor([MIDDLE / 100], device=x.device)
         z, worth = self.encode(x), worth_of(middle)
         bits = -self.density.log_mass(z, self.step_of(middle)).flatten(1).sum(1) / log(2)

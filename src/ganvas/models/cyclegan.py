@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..core import Batch, InputError, Space, Turn
 from ..nn.losses import least_squares_loss
-from ..nn.translation import Memory, Rewriter
+from ..nn.translation import Memory, ResidualTranslator
 from ._translating import Translating, absolute, fooled, told_apart
 
 
@@ -19,18 +19,22 @@ class CycleGAN(Translating):
     E (D_X(G(y)) - 1)^2 + E (D_Y(F(x)) - 1)^2 + cycle (E |F(G(y)) - y| + E |G(F(x)) - x|)
         + cycle identity (E |G(x) - x| + E |F(y) - y|)
 
-    for the generators G, from the first domain to the second, and F, back; and E (D(x) - 1)^2 / 2 + E D(G(y))^2 / 2 for
-    each discriminator of patches (Zhu et al., 2017, section 3). That what was translated can be translated back keeps
-    what it shows; what it looks like, the discriminators see to, which half of the time are shown pictures that were
-    made up to 50 rounds ago (section 4). The identity loss is where both domains have as many channels alone.
+    for the generators G, from the first domain to the second, and F, back; and E (D(x) - 1)^2 / 2 +
+    E D(G(y))^2 / 2 for each discriminator of patches (Zhu et al., 2017, section 3). That what was
+    translated can be translated back keeps what it shows; what it looks like, the discriminators
+    see to, which half of the time are shown images that were made up to 50 steps ago (section
+    4). The identity loss is where both domains have as many channels alone.
 
     Arguments:
         cycle: Weight of what is lost on the way there and back (lambda).
-        identity: Weight, beside that, of what changes in a picture that is of the domain already.
-        channels: Channels of the generators at full resolution (64 in the paper), and of the discriminators.
+        identity: Weight, beside that, of what changes in an image that is of the domain already.
+        channels: Channels of the generators at full resolution (64 in the paper), and of the
+            discriminators.
         blocks: Residual blocks of the generators (6 in the paper for 128 pixels, 9 for 256).
-        halvings: Of the discriminators: 3 sees patches of 70 pixels, 2 of 34, 1 of 16; 0 takes what fits.
-        pool: Pictures of each domain that were made before and are remembered for the discriminators.
+        halvings: Of the discriminators: 3 sees patches of 70 pixels, 2 of 34, 1 of 16; 0 takes what
+            fits.
+        pool: Images of each domain that were made before and are remembered for the
+            discriminators.
 
     Example: ganvas train cyclegan horses/ --to zebras/ --out runs/horses
     """
@@ -54,12 +58,21 @@ class CycleGAN(Translating):
             raise InputError("none of --cycle, --identity, --blocks and --pool may be below 0")
         x, y = self.space.shape, self.condition.shape
         self.hyperparameters |= {"cycle": cycle, "identity": identity if x[0] == y[0] else 0.0}
-        self.generator = nn.ModuleDict({"there": Rewriter(y[0], x[0], channels, blocks),
-                                        "back": Rewriter(x[0], y[0], channels, blocks)})  # fmt: skip
-        self.discriminator = nn.ModuleDict({"there": self.judge(x[0], channels), "back": self.judge(y[0], channels)})
+        self.generator = nn.ModuleDict(
+            {
+                "there": ResidualTranslator(y[0], x[0], channels, blocks),
+                "back": ResidualTranslator(x[0], y[0], channels, blocks),
+            }
+        )
+        self.discriminator = nn.ModuleDict(
+            {"there": self.judge(x[0], channels), "back": self.judge(y[0], channels)}
+        )
         self.pool = nn.ModuleDict({"there": Memory(pool, x), "back": Memory(pool, y)})
         if pool:
-            self.alone = "the pictures that cyclegan remembers are those of one process, where --pool 0 has none"
+            self.alone = (
+                "the images that cyclegan remembers are those of one process, where --pool 0 has"
+                " none"
+            )
         self.begin()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -69,7 +82,10 @@ class CycleGAN(Translating):
         made_y, same_y = self._to("back", x, y)
         (again_y, _), (again_x, _) = self._to("back", made_x), self._to("there", made_y)
         loss = {
-            "fool": fooled(self.discriminator["there"](made_x)) + fooled(self.discriminator["back"](made_y)),
+            "fool": (
+                fooled(self.discriminator["there"](made_x))
+                + fooled(self.discriminator["back"](made_y))
+            ),
             "cycle": self.hyperparameters["cycle"] * (absolute(again_x, x) + absolute(again_y, y)),
         }
         if same_x is not None and same_y is not None:
@@ -77,11 +93,18 @@ class CycleGAN(Translating):
             loss["identity"] = weight * (absolute(same_x, x) + absolute(same_y, y))
         yield Turn("generator", loss)
         judged = [self._judged("there", x, made_x), self._judged("back", y, made_y)]
-        terms = {name: torch.stack([of[name] for of, _ in judged]).sum() for name in ("real", "fake")}
-        yield Turn("discriminator", terms, {"ordering": torch.stack([order for _, order in judged]).mean()})
+        terms = {
+            name: torch.stack([of[name] for of, _ in judged]).sum() for name in ("real", "fake")
+        }
+        yield Turn(
+            "discriminator", terms, {"ordering": torch.stack([order for _, order in judged]).mean()}
+        )
 
-    def _to(self, way: str, x: Tensor, already: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Pictures x translated, and some that are of that domain already, in one pass; none where nobody asks."""
+    def _to(
+        self, way: str, x: Tensor, already: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Images x translated, and some that are of that domain already, in one pass; none where
+        nobody asks."""
         if already is None or not self.hyperparameters["identity"]:
             return self.generator[way](x).tanh(), None
         return self.generator[way](torch.cat([x, already])).tanh().split([len(x), len(already)])

@@ -1,4 +1,5 @@
-"""Deep convolutional GAN: the first architecture that made pictures reliably (Radford et al., 2015)."""
+"""Deep convolutional GAN: the first architecture that made images reliably (Radford et al.,
+2015)."""
 
 from __future__ import annotations
 
@@ -6,12 +7,14 @@ from ._convolutional import Convolutional
 
 
 class DCGAN(Convolutional):
-    """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the discriminator.
+    """Strided convolutions, batch normalisation, ReLU in the generator, leaky ReLU in the
+    discriminator.
 
     min over G, max over D of  E log D(x) + E log(1 - D(G(z)))
 
-    Weights start from N(0, 0.02) and Adam runs with rate 2e-4 and first decay 0.5 (section 4 of the paper).
-    With 64 channels and 64-pixel pictures these are the networks of figure 1 at half their width.
+    Weights start from N(0, 0.02) and Adam runs with rate 2e-4 and first decay 0.5 (section 4 of the
+    paper). With 64 channels and 64-pixel images these are the networks of figure 1 at half their
+    width.
 
     Example: ganvas train dcgan photos/ --size 64 --out runs/dcgan-photos
     """

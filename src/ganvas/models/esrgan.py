@@ -16,14 +16,15 @@ SHARE = 0.2  # of what is added to what was there (section 3.1 of the paper)
 
 
 class ESRGAN(Upscaling):
-    """SRGAN with residual-in-residual dense blocks, and a discriminator that says which of two is the more real:
+    """SRGAN with residual-in-residual dense blocks, and a discriminator that says which of two is
+    the more real:
 
     min over D of  E -log sigmoid(D(x) - D(G(low))),    min over G of  content |f(G(low)) - f(x)|^2
         + adversarial E -log sigmoid(D(G(low)) - D(x)) + absolute |G(low) - x|
 
-    The paper compares each picture with the mean of the other kind; here each patch is compared with its own
-    counterpart, which shows the same (Jolicoeur-Martineau, 2019, has both). For the rest it departs from the paper as
-    SRGAN does, and is as small.
+    The paper compares each image with the mean of the other kind; here each patch is compared
+    with its own counterpart, which shows the same (Jolicoeur-Martineau, 2019, has both). For the
+    rest it departs from the paper as SRGAN does, and is as small.
 
     Arguments:
         channels: Channels between the dense blocks, of which each layer within adds half as many.
@@ -48,7 +49,8 @@ class ESRGAN(Upscaling):
 
 
 class Dense(nn.Module):
-    """h + SHARE f(h), with f five convolutions of which each sees what all before it said (Huang et al., 2017)."""
+    """h + SHARE f(h), with f five convolutions of which each sees what all before it said (Huang et
+    al., 2017)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""f-AnoGAN: what a generator of normal examples cannot make is strange (Schlegl et al., 2019)."""
+"""f-AnoGAN: what a generator of normal examples cannot make is anomalous (Schlegl et al., 2019)."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Generates, Model, Practice, Scores, Space, Turn, adam
-from ..nn import Network, decoder, encoder, judge, standard_normal
+from ..core import Autoencodes, Batch, Defaults, Generates, Model, Scores, Space, Turn, adam
+from ..nn import Network, decoder, discriminator, encoder, standard_normal
 from ..nn.losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
 from ._adversarial import refuse_tokens
 
 
 class FAnoGAN(Model, Generates, Autoencodes, Scores):
-    """A Wasserstein GAN (Gulrajani et al., 2017), and an encoder E that finds the latent an example was made from:
+    """A Wasserstein GAN (Gulrajani et al., 2017), and an encoder E that finds the latent an example
+    was made from:
 
     D maximises E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2,      G maximises E D(G(z)),
-    E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2      (izi_f of the paper)
+    E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2      (izi_f of the
+    paper)
 
-    with f the features that D judges by. The same A says afterwards how strange an example is. G and D never see the
-    encoder: an example that is not normal has no latent, and stays far from all that G makes. Errors of categories
-    are cross-entropies. The encoder plays in every round, against the generator of that round, where the paper trains
-    it afterwards.
+    with f the features that D judges by. The same A says afterwards how anomalous an example is. G
+    and D never see the
+    encoder: an example that is not normal has no latent, and stays far from all that G makes.
+        Errors of categories
+    are cross-entropies. The encoder plays in every step, against the generator of that step,
+    where the paper trains it afterwards.
 
     Arguments:
         latent: Dimensions of the noise an example is made from.
         kappa: Weight of the features' error.
         penalty: Weight of the gradient penalty.
-        discriminator_steps: Rounds the discriminator plays for each one of the generator's.
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        discriminator_steps: Steps the discriminator plays for each one of the generator's.
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
+            rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
 
@@ -40,7 +45,7 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         "generator": adam(2e-4, (0.0, 0.9)),
         "encoder": adam(5e-4),
     }
-    practice = Practice(batch=64, epochs=50, steps=5000)
+    defaults = Defaults(batch=64, epochs=50, steps=5000)
 
     def __init__(
         self,
@@ -60,7 +65,7 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         self.second_order = True
         self.discriminator_steps = discriminator_steps
         self.generator = decoder(space, latent, network, width, depth)
-        self.discriminator = judge(space, network, width, depth)
+        self.discriminator = discriminator(space, network, width, depth)
         self.encoder = encoder(space, latent, network, width, depth)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -80,8 +85,9 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         apart = self.discriminator.features(x) - self.discriminator.features(self.space.mean(raw))
         return self.space.costs(raw, x), self.kappa * apart.float().square().mean(1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A(x) times the number of places, which then add their costs; the features' error belongs to no place."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A(x) times the number of places, which then add their costs; the features' error belongs
+        to no place."""
         costs, features = self.residuals(x)
         return costs.flatten(1).sum(1) + costs[0].numel() * features, costs
 

@@ -1,4 +1,5 @@
-"""Generative adversarial network: a forger and a detective teach each other (Goodfellow et al., 2014)."""
+"""Generative adversarial network: a forger and a detective teach each other (Goodfellow et al.,
+2014)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from ..core import InputError, Space
 from ..nn import perceptron
-from ..nn.perceptron import WAVES, BatchDeviation, Waves
+from ..nn.perceptron import WAVES, FourierFeatures, MinibatchStandardDeviation
 from ._adversarial import Adversarial
 
 
@@ -24,9 +25,11 @@ class GAN(Adversarial):
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
         normalised: Whether the generator's hidden units are normalised over the batch.
-        deviation: Show the discriminator's last layer how much its units vary over the batch (Karras et al., 2018).
-        waves: Show the discriminator sines and cosines of examples too, of about so many radians a unit (Tancik et al.,
-            2020): for points and rows whose modes are far narrower than the distances between them. 0 for none.
+        deviation: Show the discriminator's last layer how much its units vary over the batch
+            (Karras et al., 2018).
+        waves: Show the discriminator sines and cosines of examples too, of about so many radians a
+            unit (Tancik et al., 2020): for points and rows whose modes are far narrower than the
+            distances between them. 0 for none.
 
     Example: ganvas train gan photos/ --size 32 --out runs/gan-photos
     """
@@ -39,25 +42,41 @@ class GAN(Adversarial):
         width: int = 512,
         depth: int = 3,
         normalised: bool = True,
-        deviation: bool = False,
-        waves: float = 0.0,
+        minibatch_std: bool = False,
+        fourier_features: float = 0.0,
         **game: Any,
     ) -> None:
-        if deviation and not depth:
-            raise InputError("--deviation is of the discriminator's last hidden layer, and --depth 0 has none")
-        if waves < 0:
-            raise InputError(f"--waves is {waves:g}; frequencies are above 0, and 0 stands for no waves")
+        if minibatch_std and not depth:
+            raise InputError(
+                "--minibatch-std is of the discriminator's last hidden layer, and --depth 0 has"
+                " none"
+            )
+        if fourier_features < 0:
+            raise InputError(
+                f"--fourier-features is {fourier_features:g}; frequencies are above 0, and 0 stands"
+                " for none"
+            )
         super().__init__(space, None, latent=latent, **game)
         hidden = [width] * depth
-        layers = perceptron(latent, *hidden, prod(space.raw), activation=nn.ReLU, normalised=normalised)
+        layers = perceptron(
+            latent, *hidden, prod(space.raw), activation=nn.ReLU, normalised=normalised
+        )
         self.generator = nn.Sequential(layers, nn.Unflatten(1, space.raw))
         anchored = not self.game.unanchored
         into = prod(space.shape)
-        seeing, seen = ([Waves(into, waves)], into + 2 * WAVES) if waves else ([], into)
+        seeing, seen = (
+            ([FourierFeatures(into, fourier_features)], into + 2 * WAVES)
+            if fourier_features
+            else ([], into)
+        )
         judging = perceptron(seen, *hidden, 1, activation=partial(nn.LeakyReLU, 0.2), bias=anchored)
-        if deviation:
-            judging[-1] = nn.Sequential(BatchDeviation(), nn.Linear(width + 1, 1, bias=anchored))
-        self.discriminator = self.constrained(nn.Sequential(nn.Flatten(), *seeing, judging, nn.Flatten(0)))
+        if minibatch_std:
+            judging[-1] = nn.Sequential(
+                MinibatchStandardDeviation(), nn.Linear(width + 1, 1, bias=anchored)
+            )
+        self.discriminator = self.constrained(
+            nn.Sequential(nn.Flatten(), *seeing, judging, nn.Flatten(0))
+        )
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z)

@@ -1,4 +1,4 @@
-"""GANomaly: what a reconstruction's latent does not give back is strange (Akcay et al., 2018)."""
+"""GANomaly: what a reconstruction's latent does not give back is anomalous (Akcay et al., 2018)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from ..core import Autoencodes, Batch, Model, Practice, Scores, Space, Turn, adam
-from ..nn import Network, decoder, encoder, judge
+from ..core import Autoencodes, Batch, Defaults, Model, Scores, Space, Turn, adam
+from ..nn import Network, decoder, discriminator, encoder
 from ..nn.losses import discriminator_loss, ordering
 from ._adversarial import refuse_tokens
 
 
 class GANomaly(Model, Autoencodes, Scores):
-    """An autoencoder x -> z -> x' within a GAN, and a second encoder E that reads a latent z' out of x' again:
+    """An autoencoder x -> z -> x' within a GAN, and a second encoder E that reads a latent z' out
+    of x' again:
 
     z = G_E(x),  x' = G_D(z),  z' = E(x');       D maximises E log D(x) + E log(1 - D(x'))
     G minimises  adversarial |f(x) - f(x')|^2 + contextual |x - x'|_1 + latents |z - z'|^2
 
-    the adversarial, contextual and encoder loss of the paper, each the mean over coordinates; f are the features that
-    D judges by. The score is the paper's, A(x) = |z - z'|_1; its authors' program squares the difference.
+    the adversarial, contextual and encoder loss of the paper, each the mean over coordinates; f are
+    the features that D judges by. The score is the paper's, A(x) = |z - z'|_1; its authors' program
+    squares the difference.
 
     Arguments:
         latent: Numbers an example is squeezed into.
         adversarial: Weight of the features' distance (w_adv).
         contextual: Weight of the reconstruction's error (w_con).
         latents: Weight of the latents' distance (w_enc).
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
+            rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
 
@@ -34,7 +37,7 @@ class GANomaly(Model, Autoencodes, Scores):
     """
 
     players = {"discriminator": adam(2e-4, (0.5, 0.999)), "generator": adam(2e-4, (0.5, 0.999))}
-    practice = Practice(batch=64, epochs=50, steps=5000)
+    defaults = Defaults(batch=64, epochs=50, steps=5000)
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class GANomaly(Model, Autoencodes, Scores):
                 "again": encoder(space, latent, network, width, depth),
             }
         )
-        self.discriminator = judge(space, network, width, depth)
+        self.discriminator = discriminator(space, network, width, depth)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = batch.x
@@ -72,7 +75,8 @@ class GANomaly(Model, Autoencodes, Scores):
             {
                 "adversarial": self.adversarial * apart.float().square().mean(),
                 "contextual": self.contextual * (x - remade).abs().mean(),
-                "latents": self.latents * (z - self.generator["again"](remade)).float().square().mean(),
+                "latents": self.latents
+                * (z - self.generator["again"](remade)).float().square().mean(),
             },
         )
 
@@ -82,8 +86,9 @@ class GANomaly(Model, Autoencodes, Scores):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.activate(self.generator["decoder"](z))
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A(x). Latents have no places: each place is given its share of the reconstruction's cost, of the score."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A(x). Latents have no places: each place is given its share of the reconstruction's cost,
+        of the score."""
         z = self.encode(x)
         raw = self.generator["decoder"](z)
         score = (z - self.generator["again"](self.space.mean(raw))).float().abs().sum(1)

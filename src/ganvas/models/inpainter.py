@@ -1,4 +1,5 @@
-"""Inpainter: fills holes of pictures from what is around them (Pathak et al., 2016; gated as in Yu et al., 2019)."""
+"""Inpainter: fills masked regions of images from what is around them (Pathak et al., 2016; gated as
+in Yu et al., 2019)."""
 
 from __future__ import annotations
 
@@ -10,9 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import Batch, Completes, Continuous, InputError, Model, Practice, Space, Turn, adam, mirrored_to_blocks
+from ..core import (
+    Batch,
+    Completes,
+    Continuous,
+    Defaults,
+    InputError,
+    Model,
+    Space,
+    Turn,
+    adam,
+    mirror_to_multiple,
+)
 from ..nn.losses import critic_generator_loss, hinge_loss
-from ..nn.masks import holes
+from ..nn.masks import draw_masks
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 DILATIONS = (1, 2, 4)  # of convolutions at the lowest
@@ -20,55 +32,73 @@ KNOWN = 1 / 6  # weight of pixels that are known (Liu et al., 2018)
 
 
 class Inpainter(Model, Completes):
-    """A generator sees a picture without its hole, and where that is; a discriminator says of each patch of a picture
-    whether it is real (context encoders; Pathak et al., 2016):
+    """A generator sees an image without its masked region, and where that is; a discriminator says
+    of each patch of an image whether it is real (context encoders; Pathak et al., 2016):
 
-    G minimises  E |x - G(x m, m)| over the hole + 1/6 of it elsewhere - adversarial E D(x^),   x^ = m x + (1 - m) G
-    D minimises  E max(0, 1 - D(x)) + E max(0, 1 + D(x^))
+    G minimises  E |x - G(x m, m)| over the masked region + 1/6 of it elsewhere - adversarial E
+    D(x^),   x^ = m x + (1 - m) G D minimises  E max(0, 1 - D(x)) + E max(0, 1 + D(x^))
 
-    with m 1 where x is known. G's convolutions are gated, phi(f(h)) sigmoid(g(h)): they learn what to make of places
-    that are empty (Yu et al., 2019). D is a stack of strided convolutions with spectral normalisation, which gives a
-    logit for every patch (SN-PatchGAN, ibid.). Holes are rectangles, strokes and halves. What is known comes back
-    exactly, and pictures of any size can be completed; the same hole is always filled alike.
+    with m 1 where x is known. G's convolutions are gated, phi(f(h)) sigmoid(g(h)): they learn what
+    to make of places that are empty (Yu et al., 2019). D is a stack of strided convolutions with
+    spectral normalisation, which gives a logit for every patch (SN-PatchGAN, ibid.). Masked regions
+    are rectangles, strokes and halves. What is known comes back exactly, and images of any size can
+    be completed; the same masked region is always filled alike.
 
     Arguments:
-        adversarial: Weight of what the discriminator says: sharper with more, nearer to the truth on average with less.
+        adversarial: Weight of what the discriminator says: sharper with more, nearer to the truth
+            on average with less.
         channels: Channels at half resolution; doubled with each halving.
 
     Example: ganvas train inpainter photos/ --out runs/inpainter-photos
     """
 
     players = {"discriminator": adam(4e-4, (0.5, 0.9)), "generator": adam(1e-3, (0.5, 0.99))}
-    practice = Practice(batch=16, epochs=0, steps=20_000, schedule="cosine", reading={"crop": "random", "flip": True})
+    defaults = Defaults(
+        batch=16,
+        epochs=0,
+        steps=20_000,
+        schedule="cosine",
+        data_options={"crop": "random", "flip": True},
+    )
     any_size = True
 
     def __init__(self, space: Space, *, adversarial: float = 0.01, channels: int = 32) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3 or min(space.shape[1:]) < 16:
-            raise InputError(f"inpainter completes pictures of at least 16 pixels, not {space}; made completes tables")
+            raise InputError(
+                f"inpainter completes images of at least 16 pixels, not {space}; made completes"
+                " tables"
+            )
         if adversarial < 0:
             raise InputError(f"--adversarial is {adversarial}; it must be at least 0")
         self.hyperparameters["adversarial"] = adversarial
         self.generator = Generator(space.shape[0], channels)
-        self.discriminator = Patches(space.shape[0] + 1, channels)
+        self.discriminator = PatchDiscriminator(space.shape[0] + 1, channels)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        x, missing = batch.x, holes(batch.x).to(batch.x.dtype)
+        x, missing = batch.x, draw_masks(batch.x).to(batch.x.dtype)
         made = self.generator(x, 1 - missing)
         whole = torch.lerp(x, made.to(x.dtype), missing)
-        real, fake = (self.discriminator(torch.cat([seen, missing], 1)) for seen in (x, whole.detach()))
+        real, fake = (
+            self.discriminator(torch.cat([seen, missing], 1)) for seen in (x, whole.detach())
+        )
         yield Turn("discriminator", hinge_loss(real.float(), fake.float()))
         error = (made - x).float().abs()
         share = missing.mean().clamp(min=1e-6)
         logits = self.discriminator(torch.cat([whole, missing], 1)).float()
         weight = self.hyperparameters["adversarial"]
-        yield Turn("generator", {
-            "hole": (error * missing).mean() / share,
-            "known": KNOWN * (error * (1 - missing)).mean() / (1 - share).clamp(min=1e-6),
-            **{name: weight * term for name, term in critic_generator_loss(logits).items()},
-        })  # fmt: skip
+        yield Turn(
+            "generator",
+            {
+                "masked region": (error * missing).mean() / share,
+                "known": KNOWN * (error * (1 - missing)).mean() / (1 - share).clamp(min=1e-6),
+                **{name: weight * term for name, term in critic_generator_loss(logits).items()},
+            },
+        )
 
-    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+    def complete(
+        self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
         m = known.all(1, keepdim=True).to(x.dtype)
         return torch.where(known, x, self.generator(x, m).to(x.dtype).clamp(-1, 1))
 
@@ -86,24 +116,28 @@ class Gated(nn.Module):
 
 
 class Generator(nn.Module):
-    """Pictures (B, C, H, W) and where they are known, 1 or 0 (B, 1, H, W), to whole pictures (B, C, H, W).
+    """Images (B, C, H, W) and where they are known, 1 or 0 (B, 1, H, W), to whole images (B, C,
+    H, W).
 
-    The first halving moves pixels into channels; what there was at a resolution is seen again on the way up; at the
-    lowest resolution dilated convolutions look far (Iizuka et al., 2017). Nothing squashes what comes out: where much
-    is black or white, a tanh soon saturates, and no gradient passes any more.
+    The first halving moves pixels into channels; what there was at a resolution is seen again on
+    the way up; at the lowest resolution dilated convolutions look far (Iizuka et al., 2017).
+    Nothing squashes what comes out: where much is black or white, a tanh soon saturates, and no
+    gradient passes any more.
     """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(RESOLUTIONS)]
         self.enter = nn.Sequential(nn.PixelUnshuffle(2), Gated(4 * (channels + 1), width))
-        self.down = nn.ModuleList(nn.Sequential(Gated(a, b, 2), Gated(b, b)) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(
+            nn.Sequential(Gated(a, b, 2), Gated(b, b)) for a, b in pairwise(widths)
+        )
         self.far = nn.ModuleList(Gated(widths[-1], widths[-1], 1, by) for by in DILATIONS)
         self.up = nn.ModuleList(Gated(a + b, a) for a, b in pairwise(widths))
         self.leave = nn.Sequential(nn.Conv2d(width, 4 * channels, 3, 1, 1), nn.PixelShuffle(2))
 
     def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        h = self.enter(mirrored_to_blocks(torch.cat([x * known, known], 1), 2**RESOLUTIONS))
+        h = self.enter(mirror_to_multiple(torch.cat([x * known, known], 1), 2**RESOLUTIONS))
         kept = [h]
         for down in self.down:
             kept.append(down(kept[-1]))
@@ -115,8 +149,8 @@ class Generator(nn.Module):
         return self.leave(h)[:, :, : x.shape[2], : x.shape[3]]
 
 
-class Patches(nn.Sequential):
-    """Pictures (B, C, H, W) to a logit for each of their patches, (B, 1, H/8, W/8)."""
+class PatchDiscriminator(nn.Sequential):
+    """Images (B, C, H, W) to a logit for each of their patches, (B, 1, H/8, W/8)."""
 
     def __init__(self, channels: int, width: int) -> None:
         layers: list[nn.Module] = []

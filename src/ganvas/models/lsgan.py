@@ -1,4 +1,5 @@
-"""Least squares GAN: fakes are pulled to the real ones from either side of the boundary (Mao et al., 2017)."""
+"""Least squares GAN: fakes are pulled to the real ones from either side of the boundary (Mao et
+al., 2017)."""
 
 from __future__ import annotations
 
@@ -12,12 +13,18 @@ from ._convolutional import Convolutional
 class LSGAN(Convolutional):
     """The networks of DCGAN, which do not judge whether but how far from it.
 
-    min over D of  E (D(x) - 1)^2 / 2 + E D(G(z))^2 / 2,    min over G of  E (D(G(z)) - 1)^2 / 2    (equation 9)
+    min over D of  E (D(x) - 1)^2 / 2 + E D(G(z))^2 / 2,    min over G of  E (D(G(z)) - 1)^2 / 2
+    (equation 9)
 
     Example: ganvas train lsgan photos/ --size 32 --out runs/lsgan-photos
     """
 
     def __init__(
-        self, space: Space, condition: Tokens | None = None, *, loss: Loss = "least-squares", **game: Any
+        self,
+        space: Space,
+        condition: Tokens | None = None,
+        *,
+        loss: Loss = "least-squares",
+        **game: Any,
     ) -> None:
         super().__init__(space, condition, loss=loss, **game)

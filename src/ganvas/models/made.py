@@ -1,4 +1,5 @@
-"""MADE: the likelihood of a row, column by column, by one masked autoencoder (Germain et al., 2015)."""
+"""MADE: the likelihood of a row, column by column, by one masked autoencoder (Germain et al.,
+2015)."""
 
 from __future__ import annotations
 
@@ -13,19 +14,19 @@ from torch import Tensor
 
 from ..core import (
     Batch,
-    Begins,
-    Begun,
     Bounds,
+    ConditionalStart,
     Data,
+    Defaults,
     Factorises,
     InputError,
     Model,
-    Practice,
     Private,
     Promise,
     Samples,
     Scores,
     Space,
+    StartsConditionally,
     Tokens,
     Turn,
 )
@@ -34,42 +35,52 @@ from ..nn.losses import clipped, gaussian_noise
 from ..nn.masked import MaskedPerceptron, Tape
 
 CLIP = 1.0
-"""How long the gradient of one example may be in private training. Adam's steps do not depend on it."""
+"""How long the gradient of one example may be in private training. Adam's steps do not depend on
+it."""
 
 
-class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
-    """Fits p(x) = product over k of p(x_k | what comes before x_k) to sequences of symbols, all factors at once.
+class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Private):
+    """Fits p(x) = product over k of p(x_k | what comes before x_k) to sequences of symbols, all
+    factors at once.
 
     -log p(x) = -sum over k of log p(x_k | x_<k)    (equations 3 to 5 of the paper)
 
-    Every place is predicted from those before it by an autoencoder whose weights are masked. Before each batch the
-    order is drawn afresh (order-agnostic training, section 4.2), so that any places can be completed from any others;
-    every other batch has the order of the data, which is the one that examples are drawn and scored in.
+    Every place is predicted from those before it by an autoencoder whose weights are masked. Before
+    each batch the order is drawn afresh (order-agnostic training, section 4.2), so that any places
+    can be completed from any others; every other batch has the order of the data, which is the one
+    that examples are drawn and scored in.
 
-    With an epsilon it learns by DP-SGD (Abadi et al., 2016): every example takes part in a round with the same
-    probability, its gradient is clipped, noise hides what is left of it. Nothing of that comes from the seed.
+    With an epsilon it learns by DP-SGD (Abadi et al., 2016): every example takes part in a step
+    with the same probability, its gradient is clipped, noise hides what is left of it. Nothing of
+    that comes from the seed.
 
     Arguments:
         width: Units of each hidden layer.
         depth: Residual blocks of two masked layers.
-        agnostic: Share of batches that are learned in an order of their own; 0 for those who complete nothing.
-        epsilon: Differential privacy of each example, such as 3; 0 for none. Needs `pip install 'ganvas[privacy]'`.
+        agnostic: Share of batches that are learned in an order of their own; 0 for those who
+            complete nothing.
+        epsilon: Differential privacy of each example, such as 3; 0 for none. Needs `pip install
+            'ganvas[privacy]'`.
         delta: Probability that the promise of privacy does not hold; 0 for 1 / examples^1.1.
 
     Example: ganvas train made people.csv --out runs/made-people
     """
 
-    players = {"autoencoder": partial(torch.optim.AdamW, lr=6e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}
-    practice = Practice(
+    players = {
+        "autoencoder": partial(
+            torch.optim.AdamW, lr=6e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+    }
+    defaults = Defaults(
         batch=1024,
         epochs=20,
         steps=750,
         schedule="one-cycle",
-        average=0.99,
-        decides="held_out/autoencoder/nll",
-        reading={"numbers": "bins"},
+        ema=0.99,
+        early_stopping_metric="held_out/autoencoder/nll",
+        data_options={"numbers": "bins"},
     )
-    aims = frozenset({"agnostic", "delta", "epsilon"})
+    objective_options = frozenset({"agnostic", "delta", "epsilon"})
 
     def __init__(
         self,
@@ -82,10 +93,15 @@ class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
         delta: float = 0.0,
     ) -> None:
         if not isinstance(space, Tokens):
-            raise InputError("made learns symbols: rows of a table, text; not what changes smoothly")
+            raise InputError(
+                "made learns symbols: rows of a table, text; not what changes smoothly"
+            )
         super().__init__(space)
         if epsilon < 0 or not 0 <= delta < 1:
-            raise InputError(f"--epsilon {epsilon:g} --delta {delta:g}: epsilon is above 0, delta between 0 and 1")
+            raise InputError(
+                f"--epsilon {epsilon:g} --delta {delta:g}: epsilon is above 0, delta between 0"
+                " and 1"
+            )
         self.sizes, self.agnostic, self.epsilon, self.delta = space.sizes, agnostic, epsilon, delta
         self.alone = "--epsilon is promised for one process" if epsilon else ""
         self.promise: Promise | None = None
@@ -93,34 +109,51 @@ class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
         self.autoencoder = MaskedPerceptron(space.sizes, width, depth)
 
     def logits(self, x: Tensor, position: Tensor | None = None, tape: Tape | None = None) -> Tensor:
-        """Raw output (B, *space.raw) for x (B, places), in an order that gives each place its position."""
+        """Raw output (B, *space.raw) for x (B, places), in an order that gives each place its
+        position."""
         if position is None:
             position = torch.arange(len(self.sizes), device=x.device)
         return self.autoencoder(x, position, tape).unflatten(1, self.space.raw)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        position = torch.randperm(len(self.sizes)).to(batch.x.device) if torch.rand(()) < self.agnostic else None
+        position = (
+            torch.randperm(len(self.sizes)).to(batch.x.device)
+            if torch.rand(()) < self.agnostic
+            else None
+        )
         if self.promise and self.training:
             yield self._private_turn(batch.x, position, self.promise)
         else:
-            yield Turn("autoencoder", {"nll": self.space.nll(self.logits(batch.x, position), batch.x).mean()})
+            yield Turn(
+                "autoencoder",
+                {"nll": self.space.nll(self.logits(batch.x, position), batch.x).mean()},
+            )
 
     def _private_turn(self, x: Tensor, position: Tensor | None, promise: Promise) -> Turn:
-        """A loss whose gradient is the mean of clipped gradients with noise, all in float32 so that bounds are kept."""
+        """A loss whose gradient is the mean of clipped gradients with noise, all in float32 so that
+        bounds are kept."""
         with torch.autocast(x.device.type, enabled=False):
             tape: Tape = []
             costs = self.space.nll(self.logits(x, position, tape), x)
-            slopes = torch.autograd.grad(costs.sum(), [product.y for product in tape], retain_graph=True)
-            parts = [product.squared_norms(slope) for product, slope in zip(tape, slopes, strict=True)]
+            slopes = torch.autograd.grad(
+                costs.sum(), [product.y for product in tape], retain_graph=True
+            )
+            parts = [
+                product.squared_norms(slope) for product, slope in zip(tape, slopes, strict=True)
+            ]
             norms = torch.stack(parts).sum(0).sqrt()
             noise = gaussian_noise(self.parameters(), promise.noise * CLIP)
             loss = {"clipped": clipped(costs, norms, CLIP).sum(), "noise": noise}
             share = 1 / self.expected
-            return Turn("autoencoder", {k: v * share for k, v in loss.items()}, {"nll": costs.sum() * share})
+            return Turn(
+                "autoencoder", {k: v * share for k, v in loss.items()}, {"nll": costs.sum() * share}
+            )
 
     def protect(self, promise: Promise, batch: int) -> None:
         self.promise, self.expected = promise, batch
-        self.practice = replace(self.practice, decides="")  # held-out rows have a right to privacy too
+        self.defaults = replace(
+            self.defaults, early_stopping_metric=""
+        )  # held-out rows have a right to privacy too
 
     def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
         if not self.promise:
@@ -132,8 +165,9 @@ class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
             drawn = torch.rand(len(data), generator=chance) < size / len(data)
             yield data.batch(drawn.nonzero().squeeze(1), step)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p(x) in nats, exact; and of it -log p(x_k | x_<k), how strange each symbol is after those before it."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """-log p(x) in nats, exact; and of it -log p(x_k | x_<k), how anomalous each symbol is
+        after those before it."""
         costs = self.space.costs(self.logits(x), x)
         return costs.flatten(1).sum(1), costs
 
@@ -147,20 +181,28 @@ class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self._fill(self._blank(n), list(range(len(self.sizes))), 0)[0]
 
-    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
-        """What is not known drawn given what is; rows that know the same places are completed together."""
+    def complete(
+        self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """What is not known drawn given what is; rows that know the same places are completed
+        together."""
         x = x.clone()
         for pattern in known.unique(dim=0):
             rows = (known == pattern).all(1)
-            given, wanted = pattern.nonzero().flatten().tolist(), (~pattern).nonzero().flatten().tolist()
+            given, wanted = (
+                pattern.nonzero().flatten().tolist(),
+                (~pattern).nonzero().flatten().tolist(),
+            )
             x[rows] = self._fill(x[rows], given + wanted, len(given), allowed)[0]
         return x
 
-    def begin(self, n: int, allowed: Mapping[int, Tensor]) -> Begun:
-        """The places of which something is asked come first, the least likely to be allowed before the others.
+    def conditional_start(self, n: int, allowed: Mapping[int, Tensor]) -> ConditionalStart:
+        """The places of which something is asked come first, the least likely to be allowed before
+        the others.
 
-        Drawing each among its allowed symbols has the density p(x) / product over k of P(x_k allowed | x_<k), and the
-        first factor is the same for all rows; kept with the product of the others, rows are distributed as p.
+        Drawing each among its allowed symbols has the density p(x) / product over k of P(x_k
+        allowed | x_<k), and the first factor is the same for all rows; kept with the product of the
+        others, rows are distributed as p.
         """
         alone = {k: float(self._fill(self._blank(1), [k], 0, allowed)[1].exp()) for k in allowed}
         order = sorted(alone, key=lambda k: alone[k])
@@ -168,7 +210,7 @@ class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
         known = torch.zeros_like(x, dtype=torch.bool)
         known[:, order] = True
         likely = alone[order[0]] if order else 1.0
-        return Begun(x, known, mass.exp() / likely, likely)
+        return ConditionalStart(x, known, mass.exp() / likely, likely)
 
     def _blank(self, n: int) -> Tensor:
         return torch.zeros(n, len(self.sizes), dtype=torch.int64, device=self.device)
@@ -176,11 +218,14 @@ class MADE(Model, Samples, Scores, Bounds, Begins, Factorises, Private):
     def _fill(
         self, x: Tensor, order: list[int], known: int, allowed: Mapping[int, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draws the places of an order from position `known` on; and log P(each is allowed | those before), (B,)."""
+        """Draws the places of an order from position `known` on; and log P(each is allowed | those
+        before), (B,)."""
         mass = torch.zeros(len(x), device=x.device)
         for place, logits in self.autoencoder.unfold(x, order, known):
             if allowed and place in allowed:
-                logits = logits.float().log_softmax(-1).masked_fill(~allowed[place].to(x.device), -inf)
+                logits = (
+                    logits.float().log_softmax(-1).masked_fill(~allowed[place].to(x.device), -inf)
+                )
                 mass = mass + logits.logsumexp(-1)
             x[:, place] = draw_symbol(logits)
         return x, mass

@@ -1,4 +1,4 @@
-"""Pix2Pix: pictures and what they shall become, in pairs (Isola et al., 2017)."""
+"""Pix2Pix: images and what they shall become, in pairs (Isola et al., 2017)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..core import Batch, InputError, Practice, Space, Turn
+from ..core import Batch, Defaults, InputError, Space, Turn
 from ..nn.losses import discriminator_loss, non_saturating_generator_loss
 from ..nn.translation import UNet
 from ._translating import Translating, absolute, told_apart
@@ -18,24 +18,34 @@ DEEPEST = 6  # halvings of the generator
 class Pix2Pix(Translating):
     """min over G, max over D of  E log D(y, x) + E log(1 - D(y, G(y))) + pixels E |x - G(y)|_1
 
-    (Isola et al., 2017, equation 4.) D judges patches of a picture beside what it was made of; G is a U-Net, so that
-    what need not change can pass by. The pixels' loss sees to what is where, the discriminator to what looks real.
+    (Isola et al., 2017, equation 4.) D judges patches of an image beside what it was made of; G is
+    a U-Net, so that what need not change can pass by. The pixels' loss sees to what is where, the
+    discriminator to what looks real.
 
-    The two players' losses are those of the paper, G's the one that does not saturate; D's is halved (section 3.3).
-    Batch normalisation of one picture at a time, as the paper tests, is what instance normalisation always does.
+    The two players' losses are those of the paper, G's the one that does not saturate; D's is
+    halved (section 3.3). Batch normalisation of one image at a time, as the paper tests, is what
+    instance normalisation always does.
 
     Arguments:
         pixels: Weight of absolute differences between pixels (lambda).
-        channels: Channels of the generator at half resolution (64 in the paper), and of the discriminator.
-        depth: Halvings of the generator; 0 goes on until 2 pixels a side or less are left, but at most six times.
-        dropout: Share of what its first doublings give that is dropped while it learns (0.5 in the paper).
-        halvings: Of the discriminator: 3 sees patches of 70 pixels, 2 of 34, 1 of 16; 0 takes what fits.
+        channels: Channels of the generator at half resolution (64 in the paper), and of the
+            discriminator.
+        depth: Halvings of the generator; 0 goes on until 2 pixels a side or less are left, but at
+            most six times.
+        dropout: Share of what its first doublings give that is dropped while it learns (0.5 in the
+            paper).
+        halvings: Of the discriminator: 3 sees patches of 70 pixels, 2 of 34, 1 of 16; 0 takes what
+            fits.
 
     Example: ganvas train pix2pix sketches/ --to photos/ --out runs/sketches
     """
 
-    practice = Practice(
-        batch=4, epochs=0, steps=20_000, schedule="linear", reading={"crop": "random", "flip": True, "pairs": True}
+    defaults = Defaults(
+        batch=4,
+        epochs=0,
+        steps=20_000,
+        schedule="linear",
+        data_options={"crop": "random", "flip": True, "pairs": True},
     )
 
     def __init__(
@@ -53,7 +63,10 @@ class Pix2Pix(Translating):
         if not 0 <= depth <= 8:
             raise InputError(f"--depth is {depth}; it is from 1 to 8, or 0")
         if not 0 <= dropout < 1 or pixels < 0:
-            raise InputError(f"--dropout is {dropout} and --pixels {pixels}: at least 0 both, and the first below 1")
+            raise InputError(
+                f"--dropout is {dropout} and --pixels {pixels}: at least 0 both, and the first"
+                " below 1"
+            )
         x, y = self.space.shape[0], self.condition.shape[0]
         depth = depth or min(max(min(self.space.shape[1:]).bit_length() - 2, 2), DEEPEST)
         self.hyperparameters["pixels"] = pixels
@@ -69,9 +82,15 @@ class Pix2Pix(Translating):
         real, fake = self.discriminator(beside).float().chunk(2)
         halved = {name: term / 2 for name, term in discriminator_loss(real, fake).items()}
         yield Turn("discriminator", halved, {"ordering": told_apart(real, fake)})
-        fool = non_saturating_generator_loss(self.discriminator(torch.cat([y, made.to(y.dtype)], 1)).float())
+        fool = non_saturating_generator_loss(
+            self.discriminator(torch.cat([y, made.to(y.dtype)], 1)).float()
+        )
         error = absolute(made, x)
-        yield Turn("generator", fool | {"pixels": self.hyperparameters["pixels"] * error}, {"error": error.detach()})
+        yield Turn(
+            "generator",
+            fool | {"pixels": self.hyperparameters["pixels"] * error},
+            {"error": error.detach()},
+        )
 
     def translate(self, x: Tensor, back: bool = False) -> Tensor:
         return self.generator(x).tanh()

@@ -1,4 +1,5 @@
-"""PixelCNN: the likelihood of a picture, pixel by pixel, from those before it (van den Oord et al., 2016)."""
+"""PixelCNN: the likelihood of an image, pixel by pixel, from those before it (van den Oord et al.,
+2016)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Batch, Bounds, Continuous, Factorises, InputError, Model, Practice, Samples, Scores, Space, Turn
+from ..core import (
+    Batch,
+    Bounds,
+    Continuous,
+    Defaults,
+    Factorises,
+    InputError,
+    Model,
+    Samples,
+    Scores,
+    Space,
+    Turn,
+)
 from ..core.space import draw_symbol, from_levels, to_levels
 from ..nn.causal import CausalWindow
 
@@ -18,31 +31,44 @@ AT_ONCE = 2**16  # places that are worked out together
 
 
 class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
-    """Fits p(x) = product over i of p(x_i | x_<i), the pixels in raster order, red before green before blue.
+    """Fits p(x) = product over i of p(x_i | x_<i), the pixels in raster order, red before green
+    before blue.
 
     -log p(x) = -sum over i of log softmax(f(x_<i))[x_i]    (equations 1 and 2 of the paper)
 
-    f sees a window of the pixels before, as wide as `reach`, and where in the picture it is. A bounded window loses
-    little (Zhang et al., 2021) and is what lets thousands of pictures be coded together, pixel after pixel. Each batch
-    learns from some pixels of many pictures, because those of one picture have much the same to teach.
+    f sees a window of the pixels before, as wide as `reach`, and where in the image it is. A
+    bounded window loses little (Zhang et al., 2021) and is what lets thousands of images be coded
+    together, pixel after pixel. Each batch learns from some pixels of many images, because those
+    of one image have much the same to teach.
 
     Arguments:
         width: Units of each layer.
         depth: Residual blocks of two layers.
         reach: Rows above and columns to either side that a pixel is predicted from.
-        pixels: How many of a picture's pixels are learned from in a round, drawn afresh each time.
+        pixels: How many of an image's pixels are learned from in a step, drawn afresh each time.
 
     Example: ganvas train pixelcnn photos/ --size 32 --out runs/pixelcnn-photos
     """
 
-    players = {"network": partial(torch.optim.AdamW, lr=3e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True)}
-    practice = Practice(
-        batch=256, epochs=20, steps=1500, schedule="one-cycle", average=0.999, decides="held_out/network/nll"
+    players = {
+        "network": partial(
+            torch.optim.AdamW, lr=3e-3, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+    }
+    defaults = Defaults(
+        batch=256,
+        epochs=20,
+        steps=1500,
+        schedule="one-cycle",
+        ema=0.999,
+        early_stopping_metric="held_out/network/nll",
     )
 
-    def __init__(self, space: Space, *, width: int = 256, depth: int = 2, reach: int = 6, pixels: int = 64) -> None:
+    def __init__(
+        self, space: Space, *, width: int = 256, depth: int = 2, reach: int = 6, pixels: int = 64
+    ) -> None:
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("pixelcnn learns pictures; rows of a table are for made")
+            raise InputError("pixelcnn learns images; rows of a table are for made")
         super().__init__(space.under("softmax"))
         self.places = prod(space.shape)
         self.learned = min(pixels * space.shape[0], self.places)
@@ -53,8 +79,9 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         costs = self._costs(batch.x, chances.topk(self.learned, 1).indices)
         yield Turn("network", {"nll": costs.sum(1).mean() * (self.places / self.learned)})
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p(x) in nats, exact; and of it -log p(x_i | x_<i), how strange each pixel is after those before it."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """-log p(x) in nats, exact; and of it -log p(x_i | x_<i), how anomalous each pixel is after
+        those before it."""
         parts = torch.arange(self.places, device=x.device).split(max(AT_ONCE // len(x), 1))
         costs = torch.cat([self._costs(x, places.expand(len(x), -1)) for places in parts], 1)
         channels, height, width = self.space.shape
@@ -65,12 +92,17 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         return self.score(x)
 
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
-        canvas, pixels = self.network.canvas(x.unflatten(1, self.space.shape)), self.places // self.space.shape[0]
+        canvas, pixels = (
+            self.network.canvas(x.unflatten(1, self.space.shape)),
+            self.places // self.space.shape[0],
+        )
         for place in torch.arange(self.places, device=x.device).view(-1, 1, 1):
             pixel, channel = divmod(int(place), self.space.shape[0])
             at = channel * pixels + pixel
             yield at, self.network(canvas, place).squeeze(1)
-            canvas[:, self.network.cell(place).flatten() + channel] = x[:, at : at + 1].to(torch.uint8)
+            canvas[:, self.network.cell(place).flatten() + channel] = x[:, at : at + 1].to(
+                torch.uint8
+            )
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         x = torch.zeros(n, self.places, dtype=torch.int64, device=self.device)
@@ -84,4 +116,6 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         logits = self.network(self.network.canvas(levels), places)
         raster = levels.permute(0, 2, 3, 1).flatten(1)
         wanted = raster.gather(1, places)
-        return F.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="none").view_as(wanted)
+        return F.cross_entropy(
+            logits.flatten(0, 1).float(), wanted.flatten(), reduction="none"
+        ).view_as(wanted)

@@ -14,48 +14,55 @@ from ..core import InputError, Space, Tokens, adam
 from ..nn import deep
 from ..nn.convolutional import sizes
 from ..nn.losses import Loss
-from ..nn.residual import Basis, Bottleneck, Down, Grow, Shrink, Summary, Up, mix
-from ._adversarial import Adversarial, refuse_but_pictures
+from ..nn.residual import Basis, Bottleneck, Down, Downsample, Summary, Up, Upsample, mix
+from ._adversarial import Adversarial, refuse_but_images
 
 EXPANSION = 2  # channels inside of a block for each one outside
 
 
 class R3GAN(Adversarial):
-    """Pairs of a real and a made picture, gradients held down at both, and two residual networks without tricks:
+    """Pairs of a real and a made image, gradients held down at both, and two residual networks
+    without tricks:
 
     max over D, min over G of  E f(D(G(z)) - D(x)) - r1/2 E |grad D(x)|^2 - r2/2 E |grad D(G(z))|^2,
     f(t) = -log(1 + e^t)
 
-    D has no use for one yardstick by which all made pictures are bad: each is compared with a real one, so that none of
-    the data may be left out; the two penalties make the game converge where G is the data (section 2 of the paper).
+    D has no use for one yardstick by which all made images are bad: each is compared with a real
+    one, so that none of the data may be left out; the two penalties make the game converge where G
+    is the data (section 2 of the paper).
 
-    `--networks residual` are those of configuration E (section 4): from a learned 4 x 4 picture scaled by z, blocks of
-    1 x 1, grouped 3 x 3 and 1 x 1 convolutions, bilinear resampling, no normalisation; D is G backwards. The default,
-    `strided`, are DCGAN's, but for a D without normalisation: they learn more in minutes.
+    `--networks residual` are those of configuration E (section 4): from a learned 4 x 4 image
+    scaled by z, blocks of 1 x 1, grouped 3 x 3 and 1 x 1 convolutions, bilinear resampling, no
+    normalisation; D is G backwards. The default, `strided`, are DCGAN's, but for a D without
+    normalisation: they learn more in minutes.
 
-    Pictures of 16 to 256 pixels, halved (rounding up) until 4 are left; labels as in DCGAN.
+    Images of 16 to 256 pixels, halved (rounding up) until 4 are left; labels as in DCGAN.
 
-    Departs from the paper to be fast on a processor: fewer channels; of residual networks one block at each resolution,
-    and none at full resolution, where most of the time would go, but a strided convolution. Adam's rate is 1e-3, for
-    hundreds of thousands of pictures and not many millions; it falls by a cosine, and penalties keep their weights.
+    Departs from the paper to be fast on a processor: fewer channels; of residual networks one block
+    at each resolution, and none at full resolution, where most of the time would go, but a strided
+    convolution. Adam's rate is 1e-3, for hundreds of thousands of images and not many millions;
+    it falls by a cosine, and penalties keep their weights.
 
     Arguments:
-        latent: Dimensions of the noise a picture is made from.
+        latent: Dimensions of the noise an image is made from.
         networks: Strided convolutions, quick to learn, or the paper's residual blocks.
-        channels: Channels at half the picture's resolution, a multiple of 8; doubled with each halving...
-        most: ...up to so many; of residual networks 128 by default, of strided ones eight times the first.
+        channels: Channels at half the image's resolution, a multiple of 8; doubled with each
+            halving...
+        most: ...up to so many; of residual networks 128 by default, of strided ones eight times the
+            first.
         blocks: Residual blocks at each resolution.
         finest: Residual blocks at full resolution; with none, one strided convolution leads to it.
         conditional: Whether to learn the labels, where the data has them.
-        r1: Weight of the gradient at real pictures; by default 0.5 for 32 pixels, and by their number for others.
-        r2: Weight of the gradient at made pictures; by default that of r1.
+        r1: Weight of the gradient at real images; by default 0.5 for 32 pixels, and by their
+            number for others.
+        r2: Weight of the gradient at made images; by default that of r1.
 
     Example: ganvas train r3gan photos/ --size 64 --out runs/r3gan-photos
     """
 
     players = {"discriminator": adam(1e-3, (0.0, 0.99)), "generator": adam(1e-3, (0.0, 0.99))}
-    practice = replace(Adversarial.practice, schedule="cosine")
-    aims = frozenset({"conditional"})
+    defaults = replace(Adversarial.defaults, schedule="cosine")
+    objective_options = frozenset({"conditional"})
 
     def __init__(
         self,
@@ -75,30 +82,46 @@ class R3GAN(Adversarial):
         **game: Any,
     ) -> None:
         strided = networks == "strided"
-        refuse_but_pictures(space, "r3gan", square=strided, instead="another --size, --networks or model")
+        refuse_but_images(
+            space, "r3gan", square=strided, instead="another --size, --networks or model"
+        )
         if game.get("spectral"):
             raise InputError(
-                "r3gan holds slopes down by penalties, and residual blocks begin at zero; leave out --spectral"
+                "r3gan holds slopes down by penalties, and residual blocks begin at zero; leave out"
+                " --spectral"
             )
         most = most or (8 * channels if strided else 128)
         if channels < 8 or channels % 8 or most < channels or most % 8:
-            raise InputError(f"--channels {channels} --most {most}: multiples of 8, the second no less than the first")
+            raise InputError(
+                f"--channels {channels} --most {most}: multiples of 8, the second no less than the"
+                " first"
+            )
         if blocks < 1 or finest < 0:
-            raise InputError(f"--blocks {blocks} --finest {finest}: one block at least, and at the finest none or more")
+            raise InputError(
+                f"--blocks {blocks} --finest {finest}: one block at least, and at the finest none"
+                " or more"
+            )
         r1 = 0.5 * prod(space.shape[1:]) / 32**2 if r1 is None else r1
         condition = condition if conditional else None
-        super().__init__(space, condition, latent=latent, loss=loss, r1=r1, r2=r1 if r2 is None else r2, **game)
+        super().__init__(
+            space, condition, latent=latent, loss=loss, r1=r1, r2=r1 if r2 is None else r2, **game
+        )
         classes = 0 if condition is None else condition.vocabulary
         self.generator: nn.Module
         self.discriminator: nn.Module
         if not strided:
             stages = Stages(space.shape, channels, most, blocks, finest)
-            self.generator, self.discriminator = Generator(stages, latent, classes), Discriminator(stages, classes)
+            self.generator, self.discriminator = (
+                Generator(stages, latent, classes),
+                Discriminator(stages, classes),
+            )
             return
         widths = [min(width, most) for width in deep.doubling(space.shape[-1], channels)]
         anchored = not self.game.unanchored
         self.generator = deep.Generator(space.shape, latent, widths[::-1], classes)
-        self.discriminator = deep.Discriminator(space.shape, widths, classes, normalised=False, anchored=anchored)
+        self.discriminator = deep.Discriminator(
+            space.shape, widths, classes, normalised=False, anchored=anchored
+        )
         self.apply(deep.initialise)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
@@ -109,9 +132,12 @@ class R3GAN(Adversarial):
 
 
 class Stages:
-    """What both networks are made of: a size of pictures, channels and residual blocks at each level, 0 the finest."""
+    """What both networks are made of: a size of images, channels and residual blocks at each
+    level, 0 the finest."""
 
-    def __init__(self, shape: tuple[int, ...], channels: int, most: int, blocks: int, finest: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], channels: int, most: int, blocks: int, finest: int
+    ) -> None:
         self.shape, self.strided = shape, not finest
         self.sizes = sizes(shape)[self.strided :]
         self.widths = [min(channels * 2**level, most) for level in range(len(self.sizes))]
@@ -119,20 +145,27 @@ class Stages:
 
     def level(self, level: int) -> list[nn.Module]:
         width = self.widths[level]
-        return [Bottleneck(width, EXPANSION * width, sum(self.blocks)) for _ in range(self.blocks[level])]
+        return [
+            Bottleneck(width, EXPANSION * width, sum(self.blocks))
+            for _ in range(self.blocks[level])
+        ]
 
     def first(self) -> nn.Module:
-        """From pictures to channels of level 0."""
-        return (Shrink if self.strided else mix)(self.shape[0], self.widths[0])
+        """From images to channels of level 0."""
+        return (Downsample if self.strided else mix)(self.shape[0], self.widths[0])
 
     def last(self) -> nn.Module:
-        """From channels of level 0 to pictures."""
+        """From channels of level 0 to images."""
         channels, height, width = self.shape
-        return Grow(self.widths[0], channels, (height, width)) if self.strided else mix(self.widths[0], channels)
+        return (
+            Upsample(self.widths[0], channels, (height, width))
+            if self.strided
+            else mix(self.widths[0], channels)
+        )
 
 
 class Generator(nn.Module):
-    """Noise (B, latent) and labels (B,) to raw pictures (B, C, H, W), from 4 x 4 or less up."""
+    """Noise (B, latent) and labels (B,) to raw images (B, C, H, W), from 4 x 4 or less up."""
 
     def __init__(self, stages: Stages, latent: int, classes: int) -> None:
         super().__init__()
@@ -149,7 +182,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (B, C, H, W) and labels (B,) to logits (B,), down to 4 x 4 or less."""
+    """Images (B, C, H, W) and labels (B,) to logits (B,), down to 4 x 4 or less."""
 
     def __init__(self, stages: Stages, classes: int) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""RED-Net: a convolutional autoencoder with symmetric skip connections that restores pictures (Mao et al., 2016)."""
+"""RED-Net: a convolutional autoencoder with symmetric skip connections that restores images (Mao
+et al., 2016)."""
 
 from __future__ import annotations
 
@@ -7,27 +8,40 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Restores, Space, Turn, adam, mirrored_to_blocks
+from ..core import (
+    Batch,
+    Continuous,
+    Defaults,
+    InputError,
+    Model,
+    Restores,
+    Space,
+    Turn,
+    adam,
+    mirror_to_multiple,
+)
 from ..nn.convolutional import SmallBlock
-from ..nn.degradations import Damage, Kind
+from ..nn.degradations import Degradation, Kind
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 
 
 class REDNet(Model, Restores):
-    """The encoder halves the picture again and again, the decoder doubles it, and what the encoder had is added to what
-    the decoder has at the same resolution (Mao et al., 2016, section 3.1). Only the damage is learned (Zhang et al.,
-    2017, DnCNN):
+    """The encoder halves the image again and again, the decoder doubles it, and what the encoder
+    had is added to what the decoder has at the same resolution (Mao et al., 2016, section 3.1).
+    Only the damage is learned (Zhang et al., 2017, DnCNN):
 
     min over f of  E |x~ + f(x~) - x|^2
 
-    where x~ is x, damaged. The first halving moves pixels into channels and loses nothing (Zhang et al., 2018, FFDNet).
-    There is no fully connected layer: pictures of any size can be restored.
+    where x~ is x, damaged. The first halving moves pixels into channels and loses nothing (Zhang et
+    al., 2018, FFDNet).
+    There is no fully connected layer: images of any size can be restored.
 
     Arguments:
         corrupt: Damage the model learns to undo.
-        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of values lost.
-        blind: Damage every picture by a strength of its own, up to `strength`.
+        strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of
+            values lost.
+        blind: Damage every image by a strength of its own, up to `strength`.
         channels: Channels at half resolution; they double with each halving.
         depth: Residual blocks at each resolution, on the way down and on the way up.
 
@@ -35,8 +49,14 @@ class REDNet(Model, Restores):
     """
 
     players = {"autoencoder": adam(2e-3)}
-    practice = Practice(batch=8, epochs=0, steps=20_000, schedule="one-cycle", reading={"crop": "random", "flip": True})
-    aims = frozenset({"blind", "corrupt", "strength"})
+    defaults = Defaults(
+        batch=8,
+        epochs=0,
+        steps=20_000,
+        schedule="one-cycle",
+        data_options={"crop": "random", "flip": True},
+    )
+    objective_options = frozenset({"blind", "corrupt", "strength"})
     any_size = True
 
     def __init__(
@@ -51,26 +71,34 @@ class REDNet(Model, Restores):
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 3:
-            raise InputError("rednet restores pictures; choose ae for everything else")
+            raise InputError("rednet restores images; choose ae for everything else")
         if corrupt == "none":
             raise InputError("rednet learns to undo damage; say which with --corrupt")
-        self.undoes, self.damage = corrupt, Damage(corrupt, strength, blind)
+        self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
         self.damage.fit(space)
         widths = [channels * 2**level for level in range(RESOLUTIONS)]
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * space.shape[0], channels, 3, 1, 1))
+        self.enter = nn.Sequential(
+            nn.PixelUnshuffle(2), nn.Conv2d(4 * space.shape[0], channels, 3, 1, 1)
+        )
         self.encoder = nn.ModuleList(_blocks(width, depth) for width in widths)
         self.decoder = nn.ModuleList(_blocks(width, depth) for width in widths[:-1])
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in pairwise(widths))
-        self.leave = nn.Sequential(nn.Conv2d(channels, 4 * space.shape[0], 3, 1, 1), nn.PixelShuffle(2))
+        self.leave = nn.Sequential(
+            nn.Conv2d(channels, 4 * space.shape[0], 3, 1, 1), nn.PixelShuffle(2)
+        )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         error = (self(self.damage(batch.x)) - batch.x).square().mean()
-        yield Turn("autoencoder", {"squared error": error}, {"PSNR (dB)": 10 * (4 / error.detach()).log10()})
+        yield Turn(
+            "autoencoder",
+            {"squared error": error},
+            {"PSNR (dB)": 10 * (4 / error.detach()).log10()},
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Damaged pictures (B, C, H, W), restored; of any height and width."""
-        h = self.enter(mirrored_to_blocks(x, 2**RESOLUTIONS))
+        """Damaged images (B, C, H, W), restored; of any height and width."""
+        h = self.enter(mirror_to_multiple(x, 2**RESOLUTIONS))
         kept = []
         for blocks, down in zip(self.encoder, self.down, strict=False):
             kept.append(blocks(h))
@@ -80,7 +108,7 @@ class REDNet(Model, Restores):
             h = blocks(up(h) + kept.pop())
         return x + self.leave(h)[:, :, : x.shape[2], : x.shape[3]].to(x.dtype)
 
-    def damaged(self, x: Tensor) -> Tensor:
+    def degrade(self, x: Tensor) -> Tensor:
         return self.damage(x)
 
     def restore(self, x: Tensor) -> Tensor:

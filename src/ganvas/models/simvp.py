@@ -1,4 +1,5 @@
-"""SimVP: convolutions alone say how a video goes on (Gao et al., 2022; gated attention: Tan et al., 2022)."""
+"""SimVP: convolutions alone say how a video goes on (Gao et al., 2022; gated attention: Tan et al.,
+2022)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..core import Batch, Continuous, InputError, Model, Practice, Predicts, Scores, Space, Turn, adam
+from ..core import (
+    Batch,
+    Continuous,
+    Defaults,
+    InputError,
+    Model,
+    Predicts,
+    Scores,
+    Space,
+    Turn,
+    adam,
+)
 
 REDUCED = 4  # times that a frame's sides are smaller where motion is worked out
 
@@ -16,17 +28,21 @@ REDUCED = 4  # times that a frame's sides are smaller where motion is worked out
 class SimVP(Model, Predicts, Scores):
     """Frames that follow, from those that came before, all at once and without a recurrent state:
 
-    min over f of  -E [x' log p + (1 - x') log(1 - p)],   p = sigmoid(f(x_1 ... x_g)),   x' = (1 + x_(g+1) ... x_T) / 2
+    min over f of  -E [x' log p + (1 - x') log(1 - p)],   p = sigmoid(f(x_1 ... x_g)),   x' = (1 +
+    x_(g+1) ... x_T) / 2
 
-    f encodes each frame by itself, lays the codes of all frames one behind the other as channels, lets blocks that look
-    far around work out where everything goes (the translator; Gao et al., 2022, section 3), and decodes each
-    following frame. A block is h + attention(h), then + perceptron(h) at each place (gSTA; Tan et al., 2022):
+    f encodes each frame by itself, lays the codes of all frames one behind the other as channels,
+    lets blocks that look far around work out where everything goes (the translator; Gao et al.,
+    2022, section 3), and decodes each following frame. A block is h + attention(h), then +
+    perceptron(h) at each place (gSTA; Tan et al., 2022):
 
     attention(h) = W (a * sigmoid(b)),   a, b = W' D_7(D_5(h))
 
-    with D_5 and D_7 convolutions of each channel alone, the second over every third place. As for squared error, the
-    mean of what may follow is best: where several things may, it is a blur. But what never changes costs nothing in the
-    end, and black background becomes black (the loss of Srivastava et al., 2015, and of ConvLSTM: Shi et al., 2015).
+    with D_5 and D_7 convolutions of each channel alone, the second over every third place. As for
+    squared error, the
+    mean of what may follow is best: where several things may, it is a blur. But what never changes
+    costs nothing in the end, and black background becomes black (the loss of Srivastava et al.,
+    2015, and of ConvLSTM: Shi et al., 2015).
 
     Arguments:
         given: Frames that it goes on from; 0 for half of them.
@@ -38,28 +54,49 @@ class SimVP(Model, Predicts, Scores):
     """
 
     players = {"predictor": adam(1e-3)}
-    practice = Practice(
-        batch=16, epochs=20, steps=4000, schedule="one-cycle", decides="held_out/predictor/cross-entropy"
+    defaults = Defaults(
+        batch=16,
+        epochs=20,
+        steps=4000,
+        schedule="one-cycle",
+        early_stopping_metric="held_out/predictor/cross-entropy",
     )
-    aims = frozenset({"given"})
+    objective_options = frozenset({"given"})
 
     def __init__(
-        self, space: Space, *, given: int = 0, channels: int = 16, translator: int = 128, depth: int = 4
-    ) -> None:  # fmt: skip
+        self,
+        space: Space,
+        *,
+        given: int = 0,
+        channels: int = 16,
+        translator: int = 128,
+        depth: int = 4,
+    ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 4:
             raise InputError("simvp goes on with videos; choose another model for everything else")
         colours, frames, *sides = space.shape
         if any(side % REDUCED for side in sides):
-            raise InputError(f"simvp halves frames twice, and these are {sides[0]} × {sides[1]}; choose another --size")
+            raise InputError(
+                f"simvp halves frames twice, and these are {sides[0]} × {sides[1]}; choose another"
+                " --size"
+            )
         self.given = given or frames // 2
         if not 0 < self.given < frames:
-            raise InputError(f"--given is {given} of {frames} frames; leave at least one on either side")
+            raise InputError(
+                f"--given is {given} of {frames} frames; leave at least one on either side"
+            )
         if channels < 2 or channels % 2:
-            raise InputError(f"--channels is {channels}; they are normalised in two halves: take an even number")
+            raise InputError(
+                f"--channels is {channels}; they are normalised in two halves: take an even number"
+            )
         following = frames - self.given
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), *_layer(4 * colours, channels), *_layer(channels, channels))
-        self.down = nn.Sequential(*_layer(channels, 2 * channels, 2), *_layer(2 * channels, 2 * channels))
+        self.enter = nn.Sequential(
+            nn.PixelUnshuffle(2), *_layer(4 * colours, channels), *_layer(channels, channels)
+        )
+        self.down = nn.Sequential(
+            *_layer(channels, 2 * channels, 2), *_layer(2 * channels, 2 * channels)
+        )
         blocks = [Block(translator) for _ in range(depth)]
         into = nn.Conv2d(2 * channels * self.given, translator, 1)
         out = nn.Conv2d(translator, 2 * channels * following, 1)
@@ -67,13 +104,17 @@ class SimVP(Model, Predicts, Scores):
         self.kept = nn.Linear(self.given, following, bias=False)
         self.up = nn.Sequential(nn.SiLU(), nn.ConvTranspose2d(2 * channels, channels, 2, 2))
         self.leave = nn.Sequential(
-            *_layer(2 * channels, channels), nn.Conv2d(channels, 4 * colours, 3, 1, 1), nn.PixelShuffle(2)
+            *_layer(2 * channels, channels),
+            nn.Conv2d(channels, 4 * colours, 3, 1, 1),
+            nn.PixelShuffle(2),
         )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         seen, following = batch.x[:, :, : self.given], batch.x[:, :, self.given :]
         raw = self(seen)
-        cost = binary_cross_entropy_with_logits(raw, (1 + following) / 2, reduction="sum") / len(seen)
+        cost = binary_cross_entropy_with_logits(raw, (1 + following) / 2, reduction="sum") / len(
+            seen
+        )
         error = (_between(raw.detach().float()) - following).square().mean()
         yield Turn("predictor", {"cross-entropy": cost}, {"PSNR (dB)": 10 * (4 / error).log10()})
 
@@ -89,10 +130,13 @@ class SimVP(Model, Predicts, Scores):
     def predict(self, seen: Tensor) -> Tensor:
         return _between(self(seen).float())
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """How far each example is from what was to be expected after its first frames, which are not to blame."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """How far each example is from what was to be expected after its first frames, which are
+        not to attribution."""
         errors = (self.predict(x[:, :, : self.given]) - x[:, :, self.given :]).square()
-        return errors.flatten(1).sum(1), torch.cat([torch.zeros_like(x[:, :, : self.given]), errors], 2)
+        return errors.flatten(1).sum(1), torch.cat(
+            [torch.zeros_like(x[:, :, : self.given]), errors], 2
+        )
 
 
 def _between(logits: Tensor) -> Tensor:
@@ -105,11 +149,16 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.look = nn.Sequential(nn.GroupNorm(1, width), nn.Conv2d(width, width, 1), nn.GELU(), Gated(width))
+        self.look = nn.Sequential(
+            nn.GroupNorm(1, width), nn.Conv2d(width, width, 1), nn.GELU(), Gated(width)
+        )
         self.mix = nn.Sequential(
-            nn.GroupNorm(1, width), nn.Conv2d(width, 2 * width, 1),
-            nn.Conv2d(2 * width, 2 * width, 3, 1, 1, groups=2 * width), nn.GELU(), nn.Conv2d(2 * width, width, 1),
-        )  # fmt: skip
+            nn.GroupNorm(1, width),
+            nn.Conv2d(width, 2 * width, 1),
+            nn.Conv2d(2 * width, 2 * width, 3, 1, 1, groups=2 * width),
+            nn.GELU(),
+            nn.Conv2d(2 * width, width, 1),
+        )
 
     def forward(self, h: Tensor) -> Tensor:
         h = h + self.look(h)

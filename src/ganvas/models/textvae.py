@@ -1,4 +1,5 @@
-"""Text VAE: whole sentences as points of a space that words are written from (Bowman et al., 2016)."""
+"""Text VAE: whole sentences as points of a space that words are written from (Bowman et al.,
+2016)."""
 
 from __future__ import annotations
 
@@ -12,14 +13,14 @@ from ..core import (
     Batch,
     Bounds,
     Continuous,
+    DecodingOptions,
+    Defaults,
     Generates,
     InputError,
     Model,
-    Practice,
+    SamplesTokens,
     Scores,
     Space,
-    Steering,
-    Steers,
     Tokenizes,
     Tokens,
     Turn,
@@ -33,17 +34,19 @@ from ..nn.transformer import TokenTransformer
 HEAD = 64  # width of a head
 WORDS = 4  # vectors that a latent is told to the decoder in
 ROOM = 2**25  # logits that are worked out together where examples are weighed
-LIKELIEST = Steering(top_k=1)
+LIKELIEST = DecodingOptions(top_k=1)
 
 
-class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
-    """A variational autoencoder whose decoder writes symbol after symbol, each given the latent and those before it:
+class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
+    """A variational autoencoder whose decoder writes symbol after symbol, each given the latent and
+    those before it:
 
     log p(x) >= E_q(z|x) sum over k of log p(x_k | x_<k, z) - KL(q(z | x) || N(0, 1))
 
-    A decoder that can do without the latent leaves it unused. What is done about it: the KL term grows to its weight,
-    some symbols are hidden from the decoder (both in the paper, section 3.1), and each latent dimension may spend some
-    nats for nothing (Kingma et al., 2016). The log says what latents tell, in bits, and the share that is active.
+    A decoder that can do without the latent leaves it unused. What is done about it: the KL term
+    grows to its weight, some symbols are hidden from the decoder (both in the paper, section 3.1),
+    and each latent dimension may spend some nats for nothing (Kingma et al., 2016). The log says
+    what latents tell, in bits, and the share that is active.
 
     Arguments:
         latent: Dimensions of the latent.
@@ -58,10 +61,15 @@ class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
     """
 
     players = {"autoencoder": adamw(1e-3, (0.9, 0.98), 0.1)}
-    practice = Practice(
-        batch=64, epochs=30, steps=3000, schedule="one-cycle", average=0.99, decides="held_out/autoencoder/bound",
-        reading={"numbers": "bins"},
-    )  # fmt: skip
+    defaults = Defaults(
+        batch=64,
+        epochs=30,
+        steps=3000,
+        schedule="one-cycle",
+        ema=0.99,
+        early_stopping_metric="held_out/autoencoder/bound",
+        data_options={"numbers": "bins"},
+    )
 
     def __init__(
         self,
@@ -76,20 +84,32 @@ class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
         dropout: float = 0.0,
     ) -> None:
         if not isinstance(space, Tokens):
-            raise InputError("textvae learns symbols, such as texts; vae is for pictures, rows and vectors")
+            raise InputError(
+                "textvae learns symbols, such as texts; vae is for images, rows and vectors"
+            )
         if not 0 <= word_dropout < 1 or not 0 <= dropout < 1:
-            raise InputError(f"--word-dropout {word_dropout} --dropout {dropout}: both are at least 0 and below 1")
+            raise InputError(
+                f"--word-dropout {word_dropout} --dropout {dropout}: both are at least 0 and"
+                " below 1"
+            )
         heads = max(width // HEAD, 1)
         if width % (2 * heads):
-            raise InputError(f"--width {width} cannot be split into {heads} heads; choose a multiple of {2 * HEAD}")
+            raise InputError(
+                f"--width {width} cannot be split into {heads} heads; choose a multiple of"
+                f" {2 * HEAD}"
+            )
         super().__init__(space)
         self.places, self.latent, self.latents = space, latent, Continuous((latent,))
         self.word_dropout, self.free_bits, self.warmup = word_dropout, free_bits, warmup
         self.hyperparameters["beta"] = 1.0
-        self.encoder = TokenTransformer(space, 1, width=width, depth=depth, heads=heads, causal=False)
+        self.encoder = TokenTransformer(
+            space, 1, width=width, depth=depth, heads=heads, causal=False
+        )
         self.posterior_head = nn.Linear(width, 2 * latent)
         self.told = nn.Linear(latent, WORDS * width)
-        self.decoder = TokenTransformer(space, WORDS, width=width, depth=depth, heads=heads, dropout=dropout)
+        self.decoder = TokenTransformer(
+            space, WORDS, width=width, depth=depth, heads=heads, dropout=dropout
+        )
 
     @property
     def _some(self) -> int:
@@ -108,14 +128,20 @@ class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
         longest = int(counted.sum(1).max())
         part, own = x[:, :longest], counted[:, :longest]
         h = self.decoder(part, self._said(z), None if hidden is None else hidden[:, :longest])
-        return torch.zeros(x.shape, device=x.device).masked_scatter(counted, self.decoder.costs(h, part, own))
+        return torch.zeros(x.shape, device=x.device).masked_scatter(
+            counted, self.decoder.costs(h, part, own)
+        )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         mean, logvar = self.posterior(batch.x)
-        beta = self.hyperparameters["beta"] * (min(self.step / self.warmup, 1.0) if self.warmup else 1.0)
+        beta = self.hyperparameters["beta"] * (
+            min(self.step / self.warmup, 1.0) if self.warmup else 1.0
+        )
         z = mean + (logvar / 2).exp() * torch.randn_like(mean)
         learns = torch.is_grad_enabled() and self.word_dropout > 0
-        hidden = torch.rand(batch.x.shape, device=batch.x.device) < self.word_dropout if learns else None
+        hidden = (
+            torch.rand(batch.x.shape, device=batch.x.device) < self.word_dropout if learns else None
+        )
         reconstruction = self.costs(z, batch.x, hidden).sum(1).mean()
         kl = kl_standard_normal(mean, logvar)
         spent = kl.mean(0).clamp(min=self.free_bits).sum()
@@ -125,9 +151,12 @@ class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
             self._notes(reconstruction.detach(), kl.detach().sum(1).mean(), mean.detach(), batch.x),
         )
 
-    def _notes(self, reconstruction: Tensor, kl: Tensor, mean: Tensor, x: Tensor) -> dict[str, Tensor]:
-        """bound: minus the ELBO, in nats; bits: KL from the prior; active: share of latents whose means vary by more
-        than 0.01 over the batch (Burda et al., 2016, section 5.2); and bits of a symbol, both terms together."""
+    def _notes(
+        self, reconstruction: Tensor, kl: Tensor, mean: Tensor, x: Tensor
+    ) -> dict[str, Tensor]:
+        """bound: minus the ELBO, in nats; bits: KL from the prior; active: share of latents whose
+        means vary by more than 0.01 over the batch (Burda et al., 2016, section 5.2); and bits of a
+        symbol, both terms together."""
         symbols = self.places.counted(x).sum() / len(x)
         return {
             "bound": reconstruction + kl,
@@ -136,8 +165,9 @@ class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
             "bits_per_token": (reconstruction + kl) / symbols / log(2),
         }
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no
+        place."""
         parts = []
         for part in x.split(self._some):
             mean, logvar = self.posterior(part)
@@ -167,9 +197,12 @@ class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self._written(self.prior(n, truncation), AS_IT_IS)
 
-    def steer(self, n: int, y: Tensor | None, how: Steering) -> Tensor:
-        if how.guidance != 1 or how.rounds:
-            raise InputError("--guidance and --rounds are for transformer; textvae has --temperature, --top-k, --top-p")
+    def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
+        if how.guidance != 1 or how.decoding_steps:
+            raise InputError(
+                "--guidance and --decoding-steps are for transformer; textvae has --temperature,"
+                " --top-k, --top-p"
+            )
         return self._written(self.prior(n), how)
 
     def prior(self, n: int, truncation: float | None = None) -> Tensor:
@@ -186,6 +219,8 @@ class TextVAE(Model, Generates, Steers, Tokenizes, Scores, Bounds):
         """A latent as the decoder is told it, (B, WORDS, width)."""
         return self.told(z).unflatten(1, (WORDS, -1))
 
-    def _written(self, z: Tensor, how: Steering) -> Tensor:
+    def _written(self, z: Tensor, how: DecodingOptions) -> Tensor:
         blank = torch.full((len(z), self.places.length), self.places.end or 0, device=z.device)
-        return self.decoder.fill(blank, torch.zeros_like(blank, dtype=torch.bool), self._said(z), how)
+        return self.decoder.fill(
+            blank, torch.zeros_like(blank, dtype=torch.bool), self._said(z), how
+        )

@@ -1,4 +1,5 @@
-"""Transformer: symbols one after another, each given all before it, or many at a time (Vaswani et al., 2017)."""
+"""Transformer: symbols one after another, each given all before it, or many at a time (Vaswani et
+al., 2017)."""
 
 from __future__ import annotations
 
@@ -13,19 +14,19 @@ from ..core import (
     Batch,
     Bounds,
     Completes,
+    DecodingOptions,
+    Defaults,
     Factorises,
     InputError,
-    Matches,
     Model,
-    Practice,
+    SamplesTokens,
     Scores,
+    ScoresPrompts,
     Space,
-    Steering,
-    Steers,
     Tokens,
     Turn,
     adamw,
-    seeded,
+    seeded_generator,
 )
 from ..core.decoding import AS_IT_IS
 from ..nn.transformer import TokenTransformer, forbidden
@@ -34,46 +35,50 @@ Order = Literal["causal", "masked"]
 
 HEAD = 64  # width of a head, where nothing else is said
 ROOM = 2**25  # logits that are worked out together where examples are weighed
-ROUNDS = 12  # of parallel decoding
+STEPS = 12  # of parallel decoding
 BLOCKS = 16  # that a masked model's likelihood is made of
 CHOICE = 4.5
-"""How much chance there is at first in which symbols are kept: the temperature of Chang et al.'s choice."""
+"""How much chance there is at first in which symbols are kept: the temperature of Chang et al.'s
+choice."""
 
 
-class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises):
-    """Fits p(x) = product over k of p(x_k | x_<k), all factors at once, by attention that looks back:
+class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes, Factorises):
+    """Fits p(x) = product over k of p(x_k | x_<k), all factors at once, by attention that looks
+    back:
 
     attention(Q, K, V) = softmax(Q K' / sqrt(d)) V    (equation 1 of the paper)
 
-    with the parts that decoders have today: norms of root mean squares before each layer, rotary positions, gated
-    layers. Text, rows of tables and codes of pictures are alike to it. A condition, a label or a text, comes before
-    the symbols; now and then it is left out while learning, so that samples can be guided (Ho & Salimans, 2022).
+    with the parts that decoders have today: norms of root mean squares before each layer, rotary
+    positions, gated layers. Text, rows of tables and codes of images are alike to it. A
+    condition, a label or a text, comes before the symbols; now and then it is left out while
+    learning, so that samples can be guided (Ho & Salimans, 2022).
 
-    `--order masked` is MaskGIT (Chang et al., 2022): a share cos(pi u / 2) of the symbols, u even in [0, 1], is hidden
-    and told from all others; samples are drawn in a few rounds, of which each keeps the surest symbols.
+    `--order masked` is MaskGIT (Chang et al., 2022): a share cos(pi u / 2) of the symbols, u even
+    in [0, 1], is hidden and told from all others; samples are drawn in a few steps, of which each
+    keeps the surest symbols.
 
     Arguments:
         width: Of the vectors that tell of each place.
         depth: Layers of attention, each with a gated layer.
         heads: Of each attention; 0 for one for every 64 of the width.
         dropout: Share of what layers add that is left out at random while learning.
-        order: Symbols one after another, or in rounds of many: causal or masked.
+        order: Symbols one after another, or in steps of many: causal or masked.
         label_dropout: Share of conditions that are left out while learning.
 
     Example: ganvas train transformer lines.txt --out runs/transformer-lines
     """
 
     players = {"network": adamw(1e-3, (0.9, 0.98), 0.1)}
-    practice = Practice(
+    defaults = Defaults(
         batch=64,
         epochs=20,
         steps=2000,
         schedule="one-cycle",
-        average=0.99,
-        decides="held_out/network/nll",
-        reading={"numbers": "bins"},
+        ema=0.99,
+        early_stopping_metric="held_out/network/nll",
+        data_options={"numbers": "bins"},
     )
-    aims = frozenset({"order"})
+    objective_options = frozenset({"order"})
 
     def __init__(
         self,
@@ -88,19 +93,34 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
         label_dropout: float = 0.1,
     ) -> None:
         if not isinstance(space, Tokens):
-            raise InputError("transformer learns symbols: text, rows of a table, codes of pictures --through a run")
+            raise InputError(
+                "transformer learns symbols: text, rows of a table, codes of images --through a run"
+            )
         if condition is not None and not isinstance(condition, Tokens):
-            raise InputError("transformer can be asked for labels and texts, not for pictures; leave out --to")
+            raise InputError(
+                "transformer can be asked for labels and texts, not for images; leave out --to"
+            )
         heads = heads or max(width // HEAD, 1)
         if width % (2 * heads):
-            raise InputError(f"--width {width} is no multiple of twice --heads {heads}; choose one that is")
+            raise InputError(
+                f"--width {width} is no multiple of twice --heads {heads}; choose one that is"
+            )
         if not 0 <= label_dropout < 1 or not 0 <= dropout < 1:
-            raise InputError(f"--dropout {dropout} --label-dropout {label_dropout}: both are at least 0 and below 1")
+            raise InputError(
+                f"--dropout {dropout} --label-dropout {label_dropout}: both are at least 0 and"
+                " below 1"
+            )
         super().__init__(space)
         self.places, self.condition, self.causal = space, condition, order == "causal"
         self.label_dropout = label_dropout
         self.network = TokenTransformer(
-            space, condition, width=width, depth=depth, heads=heads, dropout=dropout, causal=self.causal
+            space,
+            condition,
+            width=width,
+            depth=depth,
+            heads=heads,
+            dropout=dropout,
+            causal=self.causal,
         )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -134,16 +154,18 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
         ranks = torch.rand(x.shape, device=x.device).argsort(1).argsort(1)
         return ranks < (share * x.shape[1]).ceil().clamp(min=1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """-log p(x) in nats, and of it what each symbol costs, of examples of any label.
 
-        Causal: exact. Masked: that of drawing the symbols in 16 blocks, of an order that is the same for all examples,
-        those of a block independently of each other given the blocks before: the probability of a way to draw them.
+        Causal: exact. Masked: that of drawing the symbols in 16 blocks, of an order that is the
+        same for all examples,
+        those of a block independently of each other given the blocks before: the probability of a
+        way to draw them.
         """
         costs = self._costs(x, None)
         return costs.sum(1), costs
 
-    def match(self, x: Tensor, y: Tensor) -> Tensor:
+    def prompt_score(self, x: Tensor, y: Tensor) -> Tensor:
         return (self._costs(x, None) - self._costs(x, y)).sum(1)
 
     def _costs(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -163,11 +185,13 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
         costs = torch.zeros(x.shape, device=x.device)
         for rows in torch.arange(len(x)).split(self._some):
             part, own, said = x[rows], counted[rows], None if y is None else y[rows]
-            costs[rows] = costs[rows].masked_scatter(own, self.network.costs(self.network(part, said), part, own))
+            costs[rows] = costs[rows].masked_scatter(
+                own, self.network.costs(self.network(part, said), part, own)
+            )
         return costs
 
     def _masked_costs(self, x: Tensor, y: Tensor | None) -> Tensor:
-        order = torch.randperm(x.shape[1], generator=seeded(0)).to(x.device)
+        order = torch.randperm(x.shape[1], generator=seeded_generator(0)).to(x.device)
         costs, start = torch.zeros(x.shape, device=x.device), 0
         hidden = torch.ones_like(x, dtype=torch.bool)
         for round in range(1, BLOCKS + 1):
@@ -176,7 +200,9 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
             block[:, order[start:stop]] = True
             for rows in torch.arange(len(x)).split(self._some if stop > start else len(x)):
                 h = self.network(x[rows], None if y is None else y[rows], hidden[rows])
-                costs[rows] = costs[rows].masked_scatter(block[rows], self.network.costs(h, x[rows], block[rows]))
+                costs[rows] = costs[rows].masked_scatter(
+                    block[rows], self.network.costs(h, x[rows], block[rows])
+                )
             hidden, start = hidden & ~block, stop
         return costs
 
@@ -186,7 +212,9 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
             return
         hidden = torch.ones_like(x, dtype=torch.bool)
         for place in range(x.shape[1]):
-            yield from self._clipped([(place, self.network.logits(self.network(x, None, hidden))[:, place])])
+            yield from self._clipped(
+                [(place, self.network.logits(self.network(x, None, hidden))[:, place])]
+            )
             hidden[:, place] = False
 
     def _clipped(self, told: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
@@ -195,15 +223,20 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
             yield place, logits[:, : self.places.sizes[place]]
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self.steer(n, y, AS_IT_IS)
+        return self.sample_tokens(n, y, AS_IT_IS)
 
-    def steer(self, n: int, y: Tensor | None, how: Steering) -> Tensor:
+    def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         blank = torch.full((n, self.places.length), self.places.end or 0, device=self.device)
-        return self._filled(blank, torch.zeros_like(blank, dtype=torch.bool), self._asked(n, y), how)
+        return self._filled(
+            blank, torch.zeros_like(blank, dtype=torch.bool), self._asked(n, y), how
+        )
 
-    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
-        """What is not known, drawn. Causal: from left to right, given what precedes alone: it does not look ahead, so
-        that what is known further on may not fit. Masked: given all that is known."""
+    def complete(
+        self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """What is not known, drawn. Causal: from left to right, given what precedes alone: it does
+        not look ahead, so that what is known further on may not fit. Masked: given all that is
+        known."""
         return self._filled(x, known, None, AS_IT_IS, allowed)
 
     def _asked(self, n: int, y: Tensor | None) -> Tensor | None:
@@ -215,25 +248,41 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
         return y.to(self.device)
 
     def _filled(
-        self, x: Tensor, known: Tensor, y: Tensor | None, how: Steering, allowed: Mapping[int, Tensor] | None = None
+        self,
+        x: Tensor,
+        known: Tensor,
+        y: Tensor | None,
+        how: DecodingOptions,
+        allowed: Mapping[int, Tensor] | None = None,
     ) -> Tensor:
         if how.guidance != 1 and y is None:
-            raise InputError("--guidance strengthens a label or a text, and none was asked for; leave it out")
-        if how.rounds and self.causal:
-            raise InputError("--rounds is for models that learned with --order masked; this one draws place by place")
+            raise InputError(
+                "--guidance strengthens a label or a text, and none was asked for; leave it out"
+            )
+        if how.decoding_steps and self.causal:
+            raise InputError(
+                "--decoding-steps is for models that learned with --order masked; this one draws"
+                " place by place"
+            )
         if how.guidance != 1 and y is not None:
             y = torch.cat([y, torch.full_like(y, self.network.nothing)])
         if self.causal:
             return self.network.fill(x, known, y, how, allowed or {})
-        return self._in_rounds(x, known, y, how, allowed or {})
+        return self._in_steps(x, known, y, how, allowed or {})
 
-    def _in_rounds(
-        self, x: Tensor, known: Tensor, y: Tensor | None, how: Steering, allowed: Mapping[int, Tensor]
+    def _in_steps(
+        self,
+        x: Tensor,
+        known: Tensor,
+        y: Tensor | None,
+        how: DecodingOptions,
+        allowed: Mapping[int, Tensor],
     ) -> Tensor:
-        """Parallel decoding: all that is hidden is drawn, the surest symbols are kept, the rest is hidden again."""
+        """Parallel decoding: all that is hidden is drawn, the surest symbols are kept, the rest is
+        hidden again."""
         hidden, wanted = ~known, (~known).sum(1, keepdim=True)
-        rounds = min(how.rounds or ROUNDS, x.shape[1])
-        for round in range(1, rounds + 1):
+        n_steps = min(how.decoding_steps or STEPS, x.shape[1])
+        for round in range(1, n_steps + 1):
             logits = self._all_logits(x, hidden, y, how)
             for place, fits in allowed.items():
                 logits[:, place] = forbidden(logits[:, place], fits)
@@ -241,12 +290,16 @@ class Transformer(Model, Steers, Matches, Scores, Bounds, Completes, Factorises)
             drawn = how.draw(logits.flatten(0, 1)).view_as(x)
             x = torch.where(hidden, drawn, x)
             noise = -torch.rand(x.shape, device=x.device).clamp(min=1e-20).log().neg().log()
-            surety = chances.gather(2, x[..., None])[..., 0] + CHOICE * (1 - round / rounds) * noise
-            left = (cos(pi / 2 * round / rounds) * wanted + 1e-6).floor()
+            surety = (
+                chances.gather(2, x[..., None])[..., 0] + CHOICE * (1 - round / n_steps) * noise
+            )
+            left = (cos(pi / 2 * round / n_steps) * wanted + 1e-6).floor()
             hidden = hidden & (surety.masked_fill(~hidden, inf).argsort(1).argsort(1) < left)
         return torch.where(known, x, self.places.ended(x))
 
-    def _all_logits(self, x: Tensor, hidden: Tensor, y: Tensor | None, how: Steering) -> Tensor:
+    def _all_logits(
+        self, x: Tensor, hidden: Tensor, y: Tensor | None, how: DecodingOptions
+    ) -> Tensor:
         """Logits of all places, (B, length, vocabulary)."""
         times = 1 if y is None else len(y) // len(x)
         h = self.network(x.repeat(times, 1), y, hidden.repeat(times, 1))

@@ -14,18 +14,18 @@ from ..core import (
     Bounds,
     Completes,
     Continuous,
+    Defaults,
     Generates,
     InputError,
     Model,
-    Practice,
-    Redraws,
+    ResamplesPosterior,
     Scores,
     Space,
     Tokenizes,
     Tokens,
     Turn,
     adam,
-    seeded,
+    seeded_generator,
 )
 from ..core.space import Likelihood, draw_symbol
 from ..nn import Network, decoder, encoder, standard_normal
@@ -33,27 +33,31 @@ from ..nn.losses import kl_standard_normal
 
 Score = Literal["elbo", "regret"]
 
-SWEEPS = 40  # in which a hole is filled again and again
+SWEEPS = 40  # in which a masked region is filled again and again
 PACE = 0.05  # of Adam on the posterior of a single example
 
 
-class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
+class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Completes):
     """Maximises a lower bound of log p(x), the ELBO:
 
-    log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z)),    q(z | x) = N(mean(x), var(x)),  p(z) = N(0, 1)
+    log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z)),    q(z | x) = N(mean(x), var(x)),
+     p(z) = N(0, 1)
 
     with z = mean(x) + sqrt(var(x)) noise, so that gradients pass (equations 3 and 10 of the paper);
     beta from Higgins et al. (2017), free bits from Kingma et al. (2016, equation 15).
 
     Arguments:
         latent: Dimensions of the latent.
-        likelihood: p(x | z) of pictures and vectors; see `ganvas.core.Continuous`.
-        samples: Latents per example; above 1 the importance-weighted bound (Burda et al., 2016) is maximised.
+        likelihood: p(x | z) of images and vectors; see `ganvas.core.Continuous`.
+        samples: Latents per example; above 1 the importance-weighted bound (Burda et al., 2016) is
+            maximised.
         beta: Weight of the KL term once warm.
         warmup: Steps over which the KL term grows to its weight.
         free_bits: Nats of KL each latent dimension may spend for nothing.
-        score: Of how strange an example is: `elbo` for minus its ELBO, `regret` for what that lacks of its best.
-        network: Kind of network; `fitting` takes convolutions for pictures and a perceptron for the rest.
+        score: Of how anomalous an example is: `elbo` for minus its ELBO, `regret` for what that
+            lacks of its best.
+        network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
+            rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
         depth: Hidden layers, or layers at each resolution; 0 for 2 hidden layers or 1 layer.
 
@@ -61,8 +65,8 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
     """
 
     players = {"autoencoder": adam(1e-3)}
-    practice = Practice(batch=128, epochs=40, steps=3000)
-    aims = frozenset({"score"})
+    defaults = Defaults(batch=128, epochs=40, steps=3000)
+    objective_options = frozenset({"score"})
 
     def __init__(
         self,
@@ -80,7 +84,10 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
         depth: int = 0,
     ) -> None:
         if samples > 1 and free_bits:
-            raise InputError("free bits need the bound of one latent per example; leave out --free-bits or --samples")
+            raise InputError(
+                "free bits need the bound of one latent per example; leave out --free-bits or"
+                " --samples"
+            )
         super().__init__(space.under(likelihood))
         self.latent, self.samples, self.latents = latent, samples, Continuous((latent,))
         self.warmup, self.free_bits = warmup, free_bits
@@ -97,10 +104,16 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = self.space.observe(batch.x)
         mean, logvar = self.posterior(x)
-        beta = self.hyperparameters["beta"] * (min(self.step / self.warmup, 1.0) if self.warmup else 1.0)
+        beta = self.hyperparameters["beta"] * (
+            min(self.step / self.warmup, 1.0) if self.warmup else 1.0
+        )
         if self.samples > 1:
             weights = self._log_weights(x, mean, logvar, self.samples, beta)
-            yield Turn("autoencoder", {"bound": (log(self.samples) - weights.logsumexp(0)).mean()}, _told(mean, logvar))
+            yield Turn(
+                "autoencoder",
+                {"bound": (log(self.samples) - weights.logsumexp(0)).mean()},
+                _told(mean, logvar),
+            )
             return
         raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
         kl = kl_standard_normal(mean, logvar).mean(0)
@@ -125,22 +138,31 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.space.likeliest(self.decoder(z))
 
-    def redraw(self, x: Tensor, n: int) -> Tensor:
+    def resample_posterior(self, x: Tensor, n: int) -> Tensor:
         mean, logvar = self.posterior(x)
         z = mean + (logvar / 2).exp() * torch.randn(n, *mean.shape, device=x.device)
         return self.space.noisy(self.decoder(z.flatten(0, 1))).unflatten(0, (n, -1))
 
-    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
-        """Sweeps of z ~ q(z | x), x' = what p(x | z) expects, holes filled from x' and what is known kept: a chain that
-        comes near p(missing | known) (Rezende et al., 2014, appendix F), from holes filled by the prior's middle.
+    def complete(
+        self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """Sweeps of z ~ q(z | x), x' = what p(x | z) expects, masked regions filled from x' and
+        what is
+        known kept: a chain that comes near p(missing | known) (Rezende et al., 2014, appendix F),
+        from masked regions filled by the prior's middle.
 
-        The paper draws x'; here numbers have no noise, which would be seen, and the last z is the posterior's mean.
+        The paper draws x'; here numbers have no noise, which would be seen, and the last z is the
+        posterior's mean.
         """
-        filled = torch.where(known, x, self._filling(x.new_zeros(len(x), self.latent, dtype=torch.float32), allowed))
+        filled = torch.where(
+            known, x, self._filling(x.new_zeros(len(x), self.latent, dtype=torch.float32), allowed)
+        )
         for sweep in range(SWEEPS):
             mean, logvar = self.posterior(filled)
             noise = torch.randn_like(mean) if sweep < SWEEPS - 1 else torch.zeros_like(mean)
-            filled = torch.where(known, x, self._filling(mean + (logvar / 2).exp() * noise, allowed))
+            filled = torch.where(
+                known, x, self._filling(mean + (logvar / 2).exp() * noise, allowed)
+            )
         return filled
 
     def _filling(self, z: Tensor, allowed: Mapping[int, Tensor] | None) -> Tensor:
@@ -153,8 +175,9 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
             places[place][:, ~may.to(raw.device)] = -torch.inf
         return torch.stack([draw_symbol(logits) for logits in places], 1)
 
-    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place. Or the regret."""
+    def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place.
+        Or the regret."""
         if self.by_regret:
             return self.regret(x)
         mean, logvar = self.posterior(x)
@@ -162,13 +185,17 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
         return costs.flatten(1).sum(1) + kl_standard_normal(mean, logvar).sum(1), costs
 
     def regret(self, x: Tensor, steps: int = 25) -> tuple[Tensor, Tensor]:
-        """How much the ELBO of each example gains, in nats, from a posterior fitted to it alone; and at which places.
+        """How much the ELBO of each example gains, in nats, from a posterior fitted to it alone;
+        and at which places.
 
-        Likelihood regret (Xiao et al., 2020): the decoder stays, and the mean and variance of q(z | x) take `steps` of
-        Adam from where the encoder put them. What the fit costs in KL is taken off the places' gains in proportion.
+        Likelihood regret (Xiao et al., 2020): the decoder stays, and the mean and variance of q(z |
+        x) take `steps` of Adam from where the encoder put them. What the fit costs in KL is taken
+        off the places' gains in proportion.
         """
-        noise = torch.randn(1, self.latent, generator=seeded(0)).to(x.device)
-        noise = torch.stack([noise, -noise])  # the same for all examples and steps: the objective is a fixed function
+        noise = torch.randn(1, self.latent, generator=seeded_generator(0)).to(x.device)
+        noise = torch.stack(
+            [noise, -noise]
+        )  # the same for all examples and steps: the objective is a fixed function
         first = self.posterior(x)
         costs, kl = self._elbo(x, noise, *first)
         best_costs, best_kl = self._elbo(x, noise, *self._fitted(x, noise, first, steps))
@@ -179,8 +206,11 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
         return regret, gains * kept.view(-1, *[1] * (gains.dim() - 1))
 
     @torch.enable_grad()  # scores are asked for where nothing else learns
-    def _fitted(self, x: Tensor, noise: Tensor, first: tuple[Tensor, Tensor], steps: int) -> list[Tensor]:
-        """Mean and log-variance of q(z | x), both (B, latent), that are better for each x than the first ones."""
+    def _fitted(
+        self, x: Tensor, noise: Tensor, first: tuple[Tensor, Tensor], steps: int
+    ) -> list[Tensor]:
+        """Mean and log-variance of q(z | x), both (B, latent), that are better for each x than the
+        first ones."""
         fitted = [part.detach().clone().requires_grad_() for part in first]
         optimizer = torch.optim.Adam(fitted, lr=PACE)
         for _ in range(steps):
@@ -190,17 +220,22 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
             optimizer.step()
         return [part.detach() for part in fitted]
 
-    def _elbo(self, x: Tensor, noise: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
-        """The two terms of minus the ELBO: costs of places (B, *places) averaged over noise (S, 1, latent), KL (B,)."""
+    def _elbo(
+        self, x: Tensor, noise: Tensor, mean: Tensor, logvar: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The two terms of minus the ELBO: costs of places (B, *places) averaged over noise (S, 1,
+        latent), KL (B,)."""
         z = mean + (logvar / 2).exp() * noise
         repeated = x.expand(len(noise), *x.shape).flatten(0, 1)
         costs = self.space.costs(self.decoder(z.flatten(0, 1)), repeated)
         return costs.unflatten(0, (len(noise), -1)).mean(0), kl_standard_normal(mean, logvar).sum(1)
 
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
-        """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016, equation 8).
+        """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016,
+        equation 8).
 
-        One sample gives the ELBO. Examples are observed once: binarised, or dequantised, where the likelihood is.
+        One sample gives the ELBO. Examples are observed once: binarised, or dequantised, where the
+        likelihood is.
         """
         x = self.space.observe(x)
         mean, logvar = self.posterior(x)
@@ -211,7 +246,9 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
             total = torch.logaddexp(total, weights.logsumexp(0))
         return log(samples) - total
 
-    def _log_weights(self, x: Tensor, mean: Tensor, logvar: Tensor, samples: int, beta: float = 1.0) -> Tensor:
+    def _log_weights(
+        self, x: Tensor, mean: Tensor, logvar: Tensor, samples: int, beta: float = 1.0
+    ) -> Tensor:
         """log p(x | z) + beta log p(z) / q(z | x) of fresh z, shape (samples, B)."""
         noise = torch.randn(samples, *mean.shape, device=x.device)
         z = mean + (logvar / 2).exp() * noise
@@ -226,7 +263,8 @@ class VAE(Model, Generates, Redraws, Tokenizes, Scores, Bounds, Completes):
 def _told(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
     """What posteriors, mean and log-variance (B, latent), say about examples.
 
-    bits: KL from the prior, of all latents. active: share of latents whose means vary by more than 0.01 over the batch
+    bits: KL from the prior, of all latents. active: share of latents whose means vary by more than
+        0.01 over the batch
     (active units; Burda et al., 2016, section 5.2).
     """
     bits = kl_standard_normal(mean, logvar).sum(1).mean() / log(2)

@@ -1,4 +1,5 @@
-"""VQGAN: codes whose pictures look real, by a judge of patches and by features (Esser et al., 2021)."""
+"""VQGAN: codes whose images look real, by a judge of patches and by features (Esser et al.,
+2021)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core import Batch, InputError, Space, Turn, adam
-from ..nn.grids import GridDecoder, PatchJudge
+from ..nn.grids import GridDecoder, PatchDiscriminator
 from ..nn.losses import critic_generator_loss, hinge_loss, ordering
 from ..nn.perception import Perception
 from ._quantised import QuantisedAutoencoder
@@ -20,29 +21,36 @@ MOST = 1e4
 
 
 class VQGAN(QuantisedAutoencoder):
-    """A quantised autoencoder (see `vqvae`) whose pictures shall be like the original, look like it, and look real:
+    """A quantised autoencoder (see `vqvae`) whose images shall be like the original, look like
+    it, and look real:
 
-    autoencoder:    |x - x'| + perceptual d(x, x') + commitment |z - sg(e)|^2 - adversarial lambda E D(x'),
+    autoencoder:    |x - x'| + perceptual d(x, x') + commitment |z - sg(e)|^2 - adversarial lambda E
+        D(x'),
     discriminator:  E max(0, 1 - D(x)) + E max(0, 1 + D(x')),
     lambda = |grad (|x - x'| + perceptual d)| / (|grad E D(x')| + 1e-6)    (equation 7 of the paper)
 
-    with gradients of the decoder's last layer, so that neither drowns the other; D judges patches (Isola et al., 2017).
-    d compares features, and no trained network is needed for them: a third player, `perception`, learns them from the
-    data in the first rounds, and then stays as it is. Of video it sees frames.
+    with gradients of the decoder's last layer, so that neither drowns the other; D judges patches
+    (Isola et al., 2017).
+    d compares features, and no trained network is needed for them: a third player, `perception`,
+    learns them from the data in the first steps, and then stays as it is. Of video it sees frames.
 
     Arguments:
         perceptual: Weight of the features' distance.
         adversarial: Weight of looking real, beside what lambda makes equal.
-        warmup: Rounds in which features are learned; they count from then on.
-        joins: Round after which the discriminator plays, once pictures are worth judging.
+        warmup: Steps in which features are learned; they count from then on.
+        joins: Step after which the discriminator plays, once images are worth judging.
         judge: Channels of the discriminator after its first halving.
         features: Channels of the features at full resolution.
 
     Example: ganvas train vqgan photos/ --size 64 --out runs/vqgan
     """
 
-    players = {"perception": adam(1e-3), "autoencoder": adam(1e-3, (0.5, 0.9)), "discriminator": adam(5e-4, (0.5, 0.9))}
-    practice = replace(QuantisedAutoencoder.practice, steps=6000)
+    players = {
+        "perception": adam(1e-3),
+        "autoencoder": adam(1e-3, (0.5, 0.9)),
+        "discriminator": adam(5e-4, (0.5, 0.9)),
+    }
+    defaults = replace(QuantisedAutoencoder.defaults, steps=6000)
 
     def __init__(
         self,
@@ -51,17 +59,20 @@ class VQGAN(QuantisedAutoencoder):
         perceptual: float = 1.0,
         adversarial: float = 0.5,
         warmup: int = 500,
-        joins: int = 1500,
+        discriminator_start: int = 1500,
         judge: int = 32,
         features: int = 16,
         **quantised: Any,
     ) -> None:
         super().__init__(space, **quantised)
-        if min(warmup, joins) < 1:
-            raise InputError(f"--warmup {warmup} --joins {joins}: rounds are counted from 1; both are at least that")
-        self.warmup, self.joins = warmup, joins
+        if min(warmup, discriminator_start) < 1:
+            raise InputError(
+                f"--warmup {warmup} --discriminator-start {discriminator_start}: steps are counted"
+                " from 1; both are at least that"
+            )
+        self.warmup, self.discriminator_start = warmup, discriminator_start
         self.hyperparameters |= {"perceptual": perceptual, "adversarial": adversarial}
-        self.discriminator = PatchJudge(space.shape[0], self.halvings, judge)
+        self.discriminator = PatchDiscriminator(space.shape[0], self.halvings, judge)
         self.perception = Perception(space.shape[0], features)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -72,15 +83,19 @@ class VQGAN(QuantisedAutoencoder):
         made = self.space.activate(passed.raw)
         loss = {"reconstruction": (made - x).abs().mean(), **self._perceived(made, x)}
         notes = self.autoencoder.quantizer.use(passed.quantised.codes)
-        if self.step > self.joins:
+        if self.step > self.discriminator_start:
             (fooled,) = critic_generator_loss(self.discriminator(made).float()).values()
             notes["lambda"] = self._balance(loss, fooled)
             loss["fool"] = self.hyperparameters["adversarial"] * notes["lambda"] * fooled
         yield Turn("autoencoder", loss | self.commitment(passed.quantised), notes)
         self.follow(passed)
-        if self.step > self.joins:
+        if self.step > self.discriminator_start:
             real, fake = (self.discriminator(part).float() for part in (x, made.detach()))
-            yield Turn("discriminator", hinge_loss(real, fake), {"ordering": ordering(real.mean(1), fake.mean(1))})
+            yield Turn(
+                "discriminator",
+                hinge_loss(real, fake),
+                {"ordering": ordering(real.mean(1), fake.mean(1))},
+            )
 
     def _perceived(self, made: Tensor, x: Tensor) -> dict[str, Tensor]:
         """How different examples look, once features are learned."""
@@ -103,5 +118,5 @@ class VQGAN(QuantisedAutoencoder):
 
 
 def _frames(x: Tensor) -> Tensor:
-    """Pictures as they are, and the frames of video (B, C, T, H, W) as pictures (B T, C, H, W)."""
+    """Images as they are, and the frames of video (B, C, T, H, W) as images (B T, C, H, W)."""
     return x if x.dim() == 4 else x.transpose(1, 2).flatten(0, 1)

@@ -1,4 +1,5 @@
-"""Wasserstein GAN: its critic says how far apart real and made pictures lie (Gulrajani et al., 2017)."""
+"""Wasserstein GAN: its critic says how far apart real and made images lie (Gulrajani et al.,
+2017)."""
 
 from __future__ import annotations
 
@@ -11,18 +12,19 @@ from ._convolutional import Convolutional
 
 
 class WGAN(Convolutional):
-    """The networks of DCGAN, the critic without batch normalisation: its penalty is of each example (section 4).
+    """The networks of DCGAN, the critic without batch normalisation: its penalty is of each example
+    (section 4).
 
     max over D, min over G of  E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2    (equation 3)
 
-    The critic plays five rounds for each one of the generator's, and Adam has no first moment (algorithm 1). Its rate
-    is 5e-4, where the paper has 1e-4 for hundreds of thousands of rounds.
+    The critic plays five steps for each one of the generator's, and Adam has no first moment
+    (algorithm 1). Its rate is 5e-4, where the paper has 1e-4 for hundreds of thousands of steps.
 
     Example: ganvas train wgan photos/ --size 32 --out runs/wgan-photos
     """
 
     players = {"discriminator": adam(5e-4, (0.0, 0.9)), "generator": adam(5e-4, (0.0, 0.9))}
-    practice = replace(Convolutional.practice, steps=30_000)
+    defaults = replace(Convolutional.defaults, steps=30_000)
 
     def __init__(
         self,

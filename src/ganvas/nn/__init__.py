@@ -9,33 +9,48 @@ from torch import nn
 
 from ..core import Continuous, Mixed, Space
 from .convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from .discriminator import FEATURES, Judge
+from .discriminator import FEATURES, FeatureDiscriminator
 from .latent import standard_normal
 from .perceptron import PerceptronDecoder, PerceptronEncoder, WithScale, perceptron
 
-__all__ = ["Judge", "Network", "decoder", "encoder", "judge", "perceptron", "standard_normal"]
+__all__ = [
+    "FeatureDiscriminator",
+    "Network",
+    "decoder",
+    "encoder",
+    "judge",
+    "perceptron",
+    "standard_normal",
+]
 
 Network = Literal["fitting", "perceptron", "convolutional"]
 
 
-def encoder(space: Space, out: int, network: Network = "fitting", width: int = 0, depth: int = 0) -> nn.Module:
+def encoder(
+    space: Space, out: int, network: Network = "fitting", width: int = 0, depth: int = 0
+) -> nn.Module:
     """Maps examples (B, *space.shape) to vectors (B, out).
 
-    network: Kind of network; `fitting` takes convolutions for pictures and clips and a perceptron for the rest.
+    network: Kind of network; `fitting` takes convolutions for images and clips and a perceptron
+        for the rest.
     width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
-    depth: Hidden layers, or layers at each resolution (all but one residual blocks); 0 for 2 hidden layers or 1.
+    depth: Hidden layers, or layers at each resolution (all but one residual blocks); 0 for 2 hidden
+        layers or 1.
     """
     if _on_a_grid(space, network):
-        body = ConvolutionalEncoder(_picture(space), out, width or 32, depth or 1)
+        body = ConvolutionalEncoder(_image(space), out, width or 32, depth or 1)
         return nn.Sequential(nn.Flatten(1, -3), body) if len(space.shape) > 3 else body
     return PerceptronEncoder(space, out, width or 512, depth or 2)
 
 
-def decoder(space: Space, into: int, network: Network = "fitting", width: int = 0, depth: int = 0) -> nn.Module:
-    """Maps vectors (B, into) to raw output (B, *space.raw); the arguments are those of `encoder`."""
+def decoder(
+    space: Space, into: int, network: Network = "fitting", width: int = 0, depth: int = 0
+) -> nn.Module:
+    """Maps vectors (B, into) to raw output (B, *space.raw); the arguments are those of
+    `encoder`."""
     body: nn.Module
     if _on_a_grid(space, network):
-        body = ConvolutionalDecoder(_picture(space), into, width or 32, depth or 1)
+        body = ConvolutionalDecoder(_image(space), into, width or 32, depth or 1)
         if len(space.shape) > 3:
             body = nn.Sequential(body, nn.Unflatten(1, space.shape[:-2]))
     else:
@@ -45,16 +60,19 @@ def decoder(space: Space, into: int, network: Network = "fitting", width: int = 
     return WithScale(body, (space.scales,)) if isinstance(space, Mixed) and space.scales else body
 
 
-def judge(space: Space, network: Network = "fitting", width: int = 0, depth: int = 0) -> Judge:
+def discriminator(
+    space: Space, network: Network = "fitting", width: int = 0, depth: int = 0
+) -> FeatureDiscriminator:
     """A discriminator whose features can be looked at; the arguments are those of `encoder`."""
-    return Judge(encoder(space, FEATURES, network, width, depth))
+    return FeatureDiscriminator(encoder(space, FEATURES, network, width, depth))
 
 
 def _on_a_grid(space: Space, network: Network) -> bool:
     return network != "perceptron" and isinstance(space, Continuous) and len(space.shape) >= 3
 
 
-def _picture(space: Space) -> tuple[int, ...]:
-    """(C, H, W) of a picture; of a clip, all frames are channels of one: convolutions see them all at once."""
+def _image(space: Space) -> tuple[int, ...]:
+    """(C, H, W) of an image; of a clip, all frames are channels of one: convolutions see them all
+    at once."""
     *channels, height, width = space.shape
     return prod(channels), height, width

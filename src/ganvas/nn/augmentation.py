@@ -1,10 +1,13 @@
-"""Discriminators that see pictures transformed, so that few pictures last (Karras et al., 2020; Zhao et al., 2020).
+"""Discriminators that see images transformed, so that few images last (Karras et al., 2020;
+Zhao et al., 2020).
 
-Real and made pictures go through the same random transformations on their way to the discriminator, and gradients come
-back through them. The generator does not learn to make transformed pictures while each transformation leaves enough
-pictures alone: one that is carried out with probability p and then takes any element of a group maps distributions by
-(1 - p) I + p P, where P, the mean over the group, is a projection; the eigenvalues are 1 and 1 - p, so that for p < 1
-only equal distributions look equal (Karras et al., 2020, section 2.2 and appendix C).
+Real and made images go through the same random transformations on their way to the discriminator,
+and gradients come back through them. The generator does not learn to make transformed images
+while each transformation leaves enough
+images alone: one that is carried out with probability p and then takes any element of a group
+maps distributions by (1 - p) I + p P, where P, the mean over the group, is a projection; the
+eigenvalues are 1 and 1 - p, so that for p < 1 only equal distributions look equal (Karras et al.,
+2020, section 2.2 and appendix C).
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from .warping import Beyond, product, recolour, warp
 
 Probability = float | Tensor
 Transformation = Callable[[Tensor, Probability], Tensor]
-"""Of pictures (B, C, H, W) and p to matrices (B, n, n), which are the identity where it is not carried out.
+"""Of images (B, C, H, W) and p to matrices (B, n, n), which are the identity where it is not
+carried out.
 
-Geometric ones say where each pixel comes from (n = 3, see `warp`), others what becomes of a colour (n = C + 1).
+Geometric ones say where each pixel comes from (n = 3, see `warp`), others what becomes of a colour
+(n = C + 1).
 """
 
 
@@ -33,7 +38,7 @@ class Policy:
 
     colour: Of colours.
     geometric: Of places; all of them together are one resampling.
-    beyond: What lies beyond a picture's edges.
+    beyond: What lies beyond an image's edges.
     cutout: Whether to blank a rectangle of half the width and half the height, somewhere.
     """
 
@@ -44,11 +49,14 @@ class Policy:
 
 
 class Augmentation(nn.Module):
-    """Pictures (B, C, H, W) in [-1, 1], C of any size, to the same pictures transformed, in float32 at least.
+    """Images (B, C, H, W) in [-1, 1], C of any size, to the same images transformed, in float32
+    at least.
 
-    Each transformation is carried out on each picture with probability p. Colours may leave [-1, 1].
+    Each transformation is carried out on each image with probability p. Colours may leave [-1,
+    1].
 
-    policy: Which transformations; of Karras et al. by default, of Zhao et al. with `DIFFERENTIABLE`.
+    policy: Which transformations; of Karras et al. by default, of Zhao et al. with
+        `DIFFERENTIABLE`.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -57,7 +65,9 @@ class Augmentation(nn.Module):
 
     def forward(self, x: Tensor, p: Probability) -> Tensor:
         if not isinstance(p, Tensor) and not 0 <= p <= 1:
-            raise InputError(f"a transformation cannot have the probability {p:g}; choose one from 0 to 1")
+            raise InputError(
+                f"a transformation cannot have the probability {p:g}; choose one from 0 to 1"
+            )
         if (not isinstance(p, Tensor) or p.device.type == "cpu") and p == 0:
             return x
         x, policy = x.to(torch.promote_types(x.dtype, torch.float32)), self.policy
@@ -69,25 +79,29 @@ class Augmentation(nn.Module):
 
 
 class Adaptive(nn.Module):
-    """The probability p of augmentation, by how much better than chance a discriminator knows its pictures.
+    """The probability p of augmentation, by how much better than chance a discriminator knows its
+    images.
 
-    r = 2 share - 1, where the share is of pairs (real, made) whose logits are in the right order, so that it fits
-    losses whose logits have no zero. For normal logits r is 0.77 where E sign D(x), equation 1 of Karras et al. (2020),
-    is the 0.6 that they aim at. Every `every` rounds p takes a step up where the mean r lies above the target, and down
-    where it lies below.
+    r = 2 share - 1, where the share is of pairs (real, made) whose logits are in the right order,
+    so that it fits losses whose logits have no zero. For normal logits r is 0.77 where E sign D(x),
+    equation 1 of Karras et al. (2020), is the 0.6 that they aim at. Every `every` steps p takes a
+    step up where the mean r lies above the target, and down where it lies below.
 
     target: The r to keep.
-    pictures: Real pictures in which p can go from 0 to 1.
-    every: Rounds between steps.
-    most: Where p ends; transformed pictures leak into the made ones as p comes close to 1 (section 2.2).
+    images: Real images in which p can go from 0 to 1.
+    every: Steps between steps.
+    most: Where p ends; transformed images leak into the made ones as p comes close to 1 (section
+        2.2).
     """
 
     state: Tensor
-    """p, the sum of shares since the last step, and the rounds since then."""
+    """p, the sum of shares since the last step, and the steps since then."""
 
-    def __init__(self, target: float = 0.77, pictures: int = 500_000, every: int = 4, most: float = 0.8) -> None:
+    def __init__(
+        self, target: float = 0.77, images: int = 500_000, every: int = 4, most: float = 0.8
+    ) -> None:
         super().__init__()
-        self.target, self.pictures, self.every, self.most = target, pictures, every, most
+        self.target, self.images, self.every, self.most = target, images, every, most
         self.register_buffer("state", torch.zeros(3))
 
     @property
@@ -96,13 +110,14 @@ class Adaptive(nn.Module):
 
     @torch.no_grad()
     def step(self, share: Probability, batch: int) -> Tensor:
-        """The p to go on with, after a round of so many real pictures. While evaluating, p stays."""
+        """The p to go on with, after a step of so many real images. While evaluating, p
+        stays."""
         if self.training:
-            p, shares, rounds = self.state[0], self.state[1] + share, self.state[2] + 1
-            due = rounds >= self.every
-            excess = 2 * shares / rounds - 1 - self.target
-            moved = (p + excess.sign() * (self.every * batch / self.pictures)).clamp(0, self.most)
-            self.state.copy_(torch.stack([torch.where(due, moved, p), shares * ~due, rounds * ~due]))
+            p, shares, steps = self.state[0], self.state[1] + share, self.state[2] + 1
+            due = steps >= self.every
+            excess = 2 * shares / steps - 1 - self.target
+            moved = (p + excess.sign() * (self.every * batch / self.images)).clamp(0, self.most)
+            self.state.copy_(torch.stack([torch.where(due, moved, p), shares * ~due, steps * ~due]))
         return self.p
 
 
@@ -120,8 +135,10 @@ def quarter_turns(x: Tensor, p: Probability) -> Tensor:
 
 
 def whole_shift(x: Tensor, p: Probability) -> Tensor:
-    """By whole pixels, up to an eighth of the picture to each side."""
-    return _shift(x, _carried_out(torch.stack([_uniform(x, 1 / 8), _uniform(x, 1 / 8)]), p), whole=True)
+    """By whole pixels, up to an eighth of the image to each side."""
+    return _shift(
+        x, _carried_out(torch.stack([_uniform(x, 1 / 8), _uniform(x, 1 / 8)]), p), whole=True
+    )
 
 
 def scaling(x: Tensor, p: Probability) -> Tensor:
@@ -131,7 +148,8 @@ def scaling(x: Tensor, p: Probability) -> Tensor:
 
 
 def rotation(x: Tensor, p: Probability) -> Tensor:
-    """By any angle, before or after `stretching`: the two together are carried out with probability p."""
+    """By any angle, before or after `stretching`: the two together are carried out with probability
+    p."""
     angle = _carried_out(_uniform(x, pi), 1 - (1 - p) ** 0.5)
     return _linear(angle.cos(), -angle.sin(), angle.sin(), angle.cos())
 
@@ -143,8 +161,10 @@ def stretching(x: Tensor, p: Probability) -> Tensor:
 
 
 def shift(x: Tensor, p: Probability) -> Tensor:
-    """By N(0, (1/8)^2) of the picture in each direction."""
-    return _shift(x, _carried_out(torch.stack([_normal(x, 1 / 8), _normal(x, 1 / 8)]), p), whole=False)
+    """By N(0, (1/8)^2) of the image in each direction."""
+    return _shift(
+        x, _carried_out(torch.stack([_normal(x, 1 / 8), _normal(x, 1 / 8)]), p), whole=False
+    )
 
 
 def brightness(x: Tensor, p: Probability) -> Tensor:
@@ -158,12 +178,13 @@ def contrast(x: Tensor, p: Probability) -> Tensor:
 
 
 def luma_flip(x: Tensor, p: Probability) -> Tensor:
-    """Dark and bright changed over at the same hue and saturation, or not: each half of the time."""
+    """Dark and bright changed over at the same hue and saturation, or not: each half of the
+    time."""
     return _colour(x, luma=-2 * _carried_out(_choice(x, 2), p))
 
 
 def hue(x: Tensor, p: Probability) -> Tensor:
-    """Colours turned round the axis of greys by any angle; RGB alone."""
+    """Colours turned step the axis of greys by any angle; RGB alone."""
     if x.shape[1] != 3:
         return _colour(x)
     angle = _carried_out(_uniform(x, pi), p)
@@ -186,13 +207,15 @@ def uniform_saturation(x: Tensor, p: Probability) -> Tensor:
 
 
 def uniform_contrast(x: Tensor, p: Probability) -> Tensor:
-    """The distance from the picture's mean multiplied by 0.5 to 1.5; goes before what changes this mean."""
+    """The distance from the image's mean multiplied by 0.5 to 1.5; goes before what changes this
+    mean."""
     factor = 1 + _carried_out(_uniform(x, 0.5), p)
     return _colour(x, own=factor, offset=(1 - factor) * x.flatten(1).mean(1))
 
 
 def cutout(x: Tensor, p: Probability) -> Tensor:
-    """Grey in a rectangle of half the width and half the height whose middle is anywhere in the picture."""
+    """Grey in a rectangle of half the width and half the height whose middle is anywhere in the
+    image."""
     blank = _carried_out(torch.ones(len(x), device=x.device), p).bool()[:, None, None]
     rows, columns = (_half(x, size) for size in x.shape[2:])
     return x.masked_fill((blank & rows.unsqueeze(2) & columns.unsqueeze(1)).unsqueeze(1), 0.0)
@@ -202,9 +225,11 @@ BLIT_GEOMETRY_COLOUR = Policy(
     colour=(brightness, contrast, luma_flip, hue, saturation),
     geometric=(flip, quarter_turns, whole_shift, scaling, rotation, stretching, rotation, shift),
 )
-"""Pixel blitting, general geometry and colour, in this order: "bgc", of use everywhere (Karras et al., 2020, figure 4).
+"""Pixel blitting, general geometry and colour, in this order: "bgc", of use everywhere (Karras et
+al., 2020, figure 4).
 
-The paper's antialiasing is left out: scales are mild, and real and made pictures are resampled alike.
+The paper's antialiasing is left out: scales are mild, and real and made images are resampled
+alike.
 """
 
 DIFFERENTIABLE = Policy(
@@ -213,7 +238,8 @@ DIFFERENTIABLE = Policy(
     beyond="zeros",
     cutout=True,
 )
-"""Colour, translation by an eighth and cutout of a half, with p = 1 (Zhao et al., 2020, section 3.2)."""
+"""Colour, translation by an eighth and cutout of a half, with p = 1 (Zhao et al., 2020, section
+3.2)."""
 
 
 def _together(transformations: tuple[Transformation, ...], x: Tensor, p: Probability) -> Tensor:
@@ -242,7 +268,8 @@ def _normal(x: Tensor, deviation: float) -> Tensor:
 
 
 def _half(x: Tensor, size: int) -> Tensor:
-    """Which of `size` rows or columns lie in a window of half of them around a random one, (B, size)."""
+    """Which of `size` rows or columns lie in a window of half of them around a random one, (B,
+    size)."""
     middle = size * torch.rand(len(x), 1, device=x.device)
     return (torch.arange(size, device=x.device) + 0.5 - middle).abs() < size / 4
 
@@ -250,7 +277,13 @@ def _half(x: Tensor, size: int) -> Tensor:
 def _linear(a: Tensor, b: Tensor | float, c: Tensor | float, d: Tensor | float) -> Tensor:
     """Matrices (B, 3, 3) of (u, v) -> (a u + b v, c u + d v)."""
     matrices = torch.zeros(len(a), 3, 3, device=a.device, dtype=a.dtype)
-    matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 1, 0], matrices[:, 1, 1], matrices[:, 2, 2] = a, b, c, d, 1.0
+    (
+        matrices[:, 0, 0],
+        matrices[:, 0, 1],
+        matrices[:, 1, 0],
+        matrices[:, 1, 1],
+        matrices[:, 2, 2],
+    ) = a, b, c, d, 1.0
     return matrices
 
 
@@ -273,7 +306,8 @@ def _colour(
     turn: Tensor | float = 0.0,
     offset: Tensor | float = 0.0,
 ) -> Tensor:
-    """Matrices (B, C + 1, C + 1) of c -> own c + luma mean(c) + turn (1, 1, 1) x c / sqrt(3) + offset."""
+    """Matrices (B, C + 1, C + 1) of c -> own c + luma mean(c) + turn (1, 1, 1) x c / sqrt(3) +
+    offset."""
     channels = x.shape[1]
     eye = torch.eye(channels, device=x.device, dtype=x.dtype)
     around = (eye.roll(-1, 0) - eye.roll(1, 0)) / 3**0.5
@@ -285,5 +319,5 @@ def _colour(
 
 
 def _each(x: Tensor, value: Tensor | float) -> Tensor:
-    """One number for each picture, (B, 1, 1)."""
+    """One number for each image, (B, 1, 1)."""
     return torch.as_tensor(value, device=x.device, dtype=x.dtype).expand(len(x)).view(-1, 1, 1)

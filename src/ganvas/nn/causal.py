@@ -1,4 +1,5 @@
-"""Networks that look back: what they say of a place of a picture comes from the places before it."""
+"""Networks that look back: what they say of a place of an image comes from the places before
+it."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ NEAREST = 12  # pixels whose levels are looked up one by one, beside what they a
 
 
 class CausalWindow(nn.Module):
-    """Levels of pictures to logits of the level at one place, from a window of those before it.
+    """Levels of images to logits of the level at one place, from a window of those before it.
 
-    Places are in raster order, and of one pixel channel after channel (van den Oord et al., 2016, section 3.1). The
-    network is a masked convolution followed by residual blocks of 1 x 1 convolutions, but it is worked out only where
-    it is asked for: a picture can be unfolded place by place at the cost of one pass.
+    Places are in raster order, and of one pixel channel after channel (van den Oord et al., 2016,
+    section 3.1). The network is a masked convolution followed by residual blocks of 1 x 1
+    convolutions, but it is worked out only where
+    it is asked for: an image can be unfolded place by place at the cost of one pass.
 
-    shape: (channels, height, width) of pictures.
+    shape: (channels, height, width) of images.
     width: Units of each layer.
     depth: Residual blocks of two layers.
     reach: Rows above, and columns to either side, that are seen.
@@ -31,11 +33,15 @@ class CausalWindow(nn.Module):
         super().__init__()
         self.shape, self.reach, channels = shape, reach, shape[0]
         self.stride = shape[2] + 2 * reach  # pixels of a row of the canvas
-        window = [(i, j) for i in range(-reach, 1) for j in range(-reach, reach + 1) if (i, j) < (0, 0)]
+        window = [
+            (i, j) for i in range(-reach, 1) for j in range(-reach, reach + 1) if (i, j) < (0, 0)
+        ]
         window.sort(key=lambda at: at[0] ** 2 + at[1] ** 2)
         pixels = torch.tensor([i * self.stride + j for i, j in window])
         before = (pixels[:, None] * channels + torch.arange(channels)).flatten()
-        self.register_buffer("offsets", torch.cat([torch.arange(channels - 1), before]), persistent=False)
+        self.register_buffer(
+            "offsets", torch.cat([torch.arange(channels - 1), before]), persistent=False
+        )
         self.looked_up = channels - 1 + NEAREST * channels
         self.inlet = nn.Linear(len(self.offsets), width)
         sizes = torch.tensor([LEVELS] * self.looked_up + [shape[1], shape[2], channels])
@@ -65,9 +71,13 @@ class CausalWindow(nn.Module):
         if own:  # of the pixel's own channels, those that are not yet known
             known = torch.arange(own, device=channel.device) < channel.unsqueeze(-1)
             seen = torch.cat([seen[..., :own] * known, seen[..., own:]], -1)
-        where = torch.stack([pixel // self.shape[2], pixel % self.shape[2], channel], -1).expand(*seen.shape[:2], -1)
+        where = torch.stack([pixel // self.shape[2], pixel % self.shape[2], channel], -1).expand(
+            *seen.shape[:2], -1
+        )
         symbols = torch.cat([seen[..., : self.looked_up].long(), where], -1) + self.starts
-        looked_up = F.embedding_bag(symbols.flatten(0, 1), self.table, mode="sum").unflatten(0, seen.shape[:2])
+        looked_up = F.embedding_bag(symbols.flatten(0, 1), self.table, mode="sum").unflatten(
+            0, seen.shape[:2]
+        )
         h = self.inlet(from_levels(seen))
         return self.outlet(self.blocks(F.silu(h + looked_up.to(h.dtype))))
 
@@ -77,7 +87,9 @@ class PointBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
+        )
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)

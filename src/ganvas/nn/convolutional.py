@@ -1,4 +1,4 @@
-"""Convolutional networks for pictures of any size."""
+"""Convolutional networks for images of any size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .strided import Double, Halve
 
 
 def sizes(shape: tuple[int, ...], smallest: int = 4) -> list[tuple[int, int]]:
-    """(height, width) at each resolution, halved (rounding up) until neither is longer than `smallest`."""
+    """(height, width) at each resolution, halved (rounding up) until neither is longer than
+    `smallest`."""
     steps = [(shape[-2], shape[-1])]
     while max(steps[-1]) > smallest:
         steps.append((ceil(steps[-1][0] / 2), ceil(steps[-1][1] / 2)))
@@ -26,16 +27,21 @@ class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.GroupNorm(gcd(8, width), width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
-            nn.GroupNorm(gcd(8, width), width), nn.SiLU(), nn.Conv2d(width, width, 3, 1, 1),
-        )  # fmt: skip
+            nn.GroupNorm(gcd(8, width), width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, 1, 1),
+            nn.GroupNorm(gcd(8, width), width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, 1, 1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
 
 
 class SmallBlock(nn.Module):
-    """h + f(h), with f two convolutions; small at first, so that deep networks begin as the identity."""
+    """h + f(h), with f two convolutions; small at first, so that deep networks begin as the
+    identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -49,7 +55,7 @@ class SmallBlock(nn.Module):
 
 
 class Crop(nn.Module):
-    """Cuts grids (B, C, *sides), such as pictures, to a size: what doubling made too large."""
+    """Cuts grids (B, C, *sides), such as images, to a size: what doubling made too large."""
 
     def __init__(self, *sides: int) -> None:
         super().__init__()
@@ -60,7 +66,8 @@ class Crop(nn.Module):
 
 
 class ConvolutionalEncoder(nn.Module):
-    """Pictures (B, C, H, W) to vectors (B, out): halved by strided convolutions, channels doubled up to eightfold."""
+    """Images (B, C, H, W) to vectors (B, out): halved by strided convolutions, channels doubled
+    up to eightfold."""
 
     def __init__(self, shape: tuple[int, ...], out: int, width: int, depth: int) -> None:
         super().__init__()
@@ -69,20 +76,26 @@ class ConvolutionalEncoder(nn.Module):
         layers: list[nn.Module] = []
         for a, b in pairwise(widths):
             layers += [Halve(a, b, 3), *(Block(b) for _ in range(depth - 1)), nn.SiLU()]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * prod(steps[-1]), out))
+        self.layers = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(widths[-1] * prod(steps[-1]), out)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
 
 
 class ConvolutionalDecoder(nn.Module):
-    """Vectors (B, into) to raw output for one value of each pixel, (B, C, H, W): the encoder, backwards."""
+    """Vectors (B, into) to raw output for one value of each pixel, (B, C, H, W): the encoder,
+    backwards."""
 
     def __init__(self, shape: tuple[int, ...], into: int, width: int, depth: int) -> None:
         super().__init__()
         steps = sizes(shape)[::-1]
         widths = [width * min(2**level, 8) for level in range(len(steps) - 1)][::-1]
-        layers: list[nn.Module] = [nn.Linear(into, widths[0] * prod(steps[0])), nn.Unflatten(1, (widths[0], *steps[0]))]
+        layers: list[nn.Module] = [
+            nn.Linear(into, widths[0] * prod(steps[0])),
+            nn.Unflatten(1, (widths[0], *steps[0])),
+        ]
         for a, b, step in zip(widths, [*widths[1:], widths[-1]], steps[1:], strict=True):
             layers += [*(Block(a) for _ in range(depth - 1)), nn.SiLU(), Double(a, b), Crop(*step)]
         self.layers = nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(widths[-1], shape[0], 3, 1, 1))

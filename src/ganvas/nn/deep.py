@@ -1,4 +1,5 @@
-"""Deep convolutional players: strided convolutions from 4 x 4 up, and down again (Radford et al., 2015)."""
+"""Deep convolutional players: strided convolutions from 4 x 4 up, and down again (Radford et al.,
+2015)."""
 
 from __future__ import annotations
 
@@ -8,17 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from .convolutional import Crop
-from .perceptron import BatchDeviation
+from .perceptron import MinibatchStandardDeviation
 from .strided import Double, Halve
 
 
 class Generator(nn.Module):
-    """Noise (B, latent) and labels (B,) to raw pictures (B, C, S, S), from 4 x 4 up by transposed convolutions."""
+    """Noise (B, latent) and labels (B,) to raw images (B, C, S, S), from 4 x 4 up by transposed
+    convolutions."""
 
-    def __init__(self, shape: tuple[int, ...], latent: int, widths: list[int], classes: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], latent: int, widths: list[int], classes: int
+    ) -> None:
         super().__init__()
         self.embed = nn.Embedding(classes, latent) if classes else None
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent * (2 if classes else 1), widths[0], 4, bias=False)]
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(latent * (2 if classes else 1), widths[0], 4, bias=False)
+        ]
         for a, b in pairwise(widths):
             layers += [nn.BatchNorm2d(a), nn.ReLU(True), Double(a, b, bias=False)]
         layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(True), Double(widths[-1], shape[0])]
@@ -30,7 +36,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (B, C, S, S) and labels (B,) to logits (B,), halved by strided convolutions."""
+    """Images (B, C, S, S) and labels (B,) to logits (B,), halved by strided convolutions."""
 
     def __init__(
         self,
@@ -47,18 +53,20 @@ class Discriminator(nn.Module):
             norm = [nn.BatchNorm2d(b)] * normalised
             layers += [Halve(a, b, bias=not normalised), *norm, nn.LeakyReLU(0.2, True)]
         self.layers = nn.Sequential(*layers)
-        self.beside = BatchDeviation() if deviation else nn.Identity()
+        self.beside = MinibatchStandardDeviation() if deviation else nn.Identity()
         self.head = nn.Conv2d(widths[-1] + deviation, 1, shape[-1] >> len(widths), bias=anchored)
         self.embed = nn.Embedding(classes, widths[-1]) if classes else None
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
         features = self.layers(x)
         logit = self.head(self.beside(features)).flatten()
-        return logit if self.embed is None else logit + (self.embed(y) * features.sum((2, 3))).sum(1)
+        return (
+            logit if self.embed is None else logit + (self.embed(y) * features.sum((2, 3))).sum(1)
+        )
 
 
 def doubling(size: int, channels: int) -> list[int]:
-    """Channels at each halving of the picture, down to 4 x 4: doubled, up to eightfold."""
+    """Channels at each halving of the image, down to 4 x 4: doubled, up to eightfold."""
     return [channels * min(2**level, 8) for level in range((size - 1).bit_length() - 2)]
 
 

@@ -1,4 +1,4 @@
-"""What pictures suffer, done to examples on purpose: what a model practises to undo."""
+"""What images suffer, done to examples on purpose: what a model practises to undo."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Continuous, InputError, Mixed, Space, resized, shrunk
+from ..core import Continuous, InputError, Mixed, Space, downscale, resize
 
 Kind = Literal["none", "gaussian", "salt-and-pepper", "masking", "jpeg", "mixed"]
-Lowering = Literal["bicubic", "real"]
+Downscaling = Literal["bicubic", "real"]
 KINDS: tuple[Kind, ...] = ("gaussian", "salt-and-pepper", "masking", "jpeg")
 
 
 @dataclass(frozen=True)
-class Damage:
+class Degradation:
     """Damages examples x, (B, ...) in [-1, 1], by torch's random numbers: the shape stays.
 
-    | kind              | an example damaged with strength s                                                           |
-    | ----------------- | -------------------------------------------------------------------------------------------- |
-    | `gaussian`        | x + s e, e ~ N(0, 1)                                                                         |
-    | `salt-and-pepper` | a share s of its values is 1 or -1                                                           |
-    | `masking`         | a share s of its pixels is missing: 0 in all channels; blind, black, grey or white as well   |
-    | `jpeg`            | compressed with quality 100 (1 - s)^4 (0.05: 81, 0.3: 24, 0.44: 10), and opened again        |
-    | `mixed`           | one of these, another for every example                                                      |
+    - `gaussian`: x + s e, e ~ N(0, 1)
+    - `salt-and-pepper`: a share s of its values is 1 or -1
+    - `masking`: a share s of its pixels is missing: 0 in all channels; blind, black, grey or white
+      as well
+    - `jpeg`: compressed with quality 100 (1 - s)^4 (0.05: 81, 0.3: 24, 0.44: 10), and opened again
+    - `mixed`: one of these, another for every example
 
     blind: Every example has a strength of its own, from 0 to `strength`.
     """
@@ -40,18 +39,30 @@ class Damage:
     blind: bool
 
     def fit(self, space: Space) -> None:
-        """Raises InputError where examples of this space cannot be damaged so, or no strength is meant."""
+        """Raises InputError where examples of this space cannot be damaged so, or no strength is
+        meant."""
         if self.kind == "none":
             return
         if not isinstance(space, Continuous | Mixed):
-            raise InputError(f"corruption {self.kind!r} is for what has numbers; leave out --corrupt")
-        if self.kind in ("jpeg", "mixed") and (len(space.shape) != 3 or space.shape[0] not in (1, 3)):
-            raise InputError(f"corruption {self.kind!r} is for pictures, grey or in colour; choose another --corrupt")
+            raise InputError(
+                f"corruption {self.kind!r} is for what has numbers; leave out --corrupt"
+            )
+        if self.kind in ("jpeg", "mixed") and (
+            len(space.shape) != 3 or space.shape[0] not in (1, 3)
+        ):
+            raise InputError(
+                f"corruption {self.kind!r} is for images, grey or in colour; choose another"
+                " --corrupt"
+            )
         if self.strength <= 0 or (self.strength > 1 and self.kind != "gaussian"):
-            raise InputError(f"--strength is {self.strength}; it must be above 0, and 1 at most where it is a share")
+            raise InputError(
+                f"--strength is {self.strength}; it must be above 0, and 1 at most where it is a"
+                " share"
+            )
 
     def __call__(self, x: Tensor, space: Space | None = None) -> Tensor:
-        """Damaged examples; of rows, whose space is to be given, a share s of the categories is that of other rows."""
+        """Damaged examples; of rows, whose space is to be given, a share s of the categories is
+        that of other rows."""
         if self.kind == "none":
             return x
         y = self._numbers(x)
@@ -59,7 +70,11 @@ class Damage:
 
     def _numbers(self, x: Tensor) -> Tensor:
         """Examples with all values damaged as if they were numbers."""
-        s = torch.rand(len(x), device=x.device) * self.strength if self.blind else x.new_full((len(x),), self.strength)
+        s = (
+            torch.rand(len(x), device=x.device) * self.strength
+            if self.blind
+            else x.new_full((len(x),), self.strength)
+        )
         s = s.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
         if self.kind != "mixed":
             return self._done(self.kind, x, s)
@@ -78,66 +93,75 @@ class Damage:
             return torch.where(torch.rand_like(x) < s, torch.randn_like(x).sign(), x)
         if kind == "masking":
             lost = torch.rand_like(x[:, :1] if x.ndim > 2 else x) < s
-            return torch.where(lost, torch.randint_like(s, -1, 2) if self.blind else torch.zeros_like(s), x)
+            return torch.where(
+                lost, torch.randint_like(s, -1, 2) if self.blind else torch.zeros_like(s), x
+            )
         qualities = (100 * (1 - s.flatten()) ** 4).round().clamp(min=1).int().tolist()
-        return torch.stack([_through_jpeg(one, quality) for one, quality in zip(x, qualities, strict=True)])
+        return torch.stack(
+            [_through_jpeg(one, quality) for one, quality in zip(x, qualities, strict=True)]
+        )
 
 
 def _through_jpeg(x: Tensor, quality: int) -> Tensor:
-    """A picture (C, H, W) in [-1, 1] as a JPEG file gives it back."""
+    """An image (C, H, W) in [-1, 1] as a JPEG file gives it back."""
     levels = x.add(1).mul(127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     file = BytesIO()
-    Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(file, "JPEG", quality=quality)
+    Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(
+        file, "JPEG", quality=quality
+    )
     back = np.array(Image.open(file)).reshape(levels.shape)
     return torch.from_numpy(back).permute(2, 0, 1).to(x).div(127.5).sub(1)
 
 
 @dataclass(frozen=True)
-class Lowered:
-    """Makes pictures x, (B, C, H, W) in [-1, 1], smaller by a factor.
+class LowResolution:
+    """Makes images x, (B, C, H, W) in [-1, 1], smaller by a factor.
 
-    | kind      | a picture made smaller                                                                             |
-    | --------- | -------------------------------------------------------------------------------------------------- |
-    | `bicubic` | resized, nothing else                                                                              |
-    | `real`    | blurred, resized, noisy, through JPEG, and all that once more, as photographs that went round the  |
-    |           | world (Wang et al., 2021, Real-ESRGAN, section 3; without its sinc filters)                        |
+    - `bicubic`: resized, nothing else
+    - `real`: blurred, resized, noisy, through JPEG, and all that once more, as photographs that
+      went round the world (Wang et al., 2021, Real-ESRGAN, section 3; without its sinc filters)
 
-    By torch's random numbers; of `real`, every picture has a blur, a noise and a JPEG quality of its own, and all of a
-    batch the same sizes on the way.
+    By torch's random numbers; of `real`, every image has a blur, a noise and a JPEG quality of
+    its own, and all of a batch the same sizes on the way.
     """
 
-    kind: Lowering
+    kind: Downscaling
     scale: int
 
     def fit(self, space: Continuous) -> None:
-        """Raises InputError where pictures of this space cannot be treated so."""
-        if self.kind not in get_args(Lowering):
-            raise InputError(f"--degrade is one of {', '.join(get_args(Lowering))}, not {self.kind!r}")
+        """Raises InputError where images of this space cannot be treated so."""
+        if self.kind not in get_args(Downscaling):
+            raise InputError(
+                f"--degrade is one of {', '.join(get_args(Downscaling))}, not {self.kind!r}"
+            )
         if self.kind == "real" and space.shape[0] not in (1, 3):
-            raise InputError("--degrade real is for pictures, grey or in colour; leave it out")
+            raise InputError("--degrade real is for images, grey or in colour; leave it out")
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, C, H / scale, W / scale), of 8 bits."""
         if self.kind == "bicubic":
-            return shrunk(x, self.scale)
+            return downscale(x, self.scale)
         size = x.shape[2] // self.scale, x.shape[3] // self.scale
-        y = _noisy(_between(blurred(x, 0.2, 3.0), x.shape[2:], 0.15, 1.5), 30)
+        y = _noisy(_between(blur(x, 0.2, 3.0), x.shape[2:], 0.15, 1.5), 30)
         y = _through(y, 30, 95)
-        y = blurred(y, 0.2, 1.5) if torch.rand(()) < 0.8 else y
+        y = blur(y, 0.2, 1.5) if torch.rand(()) < 0.8 else y
         y = _noisy(_between(y, size, 0.3, 1.2), 25)
-        return _through(resized(y, *size), 30, 95)
+        return _through(resize(y, *size), 30, 95)
 
 
-def blurred(x: Tensor, least: float, most: float) -> Tensor:
-    """Pictures (B, C, H, W), each blurred by a Gaussian of its own: turned by any angle, with a deviation along either
-    axis between these, in pixels."""
+def blur(x: Tensor, least: float, most: float) -> Tensor:
+    """Images (B, C, H, W), each blurred by a Gaussian of its own: turned by any angle, with a
+    deviation along either axis between these, in pixels."""
     n, channels = x.shape[:2]
     a, b = least + (most - least) * torch.rand(2, n, 1, 1, device=x.device)
     angle = torch.pi * torch.rand(n, 1, 1, device=x.device)
     reach = int(3 * most)
     place = torch.arange(-reach, reach + 1, device=x.device, dtype=torch.float32)
     down, right = place[:, None], place
-    along, across = right * angle.cos() + down * angle.sin(), down * angle.cos() - right * angle.sin()
+    along, across = (
+        right * angle.cos() + down * angle.sin(),
+        down * angle.cos() - right * angle.sin(),
+    )
     kernel = (-((along / a).square() + (across / b).square()) / 2).exp()
     kernel = (kernel / kernel.sum((1, 2), keepdim=True)).repeat_interleave(channels, 0).unsqueeze(1)
     grown = F.pad(x.float(), [reach] * 4, mode="replicate").flatten(0, 1)
@@ -145,7 +169,8 @@ def blurred(x: Tensor, least: float, most: float) -> Tensor:
 
 
 def _between(x: Tensor, size: Sequence[int], least: float, most: float) -> Tensor:
-    """Pictures of a size that is a random share of the one given, by one of three ways of resizing."""
+    """Images of a size that is a random share of the one given, by one of three ways of
+    resizing."""
     share = least + (most - least) * torch.rand(()).item()
     height, width = (max(round(n * share), 4) for n in size)
     match int(torch.randint(3, ())):
@@ -154,12 +179,12 @@ def _between(x: Tensor, size: Sequence[int], least: float, most: float) -> Tenso
         case 1:
             return F.interpolate(x, (height, width), mode="bilinear", antialias=True)
         case _:
-            return resized(x, height, width)
+            return resize(x, height, width)
 
 
 def _noisy(x: Tensor, most: int) -> Tensor:
-    """Pictures with noise of up to so many of 255 levels, grey or in colour; of half of them more where it is bright,
-    as that of counted light is."""
+    """Images with noise of up to so many of 255 levels, grey or in colour; of half of them more
+    where it is bright, as that of counted light is."""
     n = len(x)
     coin, grey, strength = torch.rand(3, n, 1, 1, 1, device=x.device)
     noise = torch.where(grey < 0.4, torch.randn_like(x[:, :1]), torch.randn_like(x))
@@ -168,6 +193,8 @@ def _noisy(x: Tensor, most: int) -> Tensor:
 
 
 def _through(x: Tensor, worst: int, best: int) -> Tensor:
-    """Pictures, each as a JPEG file of a quality of its own gives it back."""
+    """Images, each as a JPEG file of a quality of its own gives it back."""
     qualities = torch.randint(worst, best + 1, (len(x),)).tolist()
-    return torch.stack([_through_jpeg(one, quality) for one, quality in zip(x, qualities, strict=True)])
+    return torch.stack(
+        [_through_jpeg(one, quality) for one, quality in zip(x, qualities, strict=True)]
+    )

@@ -1,4 +1,5 @@
-"""Convolutional networks from grids to smaller grids and back, in two dimensions or three: pictures and video."""
+"""Convolutional networks from grids to smaller grids and back, in two dimensions or three: images
+and video."""
 
 from __future__ import annotations
 
@@ -22,26 +23,35 @@ WIDEST = 4  # times as many channels as at first
 
 
 def strides(factors: Sides) -> list[Sides]:
-    """Powers of two as products of ones and twos, (4, 4) as [(2, 2), (2, 2)]: in each step some sides are halved."""
+    """Powers of two as products of ones and twos, (4, 4) as [(2, 2), (2, 2)]: in each step some
+    sides are halved."""
     steps = max(factor.bit_length() - 1 for factor in factors)
     return [tuple(2 if factor >> (step + 1) else 1 for factor in factors) for step in range(steps)]
 
 
 def sizes(sides: Sides, halvings: Sequence[Sides]) -> list[Sides]:
     """Sides of a grid, and after each halving, rounding up."""
-    return list(accumulate(halvings, lambda size, by: tuple(-(-n // k) for n, k in zip(size, by, strict=True)),
-                           initial=sides))  # fmt: skip
+    return list(
+        accumulate(
+            halvings,
+            lambda size, by: tuple(-(-n // k) for n, k in zip(size, by, strict=True)),
+            initial=sides,
+        )
+    )
 
 
 class PlainBlock(nn.Module):
-    """x + f(x) on grids (B, width, *sides), with f two convolutions and no normalisation, which would forget how bright
-    a picture is."""
+    """x + f(x) on grids (B, width, *sides), with f two convolutions and no normalisation, which
+    would forget how bright an image is."""
 
     def __init__(self, width: int, dimensions: int = 2) -> None:
         super().__init__()
         convolution = CONVOLUTIONS[dimensions]
         self.layers = nn.Sequential(
-            nn.SiLU(), convolution(width, width, 3, 1, 1), nn.SiLU(), convolution(width, width, 3, 1, 1)
+            nn.SiLU(),
+            convolution(width, width, 3, 1, 1),
+            nn.SiLU(),
+            convolution(width, width, 3, 1, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,14 +66,23 @@ class GridEncoder(nn.Module):
     depth: Residual blocks after each.
     """
 
-    def __init__(self, channels: int, out: int, halvings: Sequence[Sides], width: int, depth: int) -> None:
+    def __init__(
+        self, channels: int, out: int, halvings: Sequence[Sides], width: int, depth: int
+    ) -> None:
         super().__init__()
         dimensions = len(halvings[0])
         convolution = CONVOLUTIONS[dimensions]
         layers: list[nn.Module] = []
-        for (a, b), by in zip(pairwise([channels, *_widths(width, halvings)]), halvings, strict=True):
-            layers += [convolution(a, b, 3, by, 1), *(PlainBlock(b, dimensions) for _ in range(depth))]
-        self.layers = nn.Sequential(*layers, nn.SiLU(), convolution(_widths(width, halvings)[-1], out, 1))
+        for (a, b), by in zip(
+            pairwise([channels, *_widths(width, halvings)]), halvings, strict=True
+        ):
+            layers += [
+                convolution(a, b, 3, by, 1),
+                *(PlainBlock(b, dimensions) for _ in range(depth)),
+            ]
+        self.layers = nn.Sequential(
+            *layers, nn.SiLU(), convolution(_widths(width, halvings)[-1], out, 1)
+        )
         begin(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,7 +96,13 @@ class GridDecoder(nn.Module):
     """
 
     def __init__(
-        self, into: int, channels: int, sides: Sides, halvings: Sequence[Sides], width: int, depth: int
+        self,
+        into: int,
+        channels: int,
+        sides: Sides,
+        halvings: Sequence[Sides],
+        width: int,
+        depth: int,
     ) -> None:
         super().__init__()
         dimensions, steps, widths = len(sides), sizes(sides, halvings), _widths(width, halvings)
@@ -85,7 +110,10 @@ class GridDecoder(nn.Module):
         for level in range(len(halvings) - 1, -1, -1):
             layers += [*(PlainBlock(widths[level], dimensions) for _ in range(depth)), nn.SiLU()]
             if level:
-                layers += [_doubling(widths[level], widths[level - 1], halvings[level]), Crop(*steps[level])]
+                layers += [
+                    _doubling(widths[level], widths[level - 1], halvings[level]),
+                    Crop(*steps[level]),
+                ]
         self.layers = nn.Sequential(*layers)
         self.last, self.crop = _doubling(widths[0], channels, halvings[0]), Crop(*sides)
         begin(self)
@@ -94,7 +122,7 @@ class GridDecoder(nn.Module):
         return self.crop(self.last(self.layers(z)))
 
 
-class PatchJudge(nn.Module):
+class PatchDiscriminator(nn.Module):
     """Grids (B, C, *sides) to logits of patches being real, (B, patches) (Isola et al., 2017).
 
     width: Channels after the first halving, doubled with each, up to fourfold.
@@ -104,7 +132,9 @@ class PatchJudge(nn.Module):
         super().__init__()
         convolution, widths = CONVOLUTIONS[len(halvings[0])], _widths(width, halvings)
         layers: list[nn.Module] = []
-        for level, ((a, b), by) in enumerate(zip(pairwise([channels, *widths]), halvings, strict=True)):
+        for level, ((a, b), by) in enumerate(
+            zip(pairwise([channels, *widths]), halvings, strict=True)
+        ):
             norm = [nn.GroupNorm(gcd(8, b), b)] if level else []
             layers += [convolution(a, b, tuple(2 + k for k in by), by, 1), *norm, nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, convolution(widths[-1], 1, 3, 1, 1, bias=False))
@@ -120,8 +150,9 @@ def _doubling(channels: int, out: int, by: Sides) -> Transposed:
 
 @torch.no_grad()
 def begin(network: nn.Module) -> None:
-    """Weights from N(0, 2 / n), n the numbers that each output is made of (He et al., 2015): without normalisation all
-    pictures would else look the same after a few layers. What residual blocks add is small at first."""
+    """Weights from N(0, 2 / n), n the numbers that each output is made of (He et al., 2015):
+    without normalisation all images would else look the same after a few layers. What residual
+    blocks add is small at first."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d | Transposed):
             per_output = prod(module.kernel_size) * module.in_channels

@@ -6,11 +6,16 @@ import torch
 from torch import Tensor
 
 
-def standard_normal(n: int, width: int, device: torch.device, truncation: float | None = None) -> Tensor:
+def standard_normal(
+    n: int, width: int, device: torch.device, truncation: float | None = None
+) -> Tensor:
     """Draws from N(0, 1), shape (n, width).
 
-    truncation: Values further than this from zero are drawn again (the truncation trick, Brock et al., 2019).
+    truncation: Values further than this from zero are drawn again (the truncation trick, Brock et
+        al., 2019).
     """
     if truncation is None:
         return torch.randn(n, width, device=device)
-    return torch.nn.init.trunc_normal_(torch.empty(n, width, device=device), a=-truncation, b=truncation)
+    return torch.nn.init.trunc_normal_(
+        torch.empty(n, width, device=device), a=-truncation, b=truncation
+    )

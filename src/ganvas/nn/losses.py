@@ -21,17 +21,20 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 
 
 def minimax_generator_loss(fake: Tensor) -> dict[str, Tensor]:
-    """log(1 - D(G(z))) of logits, shape (B,): the game's own value (Goodfellow et al., 2014, equation 1)."""
+    """log(1 - D(G(z))) of logits, shape (B,): the game's own value (Goodfellow et al., 2014,
+    equation 1)."""
     return {"fool": -softplus(fake).mean()}
 
 
 def non_saturating_generator_loss(fake: Tensor) -> dict[str, Tensor]:
-    """-log D(G(z)) of logits, shape (B,): the same fixed point, with gradients that last (ibid., section 3)."""
+    """-log D(G(z)) of logits, shape (B,): the same fixed point, with gradients that last (ibid.,
+    section 3)."""
     return {"fool": softplus(-fake).mean()}
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """E D(G(z)) - E D(x) of scores, shape (B,): the less real below the more real (Arjovsky et al., 2017)."""
+    """E D(G(z)) - E D(x) of scores, shape (B,): the less real below the more real (Arjovsky et al.,
+    2017)."""
     return {"real": -real.mean(), "fake": fake.mean()}
 
 
@@ -51,7 +54,8 @@ def least_squares_generator_loss(fake: Tensor) -> dict[str, Tensor]:
 
 
 def hinge_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))) of scores, shape (B,) (Lim & Ye, 2017; Miyato et al., 2018, equation 16).
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))) of scores, shape (B,) (Lim & Ye, 2017; Miyato et al.,
+    2018, equation 16).
 
     The generator's part is `critic_generator_loss`.
     """
@@ -59,7 +63,8 @@ def hinge_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 
 
 def relativistic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """-log sigmoid(D(x) - D(G(z))) of logits, shape (B,): of each pair call the real one the more real.
+    """-log sigmoid(D(x) - D(G(z))) of logits, shape (B,): of each pair call the real one the more
+    real.
 
     Jolicoeur-Martineau, 2019; Huang et al., 2024, equation 2.
     """
@@ -67,7 +72,7 @@ def relativistic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 
 
 def relativistic_generator_loss(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """-log sigmoid(D(G(z)) - D(x)) of logits, shape (B,): the same the other way round (ibid.)."""
+    """-log sigmoid(D(G(z)) - D(x)) of logits, shape (B,): the same the other way step (ibid.)."""
     return {"fool": softplus(real - fake).mean()}
 
 
@@ -77,8 +82,10 @@ class Game(NamedTuple):
     discriminator: Of logits of real and of made examples, each (B,).
     generator: Of logits of made examples, and of real ones where they are compared.
     relative: Whether they are.
-    unanchored: Whether only differences between logits matter, so that a bias of the last layer would learn nothing.
-    odds: Whether logits at their best are log p(x) - log q(x) of the data and of what is made, but for a constant.
+    unanchored: Whether only differences between logits matter, so that a bias of the last layer
+        would learn nothing.
+    odds: Whether logits at their best are log p(x) - log q(x) of the data and of what is made, but
+        for a constant.
     """
 
     discriminator: Callable[[Tensor, Tensor], dict[str, Tensor]]
@@ -94,21 +101,26 @@ GAMES: Mapping[Loss, Game] = {
     "least-squares": Game(least_squares_loss, least_squares_generator_loss),
     "hinge": Game(hinge_loss, critic_generator_loss),
     "wasserstein": Game(critic_loss, critic_generator_loss, unanchored=True),
-    "relativistic": Game(relativistic_loss, relativistic_generator_loss, relative=True, unanchored=True, odds=True),
+    "relativistic": Game(
+        relativistic_loss, relativistic_generator_loss, relative=True, unanchored=True, odds=True
+    ),
 }
 
 
 def ordering(real: Tensor, fake: Tensor) -> Tensor:
-    """The share of pairs of logits (B,) that are in the right order, the real one above, whatever their zero is.
+    """The share of pairs of logits (B,) that are in the right order, the real one above, whatever
+    their zero is.
 
-    It is the area under the discriminator's ROC curve: 1/2 where it cannot tell, 1 where it always can.
+    It is the area under the discriminator's ROC curve: 1/2 where it cannot tell, 1 where it always
+    can.
     """
     apart = real.detach().unsqueeze(1) - fake.detach()
     return ((apart > 0).float() + (apart == 0).float() / 2).mean()
 
 
 def zero_centred_penalty(logits: Tensor, x: Tensor) -> Tensor:
-    """|grad D|^2 at each example, shape (B,): R1 where they are real, R2 where they are made (Mescheder et al., 2018).
+    """|grad D|^2 at each example, shape (B,): R1 where they are real, R2 where they are made
+    (Mescheder et al., 2018).
 
     logits: D(x), shape (B,), as it was worked out from x, which requires a gradient.
     """
@@ -117,7 +129,8 @@ def zero_centred_penalty(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    """(|grad D| - 1)^2 somewhere between each real and its fake example, shape (B,) (Gulrajani et al., 2017)."""
+    """(|grad D| - 1)^2 somewhere between each real and its fake example, shape (B,) (Gulrajani et
+    al., 2017)."""
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
     with torch.enable_grad():  # also where nobody learns, and the penalty is only looked at
         between = real.lerp(fake.to(real.dtype), share).requires_grad_()
@@ -126,12 +139,14 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 
 
 def kl_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mean, var) || N(0, 1)) of each latent, in nats, shape like `mean` (Kingma & Welling, 2014, appendix B)."""
+    """KL(N(mean, var) || N(0, 1)) of each latent, in nats, shape like `mean` (Kingma & Welling,
+    2014, appendix B)."""
     return (mean.square() + logvar.exp() - 1 - logvar) / 2
 
 
 def clipped(costs: Tensor, norms: Tensor, most: float) -> Tensor:
-    """Costs (B,) of which none has a gradient longer than `most`; norms (B,) are those of their own gradients.
+    """Costs (B,) of which none has a gradient longer than `most`; norms (B,) are those of their own
+    gradients.
 
     Abadi et al., 2016, algorithm 1, "clip gradient".
     """
@@ -139,7 +154,8 @@ def clipped(costs: Tensor, norms: Tensor, most: float) -> Tensor:
 
 
 def gaussian_noise(parameters: Iterable[Tensor], deviation: float) -> Tensor:
-    """<noise, parameters>, which has noise for a gradient: N(0, deviation^2) that no seed can bring back.
+    """<noise, parameters>, which has noise for a gradient: N(0, deviation^2) that no seed can bring
+    back.
 
     Abadi et al., 2016, algorithm 1, "add noise".
     """

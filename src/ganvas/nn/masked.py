@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PACE = 10.0
-"""How much faster than weights the last layer's biases learn: alone they say how frequent the first symbols are."""
+"""How much faster than weights the last layer's biases learn: alone they say how frequent the first
+symbols are."""
 
 
 class Product(NamedTuple):
@@ -27,7 +28,8 @@ class Product(NamedTuple):
     def squared_norms(self, slope: Tensor) -> Tensor:
         """Of each example's gradient of weight and bias, (B,), from the gradient of y, (B, out).
 
-        The gradient of one example is (slope x') * mask, so that its squared norm needs no gradient to be written down.
+        The gradient of one example is (slope x') * mask, so that its squared norm needs no gradient
+        to be written down.
         """
         slope = slope.square()
         return ((slope @ self.mask) * self.x.square()).sum(1) + self.pace**2 * slope.sum(1)
@@ -36,7 +38,9 @@ class Product(NamedTuple):
 Tape = list[Product]
 
 
-def masked_linear(x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor, tape: Tape | None, pace: float = 1) -> Tensor:
+def masked_linear(
+    x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor, tape: Tape | None, pace: float = 1
+) -> Tensor:
     """x (weight * mask)' + pace * bias; a tape remembers it."""
     y = F.linear(x, weight * mask, pace * bias if pace != 1 else bias)
     if tape is not None:
@@ -45,12 +49,13 @@ def masked_linear(x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor, tape: T
 
 
 class MaskedPerceptron(nn.Module):
-    """Symbols (B, places) to the logits of every place, each of which depends on the places before it alone.
+    """Symbols (B, places) to the logits of every place, each of which depends on the places before
+    it alone.
 
-    What "before" means is said with each call. A hidden unit of degree m sees the places whose position is below m,
-    directly or through units of no higher degree; a place at position p is computed from units of degree p or less
-    (equations 8 and 9 of the paper). Degrees of units never change, so that only the masks of the first and the
-    last layer depend on the order.
+    What "before" means is said with each call. A hidden unit of degree m sees the places whose
+    position is below m, directly or through units of no higher degree; a place at position p is
+    computed from units of degree p or less (equations 8 and 9 of the paper). Degrees of units never
+    change, so that only the masks of the first and the last layer depend on the order.
 
     sizes: Alphabet of each place.
     width: Units of each hidden layer.
@@ -71,7 +76,9 @@ class MaskedPerceptron(nn.Module):
         self.register_buffer("degrees", degrees, persistent=False)
         self.register_buffer("below", below, persistent=False)
         self.register_buffer("starts", widths.cumsum(0) - widths, persistent=False)
-        self.register_buffer("place", torch.repeat_interleave(torch.arange(places), widths), persistent=False)
+        self.register_buffer(
+            "place", torch.repeat_interleave(torch.arange(places), widths), persistent=False
+        )
         self.embed = nn.Parameter(torch.randn(symbols, width) / (2 * places) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(width))
         self.blocks = nn.ModuleList(MaskedBlock(width, below) for _ in range(depth))
@@ -79,11 +86,14 @@ class MaskedPerceptron(nn.Module):
         self.out_bias = nn.Parameter(torch.zeros(symbols))
 
     def forward(self, x: Tensor, position: Tensor, tape: Tape | None = None) -> Tensor:
-        """Logits (B, symbols) of x (B, places), int64, in the order that gives each place its position (places,).
+        """Logits (B, symbols) of x (B, places), int64, in the order that gives each place its
+        position (places,).
 
         tape: Is given all products on the way, which every parameter takes part in once.
         """
-        chosen = torch.zeros(len(x), len(self.embed), device=x.device).scatter_(1, x + self.starts, 1.0)
+        chosen = torch.zeros(len(x), len(self.embed), device=x.device).scatter_(
+            1, x + self.starts, 1.0
+        )
         h = masked_linear(chosen, self.embed.T, self.sees(position).T, self.bias, tape)
         for block in self.blocks:
             h = block(h, self.below, tape)
@@ -98,12 +108,16 @@ class MaskedPerceptron(nn.Module):
         return (position[:, None] >= self.degrees).to(self.embed.dtype)[self.place]
 
     def unfold(self, x: Tensor, order: list[int], known: int) -> Iterator[tuple[int, Tensor]]:
-        """(place, its logits) along an order from position `known` on; x[:, place] is read once it has been filled in.
+        """(place, its logits) along an order from position `known` on; x[:, place] is read once it
+        has been filled in.
 
-        A unit of degree m depends on the positions below m alone: each is worked out once, when its degree is
-        reached, so that all places together cost as much as one call.
+        A unit of degree m depends on the positions below m alone: each is worked out once, when its
+        degree is reached, so that all places together cost as much as one call.
         """
-        units = [x.new_empty(len(x), len(self.bias), dtype=self.bias.dtype) for _ in range(2 * len(self.blocks) + 1)]
+        units = [
+            x.new_empty(len(x), len(self.bias), dtype=self.bias.dtype)
+            for _ in range(2 * len(self.blocks) + 1)
+        ]
         reached = self.degrees.bincount(minlength=len(order) + 1).cumsum(0).tolist()
         symbols, done = x + self.starts, 0
         for at, place in enumerate(order):
@@ -111,11 +125,17 @@ class MaskedPerceptron(nn.Module):
             self._advance(symbols[:, order[:at]], units, before, done)
             if at >= known:
                 rows = slice(int(self.starts[place]), int(self.starts[place]) + self.sizes[place])
-                yield place, F.linear(units[-1][:, :done], self.out[rows, :done], PACE * self.out_bias[rows])
+                yield (
+                    place,
+                    F.linear(
+                        units[-1][:, :done], self.out[rows, :done], PACE * self.out_bias[rows]
+                    ),
+                )
                 symbols[:, place] = self.starts[place] + x[:, place]
 
     def _advance(self, symbols: Tensor, units: list[Tensor], start: int, stop: int) -> None:
-        """Works out the units from start to stop, of one degree, in every layer: they see all of these symbols."""
+        """Works out the units from start to stop, of one degree, in every layer: they see all of
+        these symbols."""
         if start == stop:
             return
         new, known = slice(start, stop), slice(stop)
@@ -125,8 +145,12 @@ class MaskedPerceptron(nn.Module):
         for number, block in enumerate(self.blocks):
             assert isinstance(block, MaskedBlock)
             entry, inner, left = units[2 * number : 2 * number + 3]
-            inner[:, new] = F.silu(F.linear(entry[:, known], block.first[new, known] * below, block.biases[0, new]))
-            h = h + F.linear(inner[:, known], block.second[new, known] * below, block.biases[1, new])
+            inner[:, new] = F.silu(
+                F.linear(entry[:, known], block.first[new, known] * below, block.biases[0, new])
+            )
+            h = h + F.linear(
+                inner[:, known], block.second[new, known] * below, block.biases[1, new]
+            )
             left[:, new] = F.silu(h)
 
 

@@ -1,26 +1,33 @@
-"""What is cut out of pictures on purpose: what a model practises to fill in, and is judged by."""
+"""What is cut out of images on purpose: what a model practises to fill in, and is judged by."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from ..core import Completes, chance
+from ..core import Completes, seeded_rng
 
 STROKES = 4  # lines that follow each other
 
 
-def holes(x: Tensor) -> Tensor:
-    """Where pictures x (B, C, H, W) are to be empty, boolean (B, 1, H, W), by torch's random numbers.
+def draw_masks(x: Tensor) -> Tensor:
+    """Where images x (B, C, H, W) are to be empty, boolean (B, 1, H, W), by torch's random
+    numbers.
 
-    One of three kinds for each: a rectangle with sides of a quarter to a half of the picture's; four thick lines, one
-    beginning where another ends, as Yu et al. (2019) draw them; a half.
+    One of three kinds for each: a rectangle with sides of a quarter to a half of the image's;
+    four thick lines, one beginning where another ends, as Yu et al. (2019) draw them; a half.
     """
     n, (height, width) = len(x), x.shape[2:]
-    down, right = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    down, right = torch.meshgrid(
+        torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij"
+    )
     place = torch.stack([down, right], -1)
     kind = torch.rand(n).view(-1, 1, 1)
-    cut = torch.where(kind < 0.4, _rectangles(place, n), torch.where(kind < 0.8, _strokes(place, n), _halves(place, n)))
+    cut = torch.where(
+        kind < 0.4,
+        _rectangles(place, n),
+        torch.where(kind < 0.8, _strokes(place, n), _halves(place, n)),
+    )
     return cut.unsqueeze(1).to(x.device)
 
 
@@ -31,10 +38,18 @@ def _rectangles(place: Tensor, n: int) -> Tensor:
 
 
 def _strokes(place: Tensor, n: int) -> Tensor:
-    """Lines through five points, each near the one before, and as thick as a twelfth to a sixth of the picture."""
-    points = (torch.rand(n, 1, 2) + (torch.rand(n, STROKES + 1, 2) - 0.5).mul(0.7).cumsum(1)).clamp(0, 1)
+    """Lines through five points, each near the one before, and as thick as a twelfth to a sixth of
+    the image."""
+    points = (torch.rand(n, 1, 2) + (torch.rand(n, STROKES + 1, 2) - 0.5).mul(0.7).cumsum(1)).clamp(
+        0, 1
+    )
     thick = (1 + torch.rand(n, 1, 1)) / 24
-    far = torch.stack([_distance(place, a, b) for a, b in zip(points.unbind(1), points.unbind(1)[1:], strict=False)])
+    far = torch.stack(
+        [
+            _distance(place, a, b)
+            for a, b in zip(points.unbind(1), points.unbind(1)[1:], strict=False)
+        ]
+    )
     return far.amin(0) <= thick
 
 
@@ -42,7 +57,9 @@ def _distance(place: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """How far each place (H, W, 2) is from the line from a to b, both (n, 2): (n, H, W)."""
     along = (b - a)[:, None, None]
     from_a = place - a[:, None, None]
-    share = (from_a * along).sum(-1, keepdim=True) / along.square().sum(-1, keepdim=True).clamp(min=1e-9)
+    share = (from_a * along).sum(-1, keepdim=True) / along.square().sum(-1, keepdim=True).clamp(
+        min=1e-9
+    )
     return (from_a - share.clamp(0, 1) * along).norm(dim=-1)
 
 
@@ -53,8 +70,9 @@ def _halves(place: Tensor, n: int) -> Tensor:
     return torch.where(later, lower > 0.5, lower < 0.5)
 
 
-def completions(model: Completes, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures with holes, always the same ones, in grey, and completed; both shaped like x."""
-    with chance(0):
-        known = ~holes(x).expand_as(x)
+def show_completions(model: Completes, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Images with masked regions, always the same ones, in grey, and completed; both shaped like
+    x."""
+    with seeded_rng(0):
+        known = ~draw_masks(x).expand_as(x)
         return torch.where(known, x, 0.0), model.complete(x, known).float()

@@ -1,5 +1,5 @@
-"""Features that see what people see, learned from the data itself: what a perceptual loss needs where no trained
-network is at hand (Johnson et al., 2016; Zhang et al., 2018, LPIPS)."""
+"""Features that see what people see, learned from the data itself: what a perceptual loss needs
+where no trained network is at hand (Johnson et al., 2016; Zhang et al., 2018, LPIPS)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ NOISE = 0.5  # standard deviation, at most
 
 
 class Perception(nn.Module):
-    """Convolutions as VGG has them, twice a resolution, halved by averages (Simonyan & Zisserman, 2015).
+    """Convolutions as VGG has them, twice a resolution, halved by averages (Simonyan & Zisserman,
+    2015).
 
-    They learn to restore pictures that lost squares (Pathak et al., 2016), colour (Zhang et al., 2016) and detail
-    under noise (Vincent et al., 2008): a sum of what each resolution has to say, so that all of them learn.
+    They learn to restore images that lost squares (Pathak et al., 2016), colour (Zhang et al.,
+    2016) and detail under noise (Vincent et al., 2008): a sum of what each resolution has to say,
+    so that all of them learn.
 
     distance(a, b) = mean over layers of  mean over places of  |f(a) / |f(a)| - f(b) / |f(b)||^2
 
-    which is LPIPS without learned weights (Zhang et al., 2018, equation 1, with w = 1). Pictures are (B, C, H, W) in
-    [-1, 1], of any size of at least 4 pixels.
+    which is LPIPS without learned weights (Zhang et al., 2018, equation 1, with w = 1). Images
+    are (B, C, H, W) in [-1, 1], of any size of at least 4 pixels.
 
     Arguments:
-        channels: Of the pictures.
+        channels: Of the images.
         width: Channels at full resolution; doubled with each halving.
     """
 
@@ -46,18 +48,22 @@ class Perception(nn.Module):
         return found
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """How different pictures look, (B,): 0 where they are the same, 4 at most."""
+        """How different images look, (B,): 0 where they are the same, 4 at most."""
         pairs = zip(self.features(a), self.features(b), strict=True)
-        return torch.stack([(_unit(f) - _unit(g)).square().sum(1).flatten(1).mean(1) for f, g in pairs]).mean(0)
+        return torch.stack(
+            [(_unit(f) - _unit(g)).square().sum(1).flatten(1).mean(1) for f, g in pairs]
+        ).mean(0)
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
-        """What it minimises to learn from pictures: the squared error of those it restores."""
+        """What it minimises to learn from images: the squared error of those it restores."""
         return {"restored": (self._restored(damaged(x)) - x).square().mean()}
 
     def _restored(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
         parts = [head(f) for head, f in zip(self.heads, self.features(x), strict=True)]
-        return sum((F.interpolate(part, size, mode="bilinear") for part in parts), torch.zeros_like(x))
+        return sum(
+            (F.interpolate(part, size, mode="bilinear") for part in parts), torch.zeros_like(x)
+        )
 
 
 def _layer(a: int, b: int) -> nn.Sequential:
@@ -81,13 +87,15 @@ def _unit(f: Tensor) -> Tensor:
 
 
 def damaged(x: Tensor) -> Tensor:
-    """Pictures (B, C, H, W) each with noise of a strength of its own, squares hidden, and half of them without
-    colour, where they have any; by torch's random numbers."""
+    """Images (B, C, H, W) each with noise of a strength of its own, squares hidden, and half of
+    them without colour, where they have any; by torch's random numbers."""
     n, channels, height, width = x.shape
     coin, share, strength = torch.rand(3, n, 1, 1, 1, device=x.device).to(x.dtype)
     grey = x.mean(1, keepdim=True).expand_as(x)
     y = torch.where(coin < 0.5, grey, x) if channels > 1 else x
     y = y + NOISE * strength.square() * torch.randn_like(x)
-    grid = torch.rand(n, 1, -(-height // PATCH), -(-width // PATCH), device=x.device) < HIDDEN * share
+    grid = (
+        torch.rand(n, 1, -(-height // PATCH), -(-width // PATCH), device=x.device) < HIDDEN * share
+    )
     hidden = grid.repeat_interleave(PATCH, 2).repeat_interleave(PATCH, 3)[:, :, :height, :width]
     return y.masked_fill(hidden, 0.0)

@@ -13,11 +13,15 @@ from ..core import Space, Tokens
 
 
 def perceptron(
-    *widths: int, activation: Callable[[], nn.Module] = nn.SiLU, normalised: bool = False, bias: bool = True
+    *widths: int,
+    activation: Callable[[], nn.Module] = nn.SiLU,
+    normalised: bool = False,
+    bias: bool = True,
 ) -> nn.Sequential:
     """Linear layers of these widths, an activation between each two.
 
-    normalised: Hidden units are normalised over the batch before they are activated (Ioffe & Szegedy, 2015).
+    normalised: Hidden units are normalised over the batch before they are activated (Ioffe &
+        Szegedy, 2015).
     bias: Whether the last layer has one.
     """
     layers: list[nn.Module] = []
@@ -30,11 +34,13 @@ WAVES = 32
 """Frequencies that waves have."""
 
 
-class Waves(nn.Module):
-    """x with sin(fx) and cos(fx) appended, (B, into + 2 count), of frequencies f ~ N(0, scale^2) that stay as they are.
+class FourierFeatures(nn.Module):
+    """x with sin(fx) and cos(fx) appended, (B, into + 2 count), of frequencies f ~ N(0, scale^2)
+    that stay as they are.
 
-    Rectifiers learn what is coarse first, and of waves even what is fine is coarse (Tancik et al., 2020). Those of two
-    examples have the inner product count exp(-scale^2 |x - x'|^2 / 2), nearly (Rahimi & Recht, 2007).
+    Rectifiers learn what is coarse first, and of waves even what is fine is coarse (Tancik et al.,
+    2020). Those of two examples have the inner product count exp(-scale^2 |x - x'|^2 / 2), nearly
+    (Rahimi & Recht, 2007).
     """
 
     frequencies: Tensor
@@ -44,7 +50,9 @@ class Waves(nn.Module):
         self.register_buffer("frequencies", scale * torch.randn(into, count))
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # a phase in bf16 is off by more than waves are apart
+        with torch.autocast(
+            x.device.type, enabled=False
+        ):  # a phase in bf16 is off by more than waves are apart
             phases = x.float() @ self.frequencies
         return torch.cat([x, phases.sin(), phases.cos()], 1)
 
@@ -65,7 +73,9 @@ class Residual(nn.Module):
 def residual(into: int, width: int, blocks: int, out: int) -> nn.Sequential:
     """Vectors (B, into) to vectors (B, out), by way of so many residual blocks."""
     between = [Residual(width) for _ in range(blocks)]
-    return nn.Sequential(nn.Linear(into, width), nn.SiLU(), *between, nn.SiLU(), nn.Linear(width, out))
+    return nn.Sequential(
+        nn.Linear(into, width), nn.SiLU(), *between, nn.SiLU(), nn.Linear(width, out)
+    )
 
 
 class Appending(nn.Module):
@@ -79,11 +89,11 @@ class Appending(nn.Module):
         return torch.cat([x, self.layers(x)], 1)
 
 
-class Gate(nn.Module):
+class Middleware(nn.Module):
     """Leaky ReLU, then dropout, as one product with what both let through.
 
-    The factor is piecewise constant, and autograd takes it for constant: second derivatives, which a gradient penalty
-    asks for, do not run back through it to find that they are zero.
+    The factor is piecewise constant, and autograd takes it for constant: second derivatives, which
+    a gradient penalty asks for, do not run back through it to find that they are zero.
 
     slope: Of the negative part.
     dropped: Share of the units that are left out in training.
@@ -100,10 +110,11 @@ class Gate(nn.Module):
         return x * factor.to(x.dtype)
 
 
-class BatchDeviation(nn.Module):
+class MinibatchStandardDeviation(nn.Module):
     """Appends one feature, or one channel: how much all the others vary over the batch, on average.
 
-    (B, C, ...) to (B, C + 1, ...). Made examples too much alike give themselves away (Karras et al., 2018, section 3).
+    (B, C, ...) to (B, C + 1, ...). Made examples too much alike give themselves away (Karras et
+    al., 2018, section 3).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +127,9 @@ class PerceptronEncoder(nn.Module):
 
     def __init__(self, space: Space, out: int, width: int, depth: int) -> None:
         super().__init__()
-        self.embed = nn.Embedding(space.vocabulary, 32) if isinstance(space, Tokens) else nn.Identity()
+        self.embed = (
+            nn.Embedding(space.vocabulary, 32) if isinstance(space, Tokens) else nn.Identity()
+        )
         into = prod(space.shape) * (32 if isinstance(space, Tokens) else 1)
         self.layers = residual(into, width, depth - 1, out)
 
@@ -125,7 +138,8 @@ class PerceptronEncoder(nn.Module):
 
 
 class PerceptronDecoder(nn.Module):
-    """Vectors (B, into) to raw output for one value of each coordinate, (B, *space.raw) but for log-scales."""
+    """Vectors (B, into) to raw output for one value of each coordinate, (B, *space.raw) but for
+    log-scales."""
 
     def __init__(self, space: Space, into: int, width: int, depth: int) -> None:
         super().__init__()
@@ -139,7 +153,8 @@ class PerceptronDecoder(nn.Module):
 
 
 class WithScale(nn.Module):
-    """A decoder of means, (B, C, ...), with learnt log-scales of this shape, the same for all, after them."""
+    """A decoder of means, (B, C, ...), with learnt log-scales of this shape, the same for all,
+    after them."""
 
     def __init__(self, means: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Quantisers: vectors to whole numbers that a decoder can be given in their place, with gradients that pass."""
+"""Quantisers: vectors to whole numbers that a decoder can be given in their place, with gradients
+that pass."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..runtime import distributed as processes
+from ..runtime import distributed
 
 Kind = Literal["vector", "finite"]
 
@@ -23,10 +24,11 @@ AT_ONCE = 2**14  # vectors that are held against all codes together
 FEWEST, MOST = 5, 16  # levels of a number
 
 
-class Quantised(NamedTuple):
+class Quantized(NamedTuple):
     """Vectors on a grid, quantised.
 
-    vectors: What stands for them, (B, D, *grid); gradients pass straight through (Bengio et al., 2013).
+    vectors: What stands for them, (B, D, *grid); gradients pass straight through (Bengio et al.,
+        2013).
     codes: Which that is, int64 (B, *grid).
     commitment: Mean squared distance between the two, whose gradient pulls vectors to their codes.
     """
@@ -46,7 +48,7 @@ class Quantizer(nn.Module, ABC):
     """Whether vectors are to be pulled to what stands for them."""
 
     @abstractmethod
-    def forward(self, z: Tensor) -> Quantised:
+    def forward(self, z: Tensor) -> Quantized:
         """What vectors (B, width, *grid) become."""
 
     @abstractmethod
@@ -55,26 +57,35 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def follow(self, z: Tensor, codes: Tensor) -> None:
-        """Moves codes to the vectors (B, width, *grid) that they stood for, where codes learn by themselves."""
+        """Moves codes to the vectors (B, width, *grid) that they stood for, where codes learn by
+        themselves."""
 
     @torch.no_grad()
     def use(self, codes: Tensor) -> dict[str, Tensor]:
-        """How codes (B, *grid) are used: perplexity, e to the entropy of their frequencies; share used at all."""
+        """How codes (B, *grid) are used: perplexity, e to the entropy of their frequencies; share
+        used at all."""
         counts = codes.flatten().bincount(minlength=self.vocabulary)
         p = counts / counts.sum()
-        return {"perplexity": torch.special.entr(p).sum().exp(), "used": (counts > 0).float().mean()}
+        return {
+            "perplexity": torch.special.entr(p).sum().exp(),
+            "used": (counts > 0).float().mean(),
+        }
 
 
 class Codebook(Quantizer):
-    """The nearest of K vectors, which follow what they stand for (van den Oord et al., 2017, appendix A.1):
+    """The nearest of K vectors, which follow what they stand for (van den Oord et al., 2017,
+    appendix A.1):
 
-    N_i <- decay N_i + (1 - decay) n_i,    m_i <- decay m_i + (1 - decay) sum_j z_ij,    e_i = m_i / N_i
+    N_i <- decay N_i + (1 - decay) n_i,    m_i <- decay m_i + (1 - decay) sum_j z_ij,    e_i = m_i /
+    N_i
 
-    over the n_i vectors z_ij of a batch that are nearest to e_i. It begins with k-means on the first batch; a code that
-    stands for next to nothing is dead, and is moved to a vector of the batch (Dhariwal et al., 2020).
+    over the n_i vectors z_ij of a batch that are nearest to e_i. It begins with k-means on the
+    first batch; a code that stands for next to nothing is dead, and is moved to a vector of the
+    batch (Dhariwal et al., 2020).
 
-    N and m are what is kept, and is averaged where weights are: there a code is a mean over all that it ever stood for,
-    and one that was dead is where it was moved to, since it counted for nothing before.
+    N and m are what is kept, and is averaged where weights are: there a code is a mean over all
+    that it ever stood for, and one that was dead is where it was moved to, since it counted for
+    nothing before.
 
     Arguments:
         codes: K.
@@ -99,7 +110,7 @@ class Codebook(Quantizer):
         """The vectors, (K, width)."""
         return self.sums / self.counts.unsqueeze(1)
 
-    def forward(self, z: Tensor) -> Quantised:
+    def forward(self, z: Tensor) -> Quantized:
         with torch.autocast(z.device.type, enabled=False):
             flat = _listed(z)
             if self.training and self.start and self.counts.sum() < 1:
@@ -107,10 +118,11 @@ class Codebook(Quantizer):
             book = self.codebook
             codes = _nearest(flat.detach(), book)
             stands = book[codes]
-            return Quantised(
-                _gridded(flat + (stands - flat).detach(), z), codes.view(len(z), *z.shape[2:]),
+            return Quantized(
+                _gridded(flat + (stands - flat).detach(), z),
+                codes.view(len(z), *z.shape[2:]),
                 (flat - stands).square().mean(),
-            )  # fmt: skip
+            )
 
     def vectors(self, codes: Tensor) -> Tensor:
         return self.codebook[codes].movedim(-1, 1)
@@ -119,7 +131,7 @@ class Codebook(Quantizer):
     def follow(self, z: Tensor, codes: Tensor) -> None:
         flat = _listed(z)
         counts, sums = _tallied(flat, codes.flatten(), self.vocabulary)
-        processes.add([counts, sums])
+        distributed.sum_over_processes([counts, sums])
         self.counts.lerp_(counts, 1 - DECAY)
         self.sums.lerp_(sums, 1 - DECAY)
         if self.revival:
@@ -132,14 +144,15 @@ class Codebook(Quantizer):
         usual = self.counts.mean()
         dead = self.counts < DEAD * usual
         fresh = _some(flat, self.vocabulary)
-        processes.lead(fresh)
+        distributed.broadcast_weights(fresh)
         few = REVIVED * usual
         self.sums.copy_(torch.where(dead.unsqueeze(1), few * fresh, self.sums))
         self.counts.copy_(torch.where(dead, few, self.counts))
 
     @torch.no_grad()
     def _begin(self, flat: Tensor) -> None:
-        """k-means on vectors (N, width), from some of them; what is nearest to none is put on another of them."""
+        """k-means on vectors (N, width), from some of them; what is nearest to none is put on
+        another of them."""
         book = _some(flat, self.vocabulary)
         for _ in range(LLOYD):
             counts, sums = _tallied(flat, _nearest(flat, book), self.vocabulary)
@@ -148,15 +161,17 @@ class Codebook(Quantizer):
         counts = counts.clamp(min=1)
         for own, found in ((self.counts, counts), (self.sums, book * counts.unsqueeze(1))):
             own.copy_(found)
-            processes.lead(own)
+            distributed.broadcast_weights(own)
 
 
 class FiniteScalar(Quantizer):
-    """Rounds every number of a vector to one of a few levels; their combination is its code (Mentzer et al., 2023):
+    """Steps every number of a vector to one of a few levels; their combination is its code
+    (Mentzer et al., 2023):
 
     z^_i = the nearest of L_i even steps from -1 to 1 to tanh(z_i),    codes = product over i of L_i
 
-    Nothing is learned, so no code is ever dead. There are as many codes as the levels make of at most those asked for.
+    Nothing is learned, so no code is ever dead. There are as many codes as the levels make of at
+    most those asked for.
 
     Arguments:
         codes: Most codes.
@@ -175,14 +190,16 @@ class FiniteScalar(Quantizer):
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         self.register_buffer("bases", torch.tensor(bases), persistent=False)
 
-    def forward(self, z: Tensor) -> Quantised:
+    def forward(self, z: Tensor) -> Quantized:
         with torch.autocast(z.device.type, enabled=False):
             soft = _listed(z).tanh()
             steps = ((soft.detach() + 1) / 2 * (self.levels - 1)).round()
             hard = 2 * steps / (self.levels - 1) - 1
             codes = (steps.long() * self.bases).sum(1)
-            return Quantised(
-                _gridded(soft + (hard - soft).detach(), z), codes.view(len(z), *z.shape[2:]), soft.new_zeros(())
+            return Quantized(
+                _gridded(soft + (hard - soft).detach(), z),
+                codes.view(len(z), *z.shape[2:]),
+                soft.new_zeros(()),
             )
 
     def vectors(self, codes: Tensor) -> Tensor:
@@ -194,16 +211,26 @@ class FiniteScalar(Quantizer):
 
 
 def make_quantizer(kind: Kind, codes: int, width: int, start: bool, revival: bool) -> Quantizer:
-    """A quantiser of this kind: a codebook of vectors of this width, or finite scalars, whose width follows."""
-    return FiniteScalar(codes) if kind == "finite" else Codebook(codes, width, start=start, revival=revival)
+    """A quantiser of this kind: a codebook of vectors of this width, or finite scalars, whose width
+    follows."""
+    return (
+        FiniteScalar(codes)
+        if kind == "finite"
+        else Codebook(codes, width, start=start, revival=revival)
+    )
 
 
 def levels_of(codes: int) -> tuple[int, ...]:
-    """Levels whose product is at most `codes`, and as near as can be; five at least, as many numbers as that allows."""
+    """Levels whose product is at most `codes`, and as near as can be; five at least, as many
+    numbers as that allows."""
     numbers = max(int(log(codes) / log(FEWEST) + 1e-9), 1)
     if numbers == 1:
         return (codes,)
-    fit = (some for some in combinations_with_replacement(range(FEWEST, MOST + 1), numbers) if prod(some) <= codes)
+    fit = (
+        some
+        for some in combinations_with_replacement(range(FEWEST, MOST + 1), numbers)
+        if prod(some) <= codes
+    )
     return max(fit, key=prod)[::-1]
 
 
@@ -220,13 +247,15 @@ def _gridded(flat: Tensor, like: Tensor) -> Tensor:
 def _nearest(z: Tensor, book: Tensor) -> Tensor:
     """The number of the nearest vector of a book (K, D) to each of z (N, D), int64 (N,).
 
-    |z - e|^2 = |z|^2 - 2 z.e + |e|^2, where the first is the same for all e; about the book's mean, so that little
-    cancels.
+    |z - e|^2 = |z|^2 - 2 z.e + |e|^2, where the first is the same for all e; about the book's mean,
+    so that little cancels.
     """
     middle = book.mean(0)
     book = book - middle
     costs = book.square().sum(1)
-    return torch.cat([torch.addmm(costs, part - middle, book.T, alpha=-2).argmin(1) for part in z.split(AT_ONCE)])
+    return torch.cat(
+        [torch.addmm(costs, part - middle, book.T, alpha=-2).argmin(1) for part in z.split(AT_ONCE)]
+    )
 
 
 def _tallied(z: Tensor, codes: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]:
@@ -237,5 +266,9 @@ def _tallied(z: Tensor, codes: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]
 
 def _some(z: Tensor, n: int) -> Tensor:
     """Vectors (n, D) out of z (N, D), each once where there are enough."""
-    order = torch.randperm(len(z), device=z.device) if len(z) >= n else torch.randint(len(z), (n,), device=z.device)
+    order = (
+        torch.randperm(len(z), device=z.device)
+        if len(z) >= n
+        else torch.randint(len(z), (n,), device=z.device)
+    )
     return z[order[:n]]

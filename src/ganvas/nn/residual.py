@@ -1,4 +1,5 @@
-"""Residual networks without normalisation, which start as the identity (Huang et al., 2024, section 4)."""
+"""Residual networks without normalisation, which start as the identity (Huang et al., 2024, section
+4)."""
 
 from __future__ import annotations
 
@@ -16,10 +17,11 @@ GROUP = 16  # channels of each group of a 3 x 3 convolution
 
 
 class Bottleneck(nn.Module):
-    """x + f(x), with f convolutions of 1 x 1, 3 x 3 in groups of 16 channels, and 1 x 1; leaky ReLU between them.
+    """x + f(x), with f convolutions of 1 x 1, 3 x 3 in groups of 16 channels, and 1 x 1; leaky ReLU
+    between them.
 
-    Begins as fix-up says (Zhang et al., 2019): the last convolution at zero, the others at L^(-1/4) times what keeps
-    the variance, where L is the number of blocks of the network.
+    Begins as fix-up says (Zhang et al., 2019): the last convolution at zero, the others at L^(-1/4)
+    times what keeps the variance, where L is the number of blocks of the network.
 
     width: Channels outside of the block.
     inside: Channels inside.
@@ -47,7 +49,7 @@ def mix(channels: int, out: int) -> Convolution:
     return layer
 
 
-class Shrink(nn.Module):
+class Downsample(nn.Module):
     """(B, C, H, W) to (B, O, H/2, W/2), rounded up, by one strided convolution."""
 
     def __init__(self, channels: int, out: int) -> None:
@@ -60,13 +62,15 @@ class Shrink(nn.Module):
         return self.shrunk(F.pad(x, odd) if any(odd) else x)
 
 
-class Grow(nn.Module):
+class Upsample(nn.Module):
     """(B, C, h, w) to (B, O, H, W) of at most twice the size, by one transposed convolution."""
 
     def __init__(self, channels: int, out: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.doubled = Double(channels, out, bias=False)
-        nn.init.normal_(self.doubled.weight, 0.0, (4 * channels) ** -0.5)  # four places of each kernel meet a pixel
+        nn.init.normal_(
+            self.doubled.weight, 0.0, (4 * channels) ** -0.5
+        )  # four places of each kernel meet a pixel
         self.crop = Crop(*size)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,7 +78,8 @@ class Grow(nn.Module):
 
 
 class Down(nn.Module):
-    """(B, C, H, W) to (B, O, H/2, W/2), rounded up: bilinear, which halves by averaging four, and a map of channels."""
+    """(B, C, H, W) to (B, O, H/2, W/2), rounded up: bilinear, which halves by averaging four, and a
+    map of channels."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -100,7 +105,8 @@ class Up(nn.Module):
 
 
 class Basis(nn.Module):
-    """Vectors (B, into) to pictures (B, C, h, w): one learned picture, each channel of it scaled by what z says."""
+    """Vectors (B, into) to images (B, C, h, w): one learned image, each channel of it scaled by
+    what z says."""
 
     def __init__(self, into: int, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -113,7 +119,8 @@ class Basis(nn.Module):
 
 
 class Summary(nn.Module):
-    """Pictures (B, C, h, w) to vectors (B, C): each channel weighed by a learned picture of its own, in float32."""
+    """Images (B, C, h, w) to vectors (B, C): each channel weighed by a learned image of its
+    own, in float32."""
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()

@@ -1,7 +1,9 @@
-"""Layers for networks whose gradient is penalised: what they learn from it is worked out as fast as all else.
+"""Layers for networks whose gradient is penalised: what they learn from it is worked out as fast as
+all else.
 
-Torch differentiates a gradient right, but slowly: a grouped convolution group by group, and the second derivative of a
-leaky ReLU, zero everywhere, as numbers that are then carried back through the whole network.
+Torch differentiates a gradient right, but slowly: a grouped convolution group by group, and the
+second derivative of a leaky ReLU, zero everywhere, as numbers that are then carried back through
+the whole network.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class _Leaky(torch.autograd.Function):
 
 
 class _Sloped(torch.autograd.Function):
-    """Numbers times the slope of leaky ReLU where it gave y; linear in the numbers, so its own derivative."""
+    """Numbers times the slope of leaky ReLU where it gave y; linear in the numbers, so its own
+    derivative."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
@@ -51,11 +54,16 @@ class _Sloped(torch.autograd.Function):
 class Convolution(nn.Conv2d):
     """A convolution of stride 1 that pads with zeros.
 
-    With `create_graph`, gradients of inputs can be asked for, and not those of its weight: there are none.
+    With `create_graph`, gradients of inputs can be asked for, and not those of its weight: there
+    are none.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+        kind = (
+            torch.get_autocast_dtype(x.device.type)
+            if torch.is_autocast_enabled(x.device.type)
+            else x.dtype
+        )
         weight = self.weight.to(kind)
         y = _Convolved.apply(x.to(kind), weight, self.padding, self.groups)
         return y if self.bias is None else y + self.bias.to(kind)[:, None, None]
@@ -63,7 +71,9 @@ class Convolution(nn.Conv2d):
 
 class _Convolved(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.how = padding, groups
         return F.conv2d(x, weight, None, 1, padding, 1, groups)
@@ -71,16 +81,21 @@ class _Convolved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():  # to be differentiated again; ctx does not tell that the weight's is not asked for
+        if (
+            torch.is_grad_enabled()
+        ):  # to be differentiated again; ctx does not tell that the weight's is not asked for
             return _Returned.apply(gradient, weight, x.detach(), *ctx.how), None, None, None
         return *_gradients(gradient, x, weight, *ctx.how, *ctx.needs_input_grad[:2]), None, None
 
 
 class _Returned(torch.autograd.Function):
-    """The gradient of a convolution's input: linear in the gradient of its output, and in its weight."""
+    """The gradient of a convolution's input: linear in the gradient of its output, and in its
+    weight."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, weight: Tensor, like: Tensor, padding: tuple[int, int], groups: int) -> Tensor:
+    def forward(
+        ctx: Any, y: Tensor, weight: Tensor, like: Tensor, padding: tuple[int, int], groups: int
+    ) -> Tensor:
         ctx.save_for_backward(y, weight)
         ctx.how = padding, groups
         return _gradients(y, like, weight, padding, groups, True, False)[0]
@@ -95,9 +110,16 @@ class _Returned(torch.autograd.Function):
 
 
 def _gradients(
-    y: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int, into: bool, learn: bool
+    y: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    padding: tuple[int, int],
+    groups: int,
+    into: bool,
+    learn: bool,
 ) -> tuple[Any, Any]:
-    """Gradients of x and of the weight, where y is that of the convolution; None for what is not asked for."""
+    """Gradients of x and of the weight, where y is that of the convolution; None for what is not
+    asked for."""
     one = [1, 1]
     found = torch.ops.aten.convolution_backward(
         y, x, weight, None, one, padding, one, False, [0, 0], groups, [into, learn, False]

@@ -1,7 +1,8 @@
-"""Convolutions of stride 2, which halve a picture, and their transposes, which double it.
+"""Convolutions of stride 2, which halve an image, and their transposes, which double it.
 
-On a CPU the deep, narrow ones (few positions, many channels) are computed as matrix products: there oneDNN's
-convolution kernels spend most of their time rearranging weights. The two are the same linear map.
+On a CPU the deep, narrow ones (few positions, many channels) are computed as matrix products: there
+oneDNN's convolution kernels spend most of their time rearranging weights. The two are the same
+linear map.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from torch.nn.grad import conv2d_weight
 
 
 class _Strided(nn.Module):
-    """Weight (channels of the small picture, channels of the large, kernel, kernel); padding is 1 on each side."""
+    """Weight (channels of the small image, channels of the large, kernel, kernel); padding is 1
+    on each side."""
 
     def __init__(self, small: int, large: int, kernel: int, bias: int | None) -> None:
         super().__init__()
@@ -43,7 +45,9 @@ class Double(_Strided):
     extra: Rows and columns that the transpose of a kernel of 3 adds to its 2H - 1 and 2W - 1.
     """
 
-    def __init__(self, channels: int, out: int, kernel: int = 4, extra: int = 0, bias: bool = True) -> None:
+    def __init__(
+        self, channels: int, out: int, kernel: int = 4, extra: int = 0, bias: bool = True
+    ) -> None:
         super().__init__(channels, out, kernel, out if bias else None)
         self.extra = extra
 
@@ -56,9 +60,11 @@ class Double(_Strided):
 
 
 def _as_products(x: Tensor, weight: Tensor, small: Sequence[int]) -> bool:
-    """Whether matrix products are the faster way: a CPU, and weights that outweigh the positions they are used at.
+    """Whether matrix products are the faster way: a CPU, and weights that outweigh the positions
+    they are used at.
 
-    What is exported is for other machines and any number of examples: there it is always a convolution.
+    What is exported is for other machines and any number of examples: there it is always a
+    convolution.
     """
     if torch.compiler.is_exporting():
         return False
@@ -66,7 +72,7 @@ def _as_products(x: Tensor, weight: Tensor, small: Sequence[int]) -> bool:
 
 
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """What autocast would do before a convolution; pictures with the channels last."""
+    """What autocast would do before a convolution; images with the channels last."""
     kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     last = torch.channels_last
     return x.to(kind).contiguous(memory_format=last), weight.to(kind).contiguous(memory_format=last)
@@ -77,7 +83,8 @@ def _add(y: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _Products(torch.autograd.Function):
-    """Doubles x to a size, or halves it where there is none; each is what the other does to gradients."""
+    """Doubles x to a size, or halves it where there is none; each is what the other does to
+    gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, size: Sequence[int] | None) -> Tensor:
@@ -89,16 +96,29 @@ class _Products(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         small, large = (x, gradient) if ctx.doubles else (gradient, x)
-        if torch.is_grad_enabled():  # to be differentiated again: by operations that torch knows the derivatives of
-            back = F.conv2d(gradient, weight, None, 2, 1) if ctx.doubles else _transposed(gradient, weight, x)
+        if (
+            torch.is_grad_enabled()
+        ):  # to be differentiated again: by operations that torch knows the derivatives of
+            back = (
+                F.conv2d(gradient, weight, None, 2, 1)
+                if ctx.doubles
+                else _transposed(gradient, weight, x)
+            )
             return back, conv2d_weight(large, weight.shape, small, 2, 1), None
         back = _halve(gradient, weight) if ctx.doubles else _double(gradient, weight, x.shape[2:])
-        return back, _weight_gradient(small, large, weight) if ctx.needs_input_grad[1] else None, None
+        return (
+            back,
+            _weight_gradient(small, large, weight) if ctx.needs_input_grad[1] else None,
+            None,
+        )
 
 
 def _transposed(small: Tensor, weight: Tensor, large: Tensor) -> Tensor:
-    """The transposed convolution that gives pictures of the size of `large`."""
-    extra = [a - 2 * b - weight.shape[-1] + 4 for a, b in zip(large.shape[2:], small.shape[2:], strict=True)]
+    """The transposed convolution that gives images of the size of `large`."""
+    extra = [
+        a - 2 * b - weight.shape[-1] + 4
+        for a, b in zip(large.shape[2:], small.shape[2:], strict=True)
+    ]
     return F.conv_transpose2d(small, weight, None, 2, 1, extra)
 
 
@@ -109,11 +129,13 @@ def _halved(large: Tensor, weight: Tensor) -> tuple[int, int]:
 
 
 def _patches(large: Tensor, weight: Tensor) -> Tensor:
-    """What each position of the small picture sees: (B h w, kernel kernel C)."""
+    """What each position of the small image sees: (B h w, kernel kernel C)."""
     kernel, small = weight.shape[-1], _halved(large, weight)
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
     (batch, _, _, channels), (b, h, w, c) = padded.shape, padded.stride()
-    windows = padded.as_strided((batch, *small, kernel, kernel, channels), (b, 2 * h, 2 * w, h, w, c))
+    windows = padded.as_strided(
+        (batch, *small, kernel, kernel, channels), (b, 2 * h, 2 * w, h, w, c)
+    )
     return windows.reshape(-1, kernel * kernel * channels)
 
 

@@ -1,4 +1,5 @@
-"""Transformers over symbols (Vaswani et al., 2017), as they are built today; what a condition says comes first."""
+"""Transformers over symbols (Vaswani et al., 2017), as they are built today; what a condition says
+comes first."""
 
 from __future__ import annotations
 
@@ -10,19 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import Steering, Tokens
+from ..core import DecodingOptions, Tokens
 from ..core.decoding import AS_IT_IS
 
 BASE = 10_000.0  # of the wavelengths of rotary positions, as in the paper
 SCALE = 0.02  # of vectors to begin with
-SHORT = 512  # places up to which a processor multiplies whole matrices of attention faster than it walks through them
+# places up to which a processor multiplies whole matrices of attention faster than it walks through
+# them
+SHORT = 512
 
 
 @dataclass
 class Memory:
-    """Keys and values of the places seen so far, of every layer, so that no place is worked out twice.
+    """Keys and values of the places seen so far, of every layer, so that no place is worked out
+    twice.
 
-    kept: (layers, 2, B, heads, places, width of a head); of the places only the first `length` mean something.
+    kept: (layers, 2, B, heads, places, width of a head); of the places only the first `length` mean
+        something.
     """
 
     kept: Tensor
@@ -30,8 +35,8 @@ class Memory:
 
 
 class Rotary(nn.Module):
-    """Turns pairs of coordinates by angles that grow with the place, so that products depend on distances alone
-    (Su et al., 2021, RoFormer)."""
+    """Turns pairs of coordinates by angles that grow with the place, so that products depend on
+    distances alone (Su et al., 2021, RoFormer)."""
 
     cosines: Tensor
     sines: Tensor
@@ -51,7 +56,8 @@ class Rotary(nn.Module):
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    """softmax(q k' / sqrt(width)) v, (B, heads, T, width), for q of the last T of S places and k and v of all S.
+    """softmax(q k' / sqrt(width)) v, (B, heads, T, width), for q of the last T of S places and k
+    and v of all S.
 
     causal: Each place sees those before it and itself alone.
     """
@@ -67,7 +73,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
 
 
 def _whole(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    """`attention` by matrices that are written down, which processors are two to three times faster with in bf16."""
+    """`attention` by matrices that are written down, which processors are two to three times faster
+    with in bf16."""
     n, places, seen = len(q), q.shape[-2], k.shape[-2]
     above = q.new_zeros(places, seen)
     if causal and places > 1:
@@ -80,7 +87,8 @@ def _whole(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
 class Block(nn.Module):
     """h + attention(norm h), then h + SwiGLU(norm h) (Shazeer, 2020); both begin as nothing.
 
-    Norms are of root mean squares (Zhang & Sennrich, 2019), before what they feed; no layer has a bias.
+    Norms are of root mean squares (Zhang & Sennrich, 2019), before what they feed; no layer has a
+    bias.
     """
 
     def __init__(self, width: int, heads: int, dropout: float, causal: bool) -> None:
@@ -123,7 +131,9 @@ class Stack(nn.Module):
     causal: Each vector sees those before it and itself alone.
     """
 
-    def __init__(self, width: int, depth: int, heads: int, longest: int, dropout: float, causal: bool) -> None:
+    def __init__(
+        self, width: int, depth: int, heads: int, longest: int, dropout: float, causal: bool
+    ) -> None:
         super().__init__()
         self.width, self.heads, self.longest = width, heads, longest
         self.rotary = Rotary(width // heads, longest)
@@ -145,14 +155,16 @@ class Stack(nn.Module):
 
 
 class TokenTransformer(nn.Module):
-    """Symbols (B, places), int64, to vectors (B, places, width) that tell of each place, and these to logits.
+    """Symbols (B, places), int64, to vectors (B, places, width) that tell of each place, and these
+    to logits.
 
-    What a condition says comes before the symbols, in an alphabet of its own with one symbol more, which says nothing.
-    Where it is causal, a place is told by those before it, the first by a vector that begins; where it is not, by all
-    that are not hidden, and that vector stands for what is.
+    What a condition says comes before the symbols, in an alphabet of its own with one symbol more,
+    which says nothing. Where it is causal, a place is told by those before it, the first by a
+    vector that begins; where it is not, by all that are not hidden, and that vector stands for what
+    is.
 
-    Places of a grid have learned vectors for each axis, those with alphabets of their own one each; all others have
-    rotary positions alone.
+    Places of a grid have learned vectors for each axis, those with alphabets of their own one each;
+    all others have rotary positions alone.
 
     condition: What comes before: symbols of a space, or so many vectors that are given as they are.
     tied: Symbols are told by the vectors that they come in as (Press & Wolf, 2017).
@@ -192,7 +204,8 @@ class TokenTransformer(nn.Module):
         self.register_buffer("beyond", within >= sizes if self.own else None, persistent=False)
 
     def forward(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
-        """Vectors that tell of the places of x (B, places), of which the last may be left out where it is causal.
+        """Vectors that tell of the places of x (B, places), of which the last may be left out where
+        it is causal.
 
         y: (B, condition.length), or vectors (B, condition, width); None says nothing.
         hidden: Which symbols are hidden, boolean like x.
@@ -200,27 +213,35 @@ class TokenTransformer(nn.Module):
         return self.whole(x, y, hidden)[:, self.said :]
 
     def whole(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
-        """The same, and before these the vectors of what comes before, (B, said + places, width)."""
+        """The same, and before these the vectors of what comes before, (B, said + places,
+        width)."""
         if self.causal:
-            return self.stack(self._entering(x[:, :-1], y, None if hidden is None else hidden[:, :-1]))
+            return self.stack(
+                self._entering(x[:, :-1], y, None if hidden is None else hidden[:, :-1])
+            )
         h = self._symbols(x, 0, hidden) + self._places(0, x.shape[1])
         return self.stack(torch.cat([self._prefix(y, len(x)), h], 1))
 
     def logits(self, h: Tensor, start: int = 0) -> Tensor:
-        """Logits (B, places, vocabulary) of vectors that tell of the places from `start` on; -inf beyond alphabets."""
+        """Logits (B, places, vocabulary) of vectors that tell of the places from `start` on; -inf
+        beyond alphabets."""
         weight = self.symbols.weight if self.outward is None else self.outward.weight
         if not self.own:
             return F.linear(h, weight)
         span = slice(start, start + h.shape[1])
-        return torch.einsum("btw,tvw->btv", h, weight[self.index[span]]).masked_fill(self.beyond[span], -inf)
+        return torch.einsum("btw,tvw->btv", h, weight[self.index[span]]).masked_fill(
+            self.beyond[span], -inf
+        )
 
     def costs(self, h: Tensor, x: Tensor, chosen: Tensor) -> Tensor:
-        """-log p of the chosen (boolean) symbols of x (B, places), which h (B, places, width) tells of: (chosen,)."""
+        """-log p of the chosen (boolean) symbols of x (B, places), which h (B, places, width) tells
+        of: (chosen,)."""
         logits = self.logits(h)[chosen] if self.own else self.logits(h[chosen])
         return F.cross_entropy(logits.float(), x[chosen], reduction="none")
 
     def unfold(self, x: Tensor, y: Tensor | None, known: int = 0) -> Iterator[tuple[int, Tensor]]:
-        """(place, its logits (B, vocabulary)) from place `known` on; x[:, place] is read when the next is asked for.
+        """(place, its logits (B, vocabulary)) from place `known` on; x[:, place] is read when the
+        next is asked for.
 
         Where y has more rows than x, a multiple, rows of x are taken that often.
         """
@@ -229,14 +250,16 @@ class TokenTransformer(nn.Module):
         h = self._entering(x[:, :known].repeat(times, 1), y)
         for place in range(known, len(self.index)):
             yield place, self.logits(self.stack(h, memory)[:, -1:], place)[:, 0]
-            h = self._symbols(x[:, place : place + 1].repeat(times, 1), place) + self._places(place + 1, place + 2)
+            h = self._symbols(x[:, place : place + 1].repeat(times, 1), place) + self._places(
+                place + 1, place + 2
+            )
 
     def fill(
         self,
         x: Tensor,
         known: Tensor,
         y: Tensor | None = None,
-        how: Steering = AS_IT_IS,
+        how: DecodingOptions = AS_IT_IS,
         allowed: Mapping[int, Tensor] = {},
     ) -> Tensor:
         """x with what is not known drawn, from left to right, until all examples have ended.
@@ -254,7 +277,9 @@ class TokenTransformer(nn.Module):
             if self.end is not None:
                 done |= x[:, place] == self.end
                 if done.all():
-                    x[:, place + 1 :] = torch.where(known[:, place + 1 :], x[:, place + 1 :], self.end)
+                    x[:, place + 1 :] = torch.where(
+                        known[:, place + 1 :], x[:, place + 1 :], self.end
+                    )
                     break
         return x
 
@@ -292,7 +317,8 @@ def _embedding(symbols: int, width: int) -> nn.Embedding:
 
 
 def forbidden(logits: Tensor, allowed: Tensor | None) -> Tensor:
-    """Logits (..., vocabulary) without the symbols that are not allowed, boolean (alphabet,); None allows all."""
+    """Logits (..., vocabulary) without the symbols that are not allowed, boolean (alphabet,); None
+    allows all."""
     if allowed is None:
         return logits
     beyond = F.pad(~allowed.to(logits.device), (0, logits.shape[-1] - len(allowed)), value=True)

@@ -1,4 +1,5 @@
-"""Transforms of pictures to few numbers that are worth coding, and back, with a density of these numbers."""
+"""Transforms of images to few numbers that are worth coding, and back, with a density of these
+numbers."""
 
 from __future__ import annotations
 
@@ -26,14 +27,18 @@ def steps(shape: tuple[int, ...], halvings: int) -> list[tuple[int, int]]:
 
 
 class Analysis(nn.Module):
-    """Pictures (B, *shape) to latents (B, latent, h, w): cosines of blocks, as it begins, and what a network adds.
+    """Images (B, *shape) to latents (B, latent, h, w): cosines of blocks, as it begins, and what
+    a network adds.
 
     width: Channels at half resolution, doubled where resolution is halved.
     """
 
     def __init__(self, shape: tuple[int, ...], latent: int, width: int, halvings: int) -> None:
         super().__init__()
-        self.missing = [2**halvings * small - large for small, large in zip(*_ends(shape, halvings), strict=True)]
+        self.missing = [
+            2**halvings * small - large
+            for small, large in zip(*_ends(shape, halvings), strict=True)
+        ]
         self.blocks = nn.Conv2d(shape[0], latent, 2**halvings, 2**halvings, bias=False)
         self.blocks.weight.data.copy_(cosines(shape[0], latent, 2**halvings))
         channels, layers = shape[0], list[nn.Module]()
@@ -41,7 +46,9 @@ class Analysis(nn.Module):
             wide = width * min(2**level, 4)
             layers += [Halve(channels, wide, 3), PlainBlock(wide)]
             channels = wide
-        self.network = nn.Sequential(*layers, nn.SiLU(), _silent(nn.Conv2d(channels, latent, 3, 1, 1)))
+        self.network = nn.Sequential(
+            *layers, nn.SiLU(), _silent(nn.Conv2d(channels, latent, 3, 1, 1))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         whole = F.pad(x, (0, self.missing[1], 0, self.missing[0]), mode="replicate")
@@ -49,7 +56,7 @@ class Analysis(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Latents (B, latent, h, w) to pictures (B, *shape): analysis, backwards."""
+    """Latents (B, latent, h, w) to images (B, *shape): analysis, backwards."""
 
     def __init__(self, shape: tuple[int, ...], latent: int, width: int, halvings: int) -> None:
         super().__init__()
@@ -62,18 +69,23 @@ class Synthesis(nn.Module):
             layers += [PlainBlock(channels), nn.SiLU(), Double(channels, wide), Crop(*sizes[level])]
             channels = wide
         self.crop = Crop(*sizes[0])
-        self.network = nn.Sequential(*layers, nn.SiLU(), _silent(nn.Conv2d(channels, shape[0], 3, 1, 1)))
+        self.network = nn.Sequential(
+            *layers, nn.SiLU(), _silent(nn.Conv2d(channels, shape[0], 3, 1, 1))
+        )
 
     def forward(self, y: Tensor) -> Tensor:
         return self.crop(self.blocks(y)) + self.network(y)
 
 
 def cosines(channels: int, latent: int, side: int) -> Tensor:
-    """The discrete cosine transform of blocks, (latent, channels, side, side): orthonormal, low frequencies first."""
+    """The discrete cosine transform of blocks, (latent, channels, side, side): orthonormal, low
+    frequencies first."""
     n = torch.arange(side)
     waves = torch.cos(pi / side * (n + 0.5) * n.unsqueeze(1)) * (2 / side) ** 0.5
     waves[0] /= 2**0.5
-    frequencies = sorted(((i, j) for i in range(side) for j in range(side)), key=lambda at: (sum(at), at))
+    frequencies = sorted(
+        ((i, j) for i in range(side) for j in range(side)), key=lambda at: (sum(at), at)
+    )
     found = torch.zeros(latent, channels, side, side)
     for number in range(min(latent, channels * side**2)):
         i, j = frequencies[number // channels]
@@ -98,7 +110,8 @@ def _silent(layer: nn.Conv2d) -> nn.Conv2d:
 class Density(nn.Module):
     """A mixture of logistics for each of some independent numbers, (*shape).
 
-    P(bin of width s around y) = sum over k of w_k [F((y + s/2 - m_k) / c_k) - F((y - s/2 - m_k) / c_k)],  F the sigmoid
+    P(bin of width s around y) = sum over k of w_k [F((y + s/2 - m_k) / c_k) - F((y - s/2 - m_k) /
+    c_k)],  F the sigmoid
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -111,7 +124,10 @@ class Density(nn.Module):
     def log_mass(self, y: Tensor, step: Tensor) -> Tensor:
         """log P(the bin around y) for y (B, *shape), of this width (broadcasts)."""
         inverse = (-PACE * self.log_scale).exp()
-        centred, half = (y.unsqueeze(1) - PACE * self.mean) * inverse, step.unsqueeze(1) / 2 * inverse
+        centred, half = (
+            (y.unsqueeze(1) - PACE * self.mean) * inverse,
+            step.unsqueeze(1) / 2 * inverse,
+        )
         mirrored = -centred.abs()  # F(a) - F(b) = F(-b) - F(-a): taken where nothing cancels
         inside = log_between(mirrored + half, mirrored - half)
         return (inside + (PACE * self.weight).log_softmax(0)).logsumexp(1)

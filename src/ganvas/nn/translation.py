@@ -1,4 +1,5 @@
-"""Networks that turn pictures into others of the same height and width, and one that judges patch by patch."""
+"""Networks that turn images into others of the same height and width, and one that judges patch
+by patch."""
 
 from __future__ import annotations
 
@@ -10,15 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import mirrored_to_blocks
+from ..core import mirror_to_multiple
 
 EPSILON = 1e-5
 
 
 class Normalise(nn.Module):
-    """(x - mean) / deviation of each channel of each picture: instance normalisation (Ulyanov et al., 2016).
+    """(x - mean) / deviation of each channel of each image: instance normalisation (Ulyanov et
+    al., 2016).
 
-    On a CPU pictures stay as they lie, channels last, where torch's own would copy them there and back.
+    On a CPU images stay as they lie, channels last, where torch's own would copy them there and
+    back.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,17 +64,23 @@ class Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=False), Normalise(), nn.ReLU(),
-            nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=False), Normalise(),
-        )  # fmt: skip
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3, bias=False),
+            Normalise(),
+            nn.ReLU(),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(width, width, 3, bias=False),
+            Normalise(),
+        )
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.layers(h)
 
 
-class Rewriter(nn.Module):
-    """Pictures (B, C, H, W) to raw ones (B, O, H, W) of any size: halved twice, rewritten by residual blocks, doubled
-    twice (Johnson et al., 2016; Zhu et al., 2017, appendix: c7s1-64, d128, d256, R256 ..., u128, u64, c7s1-3).
+class ResidualTranslator(nn.Module):
+    """Images (B, C, H, W) to raw ones (B, O, H, W) of any size: halved twice, rewritten by
+    residual blocks, doubled twice (Johnson et al., 2016; Zhu et al., 2017, appendix: c7s1-64, d128,
+    d256, R256 ..., u128, u64, c7s1-3).
 
     There is no bias before a normalisation, which would take it away.
 
@@ -83,15 +92,17 @@ class Rewriter(nn.Module):
     def __init__(self, inputs: int, outputs: int, channels: int, blocks: int) -> None:
         super().__init__()
         a, b, c = (channels * 2**level for level in range(3))
-        self.stages = nn.ModuleList([
-            _stage(nn.ReflectionPad2d(3), nn.Conv2d(inputs, a, 7, bias=False)),
-            _stage(nn.Conv2d(a, b, 3, 2, 1, bias=False)),
-            _stage(nn.Conv2d(b, c, 3, 2, 1, bias=False)),
-            *(Residual(c) for _ in range(blocks)),
-            _stage(nn.ConvTranspose2d(c, b, 3, 2, 1, 1, bias=False)),
-            _stage(nn.ConvTranspose2d(b, a, 3, 2, 1, 1, bias=False)),
-            nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(a, outputs, 7)),
-        ])  # fmt: skip
+        self.stages = nn.ModuleList(
+            [
+                _stage(nn.ReflectionPad2d(3), nn.Conv2d(inputs, a, 7, bias=False)),
+                _stage(nn.Conv2d(a, b, 3, 2, 1, bias=False)),
+                _stage(nn.Conv2d(b, c, 3, 2, 1, bias=False)),
+                *(Residual(c) for _ in range(blocks)),
+                _stage(nn.ConvTranspose2d(c, b, 3, 2, 1, 1, bias=False)),
+                _stage(nn.ConvTranspose2d(b, a, 3, 2, 1, 1, bias=False)),
+                nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(a, outputs, 7)),
+            ]
+        )
         self.widths = [inputs, a, b, c, *[c] * blocks, b, a]
         """Channels of what each stage is given."""
 
@@ -100,9 +111,9 @@ class Rewriter(nn.Module):
         return raw[:, :, : x.shape[2], : x.shape[3]]
 
     def seen(self, x: Tensor, stages: Collection[int]) -> Iterator[Tensor]:
-        """What the stages of these numbers are given on the way from x, and no further; one beyond the last, what it
-        gives."""
-        h, last = mirrored_to_blocks(x, 4), max(stages)
+        """What the stages of these numbers are given on the way from x, and no further; one beyond
+        the last, what it gives."""
+        h, last = mirror_to_multiple(x, 4), max(stages)
         for number, stage in enumerate(self.stages[:last]):
             if number in stages:
                 yield h
@@ -111,8 +122,9 @@ class Rewriter(nn.Module):
 
 
 class UNet(nn.Module):
-    """Pictures (B, C, H, W) to raw ones (B, O, H, W) of any size: halved again and again, then doubled, each time
-    joined by what there was at that resolution on the way down (Ronneberger et al., 2015; Isola et al., 2017,
+    """Images (B, C, H, W) to raw ones (B, O, H, W) of any size: halved again and again, then
+    doubled, each time joined by what there was at that resolution on the way down (Ronneberger et
+    al., 2015; Isola et al., 2017,
     appendix: C64-C128-C256-C512-...).
 
     Arguments:
@@ -121,7 +133,9 @@ class UNet(nn.Module):
         dropout: Share of what the first doublings give that is dropped while learning.
     """
 
-    def __init__(self, inputs: int, outputs: int, channels: int, depth: int, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, channels: int, depth: int, dropout: float
+    ) -> None:
         super().__init__()
         self.multiple = 2**depth
         widths = [channels * min(2**level, 8) for level in range(depth)]
@@ -133,12 +147,20 @@ class UNet(nn.Module):
         self.up = nn.ModuleList()
         for level in range(depth - 1, 0, -1):
             joined = widths[level] * (1 if level == depth - 1 else 2)
-            layers = [nn.ReLU(), nn.ConvTranspose2d(joined, widths[level - 1], 4, 2, 1, bias=False), Normalise()]
-            self.up.append(nn.Sequential(*layers, nn.Dropout(dropout if depth - level <= 3 else 0.0)))
-        self.last = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(widths[0] * min(depth, 2), outputs, 4, 2, 1))
+            layers = [
+                nn.ReLU(),
+                nn.ConvTranspose2d(joined, widths[level - 1], 4, 2, 1, bias=False),
+                Normalise(),
+            ]
+            self.up.append(
+                nn.Sequential(*layers, nn.Dropout(dropout if depth - level <= 3 else 0.0))
+            )
+        self.last = nn.Sequential(
+            nn.ReLU(), nn.ConvTranspose2d(widths[0] * min(depth, 2), outputs, 4, 2, 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        kept = [self.down[0](mirrored_to_blocks(x, self.multiple))]
+        kept = [self.down[0](mirror_to_multiple(x, self.multiple))]
         for down in self.down[1:]:
             kept.append(down(kept[-1]))
         h = kept.pop()
@@ -147,13 +169,15 @@ class UNet(nn.Module):
         return self.last(h)[:, :, : x.shape[2], : x.shape[3]]
 
 
-class PatchJudge(nn.Module):
-    """Pictures (B, C, H, W) to logits (B, 1, h, w), one for each of the patches that overlap in them (Isola et al.,
-    2017, section 3.2.2): C64-C128-C256-C512, without normalisation in the first.
+class PatchDiscriminator(nn.Module):
+    """Images (B, C, H, W) to logits (B, 1, h, w), one for each of the patches that overlap in
+    them (Isola et al., 2017, section 3.2.2): C64-C128-C256-C512, without normalisation in the
+    first.
 
     Arguments:
         channels: Of the first layer; they double with each, up to eightfold.
-        halvings: Layers of stride 2: with 1, 2 and 3 of them patches are 16, 34 and 70 pixels a side.
+        halvings: Layers of stride 2: with 1, 2 and 3 of them patches are 16, 34 and 70 pixels a
+            side.
     """
 
     def __init__(self, inputs: int, channels: int, halvings: int) -> None:
@@ -170,8 +194,9 @@ class PatchJudge(nn.Module):
 
 
 class Memory(nn.Module):
-    """Pictures that were made before, of which every other one that is asked for is one (Shrivastava et al., 2017,
-    section 2.3; Zhu et al., 2017, section 4): who judges them does not chase the last ones alone.
+    """Images that were made before, of which every other one that is asked for is one
+    (Shrivastava et al., 2017, section 2.3; Zhu et al., 2017, section 4): who judges them does not
+    chase the last ones alone.
 
     It remembers only while it is learning.
 
@@ -182,28 +207,33 @@ class Memory(nn.Module):
 
     def __init__(self, size: int, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.register_buffer("pictures", torch.zeros(size, *shape, dtype=torch.bfloat16))
+        self.register_buffer("images", torch.zeros(size, *shape, dtype=torch.bfloat16))
         self.register_buffer("held", torch.zeros((), dtype=torch.int64))
-        self.pictures: Tensor
+        self.images: Tensor
         self.held: Tensor
 
     @torch.no_grad()
     def forward(self, fresh: Tensor) -> Tensor:
-        """Made pictures (B, *shape), each as it is or in its place one that was made before; no gradient passes."""
-        size = len(self.pictures)
+        """Made images (B, *shape), each as it is or in its place one that was made before; no
+        gradient passes."""
+        size = len(self.images)
         if not self.training or not size:
             return fresh.detach()
         given = fresh.detach().clone()
-        held, coins, slots = int(self.held), torch.rand(len(fresh)), torch.randint(size, (len(fresh),))
-        for i, picture in enumerate(fresh.detach()):
+        held, coins, slots = (
+            int(self.held),
+            torch.rand(len(fresh)),
+            torch.randint(size, (len(fresh),)),
+        )
+        for i, image in enumerate(fresh.detach()):
             slot = held if held < size else int(slots[i])
             if held < size:
                 held += 1
             elif coins[i] < 0.5:
-                given[i] = self.pictures[slot]
+                given[i] = self.images[slot]
             else:
                 continue
-            self.pictures[slot] = picture
+            self.images[slot] = image
         self.held.fill_(held)
         return given
 

@@ -1,4 +1,5 @@
-"""Views: examples as vectors whose distances mean something, and back: what a distance says of each place."""
+"""Views: examples as vectors whose distances mean something, and back: what a distance says of each
+place."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from torch.nn import functional as F
 
 from ..core import Continuous, InputError, Mixed, Space
 
-SIDE = 32  # cells a side of a picture is seen in, at most
+SIDE = 32  # cells a side of an image is seen in, at most
 LEAST = 1e-6  # deviation below which nothing varies
 
 
 class View(nn.Module, ABC):
-    """Maps examples (B, *space.shape) to vectors (B, width); every coordinate belongs to one of `seen` places."""
+    """Maps examples (B, *space.shape) to vectors (B, width); every coordinate belongs to one of
+    `seen` places."""
 
     owner: Tensor
     """The place of each coordinate, int64 (width,)."""
@@ -24,7 +26,9 @@ class View(nn.Module, ABC):
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.seen = len(widths)
-        self.register_buffer("owner", torch.repeat_interleave(torch.tensor(widths)), persistent=False)
+        self.register_buffer(
+            "owner", torch.repeat_interleave(torch.tensor(widths)), persistent=False
+        )
 
     @property
     def width(self) -> int:
@@ -32,20 +36,26 @@ class View(nn.Module, ABC):
 
     @abstractmethod
     def deviation(self, v: Tensor) -> Tensor:
-        """What to divide coordinates of examples v, (N, width), by, so that places weigh alike: (width,)."""
+        """What to divide coordinates of examples v, (N, width), by, so that places weigh alike:
+        (width,)."""
 
     @abstractmethod
     def shown(self, parts: Tensor) -> Tensor:
-        """What belongs to the places that are seen, (B, seen), as places of the space, (B, *places); sums stay."""
+        """What belongs to the places that are seen, (B, seen), as places of the space, (B,
+        *places); sums stay."""
 
     def joined(self, v: Tensor) -> Tensor:
         """Coordinates (..., width) summed over the places that they belong to, (..., seen)."""
-        return v if self.width == self.seen else v.new_zeros(*v.shape[:-1], self.seen).index_add(-1, self.owner, v)
+        return (
+            v
+            if self.width == self.seen
+            else v.new_zeros(*v.shape[:-1], self.seen).index_add(-1, self.owner, v)
+        )
 
 
 class Columns(View):
-    """Rows and vectors as they are: numbers of one deviation each; two categories lie as far apart as two numbers do
-    on average."""
+    """Rows and vectors as they are: numbers of one deviation each; two categories lie as far apart
+    as two numbers do on average."""
 
     def __init__(self, space: Continuous | Mixed) -> None:
         super().__init__(space.columns if isinstance(space, Mixed) else (1,) * prod(space.shape))
@@ -63,11 +73,16 @@ class Columns(View):
 
 
 class Cells(View):
-    """Pictures as their brightness to the eye, its square root, in cells of three pixels at every second place, and of
-    twice that until no side has more than 32: a shift by a pixel is little seen, differences in the dark are."""
+    """Images as their brightness to the eye, its square root, in cells of three pixels at every
+    second place, and of
+    twice that until no side has more than 32: a shift by a pixel is little seen, differences in the
+    dark are."""
 
     def __init__(self, space: Continuous) -> None:
-        self.shape, self.cells = space.shape[1:], self._halved(torch.zeros(1, *space.shape)).shape[1:]
+        self.shape, self.cells = (
+            space.shape[1:],
+            self._halved(torch.zeros(1, *space.shape)).shape[1:],
+        )
         super().__init__((1,) * self.cells.numel())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,10 +102,15 @@ class Cells(View):
 
 
 def view(space: Space) -> View:
-    """The view that fits a space. Raises InputError for symbols, between which there are no distances."""
+    """The view that fits a space. Raises InputError for symbols, between which there are no
+    distances."""
     if not isinstance(space, Continuous | Mixed):
-        raise InputError("this model measures distances: pictures, vectors and rows of numbers, not symbols")
-    return Cells(space) if isinstance(space, Continuous) and len(space.shape) == 3 else Columns(space)
+        raise InputError(
+            "this model measures distances: images, vectors and rows of numbers, not symbols"
+        )
+    return (
+        Cells(space) if isinstance(space, Continuous) and len(space.shape) == 3 else Columns(space)
+    )
 
 
 def _or_one(deviation: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
-"""Linear maps of pictures that can be differentiated any number of times: each one's gradient is its own transpose.
+"""Linear maps of images that can be differentiated any number of times: each one's gradient is
+its own transpose.
 
-No matrix product takes part: training lets these be rounded to bfloat16 or TF32, and a place or a colour may not be.
+No matrix product takes part: training lets these be rounded to bfloat16 or TF32, and a place or a
+colour may not be.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Beyond = Literal["reflection", "zeros"]
-"""What lies beyond a picture's edges."""
+"""What lies beyond an image's edges."""
 
 _MODES = {"zeros": 0, "reflection": 2}  # the numbers by which torch's own operators know them
 
@@ -23,31 +25,39 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def warp(x: Tensor, matrices: Tensor, beyond: Beyond = "reflection") -> Tensor:
-    """Pictures (B, C, H, W) whose pixel at (u, v) is what x has at M (u, v, 1): bilinear, in one pass.
+    """Images (B, C, H, W) whose pixel at (u, v) is what x has at M (u, v, 1): bilinear, in one
+    pass.
 
-    matrices: M, (B, 3, 3) with last row (0, 0, 1), in pixels from the middle of the picture, u to the right and v
-        downwards. Where M is the identity, x stays as it is, bit for bit.
+    matrices: M, (B, 3, 3) with last row (0, 0, 1), in pixels from the middle of the image, u to
+        the right and v downwards. Where M is the identity, x stays as it is, bit for bit.
     """
     height, width = x.shape[2:]
     u = torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2
     v = torch.arange(height, device=x.device, dtype=x.dtype).unsqueeze(1) - (height - 1) / 2
     (a, b, c), (d, e, f) = (row[:, :, None, None].unbind(1) for row in matrices[:, :2].unbind(1))
-    places = torch.stack([(a * u + b * v + c) * (2 / width), (d * u + e * v + f) * (2 / height)], -1)
+    places = torch.stack(
+        [(a * u + b * v + c) * (2 / width), (d * u + e * v + f) * (2 / height)], -1
+    )
     still = (matrices == torch.eye(3, device=x.device)).all(2).all(1)
     return _Gather.apply(x, places, still.view(-1, 1, 1, 1), beyond)
 
 
 def recolour(x: Tensor, matrices: Tensor) -> Tensor:
-    """Pictures (B, C, H, W) whose colours c are M (c, 1).
+    """Images (B, C, H, W) whose colours c are M (c, 1).
 
-    matrices: M, (B, C + 1, C + 1) with last row (0, ..., 0, 1). Its linear part is taken as constant.
+    matrices: M, (B, C + 1, C + 1) with last row (0, ..., 0, 1). Its linear part is taken as
+        constant.
     """
     channels = x.shape[1]
-    return _Mix.apply(x, matrices[:, :channels, :channels].detach()) + matrices[:, :channels, channels, None, None]
+    return (
+        _Mix.apply(x, matrices[:, :channels, :channels].detach())
+        + matrices[:, :channels, channels, None, None]
+    )
 
 
 class _Gather(torch.autograd.Function):
-    """What pictures have at places (B, H, W, 2), as `grid_sample` defines them; those that stand still are not touched.
+    """What images have at places (B, H, W, 2), as `grid_sample` defines them; those that stand
+    still are not touched.
 
     torch 2.6, with which Ganvas still works, cannot differentiate the gradient of `grid_sample`.
     """
@@ -56,7 +66,9 @@ class _Gather(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, places: Tensor, still: Tensor, beyond: Beyond) -> Tensor:
         ctx.save_for_backward(places, still)
         ctx.beyond = beyond
-        return torch.where(still, x, F.grid_sample(x, places, padding_mode=beyond, align_corners=False))
+        return torch.where(
+            still, x, F.grid_sample(x, places, padding_mode=beyond, align_corners=False)
+        )
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
@@ -64,7 +76,8 @@ class _Gather(torch.autograd.Function):
 
 
 class _Scatter(torch.autograd.Function):
-    """The transpose of `_Gather`: adds what pictures have to the places that it was gathered from."""
+    """The transpose of `_Gather`: adds what images have to the places that it was gathered
+    from."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, places: Tensor, still: Tensor, beyond: Beyond) -> Tensor:

@@ -8,11 +8,16 @@ from typing import Any
 import pandas as pd
 
 
-def numbers(values: pd.Series) -> pd.Series | None:
-    """A column as finite numbers, days and times too, float64 with nan where there is none; None for categories."""
+def number_columns(values: pd.Series) -> pd.Series | None:
+    """A column as finite numbers, days and times too, float64 with nan where there is none; None
+    for categories."""
     if pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
         return None
-    if values.dtype == object and len(there := values.dropna()) and all(isinstance(v, date) for v in there):
+    if (
+        values.dtype == object
+        and len(there := values.dropna())
+        and all(isinstance(v, date) for v in there)
+    ):
         values = pd.to_datetime(values)
     if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
         return values.astype("int64").where(values.notna()).astype(float)
@@ -22,7 +27,7 @@ def numbers(values: pd.Series) -> pd.Series | None:
     return found.where(found.abs() < float("inf"))
 
 
-def said(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value in words; what is missing has none."""
     if pd.isna(value):
         return ""

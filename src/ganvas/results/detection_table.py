@@ -5,26 +5,29 @@ from __future__ import annotations
 import pyarrow as pa
 import torch
 
-from ..core import Judged, Modality, Named, Normal, Overlaps
+from ..core import Detected, Modality, NamedExamples, Overlapping, ReferenceScores
 
 REASONS = 3  # that are named in words
 
 
-def findings(part: Judged, normal: Normal, modality: Modality) -> pa.Table:
-    """name, score, p and found of every example; nearest, the name of the normal example that is nearest to a finding;
-    and where examples have named parts, why in words, and what each part adds to the score beyond what is normal.
+def detection_table(part: Detected, normal: ReferenceScores, modality: Modality) -> pa.Table:
+    """name, score, p and found of every example; nearest, the name of the normal example that is
+    nearest to a finding; and where examples have named parts, why in words, and what each part adds
+    to the score beyond what is normal.
 
     Of moments there is the time instead of a name, and none is near another.
     """
     columns: dict[str, pa.Array] = {
-        "time" if isinstance(modality, Overlaps) else "name": pa.array(part.names, pa.string()),
+        "time" if isinstance(modality, Overlapping) else "name": pa.array(part.names, pa.string()),
         "score": pa.array(part.scores.numpy()),
         "p": pa.array(part.p.numpy()),
         "found": pa.array(part.found.numpy()),
     }
-    if not isinstance(modality, Overlaps):
-        columns["nearest"] = pa.array([normal.names[i] if i >= 0 else None for i in part.nearest.tolist()], pa.string())
-    if reasons := modality.reasons(part.blame):
+    if not isinstance(modality, Overlapping):
+        columns["nearest"] = pa.array(
+            [normal.names[i] if i >= 0 else None for i in part.nearest.tolist()], pa.string()
+        )
+    if reasons := modality.reasons(part.attribution):
         names, most = list(reasons), min(REASONS, len(reasons))
         top = torch.stack(list(reasons.values()), 1).topk(most, 1).indices.tolist()
         columns["why"] = pa.array([", ".join(names[i] for i in row) for row in top])
@@ -32,9 +35,11 @@ def findings(part: Judged, normal: Normal, modality: Modality) -> pa.Table:
     return pa.table(columns)
 
 
-def origin(given: Named, modality: Modality) -> dict[str, pa.Array]:
+def source_columns(given: NamedExamples, modality: Modality) -> dict[str, pa.Array]:
     """name of every example, and its label where it has one."""
     columns = {"name": pa.array(given.names, pa.string())}
     if given.y is not None:
-        columns["label"] = pa.array([modality.classes[i] for i in given.y.flatten().tolist()], pa.string())
+        columns["label"] = pa.array(
+            [modality.classes[i] for i in given.y.flatten().tolist()], pa.string()
+        )
     return columns

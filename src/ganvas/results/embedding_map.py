@@ -1,4 +1,5 @@
-"""Latents as a table, and their map as a picture and as a page to point at things on. Nothing is fetched."""
+"""Latents as a table, and their map as an image and as a page to point at things on. Nothing is
+fetched."""
 
 from __future__ import annotations
 
@@ -19,23 +20,33 @@ from torch import Tensor
 
 from ..core import Embedded, InputError, Modality
 from ..runs.run import write_atomically
-from .columns import numbers, said
-from .detection_table import origin
+from .columns import format_value, number_columns
+from .detection_table import source_columns
 
 CATEGORIES = (
-    "#3066be", "#d1495b", "#2e933c", "#e8a317", "#7d53de", "#00a6b4",
-    "#8c564b", "#f178b6", "#9bc53d", "#56627a", "#ff7f50", "#6b7fd7",
-)  # fmt: skip
+    "#3066be",
+    "#d1495b",
+    "#2e933c",
+    "#e8a317",
+    "#7d53de",
+    "#00a6b4",
+    "#8c564b",
+    "#f178b6",
+    "#9bc53d",
+    "#56627a",
+    "#ff7f50",
+    "#6b7fd7",
+)
 OTHER = "#b4b9c4"
 RAMP = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
 COLOURS = (*CATEGORIES, OTHER, *RAMP)
 
-THUMBNAIL = 64  # pixels of a small picture
+THUMBNAIL = 64  # pixels of a small image
 CRISP = 32  # up to here they are kept to the bit
 COLUMNS = 40  # columns that a page tells of
-PANELS = 12  # columns that a picture shows
+PANELS = 12  # columns that an image shows
 PANEL, MARGIN, LEGEND = 620, 24, 26  # pixels
-TILE = 40  # pixels of a picture on the map
+TILE = 40  # pixels of an image on the map
 CUT = 200  # letters of a value
 
 
@@ -54,20 +65,24 @@ class Colouring:
     legend: list[tuple[str, int]]
 
 
-def latents(answer: Embedded, modality: Modality) -> pa.Table:
-    """name, label where there is one, z0, z1 ... of every example; and where it is on the map, if it is."""
-    columns = origin(answer.given, modality)
+def latents_table(answer: Embedded, modality: Modality) -> pa.Table:
+    """name, label where there is one, z0, z1 ... of every example; and where it is on the map, if
+    it is."""
+    columns = source_columns(answer.given, modality)
     columns |= {f"z{i}": pa.array(z.numpy()) for i, z in enumerate(answer.latents.unbind(1))}
     if len(answer.rows):
         places = torch.full((len(answer.latents), 2), torch.nan)
         places[answer.rows] = answer.map
-        columns |= {name: pa.array(place.numpy(), from_pandas=True)
-                    for name, place in zip(("map x", "map y"), places.unbind(1), strict=True)}  # fmt: skip
+        columns |= {
+            name: pa.array(place.numpy(), from_pandas=True)
+            for name, place in zip(("map x", "map y"), places.unbind(1), strict=True)
+        }
     return pa.table(columns)
 
 
-def page(answer: Embedded, modality: Modality, target: Path) -> Path:
-    """Writes the map as a page that shows the example one points at. Raises InputError where there is no map."""
+def embedding_page(answer: Embedded, modality: Modality, target: Path) -> Path:
+    """Writes the map as a page that shows the example one points at. Raises InputError where there
+    is no map."""
     _check(answer, target)
     x = answer.given.x.cpu()[answer.rows]
     small = modality.thumbnails(x, THUMBNAIL)
@@ -77,16 +92,21 @@ def page(answer: Embedded, modality: Modality, target: Path) -> Path:
         "places": [[round(p, 4) for p in place] for place in _fitted(answer.map).tolist()],
         "names": [_cut(answer.given.names[i]) for i in answer.rows.tolist()],
         "columns": [asdict(c) for c in _colourings(answer, modality, COLUMNS)],
-        "pictures": None if small is None else _sprite(small),
+        "images": None if small is None else _sprite(small),
     }
-    text = (Path(__file__).with_name("map.html")).read_text("utf-8").replace("DATA", _inside_a_script(content))
+    text = (
+        (Path(__file__).with_name("map.html"))
+        .read_text("utf-8")
+        .replace("DATA", _inside_a_script(content))
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, text.encode())
     return target
 
 
-def picture(answer: Embedded, modality: Modality, target: Path) -> Path:
-    """Draws the map once for each column that colours it, and once with small pictures where examples can be seen.
+def embedding_image(answer: Embedded, modality: Modality, target: Path) -> Path:
+    """Draws the map once for each column that colours it, and once with small images where
+    examples can be seen.
 
     Raises InputError where there is no map.
     """
@@ -94,7 +114,7 @@ def picture(answer: Embedded, modality: Modality, target: Path) -> Path:
     places = _fitted(answer.map)
     small = modality.thumbnails(answer.given.x.cpu()[answer.rows], TILE)
     panels = [_dots(places, colouring) for colouring in _colourings(answer, modality, PANELS)]
-    panels += [] if small is None else [_pictures(places, small)]
+    panels += [] if small is None else [_images(places, small)]
     panels = panels or [_dots(places, Colouring("", [], [0] * len(places), []))]
     across, high = min(3, len(panels)), max(panel.height for panel in panels)
     canvas = Image.new("RGB", (across * PANEL, ceil(len(panels) / across) * high), "white")
@@ -107,7 +127,9 @@ def picture(answer: Embedded, modality: Modality, target: Path) -> Path:
 
 def _check(answer: Embedded, target: Path) -> None:
     if not len(answer.rows):
-        raise InputError(f"there is no map to put into {target}; leave out --map none, or end --out in .parquet")
+        raise InputError(
+            f"there is no map to put into {target}; leave out --map none, or end --out in .parquet"
+        )
 
 
 def _fitted(places: Tensor) -> Tensor:
@@ -119,7 +141,7 @@ def _fitted(places: Tensor) -> Tensor:
 def _colourings(answer: Embedded, modality: Modality, most: int) -> list[Colouring]:
     """The label, and the columns of rows, of the examples on the map."""
     columns = dict[str, pd.Series]()
-    if (label := origin(answer.given, modality).get("label")) is not None:
+    if (label := source_columns(answer.given, modality).get("label")) is not None:
         columns["label"] = pd.Series(label.to_pylist()).iloc[answer.rows.tolist()]
     frame = modality.frame(answer.given.x.cpu()[answer.rows])
     if frame is not None:
@@ -128,14 +150,16 @@ def _colourings(answer: Embedded, modality: Modality, most: int) -> list[Colouri
 
 
 def _colouring(name: str, values: pd.Series) -> Colouring:
-    words = [_cut(said(value)) for value in values]
-    found = numbers(values)
+    words = [_cut(format_value(value)) for value in values]
+    found = number_columns(values)
     if found is not None and found.nunique() > len(CATEGORIES):
         ranked = found.reset_index(drop=True).dropna().sort_values()
         low, high = (ranked.index[round(share * (len(ranked) - 1))] for share in (0.02, 0.98))
         far = (found.to_numpy() - ranked[low]) / max(ranked[high] - ranked[low], 1e-12)
         codes = [len(CATEGORIES) if step != step else _step(step) for step in far.tolist()]
-        return Colouring(name, words, codes, [(f"≤ {words[low]}", _step(0)), (f"≥ {words[high]}", _step(1))])
+        return Colouring(
+            name, words, codes, [(f"≤ {words[low]}", _step(0)), (f"≥ {words[high]}", _step(1))]
+        )
     common = pd.Series(words).value_counts().index[: len(CATEGORIES)]
     number = {word: i for i, word in enumerate(sorted(word for word in common if word))}
     codes = [number.get(word, len(CATEGORIES)) for word in words]
@@ -154,25 +178,35 @@ def _cut(text: str) -> str:
 
 
 def _sprite(small: Tensor) -> dict[str, Any]:
-    """Small pictures (n, side, side, 3) side by side in one, as it stands in a page."""
+    """Small images (n, side, side, 3) side by side in one, as it stands in a page."""
     side, across = small.shape[1], ceil(len(small) ** 0.5)
     stream = BytesIO()
     sheet = Image.fromarray(_grid(small, across).numpy())
-    sheet.save(stream, **({"format": "PNG"} if side <= CRISP else {"format": "JPEG", "quality": 85}))
+    sheet.save(
+        stream, **({"format": "PNG"} if side <= CRISP else {"format": "JPEG", "quality": 85})
+    )
     kind = "png" if side <= CRISP else "jpeg"
-    return {"side": side, "across": across,
-            "image": f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"}  # fmt: skip
+    return {
+        "side": side,
+        "across": across,
+        "image": f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}",
+    }
 
 
 def _grid(small: Tensor, across: int) -> Tensor:
     n, side = small.shape[:2]
     down = ceil(n / across)
     full = torch.cat([small, small.new_zeros(down * across - n, side, side, 3)])
-    return full.view(down, across, side, side, 3).transpose(1, 2).reshape(down * side, across * side, 3)
+    return (
+        full.view(down, across, side, side, 3)
+        .transpose(1, 2)
+        .reshape(down * side, across * side, 3)
+    )
 
 
 def _inside_a_script(content: Any) -> str:
-    """JSON that cannot end the element it stands in, nor begin another, whatever people called their things."""
+    """JSON that cannot end the element it stands in, nor begin another, whatever people called
+    their things."""
     text = json.dumps(content, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -189,7 +223,9 @@ def _dots(places: Tensor, colouring: Colouring) -> Image.Image:
     panel = Image.new("RGB", (2 * PANEL, 2 * (PANEL + LEGEND * (1 + lines))), "white")
     pen, radius = ImageDraw.Draw(panel), 8 if len(places) < 300 else 6 if len(places) < 3000 else 4
     for (x, y), code in zip(_spots(places, room), colouring.codes, strict=True):
-        pen.ellipse((2 * x - radius, 2 * y - radius, 2 * x + radius, 2 * y + radius), fill=COLOURS[code])
+        pen.ellipse(
+            (2 * x - radius, 2 * y - radius, 2 * x + radius, 2 * y + radius), fill=COLOURS[code]
+        )
     panel = panel.resize((PANEL, panel.height // 2), Image.Resampling.LANCZOS)
     pen, font = ImageDraw.Draw(panel), ImageFont.load_default(15)
     pen.text((MARGIN, 10), colouring.name[:60], fill="black", font=font)
@@ -200,8 +236,9 @@ def _dots(places: Tensor, colouring: Colouring) -> Image.Image:
     return panel
 
 
-def _pictures(places: Tensor, small: Tensor) -> Image.Image:
-    """The map as a grid of small pictures: in each cell the example that is nearest to its middle."""
+def _images(places: Tensor, small: Tensor) -> Image.Image:
+    """The map as a grid of small images: in each cell the example that is nearest to its
+    middle."""
     room, panel = PANEL - 2 * MARGIN, Image.new("RGB", (PANEL, PANEL + LEGEND), "white")
     cells: dict[tuple[int, int], tuple[float, int]] = {}
     for i, (x, y) in enumerate(_spots(places, room - TILE)):

@@ -1,4 +1,5 @@
-"""The file of compressed examples: magic, version, header, content, checksum. Nothing in it is ever executed."""
+"""The file of compressed examples: magic, version, header, content, checksum. Nothing in it is ever
+executed."""
 
 from __future__ import annotations
 
@@ -6,38 +7,48 @@ import json
 from hashlib import blake2b
 from typing import Any
 
-from ..core import InputError, Parcel
+from ..core import InputError, Packed
 
 MAGIC, VERSION, CHECK = b"\x89GANVAS\n", 1, 16
 HEADER = {"version": int, "examples": int, "packed": int, "digest": str, "fingerprint": str}
 """What is in every header, and what it is."""
 
 
-def sealed(parcel: Parcel) -> bytes:
+def pack_bytes(parcel: Packed) -> bytes:
     """A parcel as the content of a file."""
-    about = {"version": VERSION, "examples": parcel.n, "digest": parcel.digest, "fingerprint": parcel.fingerprint,
-             "quality": parcel.quality, "packed": len(parcel.packed)}  # fmt: skip
+    about = {
+        "version": VERSION,
+        "examples": parcel.n,
+        "digest": parcel.digest,
+        "fingerprint": parcel.fingerprint,
+        "quality": parcel.quality,
+        "packed": len(parcel.packed),
+    }
     header = json.dumps(about).encode()
     content = MAGIC + len(header).to_bytes(4, "little") + header + parcel.packed + parcel.rest
     return content + blake2b(content, digest_size=CHECK).digest()
 
 
-def unsealed(content: bytes, where: str, fingerprint: str) -> Parcel:
-    """The parcel in a file's content. Raises InputError for what is foreign, damaged, newer or another model's."""
-    about, body = opened(content, where)
+def unpack_bytes(content: bytes, where: str, fingerprint: str) -> Packed:
+    """The parcel in a file's content. Raises InputError for what is foreign, damaged, newer or
+    another model's."""
+    about, body = read_header(content, where)
     if blake2b(content[:-CHECK], digest_size=CHECK).digest() != content[-CHECK:]:
         raise InputError(f"{where} is damaged: its checksum does not fit; copy it again")
     if about["version"] > VERSION:
         raise InputError(f"{where} was written by a newer Ganvas; update this one")
     if about["fingerprint"] != fingerprint:
-        raise InputError(f"{where} was compressed by another model; name the run that it was compressed with")
+        raise InputError(
+            f"{where} was compressed by another model; name the run that it was compressed with"
+        )
     split = about["packed"]
     known = about["examples"], about["digest"], about["fingerprint"], about["quality"]
-    return Parcel(body[:split], body[split:], *known)
+    return Packed(body[:split], body[split:], *known)
 
 
-def opened(content: bytes, where: str) -> tuple[dict[str, Any], bytes]:
-    """The header of a file, and what comes after it but for the checksum. Raises InputError where it is none."""
+def read_header(content: bytes, where: str) -> tuple[dict[str, Any], bytes]:
+    """The header of a file, and what comes after it but for the checksum. Raises InputError where
+    it is none."""
     if not content.startswith(MAGIC):
         raise InputError(f"{where} is no file that `ganvas compress` wrote; give one")
     start = len(MAGIC) + 4

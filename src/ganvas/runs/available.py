@@ -1,4 +1,5 @@
-"""What a trained model can be used for: tasks that it is able to do, on what its data can be read as."""
+"""What a trained model can be used for: tasks that it is able to do, on what its data can be read
+as."""
 
 from __future__ import annotations
 
@@ -6,21 +7,21 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from ..runtime import registry as plugins
-from ..core import Exact, Labelled, Lossless, Modality, Model, Parcel, Rowwise
+from ..runtime import registry
+from ..core import Unpacked, LabelledExamples, Lossless, Modality, Model, Packed, Tabular
 
 
-def doable(model: type[Model], modality: Modality) -> list[str]:
+def available_tasks(model: type[Model], modality: Modality) -> list[str]:
     """Names of tasks that models of this class can do on data of this kind."""
-    tasks = {name: plugins.load("tasks", name) for name in plugins.names("tasks")}
-    return [n for n, task in tasks.items() if issubclass(model, plugins.needs(task)) and _read(_asked(task), modality)]
+    tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
+    return [n for n, task in tasks.items() if issubclass(model, registry.needs(task)) and _read(_asked(task), modality)]
 
 
 def _read(asked: set[Any], modality: Modality) -> bool:
     """Whether data of this kind is ever what a task asks for."""
-    if asked & {Exact, Parcel}:
+    if asked & {Unpacked, Packed}:
         return isinstance(modality, Lossless)
-    return Labelled not in asked or isinstance(modality, Rowwise) or bool(modality.classes)
+    return LabelledExamples not in asked or isinstance(modality, Tabular) or bool(modality.classes)
 
 
 @cache

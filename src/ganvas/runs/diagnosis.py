@@ -1,7 +1,9 @@
-"""Reads the log of a game while it is played and says, in words, what is wrong with it and what would help.
+"""Reads the log of a game while it is played and says, in words, what is wrong with it and what
+would help.
 
-An illness is told by a function of the history, or by nothing: what it needs may not be in the log. Each names the
-paper that describes the illness. Thresholds are those of a sign that lasts, since every game is ill for a moment.
+An illness is told by a function of the history, or by nothing: what it needs may not be in the log.
+Each names the paper that describes the illness. Thresholds are those of a sign that lasts, since
+every game is ill for a moment.
 """
 
 from __future__ import annotations
@@ -14,34 +16,37 @@ from typing import Any, NamedTuple, Self
 
 RECENT = 200  # lines of the log that are looked at, beside all earlier ones with a preview
 SMOOTH = 10  # lines that are averaged, so that one batch is no sign
-LASTING = 300  # rounds for which a sign must have been there
-GROWN = 500  # rounds after which samples of a healthy game are no longer all alike
+LASTING = 300  # steps for which a sign must have been there
+GROWN = 500  # steps after which samples of a healthy game are no longer all alike
 
 FOOLED, CERTAIN = 0.6, 0.99
-"""Share of pairs that a discriminator orders when it cannot tell real from made, and when it always can."""
+"""Share of pairs that a discriminator orders when it cannot tell real from made, and when it always
+can."""
 
 SLIPPED = 0.15
-"""Share of real examples that samples covered at their best and no longer do, beyond what 256 samples leave to luck."""
+"""Share of real examples that samples covered at their best and no longer do, beyond what 256
+samples leave to luck."""
 
 TOLD, BYTE = 2.0, 8.0
-"""Bits about an example that latents must tell at least: enough to say which of four kinds it is; and those that are
-few where nine in ten latents are idle."""
+"""Bits about an example that latents must tell at least: enough to say which of four kinds it is;
+and those that are few where nine in ten latents are idle."""
 
 NOTES = (
     "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token",
     "/bits_per_byte", "/bound", "/PSNR (dB)",
-)  # fmt: skip
+)
 """What is looked at while a game is played, and no term of a loss."""
 
 RECKLESS = 0.2
-"""Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes (0.01 to 0.05)."""
+"""Step of Adam, as a share of the size of weights, that is far beyond what any of our models takes
+(0.01 to 0.05)."""
 
 
 class Remedy(NamedTuple):
     """One thing to change: multiplied by `factor`, then kept between `least` and `most`.
 
-    what: "rate" for the learning rate of every player, "rate.PLAYER" for that of one, or one of the model's
-        `hyperparameters`.
+    what: "rate" for the learning rate of every player, "lr.PLAYER" for that of one, or one of the
+        model's `hyperparameters`.
     """
 
     what: str
@@ -60,14 +65,14 @@ class Diagnosis:
     """What is wrong, in words.
 
     illness: Its usual name.
-    since: Round in which the sign began; 0 for what was so before the first.
+    since: Step in which the sign began; 0 for what was so before the first.
     words: What is seen, with numbers.
     advice: What to do.
     grave: Whether training that goes on as it does is wasted.
     remedies: What may help, in the order in which to try it.
     """
 
-    illness: str
+    kind: str
     since: int
     words: str
     advice: str
@@ -75,8 +80,8 @@ class Diagnosis:
     remedies: tuple[Remedy, ...] = ()
 
     def __str__(self) -> str:
-        since = f" since round {self.since:,}" if self.since else ""
-        return f"{self.illness}{since}: {self.words}; {self.advice}"
+        since = f" since step {self.since:,}" if self.since else ""
+        return f"{self.kind}{since}: {self.words}; {self.advice}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,27 +91,28 @@ class Diagnosis:
         return cls(**{**value, "remedies": tuple(Remedy(*remedy) for remedy in value["remedies"])})
 
 
-class Treatment(NamedTuple):
+class Intervention(NamedTuple):
     """One change that was made to a game that was ill.
 
-    step: Round after which it was made; to_step: round whose averaged weights the game went back to, 0 for none.
+    step: Step after which it was made; to_step: step whose averaged weights the game went back
+        to, 0 for none.
     what, before, after: as in `Remedy.what`, with its value.
     """
 
     step: int
-    illness: str
+    kind: str
     what: str
     before: float
     after: float
     to_step: int
 
     def __str__(self) -> str:
-        back = f"the weights of round {self.to_step:,}" if self.to_step else "the first weights"
-        return f"round {self.step:,}, {self.illness}: back to {back}, {self.what} {self.before:.3g} -> {self.after:.3g}"
+        back = f"the weights of step {self.to_step:,}" if self.to_step else "the first weights"
+        return f"step {self.step:,}, {self.kind}: back to {back}, {self.what} {self.before:.3g} -> {self.after:.3g}"
 
 
 class Curve(NamedTuple):
-    """One column of a log: a value in some of the rounds, oldest first."""
+    """One column of a log: a value in some of the steps, oldest first."""
 
     steps: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
@@ -121,7 +127,8 @@ class Curve(NamedTuple):
         return Curve(self.steps, tuple(sum(window) / len(window) for window in windows))
 
     def since(self, holds: Callable[[float], bool]) -> int | None:
-        """The first round of the unbroken stretch, up to now, in which this holds; None where it does not now."""
+        """The first step of the unbroken stretch, up to now, in which this holds; None where it
+        does not now."""
         begun = None
         for step, value in zip(reversed(self.steps), reversed(self.values), strict=True):
             if not holds(value):
@@ -129,10 +136,10 @@ class Curve(NamedTuple):
             begun = step
         return begun
 
-    def lasting(self, holds: Callable[[float], bool], rounds: int = LASTING) -> int | None:
-        """The same, where the stretch has lasted for so many rounds."""
+    def lasting(self, holds: Callable[[float], bool], n_steps: int = LASTING) -> int | None:
+        """The same, where the stretch has lasted for so many steps."""
         begun = self.since(holds)
-        return begun if begun is not None and self.steps[-1] - begun >= rounds else None
+        return begun if begun is not None and self.steps[-1] - begun >= n_steps else None
 
 
 @dataclass(frozen=True)
@@ -142,10 +149,10 @@ class Facts:
     rates: Learning rates by player.
     sizes: Root mean squares of the weights that players began with.
     parameters: How many a player has.
-    codes: Size of the codebook of a model that has one, as far as a round has places for.
+    codes: Size of the codebook of a model that has one, as far as a step has places for.
     """
 
-    rates: Mapping[str, float] = field(default_factory=dict)
+    lr: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     codes: int = 0
@@ -153,7 +160,7 @@ class Facts:
     @property
     def paces(self) -> dict[str, float]:
         """How far one step of Adam may change a weight, as a share of its size, by player."""
-        return {player: self.rates[player] / size for player, size in self.sizes.items() if size}
+        return {player: self.lr[player] / size for player, size in self.sizes.items() if size}
 
 
 @dataclass(frozen=True)
@@ -169,7 +176,7 @@ class History:
 
     @property
     def begun(self) -> int:
-        """The round it starts after: what came before a treatment is another game."""
+        """The step it starts after: what came before a treatment is another game."""
         return int(self.lines[0]["step"]) - 1 if self.lines else 0
 
     @property
@@ -190,7 +197,7 @@ class History:
 
     @property
     def lost(self) -> tuple[str, float] | None:
-        """A term of a player's that is no number in the last round, by name, if there is one."""
+        """A term of a player's that is no number in the last step, by name, if there is one."""
         last = self.lines[-1].items()
         return next(((name, v) for name, v in last if _of_player(name) and not isfinite(v)), None)
 
@@ -203,7 +210,8 @@ class History:
 
 
 def exploded(history: History) -> Diagnosis | None:
-    """Numbers out of range: steps were longer than the loss is smooth (Goodfellow et al., 2016, section 8.2.4)."""
+    """Numbers out of range: steps were longer than the loss is smooth (Goodfellow et al., 2016,
+    section 8.2.4)."""
     if not history.lost:
         return None
     name, value = history.lost
@@ -222,37 +230,40 @@ def exploding(history: History) -> Diagnosis | None:
 
 
 def _diverged(since: int, words: str) -> Diagnosis:
-    advice = "try again with a lower --rate, or --clip 1"
-    return Diagnosis("divergence", since, words, advice, True, (Remedy("rate", 0.1),) * 3)
+    advice = "try again with a lower --lr, or --clip 1"
+    return Diagnosis("divergence", since, words, advice, True, (Remedy("lr", 0.1),) * 3)
 
 
 def won(history: History) -> Diagnosis | None:
-    """The discriminator tells real from made every time, and what is made is poor (Arjovsky & Bottou, 2017)."""
+    """The discriminator tells real from made every time, and what is made is poor (Arjovsky &
+    Bottou, 2017)."""
     since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share > CERTAIN)
     if since is None or not history.poor:
         return None
     words = f"the discriminator has put {CERTAIN:.0%} of pairs and more in order, and samples are far from real"
     return Diagnosis(
-        "discriminator has won", since, words, "lower --rate discriminator=..., or raise --r1", True,
-        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.2)),
-    )  # fmt: skip
+        "discriminator has won", since, words, "lower --lr discriminator=..., or raise --r1", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.1), Remedy("lr.discriminator", 0.2)),
+    )
 
 
 def lost(history: History) -> Diagnosis | None:
-    """The generator learns faster than the discriminator, and so from nobody (Goodfellow et al., 2014, section 6)."""
+    """The generator learns faster than the discriminator, and so from nobody (Goodfellow et al.,
+    2014, section 6)."""
     since = history.curve("discriminator/ordering").smooth().lasting(lambda share: share < FOOLED)
     if since is None or not history.poor:
         return None
     words = f"the discriminator has put fewer than {FOOLED:.0%} of pairs in order, yet samples are far from real"
     return Diagnosis(
-        "discriminator has lost", since, words, "raise --rate discriminator=..., or lower --rate generator=...", True,
-        (Remedy("rate.discriminator", max(_ahead(history.facts.rates), 3)), Remedy("rate.generator", 0.3),
-         Remedy("rate.generator", 0.3)),
-    )  # fmt: skip
+        "discriminator has lost", since, words, "raise --lr discriminator=..., or lower --lr generator=...", True,
+        (Remedy("lr.discriminator", max(_ahead(history.facts.lr), 3)), Remedy("lr.generator", 0.3),
+         Remedy("lr.generator", 0.3)),
+    )
 
 
 def vanished(history: History) -> Diagnosis | None:
-    """Gradients of the generator vanish before a perfect discriminator (Arjovsky & Bottou, 2017, theorem 2.4)."""
+    """Gradients of the generator vanish before a perfect discriminator (Arjovsky & Bottou, 2017,
+    theorem 2.4)."""
     gradient = history.curve("generator/gradient")
     if not gradient.values or not history.poor:
         return None
@@ -264,13 +275,14 @@ def vanished(history: History) -> Diagnosis | None:
     return Diagnosis(
         "vanishing gradients", since,
         f"the generator's gradient fell from {first:.2g} to {gradient.smooth().last:.2g} while the discriminator wins",
-        "use --loss non-saturating (or relativistic), or lower --rate discriminator=...", True,
-        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.1), Remedy("rate.discriminator", 0.1)),
-    )  # fmt: skip
+        "use --loss non-saturating (or relativistic), or lower --lr discriminator=...", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.1), Remedy("lr.discriminator", 0.1)),
+    )
 
 
 def oscillates(history: History) -> Diagnosis | None:
-    """The players chase each other in circles instead of coming to rest (Mescheder et al., 2018)."""
+    """The players chase each other in circles instead of coming to rest (Mescheder et al.,
+    2018)."""
     ordering = history.curve("discriminator/ordering").smooth()
     turns = _swings(ordering, 0.25)
     if len(turns) < 5:
@@ -278,14 +290,15 @@ def oscillates(history: History) -> Diagnosis | None:
     return Diagnosis(
         "oscillation", turns[0],
         f"the discriminator went from winning to losing and back {len(turns) // 2} times "
-        f"in {ordering.steps[-1] - turns[0]:,} rounds",
-        "lower --rate, or raise --r1", history.poor,
-        (Remedy("r1", 10, 1, 100), Remedy("rate", 0.3), Remedy("rate", 0.3)),
-    )  # fmt: skip
+        f"in {ordering.steps[-1] - turns[0]:,} steps",
+        "lower --lr, or raise --r1", history.poor,
+        (Remedy("r1", 10, 1, 100), Remedy("lr", 0.3), Remedy("lr", 0.3)),
+    )
 
 
 def collapsed(history: History) -> Diagnosis | None:
-    """Many latents give the same few examples (Goodfellow, 2016, section 5.1; coverage of Naeem et al., 2020)."""
+    """Many latents give the same few examples (Goodfellow, 2016, section 5.1; coverage of Naeem et
+    al., 2020)."""
     coverage, diversity = history.curve("made/coverage"), history.curve("made/diversity")
     if len(coverage.values) < 3 or history.age < GROWN:
         return None
@@ -302,14 +315,15 @@ def collapsed(history: History) -> Diagnosis | None:
     if ordering.values and ordering.last < FOOLED:
         words += ", and the discriminator does not notice"
     return Diagnosis(
-        "mode collapse", since, words, "lower --rate generator=..., or raise --rate discriminator=... or --r1", True,
-        (Remedy("rate.generator", min(1 / _ahead(history.facts.rates), 0.3)), Remedy("r1", 10, 1, 100),
-         Remedy("rate.generator", 0.3)),
-    )  # fmt: skip
+        "mode collapse", since, words, "lower --lr generator=..., or raise --lr discriminator=... or --r1", True,
+        (Remedy("lr.generator", min(1 / _ahead(history.facts.lr), 0.3)), Remedy("r1", 10, 1, 100),
+         Remedy("lr.generator", 0.3)),
+    )
 
 
 def slipping(history: History) -> Diagnosis | None:
-    """Samples grow alike, slowly, under a discriminator that always wins (Brock et al., 2019, section 4).
+    """Samples grow alike, slowly, under a discriminator that always wins (Brock et al., 2019,
+    section 4).
 
     What they cover is not poor yet, but far below its best at two looks in a row.
     """
@@ -325,15 +339,16 @@ def slipping(history: History) -> Diagnosis | None:
         "slow collapse", since,
         f"samples cover {coverage.last:.0%} of real examples and did cover {best:.0%}, while the discriminator has put "
         f"{CERTAIN:.0%} of pairs and more in order",
-        "raise --r1, or lower --rate discriminator=..., or stop earlier", True,
-        (Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3), Remedy("rate", 0.3)),
-    )  # fmt: skip
+        "raise --r1, or lower --lr discriminator=..., or stop earlier", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.3), Remedy("lr", 0.3)),
+    )
 
 
 def memorised(history: History) -> Diagnosis | None:
     """The discriminator knows its training examples by heart: it takes held-out ones for made ones.
 
-    The heuristic r_v of Karras et al. (2020, equation 1), of shares of pairs in order in place of mean logits.
+    The heuristic r_v of Karras et al. (2020, equation 1), of shares of pairs in order in place of
+    mean logits.
     """
     seen, held = history.curve("seen/discriminator/ordering"), history.curve("held_out/discriminator/ordering")
     if len(seen.values) < 3 or seen.steps != held.steps:
@@ -347,12 +362,13 @@ def memorised(history: History) -> Diagnosis | None:
         f"the discriminator orders {seen.last:.0%} of pairs with training examples and {held.last:.0%} with held-out "
         "ones: it learns them by heart, or they are too few",
         "give more examples, or --augment adaptive, or raise --r1", _twice(gap, lambda apart: apart > 0.35) is not None,
-        (Remedy("augmentation", 2, 0.2, 0.8), Remedy("r1", 10, 1, 100), Remedy("rate.discriminator", 0.3)),
-    )  # fmt: skip
+        (Remedy("augmentation", 2, 0.2, 0.8), Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.3)),
+    )
 
 
 def small_generator(history: History) -> Diagnosis | None:
-    """A generator far smaller than what judges it cannot follow (Arora et al., 2017, on capacity and equilibria)."""
+    """A generator far smaller than what judges it cannot follow (Arora et al., 2017, on capacity
+    and equilibria)."""
     sizes, ordering = history.facts.parameters, history.curve("discriminator/ordering").smooth()
     if not {"generator", "discriminator"} <= sizes.keys() or sizes["generator"] * 20 > sizes["discriminator"]:
         return None
@@ -366,23 +382,25 @@ def small_generator(history: History) -> Diagnosis | None:
 
 
 def too_fast(history: History) -> Diagnosis | None:
-    """Steps that are long beside the weights they change do not descend anything (You et al., 2017, section 4)."""
+    """Steps that are long beside the weights they change do not descend anything (You et al., 2017,
+    section 4)."""
     fast = {player: pace for player, pace in history.facts.paces.items() if pace > RECKLESS}
     signs = (exploded, exploding, vanished, lost, won, collapsed, oscillates, leapt)
     if not fast or history.age < 50 or not (others := [sign for sign in (look(history) for look in signs) if sign]):
         return None
     player, pace = max(fast.items(), key=lambda item: item[1])
     seen = others[0]
-    words = f"a step of the {player} may change each weight by {pace:.0%} of its size, and so there is {seen.illness}"
+    words = f"a step of the {player} may change each weight by {pace:.0%} of its size, and so there is {seen.kind}"
     every = len(fast) == len(history.facts.paces)
-    remedy = Remedy("rate" if every else f"rate.{player}", 0.1)
+    remedy = Remedy("rate" if every else f"lr.{player}", 0.1)
     return Diagnosis(
-        "learning rate too high", seen.since, f"{words} ({seen.words})", "lower --rate", True, (remedy,) * 3
+        "learning rate too high", seen.since, f"{words} ({seen.words})", "lower --lr", True, (remedy,) * 3
     )
 
 
 def leapt(history: History) -> Diagnosis | None:
-    """A term that rose far above where it began: what one round learned, the next undid (Smith, 2017)."""
+    """A term that rose far above where it began: what one step learned, the next undid (Smith,
+    2017)."""
     for name, curve in history.terms():
         first, most = curve.values[0], max(curve.values)
         if not name.endswith((*NOTES, "/kl")) and most > 10 * abs(first) + 5:
@@ -392,7 +410,8 @@ def leapt(history: History) -> Diagnosis | None:
 
 
 def posterior_collapsed(history: History) -> Diagnosis | None:
-    """Latents say next to nothing about examples (Bowman et al., 2016), or few of them do (Burda et al., 2016)."""
+    """Latents say next to nothing about examples (Bowman et al., 2016), or few of them do (Burda et
+    al., 2016)."""
     for name, bits in history.terms("/bits"):
         active = history.curve(name.replace("/bits", "/active")).smooth()
         since = bits.smooth().lasting(lambda told: told < TOLD)
@@ -408,7 +427,8 @@ def posterior_collapsed(history: History) -> Diagnosis | None:
 
 
 def dead_codes(history: History) -> Diagnosis | None:
-    """Most entries of a codebook are never used (van den Oord et al., 2017; Dhariwal et al., 2020)."""
+    """Most entries of a codebook are never used (van den Oord et al., 2017; Dhariwal et al.,
+    2020)."""
     for name, curve in history.terms("/perplexity"):
         since = curve.smooth().lasting(lambda used: used < 0.1 * history.facts.codes)
         if since is not None:
@@ -420,29 +440,31 @@ def dead_codes(history: History) -> Diagnosis | None:
 DIAGNOSES: tuple[Callable[[History], Diagnosis | None], ...] = (
     too_fast, exploded, exploding, small_generator, vanished, lost, won, collapsed, slipping, posterior_collapsed,
     dead_codes, memorised, oscillates,
-)  # fmt: skip
-"""What is looked for; of several grave illnesses the first is treated, and causes come before what they lead to."""
+)
+"""What is looked for; of several grave illnesses the first is treated, and causes come before what
+they lead to."""
 
 
-def examine(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis]:
+def diagnose(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosis]:
     """All that is wrong, the gravest first; of what was known before, since when is remembered."""
     if not history.lines:
         return []
-    begun = {diagnosis.illness: diagnosis.since for diagnosis in known}
+    begun = {diagnosis.kind: diagnosis.since for diagnosis in known}
     found: dict[str, Diagnosis] = {}
     for look in DIAGNOSES:
         if (one := look(history)) is not None:
-            found.setdefault(one.illness, replace(one, since=min(one.since, begun.get(one.illness, one.since))))
+            found.setdefault(one.kind, replace(one, since=min(one.since, begun.get(one.kind, one.since))))
     return sorted(found.values(), key=lambda diagnosis: not diagnosis.grave)
 
 
-def recent(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
+def recent_lines(lines: Sequence[Mapping[str, float]]) -> list[Mapping[str, float]]:
     """The lines of a log that matter: all that show samples, and the last ones."""
     return [line for line in lines[:-RECENT] if "made/coverage" in line] + list(lines[-RECENT:])
 
 
 def _of_player(name: str) -> bool:
-    """Whether a column is a player's own, and not of held-out data or of samples: "discriminator/real"."""
+    """Whether a column is a player's own, and not of held-out data or of samples:
+    "discriminator/real"."""
     return name.count("/") == 1 and not name.startswith("made/")
 
 
@@ -452,7 +474,7 @@ def _twice(curve: Curve, holds: Callable[[float], bool]) -> int | None:
 
 
 def _swings(curve: Curve, height: float) -> list[int]:
-    """The rounds at which a curve turned round, after it had moved by `height` at least."""
+    """The steps at which a curve turned step, after it had moved by `height` at least."""
     turns: list[int] = []
     rising, extreme, at = None, curve.values[0] if curve.values else 0.0, 0
     for step, value in zip(*curve, strict=True):
@@ -467,5 +489,6 @@ def _swings(curve: Curve, height: float) -> list[int]:
 
 
 def _ahead(rates: Mapping[str, float]) -> float:
-    """How many times as fast as the discriminator the generator learns; one at most is sound (Heusel et al., 2017)."""
+    """How many times as fast as the discriminator the generator learns; one at most is sound
+    (Heusel et al., 2017)."""
     return rates.get("generator", 1.0) / max(rates.get("discriminator", 1.0), 1e-12)

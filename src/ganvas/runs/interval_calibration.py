@@ -1,4 +1,5 @@
-"""How far values that a model did not learn from lie from what it makes of them: what intervals are scaled by."""
+"""How far values that a model did not learn from lie from what it makes of them: what intervals are
+scaled by."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Calibration, Data, Redraws, Rowwise, Values, chance, spread
-from ..core.intervals import Measure, parted, ways
-from .calibration_store import hindsight
+from ..core import Calibration, Data, ResamplesPosterior, Tabular, Values, seeded_rng, evenly_spaced
+from ..core.intervals import Measure, split_draws, predictive_values
+from .calibration_store import learn_after_training
 from .run import Run
 
 MOST, FEWEST = 400, 40  # examples that are looked at...
@@ -22,17 +23,18 @@ FINEST = 1 / 256  # of a value's range: smaller differences count as this
 
 @torch.no_grad()
 def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor]:
-    """How the intervals of a run's model fit what training held out; empty where it draws no examples anew."""
+    """How the intervals of a run's model fit what training held out; empty where it draws no
+    examples anew."""
     model = run.model
-    if not isinstance(model, Redraws) or not len(held_out):
+    if not isinstance(model, ResamplesPosterior) or not len(held_out):
         return {}
     most = min(MOST, max(ROOM // held_out.batch(torch.tensor([0])).x.numel(), FEWEST))
-    x, measure = held_out.subset(spread(len(held_out), most)).gather().x, measured(run)
+    x, measure = held_out.subset(evenly_spaced(len(held_out), most)).gather().x, measure_coverage(run)
     console = Console(stderr=True, quiet=quiet)
-    with chance(0):
-        parts = track(parted(x), "how sure it is", console=console, transient=True)
-        found = [ways(model, part, model.decode(model.encode(part)), measure)
-                 for part in (part.to(model.device) for part in parts)]  # fmt: skip
+    with seeded_rng(0):
+        parts = track(split_draws(x), "how sure it is", console=console, transient=True)
+        found = [predictive_values(model, part, model.decode(model.encode(part)), measure)
+                 for part in (part.to(model.device) for part in parts)]
     given = np.concatenate([part.given for part in found])
     least = np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6) * FINEST
     scores = np.concatenate([part.scores(least) for part in found])
@@ -44,17 +46,17 @@ def calibration(run: Run, source: Any) -> Calibration:
 
     source: The data of the training, or None where it is not at hand.
     """
-    kept = hindsight(run, "calibration", source, learn_calibration)
-    return Calibration(measured(run), *(kept[name].double().numpy() for name in ("scores", "least")))
+    kept = learn_after_training(run, "calibration", source, learn_calibration)
+    return Calibration(measure_coverage(run), *(kept[name].double().numpy() for name in ("scores", "least")))
 
 
-def measured(run: Run) -> Measure:
+def measure_coverage(run: Run) -> Measure:
     """Examples as values: of rows in the units of the table, of all else as they are."""
     modality = run.modality
-    return modality.measure if isinstance(modality, Rowwise) else plain
+    return modality.measure if isinstance(modality, Tabular) else plain_calibration
 
 
-def plain(x: Tensor) -> Values:
+def plain_calibration(x: Tensor) -> Values:
     """Examples as they are."""
     values = x.flatten(1).float().cpu().numpy()
     return Values(values, np.zeros(values.shape[1], bool))

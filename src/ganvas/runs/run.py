@@ -1,11 +1,12 @@
-"""A run is a folder of plain files: what was trained, on what, how it went, and the weights. Never a pickle.
+"""A run is a folder of plain files: what was trained, on what, how it went, and the weights. Never
+a pickle.
 
 run.json               model, options, modality and what it learned, training settings, versions
-log.jsonl              one line per logged round
+log.jsonl              one line per logged step
 state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    averaged.safetensors    optimizer.safetensors (and the random state)    best.safetensors
-healthy.safetensors    averaged weights of rounds in which nothing was wrong, until training is done
-normal.safetensors     how the model scores what training held out
+weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)   
+best.safetensors healthy_ema.safetensors    averaged weights of steps in which nothing was wrong,
+until training is done reference_scores.safetensors     how the model scores what training held out
 calibration.safetensors  how values that training held out came out of the model's intervals
 previews/  report.html
 """
@@ -27,9 +28,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..runtime import registry as plugins
-from ..core import Continuous, InputError, Modality, Model, Promise, Through
-from .diagnosis import Diagnosis, Treatment
+from ..runtime import registry
+from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
+from .diagnosis import Diagnosis, Intervention
 
 
 class Run:
@@ -48,7 +49,7 @@ class Run:
         return cls(path)
 
     @cached_property
-    def card(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What was trained, on what, and how."""
         return json.loads((self.path / "run.json").read_text("utf-8"))
 
@@ -64,48 +65,50 @@ class Run:
         return Promise(**self.state["privacy"]) if "privacy" in self.state else None
 
     @property
-    def health(self) -> list[Diagnosis]:
+    def diagnoses(self) -> list[Diagnosis]:
         """What was wrong at the last save, the gravest first; empty where nothing was."""
-        return [Diagnosis.from_json(one) for one in self.state.get("health", [])]
+        return [Diagnosis.from_json(one) for one in self.state.get("diagnoses", [])]
 
     @property
-    def treatments(self) -> list[Treatment]:
+    def interventions(self) -> list[Intervention]:
         """What was done about it on the way."""
-        return [Treatment(**one) for one in self.state.get("healed", [])]
+        return [Intervention(**one) for one in self.state.get("interventions", [])]
 
     @cached_property
     def modality(self) -> Modality:
-        """What stands between the person's files and tensors, as it was learned. Raises InputError where that was by a
-        version that learned other things."""
-        name, state = self.card["modality"]["name"], _tuples(self.card["modality"]["state"])
+        """What stands between the person's files and tensors, as it was learned. Raises InputError
+        where that was by a version that learned other things."""
+        name, state = self.config["modality"]["name"], _tuples(self.config["modality"]["state"])
         try:
-            modality = plugins.load("modalities", name)(**state)
+            modality = registry.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
             raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
-        return modality.beside(self.path) if isinstance(modality, Through) else modality
+        return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
 
     def build(self) -> Model:
         """The model with fresh weights."""
-        return build(self.card["model"], self.card["options"], self.modality)
+        return build(self.config["model"], self.config["options"], self.modality)
 
     @cached_property
     def model(self) -> Model:
-        """The trained model, ready for use: its best weights where a held-out loss decided, or the averaged ones.
+        """The trained model, ready for use: its best weights where a held-out loss decided, or the
+        averaged ones.
 
-        Raises InputError where there are none, or they are of a version whose model had other parts.
+        Raises InputError where there are none, or they are of a version whose model had other
+        parts.
         """
-        model, weights = self.build(), self.tensors("best") or self.tensors("averaged") or self.tensors("weights")
+        model, weights = self.build(), self.tensors("best") or self.tensors("ema") or self.tensors("weights")
         if not weights:
             raise InputError(f"{self.path} has no weights yet: its training ended before its first save; go on with: "
-                             f"ganvas train --resume {self.path}")  # fmt: skip
+                             f"ganvas train --resume {self.path}")
         if other := _difference(weights, model.state_dict()):
-            raise self._other_version(f"has a {self.card['model']} of other parts ({other})")
+            raise self._other_version(f"has a {self.config['model']} of other parts ({other})")
         model.load_state_dict(weights)
         model.step = self.state["step"]
         return model.requires_grad_(False).eval()
 
     def _other_version(self, words: str) -> InputError:
-        old, new = self.card["versions"]["ganvas"], version("ganvas")
+        old, new = self.config["versions"]["ganvas"], version("ganvas")
         known = f"was trained by Ganvas {old}" if old != new else f"was trained by another state of Ganvas {old}"
         return InputError(f"{self.path} {known}, and {words}; use that one, or train again")
 
@@ -119,8 +122,8 @@ class Run:
     def save(self, state: Mapping[str, Any], files: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Saves everything or nothing, whenever the process dies.
 
-        New tensors are written beside the old; renaming state.json commits them; then they take the old
-        ones' names. Where that is cut short, readers find the committed file under either name.
+        New tensors are written beside the old; renaming state.json commits them; then they take the
+        old ones' names. Where that is cut short, readers find the committed file under either name.
         """
         for name, tensors in files.items():
             _write_tensors(self.path / f"{name}.new", tensors, state["step"])
@@ -149,7 +152,8 @@ class Run:
     def read_log(self, unsaved: bool = False) -> list[dict[str, Any]]:
         """The log, without what is half-written.
 
-        unsaved: With what was logged after the last save, which a training that is cut short does over again.
+        unsaved: With what was logged after the last save, which a training that is cut short does
+            over again.
         """
         file = self.path / "log.jsonl"
         lines = file.read_text("utf-8").splitlines() if file.exists() else []
@@ -163,13 +167,14 @@ class Run:
         write_atomically(self.path / "log.jsonl", "".join(lines).encode())
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}: {self.card['model']}, step {self.state['step']:,})"
+        return f"Run({str(self.path)!r}: {self.config['model']}, step {self.state['step']:,})"
 
 
 def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
-    """A model for what a modality learned. Raises InputError where an option is none of the model's."""
-    make = plugins.load("models", model)
-    known = [option.name for option in plugins.options(make)]
+    """A model for what a modality learned. Raises InputError where an option is none of the
+    model's."""
+    make = registry.load("models", model)
+    known = [option.name for option in registry.options(make)]
     for name in options:
         if name not in known:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
@@ -190,15 +195,15 @@ def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> st
 
 def fingerprint(run: Run, model: Model) -> str:
     """Tells a model's weights, and what its modality learned, from all others."""
-    known = blake2b(json.dumps(run.card["modality"], sort_keys=True).encode(), digest_size=16)
+    known = blake2b(json.dumps(run.config["modality"], sort_keys=True).encode(), digest_size=16)
     for name, value in sorted(model.state_dict().items()):
         known.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return known.hexdigest()
 
 
-def card_of(modality: Modality) -> dict[str, Any]:
+def describe_modality(modality: Modality) -> dict[str, Any]:
     """What run.json says of a modality."""
-    return {"name": plugins.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
+    return {"name": registry.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
 
 
 def write_atomically(file: Path, content: bytes) -> None:
@@ -212,7 +217,7 @@ def write_atomically(file: Path, content: bytes) -> None:
     _sync_folder(file.parent)
 
 
-def is_part(file: Path) -> bool:
+def is_partial_file(file: Path) -> bool:
     """Whether a file is what an atomic write left behind when it was cut short."""
     return file.suffix == ".part"
 
@@ -233,7 +238,8 @@ def _step_of(file: Path) -> int | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename last: the folder's own entry goes to the disk (where the system lets a folder be opened)."""
+    """Makes a rename last: the folder's own entry goes to the disk (where the system lets a folder
+    be opened)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         os.fsync(descriptor)

@@ -1,4 +1,5 @@
-"""Where words on the way go: to standard error, or nowhere, where many are answered at once and nobody reads along."""
+"""Where words on the way go: to standard error, or nowhere, where many are answered at once and
+nobody reads along."""
 
 from __future__ import annotations
 
@@ -22,11 +23,11 @@ def silence() -> Iterator[None]:
         _silent.reset(token)
 
 
-def silent() -> bool:
+def is_silent() -> bool:
     """Whether nothing is to be said."""
     return _silent.get()
 
 
-def aside(**options: Any) -> Console:
+def stderr_console(**options: Any) -> Console:
     """Where a task says what it does, and shows bars; options are those of rich."""
-    return Console(stderr=True, quiet=silent(), **options)
+    return Console(stderr=True, quiet=is_silent(), **options)

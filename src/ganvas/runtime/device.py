@@ -15,7 +15,8 @@ from .errors import InputError
 Precision = Literal["auto", "bf16", "float32"]
 
 LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""Of the weights of convolutions, by how many dimensions these have: channels are what processors read together."""
+"""Of the weights of convolutions, by how many dimensions these have: channels are what processors
+read together."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -28,7 +29,9 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         why = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used here ({why}); try --device cpu") from error
+        raise InputError(
+            f"device {name!r} cannot be used here ({why}); try --device cpu"
+        ) from error
     return torch.device(name)
 
 
@@ -42,10 +45,12 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype 
 def _computes_in_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return device.type == "cpu" and bool(
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
 
 
-def settle(model: nn.Module, device: torch.device) -> None:
+def prepare(model: nn.Module, device: torch.device) -> None:
     """Moves a model where it will work, its convolutions laid out as processors like them."""
     torch.set_float32_matmul_precision("medium")
     kinds = nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d | nn.ConvTranspose3d
@@ -62,5 +67,7 @@ def free_memory(device: torch.device) -> int | None:
         return torch.cuda.mem_get_info(device)[0]
     with suppress(OSError):  # no /proc outside Linux
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        return next(
+            int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")
+        )
     return None

@@ -1,4 +1,5 @@
-"""Several processes that train as one, where `torchrun` started them; everywhere else, one process alone."""
+"""Several processes that train as one, where `torchrun` started them; everywhere else, one process
+alone."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from torch import Tensor, distributed
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Inside, this process works with the others that `torchrun` started."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or distributed.is_initialized():
         yield
         return
-    # Optimizers import this module late, and its default arguments would keep the group and its threads alive for ever.
+    # Optimizers import this module late, and its default arguments would keep the group and its
+    # threads alive for ever.
     import torch.distributed.nn.functional
 
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
@@ -26,7 +28,7 @@ def joined() -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def count() -> int:
+def process_count() -> int:
     """How many processes train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
@@ -36,20 +38,20 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes and speaks."""
     return rank() == 0
 
 
-def wait() -> None:
+def barrier() -> None:
     """Lets every process come to this point."""
-    if count() > 1:
+    if process_count() > 1:
         distributed.barrier()
 
 
-def highest(values: Sequence[float], device: torch.device) -> list[float]:
+def max_over_processes(values: Sequence[float], device: torch.device) -> list[float]:
     """The highest of each value over processes; `device` is where they talk."""
-    if count() == 1:
+    if process_count() == 1:
         return list(values)
     shared = torch.tensor(values, dtype=torch.float64, device=device)
     distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
@@ -58,26 +60,26 @@ def highest(values: Sequence[float], device: torch.device) -> list[float]:
 
 def gather(value: Tensor, device: torch.device) -> list[Tensor]:
     """Every process's value, on the processor, in order of rank; `device` is where they talk."""
-    if count() == 1:
+    if process_count() == 1:
         return [value.cpu()]
-    parts = [torch.empty_like(value, device=device) for _ in range(count())]
+    parts = [torch.empty_like(value, device=device) for _ in range(process_count())]
     distributed.all_gather(parts, value.to(device))
     return [part.cpu() for part in parts]
 
 
 @torch.no_grad()
-def add(tensors: Iterable[Tensor]) -> None:
+def sum_over_processes(tensors: Iterable[Tensor]) -> None:
     """Sums tensors over processes, in place and in one call."""
     tensors = list(tensors)
     average(tensors)
     for tensor in tensors:
-        tensor.mul_(count())
+        tensor.mul_(process_count())
 
 
 @torch.no_grad()
-def lead(tensor: Tensor) -> None:
+def broadcast_weights(tensor: Tensor) -> None:
     """Gives every process the tensor of the one that leads, in place."""
-    if count() > 1:
+    if process_count() > 1:
         distributed.broadcast(tensor, 0)
 
 
@@ -85,9 +87,11 @@ def lead(tensor: Tensor) -> None:
 def average(tensors: Iterable[Tensor]) -> None:
     """Averages tensors over processes, in place and in one call."""
     tensors = list(tensors)
-    if count() == 1 or not tensors:
+    if process_count() == 1 or not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(flat)
-    for tensor, part in zip(tensors, (flat / count()).split([t.numel() for t in tensors]), strict=True):
+    for tensor, part in zip(
+        tensors, (flat / process_count()).split([t.numel() for t in tensors]), strict=True
+    ):
         tensor.copy_(part.view_as(tensor))

@@ -2,4 +2,5 @@
 
 
 class InputError(ValueError):
-    """What came from outside is wrong. The message says what, where, and what to do, in one sentence."""
+    """What came from outside is wrong. The message says what, where, and what to do, in one
+    sentence."""

@@ -1,4 +1,5 @@
-"""What things are called as files inside a folder: as they are named, but never outside of it, and each differently."""
+"""What things are called as files inside a folder: as they are named, but never outside of it, and
+each differently."""
 
 from __future__ import annotations
 
@@ -9,13 +10,14 @@ from pathlib import PurePosixPath
 RESERVED = re.compile(r'[<>:"|?*\x00-\x1f]+')  # what some system lets no file be called
 
 
-def folders(names: Sequence[str]) -> list[str]:
+def folder_names(names: Sequence[str]) -> list[str]:
     """One folder for each name: what separates folders becomes a dash."""
     return _apart([(_below(re.sub(r"[/\\]+", "-", name)), "") for name in names])
 
 
-def pictures(names: Sequence[str], as_they_are: Collection[int] = ()) -> list[str]:
-    """One PNG file for each name, in folders as they were: `a.jpg` is `a.jpg.png`, whatever else there is.
+def image_names(names: Sequence[str], as_they_are: Collection[int] = ()) -> list[str]:
+    """One PNG file for each name, in folders as they were: `a.jpg` is `a.jpg.png`, whatever else
+    there is.
 
     as_they_are: Numbers of those that keep their own ending, for they stay what they are.
     """
@@ -28,7 +30,8 @@ def pictures(names: Sequence[str], as_they_are: Collection[int] = ()) -> list[st
 
 
 def _below(name: str) -> str:
-    """A name as a path below a folder: one that is absolute or climbs out keeps nothing but its last part."""
+    """A name as a path below a folder: one that is absolute or climbs out keeps nothing but its
+    last part."""
     path = PurePosixPath(name.replace("\\", "/"))
     parts = path.parts[-1:] if path.is_absolute() or ".." in path.parts else path.parts
     plain = [RESERVED.sub("-", part).rstrip(" .") for part in parts]
@@ -36,8 +39,8 @@ def _below(name: str) -> str:
 
 
 def _apart(names: Sequence[tuple[str, str]]) -> list[str]:
-    """Stems with their endings; a number stands between where a system that writes small and capital letters alike
-    would take two for the same."""
+    """Stems with their endings; a number stands between where a system that writes small and
+    capital letters alike would take two for the same."""
     taken, chosen = {(stem + ending).casefold() for stem, ending in names}, dict[str, str]()
     for stem, ending in names:
         new, number = stem + ending, 1

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 
 
-def seeded(*numbers: int) -> torch.Generator:
-    """A generator of its own for these numbers (a seed and a place), independent of the global one."""
+def seeded_generator(*numbers: int) -> torch.Generator:
+    """A generator of its own for these numbers (a seed and a place), independent of the global
+    one."""
     mixed = 0
     for number in numbers:
         mixed = (mixed * 6364136223846793005 + number + 1442695040888963407) % 2**63
@@ -17,8 +18,9 @@ def seeded(*numbers: int) -> torch.Generator:
 
 
 @contextmanager
-def chance(seed: int | None, part: int = 0) -> Iterator[None]:
-    """Inside, global random numbers start from `seed`, or from new entropy; outside, nothing has happened.
+def seeded_rng(seed: int | None, part: int = 0) -> Iterator[None]:
+    """Inside, global random numbers start from `seed`, or from new entropy; outside, nothing has
+    happened.
 
     part: The same seed starts them elsewhere for every part of what is drawn.
     """
@@ -26,5 +28,5 @@ def chance(seed: int | None, part: int = 0) -> Iterator[None]:
         if seed is None:
             torch.seed()
         else:
-            torch.manual_seed(seeded(seed, part).initial_seed() if part else seed)
+            torch.manual_seed(seeded_generator(seed, part).initial_seed() if part else seed)
         yield

@@ -10,7 +10,8 @@ from .errors import InputError
 
 
 def encoder() -> Any:
-    """Takes symbols, int32 (N,), with a distribution and its parameters: `encode`, `get_compressed`."""
+    """Takes symbols, int32 (N,), with a distribution and its parameters: `encode`,
+    `get_compressed`."""
     return _stream().queue.RangeEncoder()
 
 
@@ -30,8 +31,8 @@ def uniform() -> Any:
 
 
 def parts(content: bytes) -> dict[str, bytes]:
-    """By their names, the parts of which content is made: each the length of its name in 2 bytes, its name, its own
-    length in 8 bytes, and itself."""
+    """By their names, the parts of which content is made: each the length of its name in 2 bytes,
+    its name, its own length in 8 bytes, and itself."""
     found, at = dict[str, bytes](), 0
     while at < len(content):
         named = at + 2 + int.from_bytes(content[at : at + 2], "little")

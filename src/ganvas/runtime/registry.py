@@ -1,10 +1,13 @@
-"""The directory is the registry: a file in `models/` is a model, a file or a folder in `tasks/` a task, and so on.
+"""The directory is the registry: a file in `models/` is a model, a file or a folder in `tasks/` a
+task, and so on.
 
-A plug-in that needs several files is a folder, and the one that it is named after is `task.py`, `modality.py` and so on
-in it. What begins with an underscore is a part of plug-ins and none by itself.
+A plug-in that needs several files is a folder, and the one that it is named after is `task.py`,
+`modality.py` and so on in it. What begins with an underscore is a part of plug-ins and none by
+itself.
 
-Other packages add theirs through entry points of the groups `ganvas.models`, `ganvas.tasks`, `ganvas.metrics`,
-`ganvas.modalities` and `ganvas.features`. Nothing here imports a plug-in before it is asked for.
+Other packages add theirs through entry points of the groups `ganvas.models`, `ganvas.tasks`,
+`ganvas.metrics`, `ganvas.modalities` and `ganvas.features`. Nothing here imports a plug-in before
+it is asked for.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ MAIN: Mapping[Kind, str] = {
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword of a plug-in: all that a command line, a form or an HTTP schema needs to ask for it."""
+    """One keyword of a plug-in: all that a command line, a form or an HTTP schema needs to ask for
+    it."""
 
     name: str
     type: Any
@@ -56,12 +60,17 @@ class Option:
     def plain(self) -> Any:
         """The type in which it is said where there are words and numbers alone.
 
-        A wish may be said any number of times, a mapping as NAME=NUMBER; a balance or a likeness is a word.
+        A constraint may be said any number of times, a mapping as NAME=NUMBER; a balance or a
+        likeness is a word.
         """
         words = str(self.type)
-        if "Wish" in words or "Mapping" in words:
+        if "Constraint" in words or "Mapping" in words:
             return list[str] | None
         return str | None if "Balance" in words or "Likeness" in words else self.type
+
+
+ITEM = r"^([ \t]*)(\w+): (.+(?:\n\1[ \t]+\S.*)*)$"
+"""A name, and what is said of it, in a docstring."""
 
 
 @cache
@@ -89,11 +98,14 @@ def names(kind: Kind) -> list[str]:
 
 
 def load(kind: Kind, name: str) -> Any:
-    """The class or function that a plug-in's file is named after. Raises InputError where none has that name."""
+    """The class or function that a plug-in's file is named after. Raises InputError where none has
+    that name."""
     if name in _entries(kind):
         return _entries(kind)[name].load()
     if name not in _files(kind):
-        raise InputError(f"no {kind.removesuffix('s')} is called {name!r}; there are {', '.join(names(kind))}")
+        raise InputError(
+            f"no {kind.removesuffix('s')} is called {name!r}; there are {', '.join(names(kind))}"
+        )
     place = _files(kind)[name].relative_to(HOUSE.parent).with_suffix("")
     module = import_module(".".join(place.parts))
     (plugin,) = [v for k, v in vars(module).items() if k.lower() == name.lower() and callable(v)]
@@ -107,15 +119,21 @@ def name_of(plugin: Any) -> str:
 
 
 def summary(kind: Kind, name: str) -> str:
-    """The first line of a plug-in's file, read without running it."""
+    """What a plug-in's file begins with, read without running it."""
     if name in _entries(kind):
-        return (inspect.getdoc(load(kind, name)) or "").partition("\n")[0]
-    return (ast.get_docstring(ast.parse(_files(kind)[name].read_text("utf-8"))) or "").partition("\n")[0]
+        return first_paragraph(inspect.getdoc(load(kind, name)))
+    return first_paragraph(ast.get_docstring(ast.parse(_files(kind)[name].read_text("utf-8"))))
+
+
+def first_paragraph(text: str | None) -> str:
+    """What a docstring begins with, as one line."""
+    return " ".join((text or "").partition("\n\n")[0].split())
 
 
 @cache
 def options(plugin: Callable[..., Any]) -> list[Option]:
-    """Reads a plug-in's keyword-only arguments from its signature, and their meaning from its docstring.
+    """Reads a plug-in's keyword-only arguments from its signature, and their meaning from its
+    docstring.
 
     Where a class passes on `**keywords`, those that its base class has besides are its options too.
     """
@@ -123,15 +141,26 @@ def options(plugin: Callable[..., Any]) -> list[Option]:
     parameters = inspect.signature(plugin).parameters.values()
     passes_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
     inherited = options(plugin.__mro__[1]) if inspect.isclass(plugin) and passes_on else []
-    documented = re.findall(r"^\s*(\w+): (.+)$", inspect.getdoc(plugin) or "", re.MULTILINE)
-    helps = {option.name: option.help for option in inherited} | dict(documented)
+    helps = {option.name: option.help for option in inherited} | documented(plugin)
     keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
     own = [Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in keywords]
     return own + [option for option in inherited if option.name not in {p.name for p in keywords}]
 
 
+def documented(plugin: Callable[..., Any]) -> dict[str, str]:
+    """What a docstring says of each name: `name: words`, going on in lines indented further."""
+    items = re.findall(ITEM, inspect.getdoc(plugin) or "", re.MULTILINE)
+    return {name: " ".join(words.split()) for _, name, words in items}
+
+
+def example(plugin: Callable[..., Any]) -> str:
+    """The command that a docstring gives as an example; empty where it gives none."""
+    return documented(plugin).get("Example", "")
+
+
 def together(*plugs: Callable[..., Any]) -> list[Option]:
-    """Options of several plug-ins, each name once: where several have it, as the last of them has it."""
+    """Options of several plug-ins, each name once: where several have it, as the last of them has
+    it."""
     return list({option.name: option for plug in plugs for option in options(plug)}.values())
 
 

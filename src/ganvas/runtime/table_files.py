@@ -26,7 +26,9 @@ def save_tables(tables: Iterable[pa.Table], target: Path) -> Path:
     """
     opened = WRITERS.get(target.suffix.lower())
     if opened is None:
-        raise InputError(f"{target} is no kind of file that rows go into; end it in {', '.join(WRITERS)}")
+        raise InputError(
+            f"{target} is no kind of file that rows go into; end it in {', '.join(WRITERS)}"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.part")
     parts = iter(tables)
@@ -44,9 +46,14 @@ def save_tables(tables: Iterable[pa.Table], target: Path) -> Path:
 @contextmanager
 def _csv(file: Path, schema: pa.Schema, delimiter: str = ",") -> Any:
     plain = pa.schema(
-        [pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in schema]
+        [
+            pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
+            for f in schema
+        ]
     )
-    with pacsv.CSVWriter(file, plain, write_options=pacsv.WriteOptions(delimiter=delimiter)) as writer:
+    with pacsv.CSVWriter(
+        file, plain, write_options=pacsv.WriteOptions(delimiter=delimiter)
+    ) as writer:
         yield lambda table: writer.write_table(table.cast(plain))
 
 
@@ -66,7 +73,9 @@ def _feather(file: Path, schema: pa.Schema) -> Any:
 @contextmanager
 def _json_lines(file: Path, schema: pa.Schema) -> Any:
     with file.open("w", encoding="utf-8") as stream:
-        yield lambda table: table.to_pandas().to_json(stream, orient="records", lines=True, date_format="iso")
+        yield lambda table: table.to_pandas().to_json(
+            stream, orient="records", lines=True, date_format="iso"
+        )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Pictures of any size, worked on in overlapping tiles, of which one fades into the next."""
+"""Images of any size, worked on in overlapping tiles, of which one fades into the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from ..core import mirrored
+from ..core import mirror_pad
 from ..runtime.device import choose_precision
 
 TILE = 512  # pixels a side that are worked on at a time
@@ -18,9 +18,11 @@ GRID = 8  # tiles start at multiples of it, as the blocks of a JPEG file do
 AT_ONCE = 2**18  # pixels
 
 
-def on_device(network: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
-    """The same for pictures (B, ...) that lie on the CPU and come back there, float32; on a processor that computes in
-    bf16, in that."""
+def on_device(
+    network: Callable[[Tensor], Tensor], device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """The same for images (B, ...) that lie on the CPU and come back there, float32; on a
+    processor that computes in bf16, in that."""
     precision = choose_precision("auto", device)
 
     def compute(x: Tensor) -> Tensor:
@@ -30,17 +32,23 @@ def on_device(network: Callable[[Tensor], Tensor], device: torch.device) -> Call
     return compute
 
 
-def side(length: int, tile: int = TILE, overlap: int = OVERLAP) -> int:
-    """The side of tiles, a multiple of the grid, of which as few as can be cover a length, and little beyond it."""
+def tile_side(length: int, tile: int = TILE, overlap: int = OVERLAP) -> int:
+    """The side of tiles, a multiple of the grid, of which as few as can be cover a length, and
+    little beyond it."""
     count = max(ceil((length - overlap) / (tile - overlap)), 1)
     return ceil((length + (count - 1) * overlap) / count / GRID) * GRID
 
 
-def tiled(
-    restore: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, overlap: int, scale: int = 1
+def apply_tiled(
+    restore: Callable[[Tensor], Tensor],
+    x: Tensor,
+    height: int,
+    width: int,
+    overlap: int,
+    scale: int = 1,
 ) -> Tensor:
-    """A picture (C, H, W), worked on tile by tile, (C', scale H, scale W); mirrored at its right and lower edges where
-    tiles reach beyond.
+    """An image (C, H, W), worked on tile by tile, (C', scale H, scale W); mirrored at its right
+    and lower edges where tiles reach beyond.
 
     restore: Maps tiles (B, C, height, width) to others, (B, C', scale height, scale width).
     """
@@ -48,11 +56,19 @@ def tiled(
 
 
 def bands(
-    restore: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, overlap: int, scale: int = 1
+    restore: Callable[[Tensor], Tensor],
+    x: Tensor,
+    height: int,
+    width: int,
+    overlap: int,
+    scale: int = 1,
 ) -> Iterator[Tensor]:
-    """The same from top to bottom, in parts (C', rows, scale W), so that no more than one row of tiles is in memory."""
-    tops, lefts = (_starts(n, one, overlap) for n, one in zip(x.shape[1:], (height, width), strict=True))
-    grown = mirrored(x, tops[-1] + height, lefts[-1] + width)
+    """The same from top to bottom, in parts (C', rows, scale W), so that no more than one row of
+    tiles is in memory."""
+    tops, lefts = (
+        _starts(n, one, overlap) for n, one in zip(x.shape[1:], (height, width), strict=True)
+    )
+    grown = mirror_pad(x, tops[-1] + height, lefts[-1] + width)
     window = ramp(height * scale, overlap * scale)[:, None] * ramp(width * scale, overlap * scale)
     above, left = torch.zeros(()), x.shape[1] * scale
     for top in tops:
@@ -65,9 +81,15 @@ def bands(
 
 
 def _row(
-    restore: Callable[[Tensor], Tensor], x: Tensor, lefts: list[int], width: int, window: Tensor, scale: int
+    restore: Callable[[Tensor], Tensor],
+    x: Tensor,
+    lefts: list[int],
+    width: int,
+    window: Tensor,
+    scale: int,
 ) -> Tensor:
-    """A row of tiles, each times its window, added up, (C' + 1, scale height, scale W): last the sum of windows."""
+    """A row of tiles, each times its window, added up, (C' + 1, scale height, scale W): last the
+    sum of windows."""
     some = max(AT_ONCE // (len(x[0]) * width), 1)
     row = torch.zeros(())
     for part in (lefts[i : i + some] for i in range(0, len(lefts), some)):
@@ -89,7 +111,8 @@ def _starts(length: int, side: int, overlap: int) -> list[int]:
 
 
 def ramp(side: int, overlap: int) -> Tensor:
-    """How much each pixel of a tile counts, (side,): rising to one within the overlap, and falling again."""
+    """How much each pixel of a tile counts, (side,): rising to one within the overlap, and falling
+    again."""
     place = torch.arange(side) + 0.5
     share = torch.minimum(place, side - place).div(max(overlap, 1)).clamp(max=1)
     return (share * torch.pi / 2).sin().square()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, chance
-from .embed.latents import refuse_symbols
+from ..core import Decodes, Encodes, Frames, Generates, InputError, seeded_rng
+from .embed.latents import refuse_tokens
 
 
 def interpolate(
@@ -31,8 +31,8 @@ def interpolate(
         raise InputError(f"--steps is {steps}; a walk has at least its two ends")
     if n < 1:
         raise InputError(f"--n is {n}; ask for at least one walk")
-    refuse_symbols(model)
-    with chance(seed):
+    refuse_tokens(model)
+    with seeded_rng(seed):
         ends = _latents(model, x, n)
     walks = [_between(ends[:-1], ends[1:], t) for t in torch.linspace(0, 1, steps).tolist()]
     y = None if label is None else torch.full((len(ends) - 1, 1), int(label))
@@ -43,9 +43,13 @@ def _latents(model: Decodes, x: Tensor | None, n: int) -> Tensor:
     if x is None and isinstance(model, Generates):
         return model.prior(n + 1)
     if x is None or len(x) < 2:
-        raise InputError("give at least two examples to walk between: this model makes none by itself")
+        raise InputError(
+            "give at least two examples to walk between: this model makes none by itself"
+        )
     if not isinstance(model, Encodes):
-        raise InputError("this model finds no latents of given examples; leave them out to walk between new ones")
+        raise InputError(
+            "this model finds no latents of given examples; leave them out to walk between new ones"
+        )
     return model.encode(x)
 
 

@@ -7,43 +7,74 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Autoencodes, Between, Calibrated, InputError, Pairs, Redraws, chance
-from ..core.intervals import FIELDS, checked, parted, ways
-from ..runtime.console import aside
+from ..core import (
+    Autoencodes,
+    Calibrated,
+    InputError,
+    Interval,
+    Pairs,
+    ResamplesPosterior,
+    seeded_rng,
+)
+from ..core.intervals import FIELDS, check_level, predictive_values, split_draws
+from ..runtime.console import stderr_console
 
 
 @torch.no_grad()
 def reconstruct(
-    model: Autoencodes, x: Tensor, known: Calibrated, *, interval: float | None = None, seed: int = 0
+    model: Autoencodes,
+    x: Tensor,
+    known: Calibrated,
+    *,
+    interval: float | None = None,
+    seed: int = 0,
 ) -> Pairs:
-    """Shows each example beside what the model makes of it: what the latent could not hold is missing.
+    """Shows each example beside what the model makes of it: what the latent could not hold is
+    missing.
 
-    interval: Say of each value between what it lies with this probability, such as 0.9: predictive intervals.
+    interval: Say of each value between what it lies with this probability, such as 0.9: predictive
+        intervals.
     seed: Of the draws that intervals are made of; the same seed gives the same intervals.
 
-    Intervals are drawn from p(x' | z), z ~ q(z | x): the doubt about the latent and the noise of the likelihood. They
-    are then scaled by how values that the training held out came out of them, so that values which are like those lie
-    inside as often as was asked (conformalised quantiles: Romano et al., 2019).
+    Intervals are drawn from p(x' | z), z ~ q(z | x): the doubt about the latent and the noise of
+    the likelihood. They are then scaled by how values that the training held out came out of them,
+    so that values which are like those lie inside as often as was asked (conformalised quantiles:
+    Romano et al., 2019).
 
     Example: ganvas reconstruct runs/vae-photos photos/ --interval 0.9 --out back/
     """
-    parts = track(x.split(256), "reconstructing", console=aside(), transient=True, disable=len(x) <= 256)
+    parts = track(
+        x.split(256),
+        "reconstructing",
+        console=stderr_console(),
+        transient=True,
+        disable=len(x) <= 256,
+    )
     if interval is not None:
-        return _within(model, x, known, checked(interval), seed)
+        return _within(model, x, known, check_level(interval), seed)
     return Pairs(x, torch.cat([model.decode(model.encode(part)) for part in parts]))
 
 
 def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int) -> Pairs:
     """Reconstructions and the intervals around them."""
-    if not isinstance(model, Redraws):
-        raise InputError("this model has no posterior, so it knows no --interval: it gives one answer; train a vae")
+    if not isinstance(model, ResamplesPosterior):
+        raise InputError(
+            "this model has no posterior, so it knows no --interval: it gives one answer; train"
+            " a vae"
+        )
     calibration = known()
-    reach, shown, said = calibration.reach(level), list[Tensor](), list[Between]()
-    console = aside()
-    with chance(seed):
-        for part in track(parted(x), "reconstructing", console=console, transient=True, disable=len(x) <= 64):
+    reach, shown, said = calibration.reach(level), list[Tensor](), list[Interval]()
+    console = stderr_console()
+    with seeded_rng(seed):
+        for part in track(
+            split_draws(x), "reconstructing", console=console, transient=True, disable=len(x) <= 64
+        ):
             after = model.decode(model.encode(part))
             shown.append(after)
-            said.append(ways(model, part, after, calibration.measure).reaching(reach, calibration.least, level))
+            said.append(
+                predictive_values(model, part, after, calibration.measure).reaching(
+                    reach, calibration.least, level
+                )
+            )
     whole = [np.concatenate([getattr(part, field) for part in said]) for field in FIELDS]
-    return Pairs(x, torch.cat(shown), Between(level, *whole))
+    return Pairs(x, torch.cat(shown), Interval(level, *whole))

@@ -1,4 +1,4 @@
-"""Give pictures the style of one other picture."""
+"""Give images the style of one other image."""
 
 from __future__ import annotations
 
@@ -8,44 +8,54 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import InputError, Own, Restored, Stylises, Whole, resized
-from ._progress import one_by_one
+from ..core import ImageFile, ImageSet, InputError, Restored, Stylises, resize
+from ._progress import each_with_progress
 from ._tiles import on_device
-from .translate import translated
+from .translate import translate_image
 
-LARGEST = 512  # pixels a side of the picture whose style it is
+LARGEST = 512  # pixels a side of the image whose style it is
 
 
-def stylise(model: Stylises, x: Whole, *, style: Whole | None = None, strength: float = 1.0) -> Restored:
-    """Gives pictures of any size the style of one other, each at its own resolution: whole up to a megapixel, beyond
-    it tile by tile, of which one fades into the next; then the style replaces what each tile is like, not the whole.
+def stylise(
+    model: Stylises, x: ImageSet, *, style: ImageSet | None = None, strength: float = 1.0
+) -> Restored:
+    """Gives images of any size the style of one other, each at its own resolution: whole up to a
+    megapixel, beyond it tile by tile, of which one fades into the next; then the style replaces
+    what each tile is like, not the whole.
 
-    style: Picture whose style it is, whatever the training saw; looked at with 512 pixels a side at most.
+    style: Image whose style it is, whatever the training saw; looked at with 512 pixels a side at
+        most.
     strength: How much of the style, from 0 (none) to 1.
 
     Example: ganvas stylise runs/paintings photos/ --style sunflowers.jpg --out painted/
     """
     if style is None or len(style.names) != 1:
         found = "" if style is None else f", not {len(style.names)}"
-        raise InputError(f"stylise takes its style from one picture{found}; name it with --style")
+        raise InputError(f"stylise takes its style from one image{found}; name it with --style")
     if not 0 <= strength <= 1:
         raise InputError(f"--strength is {strength}; it is from 0 (no style) to 1")
-    steps = _steps(model, x, _seen(style.picture(0)), strength)
-    return Restored(x, one_by_one(steps, len(x.names), "stylising"), recoloured=True)
+    steps = _steps(model, x, _seen(style.image(0)), strength)
+    return Restored(x, each_with_progress(steps, len(x.names), "stylising"), recoloured=True)
 
 
 @torch.no_grad()
-def _steps(model: Stylises, x: Whole, style: Tensor, strength: float) -> Iterator[tuple[Own, Tensor, Tensor]]:
-    network = on_device(partial(model.stylise, style=style.to(model.device), strength=strength), model.device)
+def _steps(
+    model: Stylises, x: ImageSet, style: Tensor, strength: float
+) -> Iterator[tuple[ImageFile, Tensor, Tensor]]:
+    network = on_device(
+        partial(model.stylise, style=style.to(model.device), strength=strength), model.device
+    )
     for own in x.each():
-        picture = own.examples(x.channels)
-        yield own, picture, translated(network, picture)
+        image = own.examples(x.channels)
+        yield own, image, translate_image(network, image)
 
 
 def _seen(style: Tensor) -> Tensor:
-    """A picture (C, H, W) as its style is looked at, (1, C, h, w)."""
+    """An image (C, H, W) as its style is looked at, (1, C, h, w)."""
     height, width = style.shape[1:]
     share = min(LARGEST / max(height, width), 1)
     if share == 1:
         return style[None]
-    return resized(style[None], max(round(height * share), 1), max(round(width * share), 1)).clamp(-1, 1)
+    return resize(style[None], max(round(height * share), 1), max(round(width * share), 1)).clamp(
+        -1, 1
+    )

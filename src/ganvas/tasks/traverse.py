@@ -7,10 +7,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, chance
-from ..runtime.console import aside
-from ._progress import counted
-from .embed.latents import encoded
+from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, seeded_rng
+from ..runtime.console import stderr_console
+from ._progress import with_progress
+from .embed.latents import encode_all
 
 AT_ONCE = 256
 FARTHEST = 1_000_000  # standard deviations, or latents, that are asked for
@@ -36,23 +36,30 @@ def traverse(
     most: Latents that are shown; those that change the example most come first.
     example: Place, from 0, of the given example to start at.
     label: What the example shall be, where the model learned labels; by default the first of them.
-    seed: Start at a new example that this seed draws, where none are given; without, at the middle of the prior.
+    seed: Start at a new example that this seed draws, where none are given; without, at the middle
+        of the prior.
 
-    Middle and standard deviation are those of the prior, or of a model without one those of the given examples'
-    latents. How much a latent changes is the mean squared difference between neighbouring stops.
+    Middle and standard deviation are those of the prior, or of a model without one those of the
+    given examples' latents. How much a latent changes is the mean squared difference between
+    neighbouring stops.
 
     Example: ganvas traverse runs/vae-photos photos/ --out latents/
     """
     _check(steps, reach, most)
-    with chance(seed or 0):
+    with seeded_rng(seed or 0):
         start, middle, width = _latent(model, x, example, seed)
     along = middle + torch.linspace(-reach, reach, steps, device=width.device)[:, None] * width
     walk = partial(_walks, model, start, along, _asked(model, label), seed or 0)
     numbers = torch.arange(len(width))
-    change = torch.cat([_change(walk(some)) for some in counted(numbers.split(AT_ONCE), len(width), "walking")])
+    change = torch.cat(
+        [
+            _change(walk(some))
+            for some in with_progress(numbers.split(AT_ONCE), len(width), "walking")
+        ]
+    )
     rows = change.argsort(descending=True, stable=True)[:most]
     names = tuple(f"z{i}" for i in rows.tolist())
-    aside(highlight=False).print(f"from the top: {', '.join(names)}", soft_wrap=True)
+    stderr_console(highlight=False).print(f"from the top: {', '.join(names)}", soft_wrap=True)
     return Frames(walk(rows), names)
 
 
@@ -68,19 +75,27 @@ def _asked(model: Decodes, label: int | str | None) -> Tensor | None:
     """What every example on the walks is asked to be, (1, 1), of a model that can be asked."""
     can = isinstance(model, Samples) and model.condition is not None
     if label is not None and not can:
-        raise InputError("this model learned no labels, so none can be asked for; leave out --label")
+        raise InputError(
+            "this model learned no labels, so none can be asked for; leave out --label"
+        )
     return torch.full((1, 1), int(label or 0)) if can else None
 
 
-def _latent(model: Decodes, x: Tensor | None, example: int, seed: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Where to start, of a latent's shape; and of each of its D numbers the middle and the standard deviation, (D,)."""
+def _latent(
+    model: Decodes, x: Tensor | None, example: int, seed: int | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where to start, of a latent's shape; and of each of its D numbers the middle and the standard
+    deviation, (D,)."""
     z = None if x is None else _found(model, x)
     prior = model.prior(DRAWN).float() if isinstance(model, Generates) else None
     if z is not None and not 0 <= example < len(z):
         raise InputError(f"--example is {example}; there are {len(z)}, counted from 0")
     known = prior if prior is not None else z
     if known is None or len(known) < 2:
-        raise InputError("give at least two examples, to tell how far latents reach: this model makes none by itself")
+        raise InputError(
+            "give at least two examples, to tell how far latents reach: this model makes none by"
+            " itself"
+        )
     middle, width = known.mean(0), known.flatten(1).std(0)
     start = z[example] if z is not None else known[0] if seed is not None else middle
     return start, middle.flatten(), width
@@ -88,11 +103,16 @@ def _latent(model: Decodes, x: Tensor | None, example: int, seed: int | None) ->
 
 def _found(model: Decodes, x: Tensor) -> Tensor:
     if not isinstance(model, Encodes):
-        raise InputError("this model finds no latents of given examples; leave them out to start at the prior's middle")
-    return encoded(model, x)
+        raise InputError(
+            "this model finds no latents of given examples; leave them out to start at the prior's"
+            " middle"
+        )
+    return encode_all(model, x)
 
 
-def _walks(model: Decodes, start: Tensor, along: Tensor, y: Tensor | None, seed: int, rows: Tensor) -> Tensor:
+def _walks(
+    model: Decodes, start: Tensor, along: Tensor, y: Tensor | None, seed: int, rows: Tensor
+) -> Tensor:
     """Walks along the numbers `rows` of a latent, (steps, rows, *space.shape).
 
     start: The latent, of any shape.
@@ -104,8 +124,12 @@ def _walks(model: Decodes, start: Tensor, along: Tensor, y: Tensor | None, seed:
     for stop in along:
         z = start.flatten().repeat(len(rows), 1)
         z[torch.arange(len(rows)), rows] = stop[rows]
-        with chance(seed):
-            stops.append(model.decode(z.unflatten(1, start.shape), None if y is None else y.expand(len(rows), 1)).cpu())
+        with seeded_rng(seed):
+            stops.append(
+                model.decode(
+                    z.unflatten(1, start.shape), None if y is None else y.expand(len(rows), 1)
+                ).cpu()
+            )
     return torch.stack(stops)
 
 

@@ -1,1 +1,2 @@
-"""How a model learns: the engine, the loop around it, checks of the data, recovery, progress, trackers."""
+"""How a model learns: the engine, the loop around it, checks of the data, recovery, progress,
+trackers."""

@@ -1,4 +1,4 @@
-"""A small convolutional network that learns, within seconds, to name the classes of pictures."""
+"""A small convolutional network that learns, within seconds, to name the classes of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .engine import SCHEDULES, Engine
 
 
 class Network(Model):
-    """Three strided convolutions, an average over positions (128 features), and a linear layer that names classes.
+    """Three strided convolutions, an average over positions (128 features), and a linear layer that
+    names classes.
 
     classes: How many to tell apart; 0 to tell quarter turns apart (Gidaris et al., 2018).
     weights: How much each class counts, (classes,), where not all count alike.
@@ -47,7 +48,7 @@ class Network(Model):
         yield Turn("classifier", {"cross-entropy": loss})
 
     def question(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Pictures, and what is to be said of each: its class, or how often it was turned."""
+        """Images, and what is to be said of each: its class, or how often it was turned."""
         if self.classes and batch.y is not None:
             return batch.x, batch.y.squeeze(1)
         turns = torch.arange(len(batch)) % 4
@@ -56,18 +57,21 @@ class Network(Model):
 
     @torch.no_grad()
     def named(self, x: Tensor) -> Tensor:
-        """What it takes each picture for: class numbers (N,)."""
+        """What it takes each image for: class numbers (N,)."""
         return torch.cat([self(part).argmax(1) for part in x.split(256)])
 
 
 @torch.enable_grad()
-def lessons(network: Network, data: Data, rounds: int, batch: int, seed: int, device: torch.device) -> Iterator[int]:
-    """Trains a network on a device, yielding the number of each round; in the end its weights are averaged ones."""
+def training_batches(
+    network: Network, data: Data, n_steps: int, batch: int, seed: int, device: torch.device
+) -> Iterator[int]:
+    """Trains a network on a device, yielding the number of each step; in the end its weights are
+    averaged ones."""
     network.to(device)
-    engine = Engine(network, average=0.99, precision=choose_precision("auto", device))
+    engine = Engine(network, ema=0.99, precision=choose_precision("auto", device))
     batches = (part.to(device) for part in network.batches(data, min(batch, len(data)), seed))
-    for i, _ in enumerate(islice(engine.rounds(batches), rounds), 1):
-        engine.pace(SCHEDULES["one-cycle"](i / rounds))
+    for i, _ in enumerate(islice(engine.steps(batches), n_steps), 1):
+        engine.set_lr_factor(SCHEDULES["one-cycle"](i / n_steps))
         yield i
-    network.load_state_dict(engine.averaged.state_dict())
+    network.load_state_dict(engine.ema_model.state_dict())
     network.eval()

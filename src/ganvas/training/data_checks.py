@@ -1,4 +1,5 @@
-"""What can be seen in data before anything learns from it: a glance at some examples, and at the keys of all."""
+"""What can be seen in data before anything learns from it: a glance at some examples, and at the
+keys of all."""
 
 from __future__ import annotations
 
@@ -8,33 +9,50 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ..core import Batch, Continuous, Data, Generates, InputError, Model, Samples, chance, spread
+from ..core import (
+    Batch,
+    Continuous,
+    Data,
+    Generates,
+    InputError,
+    Model,
+    Samples,
+    evenly_spaced,
+    seeded_rng,
+)
 from ..runs.diagnosis import Diagnosis
 
 EXAMPLES = 1000
 """That are looked at; all where there are fewer."""
 
 FEW = 1000
-"""Distinct examples below which a discriminator soon knows them all (Karras et al., 2020, figure 1, of thousands)."""
+"""Distinct examples below which a discriminator soon knows them all (Karras et al., 2020, figure 1,
+of thousands)."""
 
 NEIGHBOURS = 10
 
 
-def look(data: Data, vectors: Callable[[Tensor], Tensor], model: Model) -> list[Diagnosis]:
-    """All that is wrong with data for this model. Raises InputError where an example is not made of numbers.
+def check_data(data: Data, vectors: Callable[[Tensor], Tensor], model: Model) -> list[Diagnosis]:
+    """All that is wrong with data for this model. Raises InputError where an example is not made of
+    numbers.
 
     vectors: Examples as vectors (N, D) whose distances mean something: `Modality.vectors`.
     """
     some = data.gather(most=EXAMPLES)
     _numbers(some.x, data)
     x = vectors(some.x).cpu()
-    distinct = cache(lambda: _distinct(data))  # looks at all of the data: once, and where it matters
+    distinct = cache(
+        lambda: _distinct(data)
+    )  # looks at all of the data: once, and where it matters
     signs = (
-        constant(x), duplicates(len(data), distinct, model), few(distinct, model), unrelated_labels(x, some, model),
+        constant(x),
+        duplicates(len(data), distinct, model),
+        few(distinct, model),
+        unrelated_labels(x, some, model),
         narrow(x, model),
-    )  # fmt: skip
+    )
     found = [sign for sign in signs if sign]
-    return found[:1] if found and found[0].illness == "constant data" else found
+    return found[:1] if found and found[0].kind == "constant data" else found
 
 
 def constant(x: Tensor) -> Diagnosis | None:
@@ -46,24 +64,40 @@ def constant(x: Tensor) -> Diagnosis | None:
 
 
 def duplicates(n: int, distinct: Callable[[], int], model: Model) -> Diagnosis | None:
-    """What comes again is learned by heart (Lee et al., 2022; Carlini et al., 2023). Rows may well come again."""
+    """What comes again is memorised (Lee et al., 2022; Carlini et al., 2023). Rows may well
+    come again."""
     if not isinstance(model.space, Continuous) or distinct() > 0.7 * n:
         return None
-    words = f"{1 - distinct() / n:.0%} of {n:,} examples are copies of others; {distinct():,} are distinct"
+    words = (
+        f"{1 - distinct() / n:.0%} of {n:,} examples are copies of others; {distinct():,} are"
+        " distinct"
+    )
     return Diagnosis("duplicates", 0, words, "leave each in once, or it will be made by heart")
 
 
 def few(distinct: Callable[[], int], model: Model) -> Diagnosis | None:
-    """A discriminator knows few examples by heart, and its gradients mean nothing then (Karras et al., 2020)."""
+    """A discriminator knows few examples by heart, and its gradients mean nothing then (Karras et
+    al., 2020)."""
     if len(model.players) == 1 or not isinstance(model, Samples) or distinct() >= FEW:
         return None
-    words = f"there are {distinct():,} distinct examples, and a discriminator soon knows so few by heart"
-    return Diagnosis("too few data", 0, words, "give more, mirror them (--flip), or use --augment adaptive")
+    words = (
+        f"there are {distinct():,} distinct examples, and a discriminator soon knows so few by"
+        " heart"
+    )
+    return Diagnosis(
+        "too few data", 0, words, "give more, mirror them (--flip), or use --augment adaptive"
+    )
 
 
 def unrelated_labels(x: Tensor, some: Batch, model: Model) -> Diagnosis | None:
-    """Labels that neighbours do not share (Cover & Hart, 1967): each example's by the vote of its nearest others."""
-    if some.y is None or not isinstance(model, Samples) or model.condition is None or some.y.shape[1] > 1:
+    """Labels that neighbours do not share (Cover & Hart, 1967): each example's by the vote of its
+    nearest others."""
+    if (
+        some.y is None
+        or not isinstance(model, Samples)
+        or model.condition is None
+        or some.y.shape[1] > 1
+    ):
         return None
     y = some.y.squeeze(1).cpu()
     shares = y.bincount(minlength=model.condition.vocabulary) / len(y)
@@ -73,33 +107,42 @@ def unrelated_labels(x: Tensor, some: Batch, model: Model) -> Diagnosis | None:
     guess = shares.max().item()
     if right > guess + 3 * (guess * (1 - guess) / len(y)) ** 0.5:
         return None
-    words = f"neighbours guess {right:.0%} of labels, and always saying the commonest would guess {guess:.0%}"
+    words = (
+        f"neighbours guess {right:.0%} of labels, and always saying the commonest would guess"
+        f" {guess:.0%}"
+    )
     advice = "check that labels belong to their examples, or use a model that needs none"
     return Diagnosis("labels that go with nothing", 0, words, advice)
 
 
 def narrow(x: Tensor, model: Model) -> Diagnosis | None:
-    """What is made from n numbers has n dimensions at most, and the data more (Arjovsky & Bottou, 2017, lemma 1)."""
+    """What is made from n numbers has n dimensions at most, and the data more (Arjovsky & Bottou,
+    2017, lemma 1)."""
     if not isinstance(model, Generates) or len(x) < 10 * NEIGHBOURS:
         return None
-    with chance(0), torch.no_grad():
+    with seeded_rng(0), torch.no_grad():
         latent = model.prior(1).numel()
     needed = dimension(x)
     if latent > needed / 3:
         return None
-    words = f"an example is made from {latent} numbers, and the data has about {needed:.0f} dimensions"
+    words = (
+        f"an example is made from {latent} numbers, and the data has about {needed:.0f} dimensions"
+    )
     return Diagnosis("narrow latent", 0, words, "raise --latent")
 
 
 def dimension(x: Tensor, k: int = NEIGHBOURS) -> float:
     """The dimension of what examples (N, D) lie on, from the distances to their nearest k others.
 
-    Levina & Bickel, 2005, equation 8, averaged as by MacKay & Ghahramani, 2005; copies of an example do not count.
+    Levina & Bickel, 2005, equation 8, averaged as by MacKay & Ghahramani, 2005; copies of an
+    example do not count.
     """
     x = x.double().unique(dim=0)
     if len(x) < 3:
         return 0.0
-    nearest = torch.cdist(x, x).topk(min(k + 1, len(x)), largest=False).values[:, 1:].clamp(min=1e-12)
+    nearest = (
+        torch.cdist(x, x).topk(min(k + 1, len(x)), largest=False).values[:, 1:].clamp(min=1e-12)
+    )
     inverse = (nearest[:, -1:] / nearest[:, :-1]).log().mean()
     return (1 / inverse.clamp(min=1e-12)).item()
 
@@ -112,5 +155,5 @@ def _distinct(data: Data) -> int:
 def _numbers(x: Tensor, data: Data) -> None:
     bad = ~x.float().flatten(1).isfinite().all(1)
     if bad.any():
-        where = data.names[int(spread(len(data), EXAMPLES)[bad][0])]
+        where = data.names[int(evenly_spaced(len(data), EXAMPLES)[bad][0])]
         raise InputError(f"{where} holds values that are no numbers; mend it, or leave it out")

@@ -1,4 +1,5 @@
-"""Whether what a model makes while it learns is as varied as real examples: a glance, where metrics are a judgement."""
+"""Whether what a model makes while it learns is as varied as real examples: a glance, where metrics
+are a judgement."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ..core import Data
-from ..evaluation.metrics.precision_recall import reach
+from ..evaluation.metrics.precision_recall import neighbour_radius
 
 EXAMPLES = 256
 COMPONENTS = 16
-"""Principal components of real examples that are compared by: enough to tell kinds of examples apart, too few for
-distances to be about noise."""
+"""Principal components of real examples that are compared by: enough to tell kinds of examples
+apart, too few for distances to be about noise."""
 
 
 class Diversity:
@@ -27,15 +28,17 @@ class Diversity:
     def __init__(self, real: Data, vectors: Callable[[Tensor], Tensor]) -> None:
         self.vectors = vectors
         x = vectors(real.gather(most=EXAMPLES).x).cpu()
-        self.mean, self.axes = x.mean(0), principal(x)
+        self.mean, self.axes = x.mean(0), principal_components(x)
         self.real = self._seen(x)
-        self.reach = reach(self.real)
+        self.reach = neighbour_radius(self.real)
 
     def of(self, made: Tensor) -> dict[str, float]:
         """What can be said of samples.
 
-        coverage: share of real examples whose neighbourhood, which reaches to the fifth other, has a sample inside
-        (Naeem et al., 2020, equation 6). diversity: mean distance between samples over that between real examples.
+        coverage: share of real examples whose neighbourhood, which reaches to the fifth other, has
+            a sample inside
+        (Naeem et al., 2020, equation 6). diversity: mean distance between samples over that between
+        real examples.
         """
         x = self._seen(self.vectors(made).cpu())
         covered = (torch.cdist(self.real, x) <= self.reach[:, None]).any(1)
@@ -46,6 +49,6 @@ class Diversity:
         return (x - self.mean) @ self.axes
 
 
-def principal(x: Tensor, most: int = COMPONENTS) -> Tensor:
+def principal_components(x: Tensor, most: int = COMPONENTS) -> Tensor:
     """The directions in which vectors (N, D) vary most, shape (D, at most `most`)."""
     return torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh[:most].T

@@ -1,4 +1,5 @@
-"""The one training engine. It knows rounds and turns, and nothing about any model or kind of data."""
+"""The one training engine. It knows steps and turns, and nothing about any model or kind of
+data."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from ..core import Batch, Model, Turn
-from ..runtime import distributed as processes
+from ..runtime import distributed
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda t: 1.0,
-    "linear": lambda t: min(1.0, 2 * (1 - t)),  # constant for the first half, as in Zhu et al. (2017)
+    "linear": lambda t: min(
+        1.0, 2 * (1 - t)
+    ),  # constant for the first half, as in Zhu et al. (2017)
     "cosine": lambda t: (1 + cos(pi * t)) / 2,
     "one-cycle": lambda t: min(t / 0.1, (1 + cos(pi * max(t - 0.1, 0) / 0.9)) / 2) + 1e-3,
 }
@@ -25,7 +28,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 class Engine:
-    """Plays rounds of a model's game, stepping each player's optimizer as its turn comes.
+    """Plays steps of a model's game, stepping each player's optimizer as its turn comes.
 
     Arguments:
         model: Whose game is played.
@@ -40,24 +43,31 @@ class Engine:
         self,
         model: Model,
         *,
-        rates: Mapping[str, float] | None = None,
+        lr: Mapping[str, float] | None = None,
         accumulate: int = 1,
         clip: float = inf,
-        average: float = 0.0,
+        ema: float = 0.0,
         precision: torch.dtype | None = None,
     ) -> None:
         self.model, self.accumulate, self.clip, self.precision = model, accumulate, clip, precision
         self.teams = {player: model.team(player) for player in model.players}
-        chosen = {player: {"lr": rate} for player, rate in (rates or {}).items()}
+        chosen = {player: {"lr": rate} for player, rate in (lr or {}).items()}
         self.optimizers = {
-            player: make(self.teams[player], **chosen.get(player, {})) for player, make in model.players.items()
+            player: make(self.teams[player], **chosen.get(player, {}))
+            for player, make in model.players.items()
         }
-        self.rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()}
+        self.lr = {
+            player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()
+        }
         self.since = 0
-        self.decay, self.averaged = average, deepcopy(model).requires_grad_(False).eval() if average else model
+        self.decay, self.ema_model = (
+            ema,
+            deepcopy(model).requires_grad_(False).eval() if ema else model,
+        )
 
-    def rounds(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
-        """Plays for as long as it is asked. Each value is a finished round's terms and notes, still on the device."""
+    def steps(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
+        """Plays for as long as it is asked. Each value is a finished step's terms and notes, still
+        on the device."""
         batches = iter(batches)
         while micro := list(islice(batches, self.accumulate)):
             self.model.train()
@@ -72,36 +82,50 @@ class Engine:
 
     @torch.no_grad()
     def judge(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
-        """The same rounds with nobody learning, averaged over batches: held-out losses of the averaged weights."""
-        self.averaged.eval()
-        self.averaged.step = self.model.step
+        """The same steps with nobody learning, averaged over batches: held-out losses of the
+        averaged weights."""
+        self.ema_model.eval()
+        self.ema_model.step = self.model.step
         reports = []
         for batch in batches:
             with self._autocast():
-                reports.append({k: v for turn in self.averaged.turns(batch) for k, v in _report([turn]).items()})
-        return {name: torch.stack([r[name] for r in reports]).mean() for name in reports[0]} if reports else {}
+                reports.append(
+                    {
+                        k: v
+                        for turn in self.ema_model.turns(batch)
+                        for k, v in _report([turn]).items()
+                    }
+                )
+        return (
+            {name: torch.stack([r[name] for r in reports]).mean() for name in reports[0]}
+            if reports
+            else {}
+        )
 
-    def pace(self, share: float) -> None:
+    def set_lr_factor(self, share: float) -> None:
         """Sets every player's learning rate to this share of its own: what a schedule says."""
         for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = self.rates[player] * share
+                group["lr"] = self.lr[player] * share
 
     def _move(self, game: Iterator[Turn]) -> Turn | None:
-        """Lets one game come to its next turn, and works out the gradients of that turn's player alone."""
+        """Lets one game come to its next turn, and works out the gradients of that turn's player
+        alone."""
         with self._autocast():
             turn = next(game, None)
             if turn is None:
                 return None
             loss: Any = sum(turn.loss.values())
-        (loss if self.accumulate == 1 else loss / self.accumulate).backward(inputs=self.teams[turn.player])
+        (loss if self.accumulate == 1 else loss / self.accumulate).backward(
+            inputs=self.teams[turn.player]
+        )
         return turn
 
     def _learn(self, player: str) -> Tensor:
         """Steps a player's optimizer; the norm of its gradient before it was clipped."""
         team, optimizer = self.teams[player], self.optimizers[player]
         gradients = [p.grad for p in team if p.grad is not None]
-        processes.average(gradients)
+        distributed.average(gradients)
         norm = nn.utils.get_total_norm(gradients)
         if self.clip < inf:
             nn.utils.clip_grads_with_norm_(team, self.clip, norm)
@@ -111,15 +135,16 @@ class Engine:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Moves the averaged weights towards the model's, faster in the first rounds after `since`."""
-        if self.averaged is self.model:
+        """Moves the averaged weights towards the model's, faster in the first steps after
+        `since`."""
+        if self.ema_model is self.model:
             return
         age = self.model.step - self.since
         decay = min(self.decay, age / (age + 10))
-        slow: list[Tensor] = list(self.averaged.parameters())
+        slow: list[Tensor] = list(self.ema_model.parameters())
         fast: list[Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(slow, fast, 1 - decay)
-        for ours, theirs in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+        for ours, theirs in zip(self.ema_model.buffers(), self.model.buffers(), strict=True):
             ours.lerp_(theirs, 1 - decay) if ours.is_floating_point() else ours.copy_(theirs)
 
     def _autocast(self) -> Any:
@@ -137,23 +162,35 @@ class Engine:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes up what `state` gave. Each memory gets the layout of the parameter it belongs to."""
+        """Takes up what `state` gave. Each memory gets the layout of the parameter it belongs
+        to."""
         for key, value in state.items():
             player, number, name = key.split(".")
             parameter = self.teams[player][int(number)]
-            like = torch.empty_like(parameter) if value.shape == parameter.shape else torch.empty_like(value)
+            like = (
+                torch.empty_like(parameter)
+                if value.shape == parameter.shape
+                else torch.empty_like(value)
+            )
             self.optimizers[player].state[parameter][name] = like.copy_(value)
 
 
 def _player(turns: list[Turn], games: int) -> str:
-    """Whose turn it is; micro-batches must agree, so what a model yields may depend on the step alone."""
+    """Whose turn it is; micro-batches must agree, so what a model yields may depend on the step
+    alone."""
     players = {turn.player for turn in turns}
     if len(players) > 1 or len(turns) < games:
-        raise RuntimeError(f"micro-batches fell out of step at {sorted(players)}: a turn depends on more than the step")
+        raise RuntimeError(
+            f"micro-batches fell out of step at {sorted(players)}: a turn depends on more than the"
+            " step"
+        )
     return players.pop()
 
 
 def _report(turns: list[Turn]) -> dict[str, Tensor]:
     """Averages terms and notes over micro-batches: {"discriminator/real": ...}."""
     terms = [{**turn.loss, **turn.notes} for turn in turns]
-    return {f"{turns[0].player}/{name}": torch.stack([t[name].detach() for t in terms]).mean() for name in terms[0]}
+    return {
+        f"{turns[0].player}/{name}": torch.stack([t[name].detach() for t in terms]).mean()
+        for name in terms[0]
+    }

@@ -1,4 +1,4 @@
-"""Before training starts: what it will take, measured on a few rounds that leave no trace."""
+"""Before training starts: what it will take, measured on a few steps that leave no trace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from ..core import Batch, Data, InputError, Model, chance
+from ..core import Batch, Data, InputError, Model, seeded_rng
 from ..runtime.device import free_memory
 from .engine import Engine
 
@@ -20,9 +20,10 @@ class Plan:
     """What a training will take.
 
     parameters: By player.
-    model_bytes: Weights, gradients, optimizer and averaged copy, and what a round leaves behind whatever its batch.
+    model_bytes: Weights, gradients, optimizer and averaged copy, and what a step leaves behind
+        whatever its batch.
     example_bytes: What one example of a batch leaves behind for the backward pass.
-    batch: Examples per round, on this machine.
+    batch: Examples per step, on this machine.
     seconds_per_round: As measured.
     """
 
@@ -39,13 +40,13 @@ class Plan:
 
 
 def make_plan(engine: Engine, data: Data, batch: int, device: torch.device) -> Plan:
-    """Measures what a round takes. Raises InputError where memory will not suffice."""
+    """Measures what a step takes. Raises InputError where memory will not suffice."""
     model = engine.model
     parameters = {player: sum(p.numel() for p in team) for player, team in engine.teams.items()}
-    copies = 4 + (engine.averaged is not model)  # weights, gradients, two moments, the average
+    copies = 4 + (engine.ema_model is not model)  # weights, gradients, two moments, the average
     model_bytes = 4 * copies * sum(p.numel() for p in model.parameters())
     rows = torch.arange(min(len(data), batch))
-    with chance(0):
+    with seeded_rng(0):
         two, four = (_bytes_of_round(model, data.batch(rows[:n]).to(device)) for n in (2, 4))
         example_bytes = (four - two) // 2 if len(rows) > 2 else two // 2
         model_bytes += two - 2 * example_bytes
@@ -59,12 +60,19 @@ def _refuse(plan: Plan, device: torch.device) -> None:
     free = free_memory(device)
     if free is not None and plan.bytes > free:
         fits = max((free - plan.model_bytes) // max(plan.example_bytes, 1), 0)
-        advice = f"try --batch {fits} (with --accumulate to make up for it)" if fits else "choose a smaller model"
-        raise InputError(f"training would take {_gib(plan.bytes)} and {_gib(free)} are free on {device}; {advice}")
+        advice = (
+            f"try --batch {fits} (with --accumulate to make up for it)"
+            if fits
+            else "choose a smaller model"
+        )
+        raise InputError(
+            f"training would take {_gib(plan.bytes)} and {_gib(free)} are free on {device};"
+            f" {advice}"
+        )
 
 
 def _bytes_of_round(model: Model, batch: Batch) -> int:
-    """Counts what autograd keeps for the backward pass in one round, each storage once."""
+    """Counts what autograd keeps for the backward pass in one step, each storage once."""
     kept: dict[int, int] = {}
     held: list[Tensor] = []
 
@@ -83,11 +91,11 @@ def _bytes_of_round(model: Model, batch: Batch) -> int:
 
 
 def _seconds_per_round(engine: Engine, batch: Batch) -> float:
-    """The faster of two rounds after a first, played by a copy."""
-    copy = Engine(deepcopy(engine.model), average=engine.decay, precision=engine.precision)
+    """The faster of two steps after a first, played by a copy."""
+    copy = Engine(deepcopy(engine.model), ema=engine.decay, precision=engine.precision)
     times = []
     start = perf_counter()
-    for log in islice(copy.rounds([batch] * 3), 3):
+    for log in islice(copy.steps([batch] * 3), 3):
         next(iter(log.values())).item()  # waits for the device
         now = perf_counter()
         times.append(now - start)

@@ -6,16 +6,27 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from ..core import Autoencodes, Completes, Predicts, Restores, Stylises, Translates, Upscales, alike
-from ..nn.masks import completions
+from ..core import (
+    Autoencodes,
+    Completes,
+    Predicts,
+    Restores,
+    Stylises,
+    Translates,
+    Upscales,
+    with_same_channels,
+)
+from ..nn.masks import show_completions
 
 
-def passed(model: object, x: Tensor, y: Tensor | None) -> Iterator[tuple[str, Sequence[Tensor]]]:
+def previews_of(
+    model: object, x: Tensor, y: Tensor | None
+) -> Iterator[tuple[str, Sequence[Tensor]]]:
     """Examples and what each ability makes of them, all shaped (n, ...), by what that is called.
 
     y: What the examples are to be made of, where that is given.
     """
-    if isinstance(model, Restores) and model.undoes != "none":
+    if isinstance(model, Restores) and model.degradation != "none":
         yield "restorations", model.shown(x)
     if isinstance(model, Upscales):
         yield "enlargements", model.shown(x)
@@ -24,9 +35,12 @@ def passed(model: object, x: Tensor, y: Tensor | None) -> Iterator[tuple[str, Se
     if isinstance(model, Autoencodes):
         yield "reconstructions", (x, _whole(model.decode(model.encode(x))))
     if isinstance(model, Completes) and x.ndim == 4:
-        yield "completions", completions(model, x)
+        yield "completions", show_completions(model, x)
     if isinstance(model, Translates | Stylises) and y is not None:
-        yield "translations" if isinstance(model, Translates) else "styles", alike(*model.shown(x, y))
+        yield (
+            "translations" if isinstance(model, Translates) else "styles",
+            with_same_channels(*model.shown(x, y)),
+        )
 
 
 def _whole(x: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""What a person sees while a run is trained: the plan, then one line that lives. All of it on standard error."""
+"""What a person sees while a run is trained: the plan, then one line that lives. All of it on
+standard error."""
 
 from __future__ import annotations
 
@@ -28,24 +29,35 @@ class Progress:
     def __init__(self, run: Run, examples: int, quiet: bool = False) -> None:
         self.run, self.examples = run, examples
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        columns = ("{task.description}", BarColumn(24), "{task.percentage:>3.0f}%", "{task.fields[words]}")
-        self.bar = Bar(*(TextColumn(c) if isinstance(c, str) else c for c in columns), TimeElapsedColumn(),
-                       console=self.console, disable=not self.console.is_terminal)  # fmt: skip
-        self.task = self.bar.add_task(run.card["model"], total=1.0, words="")
+        columns = (
+            "{task.description}",
+            BarColumn(24),
+            "{task.percentage:>3.0f}%",
+            "{task.fields[words]}",
+        )
+        self.bar = Bar(
+            *(TextColumn(c) if isinstance(c, str) else c for c in columns),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(run.config["model"], total=1.0, words="")
         self.first: tuple[int, float] | None = None
-        self.illness = ""
+        self.kind = ""
         self.spoke = monotonic()
         self.shown = 0.0
 
     def announce(self, described: str, learn: int, held: int, plan: Plan, until: Until) -> None:
-        """The plan, on one screen, before the first round."""
+        """The plan, on one screen, before the first step."""
         table = Table.grid(padding=(0, 2))
         players = ", ".join(f"{player} {count:,}" for player, count in plan.parameters.items())
         rows = {
             "data": described,
             "split": f"{learn:,} to learn from, {held:,} held out",
-            "model": f"{self.run.card['model']}, parameters: {players}",
-            "memory": f"{plan.bytes / 2**20:,.0f} MB beside the data, at {plan.batch} examples a round",
+            "model": f"{self.run.config['model']}, parameters: {players}",
+            "memory": (
+                f"{plan.bytes / 2**20:,.0f} MB beside the data, at {plan.batch} examples a step"
+            ),
             "time": _time_expected(plan, until),
             "run": str(self.run.path),
         }
@@ -62,10 +74,11 @@ class Progress:
 
     def diagnosed(self, seen: Sequence[Diagnosis]) -> None:
         """Takes the gravest illness into the line."""
-        self.illness = f"{seen[0].illness} · " if seen else ""
+        self.kind = f"{seen[0].kind} · " if seen else ""
 
     def watch(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> None:
-        """Shows one round: losses per player, examples per second, time left. Reads the losses ten times a second."""
+        """Shows one step: losses per player, examples per second, time left. Reads the losses ten
+        times a second."""
         now = monotonic()
         self.first = self.first or (step, seconds)
         if now - self.shown < 0.1 and share < 1:
@@ -75,13 +88,13 @@ class Progress:
         self.bar.update(self.task, completed=share, words=words)
         if not self.console.is_terminal and (now - self.spoke > SPEAK_EVERY or share >= 1):
             self.spoke = now
-            self.console.print(f"{self.run.card['model']} {share:4.0%}  {words}")
+            self.console.print(f"{self.run.config['model']} {share:4.0%}  {words}")
 
     def _words(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> str:
         first_step, first_seconds = self.first or (step, seconds)
         speed = (step - first_step) * self.examples / max(seconds - first_seconds, 1e-9)
         left = seconds * (1 - share) / max(share, 1e-9)
-        return f"{self.illness}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · round {step:,}"
+        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · step {step:,}"
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -105,8 +118,11 @@ def _losses(log: dict[str, Tensor]) -> str:
 def _time_expected(plan: Plan, until: Until) -> str:
     seconds = min(until.steps * plan.seconds_per_round, until.seconds)
     speed = plan.batch / plan.seconds_per_round
-    rounds = min(until.steps, until.seconds / plan.seconds_per_round)
-    return f"about {_clock(seconds)} for {rounds:,.0f} rounds ({speed:,.0f} examples/s in a trial of two rounds)"
+    n_steps = min(until.steps, until.seconds / plan.seconds_per_round)
+    return (
+        f"about {_clock(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a trial of"
+        " two steps)"
+    )
 
 
 def _clock(seconds: float) -> str:

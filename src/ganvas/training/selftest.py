@@ -1,7 +1,7 @@
 """Does it learn? A proof for each model, in seconds, on data that ships with the package.
 
-Green tests do not show that a model learns: a training step that does nothing passes most of them. Here the
-held-out objective must beat an untrained copy and a naive model by a stated margin.
+Green tests do not show that a model learns: a training step that does nothing passes most of them.
+Here the held-out objective must beat an untrained copy and a naive model by a stated margin.
 """
 
 from __future__ import annotations
@@ -24,56 +24,77 @@ from ..core import (
     Batch,
     Bounds,
     Completes,
+    Compresses,
     Data,
     InputError,
     Model,
-    Packs,
     Predicts,
     Restores,
     Samples,
+    SamplesTokens,
     Scores,
-    Steers,
     Stylises,
     Translates,
     Upscales,
-    chance,
-    coloured,
-    seeded,
+    seeded_generator,
+    seeded_rng,
+    with_channels,
 )
 from ..data.samples import ADULT, FASHION
 from ..data.samples.moving import moving_clothes
-from ..nn.masks import holes
+from ..nn.masks import draw_masks
 from ..runs.run import build
-from ..runtime import registry as plugins
-from ..runtime.device import choose_device, choose_precision, settle
+from ..runtime import registry
+from ..runtime.device import choose_device, choose_precision, prepare
 from .engine import Engine
 
 LESSONS: dict[str, tuple[Callable[[], Any], float]] = {
-    "images": (lambda: FASHION, 0.75), "tables": (lambda: ADULT / "train.csv", 0.9), "videos": (moving_clothes, 0.7),
-}  # fmt: skip
-"""By modality, what to learn from; and what is left of the untrained copy's and of the naive model's objective, at
-most, when a model has learned. Models learn the first that they take, those that translate or stylise, of `OWN`."""
+    "images": (lambda: FASHION, 0.75),
+    "tables": (lambda: ADULT / "train.csv", 0.9),
+    "videos": (moving_clothes, 0.7),
+}
+"""By modality, what to learn from; and what is left of the untrained copy's and of the naive
+model's objective, at most, when a model has learned. Models learn the first that they take, those
+that translate or stylise, of `OWN`."""
 
-ROUNDS = (60, 125, 250, 500, 750, 1000, 2000)
-"""After how many rounds it is looked whether a model has learned, which ends the proof; the last are the most."""
+STEPS = (60, 125, 250, 500, 750, 1000, 2000)
+"""After how many steps it is looked whether a model has learned, which ends the proof; the last
+are the most."""
 
 SIDE = 16
-"""Pixels a side of pictures: enough to be learned from, and few enough for seconds."""
+"""Pixels a side of images: enough to be learned from, and few enough for seconds."""
 
-SMALL = {"channels": 8, "width": 256, "network": "perceptron", "likelihood": "bernoulli", "pixels": 8, "codes": 64}
-SMALL |= {"discriminator_steps": 1, "judge": 8, "features": 4, "scale": 2, "translator": 32, "blocks": 1}
+SMALL = {
+    "channels": 8,
+    "width": 256,
+    "network": "perceptron",
+    "likelihood": "bernoulli",
+    "pixels": 8,
+    "codes": 64,
+}
+SMALL |= {
+    "discriminator_steps": 1,
+    "judge": 8,
+    "features": 4,
+    "scale": 2,
+    "translator": 32,
+    "blocks": 1,
+}
 """Options that make a model small enough to learn in seconds, where it has them."""
 
 HASTY = 1e-3
-"""The rate at which models translate that have little time to learn it: a round of theirs takes several passes."""
+"""The rate at which models translate that have little time to learn it: a step of theirs takes
+several passes."""
 
 SYMBOLS = {"width": 64, "depth": 2, "latent": 8}
-"""The same of models that tell symbols one after another, and do as much at each place as others do for an example."""
+"""The same of models that tell symbols one after another, and do as much at each place as others do
+for an example."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What a model reached on held-out examples, beside its untrained copy and a naive model; lower is better."""
+    """What a model reached on held-out examples, beside its untrained copy and a naive model; lower
+    is better."""
 
     model: str
     objective: str
@@ -82,7 +103,7 @@ class Proof:
     naive: float
     seconds: float
     margin: float
-    rounds: int
+    steps: int
 
     @property
     def learned(self) -> bool:
@@ -93,53 +114,68 @@ class Proof:
 
 
 def prove(name: str) -> Proof:
-    """Trains a small model of this name until it has learned, or long enough, and says what it reached."""
+    """Trains a small model of this name until it has learned, or long enough, and says what it
+    reached."""
     start = perf_counter()
     device = choose_device("auto")
-    with chance(0):
+    with seeded_rng(0):
         model, learn, held, margin = _begin(name)
-        settle(model, device)
+        prepare(model, device)
         words, _, cost, naive = objective(model)
         real, train = held.gather(), learn.gather().x
         before, beside = _told(cost, model, real, train), naive(model, real, train)
         rates = dict.fromkeys(model.players, HASTY) if isinstance(model, Translates) else {}
-        engine = Engine(deepcopy(model), rates=rates, average=0.99, precision=choose_precision("auto", device))
-        game = engine.rounds(b.to(device) for b in engine.model.batches(learn, min(model.practice.batch, 64), 0))
+        engine = Engine(
+            deepcopy(model), lr=rates, ema=0.99, precision=choose_precision("auto", device)
+        )
+        game = engine.steps(
+            b.to(device) for b in engine.model.batches(learn, min(model.defaults.batch, 64), 0)
+        )
         for played in _played(game, name):
-            after = _told(cost, engine.averaged, real, train)
-            proof = Proof(name, words, after, before, beside, perf_counter() - start, margin, played)
+            after = _told(cost, engine.ema_model, real, train)
+            proof = Proof(
+                name, words, after, before, beside, perf_counter() - start, margin, played
+            )
             if proof.learned:
                 break
     return proof
 
 
 def _played(game: Iterator[Any], name: str) -> Iterator[int]:
-    """How many rounds were played, whenever it is time to look."""
-    rounds = track(islice(game, ROUNDS[-1]), f"{name} learns", ROUNDS[-1], console=Console(stderr=True), transient=True)
-    yield from (played for played, _ in enumerate(rounds, 1) if played in ROUNDS)
+    """How many steps were played, whenever it is time to look."""
+    n_steps = track(
+        islice(game, STEPS[-1]),
+        f"{name} learns",
+        STEPS[-1],
+        console=Console(stderr=True),
+        transient=True,
+    )
+    yield from (played for played, _ in enumerate(n_steps, 1) if played in STEPS)
 
 
 @torch.no_grad()
 def _told(cost: Cost, model: Model, real: Batch, train: Tensor) -> float:
     """A cost, which leaves the random numbers of a training as they are."""
     model.eval()
-    with chance(0):
+    with seeded_rng(0):
         return cost(model, real, train)
 
 
 def _begin(name: str) -> tuple[Model, Data, Data, float]:
     """A small model with what it learns from, what it is judged by, and the margin."""
-    make = plugins.load("models", name)
-    known = {option.name for option in plugins.options(make)}
-    small = SMALL | (SYMBOLS if issubclass(make, Steers) else {})
+    make = registry.load("models", name)
+    known = {option.name for option in registry.options(make)}
+    small = SMALL | (SYMBOLS if issubclass(make, SamplesTokens) else {})
     options = {k: v for k, v in small.items() if k in known}
     refusals = []
-    lessons = next((lesson for ability, lesson in OWN.items() if issubclass(make, ability)), LESSONS)
+    lessons = next(
+        (lesson for ability, lesson in OWN.items() if issubclass(make, ability)), LESSONS
+    )
     for kind, (make_source, margin) in lessons.items():
-        reader = plugins.load("modalities", kind)
-        own = {option.name for option in plugins.options(reader.learn)}
+        reader = registry.load("modalities", kind)
+        own = {option.name for option in registry.options(reader.learn)}
         source = make_source()
-        reading = make.practice.reading | ({"size": SIDE} if kind == "images" else {})
+        reading = make.defaults.reading | ({"size": SIDE} if kind == "images" else {})
         modality = reader.learn(source, **{k: v for k, v in reading.items() if k in own})
         try:
             return build(name, options, modality), *modality.read(source).split(0.2), margin
@@ -149,37 +185,40 @@ def _begin(name: str) -> tuple[Model, Data, Data, float]:
 
 
 def _two_domains() -> dict[str, Tensor]:
-    """Pictures and what they shall become."""
-    reader = plugins.load("modalities", "images")
+    """Images and what they shall become."""
+    reader = registry.load("modalities", "images")
     x = reader.learn(FASHION, size=SIDE).read(FASHION).gather().x
     return {"grey": x, "recoloured": recoloured(x)}
 
 
 def _two_palettes() -> dict[str, Tensor]:
-    """Grey pictures as colours, and pictures each in one of two sets of colours, fire and ice."""
+    """Grey images as colours, and images each in one of two sets of colours, fire and ice."""
     grey = _two_domains()["grey"]
     made = torch.cat([grey, 0.6 * grey - 0.2, 0.2 * grey - 0.7], 1)
     made[::2] = made[::2].flip(1)
-    return {"grey": coloured(grey, 3), "palettes": made}
+    return {"grey": with_channels(grey, 3), "palettes": made}
 
 
 OWN: dict[type, dict[str, tuple[Callable[[], Any], float]]] = {
-    Translates: {"images": (_two_domains, 0.7)}, Stylises: {"images": (_two_palettes, 0.7)},
-}  # fmt: skip
+    Translates: {"images": (_two_domains, 0.7)},
+    Stylises: {"images": (_two_palettes, 0.7)},
+}
 """What models with an ability learn instead."""
 
 
 def recoloured(x: Tensor) -> Tensor:
-    """Grey pictures (B, 1, H, W) in colours from dark blue to yellow, (B, 3, H, W)."""
+    """Grey images (B, 1, H, W) in colours from dark blue to yellow, (B, 3, H, W)."""
     return torch.cat([x, 0.5 * x - 0.1, -0.6 * x - 0.2], 1)
 
 
 Cost = Callable[[Any, Batch, Tensor], float]
-"""What held-out examples cost a model, or cost with no network at all, that learned from others, (N, *space.shape)."""
+"""What held-out examples cost a model, or cost with no network at all, that learned from others,
+(N, *space.shape)."""
 
 
 class Objective(NamedTuple):
-    """By what models with an ability are judged here: in words, the ability, what it costs, and with no network."""
+    """By what models with an ability are judged here: in words, the ability, what it costs, and
+    with no network."""
 
     words: str
     ability: type
@@ -188,7 +227,8 @@ class Objective(NamedTuple):
 
 
 def objective(model: Model) -> Objective:
-    """The first that fits. A score says whether a model learned only where it is the cost of an example."""
+    """The first that fits. A score says whether a model learned only where it is the cost of an
+    example."""
     return next(one for one in OBJECTIVES if isinstance(model, one.ability))
 
 
@@ -209,13 +249,15 @@ def _translated(model: Any, real: Batch, train: Tensor) -> float:
 
 def _left_grey(model: Any, real: Batch, train: Tensor) -> float:
     assert real.y is not None, "a model that translates is given what from"
-    return _error(coloured(real.y, 3), recoloured(real.y))
+    return _error(with_channels(real.y, 3), recoloured(real.y))
 
 
 def _stylised(model: Any, real: Batch, train: Tensor) -> float:
     assert real.y is not None, "a model that stylises is given what"
     batches = zip(real.y.split(64), real.x.split(64), strict=True)
-    made = torch.cat([model.stylise(y.to(model.device), x.to(model.device)).float().cpu() for y, x in batches])
+    made = torch.cat(
+        [model.stylise(y.to(model.device), x.to(model.device)).float().cpu() for y, x in batches]
+    )
     return _error(made, _in_style(real.y, real.x))
 
 
@@ -225,8 +267,11 @@ def _left_unstyled(model: Any, real: Batch, train: Tensor) -> float:
 
 
 def _in_style(y: Tensor, x: Tensor) -> Tensor:
-    """Pictures y whose colours have the mean and the deviation that those of x have (after Reinhard et al., 2001)."""
-    (deviation, mean), (wanted, middle) = (torch.std_mean(part, (2, 3), keepdim=True) for part in (y, x))
+    """Images y whose colours have the mean and the deviation that those of x have (after Reinhard
+    et al., 2001)."""
+    (deviation, mean), (wanted, middle) = (
+        torch.std_mean(part, (2, 3), keepdim=True) for part in (y, x)
+    )
     return wanted * (y - mean) / (deviation + 1e-3) + middle
 
 
@@ -246,9 +291,11 @@ def _mean(model: Model, real: Batch, train: Tensor) -> float:
     return _error(model.space.mean(model.space.marginal(train)), real.x)
 
 
-def _strangeness(model: Any, real: Batch, train: Tensor) -> float:
-    strange, usual = (model.score(x.to(model.device)).mean().item() for x in (_shuffled(real.x), real.x))
-    return usual / strange
+def _anomaly_score(model: Any, real: Batch, train: Tensor) -> float:
+    anomalous, usual = (
+        model.score(x.to(model.device)).mean().item() for x in (_shuffled(real.x), real.x)
+    )
+    return usual / anomalous
 
 
 def _enlarged(model: Any, real: Batch, train: Tensor) -> float:
@@ -267,7 +314,9 @@ def _completed(model: Any, real: Batch, train: Tensor) -> float:
 
 
 def _mean_in_holes(model: Model, real: Batch, train: Tensor) -> float:
-    return _error(torch.where(_known(real.x), real.x, model.space.mean(model.space.marginal(train))), real.x)
+    return _error(
+        torch.where(_known(real.x), real.x, model.space.mean(model.space.marginal(train))), real.x
+    )
 
 
 def _restored(model: Any, real: Batch, train: Tensor) -> float:
@@ -291,26 +340,30 @@ OBJECTIVES = (
     Objective("squared error, translated", Translates, _translated, _left_grey),
     Objective("squared error to the colours of another", Stylises, _stylised, _left_unstyled),
     Objective("-log likelihood, or a bound", Bounds, _score, _marginal_score),
-    Objective("cost of packing", Packs, _score, _marginal_score),  # its transforms give all back from the first
+    Objective(
+        "cost of packing", Compresses, _score, _marginal_score
+    ),  # its transforms give all back from the first
     Objective("squared error of the frames that follow", Predicts, _predicted, _standing),
     Objective("squared error of reconstruction", Autoencodes, _reconstructed, _mean),
-    Objective("how strange examples are, beside shuffled ones", Scores, _strangeness, lambda *_: 1.0),
+    Objective(
+        "how anomalous examples are, beside shuffled ones", Scores, _anomaly_score, lambda *_: 1.0
+    ),
     Objective("squared error, enlarged", Upscales, _enlarged, _bicubic),
-    Objective("squared error in holes", Completes, _completed, _mean_in_holes),
+    Objective("squared error in masked regions", Completes, _completed, _mean_in_holes),
     Objective("squared error, restored", Restores, _restored, _damaged),
     Objective("Fréchet distance of 32 components", Samples, _sampled, _shuffled_distance),
 )
 
 
 def _known(x: Tensor) -> Tensor:
-    """Where pictures have no hole, always the same, boolean, like x."""
-    with chance(0):
-        return ~holes(x).expand_as(x)
+    """Where images have no masked region, always the same, boolean, like x."""
+    with seeded_rng(0):
+        return ~draw_masks(x).expand_as(x)
 
 
 def _shuffled(x: Tensor) -> Tensor:
     """Examples (N, ...) with each coordinate that of another example: independent of each other."""
-    order = torch.rand(x.flatten(1).shape, generator=seeded(0)).argsort(0)
+    order = torch.rand(x.flatten(1).shape, generator=seeded_generator(0)).argsort(0)
     return x.flatten(1).gather(0, order).view_as(x)
 
 
@@ -320,7 +373,8 @@ def _error(made: Tensor, x: Tensor) -> float:
 
 
 def _distance(a: Tensor, b: Tensor, train: Tensor) -> float:
-    """Fréchet distance of Gaussians fitted to the first 32 principal components of the training pictures."""
+    """Fréchet distance of Gaussians fitted to the first 32 principal components of the training
+    images."""
     flat = train.flatten(1).double()
     components = torch.linalg.svd(flat - flat.mean(0), full_matrices=False).Vh[:32].T
     p, q = (x.flatten(1).double() @ components for x in (a, b))
@@ -331,8 +385,18 @@ def _distance(a: Tensor, b: Tensor, train: Tensor) -> float:
 
 def table(proofs: list[Proof]) -> Table:
     """Proofs as a table for people."""
-    shown = Table("model", "objective on held-out examples", "trained", "untrained", "naive", "seconds", "learned")
+    shown = Table(
+        "model",
+        "objective on held-out examples",
+        "trained",
+        "untrained",
+        "naive",
+        "seconds",
+        "learned",
+    )
     for p in proofs:
         figures = (f"{value:.4g}" for value in (p.trained, p.untrained, p.naive))
-        shown.add_row(p.model, p.objective, *figures, f"{p.seconds:.1f}", "yes" if p.learned else "NO")
+        shown.add_row(
+            p.model, p.objective, *figures, f"{p.seconds:.1f}", "yes" if p.learned else "NO"
+        )
     return shown

@@ -1,8 +1,9 @@
-"""A training told to a program that keeps many of them side by side: TensorBoard, MLflow or Weights & Biases.
+"""A training told to a program that keeps many of them side by side: TensorBoard, MLflow or Weights
+& Biases.
 
-Each by its own client, which finds its server as it always does (MLFLOW_TRACKING_URI, WANDB_MODE, ...). Told are
-options, losses, previews, and in the end what was wrong; no weights. A training that goes on does so where it was told
-before.
+Each by its own client, which finds its server as it always does (MLFLOW_TRACKING_URI, WANDB_MODE,
+...). Told are options, losses, previews, and in the end what was wrong; no weights. A training that
+goes on does so where it was told before.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Tracker(ABC):
     """
 
     told: int = 0
-    """The last round that was told of before: what is played again is not told again."""
+    """The last step that was told of before: what is played again is not told again."""
 
     @abstractmethod
     def __init__(self, run: Run, known: str | None) -> None: ...
@@ -44,11 +45,11 @@ class Tracker(ABC):
 
     @abstractmethod
     def values(self, step: int, values: Mapping[str, float]) -> None:
-        """Tells what was logged in a round."""
+        """Tells what was logged in a step."""
 
     @abstractmethod
-    def picture(self, step: int, file: Path) -> None:
-        """Tells what was made in a round."""
+    def image(self, step: int, file: Path) -> None:
+        """Tells what was made in a step."""
 
     @abstractmethod
     def end(self, health: str, state: State) -> None:
@@ -63,7 +64,9 @@ class TensorBoard(Tracker):
 
         self.board = SummaryWriter(run.path / "tensorboard", purge_step=run.state["step"] + 1)
         if known is None:
-            self.board.add_text("options", "\n".join(f"- {name}: {value}" for name, value in options(run).items()))
+            self.board.add_text(
+                "options", "\n".join(f"- {name}: {value}" for name, value in options(run).items())
+            )
 
     @property
     def id(self) -> str:
@@ -74,12 +77,14 @@ class TensorBoard(Tracker):
             self.board.add_scalar(name, value, step)
         self.board.flush()
 
-    def picture(self, step: int, file: Path) -> None:
+    def image(self, step: int, file: Path) -> None:
         import numpy as np
         from PIL import Image
 
-        with Image.open(file) as picture:
-            self.board.add_image("preview", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+        with Image.open(file) as image:
+            self.board.add_image(
+                "preview", np.asarray(image.convert("RGB")), step, dataformats="HWC"
+            )
 
     def end(self, health: str, state: State) -> None:
         self.board.add_text("health", health)
@@ -103,7 +108,9 @@ class MLflow(Tracker):
         else:
             self._id = known
             self.client.update_run(known, status="RUNNING")
-            self.told = max((self._last(name) for name in self.client.get_run(known).data.metrics), default=0)
+            self.told = max(
+                (self._last(name) for name in self.client.get_run(known).data.metrics), default=0
+            )
 
     def _last(self, name: str) -> int:
         return max(metric.step for metric in self.client.get_metric_history(self._id, name))
@@ -116,14 +123,18 @@ class MLflow(Tracker):
         from mlflow.entities import Metric
 
         now = int(time() * 1000)
-        self.client.log_batch(self._id, [Metric(_word(name), value, now, step) for name, value in values.items()])
+        self.client.log_batch(
+            self._id, [Metric(_word(name), value, now, step) for name, value in values.items()]
+        )
 
-    def picture(self, step: int, file: Path) -> None:
+    def image(self, step: int, file: Path) -> None:
         self.client.log_artifact(self._id, str(file), "previews")
 
     def end(self, health: str, state: State) -> None:
         self.client.set_tag(self._id, "health", health)
-        self.client.set_terminated(self._id, {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[state])
+        self.client.set_terminated(
+            self._id, {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[state]
+        )
 
 
 class WandB(Tracker):
@@ -134,7 +145,12 @@ class WandB(Tracker):
 
         project = os.environ.get("WANDB_PROJECT", PROJECT)
         self.run = wandb.init(
-            project=project, id=known, resume="allow", name=run.path.name, config=options(run), dir=run.path
+            project=project,
+            id=known,
+            resume="allow",
+            name=run.path.name,
+            config=options(run),
+            dir=run.path,
         )
         self.told = int(self.run.step) - 1 if known else 0
 
@@ -145,7 +161,7 @@ class WandB(Tracker):
     def values(self, step: int, values: Mapping[str, float]) -> None:
         self.run.log(dict(values), step=step)
 
-    def picture(self, step: int, file: Path) -> None:
+    def image(self, step: int, file: Path) -> None:
         import wandb
 
         self.run.log({"preview": wandb.Image(str(file))}, step=step)
@@ -155,11 +171,15 @@ class WandB(Tracker):
         self.run.finish(exit_code=int(state == "failed"))
 
 
-TRACKERS: Mapping[str, type[Tracker]] = {"mlflow": MLflow, "tensorboard": TensorBoard, "wandb": WandB}
+TRACKERS: Mapping[str, type[Tracker]] = {
+    "mlflow": MLflow,
+    "tensorboard": TensorBoard,
+    "wandb": WandB,
+}
 
 
 class Following:
-    """Tells a tracker every line of a log once, and what was made in that round."""
+    """Tells a tracker every line of a log once, and what was made in that step."""
 
     def __init__(self, run: Run, tracker: Tracker) -> None:
         self.run, self.tracker = run, tracker
@@ -168,18 +188,21 @@ class Following:
         step = int(line["step"])
         if step <= self.tracker.told:
             return
-        self.tracker.values(step, {name: value for name, value in line.items() if name not in ("step", "seconds")})
+        self.tracker.values(
+            step, {name: value for name, value in line.items() if name not in ("step", "seconds")}
+        )
         if (file := self.run.path / "previews" / f"{step:08d}.png").exists():
-            self.tracker.picture(step, file)
+            self.tracker.image(step, file)
 
 
 @contextmanager
-def tracked(run: Run, leads: bool) -> Iterator[list[Following]]:
-    """Inside, who tells the tracker that a run was started with, if there is one and this process is who speaks.
+def open_trackers(run: Run, leads: bool) -> Iterator[list[Following]]:
+    """Inside, who tells the tracker that a run was started with, if there is one and this process
+    is who speaks.
 
     Raises InputError where the tracker is not installed.
     """
-    name = _chosen(run.card["training"])
+    name = _chosen(run.config["training"])
     if name is None or not leads:
         yield []
         return
@@ -188,7 +211,7 @@ def tracked(run: Run, leads: bool) -> Iterator[list[Following]]:
         yield [Following(run, tracker)]
         state = "finished" if run.state["finished"] else "stopped"
     finally:
-        tracker.end("; ".join(map(str, run.health)) or "nothing was seen to be wrong", state)
+        tracker.end("; ".join(map(str, run.diagnoses)) or "nothing was seen to be wrong", state)
 
 
 def _chosen(settings: Mapping[str, Any]) -> str | None:
@@ -202,18 +225,27 @@ def _opened(run: Run, name: str) -> Tracker:
     try:
         tracker = TRACKERS[name](run, known.get(name))
     except ImportError as error:
-        raise InputError(f"--tracker {name} needs an extra: pip install 'ganvas[{name}]'") from error
+        raise InputError(
+            f"--tracker {name} needs an extra: pip install 'ganvas[{name}]'"
+        ) from error
     write_atomically(file, json.dumps(known | {name: tracker.id}).encode())
     return tracker
 
 
 def options(run: Run) -> dict[str, str]:
-    """What a training was asked, by name: the model's own options, then the training's that were said."""
-    card = run.card
-    source = Path(card["source"]).name.partition("?")[0] if card["source"] else "in memory"  # no passwords
+    """What a training was asked, by name: the model's own options, then the training's that were
+    said."""
+    card = run.config
+    source = (
+        Path(card["source"]).name.partition("?")[0] if card["source"] else "in memory"
+    )  # no passwords
     said = {"model": card["model"], "data": source, "modality": card["modality"]["name"]}
     said |= {f"model.{name}": value for name, value in card["options"].items()}
-    said |= {f"training.{name}": value for name, value in card["training"].items() if value not in (None, {}, False)}
+    said |= {
+        f"training.{name}": value
+        for name, value in card["training"].items()
+        if value not in (None, {}, False)
+    }
     return {name: str(value)[:LONGEST] for name, value in said.items()}
 
 

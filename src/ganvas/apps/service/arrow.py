@@ -1,7 +1,8 @@
-"""How large a stream of Arrow is when it is unpacked, by what it says of each buffer before that is done.
+"""How large a stream of Arrow is when it is unpacked, by what it says of each buffer before that is
+done.
 
-See "Encapsulated message format" and "Record batch messages" in Arrow's columnar format: a message is a FlatBuffer, and
-a buffer that is compressed begins with its size.
+See "Encapsulated message format" and "Record batch messages" in Arrow's columnar format: a message
+is a FlatBuffer, and a buffer that is compressed begins with its size.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ DICTIONARY, BATCH = 2, 3  # types of messages that have a body
 
 
 def arrow_size(content: bytes) -> int:
-    """Bytes that the buffers of a stream come to. Raises pyarrow.ArrowException where it is none."""
+    """Bytes that the buffers of a stream come to. Raises pyarrow.ArrowException where it is
+    none."""
     size = 0
     reader = pa.ipc.MessageReader.open_stream(content)
     while True:

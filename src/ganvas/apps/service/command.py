@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from ...runtime.errors import InputError
-from ..loopback import free, is_here
+from ..loopback import free_port, is_loopback
 from .limits import Limits
 from .tokens import Tokens, new_token
 
@@ -21,32 +21,57 @@ SAID = "GANVAS_SERVE"
 
 
 def serve(
-    runs: Path, *, host: str, port: int, tokens: Path | None, workers: int, limits: Limits, log: str = "warning"
+    runs: Path,
+    *,
+    host: str,
+    port: int,
+    tokens: Path | None,
+    workers: int,
+    limits: Limits,
+    log: str = "warning",
 ) -> None:
-    """Serves a folder of runs until SIGTERM or Ctrl-C; what was begun is finished. Raises InputError."""
+    """Serves a folder of runs until SIGTERM or Ctrl-C; what was begun is finished. Raises
+    InputError."""
     uvicorn = _needed()
     for field in fields(limits):
         if getattr(limits, field.name) <= 0 and field.name != "patience":
-            raise InputError(f"--{field.name} is {getattr(limits, field.name)}; it must be above zero")
+            raise InputError(
+                f"--{field.name} is {getattr(limits, field.name)}; it must be above zero"
+            )
     if workers < 1:
         raise InputError(f"--workers is {workers}; it takes one at least")
     if not runs.is_dir():
         raise InputError(f"{runs} is no folder of runs; name one")
-    if tokens is None and not is_here(host):
+    if tokens is None and not is_loopback(host):
         make = "ganvas serve --new-token NAME --tokens FILE"
-        raise InputError(f"{host} can be reached by others, so they need tokens: {make} makes one; say --tokens FILE")
+        raise InputError(
+            f"{host} can be reached by others, so they need tokens: {make} makes one; say --tokens"
+            " FILE"
+        )
     if tokens is not None:
         Tokens(tokens)
-    free(host, port)
+    free_port(host, port)
     said = {"runs": str(runs), "tokens": str(tokens) if tokens else None, "limits": asdict(limits)}
     os.environ[SAID] = json.dumps(said)
-    Console(stderr=True, highlight=False).print(f"serving {runs} at http://{host}:{port}", soft_wrap=True)
+    Console(stderr=True, highlight=False).print(
+        f"serving {runs} at http://{host}:{port}", soft_wrap=True
+    )
     with TemporaryDirectory(prefix="ganvas-counts-") as counts:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
-        uvicorn.run(f"{__name__}:made", factory=True, host=host, port=port, workers=workers, log_level=log,
-                    access_log=False, server_header=False, timeout_graceful_shutdown=int(limits.seconds) + 5,
-                    backlog=2048, timeout_keep_alive=30)  # fmt: skip
+        uvicorn.run(
+            f"{__name__}:made",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_level=log,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(limits.seconds) + 5,
+            backlog=2048,
+            timeout_keep_alive=30,
+        )
 
 
 def made() -> Any:
@@ -61,7 +86,9 @@ def made() -> Any:
 def make_token(file: Path | None, name: str) -> str:
     """A new token for a file. Raises InputError where no file is named."""
     if file is None:
-        raise InputError("--new-token writes the token's hash into a file; name it with --tokens FILE")
+        raise InputError(
+            "--new-token writes the token's hash into a file; name it with --tokens FILE"
+        )
     return new_token(file, name)
 
 

@@ -11,11 +11,12 @@ from typing import Annotated, Any, get_args, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ... import api
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 
 ENDLESS = "follow"
-"""An option that makes an answer go on for as long as a file grows: here a file is whole when it arrives."""
+"""An option that makes an answer go on for as long as a file grows: here a file is whole when it
+arrives."""
 MOST, LONGEST = 2**31 - 1, 10_000  # of whole numbers; of letters
 
 
@@ -24,7 +25,7 @@ class Sent(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Sent")
 
-    pictures: list[str] | None = Field(None, description="Pictures as PNG, JPEG or WebP, in base64.")
+    images: list[str] | None = Field(None, description="Images as PNG, JPEG or WebP, in base64.")
     rows: list[dict[str, Any]] | None = Field(None, description="Rows of a table, as records.")
     texts: list[str] | None = Field(None, description="Texts.")
     files: list[File] | None = Field(None, description="Files of any kind that the run reads.")
@@ -48,7 +49,7 @@ class Source:
 
     needed: Whether there must be some.
     by_option: Whether an option of the task names it, or else its place.
-    kinds: What a task wants of it, such as `core.Parcel`.
+    kinds: What a task wants of it, such as `core.Packed`.
     """
 
     needed: bool
@@ -72,13 +73,22 @@ class Form:
     @cached_property
     def lists(self) -> frozenset[str]:
         """Options that may be said several times."""
-        return frozenset(n for n, field in self.options.model_fields.items() if "list" in str(field.annotation))
+        return frozenset(
+            n for n, field in self.options.model_fields.items() if "list" in str(field.annotation)
+        )
 
     @cached_property
     def counts(self) -> dict[str, int | None]:
         """Options that say how many of something, and what they are where nothing is said."""
-        kinds = {name: (str(field.annotation), field.default) for name, field in self.options.model_fields.items()}
-        return {n: usual for n, (kind, usual) in kinds.items() if n != "seed" and "int" in kind and "str" not in kind}
+        kinds = {
+            name: (str(field.annotation), field.default)
+            for name, field in self.options.model_fields.items()
+        }
+        return {
+            n: usual
+            for n, (kind, usual) in kinds.items()
+            if n != "seed" and "int" in kind and "str" not in kind
+        }
 
     @property
     def needs_source(self) -> bool:
@@ -88,41 +98,58 @@ class Form:
 @cache
 def form(task: str) -> Form:
     """The form of a task."""
-    function = plugins.load("tasks", task)
+    function = registry.load("tasks", task)
     hints, by_option = get_type_hints(function), api.sources_by_option(function)
-    sources = {p.name: Source(p.default is p.empty, False, frozenset({hints[p.name], *get_args(hints[p.name])}))
-               for p in api.sources(function)}  # fmt: skip
-    options = [option for option in plugins.options(function) if option.name != ENDLESS]
-    sources |= {o.name: Source(False, True, frozenset(by_option.get(o.name, ())))
-                for o in options if o.name in by_option or _names_a_file(o)}  # fmt: skip
+    sources = {
+        p.name: Source(
+            p.default is p.empty, False, frozenset({hints[p.name], *get_args(hints[p.name])})
+        )
+        for p in api.sources(function)
+    }
+    options = [option for option in registry.options(function) if option.name != ENDLESS]
+    sources |= {
+        o.name: Source(False, True, frozenset(by_option.get(o.name, ())))
+        for o in options
+        if o.name in by_option or _names_a_file(o)
+    }
     fields = {option.name: _field(option) for option in options if option.name not in sources}
     helps = {option.name: option.help for option in options}
     return formed(task, sources, fields, helps)
 
 
-def formed(name: str, sources: Mapping[str, Source], fields: Mapping[str, Any], helps: Mapping[str, str]) -> Form:
+def formed(
+    name: str, sources: Mapping[str, Source], fields: Mapping[str, Any], helps: Mapping[str, str]
+) -> Form:
     """A form of sources and of fields as pydantic makes models of them."""
     sent: dict[str, Any] = {
-        own: (Sent if source.needed else Sent | None,
-              Field(... if source.needed else None, description=helps.get(own) or "What to work on."))
+        own: (
+            Sent if source.needed else Sent | None,
+            Field(... if source.needed else None, description=helps.get(own) or "What to work on."),
+        )
         for own, source in sources.items()
-    }  # fmt: skip
+    }
     strict, options = ConfigDict(extra="forbid"), dict[str, Any](fields)
     whole = create_model(f"{name.capitalize()}Request", __config__=strict, **sent, **options)
-    return Form(name, sources, whole, create_model(f"{name.capitalize()}Options", __config__=strict, **options))
+    return Form(
+        name,
+        sources,
+        whole,
+        create_model(f"{name.capitalize()}Options", __config__=strict, **options),
+    )
 
 
-def _names_a_file(option: plugins.Option) -> bool:
+def _names_a_file(option: registry.Option) -> bool:
     """Whether what is said would be a path: then the file itself is sent."""
     return "Likeness" in str(option.type) or option.plain is Path or Path in get_args(option.plain)
 
 
-def _field(option: plugins.Option) -> tuple[Any, Any]:
+def _field(option: registry.Option) -> tuple[Any, Any]:
     return (_bounded(option.plain), Field(option.default, description=option.help))
 
 
 def _bounded(kind: Any) -> Any:
-    """A plain type, but no number that some generator of random numbers refuses, and no text without end."""
+    """A plain type, but no number that some generator of random numbers refuses, and no text
+    without end."""
     if kind is int:
         return Annotated[int, Field(ge=0, le=MOST)]
     if kind is float:
@@ -150,12 +177,17 @@ def checked(model: type[BaseModel], said: Any) -> BaseModel:
         return model.model_validate(said)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)[:5]
-        raise InputError("; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in wrong)) from None
+        raise InputError(
+            "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in wrong)
+        ) from None
 
 
 def _place(steps: Sequence[int | str]) -> str:
-    """Where in a body something is, such as x.pictures[3]."""
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in steps).lstrip(".") or "the body"
+    """Where in a body something is, such as x.images[3]."""
+    return (
+        "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in steps).lstrip(".")
+        or "the body"
+    )
 
 
 def schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -171,19 +203,32 @@ def _inlined(part: Any, parts: Mapping[str, Any]) -> Any:
     if not isinstance(part, dict):
         return part
     if "$ref" in part:
-        return _inlined(parts[part["$ref"].rpartition("/")[2]] | {k: v for k, v in part.items() if k != "$ref"}, parts)
+        return _inlined(
+            parts[part["$ref"].rpartition("/")[2]] | {k: v for k, v in part.items() if k != "$ref"},
+            parts,
+        )
     return {name: _inlined(value, parts) for name, value in part.items()}
 
 
 def body(form: Form, raw: bool = True) -> dict[str, Any]:
-    """What a request may hold, as OpenAPI says it: JSON, a form with files, or a source as it is."""
+    """What a request may hold, as OpenAPI says it: JSON, a form with files, or a source as it
+    is."""
     options = schema(form.options)
-    files = {name: {"type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
-             for name in form.sources}  # fmt: skip
-    multipart = options | {"properties": options.get("properties", {}) | files,
-                           "required": [name for name, source in form.sources.items() if source.needed]}  # fmt: skip
-    content: dict[str, Any] = {"application/json": {"schema": schema(form.json)},
-                               "multipart/form-data": {"schema": multipart}}  # fmt: skip
+    files = {
+        name: {
+            "type": "array",
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+        }
+        for name in form.sources
+    }
+    multipart = options | {
+        "properties": options.get("properties", {}) | files,
+        "required": [name for name, source in form.sources.items() if source.needed],
+    }
+    content: dict[str, Any] = {
+        "application/json": {"schema": schema(form.json)},
+        "multipart/form-data": {"schema": multipart},
+    }
     if raw and form.sources:
         content |= {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in RAW}
     return {"content": content, "required": form.needs_source}

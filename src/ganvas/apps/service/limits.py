@@ -11,7 +11,7 @@ class Limits:
 
     body: Bytes of a request.
     unpacked: Bytes that files of a request may come to when they are unpacked.
-    pixels: Of one picture that is sent, and of all that are made for a request.
+    pixels: Of one image that is sent, and of all that are made for a request.
     rows: That are sent with a request, or made for it.
     seconds: That a request is waited for, and that it waits for its answer.
     waiting: Requests at once.

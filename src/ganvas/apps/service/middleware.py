@@ -1,4 +1,5 @@
-"""What every request passes first: who asks, how much is sent, how many are inside; and it is counted."""
+"""What every request passes first: who asks, how much is sent, how many are inside; and it is
+counted."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..loopback import from_elsewhere
+from ..loopback import is_from_elsewhere
 from .limits import Limits
-from .monitoring import Measures
+from .monitoring import Monitoring
 from .tokens import Tokens
 
 OPEN = ("/healthz",)
@@ -24,10 +25,12 @@ class TooLarge(Exception):
         super().__init__(f"{most:,} bytes are allowed in a request; send less")
 
 
-class Gate:
+class Middleware:
     """An ASGI application around another."""
 
-    def __init__(self, inner: ASGIApp, limits: Limits, tokens: Tokens | None, measures: Measures) -> None:
+    def __init__(
+        self, inner: ASGIApp, limits: Limits, tokens: Tokens | None, measures: Monitoring
+    ) -> None:
         self.inner, self.limits, self.tokens, self.measures = inner, limits, tokens, measures
         self.inside = 0
 
@@ -60,15 +63,25 @@ class Gate:
 
     def _refusal(self, headers: dict[bytes, str]) -> tuple[int, str, dict[str, str]] | None:
         """Status, sentence and headers for a request that goes no further."""
-        if self.tokens is None and (strange := from_elsewhere(headers)):
-            return 403, f"{strange[:100]!r} may not ask here without a token; start with --tokens", {}
-        if self.tokens is not None and not self.tokens.know(_token(headers.get(b"authorization", ""))):
+        if self.tokens is None and (anomalous := is_from_elsewhere(headers)):
+            return (
+                403,
+                f"{anomalous[:100]!r} may not ask here without a token; start with --tokens",
+                {},
+            )
+        if self.tokens is not None and not self.tokens.know(
+            _token(headers.get(b"authorization", ""))
+        ):
             return 401, "say who asks: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"}
         length = headers.get(b"content-length", "0")
         if not length.isdecimal() or int(length) > self.limits.body:
             return 413, str(TooLarge(self.limits.body)), {"connection": "close"}
         if self.inside >= self.limits.waiting:
-            return 503, f"{self.inside} requests are being answered; ask again soon", {"retry-after": "1"}
+            return (
+                503,
+                f"{self.inside} requests are being answered; ask again soon",
+                {"retry-after": "1"},
+            )
         return None
 
     async def _within(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,12 +110,22 @@ def _token(header: str) -> str:
 
 
 def _route(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", "other")  # what nobody offers is one thing, however it is called
+    return getattr(
+        scope.get("route"), "path", "other"
+    )  # what nobody offers is one thing, however it is called
 
 
 async def _refuse(send: Send, status: int, words: str, headers: dict[str, str]) -> None:
     content = json.dumps({"detail": words}).encode()
-    said: dict[str, Any] = {"content-type": "application/json", "content-length": str(len(content))} | headers
-    await send({"type": "http.response.start", "status": status,
-                "headers": [(name.encode(), value.encode()) for name, value in said.items()]})  # fmt: skip
+    said: dict[str, Any] = {
+        "content-type": "application/json",
+        "content-length": str(len(content)),
+    } | headers
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(name.encode(), value.encode()) for name, value in said.items()],
+        }
+    )
     await send({"type": "http.response.body", "body": content})

@@ -14,17 +14,25 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the folder in which several processes count."""
 
 
-class Measures:
+class Monitoring:
     """Counts of one process, or of all where they share a folder."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         own: Any = {"registry": self.registry, "namespace": "ganvas"}
         self.requests = Counter("requests", "Requests", ["method", "route", "status"], **own)
-        self.seconds = Histogram("seconds", "Until an answer began", ["route"], buckets=SECONDS, **own)
-        self.together = Histogram("together", "Errands that were done together", buckets=TOGETHER, **own)
-        self.inside = Gauge("inside", "Requests that are being answered", multiprocess_mode="livesum", **own)
-        self.waiting = Gauge("waiting", "Errands that wait for the models", multiprocess_mode="livesum", **own)
+        self.seconds = Histogram(
+            "seconds", "Until an answer began", ["route"], buckets=SECONDS, **own
+        )
+        self.together = Histogram(
+            "together", "Errands that were done together", buckets=TOGETHER, **own
+        )
+        self.inside = Gauge(
+            "inside", "Requests that are being answered", multiprocess_mode="livesum", **own
+        )
+        self.waiting = Gauge(
+            "waiting", "Errands that wait for the models", multiprocess_mode="livesum", **own
+        )
         self.trainings = Gauge("trainings", "Trainings at work", multiprocess_mode="livemax", **own)
 
     def said(self) -> bytes:

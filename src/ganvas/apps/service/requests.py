@@ -1,4 +1,5 @@
-"""A request as what it says, whether it came as JSON, as a form with files, or as a file with options in the query."""
+"""A request as what it says, whether it came as JSON, as a form with files, or as a file with
+options in the query."""
 
 from __future__ import annotations
 
@@ -20,13 +21,15 @@ FIELDS = 1000  # of a form
 
 
 async def asked(request: Request, form: Form, limits: Limits) -> Asked:
-    """What a request for a task says. Raises InputError where it does not fit the task's form, HTTPException where it
-    is of another kind, or takes too long to arrive."""
+    """What a request for a task says. Raises InputError where it does not fit the task's form,
+    HTTPException where it is of another kind, or takes too long to arrive."""
     try:
         async with asyncio.timeout(limits.seconds):
             return await _read(request, form)
     except TimeoutError:
-        raise HTTPException(408, f"the request did not arrive within {limits.seconds:g} seconds") from None
+        raise HTTPException(
+            408, f"the request did not arrive within {limits.seconds:g} seconds"
+        ) from None
 
 
 async def _read(request: Request, form: Form) -> Asked:
@@ -39,8 +42,12 @@ async def _read(request: Request, form: Form) -> Asked:
     if not content:
         return _whole(form, _words(request.query_params.multi_items(), form), {})
     if kind not in RAW or not form.sources:
-        known = ", ".join(("application/json", "multipart/form-data", *(RAW if form.sources else ())))
-        raise HTTPException(415, f"{kind[:100] or 'a body of no type'} is not read here; send {known}")
+        known = ", ".join(
+            ("application/json", "multipart/form-data", *(RAW if form.sources else ()))
+        )
+        raise HTTPException(
+            415, f"{kind[:100] or 'a body of no type'} is not read here; send {known}"
+        )
     words = _words(request.query_params.multi_items(), form)
     return _whole(form, words, {next(iter(form.sources)): [Upload(f"given{RAW[kind]}", content)]})
 
@@ -59,7 +66,9 @@ def _no_number(word: str) -> None:
 
 def _of_json(content: bytes, form: Form) -> Asked:
     said = checked(form.json, parsed(content or b"{}"))
-    files = {name: uploads(sent) for name in form.sources if (sent := getattr(said, name)) is not None}
+    files = {
+        name: uploads(sent) for name in form.sources if (sent := getattr(said, name)) is not None
+    }
     return Asked({name: getattr(said, name) for name in form.options.model_fields}, files)
 
 
@@ -69,14 +78,17 @@ async def _of_form(request: Request, form: Form) -> Asked:
         async with request.form(max_files=FIELDS * 10, max_fields=FIELDS) as parts:
             for name, value in parts.multi_items():
                 if isinstance(value, UploadFile):
-                    files.setdefault(name, []).append(Upload(value.filename or "", await value.read()))
+                    files.setdefault(name, []).append(
+                        Upload(value.filename or "", await value.read())
+                    )
                 else:
                     words.append((name, value))
     except StarletteHTTPException as error:
         raise InputError(f"the form cannot be read: {error.detail}") from None
     if unknown := set(files) - set(form.sources):
         raise InputError(
-            f"{form.name} takes no file called {min(unknown)[:100]!r}, but {', '.join(form.sources) or 'none'}"
+            f"{form.name} takes no file called {min(unknown)[:100]!r}, but"
+            f" {', '.join(form.sources) or 'none'}"
         )
     return _whole(form, _words(words, form), files)
 
@@ -93,7 +105,9 @@ def _words(said: Iterable[tuple[str, str]], form: Form) -> dict[str, Any]:
 
 
 def _whole(form: Form, words: Mapping[str, Any], files: dict[str, list[Upload]]) -> Asked:
-    if lacking := [name for name, source in form.sources.items() if source.needed and name not in files]:
+    if lacking := [
+        name for name, source in form.sources.items() if source.needed and name not in files
+    ]:
         raise InputError(f"{form.name} needs something to work on; send {lacking[0]!r}")
     options = checked(form.options, words)
     return Asked({name: getattr(options, name) for name in form.options.model_fields}, files)

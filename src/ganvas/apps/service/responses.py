@@ -1,4 +1,5 @@
-"""An answer in the form that was asked for: JSON, a picture, all files in one, or a table as CSV, Arrow or Parquet."""
+"""An answer in the form that was asked for: JSON, an image, all files in one, or a table as CSV,
+Arrow or Parquet."""
 
 from __future__ import annotations
 
@@ -28,12 +29,12 @@ from ...core import (
     Given,
     Made,
     Modality,
+    Packed,
     Pairs,
-    Parcel,
-    Rowwise,
+    Tabular,
 )
-from ...results.detection_table import findings
-from ...results.save import deliver, figures
+from ...results.detection_table import detection_table
+from ...results.save import figures, save_result
 
 JSON, PNG, ZIP, CSV = "application/json", "image/png", "application/zip", "text/csv"
 ARROW, PARQUET, BYTES = (
@@ -44,8 +45,17 @@ ARROW, PARQUET, BYTES = (
 KINDS = (JSON, PNG, ZIP, CSV, ARROW, PARQUET, BYTES)
 """In this order, where somebody takes several as gladly."""
 
-TYPES = {".png": PNG, ".gif": "image/gif", ".jpg": "image/jpeg", ".csv": CSV, ".parquet": PARQUET, ".html": "text/html",
-         ".mp4": "video/mp4", ".txt": "text/plain", ".npy": "application/octet-stream"}  # fmt: skip
+TYPES = {
+    ".png": PNG,
+    ".gif": "image/gif",
+    ".jpg": "image/jpeg",
+    ".csv": CSV,
+    ".parquet": PARQUET,
+    ".html": "text/html",
+    ".mp4": "video/mp4",
+    ".txt": "text/plain",
+    ".npy": "application/octet-stream",
+}
 PIECE = 2**18  # bytes that are sent at a time
 
 
@@ -63,10 +73,15 @@ class Reply:
 
 
 def wanted(accept: str) -> str:
-    """The kind that an Accept header asks for. Raises NotThat where it asks for none that there is."""
+    """The kind that an Accept header asks for. Raises NotThat where it asks for none that there
+    is."""
     asked = [_weighted(part) for part in (accept or "*/*").split(",")]
     for weight, kind in sorted(asked, key=lambda pair: -pair[0]):
-        fits = [one for one in KINDS if kind in (one, "*/*") or (kind.endswith("/*") and one.startswith(kind[:-1]))]
+        fits = [
+            one
+            for one in KINDS
+            if kind in (one, "*/*") or (kind.endswith("/*") and one.startswith(kind[:-1]))
+        ]
         if fits and weight > 0:
             return fits[0]
     raise NotThat(f"answers come as {', '.join(KINDS)}")
@@ -82,16 +97,19 @@ def _weighted(part: str) -> tuple[float, str]:
 
 
 def reply(answer: Answer, modality: Modality, kind: str, folder: Path) -> Reply:
-    """An answer as a kind; files are made in a new folder. Raises NotThat where it cannot be that."""
+    """An answer as a kind; files are made in a new folder. Raises NotThat where it cannot be
+    that."""
     match kind:
         case "image/png":
-            return _picture(answer, modality, folder)
+            return _image(answer, modality, folder)
         case "application/zip":
-            return Reply(ZIP, _zipped(deliver(answer, modality, folder), folder), "answer.zip")
+            return Reply(ZIP, _zipped(save_result(answer, modality, folder), folder), "answer.zip")
         case "application/octet-stream":
-            if not isinstance(answer, Parcel):
+            if not isinstance(answer, Packed):
                 raise NotThat("only what is packed comes as bytes; ask for application/zip")
-            return Reply(BYTES, _only(deliver(answer, modality, folder)).read_bytes(), "packed.ganvas")
+            return Reply(
+                BYTES, _only(save_result(answer, modality, folder)).read_bytes(), "packed.ganvas"
+            )
         case "application/json":
             return Reply(JSON, _json(answer, modality, folder), "answer.json")
         case _:
@@ -100,54 +118,82 @@ def reply(answer: Answer, modality: Modality, kind: str, folder: Path) -> Reply:
 
 def is_table(answer: Answer, modality: Modality) -> bool:
     """Whether an answer is a table, or several."""
-    rows = isinstance(modality, Rowwise) and isinstance(answer, Made | Filled | Pairs)
-    return rows or isinstance(answer, Detections | Embedded | Clustered) or (
-        isinstance(answer, Augmented) and isinstance(answer.given, Given)
-    )  # fmt: skip
+    rows = isinstance(modality, Tabular) and isinstance(answer, Made | Filled | Pairs)
+    return (
+        rows
+        or isinstance(answer, Detections | Embedded | Clustered)
+        or (isinstance(answer, Augmented) and isinstance(answer.given, Given))
+    )
 
 
 def judged(answer: Detections, modality: Modality) -> bytes:
     """What was detected as JSON, without the files."""
-    rows = [row for part in answer.parts for row in records(findings(part, answer.normal, modality))]
+    rows = [
+        row
+        for part in answer.parts
+        for row in records(detection_table(part, answer.normal, modality))
+    ]
     return _said({"figures": figures(answer), "rows": rows, "files": []})
 
 
 def judged_apart(answer: Answer, modality: Modality, sizes: Sequence[int]) -> list[Reply]:
     """The same for each of several people, who brought so many examples."""
-    assert isinstance(answer, Detections), "what takes any number of examples says of each how strange it is"
-    rows = iter([row for part in answer.parts for row in records(findings(part, answer.normal, modality))])
+    assert isinstance(answer, Detections), (
+        "what takes any number of examples says of each how anomalous it is"
+    )
+    rows = iter(
+        [
+            row
+            for part in answer.parts
+            for row in records(detection_table(part, answer.normal, modality))
+        ]
+    )
     own = [list(islice(rows, size)) for size in sizes]
-    told = [figures(answer) | {"found": sum(row["found"] for row in some), "of": len(some)} for some in own]
+    told = [
+        figures(answer) | {"found": sum(row["found"] for row in some), "of": len(some)}
+        for some in own
+    ]
     return [
-        Reply(JSON, _said({"figures": f, "rows": some, "files": []}), "") for f, some in zip(told, own, strict=True)
+        Reply(JSON, _said({"figures": f, "rows": some, "files": []}), "")
+        for f, some in zip(told, own, strict=True)
     ]
 
 
-def _picture(answer: Answer, modality: Modality, folder: Path) -> Reply:
+def _image(answer: Answer, modality: Modality, folder: Path) -> Reply:
     rows = is_table(answer, modality) and not isinstance(answer, Made | Embedded | Clustered)
-    if rows or isinstance(answer, Parcel):
-        raise NotThat("this answer is no picture; ask for application/json or application/zip")
-    return Reply(PNG, _only(deliver(answer, modality, folder / "answer.png")).read_bytes(), "answer.png")
+    if rows or isinstance(answer, Packed):
+        raise NotThat("this answer is no image; ask for application/json or application/zip")
+    return Reply(
+        PNG, _only(save_result(answer, modality, folder / "answer.png")).read_bytes(), "answer.png"
+    )
 
 
 def _only(files: Sequence[Path]) -> Path:
     if len(files) != 1:
-        raise NotThat(f"the answer is {len(files)} files; ask for application/zip or application/json")
+        raise NotThat(
+            f"the answer is {len(files)} files; ask for application/zip or application/json"
+        )
     return files[0]
 
 
 def _json(answer: Answer, modality: Modality, folder: Path) -> bytes:
-    """Figures, rows of the table that an answer is, and its files: pictures in base64, texts, tables as rows."""
+    """Figures, rows of the table that an answer is, and its files: images in base64, texts,
+    tables as rows."""
     if isinstance(answer, Detections):
         return judged(answer, modality)
     if not is_table(answer, modality):
-        files = [_filed(file, folder) for file in deliver(answer, modality, folder)]
+        files = [_filed(file, folder) for file in save_result(answer, modality, folder)]
         return _said({"figures": figures(answer), "rows": [], "files": files})
-    tables = {file.name: pq.read_table(file) for file in deliver(answer, modality, folder / "rows.parquet")}
+    tables = {
+        file.name: pq.read_table(file)
+        for file in save_result(answer, modality, folder / "rows.parquet")
+    }
     if len(tables) == 1:
         rows = records(next(iter(tables.values())))
         return _said({"figures": figures(answer), "rows": rows, "files": []})
-    several = [{"name": name, "type": PARQUET, "rows": records(table)} for name, table in tables.items()]
+    several = [
+        {"name": name, "type": PARQUET, "rows": records(table)} for name, table in tables.items()
+    ]
     return _said({"figures": figures(answer), "rows": [], "files": several})
 
 
@@ -162,7 +208,8 @@ def records(table: pa.Table) -> list[dict[str, Any]]:
     """Rows, in which numbers that are none are missing."""
     names = table.column_names
     return [
-        dict(zip(names, row, strict=True)) for row in zip(*(_values(column) for column in table.columns), strict=True)
+        dict(zip(names, row, strict=True))
+        for row in zip(*(_values(column) for column in table.columns), strict=True)
     ]
 
 
@@ -196,8 +243,10 @@ def _plain(value: Any) -> str:
 
 def _table(answer: Answer, modality: Modality, kind: str, folder: Path) -> Reply:
     if not is_table(answer, modality):
-        raise NotThat("this answer is no table; ask for application/json, image/png or application/zip")
-    file = _only(deliver(answer, modality, folder / "rows.parquet"))
+        raise NotThat(
+            "this answer is no table; ask for application/json, image/png or application/zip"
+        )
+    file = _only(save_result(answer, modality, folder / "rows.parquet"))
     if kind == PARQUET:
         return Reply(PARQUET, file.read_bytes(), "rows.parquet")
     spool = TemporaryFile()  # noqa: SIM115 # closed when it has been sent
@@ -218,7 +267,9 @@ def _zipped(files: Iterable[Path], folder: Path) -> BinaryIO:
 class _Writing:
     """Writes tables of one schema into a stream, one below the other."""
 
-    def __init__(self, open_: Callable[[Any, pa.Schema], Any], stream: Any, schema: pa.Schema) -> None:
+    def __init__(
+        self, open_: Callable[[Any, pa.Schema], Any], stream: Any, schema: pa.Schema
+    ) -> None:
         self.schema = plain(schema)
         self.stream, self.writer = stream, open_(stream, self.schema)
 
@@ -232,7 +283,9 @@ class _Writing:
 
 def plain(schema: pa.Schema) -> pa.Schema:
     """A schema whose words are words, not numbers of a dictionary that may grow."""
-    return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema])
+    return pa.schema(
+        [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema]
+    )
 
 
 ROWS: dict[str, Callable[[Any, pa.Schema], _Writing]] = {

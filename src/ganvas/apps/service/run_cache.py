@@ -1,4 +1,5 @@
-"""The runs of a folder that can be asked for: found by name, never outside of the folder, and few kept in memory."""
+"""The runs of a folder that can be asked for: found by name, never outside of the folder, and few
+kept in memory."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ... import api
-from ...core import InputError, Overlaps
+from ...core import InputError, Overlapping
 from ...runs.run import Run
 from ..jobs import NAME
-from .batching import Passes, tried
+from .batching import ForwardBatcher, tried
 
 Stamp = tuple[tuple[int, int], ...]
 CHANGES = ("run.json", "state.json", "evaluation.json")
@@ -44,8 +45,9 @@ class Opened:
 
     @property
     def alone(self) -> bool:
-        """Whether its examples hang together, so that those of several requests cannot be weighed as one batch."""
-        return isinstance(self.trained.run.modality, Overlaps)
+        """Whether its examples hang together, so that those of several requests cannot be weighed
+        as one batch."""
+        return isinstance(self.trained.run.modality, Overlapping)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -53,14 +55,15 @@ class Opened:
         return self.trained.tasks
 
     @cached_property
-    def weigh(self) -> Passes:
+    def score_with_attribution(self) -> ForwardBatcher:
         """What scores examples, wherever they lie."""
         model = self.trained.model
-        self.trained.settle()
-        return tried(lambda x: model.weigh(x.to(model.device)), model.space, 1 if self.alone else self.gather)  # type: ignore[operator] # of a model that scores
+        self.trained.prepare()
+        weigh = lambda x: model.score_with_attribution(x.to(model.device))  # type: ignore[operator] # noqa: E731
+        return tried(weigh, model.space, 1 if self.alone else self.gather)
 
 
-class Shelf:
+class RunCache:
     """Runs by name."""
 
     def __init__(self, runs: Path, most: int, gather: int) -> None:
@@ -73,13 +76,15 @@ class Shelf:
         return (folder.name for folder in folders if self._holds(folder.name))
 
     def path(self, name: str) -> Path:
-        """The folder of a run. Raises Unknown where there is none of this name, or where it leads elsewhere."""
+        """The folder of a run. Raises Unknown where there is none of this name, or where it leads
+        elsewhere."""
         if not self._holds(name):
             raise Unknown(f"no run is called {name[:100]!r}; GET /runs has them all")
         return self.runs / name
 
     def open(self, name: str) -> Opened:
-        """A run, read again where it has changed. Raises Unknown, and Unready where it has no weights."""
+        """A run, read again where it has changed. Raises Unknown, and Unready where it has no
+        weights."""
         path = self.path(name)
         stamp = _stamp(path)
         opened = self._opened.get(name)
@@ -93,7 +98,9 @@ class Shelf:
 
     def _holds(self, name: str) -> bool:
         path = self.runs / name
-        return bool(NAME.fullmatch(name)) and (path / "run.json").is_file() and _stays(path, self.runs)
+        return (
+            bool(NAME.fullmatch(name)) and (path / "run.json").is_file() and _stays(path, self.runs)
+        )
 
 
 def _stays(path: Path, runs: Path) -> bool:
@@ -117,4 +124,6 @@ def _loaded(path: Path) -> api.Trained:
     except InputError as error:
         raise Unready(str(error).replace(str(path), path.name)) from error
     except (json.JSONDecodeError, SafetensorError, KeyError, OSError) as error:
-        raise Unready(f"{path.name} cannot be opened: {type(error).__name__}; it may be half-written") from error
+        raise Unready(
+            f"{path.name} cannot be opened: {type(error).__name__}; it may be half-written"
+        ) from error

@@ -31,8 +31,8 @@ class Stream:
         self._wrong: Exception | None = None
 
     def fill(self, tables: Iterable[pa.Table], kind: str) -> None:
-        """Writes tables as a kind, as they are made. Raises what making the first one raises; what is wrong later,
-        the reader hears."""
+        """Writes tables as a kind, as they are made. Raises what making the first one raises; what
+        is wrong later, the reader hears."""
         parts, begun = iter(tables), False
         first = next(parts)
         try:

@@ -20,33 +20,34 @@ from PIL import Image
 from starlette.responses import StreamingResponse
 
 from ... import api
-from ...core import Answer, Arriving, Continuous, InputError, Made, Parcel, Rowwise, data_of
-from ...core.scoring import Part, weighed, weighed_together
-from ...results.packed import opened as unpacked
-from ...runtime import registry as plugins
+from ...core import Answer, Continuous, InputError, Made, Packed, ScoredStream, Tabular, data_of
+from ...core.scoring import Part, score_jointly, score_parts
+from ...results.packed import read_header as unpacked
+from ...runtime import registry
 from . import forms
 from . import responses as replies
 from .forms import Form
 from .limits import Limits
 from .requests import asked
 from .responses import Reply
-from .run_cache import Opened, Shelf
+from .run_cache import Opened, RunCache
 from .streams import Stream
 from .uploads import Asked, fit, place
-from .worker import Hand, Late
+from .worker import Late, Worker
 
 TOGETHER = 64  # examples that a request may bring to be weighed with those of others
 MEMORY, SMALL = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None, 2**22
-"""Where files are kept that have no more bytes than this, where there is such a place: it has no disk to wait for."""
+"""Where files are kept that have no more bytes than this, where there is such a place: it has no
+disk to wait for."""
 
 Thing = tuple[str, Form, Asked]
 """A run, a task and what was asked."""
 
 
-class Desk:
+class TaskHandlers:
     """Answers what tasks are asked."""
 
-    def __init__(self, shelf: Shelf, hand: Hand, limits: Limits) -> None:
+    def __init__(self, shelf: RunCache, hand: Worker, limits: Limits) -> None:
         self.shelf, self.hand, self.limits = shelf, hand, limits
 
     async def answer(self, run: str, form: Form, request: Request) -> Response:
@@ -54,12 +55,18 @@ class Desk:
         self.shelf.path(run)
         kind = replies.wanted(request.headers.get("accept", ""))
         thing = run, form, await asked(request, form, self.limits)
-        if kind == replies.JSON and api.takes_many(plugins.load("tasks", form.name)):
+        if kind == replies.JSON and api.takes_several(registry.load("tasks", form.name)):
             key = (run, form.name, repr(thing[2].options))
-            return _response(await self._waited(self.hand.together(self._together, thing, key, self.limits.seconds)))
+            return _response(
+                await self._waited(
+                    self.hand.together(self._together, thing, key, self.limits.seconds)
+                )
+            )
         if kind in replies.ROWS:
             return await self._streamed(thing, kind)
-        return _response(await self._waited(self.hand.do(lambda: self._alone(thing, kind), self.limits.seconds)))
+        return _response(
+            await self._waited(self.hand.do(lambda: self._alone(thing, kind), self.limits.seconds))
+        )
 
     async def _waited(self, coming: Awaitable[Any]) -> Any:
         try:
@@ -93,7 +100,7 @@ class Desk:
             modality = opened.trained.run.modality
             with _whole(form):
                 answer = self._answered(opened, form, asking, folder / "given")
-                if stream and isinstance(answer, Made) and isinstance(modality, Rowwise):
+                if stream and isinstance(answer, Made) and isinstance(modality, Tabular):
                     stream.fill(modality.finish(answer.parts), kind)
                     return Reply(kind, b"", "rows")
                 return replies.reply(answer, modality, kind, folder / "answer")
@@ -101,56 +108,95 @@ class Desk:
     def _answered(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> Answer:
         trained = opened.trained
         files = self._placed(opened, form, asking, folder)
-        given: list[Any] = [path for name, path in files.items() if not form.sources[name].by_option]
-        if api.takes_many(plugins.load("tasks", form.name)):
+        given: list[Any] = [
+            path for name, path in files.items() if not form.sources[name].by_option
+        ]
+        if api.takes_several(registry.load("tasks", form.name)):
             modality, path = trained.run.modality, given[0]
-            given = [Arriving(lambda _: weighed(modality, modality.read_any(path), opened.weigh))]
+            given = [
+                ScoredStream(
+                    lambda _: score_parts(
+                        modality, modality.read_any(path), opened.score_with_attribution
+                    )
+                )
+            ]
         options = {name: path for name, path in files.items() if form.sources[name].by_option}
         return trained.do(form.name, *given, **asking.options, **options)
 
     def _placed(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> dict[str, Path]:
-        """What was sent, as files. Raises InputError where the run cannot do the task, or it would be too much."""
+        """What was sent, as files. Raises InputError where the run cannot do the task, or it would
+        be too much."""
         trained = opened.trained
         if form.name not in opened.tasks:
-            raise InputError(f"{trained.run.card['model']} cannot {form.name}; it can {', '.join(opened.tasks)}")
+            raise InputError(
+                f"{trained.run.config['model']} cannot {form.name}; it can"
+                f" {', '.join(opened.tasks)}"
+            )
         self._bound(opened, form, asking)
         modality = trained.run.modality
-        return {name: fit(place(files, Path(f"{folder}-{name}"), self.limits), modality, form.sources[name].kinds)
-                for name, files in asking.files.items()}  # fmt: skip
+        return {
+            name: fit(
+                place(files, Path(f"{folder}-{name}"), self.limits),
+                modality,
+                form.sources[name].kinds,
+            )
+            for name, files in asking.files.items()
+        }
 
     def _bound(self, opened: Opened, form: Form, asking: Asked) -> None:
         """Raises InputError where more is to be made than is allowed."""
-        said = {name: asking.options[name] for name, default in form.counts.items() if asking.options[name] != default}
-        parcels = [file for name, files in asking.files.items() if Parcel in form.sources[name].kinds for file in files]
-        said |= {f"{file.name}:": unpacked(file.content, file.name)[0]["examples"] for file in parcels}
+        said = {
+            name: asking.options[name]
+            for name, default in form.counts.items()
+            if asking.options[name] != default
+        }
+        parcels = [
+            file
+            for name, files in asking.files.items()
+            if Packed in form.sources[name].kinds
+            for file in files
+        ]
+        said |= {
+            f"{file.name}:": unpacked(file.content, file.name)[0]["examples"] for file in parcels
+        }
         space = data_of(opened.trained.run.modality).space
         drawn = isinstance(space, Continuous) and len(space.shape) > 2
         each, most = (prod(space.shape[1:]), self.limits.pixels) if drawn else (1, self.limits.rows)
         if prod(max(number, 1) for number in said.values() if number is not None) * each > most:
             asks = ", ".join(f"{name} {number:,}" for name, number in said.items())
-            raise InputError(f"{asks} would be more than {most:,} {'pixels' if drawn else 'rows'}; ask for less")
+            raise InputError(
+                f"{asks} would be more than {most:,} {'pixels' if drawn else 'rows'}; ask for less"
+            )
 
     def _together(self, things: Sequence[Thing]) -> list[Reply | Exception]:
-        """The hand's work for requests of one run, task and options, whose examples are weighed as one batch."""
+        """The hand's work for requests of one run, task and options, whose examples are weighed as
+        one batch."""
         with self._folder(small=sum(asking.size for _, _, asking in things) < SMALL) as folder:
             run, form, _ = things[0]
             opened = self.shelf.open(run)
-            read = [_tried(partial(self._read, opened, form, asking, folder / str(i)))
-                    for i, (_, _, asking) in enumerate(things)]  # fmt: skip
+            read = [
+                _tried(partial(self._read, opened, form, asking, folder / str(i)))
+                for i, (_, _, asking) in enumerate(things)
+            ]
             small = [parts for parts in read if isinstance(parts, list)]
             ready = iter(self._judged(opened, things[0], small) if small else [])
             return [
-                next(ready) if isinstance(parts, list)
-                else parts or _tried(partial(self._alone, thing, replies.JSON))
+                (
+                    next(ready)
+                    if isinstance(parts, list)
+                    else parts or _tried(partial(self._alone, thing, replies.JSON))
+                )
                 for thing, parts in zip(things, read, strict=True)
-            ]  # fmt: skip
+            ]
 
     def _judged(self, opened: Opened, thing: Thing, several: list[list[Part]]) -> list[Reply]:
         """What a task finds among the examples of each of several requests."""
         _, form, asking = thing
         sizes = tuple(sum(len(data) for data, _ in parts) for parts in several)
-        whole = weighed_together(several, opened.weigh)
-        answer = opened.trained.do(form.name, Arriving(lambda _: iter([whole]), sizes), **asking.options)
+        whole = score_jointly(several, opened.score_with_attribution)
+        answer = opened.trained.do(
+            form.name, ScoredStream(lambda _: iter([whole]), sizes), **asking.options
+        )
         return replies.judged_apart(answer, opened.trained.run.modality, sizes)
 
     def _read(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> list[Part] | None:
@@ -169,9 +215,13 @@ class Desk:
 
     @contextmanager
     def _folder(self, at: Path | None = None, small: bool = False) -> Any:
-        """A new folder that is gone afterwards; what is said of files in it does not tell where it was."""
+        """A new folder that is gone afterwards; what is said of files in it does not tell where it
+        was."""
         folder = at or Path(mkdtemp(prefix="ganvas-", dir=MEMORY if small else None))
-        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, self.limits.pixels // 2  # it refuses twice as many
+        usual, Image.MAX_IMAGE_PIXELS = (
+            Image.MAX_IMAGE_PIXELS,
+            self.limits.pixels // 2,
+        )  # it refuses twice as many
         try:
             yield folder
         except InputError as error:
@@ -186,18 +236,20 @@ class Desk:
         """All runs in short."""
         return [_short(name, self.shelf.path(name)) for name in self.shelf]
 
-    def card(self, name: str) -> dict[str, Any]:
+    def config(self, name: str) -> dict[str, Any]:
         """What a run is, how far it came, how well it is, and what it can be asked."""
         trained, path = self.shelf.open(name).trained, self.shelf.path(name)
         run, judged = trained.run, path / "evaluation.json"
         return _short(name, path) | {
-            "options": replies.finite(run.card["options"]),
-            "training": run.card["training"],
+            "options": replies.finite(run.config["options"]),
+            "training": run.config["training"],
             "seconds": run.state["seconds"],
-            "health": [str(one) for one in run.health],
-            "treated": [str(one) for one in run.treatments],
+            "health": [str(one) for one in run.diagnoses],
+            "treated": [str(one) for one in run.interventions],
             "privacy": str(run.promise) if run.promise else None,
-            "metrics": replies.finite(json.loads(judged.read_text("utf-8"))) if judged.exists() else None,
+            "metrics": (
+                replies.finite(json.loads(judged.read_text("utf-8"))) if judged.exists() else None
+            ),
             "tasks": {task: _asks(task) for task in trained.tasks},
         }
 
@@ -208,17 +260,29 @@ def _short(name: str, path: Path) -> dict[str, Any]:
         card = json.loads((path / "run.json").read_text("utf-8"))
         state = path / "state.json"
         known = json.loads(state.read_text("utf-8")) if state.exists() else {}
-        return {"name": name, "model": card["model"], "modality": card["modality"]["name"],
-                "data": Path(card["source"]).name if card["source"] else None,
-                "step": known.get("step", 0), "finished": known.get("finished", False)}  # fmt: skip
+        return {
+            "name": name,
+            "model": card["model"],
+            "modality": card["modality"]["name"],
+            "data": Path(card["source"]).name if card["source"] else None,
+            "step": known.get("step", 0),
+            "finished": known.get("finished", False),
+        }
     except (ValueError, KeyError, TypeError, OSError):
-        return {"name": name, "model": None, "modality": None, "data": None, "step": 0, "finished": False}
+        return {
+            "name": name,
+            "model": None,
+            "modality": None,
+            "data": None,
+            "step": 0,
+            "finished": False,
+        }
 
 
 def _asks(task: str) -> dict[str, Any]:
     form = forms.form(task)
     return {
-        "summary": plugins.summary("tasks", task),
+        "summary": registry.summary("tasks", task),
         "files": {name: {"required": source.needed} for name, source in form.sources.items()},
         "options": forms.schema(form.options),
     }
@@ -226,16 +290,18 @@ def _asks(task: str) -> dict[str, Any]:
 
 @contextmanager
 def _whole(form: Form) -> Any:
-    """Inside, whatever is wrong in a parcel is said in a sentence: its checksum proves that it arrived as it was sent,
-    and not that it was sent as it was packed."""
+    """Inside, whatever is wrong in a parcel is said in a sentence: its checksum proves that it
+    arrived as it was sent, and not that it was sent as it was packed."""
     try:
         yield
     except InputError:
         raise
     except (ValueError, LookupError, TypeError, AssertionError, RuntimeError, OSError) as error:
-        if not any(Parcel in source.kinds for source in form.sources.values()):
+        if not any(Packed in source.kinds for source in form.sources.values()):
             raise
-        raise InputError(f"what was sent is packed as nothing that can be unpacked ({type(error).__name__})") from error
+        raise InputError(
+            f"what was sent is packed as nothing that can be unpacked ({type(error).__name__})"
+        ) from error
 
 
 def _tried(do: Callable[[], Any]) -> Any:
@@ -247,35 +313,75 @@ def _tried(do: Callable[[], Any]) -> Any:
 
 
 def _response(reply: Reply) -> Response:
-    headers = {} if reply.kind == replies.JSON else {"content-disposition": f'attachment; filename="{reply.name}"'}
+    headers = (
+        {}
+        if reply.kind == replies.JSON
+        else {"content-disposition": f'attachment; filename="{reply.name}"'}
+    )
     if isinstance(reply.content, bytes):
         return Response(reply.content, media_type=reply.kind, headers=headers)
     return StreamingResponse(replies.pieces(reply.content), media_type=reply.kind, headers=headers)
 
 
 WRONG: dict[int | str, dict[str, Any]] = {
-    code: {"description": words, "content": {"application/json": {"schema": {
-        "type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}}}}
+    code: {
+        "description": words,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"detail": {"type": "string"}},
+                    "required": ["detail"],
+                }
+            }
+        },
+    }
     for code, words in {
-        400: "The request is malformed", 401: "No token, or one that is not known", 403: "A page of elsewhere asks",
-        404: "There is no such run", 406: "The answer cannot be had in this form", 408: "The request came too slowly",
-        409: "The run cannot be used yet", 413: "Too much was sent", 415: "What was sent is of no kind that is read",
-        422: "What was sent, or an option, is wrong", 503: "Too busy, or it would take too long; ask again",
+        400: "The request is malformed",
+        401: "No token, or one that is not known",
+        403: "A page of elsewhere asks",
+        404: "There is no such run",
+        406: "The answer cannot be had in this form",
+        408: "The request came too slowly",
+        409: "The run cannot be used yet",
+        413: "Too much was sent",
+        415: "What was sent is of no kind that is read",
+        422: "What was sent, or an option, is wrong",
+        503: "Too busy, or it would take too long; ask again",
     }.items()
-}  # fmt: skip
+}
 ANSWERS: dict[str, Any] = {
-    "application/json": {"schema": {
-        "type": "object", "required": ["figures", "rows", "files"],
-        "properties": {"figures": {"type": "object", "description": "What the answer says in numbers."},
-                       "rows": {"type": "array", "items": {"type": "object"}},
-                       "files": {"type": "array", "items": {"type": "object", "properties": {
-                           "name": {"type": "string"}, "type": {"type": "string"}, "base64": {"type": "string"},
-                           "text": {"type": "string"}, "rows": {"type": "array"}}, "required": ["name", "type"]}}}}},
-    **{kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in replies.KINDS[1:]},
-}  # fmt: skip
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["figures", "rows", "files"],
+            "properties": {
+                "figures": {"type": "object", "description": "What the answer says in numbers."},
+                "rows": {"type": "array", "items": {"type": "object"}},
+                "files": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "name": {"type": "string"},
+                            "type": {"type": "string"},
+                            "base64": {"type": "string"},
+                            "text": {"type": "string"},
+                            "rows": {"type": "array"},
+                        },
+                        "required": ["name", "type"],
+                    },
+                },
+            },
+        }
+    },
+    **{
+        kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in replies.KINDS[1:]
+    },
+}
 
 
-def routes(desk: Desk) -> APIRouter:
+def routes(desk: TaskHandlers) -> APIRouter:
     """Runs, and one route for every task."""
     router = APIRouter(tags=["runs"], responses=WRONG)
 
@@ -286,20 +392,25 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/runs/{run}", summary="What a run is, how well it is, and what it can be asked")
     async def card(run: str) -> dict[str, Any]:
         desk.shelf.path(run)
-        return await desk.hand.do(lambda: desk.card(run), desk.limits.seconds)
+        return await desk.hand.do(lambda: desk.config(run), desk.limits.seconds)
 
-    for task in plugins.names("tasks"):
+    for task in registry.names("tasks"):
         form = forms.form(task)
         router.add_api_route(
-            f"/runs/{{run}}/{task}", _endpoint(desk, form), methods=["POST"], name=task, operation_id=task,
-            summary=plugins.summary("tasks", task), response_class=Response,
+            f"/runs/{{run}}/{task}",
+            _endpoint(desk, form),
+            methods=["POST"],
+            name=task,
+            operation_id=task,
+            summary=registry.summary("tasks", task),
+            response_class=Response,
             responses={200: {"description": "The answer", "content": ANSWERS}},
             openapi_extra={"requestBody": forms.body(form)},
-        )  # fmt: skip
+        )
     return router
 
 
-def _endpoint(desk: Desk, form: Form) -> Callable[..., Any]:
+def _endpoint(desk: TaskHandlers, form: Form) -> Callable[..., Any]:
     async def endpoint(run: str, request: Request) -> Response:
         return await desk.answer(run, form, request)
 

@@ -12,7 +12,8 @@ from ...runtime.errors import InputError
 
 
 class Tokens:
-    """The tokens of a file, one a line: SHA-256 in hexadecimal, and a name to know it by. A change counts at once."""
+    """The tokens of a file, one a line: SHA-256 in hexadecimal, and a name to know it by. A change
+    counts at once."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -41,9 +42,12 @@ class Tokens:
 
 
 def new_token(file: Path, name: str) -> str:
-    """A new token, of which the file learns the hash alone. Raises InputError where the name is none."""
+    """A new token, of which the file learns the hash alone. Raises InputError where the name is
+    none."""
     if not name.strip() or not name.isprintable():
-        raise InputError(f"{name!r} is no name for a token; say whose it is, such as --new-token alice")
+        raise InputError(
+            f"{name!r} is no name for a token; say whose it is, such as --new-token alice"
+        )
     token = secrets.token_urlsafe(32)
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -53,7 +57,8 @@ def new_token(file: Path, name: str) -> str:
 
 
 def hashed(token: str) -> str:
-    """What a file holds of a token, which is 256 random bits: nothing slower than SHA-256 is called for."""
+    """What a file holds of a token, which is 256 random bits: nothing slower than SHA-256 is called
+    for."""
     return sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
@@ -61,5 +66,7 @@ def _hashes(file: Path) -> list[bytes]:
     lines = [line.split() for line in file.read_text("utf-8", "replace").splitlines()]
     found = [words[0].lower() for words in lines if words and not words[0].startswith("#")]
     if wrong := [word for word in found if len(word) != 64 or set(word) - set("0123456789abcdef")]:
-        raise InputError(f"{file} holds {wrong[0][:8]!r}…, which is no SHA-256; each line is one, and a name")
+        raise InputError(
+            f"{file} holds {wrong[0][:8]!r}…, which is no SHA-256; each line is one, and a name"
+        )
     return [word.encode() for word in found]

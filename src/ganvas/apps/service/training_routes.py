@@ -11,9 +11,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import BeforeValidator, Field
 
-from ...core import lists_pictures
+from ...core import lists_images
 from ...runs.run import Run
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 from ..jobs import Job, Jobs, refuse_name
 from . import forms
@@ -21,35 +21,50 @@ from .forms import Source
 from .limits import Limits
 from .requests import asked, parsed
 from .responses import finite
-from .run_cache import Shelf, Unknown
+from .run_cache import RunCache, Unknown
 from .task_routes import WRONG
 from .uploads import Asked, place
 
 TAIL, LINES = 4000, 50  # letters, and lines of losses, that are told
 MOST = 20_000  # letters of options: they become words of a command
 OURS = {"out", "quiet", "resume", "tracker"}
-"""Options that are not for those who ask: where the run goes is known, nobody reads along, and nothing leaves the
-machine."""
+"""Options that are not for those who ask: where the run goes is known, nobody reads along, and
+nothing leaves the machine."""
 
 FORM = forms.formed(
     "training",
     {"data": Source(True, False, frozenset()), "to": Source(False, True, frozenset())},
     {
-        "name": (Annotated[str, Field(max_length=100)], Field(description="What the run shall be called.")),
-        "model": (Annotated[str, Field(max_length=100)], Field(description="The model, such as vae; see /models.")),
+        "name": (
+            Annotated[str, Field(max_length=100)],
+            Field(description="What the run shall be called."),
+        ),
+        "model": (
+            Annotated[str, Field(max_length=100)],
+            Field(description="The model, such as vae; see /models."),
+        ),
         "options": (
-            Annotated[dict[str, Any], BeforeValidator(lambda said: parsed(said) if isinstance(said, str) else said)],
-            Field(default_factory=dict, description="Options as for `ganvas train`; `through` names a run."),
+            Annotated[
+                dict[str, Any],
+                BeforeValidator(lambda said: parsed(said) if isinstance(said, str) else said),
+            ],
+            Field(
+                default_factory=dict,
+                description="Options as for `ganvas train`; `through` names a run.",
+            ),
         ),
     },
-    {"data": "What to learn from.", "to": "Pictures to turn these into, for models that translate."},
+    {
+        "data": "What to learn from.",
+        "to": "Images to turn these into, for models that translate.",
+    },
 )
 
 
-class Office:
+class TrainingHandlers:
     """Starts trainings, and tells of them."""
 
-    def __init__(self, shelf: Shelf, limits: Limits) -> None:
+    def __init__(self, shelf: RunCache, limits: Limits) -> None:
         self.shelf, self.limits = shelf, limits
         self.jobs = Jobs(shelf.runs, limits.trainings)
         self.turn = asyncio.Lock()
@@ -60,20 +75,27 @@ class Office:
             return await asyncio.to_thread(self._start, asking)
 
     def _start(self, asking: Asked) -> dict[str, Any]:
-        """Keeps the data and starts a training on it. Raises InputError where something is wrong, and Busy."""
+        """Keeps the data and starts a training on it. Raises InputError where something is wrong,
+        and Busy."""
         name, model = asking.options["name"], asking.options["model"]
         refuse_name(name)
-        if model not in plugins.names("models"):
-            raise InputError(f"no model is called {model!r}; there are {', '.join(plugins.names('models'))}")
+        if model not in registry.names("models"):
+            raise InputError(
+                f"no model is called {model!r}; there are {', '.join(registry.names('models'))}"
+            )
         self.jobs.refuse_more()
         options = self._options(model, asking.options["options"])
         home = self.shelf.runs / ".data" / name
         try:
             home.mkdir(parents=True)
         except FileExistsError:
-            raise InputError(f"there is a training called {name!r} already; choose another name") from None
+            raise InputError(
+                f"there is a training called {name!r} already; choose another name"
+            ) from None
         try:
-            paths = {own: place(files, home / own, self.limits) for own, files in asking.files.items()}
+            paths = {
+                own: place(files, home / own, self.limits) for own, files in asking.files.items()
+            }
             _refuse_lists(paths, options)
             more = {own: path for own, path in paths.items() if own != "data"}
             job = self.jobs.start(name, model, paths["data"], options | more)
@@ -96,9 +118,9 @@ class Office:
         if wrong := (OURS | _paths(model)) & set(said):
             raise InputError(f"{min(wrong)!r} is no option of a training that is served")
         if "to" in said:
-            raise InputError("pictures of the other domain are sent as files, as `to`")
+            raise InputError("images of the other domain are sent as files, as `to`")
         if not isinstance(said.get("as_"), str | None):
-            raise InputError(f"`as_` is one of {', '.join(plugins.names('modalities'))}")
+            raise InputError(f"`as_` is one of {', '.join(registry.names('modalities'))}")
         if (through := said.get("through")) is None:
             return said
         if not isinstance(through, str):
@@ -115,7 +137,7 @@ class Office:
             "said": self.plain(job.said)[-TAIL:],
             "step": run.state["step"] if run else 0,
             "losses": finite(run.read_log()[-LINES:]) if run else [],
-            "health": [str(one) for one in run.health] if run else [],
+            "health": [str(one) for one in run.diagnoses] if run else [],
         }
 
     def plain(self, words: str) -> str:
@@ -140,22 +162,28 @@ class Office:
 
 def _paths(model: str) -> set[str]:
     """Options of a training that take a path, but for those that have another way to be said."""
-    plugs = [plugins.load("models", model), *(plugins.load("modalities", n).learn for n in plugins.names("modalities"))]
-    options = [option for plug in plugs for option in plugins.options(plug)]
+    plugs = [
+        registry.load("models", model),
+        *(registry.load("modalities", n).learn for n in registry.names("modalities")),
+    ]
+    options = [option for plug in plugs for option in registry.options(plug)]
     return {option.name for option in options if "Path" in str(option.type)} - {"to", "through"}
 
 
 def _refuse_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:
-    """Raises InputError for a CSV list of pictures, which names files of the machine that serves."""
+    """Raises InputError for a CSV list of images, which names files of the machine that
+    serves."""
     tables = options.get("as_") in ("tables", "texts", "series") and not options.get("through")
     for path in paths.values():
         for file in path.iterdir() if path.is_dir() else [path]:
-            if file.suffix.lower() == ".csv" and not tables and lists_pictures(file):
-                raise InputError(f"{file.name} has a column called path, as lists of pictures have; send the pictures, "
-                                 "or say as_: tables")  # fmt: skip
+            if file.suffix.lower() == ".csv" and not tables and lists_images(file):
+                raise InputError(
+                    f"{file.name} has a column called path, as lists of images have; send the"
+                    " images, or say as_: tables"
+                )
 
 
-def routes(office: Office) -> APIRouter:
+def routes(office: TrainingHandlers) -> APIRouter:
     """Trainings, and what can be trained."""
     busy: dict[int | str, dict[str, Any]] = {
         429: WRONG[503] | {"description": "As many trainings as are allowed are at work"}
@@ -168,10 +196,16 @@ def routes(office: Office) -> APIRouter:
 
     @router.get("/jobs", summary="All trainings")
     async def jobs() -> list[dict[str, Any]]:
-        return await asyncio.to_thread(lambda: [{"name": job.name, "state": job.state} for job in office.jobs])
+        return await asyncio.to_thread(
+            lambda: [{"name": job.name, "state": job.state} for job in office.jobs]
+        )
 
-    @router.post("/jobs", status_code=201, summary="Train a model on files",
-                 openapi_extra={"requestBody": forms.body(FORM, raw=False)})  # fmt: skip
+    @router.post(
+        "/jobs",
+        status_code=201,
+        summary="Train a model on files",
+        openapi_extra={"requestBody": forms.body(FORM, raw=False)},
+    )
     async def start(request: Request) -> dict[str, Any]:
         return await office.start(request)
 
@@ -193,7 +227,17 @@ def routes(office: Office) -> APIRouter:
 
 def _models() -> dict[str, Any]:
     """By model what it is, and its options in words."""
-    return {name: {"summary": plugins.summary("models", name),
-                   "options": {o.name: {"type": str(o.plain), "default": json.loads(json.dumps(o.default, default=str)),
-                                        "help": o.help} for o in plugins.options(plugins.load("models", name))}}
-            for name in plugins.names("models")}  # fmt: skip
+    return {
+        name: {
+            "summary": registry.summary("models", name),
+            "options": {
+                o.name: {
+                    "type": str(o.plain),
+                    "default": json.loads(json.dumps(o.default, default=str)),
+                    "help": o.help,
+                }
+                for o in registry.options(registry.load("models", name))
+            },
+        }
+        for name in registry.names("models")
+    }

@@ -1,4 +1,5 @@
-"""What is sent becomes files in a folder that is gone afterwards; nothing that was sent is ever a path."""
+"""What is sent becomes files in a folder that is gone afterwards; nothing that was sent is ever a
+path."""
 
 from __future__ import annotations
 
@@ -16,26 +17,49 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...core import CONTAINERS, Attributes, Modality, Parcel, Pictorial, data_of
-from ...results.packed import opened
-from ...runtime import range_coder as coding
+from ...core import CONTAINERS, Attributes, ImageFiles, Modality, Packed, data_of
+from ...results.packed import read_header
+from ...runtime import range_coder
 from ...runtime.errors import InputError
-from ...runtime.filenames import pictures
+from ...runtime.filenames import image_names
 from .arrow import arrow_size
 from .limits import Limits
 
-TABLES = frozenset({".csv", ".tsv", ".txt", ".log", ".jsonl", ".ndjson", ".parquet", ".feather", ".arrow", ".arrows"})
-FILMS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".gif"})
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".zip", ".npy", ".npz"})
+TABLES = frozenset(
+    {
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".log",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".feather",
+        ".arrow",
+        ".arrows",
+    }
+)
+FILMS = frozenset(
+    {".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".gif"}
+)
+IMAGES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".zip", ".npy", ".npz"}
+)
 PACKED = frozenset({".ganvas"})
-ALL = TABLES | FILMS | PICTURES | PACKED
+ALL = TABLES | FILMS | IMAGES | PACKED
 """Endings that are read. Spreadsheets are not: their XML can unpack without end."""
 
 NAMES = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 """Of values in JSON."""
 
 WORDS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
+MAGIC = {
+    b"\x89PNG": ".png",
+    b"\xff\xd8\xff": ".jpg",
+    b"RIFF": ".webp",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+}
 
 
 @dataclass
@@ -60,14 +84,22 @@ class Asked:
 
 
 def uploads(sent: Any) -> list[Upload]:
-    """Files of what was sent as JSON, a `forms.Sent`. Raises InputError where it is none or several kinds."""
-    kinds = [name for name in ("pictures", "rows", "texts", "files") if getattr(sent, name) is not None]
+    """Files of what was sent as JSON, a `forms.Sent`. Raises InputError where it is none or several
+    kinds."""
+    kinds = [
+        name for name in ("images", "rows", "texts", "files") if getattr(sent, name) is not None
+    ]
     if len(kinds) != 1:
-        raise InputError(f"send exactly one of pictures, rows, texts and files, not {' and '.join(kinds) or 'none'}")
+        raise InputError(
+            "send exactly one of images, rows, texts and files, not"
+            f" {' and '.join(kinds) or 'none'}"
+        )
     match kinds[0]:
-        case "pictures":
-            found = [_decoded(text, f"picture {i}") for i, text in enumerate(sent.pictures)]
-            return [Upload(f"picture-{i}{_ending(content)}", content) for i, content in enumerate(found)]
+        case "images":
+            found = [_decoded(text, f"image {i}") for i, text in enumerate(sent.images)]
+            return [
+                Upload(f"image-{i}{_ending(content)}", content) for i, content in enumerate(found)
+            ]
         case "rows":
             return [Upload("rows.jsonl", "\n".join(map(json.dumps, sent.rows)).encode())]
         case "texts":
@@ -79,7 +111,9 @@ def uploads(sent: Any) -> list[Upload]:
 
 def _decoded(text: str, where: str) -> bytes:
     try:
-        return base64.b64decode(text.partition("base64,")[2] if text.startswith("data:") else text, validate=True)
+        return base64.b64decode(
+            text.partition("base64,")[2] if text.startswith("data:") else text, validate=True
+        )
     except (binascii.Error, ValueError):
         raise InputError(f"{where[:100]} is no base64; encode the content of the file") from None
 
@@ -91,18 +125,21 @@ def _ending(content: bytes) -> str:
 def place(files: Sequence[Upload], folder: Path, limits: Limits) -> Path:
     """Writes files into a new folder: the path of the one there is, or of the folder.
 
-    Raises InputError for a name that is none, an ending that is not read, and for what would unpack to too much.
+    Raises InputError for a name that is none, an ending that is not read, and for what would unpack
+    to too much.
     """
     if not files:
         raise InputError("there is nothing to work on; send a file")
     if len(files) > limits.rows:
         raise InputError(f"there are {len(files):,} files, and {limits.rows:,} are allowed")
     own = [_short(PurePosixPath(file.name.replace("\\", "/")).name) for file in files]
-    names = pictures(own, range(len(own)))
+    names = image_names(own, range(len(own)))
     folder.mkdir(parents=True)
     for name, file in zip(names, files, strict=True):
         if Path(name).suffix.lower() not in ALL or name.startswith("."):
-            raise InputError(f"{name} is no kind of file that is read here; send {', '.join(sorted(ALL))}")
+            raise InputError(
+                f"{name} is no kind of file that is read here; send {', '.join(sorted(ALL))}"
+            )
         (folder / name).write_bytes(file.content)
     placed = [screened(folder / name, limits) for name in names]
     return placed[0] if len(placed) == 1 else folder
@@ -131,15 +168,25 @@ def screened(file: Path, limits: Limits) -> Path:
             _screen_film(file, limits)
         elif ending in PACKED:
             _screen_parcel(file, limits)
-    except (zipfile.BadZipFile, pa.ArrowException, OSError, NotImplementedError, UnicodeDecodeError) as error:
-        words = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    except (
+        zipfile.BadZipFile,
+        pa.ArrowException,
+        OSError,
+        NotImplementedError,
+        UnicodeDecodeError,
+    ) as error:
+        words = (
+            str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        )
         raise InputError(f"{file.name} cannot be read ({words}); send it again") from error
     return file
 
 
 def _few(rows: int, limits: Limits) -> None:
     if rows > limits.rows:
-        raise InputError(f"there are {rows:,} rows, and {limits.rows:,} are allowed in a request; send fewer")
+        raise InputError(
+            f"there are {rows:,} rows, and {limits.rows:,} are allowed in a request; send fewer"
+        )
 
 
 def _screen_archive(file: Path, limits: Limits) -> None:
@@ -150,7 +197,8 @@ def _screen_archive(file: Path, limits: Limits) -> None:
 
 
 def _screen_parquet(file: Path, limits: Limits) -> None:
-    """By what it says, and then by a few rows at a time, since a value that is there once may come in every row."""
+    """By what it says, and then by a few rows at a time, since a value that is there once may come
+    in every row."""
     about = pq.read_metadata(file)
     _few(about.num_rows, limits)
     groups = [about.row_group(i) for i in range(about.num_row_groups)]
@@ -165,8 +213,8 @@ def _screen_parquet(file: Path, limits: Limits) -> None:
 
 
 def _screen_parcel(file: Path, limits: Limits) -> None:
-    about, body = opened(file.read_bytes(), file.name)
-    tables = coding.parts(body[about["packed"] :])
+    about, body = read_header(file.read_bytes(), file.name)
+    tables = range_coder.parts(body[about["packed"] :])
     _small(sum(arrow_size(content) for name, content in tables.items() if name), file, limits)
 
 
@@ -181,18 +229,22 @@ def _screen_json(file: Path, limits: Limits) -> None:
 def _small(size: int, file: Path, limits: Limits) -> None:
     if size > limits.unpacked:
         raise InputError(
-            f"{file.name} unpacks to {size / 2**20:,.0f} MiB, and {limits.unpacked / 2**20:,.0f} are allowed"
+            f"{file.name} unpacks to {size / 2**20:,.0f} MiB, and {limits.unpacked / 2**20:,.0f}"
+            " are allowed"
         )
 
 
 def _filed(file: Path, limits: Limits) -> Path:
-    """A stream of Arrow, or a file, which is a stream between two marks, as a file that is not compressed."""
+    """A stream of Arrow, or a file, which is a stream between two marks, as a file that is not
+    compressed."""
     content = file.read_bytes()
     content = content[8:] if content.startswith(b"ARROW1") else content
     _small(arrow_size(content), file, limits)
     with pa.ipc.open_stream(content) as stream:
-        if strange := next((f.name for f in stream.schema if not _flat(f.type)), None):
-            raise InputError(f"{file.name} has a column {strange!r} of lists or views; send plain values")
+        if anomalous := next((f.name for f in stream.schema if not _flat(f.type)), None):
+            raise InputError(
+                f"{file.name} has a column {anomalous!r} of lists or views; send plain values"
+            )
         parts, rows, size = list[pa.RecordBatch](), 0, 0
         for batch in stream:
             rows, size = rows + len(batch), size + sum(map(_plain_size, batch.columns))
@@ -211,7 +263,12 @@ def _filed(file: Path, limits: Limits) -> Path:
 def _flat(kind: pa.DataType) -> bool:
     """Whether values take what they say, and are not called from somewhere else."""
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    views = (pa.types.is_string_view, pa.types.is_binary_view, pa.types.is_nested, pa.types.is_run_end_encoded)
+    views = (
+        pa.types.is_string_view,
+        pa.types.is_binary_view,
+        pa.types.is_nested,
+        pa.types.is_run_end_encoded,
+    )
     return not any(is_one(inner) for is_one in (*views, pa.types.is_dictionary))
 
 
@@ -227,27 +284,35 @@ def _screen_film(file: Path, limits: Limits) -> None:
     try:
         import av
     except ImportError as error:
-        raise InputError("videos need a decoder on the machine that serves: pip install 'ganvas[video]'") from error
+        raise InputError(
+            "videos need a decoder on the machine that serves: pip install 'ganvas[video]'"
+        ) from error
     try:
         with av.open(str(file), options={"format_whitelist": CONTAINERS}) as film:
             for stream in film.streams.video:
                 pixels = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
                 if pixels > limits.pixels:
-                    raise InputError(f"{file.name} has {pixels:,} pixels a frame, and {limits.pixels:,} are allowed")
+                    raise InputError(
+                        f"{file.name} has {pixels:,} pixels a frame, and {limits.pixels:,} are"
+                        " allowed"
+                    )
                 _few(stream.frames, limits)
     except av.FFmpegError as error:
         raise InputError(f"{file.name} cannot be read ({error.strerror}); send it again") from error
 
 
 def fit(path: Path, modality: Modality, kinds: Collection[Any]) -> Path:
-    """The same path. Raises InputError where a file is none that a run of this modality reads for such a source.
+    """The same path. Raises InputError where a file is none that a run of this modality reads for
+    such a source.
 
-    A CSV list of pictures names files of the machine that serves: it is never read.
+    A CSV list of images names files of the machine that serves: it is never read.
     """
     own = data_of(modality)
-    allowed = own.endings & ALL - ({".csv"} if isinstance(own, Pictorial) else set())
-    allowed = frozenset({".csv"}) if Attributes in kinds else PACKED if Parcel in kinds else allowed
+    allowed = own.endings & ALL - ({".csv"} if isinstance(own, ImageFiles) else set())
+    allowed = frozenset({".csv"}) if Attributes in kinds else PACKED if Packed in kinds else allowed
     for file in path.iterdir() if path.is_dir() else [path]:
         if file.suffix.lower() not in allowed:
-            raise InputError(f"{file.name} is nothing that is read for this; send {', '.join(sorted(allowed))}")
+            raise InputError(
+                f"{file.name} is nothing that is read for this; send {', '.join(sorted(allowed))}"
+            )
     return path

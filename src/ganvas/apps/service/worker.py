@@ -1,7 +1,8 @@
 """The one thread in which models work.
 
-Random numbers are the process's own and tasks start them from their seeds, so that tasks take turns; what computes
-uses all cores of the machine anyway. Errands that can be done together are gathered while the hand is busy.
+Random numbers are the process's own and tasks start them from their seeds, so that tasks take
+turns; what computes uses all cores of the machine anyway. Errands that can be done together are
+gathered while the hand is busy.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Late(Exception):
 
 
 @dataclass(frozen=True)
-class Errand:
+class WorkItem:
     """Something to be done, alone where there is no key, or with others of the same key."""
 
     work: Work
@@ -37,18 +38,20 @@ class Errand:
     done: asyncio.Future[Any]
 
 
-class Hand:
+class Worker:
     """Does errands in a thread of its own, in order, but that those of one key are done together.
 
     most: Errands that are done together.
-    patience: Seconds in which none of the same key came, after which those that did are done; where half as many as
-        may be done together are there, they are done at once.
+    patience: Seconds in which none of the same key came, after which those that did are done; where
+        half as many as may be done together are there, they are done at once.
     told: Called with how many were done together.
     """
 
-    def __init__(self, most: int, patience: float, told: Callable[[int], None] = lambda n: None) -> None:
+    def __init__(
+        self, most: int, patience: float, told: Callable[[int], None] = lambda n: None
+    ) -> None:
         self.most, self.enough, self.patience, self.told = most, max(most // 2, 1), patience, told
-        self._errands = deque[Errand]()
+        self._errands = deque[WorkItem]()
         self._change = threading.Condition()
         self._open = True
         self._thread = threading.Thread(target=self._work, name="hand", daemon=True)
@@ -59,14 +62,18 @@ class Hand:
         return len(self._errands)
 
     async def do(self, work: Callable[[], Result], seconds: float | None = None) -> Result:
-        """Does something alone. Raises what it raises, and Late where it is not done in so many seconds."""
+        """Does something alone. Raises what it raises, and Late where it is not done in so many
+        seconds."""
         return await self.together(lambda _: [work()], None, None, seconds)
 
-    async def together(self, work: Work, thing: Any, key: Hashable, seconds: float | None = None) -> Any:
-        """Does something to a thing, with other things of the same key where they come at the same time."""
+    async def together(
+        self, work: Work, thing: Any, key: Hashable, seconds: float | None = None
+    ) -> Any:
+        """Does something to a thing, with other things of the same key where they come at the same
+        time."""
         done = asyncio.get_running_loop().create_future()
         with self._change:
-            self._errands.append(Errand(work, thing, key, time.monotonic(), done))
+            self._errands.append(WorkItem(work, thing, key, time.monotonic(), done))
             self._change.notify()
         try:
             return await asyncio.wait_for(done, seconds)
@@ -88,7 +95,7 @@ class Hand:
                     _hand_over(wanted, _outcomes(wanted))
                     self.told(len(wanted))
 
-    def _next(self) -> list[Errand]:
+    def _next(self) -> list[WorkItem]:
         """The errands to be done next, together; none where it is time to end."""
         with self._change:
             while not self._errands:
@@ -104,7 +111,7 @@ class Hand:
                 self._errands.remove(errand)
             return together
 
-    def _wait_for(self, first: Errand) -> None:
+    def _wait_for(self, first: WorkItem) -> None:
         """Until enough errands have the same key, or another waits, or patience is at its end."""
         last = first.arrived + WORN * self.patience
         while self._open and len(self._errands) + 1 < self.enough:
@@ -115,14 +122,14 @@ class Hand:
             self._change.wait(left)
 
 
-def _outcomes(errands: list[Errand]) -> Sequence[Any]:
+def _outcomes(errands: list[WorkItem]) -> Sequence[Any]:
     try:
         return errands[0].work([errand.thing for errand in errands])
     except Exception as error:  # whatever it is, whoever asked must hear of it
         return [error] * len(errands)
 
 
-def _hand_over(errands: list[Errand], outcomes: Sequence[Any]) -> None:
+def _hand_over(errands: list[WorkItem], outcomes: Sequence[Any]) -> None:
     """Wakes those who asked, all at once."""
 
     def tell() -> None:

@@ -21,13 +21,17 @@ def component(field: Field) -> gr.components.Component:
             return gr.Checkbox(bool(field.value), **named)
         case "choice":
             value = "" if field.value is None else field.value
-            return gr.Dropdown([*field.choices], value=value, filterable=len(field.choices) > 8, **named)
+            return gr.Dropdown(
+                [*field.choices], value=value, filterable=len(field.choices) > 8, **named
+            )
         case "whole" | "number" if not field.empty:
             return gr.Number(field.value, precision=0 if field.kind == "whole" else None, **named)
         case "lines":
             return gr.Textbox("", lines=2, placeholder="one a line", **named)
         case "file":
-            return gr.File(label=f"{field.label}: {field.help}" if field.help else field.label, height=110)
+            return gr.File(
+                label=f"{field.label}: {field.help}" if field.help else field.label, height=110
+            )
     value = "" if field.value is None else str(field.value)
     return gr.Textbox(value, placeholder="as usual" if field.empty else None, **named)
 

@@ -1,4 +1,5 @@
-"""A form from a signature: what to ask for each option of a plug-in, and what was meant by what was filled in."""
+"""A form from a signature: what to ask for each option of a plug-in, and what was meant by what was
+filled in."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ class Field:
             case "words":
                 return str(filled).strip() or None
             case "choice" if filled not in [value for _, value in self.choices]:
-                raise InputError(f"{self.label} is none of {', '.join(words for words, _ in self.choices)}")
+                raise InputError(
+                    f"{self.label} is none of {', '.join(words for words, _ in self.choices)}"
+                )
         return filled
 
     def _number(self, filled: Any) -> int | float:
@@ -57,7 +60,9 @@ class Field:
         except (TypeError, ValueError):
             raise InputError(f"{self.label} is {filled!r}; it must be a number") from None
         if not isfinite(number) or (self.kind == "whole" and number != int(number)):
-            raise InputError(f"{self.label} is {filled}; it must be a {'whole ' * (self.kind == 'whole')}number")
+            raise InputError(
+                f"{self.label} is {filled}; it must be a {'whole ' * (self.kind == 'whole')}number"
+            )
         return int(number) if self.kind == "whole" else number
 
 
@@ -67,13 +72,25 @@ def field(option: Option, choices: Sequence[str] = (), file: bool = False) -> Fi
     choices: What may be said, where that is known better than from its type.
     file: Whether it names a file, whatever its type says.
     """
-    kinds = [kind for kind in get_args(option.plain) if kind is not NoneType] if _union(option) else [option.plain]
+    kinds = (
+        [kind for kind in get_args(option.plain) if kind is not NoneType]
+        if _union(option)
+        else [option.plain]
+    )
     empty = option.default is None
     label, help = _named(option)
-    base = {"name": option.name, "label": label, "help": help, "usual": option.default, "value": option.default}
+    base = {
+        "name": option.name,
+        "label": label,
+        "help": help,
+        "usual": option.default,
+        "value": option.default,
+    }
     if file or Path in kinds:
         return Field(kind="file", empty=True, **base)
-    listed = [(word, word) for word in choices] or [(said(str(v)), v) for kind in kinds for v in _literal(kind)]
+    listed = [(word, word) for word in choices] or [
+        (said(str(v)), v) for kind in kinds for v in _literal(kind)
+    ]
     if listed:
         usual = [("as usual", "")] if empty else []
         return Field(kind="choice", choices=(*usual, *listed), empty=empty, **base)
@@ -91,7 +108,8 @@ def field(option: Option, choices: Sequence[str] = (), file: bool = False) -> Fi
 
 
 def filled_in(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:
-    """Options by name of a form that was filled in: those that are not as usual. Raises InputError."""
+    """Options by name of a form that was filled in: those that are not as usual. Raises
+    InputError."""
     meant = {field.name: field.meant(value) for field, value in zip(fields, values, strict=True)}
     return {field.name: meant[field.name] for field in fields if meant[field.name] != field.usual}
 
@@ -112,7 +130,8 @@ def command(words: Sequence[str], options: Mapping[str, Any]) -> str:
 
 
 def _named(option: Option) -> tuple[str, str]:
-    """What an option is called, and its help; where the name is a letter or two, the help is the better name."""
+    """What an option is called, and its help; where the name is a letter or two, the help is the
+    better name."""
     if len(option.name) > 2 or not option.help:
         return said(option.name), option.help
     label, _, rest = option.help.partition("; ")

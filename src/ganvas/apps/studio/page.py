@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..jobs import Jobs
-from ..loopback import free, from_elsewhere
+from ..loopback import free_port, is_from_elsewhere
 from . import data_step, train_step, use_step
 from .uploads import ANSWERS, UPLOADS
 
@@ -25,9 +25,10 @@ SIZE = "2gb"  # of a file that is handed in
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "worker-src 'self' blob:; frame-src 'self' blob: data:; object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self'"
+    " 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self'"
+    " data:; connect-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' blob: data:;"
+    " object-src 'none'; base-uri 'self'; frame-ancestors 'self'"
 )
 """Nothing is loaded from elsewhere, and browsers see to it."""
 
@@ -35,8 +36,8 @@ POLICY = (
 class Guarded:
     """The application, whose answers tell browsers to load nothing from elsewhere.
 
-    open: Whether anybody who reaches it may ask; otherwise pages of elsewhere may not, nor by another name for this
-        machine.
+    open: Whether anybody who reaches it may ask; otherwise pages of elsewhere may not, nor by
+        another name for this machine.
     """
 
     def __init__(self, app: ASGIApp, open: bool) -> None:
@@ -45,35 +46,58 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = {"content-security-policy": POLICY, "x-content-type-options": "nosniff",
-                       "referrer-policy": "no-referrer"}  # fmt: skip
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in own.items())]
+                own = {
+                    "content-security-policy": POLICY,
+                    "x-content-type-options": "nosniff",
+                    "referrer-policy": "no-referrer",
+                }
+                message["headers"] = [
+                    *message["headers"],
+                    *((k.encode(), v.encode()) for k, v in own.items()),
+                ]
             await send(message)
 
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-        elif not self.open and (strange := from_elsewhere({k: v.decode("latin-1") for k, v in scope["headers"]})):
-            words = f"{strange[:100]!r} may not ask here without a password; start the studio with --password"
+        elif not self.open and (
+            anomalous := is_from_elsewhere({k: v.decode("latin-1") for k, v in scope["headers"]})
+        ):
+            words = (
+                f"{anomalous[:100]!r} may not ask here without a password; start the studio with"
+                " --password"
+            )
             await PlainTextResponse(words, 403)(scope, receive, send)
         else:
             await self.app(scope, receive, answer if scope["type"] == "http" else send)
 
 
 def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> Callable[[], None]:
-    """Serves the page in a thread, from now on until what is returned is called. Raises InputError where the port is
-    taken."""
-    free(host, port)
+    """Serves the page in a thread, from now on until what is returned is called. Raises InputError
+    where the port is taken."""
+    free_port(host, port)
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(runs / UPLOADS)}
     page = build(runs, most)
     page.queue(default_concurrency_limit=4)
-    page.has_launched = True  # or else Gradio takes any path that a request names for one that was uploaded
+    page.has_launched = (
+        True  # or else Gradio takes any path that a request names for one that was uploaded
+    )
     outer = FastAPI(middleware=[Middleware(Guarded, open=bool(password))], openapi_url=None)
     app = gr.mount_gradio_app(
-        outer, page, "/", allowed_paths=[str(runs / ANSWERS)], show_error=False, footer_links=[],
-        ssr_mode=False, pwa=False, max_file_size=SIZE, theme=theme(),
+        outer,
+        page,
+        "/",
+        allowed_paths=[str(runs / ANSWERS)],
+        show_error=False,
+        footer_links=[],
+        ssr_mode=False,
+        pwa=False,
+        max_file_size=SIZE,
+        theme=theme(),
         css_paths=Path(__file__).with_name("studio.css"),
-        auth=(lambda _, word: compare_digest(word.encode(), password.encode())) if password else None,
-    )  # fmt: skip
+        auth=(
+            (lambda _, word: compare_digest(word.encode(), password.encode())) if password else None
+        ),
+    )
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
@@ -88,25 +112,43 @@ def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> 
 
 
 def theme() -> gr.themes.Base:
-    """Calm: a green that is used for what is to be pressed, greys for the rest, and the fonts that are there."""
+    """Calm: a green that is used for what is to be pressed, greys for the rest, and the fonts that
+    are there."""
     return gr.themes.Base(
-        primary_hue="emerald", neutral_hue="slate", radius_size="lg", font=FONT, font_mono=MONO,
+        primary_hue="emerald",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=FONT,
+        font_mono=MONO,
     ).set(
-        body_background_fill="#f7f8fa", body_background_fill_dark="#12151b", block_border_width="1px",
-        button_primary_background_fill="#24695b", button_primary_background_fill_hover="#1c5549",
-        button_primary_text_color="white", color_accent="#24695b", slider_color="#2f7d6d",
-        body_text_color_subdued="#56617a", block_info_text_color="#56617a",
+        body_background_fill="#f7f8fa",
+        body_background_fill_dark="#12151b",
+        block_border_width="1px",
+        button_primary_background_fill="#24695b",
+        button_primary_background_fill_hover="#1c5549",
+        button_primary_text_color="white",
+        color_accent="#24695b",
+        slider_color="#2f7d6d",
+        body_text_color_subdued="#56617a",
+        block_info_text_color="#56617a",
         checkbox_background_color_selected="#24695b",
-        checkbox_border_color_selected="#24695b", block_label_text_size="*text_sm", block_shadow="none",
-    )  # fmt: skip
+        checkbox_border_color_selected="#24695b",
+        block_label_text_size="*text_sm",
+        block_shadow="none",
+    )
 
 
 def build(runs: Path, most: int = 1) -> gr.Blocks:
     """The page over a folder of runs."""
     jobs = Jobs(runs, most)
-    with gr.Blocks(title="Ganvas studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
-        gr.HTML('<header class="g-top"><h1>Ganvas studio</h1><p>Train a generative model on your own data, and use it. '
-                "Everything stays on this machine.</p></header>", padding=False)  # fmt: skip
+    with gr.Blocks(
+        title="Ganvas studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)
+    ) as page:
+        gr.HTML(
+            '<header class="g-top"><h1>Ganvas studio</h1><p>Train a generative model on your own'
+            " data, and use it. Everything stays on this machine.</p></header>",
+            padding=False,
+        )
         with gr.Tabs(selected="data", elem_id="steps") as steps:
             with gr.Tab("1  Your data", id="data", elem_classes="g-room"):
                 data = data_step.build(runs)

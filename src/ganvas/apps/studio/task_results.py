@@ -21,37 +21,36 @@ from ... import api
 from ...core import (
     Answer,
     Balance,
+    Constraint,
+    DecodingOptions,
     Detections,
-    Discerns,
+    EstimatesDensityRatio,
     Generates,
+    ImageFiles,
     InputError,
-    Likeness,
     Made,
-    Matches,
-    Parcel,
-    Pictorial,
-    Rowwise,
+    Marginals,
+    Packed,
+    Queryable,
     Samples,
-    Steering,
-    Steers,
-    Understands,
-    Wish,
+    SamplesTokens,
+    ScoresPrompts,
+    Tabular,
     data_of,
 )
-from ...results.save import deliver, figures
-from ...runtime import registry as plugins
-from . import charts
-from . import uploads as keeping
+from ...results.save import figures, save_result
+from ...runtime import registry
+from . import charts, uploads
 from .forms import Field, field
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 OVERVIEWS = frozenset({"sheet", "before-and-after", "strip", "walk", "typical", "map"})
-SHOWN = 60  # pictures
+SHOWN = 60  # images
 ROWS = 100
 MANY = 1000  # rows that are made where nothing else is said
-MOST = 200_000  # scores that are looked through for the strangest
+MOST = 200_000  # scores that are looked through for the most anomalous
 REAL = 5000  # rows that new ones are compared with
-LEAST = 300  # pixels: smaller pictures are shown enlarged
+LEAST = 300  # pixels: smaller images are shown enlarged
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +58,8 @@ class Shown:
     """An answer to look at.
 
     files: All that there is to download.
-    pictures: Some to look at.
-    pairs: Pictures beside what became of them.
+    images: Some to look at.
+    pairs: Images beside what became of them.
     table: The first rows.
     page: A page of its own.
     films: Videos.
@@ -69,7 +68,7 @@ class Shown:
     """
 
     files: tuple[Path, ...] = ()
-    pictures: tuple[Path, ...] = ()
+    images: tuple[Path, ...] = ()
     pairs: tuple[tuple[Path, Path], ...] = ()
     table: pd.DataFrame | None = None
     page: str = ""
@@ -90,39 +89,52 @@ def _opened(run: Path, saved: int) -> api.Trained:
 
 def sources(task: str) -> list[tuple[str, bool]]:
     """What a task works on: the name of each source, and whether it must be given."""
-    return [(p.name, p.default is p.empty) for p in api.sources(plugins.load("tasks", task))]
+    return [(p.name, p.default is p.empty) for p in api.sources(registry.load("tasks", task))]
 
 
 def asked(task: str, trained: api.Trained) -> list[Field]:
-    """What to ask for a task of this run: options that its model or its data cannot heed are left out."""
-    function, modality = plugins.load("tasks", task), trained.run.modality
+    """What to ask for a task of this run: options that its model or its data cannot heed are left
+    out."""
+    function, modality = registry.load("tasks", task), trained.run.modality
     reads = api.sources_by_option(function)
-    kept = [option for option in plugins.options(function) if _heeded(option, trained)]
+    kept = [option for option in registry.options(function) if _heeded(option, trained)]
     fields = [
         field(
             option,
             modality.classes if option.name == "label" else (),
-            option.name in reads or Likeness in _kinds(option),
+            option.name in reads or Marginals in _kinds(option),
         )
         for option in kept
     ]
-    many = isinstance(modality, Rowwise) and plugins.needs(function) is Samples  # of rows a few say nothing
+    many = (
+        isinstance(modality, Tabular) and registry.needs(function) is Samples
+    )  # of rows a few say nothing
     return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
 
 
-def do(run: Path, task: str, given: Sequence[Sequence[str]], options: Mapping[str, Any], runs: Path) -> Shown:
-    """Does a task on files that were handed in. Raises InputError where something is wrong with them."""
+def do(
+    run: Path, task: str, given: Sequence[Sequence[str]], options: Mapping[str, Any], runs: Path
+) -> Shown:
+    """Does a task on files that were handed in. Raises InputError where something is wrong with
+    them."""
     trained = opened(run)
     files = {one.name for one in asked(task, trained) if one.kind == "file"}
-    held = [keeping.kept(one, runs) if one else None for one in given]
-    said = {name: str(keeping.kept([value], runs)) if name in files else value for name, value in options.items()}
+    held = [uploads.kept(one, runs) if one else None for one in given]
+    said = {
+        name: str(uploads.kept([value], runs)) if name in files else value
+        for name, value in options.items()
+    }
     answer = trained.do(task, *(str(one) for one in held if one), **said)
-    out = keeping.answers(runs) / task
-    written = deliver(answer, trained.run.modality, out)
-    if isinstance(answer, Parcel):
+    out = uploads.answers(runs) / task
+    written = save_result(answer, trained.run.modality, out)
+    if isinstance(answer, Packed):
         return _packed(answer, written, trained, held[0])
-    shown = _shown(written, _before(held, written), _said(answer), out, _beside(answer, written, trained, said))
-    return replace(shown, table=_strangest(written)) if isinstance(answer, Detections) else shown
+    shown = _shown(
+        written, _before(held, written), _said(answer), out, _beside(answer, written, trained, said)
+    )
+    return (
+        replace(shown, table=_most_anomalous(written)) if isinstance(answer, Detections) else shown
+    )
 
 
 def judged(run: Path, runs: Path) -> Shown:
@@ -135,8 +147,10 @@ def report(run: Path, runs: Path) -> Shown:
     """The report of a run. Raises InputError where it has none yet."""
     file = run / "report.html"
     if not file.is_file():
-        raise InputError("there is no report yet: it is written when the training has come to its end")
-    copy = shutil.copy(file, keeping.answers(runs))
+        raise InputError(
+            "there is no report yet: it is written when the training has come to its end"
+        )
+    copy = shutil.copy(file, uploads.answers(runs))
     return Shown(files=(Path(copy),), page=file.read_text("utf-8"))
 
 
@@ -150,9 +164,15 @@ def parcel(files: Sequence[Path], out: Path) -> list[str]:
     return [str(packed)]
 
 
-def _shown(files: Sequence[Path], pairs: Sequence[tuple[Path, Path]], words: str, out: Path, chart: str = "") -> Shown:
+def _shown(
+    files: Sequence[Path],
+    pairs: Sequence[tuple[Path, Path]],
+    words: str,
+    out: Path,
+    chart: str = "",
+) -> Shown:
     """Files, sorted by how they are looked at."""
-    own = [file for file in files if file.suffix.lower() in PICTURES]
+    own = [file for file in files if file.suffix.lower() in IMAGES]
     single = [file for file in own if file.stem not in OVERVIEWS]
     both = [file for file in own if file.stem == "before-and-after"]
     seen = [*both, *single[:SHOWN]] if single else own
@@ -162,30 +182,49 @@ def _shown(files: Sequence[Path], pairs: Sequence[tuple[Path, Path]], words: str
     table = _first_rows(tables[0]).round(4) if tables else _lines_of(texts) if texts else None
     films = tuple(file for file in files if file.suffix.lower() in (".mp4", ".webm"))
     page = pages[0].read_text("utf-8") if pages else ""
-    return Shown(tuple(map(Path, parcel(files, out))), tuple(_large(file) for file in seen), tuple(pairs), table, page,
-                 films, words, chart)  # fmt: skip
+    return Shown(
+        tuple(map(Path, parcel(files, out))),
+        tuple(_large(file) for file in seen),
+        tuple(pairs),
+        table,
+        page,
+        films,
+        words,
+        chart,
+    )
 
 
 def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Pictures that were given by themselves, each beside that which was made of it."""
-    given = [file for one in held if one for file in ([one] if one.is_file() else sorted(one.rglob("*")))]
-    made = {file.stem: file for file in files if file.suffix.lower() in PICTURES}
-    own = [file for file in given if file.suffix.lower() in PICTURES and file.stem in made]
+    """Images that were given by themselves, each beside that which was made of it."""
+    given = [
+        file for one in held if one for file in ([one] if one.is_file() else sorted(one.rglob("*")))
+    ]
+    made = {file.stem: file for file in files if file.suffix.lower() in IMAGES}
+    own = [file for file in given if file.suffix.lower() in IMAGES and file.stem in made]
     return [(file, made[file.stem]) for file in own][:SHOWN]
 
 
-def _strangest(files: Sequence[Path]) -> pd.DataFrame:
-    """The strangest examples first, and what is said of them all."""
+def _most_anomalous(files: Sequence[Path]) -> pd.DataFrame:
+    """The most anomalous examples first, and what is said of them all."""
     scores = pd.read_csv(next(file for file in files if file.name == "scores.csv"), nrows=MOST)
-    return scores.sort_values("p", kind="stable").head(ROWS).dropna(axis="columns", how="all").round(4)
+    return (
+        scores.sort_values("p", kind="stable").head(ROWS).dropna(axis="columns", how="all").round(4)
+    )
 
 
 def _said(answer: Answer) -> str:
     """What an answer says in numbers, as words."""
     if isinstance(answer, Detections):
         found = answer.tally["found"]
-        words = f"{found:,} of {answer.tally['of']:,} are strange" if found else "Nothing is strange beyond doubt"
-        return f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the strangest come first."
+        words = (
+            f"{found:,} of {answer.tally['of']:,} are anomalous"
+            if found
+            else "Nothing is anomalous beyond doubt"
+        )
+        return (
+            f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the most anomalous"
+            " come first."
+        )
     said = {name: value for name, value in figures(answer).items() if not isinstance(value, dict)}
     return " · ".join(f"{name}: {_number(value)}" for name, value in said.items())
 
@@ -193,23 +232,35 @@ def _said(answer: Answer) -> str:
 def _number(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_number, value[:12]))
-    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:,.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )
 
 
-def _packed(answer: Parcel, files: Sequence[Path], trained: api.Trained, given: Path | None) -> Shown:
-    """How small it became, and what that cost: it is unpacked again and laid beside what was given."""
+def _packed(
+    answer: Packed, files: Sequence[Path], trained: api.Trained, given: Path | None
+) -> Shown:
+    """How small it became, and what that cost: it is unpacked again and laid beside what was
+    given."""
     assert given is not None, "what is packed was handed in"
     inside = [given] if given.is_file() else [file for file in given.rglob("*") if file.is_file()]
     before, after = sum(file.stat().st_size for file in inside), files[0].stat().st_size
-    words = f"{answer.n:,} examples in {after:,} bytes; as files they took {before / after:.1f} times as many"
+    words = (
+        f"{answer.n:,} examples in {after:,} bytes; as files they took {before / after:.1f} times"
+        " as many"
+    )
     again = trained.do("decompress", str(files[0]))
-    back = deliver(again, trained.run.modality, files[0].parent / "unpacked")
+    back = save_result(again, trained.run.modality, files[0].parent / "unpacked")
     pairs = _before([given], back)
     return _shown([*files, *back], pairs, f"{words} · {_error(pairs)}", files[0].parent)
 
 
 def _error(pairs: Sequence[tuple[Path, Path]]) -> str:
-    """How far pictures are from what they were, where they have the same size."""
+    """How far images are from what they were, where they have the same size."""
     both = [(_levels(a), _levels(b)) for a, b in pairs]
     off = [((a - b) ** 2).mean() for a, b in both if a.shape == b.shape]
     if not off:
@@ -219,37 +270,48 @@ def _error(pairs: Sequence[tuple[Path, Path]]) -> str:
 
 
 def _levels(file: Path) -> np.ndarray:
-    with Image.open(file) as picture:
-        return np.asarray(picture.convert("RGB"), dtype=float)
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"), dtype=float)
 
 
-def _beside(answer: Answer, files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]) -> str:
-    """Charts of new rows beside real ones that are as was asked for, where the data of the training is at hand."""
+def _beside(
+    answer: Answer, files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]
+) -> str:
+    """Charts of new rows beside real ones that are as was asked for, where the data of the training
+    is at hand."""
     modality, where = trained.run.modality, said.get("where")
-    if not isinstance(answer, Made) or not isinstance(modality, Rowwise) or trained.source is None:
+    if not isinstance(answer, Made) or not isinstance(modality, Tabular) or trained.source is None:
         return ""
     try:
-        x = api.practised(trained.run, trained.source, REAL).x
+        x = api.training_examples(trained.run, trained.source, REAL).x
         real = modality.frame(_meeting(x, where, trained) if where else x)
     except InputError:  # the data is gone, or is another by now
         return ""
     if real is None or real.empty:
         return ""
-    return charts.compared(real, pd.read_csv(files[0], nrows=REAL), "real ones of that kind" if where else "real")
+    return charts.compared(
+        real, pd.read_csv(files[0], nrows=REAL), "real ones of that kind" if where else "real"
+    )
 
 
 def _meeting(x: Tensor, where: Sequence[str], trained: api.Trained) -> Tensor:
     """Those of these examples (n, ...) that are as was asked for."""
     modality = trained.run.modality
-    assert isinstance(modality, Understands), "or else nobody is asked where"
-    wish = modality.wish("where", [where] if isinstance(where, str) else where, trained.source)
-    return x[wish.holds(wish.settle(x))]
+    assert isinstance(modality, Queryable), "or else nobody is asked where"
+    condition = modality.constraint(
+        "where", [where] if isinstance(where, str) else where, trained.source
+    )
+    return x[condition.holds(condition.resolve(x))]
 
 
 def _first_rows(file: Path) -> pd.DataFrame:
     if file.suffix == ".parquet":
         return parquet.ParquetFile(file).read_row_group(0).slice(0, ROWS).to_pandas()
-    return pd.read_csv(file, nrows=ROWS) if file.suffix == ".csv" else pd.read_json(file, lines=True, nrows=ROWS)
+    return (
+        pd.read_csv(file, nrows=ROWS)
+        if file.suffix == ".csv"
+        else pd.read_json(file, lines=True, nrows=ROWS)
+    )
 
 
 def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:
@@ -261,37 +323,39 @@ def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:
 
 
 def _large(file: Path) -> Path:
-    """A picture, enlarged pixel by pixel where it is small: browsers blur what they enlarge."""
-    with Image.open(file) as picture:
-        times = LEAST // max(picture.size)
-        if times < 2 or getattr(picture, "is_animated", False):
+    """An image, enlarged pixel by pixel where it is small: browsers blur what they enlarge."""
+    with Image.open(file) as image:
+        times = LEAST // max(image.size)
+        if times < 2 or getattr(image, "is_animated", False):
             return file
         target = file.with_name(".large") / file.name
         target.parent.mkdir(exist_ok=True)
-        picture.resize([n * times for n in picture.size], Image.Resampling.NEAREST).save(target)
+        image.resize([n * times for n in image.size], Image.Resampling.NEAREST).save(target)
     return target
 
 
-def _kinds(option: plugins.Option) -> set[Any]:
+def _kinds(option: registry.Option) -> set[Any]:
     return {*get_args(option.type), option.type}
 
 
-def _heeded(option: plugins.Option, trained: api.Trained) -> bool:
+def _heeded(option: registry.Option, trained: api.Trained) -> bool:
     """Whether an option says something to this model and its data."""
     model, modality = trained.model, data_of(trained.run.modality)
     conditional = isinstance(model, Samples) and model.condition is not None
-    if option.name in {one.name for one in fields(Steering)} and not isinstance(model, Steers):
+    if option.name in {one.name for one in fields(DecodingOptions)} and not isinstance(
+        model, SamplesTokens
+    ):
         return False
-    if {Wish, Balance, Likeness} & _kinds(option):
-        return isinstance(modality, Understands)
+    if {Constraint, Balance, Marginals} & _kinds(option):
+        return isinstance(modality, Queryable)
     said = {
         "label": modality.classes and conditional,
         "prompt": modality.words and conditional,
-        "best": isinstance(model, Matches),
+        "best": isinstance(model, ScoresPrompts),
         "truncation": isinstance(model, Generates),
-        "reject": isinstance(model, Discerns),
+        "reject": isinstance(model, EstimatesDensityRatio),
         "follow": False,
-        "mask": isinstance(modality, Pictorial),
-        "keep": isinstance(modality, Pictorial),
+        "mask": isinstance(modality, ImageFiles),
+        "keep": isinstance(modality, ImageFiles),
     }
     return bool(said.get(option.name, True))

@@ -12,21 +12,25 @@ import gradio as gr
 from PIL import Image
 
 from ... import api
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 from ..jobs import Jobs
-from . import uploads as keeping
+from . import uploads
 from .components import form
-from .data_overview import Fit, Sight
+from .data_overview import DataOverview, Fit
 from .data_step import DataStep
 from .errors import HIDDEN, told
 from .forms import Field, field, filled_in
-from .training_status import Moment, moment
+from .training_status import TrainingStatus, moment
 
-DECIDED = frozenset({"out", "as_", "through", "to", "minutes", "quiet", "tensorboard", "save_every", "query"})
+DECIDED = frozenset(
+    {"out", "as_", "through", "to", "minutes", "quiet", "tensorboard", "save_every", "query"}
+)
 """Options that the page decides, or asks for elsewhere."""
 
-SECRET = "a name is none"  # the same for every studio, so that what was watched is remembered by the next
+SECRET = (  # the same for every studio, so that what was watched is remembered by the next
+    "a name is none"
+)
 EVERY = 1.0  # seconds between looks
 SAVE_EVERY = 20.0  # seconds: what is saved can be used while it goes on
 
@@ -66,15 +70,28 @@ def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
     watched = gr.BrowserState("", storage_key="ganvas-training", secret=SECRET)
     timer = gr.Timer(EVERY, active=False)
     gr.Markdown("## How long?")
-    minutes = gr.Slider(0.5, 240, 2, step=0.5, label="Minutes to train", elem_id="minutes", interactive=True,
-                        info="More makes it better. Stop at any time, use what there is, and go on.")  # fmt: skip
+    minutes = gr.Slider(
+        0.5,
+        240,
+        2,
+        step=0.5,
+        label="Minutes to train",
+        elem_id="minutes",
+        interactive=True,
+        info="More makes it better. Stop at any time, use what there is, and go on.",
+    )
     start = gr.Button("Start training", variant="primary", elem_id="start", interactive=False)
     with gr.Accordion("Advanced options", open=False):
-        name = gr.Textbox("", label="Name of the run", interactive=True, elem_id="name",
-                          info="Letters, digits, dots and dashes; by default of model and data")  # fmt: skip
+        name = gr.Textbox(
+            "",
+            label="Name of the run",
+            interactive=True,
+            elem_id="name",
+            info="Letters, digits, dots and dashes; by default of model and data",
+        )
 
         @gr.render(inputs=[data.sight, data.model])
-        def options(sight: Sight | None, model: str | None) -> None:
+        def options(sight: DataOverview | None, model: str | None) -> None:
             if sight is None or not model:
                 gr.Markdown("Choose data and a model first.")
                 return
@@ -87,7 +104,9 @@ def build(page: gr.Blocks, jobs: Jobs, data: DataStep) -> TrainStep:
         other = gr.Dropdown([], value=None, label="Watch", elem_id="other", interactive=True)
     data.fits.change(_ready, data.fits, [minutes, start], **HIDDEN)
     page.load(lambda: gr.Dropdown([job.name for job in jobs], value=None), None, other, **HIDDEN)
-    page.load(lambda: gr.Timer(active=True), None, timer, **HIDDEN)  # what was watched may come from the browser later
+    page.load(
+        lambda: gr.Timer(active=True), None, timer, **HIDDEN
+    )  # what was watched may come from the browser later
     other.input(lambda name: (name, gr.Timer(active=True)), other, [watched, timer], **HIDDEN)
     _connect(jobs, watched, live)
     return TrainStep(watched, live.onward)
@@ -102,15 +121,36 @@ def _live(timer: gr.Timer) -> Live:
             resume = gr.Button("Go on", visible=False, elem_id="resume")
             onward = gr.Button("Use it", variant="primary", visible=False, elem_id="use-it")
         gr.Markdown("### What it makes now, and how that grew")
-        preview = gr.Image(label="What it makes now", show_label=False, interactive=False, visible=False,
-                           buttons=["fullscreen"], elem_id="preview", alt_text="What the model makes now")  # fmt: skip
-        grew = gr.Gallery(label="How it grew", columns=4, visible=False, object_fit="contain", show_label=False,
-                          interactive=False, buttons=[], elem_classes="g-grew")  # fmt: skip
+        preview = gr.Image(
+            label="What it makes now",
+            show_label=False,
+            interactive=False,
+            visible=False,
+            buttons=["fullscreen"],
+            elem_id="preview",
+            alt_text="What the model makes now",
+        )
+        grew = gr.Gallery(
+            label="How it grew",
+            columns=4,
+            visible=False,
+            object_fit="contain",
+            show_label=False,
+            interactive=False,
+            buttons=[],
+            elem_classes="g-grew",
+        )
         with gr.Accordion("Losses", open=True):
             curves = gr.HTML(elem_id="curves")
-        command = gr.Textbox(label="The same from the command line", interactive=False, buttons=["copy"],
-                             elem_id="command")  # fmt: skip
-    return Live(gr.State(()), every, state, preview, grew, curves, command, stop, resume, onward, timer)
+        command = gr.Textbox(
+            label="The same from the command line",
+            interactive=False,
+            buttons=["copy"],
+            elem_id="command",
+        )
+    return Live(
+        gr.State(()), every, state, preview, grew, curves, command, stop, resume, onward, timer
+    )
 
 
 def _connect(jobs: Jobs, watched: gr.BrowserState, live: Live) -> None:
@@ -123,11 +163,16 @@ def _connect(jobs: Jobs, watched: gr.BrowserState, live: Live) -> None:
     live.resume.click(told(partial(_resume, jobs)), watched, live.timer, **HIDDEN).then(**known)
 
 
-def _fields(sight: Sight, model: str) -> list[Field]:
-    """All that can be said of a training, of the model first; what two of them have is the model's."""
-    plugs = (plugins.load("models", model), plugins.load("modalities", sight.kind).learn, api.train)
-    options = {option.name: option for plug in reversed(plugs) for option in plugins.options(plug)}
-    names = dict.fromkeys(option.name for plug in plugs for option in plugins.options(plug))
+def _fields(sight: DataOverview, model: str) -> list[Field]:
+    """All that can be said of a training, of the model first; what two of them have is the
+    model's."""
+    plugs = (
+        registry.load("models", model),
+        registry.load("modalities", sight.kind).learn,
+        api.train,
+    )
+    options = {option.name: option for plug in reversed(plugs) for option in registry.options(plug)}
+    names = dict.fromkeys(option.name for plug in plugs for option in registry.options(plug))
     return [field(options[name]) for name in names if name not in DECIDED]
 
 
@@ -137,49 +182,64 @@ def _ready(fits: Sequence[Fit]) -> tuple[Any, ...]:
 
 
 def _start(
-    jobs: Jobs, fields: Sequence[Field], sight: Sight | None, model: str, minutes: float, name: str, *values: Any
+    jobs: Jobs,
+    fields: Sequence[Field],
+    sight: DataOverview | None,
+    model: str,
+    minutes: float,
+    name: str,
+    *values: Any,
 ) -> tuple[Any, ...]:
     """Starts a training with what was filled in."""
     if sight is None:
         raise InputError("hand in data first")
     said = filled_in(fields, values)
     handed = [one.name for one in fields if one.kind == "file" and one.name in said]
-    files = {name: keeping.kept([said[name]], jobs.runs) for name in handed}
+    files = {name: uploads.kept([said[name]], jobs.runs) for name in handed}
     options = {**said, **files, **sight.options, "minutes": minutes, "save_every": SAVE_EVERY}
-    options |= {"as_": sight.kind} if sight.kind != api.guess(sight.source) else {}
-    name = name.strip() or _free(jobs, f"{model}-{api.name_of(sight.source)}")
+    options |= {"as_": sight.kind} if sight.kind != api.guess_modality(sight.source) else {}
+    name = name.strip() or _free(jobs, f"{model}-{api.source_name(sight.source)}")
     return jobs.start(name, model, sight.source, options).name, gr.Timer(active=True)
 
 
 def _free(jobs: Jobs, name: str) -> str:
     """The name, with a number where there is such a run already."""
     taken = {folder.name for folder in jobs.runs.iterdir()} | {job.name for job in jobs}
-    return next(one for one in (name, *(f"{name}-{i}" for i in range(2, 10_000))) if one not in taken)
+    return next(
+        one for one in (name, *(f"{name}-{i}" for i in range(2, 10_000))) if one not in taken
+    )
 
 
 def _look(jobs: Jobs, name: str | None, seen: Any = ()) -> tuple[Any, ...]:
-    """What the page shows of a training; pictures only where they are new."""
+    """What the page shows of a training; images only where they are new."""
     if not name or name not in [job.name for job in jobs]:
         return (), gr.Column(visible=False), *[gr.skip()] * 9
     job = jobs[name]
     now = moment(job)
     fresh = (name, now.previews)
-    pictures = (gr.skip(), gr.skip()) if fresh == seen else _pictures(now)
+    images = (gr.skip(), gr.skip()) if fresh == seen else _images(now)
     usable, working = (job.run / "state.json").is_file(), now.state == "training"
     return (
-        fresh, gr.Column(visible=True), now.html, *pictures, now.curves, join(job.command),
-        gr.Button(visible=working), gr.Button(visible=now.state == "stopped"),
-        gr.Button(visible=usable and not working), gr.Timer(active=working),
-    )  # fmt: skip
+        fresh,
+        gr.Column(visible=True),
+        now.html,
+        *images,
+        now.curves,
+        join(job.command),
+        gr.Button(visible=working),
+        gr.Button(visible=now.state == "stopped"),
+        gr.Button(visible=usable and not working),
+        gr.Timer(active=working),
+    )
 
 
-def _pictures(now: Moment) -> tuple[Any, Any]:
+def _images(now: TrainingStatus) -> tuple[Any, Any]:
     """The newest preview, and those before it."""
     if not now.previews:
         return gr.Image(visible=False), gr.Gallery(visible=False)
-    rounds = [(Image.open(file), f"round {int(file.stem):,}") for file in now.previews]
-    newest = gr.Image(rounds[-1][0], visible=True)
-    return newest, gr.Gallery(rounds, visible=len(rounds) > 1)
+    steps = [(Image.open(file), f"step {int(file.stem):,}") for file in now.previews]
+    newest = gr.Image(steps[-1][0], visible=True)
+    return newest, gr.Gallery(steps, visible=len(steps) > 1)
 
 
 def _stop(jobs: Jobs, name: str) -> Any:

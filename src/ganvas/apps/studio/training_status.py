@@ -1,4 +1,5 @@
-"""A training as it is at this moment, read from its run: how far it is, how it goes, what it makes."""
+"""A training as it is at this moment, read from its run: how far it is, how it goes, what it
+makes."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from ...evaluation.report import charts
-from ...runs.diagnosis import NOTES, History, examine, recent
+from ...runs.diagnosis import NOTES, History, diagnose, recent_lines
 from ...runs.run import Run
 from ...runtime.errors import InputError
 from ..jobs import Job, State
@@ -27,13 +28,13 @@ WORDS: Mapping[State, str] = {
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingStatus:
     """How far a training is.
 
     share: How much of it is done, in [0, 1].
-    step, seconds: Rounds played, and how long that took.
+    step, seconds: Steps played, and how long that took.
     lines: Its log.
-    previews: Pictures of what it made, the oldest first.
+    previews: Images of what it made, the oldest first.
     health: What is wrong, in words; empty where nothing is.
     said: The sentence that it failed with.
     """
@@ -45,17 +46,19 @@ class Moment:
     seconds: float
     lines: tuple[Mapping[str, Any], ...]
     previews: tuple[Path, ...]
-    health: tuple[str, ...]
+    diagnoses: tuple[str, ...]
     said: str
 
     @property
     def html(self) -> str:
         """State, a bar, and health, to be read by eye or aloud."""
-        return f'<div class="g-moment" aria-live="polite">{self._head}{self._bar}{self._health}</div>'
+        return (
+            f'<div class="g-moment" aria-live="polite">{self._head}{self._bar}{self._health}</div>'
+        )
 
     @property
     def curves(self) -> str:
-        """Losses over rounds."""
+        """Losses over steps."""
         terms = [
             {k: v for k, v in line.items() if not k.endswith(NOTES) and not k.startswith("made/")}
             for line in self.lines
@@ -66,27 +69,48 @@ class Moment:
     def _head(self) -> str:
         words = WORDS[self.state]
         if self.state == "training":
-            words = "Getting ready" if not self.step else "Judging what it learned" if self.share >= 1 else "Training"
-        rounds = f"round {self.step:,} after {_clock(self.seconds)}" if self.step else "the data is read first"
+            words = (
+                "Getting ready"
+                if not self.step
+                else "Judging what it learned"
+                if self.share >= 1
+                else "Training"
+            )
+        n_steps = (
+            f"step {self.step:,} after {_clock(self.seconds)}"
+            if self.step
+            else "the data is read first"
+        )
         left = self.seconds * (1 - self.share) / self.share if self.share else 0
-        more = f", about {_clock(left)} left" if self.state == "training" and 0 < self.share < 1 else ""
-        return f"<p><b>{escape(self.name)}</b> · {words}</p><p class=soft>{rounds}{more}</p>"
+        more = (
+            f", about {_clock(left)} left"
+            if self.state == "training" and 0 < self.share < 1
+            else ""
+        )
+        return f"<p><b>{escape(self.name)}</b> · {words}</p><p class=soft>{n_steps}{more}</p>"
 
     @property
     def _bar(self) -> str:
         done = round(100 * self.share)
-        role = 'role="progressbar" aria-label="share that is done" aria-valuemin="0" aria-valuemax="100"'
-        return f'<div class="g-bar" {role} aria-valuenow="{done}"><i style="width:{done}%"></i></div>'
+        role = (
+            'role="progressbar" aria-label="share that is done" aria-valuemin="0"'
+            ' aria-valuemax="100"'
+        )
+        return (
+            f'<div class="g-bar" {role} aria-valuenow="{done}"><i style="width:{done}%"></i></div>'
+        )
 
     @property
     def _health(self) -> str:
         if self.said:
             return f'<p class="g-ill"><b>Why:</b> {escape(self.said)}</p>'
-        ills = "".join(f'<p class="g-ill">{escape(one)}</p>' for one in self.health)
-        return ills or ('<p class="g-well">Health: nothing is wrong so far.</p>' if self.step else "")
+        ills = "".join(f'<p class="g-ill">{escape(one)}</p>' for one in self.diagnoses)
+        return ills or (
+            '<p class="g-well">Health: nothing is wrong so far.</p>' if self.step else ""
+        )
 
 
-def moment(job: Job) -> Moment:
+def moment(job: Job) -> TrainingStatus:
     """Reads how far a training is."""
     state, lines, wrong = job.state, list[Mapping[str, Any]](), list[str]()
     step, seconds, share = 0, 0.0, 0.0
@@ -94,35 +118,52 @@ def moment(job: Job) -> Moment:
         run = Run(job.run)
         lines += run.read_log(unsaved=True)
         step, seconds = (lines[-1]["step"], lines[-1]["seconds"]) if lines else (0, 0.0)
-        share = 1.0 if run.state["finished"] else _share(run.card["training"], step, seconds)
-        wrong += map(str, examine(History(recent(lines)), run.health))
-        wrong += [str(one) for one in run.health if not one.since]
-        wrong += [f"treated in {one}" for one in run.treatments]
-    return Moment(
-        job.name, state, share, step, seconds, tuple(lines), previews(job.run), tuple(wrong),
+        share = 1.0 if run.state["finished"] else _share(run.config["training"], step, seconds)
+        wrong += map(str, diagnose(History(recent_lines(lines)), run.diagnoses))
+        wrong += [str(one) for one in run.diagnoses if not one.since]
+        wrong += [f"treated in {one}" for one in run.interventions]
+    return TrainingStatus(
+        job.name,
+        state,
+        share,
+        step,
+        seconds,
+        tuple(lines),
+        previews(job.run),
+        tuple(wrong),
         job.error if state == "failed" else "",
-    )  # fmt: skip
+    )
 
 
 def previews(run: Path) -> tuple[Path, ...]:
-    """Some previews of a run, evenly spread up to the newest, as far as they are written to their end."""
+    """Some previews of a run, evenly spread up to the newest, as far as they are written to their
+    end."""
     files = sorted((run / "previews").glob("*.png"))
     while files and not _whole(files[-1]):
         files.pop()
-    chosen = {round(i * (len(files) - 1) / (SHOWN - 1)) for i in range(SHOWN)} if files else set[int]()
+    chosen = (
+        {round(i * (len(files) - 1) / (SHOWN - 1)) for i in range(SHOWN)} if files else set[int]()
+    )
     return tuple(files[i] for i in sorted(chosen))
 
 
 def trained(runs: Path) -> list[str]:
     """Names of runs that can be used, the newest first."""
-    found = [folder for folder in runs.iterdir() if (folder / "state.json").is_file()] if runs.exists() else []
-    return [run.name for run in sorted(found, key=lambda folder: -(folder / "state.json").stat().st_mtime)]
+    found = (
+        [folder for folder in runs.iterdir() if (folder / "state.json").is_file()]
+        if runs.exists()
+        else []
+    )
+    return [
+        run.name
+        for run in sorted(found, key=lambda folder: -(folder / "state.json").stat().st_mtime)
+    ]
 
 
 def _whole(file: Path) -> bool:
     try:
-        with Image.open(file) as picture:
-            picture.load()
+        with Image.open(file) as image:
+            image.load()
         return True
     except (OSError, SyntaxError):
         return False

@@ -21,9 +21,11 @@ OLD = 24 * 3600.0  # seconds for which answers are kept
 
 
 def kept(files: Sequence[str], runs: Path) -> Path:
-    """Keeps files in a folder of their own; returns what to read: the one file there is, or the folder.
+    """Keeps files in a folder of their own; returns what to read: the one file there is, or the
+    folder.
 
-    Zip files are unpacked. Raises InputError where nothing is handed in, or something names files of somewhere else.
+    Zip files are unpacked. Raises InputError where nothing is handed in, or something names files
+    of somewhere else.
     """
     if not files:
         raise InputError("nothing was handed in; drop files, or a folder as a zip")
@@ -59,26 +61,35 @@ def _unpack(archive: Path, folder: Path) -> None:
         with zipfile.ZipFile(archive) as packed:
             members = [one for one in packed.infolist() if not one.is_dir() and _wanted(one)]
             if len(members) > FILES or sum(one.file_size for one in members) > MOST:
-                raise InputError(f"{archive.name} would unpack to more than 20 GiB or a million files; give less")
+                raise InputError(
+                    f"{archive.name} would unpack to more than 20 GiB or a million files; give less"
+                )
             for one in members:
                 target = (folder / one.filename).resolve()
                 if not target.is_relative_to(folder.resolve()):
-                    raise InputError(f"{archive.name} holds {one.filename!r}, which leads out of it; make it again")
+                    raise InputError(
+                        f"{archive.name} holds {one.filename!r}, which leads out of it; make it"
+                        " again"
+                    )
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(one) as content, target.open("wb") as copy:
                     shutil.copyfileobj(content, copy)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
-        raise InputError(f"{archive.name} is not a whole zip file ({error}); make it again") from error
+        raise InputError(
+            f"{archive.name} is not a whole zip file ({error}); make it again"
+        ) from error
 
 
 def _wanted(member: zipfile.ZipInfo) -> bool:
     """Whether a member is a file that somebody put there, and no link."""
     parts = Path(member.filename).parts
-    return not stat.S_ISLNK(member.external_attr >> 16) and not any(p.startswith((".", "__MACOSX")) for p in parts[-1:])
+    return not stat.S_ISLNK(member.external_attr >> 16) and not any(
+        p.startswith((".", "__MACOSX")) for p in parts[-1:]
+    )
 
 
 def _stay_inside(folder: Path) -> None:
-    """Raises InputError where a list of pictures names files outside the folder."""
+    """Raises InputError where a list of images names files outside the folder."""
     for file in folder.rglob("*.csv"):
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
             rows = csv.DictReader(stream)
@@ -89,7 +100,7 @@ def _stay_inside(folder: Path) -> None:
                 if not named.is_relative_to(folder.resolve()):
                     raise InputError(
                         f"{file.name} row {number} names {row['path']}, which was not handed in; "
-                        "put list and pictures into one zip"
+                        "put list and images into one zip"
                     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ...runtime import registry as plugins
+from ...runtime import registry
 from ...runtime.errors import InputError
 from . import explore_step
 from . import task_results as using
@@ -25,7 +25,7 @@ from .training_status import run_at, trained
 
 EXPLORE, REPORT = "explore", "report"
 FIRST = "sample"
-FEW = 12  # pictures that are shown larger
+FEW = 12  # images that are shown larger
 
 
 def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
@@ -33,7 +33,9 @@ def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
     answer = gr.State(None)
     gr.Markdown("## Use a run")
     run = gr.Dropdown([], label="Run", elem_id="run", filterable=True, interactive=True)
-    task = gr.Radio([], label="What to do with it", elem_classes="g-tasks", elem_id="task", interactive=True)
+    task = gr.Radio(
+        [], label="What to do with it", elem_classes="g-tasks", elem_id="task", interactive=True
+    )
 
     @gr.render(inputs=[run, task], triggers=[run.change, task.change])
     def room(name: str | None, doing: str | None) -> None:
@@ -73,8 +75,12 @@ def _able(run: Path) -> dict[str, str]:
     """What a run can be used for, in words, by name; what is done most comes first."""
     known = using.opened(run)
     names = sorted(known.tasks, key=lambda name: name != FIRST)
-    able = {name: plugins.summary("tasks", name).rstrip(".") for name in names}
-    more = {EXPLORE: "Walk through what it can make, on a map and by sliders"} if explorable(known) else {}
+    able = {name: registry.summary("tasks", name).rstrip(".") for name in names}
+    more = (
+        {EXPLORE: "Walk through what it can make, on a map and by sliders"}
+        if explorable(known)
+        else {}
+    )
     return able | more | {REPORT: "Read its report, or judge it on data it has not seen"}
 
 
@@ -86,28 +92,43 @@ def _tasks(runs: Path, name: str | None, chosen: str | None) -> Any:
 
 def _form(run: Path, task: str, runs: Path, answer: gr.State) -> None:
     """The form of a task, made of its signature."""
-    words = plugins.summary("tasks", task)
+    words = registry.summary("tasks", task)
     gr.Markdown(f"### {words.rstrip('.')}")
     files = [
-        gr.File(file_count="multiple", height=140, elem_id=f"source-{name}",
-                label=f"Files to work on{'' if must else ', if you like'}: single ones, or a folder as a zip")
+        gr.File(
+            file_count="multiple",
+            height=140,
+            elem_id=f"source-{name}",
+            label=(
+                f"Files to work on{'' if must else ', if you like'}: single ones, or a folder as"
+                " a zip"
+            ),
+        )
         for name, must in using.sources(task)
-    ]  # fmt: skip
+    ]
     fields = using.asked(task, using.opened(run))
     components = form(fields)
     go = gr.Button(words.split(",")[0].split(":")[0].rstrip("."), variant="primary", elem_id="do")
     go.click(
-        told(partial(_do, run, task, runs, len(files), fields)), [*files, *components], answer,
-        concurrency_id="tasks", concurrency_limit=2, **HIDDEN,
-    )  # fmt: skip
+        told(partial(_do, run, task, runs, len(files), fields)),
+        [*files, *components],
+        answer,
+        concurrency_id="tasks",
+        concurrency_limit=2,
+        **HIDDEN,
+    )
 
 
-def _do(run: Path, task: str, runs: Path, sources: int, fields: Sequence[Field], *values: Any) -> Shown:
+def _do(
+    run: Path, task: str, runs: Path, sources: int, fields: Sequence[Field], *values: Any
+) -> Shown:
     """Does a task with what was filled in."""
     given = [[one] if isinstance(one, str) else one or [] for one in values[:sources]]
     for (name, must), files in zip(using.sources(task), given, strict=True):
         if must and not files:
-            raise InputError(f"{task} needs something to work on; hand in files{f' for {name}' * (sources > 1)}")
+            raise InputError(
+                f"{task} needs something to work on; hand in files{f' for {name}' * (sources > 1)}"
+            )
     return using.do(run, task, given, filled_in(fields, values[sources:]), runs)
 
 
@@ -118,7 +139,12 @@ def _report(run: Path, runs: Path, answer: gr.State) -> None:
         judge = gr.Button("Judge it on data it has not seen (takes a minute or more)")
     read.click(told(partial(using.report, run, runs)), None, answer, **HIDDEN)
     judge.click(
-        told(partial(using.judged, run, runs)), None, answer, concurrency_id="tasks", concurrency_limit=2, **HIDDEN
+        told(partial(using.judged, run, runs)),
+        None,
+        answer,
+        concurrency_id="tasks",
+        concurrency_limit=2,
+        **HIDDEN,
     )
 
 
@@ -129,19 +155,34 @@ def show(shown: Shown) -> None:
         gr.Markdown(shown.words)
     for before, after in shown.pairs[:6]:
         both = Image.open(before), Image.open(after)
-        gr.ImageSlider(both, label=f"{before.name}: before and after", max_height=420, interactive=False)
-    if shown.pictures:
-        named = [(str(file), file.stem) for file in shown.pictures]
-        gr.Gallery(named, label="Pictures", columns=min(8, len(named)), interactive=False, show_label=False,
-                   object_fit="contain", elem_classes="g-grew" if len(named) <= FEW else None, elem_id="answer",
-                   buttons=["download", "fullscreen"])  # fmt: skip
+        gr.ImageSlider(
+            both, label=f"{before.name}: before and after", max_height=420, interactive=False
+        )
+    if shown.images:
+        named = [(str(file), file.stem) for file in shown.images]
+        gr.Gallery(
+            named,
+            label="Images",
+            columns=min(8, len(named)),
+            interactive=False,
+            show_label=False,
+            object_fit="contain",
+            elem_classes="g-grew" if len(named) <= FEW else None,
+            elem_id="answer",
+            buttons=["download", "fullscreen"],
+        )
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)
     if shown.page:
-        gr.HTML(f'<div class="g-page"><iframe title="a page of its own" sandbox="allow-scripts" '
-                f'srcdoc="{escape(shown.page, quote=True)}"></iframe></div>', padding=False)  # fmt: skip
+        gr.HTML(
+            '<div class="g-page"><iframe title="a page of its own" sandbox="allow-scripts" '
+            f'srcdoc="{escape(shown.page, quote=True)}"></iframe></div>',
+            padding=False,
+        )
     if shown.table is not None:
         gr.Dataframe(shown.table, label="The first rows", interactive=False, max_height=420)
     if shown.chart:
         gr.HTML(shown.chart, elem_id="quality")
-    gr.File([str(file) for file in shown.files], label="Download", elem_id="download", interactive=False)
+    gr.File(
+        [str(file) for file in shown.files], label="Download", elem_id="download", interactive=False
+    )

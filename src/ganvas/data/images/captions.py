@@ -1,4 +1,4 @@
-"""What pictures are said to show."""
+"""What images are said to show."""
 
 from __future__ import annotations
 
@@ -7,40 +7,49 @@ from pathlib import Path
 from typing import Literal
 
 from ...core import InputError
-from ...core.captions import words_of
+from ...core.captions import caption_words
 from .sources import Arrays, Encoded
 
 Captions = Literal["auto", "names", "none"]
 
 
-def said(found: Encoded | Arrays, how: Captions) -> list[str] | None:
-    """What each picture is said to show, where that is wanted: by itself, where there are captions and no labels.
+def caption_of(found: Encoded | Arrays, how: Captions) -> list[str] | None:
+    """What each image is said to show, where that is wanted: by itself, where there are captions
+    and no labels.
 
     None where nothing is said of any; nothing may be said of some.
     """
     if how == "none" or isinstance(found, Arrays):
         return None
     own = [_of_name(name) for name in found.names] if how == "names" else found.captions
-    return own if own and any(map(words_of, own)) and (how == "names" or found.labels is None) else None
+    return (
+        own
+        if own and any(map(caption_words, own)) and (how == "names" or found.labels is None)
+        else None
+    )
 
 
-def said_of_all(found: Encoded | Arrays, how: Captions, where: str) -> list[str]:
-    """The same, to learn from; empty where nothing is said. Raises InputError where a picture lacks a caption."""
+def captions_of(found: Encoded | Arrays, how: Captions, where: str) -> list[str]:
+    """The same, to learn from; empty where nothing is said. Raises InputError where an image lacks
+    a caption."""
     if how == "names" and isinstance(found, Arrays):
         raise InputError(f"{where} is an array, which has no names; leave out --captions names")
-    texts = said(found, how)
+    texts = caption_of(found, how)
     if texts is None and how == "names":
-        raise InputError(f"no picture of {where} has a name with a word; leave out --captions names")
+        raise InputError(f"no image of {where} has a name with a word; leave out --captions names")
     if texts is None:
         return []
-    if empty := [name for name, text in zip(found.names, texts, strict=True) if not words_of(text)]:
+    if empty := [
+        name for name, text in zip(found.names, texts, strict=True) if not caption_words(text)
+    ]:
         raise InputError(
-            f"{len(empty)} of {len(texts)} pictures have a caption without a word, the first is {empty[0]}; "
-            "write what they show, or leave captions out with --captions none"
+            f"{len(empty)} of {len(texts)} images have a caption without a word, the first is"
+            f" {empty[0]}; write what they show, or leave captions out with --captions none"
         )
     return texts
 
 
 def _of_name(name: str) -> str:
-    """A file's name as a caption: without folders, ending and the number that tells apart files of one name."""
+    """A file's name as a caption: without folders, ending and the number that tells apart files of
+    one name."""
     return re.sub(r"[\s_-]*\(?\d+\)?$", "", Path(name).stem).replace("_", " ").replace("-", " ")

@@ -1,4 +1,4 @@
-"""Squares cut out of pictures of any size, at full resolution."""
+"""Squares cut out of images of any size, at full resolution."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Batch, Data, flipped, seeded
+from ...core import Batch, Data, random_flip, seeded_generator
 
 THREADS = min(os.cpu_count() or 1, 16)
 
 
 class Stack(ABC):
-    """Pictures of any size that squares are cut out of.
+    """Images of any size that squares are cut out of.
 
     Arguments:
         sizes: (height, width) of each, int64 (N, 2).
@@ -28,16 +28,18 @@ class Stack(ABC):
 
     ahead = 0
 
-    def __init__(self, sizes: Tensor, keys: Tensor, labels: Tensor | None, names: Sequence[str]) -> None:
+    def __init__(
+        self, sizes: Tensor, keys: Tensor, labels: Tensor | None, names: Sequence[str]
+    ) -> None:
         self.sizes, self.keys, self.labels, self.names = sizes, keys, labels, names
 
     @abstractmethod
     def cut(self, places: Tensor, size: int) -> Tensor:
-        """Squares, uint8 (B, C, size, size), at places (B, 3): number of the picture, top, left."""
+        """Squares, uint8 (B, C, size, size), at places (B, 3): number of the image, top, left."""
 
     @abstractmethod
     def kept(self) -> str:
-        """Where pictures are kept, in words."""
+        """Where images are kept, in words."""
 
     def grid(self, size: int) -> Tensor:
         """The places of all squares that lie side by side, centred, int64 (P, 3)."""
@@ -45,15 +47,24 @@ class Stack(ABC):
         return torch.cat(places) if places else torch.empty(0, 3, dtype=torch.int64)
 
     def _grid_of(self, number: int, size: int) -> Tensor:
-        top, left = ((n % size) // 2 + torch.arange(n // size) * size for n in self.sizes[number].tolist())
+        top, left = (
+            (n % size) // 2 + torch.arange(n // size) * size for n in self.sizes[number].tolist()
+        )
         return torch.cartesian_prod(torch.tensor([number]), top, left).view(-1, 3)
 
 
 class Held(Stack):
-    """Pictures that live on the device: one after the other in one tensor, uint8, each (channels, height, width)."""
+    """Images that live on the device: one after the other in one tensor, uint8, each (channels,
+    height, width)."""
 
     def __init__(
-        self, pixels: Tensor, channels: int, sizes: Tensor, keys: Tensor, labels: Tensor | None, names: Sequence[str]
+        self,
+        pixels: Tensor,
+        channels: int,
+        sizes: Tensor,
+        keys: Tensor,
+        labels: Tensor | None,
+        names: Sequence[str],
     ) -> None:
         super().__init__(sizes, keys, labels, names)
         counts = channels * sizes.prod(1)
@@ -62,7 +73,11 @@ class Held(Stack):
     def cut(self, places: Tensor, size: int) -> Tensor:
         number, top, left = places.unbind(1)
         height, width = (n.view(-1, 1, 1, 1) for n in self.sizes[number].unbind(1))
-        corner = self.starts[number].view(-1, 1, 1, 1) + top.view(-1, 1, 1, 1) * width + left.view(-1, 1, 1, 1)
+        corner = (
+            self.starts[number].view(-1, 1, 1, 1)
+            + top.view(-1, 1, 1, 1) * width
+            + left.view(-1, 1, 1, 1)
+        )
         side = torch.arange(size)
         channel = torch.arange(self.channels).view(-1, 1, 1)
         index = corner + channel * height * width + side.view(-1, 1) * width + side
@@ -73,14 +88,18 @@ class Held(Stack):
 
 
 class Filed(Stack):
-    """Pictures that are decoded whenever a square is cut out of them, by threads."""
+    """Images that are decoded whenever a square is cut out of them, by threads."""
 
     ahead = 2
 
     def __init__(
-        self, decode: Callable[[int], np.ndarray], sizes: Tensor, keys: Tensor, labels: Tensor | None,
+        self,
+        decode: Callable[[int], np.ndarray],
+        sizes: Tensor,
+        keys: Tensor,
+        labels: Tensor | None,
         names: Sequence[str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(sizes, keys, labels, names)
         self.decode, self.pool = decode, ThreadPoolExecutor(THREADS)
 
@@ -96,8 +115,9 @@ class Filed(Stack):
 
 
 class Patches(Data):
-    """Every picture counts as many examples as squares lie side by side in it. In a round of training each of these
-    stands for a square anywhere in its picture, which the step decides; all squares of a picture are held out, or none.
+    """Every image counts as many examples as squares lie side by side in it. In a step of
+    training each of these stands for a square anywhere in its image, which the step decides; all
+    squares of an image are held out, or none.
 
     Arguments:
         places: Which squares these are; by default all.
@@ -115,25 +135,33 @@ class Patches(Data):
 
     @property
     def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
-        return [f"{self.stack.names[number]} at {left}, {top}" for number, top, left in self.places.tolist()]
+        return [
+            f"{self.stack.names[number]} at {left}, {top}"
+            for number, top, left in self.places.tolist()
+        ]
 
     @property
     def labels(self) -> Tensor | None:
         return None if self.stack.labels is None else self.stack.labels[self.places[:, 0]]
 
     @property
-    def pictures(self) -> int:
-        """How many pictures the squares are of."""
+    def images(self) -> int:
+        """How many images the squares are of."""
         return len(self.places[:, 0].unique())
 
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
         places = self.places[rows]
         if step is not None:
             free = self.stack.sizes[places[:, 0]] - self.size + 1
-            corners = torch.rand(len(rows), 2, dtype=torch.float64, generator=seeded(step, 1)) * free
+            corners = (
+                torch.rand(len(rows), 2, dtype=torch.float64, generator=seeded_generator(step, 1))
+                * free
+            )
             places = torch.cat([places[:, :1], corners.long()], 1)
         y = None if self.stack.labels is None else self.stack.labels[places[:, 0]]
-        return Batch(scaled(self.stack.cut(places, self.size), step if self.flip else None), y)
+        return Batch(
+            resize_to_side(self.stack.cut(places, self.size), step if self.flip else None), y
+        )
 
     def keys(self) -> Tensor:
         return self.stack.keys[self.places[:, 0]]
@@ -145,7 +173,8 @@ class Patches(Data):
         return self.stack.kept()
 
 
-def scaled(pixels: Tensor, step: int | None) -> Tensor:
-    """Levels 0 to 255 as values in [-1, 1]; mirrored or not by a coin that the step decides, if given."""
+def resize_to_side(pixels: Tensor, step: int | None) -> Tensor:
+    """Levels 0 to 255 as values in [-1, 1]; mirrored or not by a coin that the step decides, if
+    given."""
     x = pixels.to(torch.float32).div_(127.5).sub_(1)
-    return x if step is None else flipped(x, seeded(step))
+    return x if step is None else random_flip(x, seeded_generator(step))

@@ -1,4 +1,4 @@
-"""Two domains of pictures, the one to be turned into the other: with counterparts, or without."""
+"""Two domains of images, the one to be turned into the other: with counterparts, or without."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Batch, Data, InputError, seeded
+from ...core import Batch, Data, InputError, seeded_generator
 from .sources import Arrays, Encoded, open_source
 
 SHOWN = 5  # names that an error lists
 
 Found = Encoded | Arrays
 Sizes = Callable[[Found], np.ndarray]
-"""(width, height) of every picture, (N, 2), or of all of them, (1, 2)."""
+"""(width, height) of every image, (N, 2), or of all of them, (1, 2)."""
 
 
 class Domains(Data):
-    """Pictures of two domains: x of an example is of the second, y of the first."""
+    """Images of two domains: x of an example is of the second, y of the first."""
 
     def __init__(self, first: Data, second: Data) -> None:
         self.first, self.second, self.ahead = first, second, max(first.ahead, second.ahead)
@@ -31,7 +31,8 @@ class Domains(Data):
 
     @abstractmethod
     def places(self, rows: Tensor, step: int | None) -> tuple[Tensor, Tensor]:
-        """Which pictures of the first and of the second domain the examples `rows` are made of, int64 (B,) each."""
+        """Which images of the first and of the second domain the examples `rows` are made of,
+        int64 (B,) each."""
 
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
         ours, theirs = self.places(rows, step)
@@ -39,10 +40,11 @@ class Domains(Data):
 
 
 class Unpaired(Domains):
-    """All pictures of both domains, the first domain's first: each is an example, with a partner from the other one.
+    """All images of both domains, the first domain's first: each is an example, with a partner
+    from the other one.
 
-    The step decides who that is; where there is none it is always the same, so that each has been somebody's partner.
-    Where a domain has no pictures there are no examples.
+    The step decides who that is; where there is none it is always the same, so that each has been
+    somebody's partner. Where a domain has no images there are no examples.
     """
 
     def __len__(self) -> int:
@@ -58,7 +60,7 @@ class Unpaired(Domains):
         if step is None:
             ours, theirs = (rows - a) * a // b, rows * b // a
         else:
-            share = torch.rand(len(rows), dtype=torch.float64, generator=seeded(step, 2))
+            share = torch.rand(len(rows), dtype=torch.float64, generator=seeded_generator(step, 2))
             ours, theirs = (share * a).long(), (share * b).long()
         return torch.where(of_first, rows, ours), torch.where(of_first, theirs, rows - a)
 
@@ -67,12 +69,14 @@ class Unpaired(Domains):
 
     def subset(self, rows: Tensor) -> Unpaired:
         of_first = rows < len(self.first)
-        return Unpaired(self.first.subset(rows[of_first]), self.second.subset(rows[~of_first] - len(self.first)))
+        return Unpaired(
+            self.first.subset(rows[of_first]), self.second.subset(rows[~of_first] - len(self.first))
+        )
 
 
 class Paired(Domains):
-    """Pictures with their counterparts: cut out at the same place and mirrored alike. What they are to become decides
-    who is held out."""
+    """Images with their counterparts: cut out at the same place and mirrored alike. What they are
+    to become decides who is held out."""
 
     def __len__(self) -> int:
         return len(self.second)
@@ -91,23 +95,33 @@ class Paired(Domains):
         return Paired(self.first.subset(rows), self.second.subset(rows))
 
 
-def both(source: Any, to: Any, names: Sequence[str] = ()) -> tuple[Any, Any]:
-    """The sources of the two domains: one and the other, a mapping of them by name, or a folder that holds folders of
-    these names. Raises InputError where there is no second."""
+def read_domains(source: Any, to: Any, names: Sequence[str] = ()) -> tuple[Any, Any]:
+    """The sources of the two domains: one and the other, a mapping of them by name, or a folder
+    that holds folders of these names. Raises InputError where there is no second."""
     if isinstance(source, Mapping):
         if len(source) != 2:
-            raise InputError(f"there are {len(source)} domains ({', '.join(map(str, source))}); give two")
-        first, second = (source[name] for name in names) if set(names) == set(source) else source.values()
+            raise InputError(
+                f"there are {len(source)} domains ({', '.join(map(str, source))}); give two"
+            )
+        first, second = (
+            (source[name] for name in names) if set(names) == set(source) else source.values()
+        )
         return first, second
-    if names and isinstance(source, str | Path) and all((Path(source) / name).is_dir() for name in names):
+    if (
+        names
+        and isinstance(source, str | Path)
+        and all((Path(source) / name).is_dir() for name in names)
+    ):
         return Path(source) / names[0], Path(source) / names[1]
     if to is None:
-        raise InputError("the second domain is not at hand, which was in memory; give both again, as "
-                         "{'name of the first': ..., 'name of the second': ...}")  # fmt: skip
+        raise InputError(
+            "the second domain is not at hand, which was in memory; give both again, as "
+            "{'name of the first': ..., 'name of the second': ...}"
+        )
     return source, to
 
 
-def named(source: Any, to: Any) -> tuple[str, str]:
+def domain_names(source: Any, to: Any) -> tuple[str, str]:
     """What two domains are called: as their folders are."""
     if isinstance(source, Mapping):
         first, second = map(str, source)
@@ -121,31 +135,48 @@ def named(source: Any, to: Any) -> tuple[str, str]:
     return "first", "second"
 
 
-def learned(source: Any, to: Any, pairs: bool, learn: Callable[[Any], Any], sizes: Sizes) -> Any:
-    """What is to be remembered of two domains, by what is of either alone: the smaller size, and colours of each.
+def learn_domains(
+    source: Any, to: Any, pairs: bool, learn: Callable[[Any], Any], sizes: Sizes
+) -> Any:
+    """What is to be remembered of two domains, by what is of either alone: the smaller size, and
+    colours of each.
 
     learn: What is remembered of one, a frozen dataclass with size, channels and classes.
     """
-    ours, theirs = both(source, to)
+    ours, theirs = read_domains(source, to)
     first, second = learn(ours), learn(theirs)
     if pairs:
-        paired(open_source(ours), open_source(theirs), sizes, named(source, to))
+        pair_domains(open_source(ours), open_source(theirs), sizes, domain_names(source, to))
     return replace(
-        second, size=min(first.size, second.size), classes=(), domains=named(source, to), pairs=pairs,
-        to=str(Path(to).resolve()) if isinstance(to, str | Path) else None, first_channels=first.channels,
-    )  # fmt: skip
+        second,
+        size=min(first.size, second.size),
+        classes=(),
+        domains=domain_names(source, to),
+        pairs=pairs,
+        to=str(Path(to).resolve()) if isinstance(to, str | Path) else None,
+        first_channels=first.channels,
+    )
 
 
-def paired(first: Found, second: Found, sizes: Sizes, names: Sequence[str]) -> tuple[Found, Found]:
-    """Both with their pictures in the order of the first's, counterparts at the same number.
+def pair_domains(
+    first: Found, second: Found, sizes: Sizes, names: Sequence[str]
+) -> tuple[Found, Found]:
+    """Both with their images in the order of the first's, counterparts at the same number.
 
-    Raises InputError where a picture lacks its partner, two share a name, or partners differ in size.
+    Raises InputError where an image lacks its partner, two share a name, or partners differ in
+    size.
     """
-    ours, theirs = (_by_stem(found, name) for found, name in zip((first, second), names, strict=True))
-    alone = [_alone(names[0], names[1], [stem for stem in ours if stem not in theirs]),
-             _alone(names[1], names[0], [stem for stem in theirs if stem not in ours])]  # fmt: skip
+    ours, theirs = (
+        _by_stem(found, name) for found, name in zip((first, second), names, strict=True)
+    )
+    alone = [
+        _alone(names[0], names[1], [stem for stem in ours if stem not in theirs]),
+        _alone(names[1], names[0], [stem for stem in theirs if stem not in ours]),
+    ]
     if any(alone):
-        raise InputError(f"{'; '.join(filter(None, alone))}; give partners the same name, or leave out --pairs")
+        raise InputError(
+            f"{'; '.join(filter(None, alone))}; give partners the same name, or leave out --pairs"
+        )
     order = [theirs[stem] for stem in ours]
     own, other = (np.broadcast_to(sizes(found), (len(ours), 2)) for found in (first, second))
     unequal = (own != other[order]).any(1)
@@ -158,18 +189,20 @@ def paired(first: Found, second: Found, sizes: Sizes, names: Sequence[str]) -> t
 
 
 def _by_stem(found: Found, domain: str) -> dict[str, int]:
-    """Numbers of pictures by their names without ending."""
+    """Numbers of images by their names without ending."""
     stems = dict[str, int]()
     for number, name in enumerate(found.names):
         stem = PurePosixPath(name).with_suffix("").as_posix()
         if stem in stems:
-            raise InputError(f"{domain} has both {found.names[stems[stem]]} and {name}: whose partner is {stem}?")
+            raise InputError(
+                f"{domain} has both {found.names[stems[stem]]} and {name}: whose partner is {stem}?"
+            )
         stems[stem] = number
     return stems
 
 
 def _alone(domain: str, other: str, stems: Sequence[str]) -> str:
-    """What is to be said of pictures without a partner; nothing where there are none."""
+    """What is to be said of images without a partner; nothing where there are none."""
     if not stems:
         return ""
     listed = ", ".join(stems[:SHOWN]) + (" …" if len(stems) > SHOWN else "")

@@ -1,4 +1,4 @@
-"""Pictures with all that their files have: opened, and written as what they came from."""
+"""Images with all that their files have: opened, and written as what they came from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,37 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ...core import InputError, Own
+from ...core import ImageFile, InputError
 
 GREY = ("1", "L", "LA", "La", "I", "F")
 SEEN_THROUGH = ("RGBA", "RGBa", "LA", "La", "PA")
-LAYOUT = (256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 34675)
+LAYOUT = (
+    256,
+    257,
+    258,
+    259,
+    262,
+    273,
+    274,
+    277,
+    278,
+    279,
+    284,
+    317,
+    320,
+    322,
+    323,
+    324,
+    325,
+    338,
+    339,
+    34675,
+)
 """Tags of EXIF that say how pixels lie in a file; a new file has its own."""
-DETAILS, SIDES = 0x8769, (0xA002, 0xA003)  # where EXIF keeps what the camera says, and there the sides in pixels
+DETAILS, SIDES = (
+    0x8769,
+    (0xA002, 0xA003),
+)  # where EXIF keeps what the camera says, and there the sides in pixels
 FINE: dict[str, dict[str, Any]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
@@ -28,37 +52,40 @@ LONGEST = {".jpg": 65_535, ".jpeg": 65_535, ".webp": 16_383}  # pixels a side th
 
 
 def is_grey(mode: str) -> bool:
-    """Whether pictures of this mode, as Pillow calls it, have no colours."""
+    """Whether images of this mode, as Pillow calls it, have no colours."""
     return mode in GREY or mode.startswith("I;16")
 
 
-def own(picture: Image.Image) -> Own:
-    """A picture as its file has it, upright. Raises OSError where it cannot be decoded, or moves."""
-    refuse_moving(picture)
-    picture.load()
-    icc = b"" if picture.mode == "CMYK" else picture.info.get("icc_profile") or b""
-    picture, exif = ImageOps.exif_transpose(picture), _exif(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return Own(_deep(picture), exif=exif, icc=icc)
-    kind = "L" if is_grey(picture.mode) else "RGB"
-    if picture.mode in SEEN_THROUGH or "transparency" in picture.info:
-        pixels = channels_first(picture.convert("RGBA"))
+def open_image(image: Image.Image) -> ImageFile:
+    """An image as its file has it, upright. Raises OSError where it cannot be decoded, or
+    moves."""
+    refuse_moving(image)
+    image.load()
+    icc = b"" if image.mode == "CMYK" else image.info.get("icc_profile") or b""
+    image, exif = ImageOps.exif_transpose(image), _exif(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return ImageFile(_deep(image), exif=exif, icc=icc)
+    kind = "L" if is_grey(image.mode) else "RGB"
+    if image.mode in SEEN_THROUGH or "transparency" in image.info:
+        pixels = channels_first(image.convert("RGBA"))
         shades = pixels[:1] if kind == "L" else pixels[:3]
-        return Own(torch.from_numpy(shades.copy()), torch.from_numpy(pixels[3:].copy()), exif, icc)
-    flat = picture if picture.mode == kind else picture.convert(kind)
-    return Own(torch.from_numpy(channels_first(flat)), exif=exif, icc=icc)
+        return ImageFile(
+            torch.from_numpy(shades.copy()), torch.from_numpy(pixels[3:].copy()), exif, icc
+        )
+    flat = image if image.mode == kind else image.convert(kind)
+    return ImageFile(torch.from_numpy(channels_first(flat)), exif=exif, icc=icc)
 
 
-def refuse_moving(picture: Image.Image) -> None:
-    """Raises OSError for a picture that moves."""
-    frames = getattr(picture, "n_frames", 1)  # not every format has it
-    if frames > 1 and picture.format in ("GIF", "PNG", "WEBP"):
-        raise OSError(f"it moves, in {frames} pictures; take these apart first")
+def refuse_moving(image: Image.Image) -> None:
+    """Raises OSError for an image that moves."""
+    frames = getattr(image, "n_frames", 1)  # not every format has it
+    if frames > 1 and image.format in ("GIF", "PNG", "WEBP"):
+        raise OSError(f"it moves, in {frames} images; take these apart first")
 
 
-def _exif(picture: Image.Image) -> bytes:
+def _exif(image: Image.Image) -> bytes:
     """What EXIF says, but for what depends on how many pixels there are."""
-    exif = picture.getexif()
+    exif = image.getexif()
     for tag in LAYOUT:
         exif.pop(tag, None)
     details = exif.get_ifd(DETAILS)
@@ -67,57 +94,68 @@ def _exif(picture: Image.Image) -> bytes:
     return exif.tobytes() if len(exif) else b""
 
 
-def _deep(picture: Image.Image) -> Tensor:
-    """Levels (1, H, W) of a grey picture of more than eight bits: int32 up to 65,535, or uint8 where it has none."""
-    values = np.asarray(picture)
-    full = brightest(picture.mode, float(values.max()))
+def _deep(image: Image.Image) -> Tensor:
+    """Levels (1, H, W) of a grey image of more than eight bits: int32 up to 65,535, or uint8
+    where it has none."""
+    values = np.asarray(image)
+    full = max_level(image.mode, float(values.max()))
     if full == 255:
         return torch.from_numpy(values.clip(0, 255).astype(np.uint8)[None])
-    return torch.from_numpy(np.round(values.astype(np.float32) / full * 65535).clip(0, 65535).astype(np.int32)[None])
+    return torch.from_numpy(
+        np.round(values.astype(np.float32) / full * 65535).clip(0, 65535).astype(np.int32)[None]
+    )
 
 
-def brightest(mode: str, highest: float) -> int:
-    """What white is in a picture of more than eight bits: formats keep 16 bits, or shares of one, in wider types."""
+def max_level(mode: str, highest: float) -> int:
+    """What white is in an image of more than eight bits: formats keep 16 bits, or shares of one,
+    in wider types."""
     if mode == "F" and highest <= 1:
         return 1
     return 65535 if mode.startswith("I;16") or highest > 255 else 255
 
 
-def channels_first(picture: Image.Image) -> np.ndarray:
-    array = np.array(picture)
+def channels_first(image: Image.Image) -> np.ndarray:
+    array = np.array(image)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
-def drawn(one: Own, deep: bool = True, through: bool = True) -> Image.Image:
-    """A picture as Pillow has it, with what may be kept of 16 bits and of how solid it is; else over white."""
+def to_pillow(one: ImageFile, deep: bool = True, through: bool = True) -> Image.Image:
+    """An image as Pillow has it, with what may be kept of 16 bits and of how solid it is; else
+    over white."""
     pixels = one.levels.permute(1, 2, 0).cpu()
     if one.white > 255:
         if deep and one.alpha is None and pixels.shape[2] == 1:
             return Image.fromarray(pixels[..., 0].numpy().astype(np.uint16))
         pixels = _of_eight(pixels)
-    picture = Image.fromarray((pixels[..., 0] if pixels.shape[2] == 1 else pixels).numpy())
+    image = Image.fromarray((pixels[..., 0] if pixels.shape[2] == 1 else pixels).numpy())
     if one.alpha is None:
-        return picture
-    alpha = Image.fromarray((_of_eight(one.alpha[0]) if one.white > 255 else one.alpha[0]).cpu().numpy())
+        return image
+    alpha = Image.fromarray(
+        (_of_eight(one.alpha[0]) if one.white > 255 else one.alpha[0]).cpu().numpy()
+    )
     if through:
-        picture.putalpha(alpha)
-        return picture
-    return Image.composite(picture, Image.new(picture.mode, picture.size, "white"), alpha)
+        image.putalpha(alpha)
+        return image
+    return Image.composite(image, Image.new(image.mode, image.size, "white"), alpha)
 
 
 def _of_eight(levels: Tensor) -> Tensor:
     return levels.float().div(257).round().to(torch.uint8)
 
 
-def save(one: Own, file: Path) -> None:
-    """Writes a picture with all that a file of this ending can hold. Raises InputError where it is too large for it."""
+def save_image(one: ImageFile, file: Path) -> None:
+    """Writes an image with all that a file of this ending can hold. Raises InputError where it is
+    too large for it."""
     ending = file.suffix.lower()
     height, width = one.levels.shape[1:]
     if max(height, width) > LONGEST.get(ending, width + height):
         most = f"{LONGEST[ending]:,} pixels a side"
-        raise InputError(f"{file.name} would have {width:,} × {height:,} pixels, and {ending} holds {most}; use .png")
-    picture = drawn(one, deep=ending not in EIGHT_BITS, through=ending not in (".jpg", ".jpeg"))
+        raise InputError(
+            f"{file.name} would have {width:,} × {height:,} pixels, and {ending} holds {most}; use"
+            " .png"
+        )
+    image = to_pillow(one, deep=ending not in EIGHT_BITS, through=ending not in (".jpg", ".jpeg"))
     about: dict[str, Any] = {"icc_profile": one.icc} if one.icc else {}
     about |= {"exif": one.exif} if one.exif else {}
     file.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(file, **FINE.get(ending, {}), **about)
+    image.save(file, **FINE.get(ending, {}), **about)

@@ -1,4 +1,4 @@
-"""Pictures to the last bit: their names, and those that no codes can give."""
+"""Images to the last bit: their names, and those that no codes can give."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..tables.lossless import packed_tables, unpacked_tables
 
 @dataclass(frozen=True)
 class Album:
-    """What is kept of pictures beside their pixels.
+    """What is kept of images beside their pixels.
 
-    form: What they came as: pictures, or an array or a tensor of this shape.
-    names: Of all pictures, in order; none of an array's.
+    form: What they came as: images, or an array or a tensor of this shape.
+    names: Of all images, in order; none of an array's.
     odd: By their number, the files of those that are not the model's kind.
     """
 
@@ -43,10 +43,13 @@ class Album:
         return cls(about["form"], tuple(about["shape"]), names, odd)
 
 
-def inside(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Files of these names. Raises InputError for one that would lie elsewhere: parcels may come from anywhere."""
+def is_inside(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Files of these names. Raises InputError for one that would lie elsewhere: parcels may come
+    from anywhere."""
     files, home = [folder / name for name in names], folder.resolve()
     for file in files:
         if not file.resolve().is_relative_to(home):
-            raise InputError(f"what was given wants to write {file}, outside of {folder}; do not trust it")
+            raise InputError(
+                f"what was given wants to write {file}, outside of {folder}; do not trust it"
+            )
     return files

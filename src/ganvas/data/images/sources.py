@@ -1,4 +1,5 @@
-"""Where pictures come from: folders, zips, arrays, IDX files, Parquet, Hugging Face directories, CSV lists."""
+"""Where images come from: folders, zips, arrays, IDX files, Parquet, Hugging Face directories,
+CSV lists."""
 
 from __future__ import annotations
 
@@ -17,23 +18,25 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from ...core import InputError, lists_pictures
+from ...core import InputError, lists_images
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-VIDEOS = frozenset({".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv"})
-LARGEST_FILE = 2**30  # bytes that one picture inside a zip may unpack to
+VIDEOS = frozenset(
+    {".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv"}
+)
+LARGEST_FILE = 2**30  # bytes that one image inside a zip may unpack to
 CAPTIONS = ("caption", "captions", "text", "prompt", "title")  # what columns of them are called
 
 
 @dataclass
 class Encoded:
-    """Pictures as files hold them.
+    """Images as files hold them.
 
     names: Where each came from.
-    content: The bytes of the picture with a number.
+    content: The bytes of the image with a number.
     labels: Class name of each, or None.
     classes: Class names in an order that means something, where the source has one.
-    ignored: Files that are no pictures.
+    ignored: Files that are no images.
     captions: What each is said to show, where the source says so, or None.
     """
 
@@ -47,7 +50,7 @@ class Encoded:
 
 @dataclass
 class Arrays:
-    """Pictures as numbers: uint8, shape (N, H, W) or (N, H, W, C).
+    """Images as numbers: uint8, shape (N, H, W) or (N, H, W, C).
 
     given: The same as it was given, of any shape and type.
     """
@@ -59,11 +62,11 @@ class Arrays:
 
     @property
     def names(self) -> list[str]:
-        return [f"picture {i}" for i in range(len(self.pixels))]
+        return [f"image {i}" for i in range(len(self.pixels))]
 
 
 def open_source(source: Any) -> Encoded | Arrays:
-    """Finds the pictures of a source. Raises InputError where there are none."""
+    """Finds the images of a source. Raises InputError where there are none."""
     if isinstance(source, Encoded | Arrays):
         return source
     if isinstance(source, tuple) and len(source) == 2:
@@ -76,37 +79,48 @@ def open_source(source: Any) -> Encoded | Arrays:
         return _arrays(source, "the array")
     if isinstance(source, Image.Image):
         return open_source([source])
-    if isinstance(source, Sequence) and source and all(isinstance(item, Image.Image) for item in source):
-        return Encoded([f"picture {i}" for i in range(len(source))], lambda i: _png(source[i]))
+    if (
+        isinstance(source, Sequence)
+        and source
+        and all(isinstance(item, Image.Image) for item in source)
+    ):
+        return Encoded([f"image {i}" for i in range(len(source))], lambda i: _png(source[i]))
     raise InputError(
-        f"{type(source).__name__} holds no pictures; give a path, an array, a tensor or a list of PIL images"
+        f"{type(source).__name__} holds no images; give a path, an array, a tensor or a list of"
+        " PIL images"
     )
 
 
-def holds_pictures(source: str | Path) -> bool:
-    """Whether a file or folder is one of pictures: some kinds may hold tables as well and are looked into."""
+def holds_images(source: str | Path) -> bool:
+    """Whether a file or folder is one of images: some kinds may hold tables as well and are
+    looked into."""
     path = Path(source)
     if not path.exists():
         return False
     if path.is_dir():
         shards = sorted([*path.rglob("*.parquet"), *path.rglob("*.arrow")])
-        return holds_pictures(shards[0]) if shards else not holds_texts(path)
+        return holds_images(shards[0]) if shards else not holds_texts(path)
     if path.suffix.lower() == ".csv":
-        return lists_pictures(path)
+        return lists_images(path)
     if path.suffix.lower() in (".parquet", ".arrow"):
         try:
-            return any(_holds_pictures(field.type) for field in _schema(path))
+            return any(_holds_images(field.type) for field in _schema(path))
         except (pa.ArrowException, OSError):
             return False
     return path.suffix.lower() in ENDINGS | {".zip", ".npy", ".npz", ".gz"} or "idx" in path.name
 
 
 def holds_videos(source: str | Path) -> bool:
-    """Whether a file is a video, an animated GIF or an array of clips; or a folder holds such files and no pictures."""
+    """Whether a file is a video, an animated GIF or an array of clips; or a folder holds such files
+    and no images."""
     path = Path(source)
     if not path.is_dir():
         ending = path.suffix.lower()
-        return ending in VIDEOS or (ending == ".gif" and _moves(path)) or (ending == ".npy" and _axes(path) == 5)
+        return (
+            ending in VIDEOS
+            or (ending == ".gif" and _moves(path))
+            or (ending == ".npy" and _axes(path) == 5)
+        )
     gifs, videos = list[Path](), 0
     for file in path.rglob("*"):
         ending = file.suffix.lower()
@@ -118,10 +132,10 @@ def holds_videos(source: str | Path) -> bool:
 
 
 def _moves(path: Path) -> bool:
-    """Whether a GIF has more than one picture."""
+    """Whether a GIF has more than one image."""
     try:
-        with Image.open(path) as picture:
-            return getattr(picture, "n_frames", 1) > 1
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) > 1
     except OSError:
         return False
 
@@ -136,7 +150,11 @@ def _axes(path: Path) -> int:
 
 def holds_texts(folder: Path) -> bool:
     """Whether a folder has texts and nothing else."""
-    endings = {file.suffix.lower() for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")}
+    endings = {
+        file.suffix.lower()
+        for file in folder.rglob("*")
+        if file.is_file() and not file.name.startswith(".")
+    }
     return bool(endings) and endings <= {".txt", ".log"}
 
 
@@ -168,9 +186,13 @@ def _open_path(path: Path) -> Encoded | Arrays:
         ".csv": _csv,
     }
     if ending in VIDEOS:
-        raise InputError(f"{path} is a video, and pictures are asked for; a model learns videos by --as videos")
+        raise InputError(
+            f"{path} is a video, and images are asked for; a model learns videos by --as videos"
+        )
     if ending not in readers:
-        raise InputError(f"{path} is no picture and no kind of file that holds pictures; see `ganvas train --help`")
+        raise InputError(
+            f"{path} is no image and no kind of file that holds images; see `ganvas train --help`"
+        )
     return readers[ending](path)
 
 
@@ -180,12 +202,19 @@ def _open_folder(folder: Path) -> Encoded | Arrays:
             return _idx(found[0])
     if list(folder.rglob("*.arrow")) or list(folder.rglob("*.parquet")):
         return _parquet(folder)
-    files = sorted(f for f in folder.rglob("*") if f.is_file() and not hidden(f.relative_to(folder).parts))
+    files = sorted(
+        f for f in folder.rglob("*") if f.is_file() and not hidden(f.relative_to(folder).parts)
+    )
     names = [f.relative_to(folder).as_posix() for f in files]
-    pictures, ignored = _pictures_among(names, str(folder))
-    captions = _beside(pictures, set(ignored), lambda name: (folder / name).read_bytes())
+    photos, ignored = _images_among(names, str(folder))
+    captions = _beside(photos, set(ignored), lambda name: (folder / name).read_bytes())
     return Encoded(
-        pictures, lambda i: (folder / pictures[i]).read_bytes(), folder_labels(pictures), (), ignored, captions
+        photos,
+        lambda i: (folder / photos[i]).read_bytes(),
+        folder_labels(photos),
+        (),
+        ignored,
+        captions,
     )
 
 
@@ -194,22 +223,32 @@ def _zip(path: Path) -> Encoded:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise InputError(f"{path} is not a whole zip file ({error}); make it again") from error
-    members = {i.filename: i for i in archive.infolist() if not i.is_dir() and not hidden(i.filename.split("/"))}
-    pictures, ignored = _pictures_among(sorted(members), str(path))
+    members = {
+        i.filename: i
+        for i in archive.infolist()
+        if not i.is_dir() and not hidden(i.filename.split("/"))
+    }
+    photos, ignored = _images_among(sorted(members), str(path))
 
     def content(i: int) -> bytes:
-        if members[pictures[i]].file_size > LARGEST_FILE:
+        if members[photos[i]].file_size > LARGEST_FILE:
             raise OSError("decompression bomb: it would unpack to over 1 GiB")
-        return archive.read(pictures[i])
+        return archive.read(photos[i])
 
     return Encoded(
-        pictures, content, folder_labels(pictures), (), ignored, _beside(pictures, set(ignored), archive.read)
+        photos,
+        content,
+        folder_labels(photos),
+        (),
+        ignored,
+        _beside(photos, set(ignored), archive.read),
     )
 
 
-def _beside(pictures: list[str], others: set[str], read: Callable[[str], bytes]) -> list[str] | None:
-    """Captions in text files of the same name as their pictures, where there are any; empty for a picture without."""
-    files = [Path(name).with_suffix(".txt").as_posix() for name in pictures]
+def _beside(photos: list[str], others: set[str], read: Callable[[str], bytes]) -> list[str] | None:
+    """Captions in text files of the same name as their images, where there are any; empty for a
+    image without."""
+    files = [Path(name).with_suffix(".txt").as_posix() for name in photos]
     if not others.intersection(files):
         return None
     return [read(file).decode("utf-8", "replace") if file in others else "" for file in files]
@@ -219,15 +258,24 @@ def hidden(parts: Sequence[str]) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
-def _pictures_among(names: list[str], where: str) -> tuple[list[str], list[str]]:
-    pictures = [name for name in names if Path(name).suffix.lower() in ENDINGS]
+def _images_among(names: list[str], where: str) -> tuple[list[str], list[str]]:
+    photos = [name for name in names if Path(name).suffix.lower() in ENDINGS]
     others = [name for name in names if Path(name).suffix.lower() not in ENDINGS]
-    if not pictures:
+    if not photos:
         if any(Path(name).suffix.lower() in VIDEOS for name in others):
-            raise InputError(f"{where} holds videos, and pictures are asked for; a model learns them by --as videos")
-        seen = f"only {len(others)} other files ({', '.join(others[:3])} …)" if others else "no files at all"
-        raise InputError(f"{where} has no pictures, {seen}; pictures end in {', '.join(sorted(ENDINGS))}")
-    return pictures, others
+            raise InputError(
+                f"{where} holds videos, and images are asked for; a model learns them by --as"
+                " videos"
+            )
+        seen = (
+            f"only {len(others)} other files ({', '.join(others[:3])} …)"
+            if others
+            else "no files at all"
+        )
+        raise InputError(
+            f"{where} has no images, {seen}; images end in {', '.join(sorted(ENDINGS))}"
+        )
+    return photos, others
 
 
 def folder_labels(names: list[str]) -> list[str] | None:
@@ -239,7 +287,9 @@ def folder_labels(names: list[str]) -> list[str] | None:
 def _with_labels(found: Encoded | Arrays, labels: Any) -> Encoded | Arrays:
     given = [str(label) for label in (labels.tolist() if hasattr(labels, "tolist") else labels)]
     if len(given) != len(found.names):
-        raise InputError(f"there are {len(found.names)} pictures and {len(given)} labels; give one label a picture")
+        raise InputError(
+            f"there are {len(found.names)} images and {len(given)} labels; give one label a image"
+        )
     found.labels = given
     found.classes = _in_order(given)
     return found
@@ -248,29 +298,41 @@ def _with_labels(found: Encoded | Arrays, labels: Any) -> Encoded | Arrays:
 def _in_order(labels: list[str]) -> tuple[str, ...]:
     """Class names in order: numbers as numbers, words as words."""
     distinct = set(labels)
-    return tuple(sorted(distinct, key=int) if all(name.isdecimal() for name in distinct) else sorted(distinct))
+    return tuple(
+        sorted(distinct, key=int)
+        if all(name.isdecimal() for name in distinct)
+        else sorted(distinct)
+    )
 
 
 def _idx(path: Path) -> Arrays:
     pixels = _read_idx(path)
     if pixels.ndim != 3:
-        raise InputError(f"{path} holds numbers of shape {pixels.shape}, not pictures; name the images file")
+        raise InputError(
+            f"{path} holds numbers of shape {pixels.shape}, not images; name the images file"
+        )
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     if beside == path or not beside.exists():
         return Arrays(pixels, pixels)
     numbers = _read_idx(beside)
     if len(numbers) != len(pixels):
         raise InputError(
-            f"{path} holds {len(pixels)} pictures and {beside.name} {len(numbers)} labels; they must agree"
+            f"{path} holds {len(pixels)} images and {beside.name} {len(numbers)} labels; they"
+            " must agree"
         )
     words = path.with_name("labels.txt")
-    classes = tuple(words.read_text("utf-8").split("\n")[: int(numbers.max()) + 1]) if words.exists() else ()
+    classes = (
+        tuple(words.read_text("utf-8").split("\n")[: int(numbers.max()) + 1])
+        if words.exists()
+        else ()
+    )
     classes = classes or tuple(map(str, range(int(numbers.max()) + 1)))
     return Arrays(pixels, pixels, [classes[n] for n in numbers.tolist()], classes)
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """Numbers of an IDX file: two zero bytes, the type (8: uint8), the count of axes, their lengths, the numbers."""
+    """Numbers of an IDX file: two zero bytes, the type (8: uint8), the count of axes, their
+    lengths, the numbers."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError) as error:
@@ -279,10 +341,14 @@ def _read_idx(path: Path) -> np.ndarray:
         raise InputError(f"{path} is no IDX file of bytes; it should begin with 0 0 8")
     axes = content[3]
     if len(content) < 4 + 4 * axes:
-        raise InputError(f"{path} is cut short: it says {axes} axes, and not how long they are; fetch it again")
+        raise InputError(
+            f"{path} is cut short: it says {axes} axes, and not how long they are; fetch it again"
+        )
     shape = np.frombuffer(content, ">u4", axes, 4)
     if len(content) != 4 + 4 * axes + int(np.prod(shape, dtype=np.int64)):
-        raise InputError(f"{path} is cut short: it says shape {tuple(shape.tolist())}; fetch it again")
+        raise InputError(
+            f"{path} is cut short: it says shape {tuple(shape.tolist())}; fetch it again"
+        )
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
@@ -293,9 +359,15 @@ def _npy(path: Path) -> Arrays:
 def _npz(path: Path) -> Encoded | Arrays:
     held = _load_numpy(path)
     arrays = {name: held[name] for name in held.files}
-    images = next((a for n, a in arrays.items() if n in ("x", "X", "images", "x_train") or a.ndim in (3, 4)), None)
+    images = next(
+        (a for n, a in arrays.items() if n in ("x", "X", "images", "x_train") or a.ndim in (3, 4)),
+        None,
+    )
     if images is None:
-        raise InputError(f"{path} holds no array of pictures, only {', '.join(arrays)}; call it x, shape (N, H, W, C)")
+        raise InputError(
+            f"{path} holds no array of images, only {', '.join(arrays)}; call it x, shape (N, H,"
+            " W, C)"
+        )
     found = _arrays(images, str(path))
     labels = next((a for n, a in arrays.items() if n in ("y", "Y", "labels", "y_train")), None)
     return found if labels is None else _with_labels(found, labels.ravel())
@@ -305,7 +377,9 @@ def _load_numpy(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise InputError(f"{path} cannot be read as plain numbers ({error}); save it without objects") from error
+        raise InputError(
+            f"{path} cannot be read as plain numbers ({error}); save it without objects"
+        ) from error
 
 
 def _arrays(given: np.ndarray, where: str) -> Arrays:
@@ -313,11 +387,17 @@ def _arrays(given: np.ndarray, where: str) -> Arrays:
 
 
 def _as_bytes(array: np.ndarray, where: str) -> np.ndarray:
-    """Pictures of any common shape and type as uint8 (N, H, W) or (N, H, W, C)."""
+    """Images of any common shape and type as uint8 (N, H, W) or (N, H, W, C)."""
     if array.ndim == 4 and array.shape[-1] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
         array = array.transpose(0, 2, 3, 1)
-    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4)) or 0 in array.shape:
-        raise InputError(f"{where} has shape {array.shape}; pictures are (N, H, W), (N, H, W, C) or (N, C, H, W)")
+    if (
+        array.ndim not in (3, 4)
+        or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4))
+        or 0 in array.shape
+    ):
+        raise InputError(
+            f"{where} has shape {array.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W)"
+        )
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim == 4 and array.shape[-1] == 4:
@@ -336,19 +416,26 @@ def as_levels(array: np.ndarray, where: str) -> np.ndarray:
         return _float_levels(array, where)
     if np.issubdtype(array.dtype, np.integer) and array.min() >= 0 and array.max() <= 255:
         return array.astype(np.uint8)
-    raise InputError(f"{where} holds {array.dtype}; pictures are uint8, uint16, or floats in [0, 1] or [-1, 1]")
+    raise InputError(
+        f"{where} holds {array.dtype}; images are uint8, uint16, or floats in [0, 1] or [-1, 1]"
+    )
 
 
 def _float_levels(array: np.ndarray, where: str) -> np.ndarray:
     if not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise InputError(f"{where} holds a value that is no number in picture {row}; replace or drop it")
+        raise InputError(
+            f"{where} holds a value that is no number in image {row}; replace or drop it"
+        )
     low, high = float(array.min()), float(array.max())
     if low >= 0 and high <= 1:
         return np.round(array * 255).astype(np.uint8)
     if low >= -1 and high <= 1:
         return np.round((array + 1) * 127.5).astype(np.uint8)
-    raise InputError(f"{where} holds values from {low:g} to {high:g}; scale them to [0, 1] or [-1, 1], or use uint8")
+    raise InputError(
+        f"{where} holds values from {low:g} to {high:g}; scale them to [0, 1] or [-1, 1], or use"
+        " uint8"
+    )
 
 
 def _over_white(array: np.ndarray) -> np.ndarray:
@@ -362,35 +449,45 @@ def _csv(path: Path) -> Encoded:
         rows = list(csv.DictReader(stream))
     if not rows or "path" not in rows[0]:
         raise InputError(
-            f"{path} needs a column called path (and may have one called label); its first line names them"
+            f"{path} needs a column called path (and may have one called label); its first line"
+            " names them"
         )
     files = [path.parent / (row["path"] or "") for row in rows]
     missing = [(number, file) for number, file in enumerate(files, 2) if not file.is_file()]
     if missing:
         number, file = missing[0]
-        raise InputError(f"{path} row {number}: {file} does not exist ({len(missing)} such rows); correct the paths")
+        raise InputError(
+            f"{path} row {number}: {file} does not exist ({len(missing)} such rows); correct the"
+            " paths"
+        )
     labels = [row["label"] for row in rows] if "label" in rows[0] else None
     column = next((name for name in CAPTIONS if name in rows[0]), None)
     captions = None if column is None else [row[column] or "" for row in rows]
-    return Encoded([row["path"] for row in rows], lambda i: files[i].read_bytes(), labels, captions=captions)
+    return Encoded(
+        [row["path"] for row in rows], lambda i: files[i].read_bytes(), labels, captions=captions
+    )
 
 
 def _parquet(path: Path) -> Encoded:
-    """A Parquet file, a directory of them, or a Hugging Face data set saved to disk (Arrow streams)."""
+    """A Parquet file, a directory of them, or a Hugging Face data set saved to disk (Arrow
+    streams)."""
     table = _table(path)
-    column = next((f.name for f in table.schema if _holds_pictures(f.type)), None)
+    column = next((f.name for f in table.schema if _holds_images(f.type)), None)
     if column is None:
         raise InputError(
-            f"{path} has no column of pictures, only {', '.join(table.schema.names)}; one holds their bytes"
+            f"{path} has no column of images, only {', '.join(table.schema.names)}; one holds"
+            " their bytes"
         )
-    pictures = table[column]
-    structured = pa.types.is_struct(pictures.type)
-    label = next((n for n in ("label", "labels", "class", "fine_label") if n in table.schema.names), None)
+    photos = table[column]
+    structured = pa.types.is_struct(photos.type)
+    label = next(
+        (n for n in ("label", "labels", "class", "fine_label") if n in table.schema.names), None
+    )
     numbers = None if label is None else table[label].to_pylist()
     classes = _class_names(table.schema, label)
 
     def content(i: int) -> bytes:
-        value = pictures[i].as_py()
+        value = photos[i].as_py()
         value = value["bytes"] if structured else value
         if value is None:
             raise OSError("the row holds no bytes")
@@ -399,7 +496,12 @@ def _parquet(path: Path) -> Encoded:
     names = [f"row {i}" for i in range(len(table))]
     labels = None if numbers is None else [classes[n] if classes else str(n) for n in numbers]
     told = next(
-        (n for n in CAPTIONS if n in table.schema.names and pa.types.is_string(table.schema.field(n).type)), None
+        (
+            n
+            for n in CAPTIONS
+            if n in table.schema.names and pa.types.is_string(table.schema.field(n).type)
+        ),
+        None,
     )
     captions = None if told is None else [text or "" for text in table[told].to_pylist()]
     return Encoded(names, content, labels, classes, captions=captions)
@@ -408,14 +510,18 @@ def _parquet(path: Path) -> Encoded:
 def _table(path: Path) -> pa.Table:
     try:
         if arrows := sorted(path.rglob("*.arrow")) if path.is_dir() else []:
-            return pa.concat_tables([pa.ipc.open_stream(pa.memory_map(str(f))).read_all() for f in arrows])
+            return pa.concat_tables(
+                [pa.ipc.open_stream(pa.memory_map(str(f))).read_all() for f in arrows]
+            )
         files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         return pa.concat_tables([pq.read_table(f) for f in files])
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet or Arrow ({error}); write it again") from error
+        raise InputError(
+            f"{path} cannot be read as Parquet or Arrow ({error}); write it again"
+        ) from error
 
 
-def _holds_pictures(kind: pa.DataType) -> bool:
+def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
@@ -423,13 +529,17 @@ def _holds_pictures(kind: pa.DataType) -> bool:
 
 def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:
     """Names of classes from what Hugging Face writes into a schema."""
-    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    features = (
+        json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        .get("info", {})
+        .get("features", {})
+    )
     return tuple(features.get(label, {}).get("names", ()))
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     from io import BytesIO
 
     stream = BytesIO()
-    (picture if picture.mode != "F" else picture.convert("L")).save(stream, "PNG")
+    (image if image.mode != "F" else image.convert("L")).save(stream, "PNG")
     return stream.getvalue()

@@ -1,4 +1,5 @@
-"""What a trained run makes of data: its codes or vectors, learned from in place of the data, and decoded for people."""
+"""What a trained run makes of data: its codes or vectors, learned from in place of the data, and
+decoded for people."""
 
 from __future__ import annotations
 
@@ -20,19 +21,19 @@ from ...core import (
     Batch,
     Completes,
     Data,
+    EncodedModality,
     InputError,
     Mask,
     Maskable,
     Masked,
     Modality,
     Space,
-    Through,
     Tokenizes,
     Tokens,
-    outward,
+    from_nearest_known,
 )
 from ...runs.run import Run, fingerprint
-from ...runtime.device import choose_device, settle
+from ...runtime.device import choose_device, prepare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +46,9 @@ ROOM = 1.1  # times as far as the others reach
 
 
 @dataclass(frozen=True)
-class Latents(Through, Maskable):
-    """Data as the model of a run encodes it. Vectors are brought to [-1, 1], each dimension by what was seen of it.
+class Latents(EncodedModality, Maskable):
+    """Data as the model of a run encodes it. Vectors are brought to [-1, 1], each dimension by what
+    was seen of it.
 
     What is missing is missing of the data; codes are completed where they stand for any of that.
 
@@ -74,7 +76,8 @@ class Latents(Through, Maskable):
     def learn(cls, source: Any, *, through: Path | None = None) -> Latents:
         """Opens the run, and looks at how far its latents reach where these are vectors.
 
-        through: Folder of a trained run whose model encodes and decodes: what it makes of the data is learned from.
+        through: Folder of a trained run whose model encodes and decodes: what it makes of the data
+            is learned from.
         """
         if through is None:
             raise InputError("latents are those of a run: name it with --through")
@@ -91,20 +94,28 @@ class Latents(Through, Maskable):
         if not self.relative:
             return replace(self, relative=os.path.relpath(self.through, run))
         moved = run / self.relative
-        return replace(self, through=str(moved)) if not Path(self.through).exists() and moved.exists() else self
+        return (
+            replace(self, through=str(moved))
+            if not Path(self.through).exists() and moved.exists()
+            else self
+        )
 
     @cached_property
     def _run(self) -> Run:
-        """The run that is learned through. Raises InputError where it is gone, or is not what it was."""
+        """The run that is learned through. Raises InputError where it is gone, or is not what it
+        was."""
         if not (Path(self.through) / "run.json").exists():
             raise InputError(
-                f"{self.through} is gone, and nothing can be coded or decoded without that run; put it back"
+                f"{self.through} is gone, and nothing can be coded or decoded without that run; put"
+                " it back"
             )
         run = Run(self.through)
         if _known(run) != self.fingerprint:
-            raise InputError(f"{self.through} is not the run that was learned through: it was trained on since, "
-                             "or again; put the old one back, or train again")  # fmt: skip
-        settle(run.model, choose_device())
+            raise InputError(
+                f"{self.through} is not the run that was learned through: it was trained on since, "
+                "or again; put the old one back, or train again"
+            )
+        prepare(run.model, choose_device())
         return run
 
     @property
@@ -141,7 +152,9 @@ class Latents(Through, Maskable):
         words = f"{self.inner.describe(data)}; as {_named(self.space)} of {Path(self.through).name}"
         return Coded(torch.cat(x), torch.cat(y) if y else None, data.keys(), data.names, words)
 
-    def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
+    def read_any(
+        self, source: Any, device: str | torch.device = "cpu"
+    ) -> Iterator[tuple[Data, Tensor]]:
         yield self.read(source, device), torch.zeros(())
 
     def masked(self, source: Any) -> Masked:
@@ -152,23 +165,39 @@ class Latents(Through, Maskable):
 
     @property
     def _with_holes(self) -> Maskable:
-        """What reads the data with parts missing. Raises InputError where no latent stands for a part of it alone."""
-        if not isinstance(self.space, Tokens) or not self.space.covers or not isinstance(self.inner, Maskable):
-            words = f"{_named(self.space)} of {Path(self.through).name} stand for the whole of an example"
-            raise InputError(f"{words}, so that parts cannot be filled in; learn through codes, as of vqvae or vqgan")
+        """What reads the data with parts missing. Raises InputError where no latent stands for a
+        part of it alone."""
+        if (
+            not isinstance(self.space, Tokens)
+            or not self.space.covers
+            or not isinstance(self.inner, Maskable)
+        ):
+            words = (
+                f"{_named(self.space)} of {Path(self.through).name} stand for the whole of an"
+                " example"
+            )
+            raise InputError(
+                f"{words}, so that parts cannot be filled in; learn through codes, as of vqvae or"
+                " vqgan"
+            )
         return self.inner
 
     def completing(self, model: Completes) -> Completes | None:
-        return Decoded(model, self) if isinstance(self.space, Tokens) and self.space.covers else None
+        return (
+            Decoded(model, self) if isinstance(self.space, Tokens) and self.space.covers else None
+        )
 
     def in_part(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, places) of examples of the inner modality, and which of them are known, boolean: those that stand
-        for what is known alone. What is not known is made of what is near it first, so that no code sees it."""
+        """Codes (B, places) of examples of the inner modality, and which of them are known,
+        boolean: those that stand for what is known alone. What is not known is made of what is near
+            it first, so that no code sees it."""
         space = self.space
-        assert isinstance(space, Tokens), "only codes that lie on a grid are read with parts missing"
+        assert isinstance(space, Tokens), (
+            "only codes that lie on a grid are read with parts missing"
+        )
         pool = F.max_pool2d if len(space.grid) == 2 else F.max_pool3d
         missing = pool((~known).any(1, keepdim=True).float(), space.covers, ceil_mode=True)
-        return self._encoded(outward(x, known)).to(x.device), missing.flatten(1) == 0
+        return self._encoded(from_nearest_known(x, known)).to(x.device), missing.flatten(1) == 0
 
     def encode(self, x: Tensor) -> Tensor:
         return _learned(torch.cat([self._kept(self._encoded(part)) for part in x.split(AT_ONCE)]))
@@ -188,7 +217,10 @@ class Latents(Through, Maskable):
     def decode(self, x: Tensor) -> Tensor:
         model = self._model
         return torch.cat(
-            [model.decode(self._latents(part.to(model.device))).float() for part in x.split(AT_ONCE)]
+            [
+                model.decode(self._latents(part.to(model.device))).float()
+                for part in x.split(AT_ONCE)
+            ]
         ).cpu()
 
     def _latents(self, x: Tensor) -> Tensor:
@@ -213,20 +245,24 @@ class Latents(Through, Maskable):
     def vectors(self, x: Tensor) -> Tensor:
         return self.inner.vectors(self.decode(x))
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         return {}
 
-    def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
-        """Blame of a place of a picture's or a clip's codes lies on all the pixels that it covers; of all else nothing
-        is drawn."""
+    def point_out(
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
+    ) -> list[Path]:
+        """Attribution of a place of an image's or a clip's codes lies on all the pixels that it
+        covers; of all else nothing is drawn."""
         space = self.space
         if not isinstance(space, Tokens) or not space.covers:
             return []
         seen = self.decode(x)
-        small = blame.view(len(x), 1, *space.grid).float()
+        small = attribution.view(len(x), 1, *space.grid).float()
         mode = "bilinear" if len(space.grid) == 2 else "trilinear"
         spread = F.interpolate(small, seen.shape[2:], mode=mode).expand_as(seen)
-        return self.inner.point_out(seen, spread, self.decode(nearest) if len(nearest) else seen[:0], names, folder)
+        return self.inner.point_out(
+            seen, spread, self.decode(nearest) if len(nearest) else seen[:0], names, folder
+        )
 
     def thumbnails(self, x: Tensor, most: int) -> Tensor | None:
         return self.inner.thumbnails(self.decode(x), most)
@@ -248,19 +284,24 @@ class Latents(Through, Maskable):
 
 
 class Coded(Data):
-    """Latents that live as one tensor on the device; labels and what else goes with them are those of the data.
+    """Latents that live as one tensor on the device; labels and what else goes with them are those
+    of the data.
 
     words: What the data is.
     """
 
-    def __init__(self, x: Tensor, y: Tensor | None, keys: Tensor, names: list[str], words: str) -> None:
+    def __init__(
+        self, x: Tensor, y: Tensor | None, keys: Tensor, names: list[str], words: str
+    ) -> None:
         self.x, self.y, self._keys, self.names, self.words = x, y, keys, names, words
 
     def __len__(self) -> int:
         return len(self.x)
 
     def batch(self, rows: Tensor, step: int | None = None) -> Batch:
-        return Batch(_learned(self.x[rows.to(self.x.device)]), None if self.y is None else self.y[rows])
+        return Batch(
+            _learned(self.x[rows.to(self.x.device)]), None if self.y is None else self.y[rows]
+        )
 
     def keys(self) -> Tensor:
         return self._keys
@@ -272,13 +313,16 @@ class Coded(Data):
 
 
 class Decoded(Completes):
-    """A model that completes codes, as one that completes what these are codes of: codes that stand for nothing but
-    what is known stay, the others are made, and what was known comes back as it was."""
+    """A model that completes codes, as one that completes what these are codes of: codes that stand
+    for nothing but what is known stay, the others are made, and what was known comes back as it
+    was."""
 
     def __init__(self, model: Completes, latents: Latents) -> None:
         self.model, self.latents, self.space = model, latents, latents.inner.space
 
-    def complete(self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None) -> Tensor:
+    def complete(
+        self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
         made = self.latents.decode(self.model.complete(*self.latents.in_part(x, known), allowed))
         return torch.where(known, x, made.to(x.device))
 
@@ -291,19 +335,23 @@ def _learned(z: Tensor) -> Tensor:
 def _tokenizer(run: Run) -> Tokenizes:
     """The model of a run. Raises InputError where nothing can be learned through it."""
     if not isinstance(run.model, Tokenizes):
-        raise InputError(f"{run.path} is a run of {run.card['model']}, whose latents no other model can learn; "
-                         "take one of vqvae, vqgan, ae, vae or textvae")  # fmt: skip
+        raise InputError(
+            f"{run.path} is a run of {run.config['model']}, whose latents no other model can learn;"
+            " take one of vqvae, vqgan, ae, vae or textvae"
+        )
     return run.model
 
 
 def _known(run: Run) -> str:
-    """What tells the run's weights from all others, once it is known that something can be learned through it."""
+    """What tells the run's weights from all others, once it is known that something can be learned
+    through it."""
     _tokenizer(run)
     return fingerprint(run, run.model)
 
 
 def _ends(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Between what values of each dimension of latents (N, D, ...) lie, but for the most outlying: each (D,)."""
+    """Between what values of each dimension of latents (N, D, ...) lie, but for the most outlying:
+    each (D,)."""
     values = z.float().movedim(1, 0).flatten(1).sort(1).values
     out = int(OUTLYING * values.shape[1])
     return values[:, out], values[:, -1 - out]
@@ -319,4 +367,6 @@ def _named(space: Space) -> str:
 def _tracked(batches: Iterator[Batch], n: int) -> Iterable[Batch]:
     """The same batches, with a bar where there are many."""
     console = Console(stderr=True)
-    return track(batches, "encoding", -(-n // AT_ONCE), console=console, transient=True, disable=n < MANY)
+    return track(
+        batches, "encoding", -(-n // AT_ONCE), console=console, transient=True, disable=n < MANY
+    )

@@ -1,4 +1,5 @@
-"""Objects that move and bounce: video made of pictures, by the recipe of Moving MNIST (Srivastava et al., 2015)."""
+"""Objects that move and bounce: video made of images, by the recipe of Moving MNIST (Srivastava
+et al., 2015)."""
 
 from __future__ import annotations
 
@@ -12,13 +13,21 @@ STEP = 0.1  # of the way that an object has between two walls, in each frame
 AT_ONCE = 512  # clips
 
 
-def moving(
-    objects: np.ndarray, n: int, *, frames: int = 20, side: int = 64, together: int = 2, seed: int = 0
+def moving_images(
+    objects: np.ndarray,
+    n: int,
+    *,
+    frames: int = 20,
+    side: int = 64,
+    together: int = 2,
+    seed: int = 0,
 ) -> np.ndarray:
-    """Clips, uint8 (n, frames, side, side), in each of which `together` objects (M, h, h), uint8, move on black.
+    """Clips, uint8 (n, frames, side, side), in each of which `together` objects (M, h, h), uint8,
+    move on black.
 
-    Every object starts anywhere, goes straight on in some direction, and is thrown back by the walls; where two lie one
-    on the other, the brighter value counts. The same seed gives the same clips.
+    Every object starts anywhere, goes straight on in some direction, and is thrown back by the
+    walls; where two lie one on the other, the brighter value counts. The same seed gives the same
+    clips.
     """
     random = np.random.default_rng(seed)
     chosen = random.integers(len(objects), size=(n, together))
@@ -33,10 +42,10 @@ def moving(
 
 
 def moving_clothes(n: int = 600) -> np.ndarray:
-    """Small clips made of the pictures that ship with the package, uint8 (n, 6, 28, 28)."""
+    """Small clips made of the images that ship with the package, uint8 (n, 6, 28, 28)."""
     content = gzip.decompress((FASHION / "train-images-idx3-ubyte.gz").read_bytes())[16:]
-    pictures = np.frombuffer(content, np.uint8).reshape(-1, 14, 2, 14, 2)
-    return moving(pictures.mean((2, 4)).astype(np.uint8), n, frames=6, side=28)
+    images = np.frombuffer(content, np.uint8).reshape(-1, 14, 2, 14, 2)
+    return moving_images(images.mean((2, 4)).astype(np.uint8), n, frames=6, side=28)
 
 
 def _paths(random: np.random.Generator, n: int, frames: int) -> np.ndarray:
@@ -52,7 +61,8 @@ def _paths(random: np.random.Generator, n: int, frames: int) -> np.ndarray:
 
 
 def _paste(clips: np.ndarray, objects: np.ndarray, corners: np.ndarray) -> None:
-    """Draws into each clip (n, T, S, S) its object (n, h, h), in each frame at a corner (n, T, 2)."""
+    """Draws into each clip (n, T, S, S) its object (n, h, h), in each frame at a corner (n, T,
+    2)."""
     h = objects.shape[1]
     windows = np.lib.stride_tricks.sliding_window_view(clips, (h, h), (2, 3), writeable=True)
     at = np.arange(len(clips))[:, None], np.arange(clips.shape[1]), corners[..., 0], corners[..., 1]

@@ -1,4 +1,5 @@
-"""Where series come from: tables whose rows follow each other in time, and arrays; all as numbers, in order."""
+"""Where series come from: tables whose rows follow each other in time, and arrays; all as numbers,
+in order."""
 
 from __future__ import annotations
 
@@ -33,11 +34,13 @@ class Stretch:
         return Stretch(self.times[part], self.values[part], self.lost[part])
 
 
-def joined(*parts: Stretch | None) -> Stretch:
+def join_stretches(*parts: Stretch | None) -> Stretch:
     """Stretches, of which at least one is there, as one."""
     there = [part for part in parts if part is not None]
     times = [time for part in there for time in part.times]
-    return Stretch(times, np.concatenate([p.values for p in there]), np.concatenate([p.lost for p in there]))
+    return Stretch(
+        times, np.concatenate([p.values for p in there]), np.concatenate([p.lost for p in there])
+    )
 
 
 def is_series(source: Any) -> bool:
@@ -46,7 +49,8 @@ def is_series(source: Any) -> bool:
 
 
 def open_series(source: Any) -> list[Frame]:
-    """One table a series: of a file, of each file in a folder, of an array (T, D), of each in (N, T, D) or a list."""
+    """One table a series: of a file, of each file in a folder, of an array (T, D), of each in (N,
+    T, D) or a list."""
     if isinstance(source, list | tuple):
         return [frame for one in source for frame in open_series(one)]
     if isinstance(source, Tensor):
@@ -62,26 +66,36 @@ def open_series(source: Any) -> list[Frame]:
 
 
 def _of_array(array: np.ndarray) -> Frame:
-    columns = array.reshape(len(array), -1) if array.ndim in (1, 2) and array.size else np.empty((0, 0))
+    columns = (
+        array.reshape(len(array), -1) if array.ndim in (1, 2) and array.size else np.empty((0, 0))
+    )
     if not columns.size or not np.issubdtype(columns.dtype, np.number):
-        raise InputError(f"an array of {array.dtype}, shape {array.shape}, is no series; give numbers (T,) or (T, D)")
+        raise InputError(
+            f"an array of {array.dtype}, shape {array.shape}, is no series; give numbers (T,) or"
+            " (T, D)"
+        )
     table = pa.table({f"x{i}": np.ascontiguousarray(column) for i, column in enumerate(columns.T)})
     return Frame("the array", "file", table.schema, lambda: iter(table.to_batches(ROWS)))
 
 
 def numeric(kind: pa.DataType) -> bool:
     """Whether a column of this type can be measured values."""
-    return any(test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal))
+    return any(
+        test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    )
 
 
 def numbers(batch: pa.RecordBatch, columns: Sequence[str], where: str) -> np.ndarray:
-    """Columns as float64 (n, columns), nan where missing. Raises InputError for what is no number."""
+    """Columns as float64 (n, columns), nan where missing. Raises InputError for what is no
+    number."""
     found = []
     for name in columns:
         try:
             array = batch.column(name).cast(pa.float64())
         except pa.ArrowException as error:
-            raise InputError(f"{where}: column {name!r} holds what is no number ({error}); mend it") from error
+            raise InputError(
+                f"{where}: column {name!r} holds what is no number ({error}); mend it"
+            ) from error
         found.append(array.to_numpy(zero_copy_only=False))
     return np.stack(found, 1)
 
@@ -92,7 +106,9 @@ def times_of(batch: pa.RecordBatch, time: str | None, first: int) -> list[str]:
         return [str(first + i) for i in range(len(batch))]
     texts = pc.cast(batch.column(time), pa.string()).fill_null("")
     return (
-        pc.replace_substring_regex(texts, r"\.0+$", "") if pa.types.is_temporal(batch.column(time).type) else texts
+        pc.replace_substring_regex(texts, r"\.0+$", "")
+        if pa.types.is_temporal(batch.column(time).type)
+        else texts
     ).to_pylist()
 
 
@@ -100,8 +116,9 @@ def times_of(batch: pa.RecordBatch, time: str | None, first: int) -> list[str]:
 class Bridge:
     """Joins stretches that arrive, and bridges where nothing was measured for a while.
 
-    Up to `longest` missing values in a row are put on a line between their neighbours; beyond, the last value is kept
-    (or the next, where there was none), and marked as lost. What cannot be decided yet waits for the next stretch.
+    Up to `longest` missing values in a row are put on a line between their neighbours; beyond, the
+    last value is kept (or the next, where there was none), and marked as lost. What cannot be
+    decided yet waits for the next stretch.
     """
 
     columns: int
@@ -115,10 +132,12 @@ class Bridge:
     def over(self, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
         """The same moments, with no value missing."""
         for stretch in stretches:
-            whole = joined(*self.waiting, stretch)
+            whole = join_stretches(*self.waiting, stretch)
             absent = np.isnan(whole.values)
             trailing = np.where(absent.all(0), len(absent), absent[::-1].argmin(0))
-            undecided = np.where(trailing + self.run * absent.all(0) <= self.longest, trailing, 0).max(initial=0)
+            undecided = np.where(
+                trailing + self.run * absent.all(0) <= self.longest, trailing, 0
+            ).max(initial=0)
             cut = len(absent) - int(undecided)
             if cut:
                 yield self._bridged(whole, cut)

@@ -1,7 +1,9 @@
-"""What a column of a table is: how its values become codes a model can learn, and codes values again.
+"""What a column of a table is: how its values become codes a model can learn, and codes values
+again.
 
-A code is a small number. A `Category` has one for each level, a `Number` one for each value where there are few and
-one for each bin, or mode, where there are many; a value that is missing has a code of its own wherever some are.
+A code is a small number. A `Category` has one for each level, a `Number` one for each value where
+there are few and one for each bin, or mode, where there are many; a value that is missing has a
+code of its own wherever some are.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ ENDLESS = 2**38  # steps within a code from which on they are not counted
 FARTHEST = 100.0  # nats that lying beyond a range may add
 SAMPLE = 100_000  # values that a column of numbers is learned from
 DISTINCT = 1_000_000  # levels that are counted
-ROOM = 2**16  # codes that all columns together may come to, where these are very many: of numbers, ten each at least
+ROOM = 2**16
+"""Codes that all columns together may come to, where these are very many: of numbers, ten each at
+least."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class Column(ABC):
         """Codes of values, int64 (N,). Raises InputError for a value the column cannot have."""
 
     @abstractmethod
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
+    def decode(
+        self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0
+    ) -> pa.Array:
         """Values of codes (N,); offsets in [-1, 1] say where in its mode each lies.
 
         chance: Numbers in [0, 1) that decide what a code leaves open, (N,).
@@ -78,16 +84,19 @@ class Column(ABC):
 
     @abstractmethod
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
-        """Values of every code, and the codes (N,) they are of: all there are, or where values are endless the points
-        among them, the ends of their range, and something between any two of these."""
+        """Values of every code, and the codes (N,) they are of: all there are, or where values are
+        endless the points among them, the ends of their range, and something between any two of
+        these."""
 
     def offsets(self, values: pa.Array, codes: np.ndarray) -> np.ndarray | None:
-        """Where in its mode each value lies, float32 (N,) in [-1, 1]; None where there are no modes."""
+        """Where in its mode each value lies, float32 (N,) in [-1, 1]; None where there are no
+        modes."""
         return None
 
     @abstractmethod
     def sharing(self, codes: np.ndarray) -> np.ndarray:
-        """How many values share each of these codes, int64 (N,); 1 where they are endless or nothing is left open."""
+        """How many values share each of these codes, int64 (N,); 1 where they are endless or
+        nothing is left open."""
 
     @abstractmethod
     def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
@@ -99,8 +108,8 @@ class Column(ABC):
 
     @abstractmethod
     def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
-        """Values as the column can have them, and what that hides: minus the log of how rare it is to go so far beyond
-        what was seen in so many rows, float32 (N,), 0 for what can be had."""
+        """Values as the column can have them, and what that hides: minus the log of how rare it is
+        to go so far beyond what was seen in so many rows, float32 (N,), 0 for what can be had."""
 
     def _absent(self, codes: np.ndarray) -> np.ndarray:
         """Which codes say that there is no value, boolean (N,)."""
@@ -109,15 +118,17 @@ class Column(ABC):
     def _refuse_missing(self, values: pa.Array) -> None:
         if values.null_count and not self.missing:
             row = int(np.flatnonzero(np.asarray(pc.is_null(values)))[0])
-            raise InputError(f"column {self.name!r} is empty in row {row}, and never was in training; fill it in")
+            raise InputError(
+                f"column {self.name!r} is empty in row {row}, and never was in training; fill it in"
+            )
 
 
 @dataclass(frozen=True)
 class Category(Column):
     """One of many levels.
 
-    levels: All of them as text, the most frequent first; those beyond the first thousand share a code, and what was
-        never seen shares it with them.
+    levels: All of them as text, the most frequent first; those beyond the first thousand share a
+        code, and what was never seen shares it with them.
     rare: How frequent each of those is among them.
     """
 
@@ -149,22 +160,29 @@ class Category(Column):
         if len(self.levels) <= LEVELS and unknown.any():
             row = int(np.flatnonzero(unknown)[0])
             raise InputError(
-                f"column {self.name!r}, row {row}: the model never saw {texts[row].as_py()!r}; it knows "
-                f"{', '.join(self.levels[:5])}{' …' if len(self.levels) > 5 else ''}"
+                f"column {self.name!r}, row {row}: the model never saw {texts[row].as_py()!r}; it"
+                f" knows {', '.join(self.levels[:5])}{' …' if len(self.levels) > 5 else ''}"
             )
         codes = np.minimum(np.where(unknown, self.own, rank), self.own)
         return np.where(codes < 0, self.size - 1, codes)
 
     def _looked_up(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        """Which level each text is, int64 (N,), -1 for none; and which texts were never seen, boolean (N,)."""
+        """Which level each text is, int64 (N,), -1 for none; and which texts were never seen,
+        boolean (N,)."""
         rank = np.asarray(pc.fill_null(pc.index_in(texts, self._texts), -1), dtype=np.int64)
         return rank, (rank < 0) & np.asarray(pc.is_valid(texts))
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
+    def decode(
+        self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0
+    ) -> pa.Array:
         rank = codes.copy()
         if len(self.levels) > LEVELS:
             rare = codes == self.own
-            among = np.cumsum(self.rare).searchsorted(chance[rare], "right").clip(max=len(self.rare) - 1)
+            among = (
+                np.cumsum(self.rare)
+                .searchsorted(chance[rare], "right")
+                .clip(max=len(self.rare) - 1)
+            )
             rank[rare] = LEVELS + among
         absent = self._absent(codes)
         return self._texts.take(pa.array(np.where(absent, 0, rank), mask=absent))
@@ -186,7 +204,9 @@ class Category(Column):
         return codes, pa.array([*self.levels, None], pa.string())
 
     def sharing(self, codes: np.ndarray) -> np.ndarray:
-        return np.where((codes == self.own) & (len(self.levels) > LEVELS), len(self.levels) - LEVELS, 1)
+        return np.where(
+            (codes == self.own) & (len(self.levels) > LEVELS), len(self.levels) - LEVELS, 1
+        )
 
     def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
         rank, _ = self._looked_up(as_text(values))
@@ -197,7 +217,8 @@ class Category(Column):
         return self._texts.take(pa.array(np.where(absent, 0, codes + ranks), mask=absent))
 
     def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
-        """What was never seen reads as what is most frequent; one in so many rows is thought to be new."""
+        """What was never seen reads as what is most frequent; one in so many rows is thought to be
+        new."""
         texts = as_text(values)
         new = np.zeros(len(texts), bool) if self.missing else ~np.asarray(pc.is_valid(texts))
         if len(self.levels) <= LEVELS:
@@ -215,7 +236,8 @@ class Number(Column):
     exact: Values with a code of their own, in order.
     knots: Bins of the others: of each the bounds of the pieces within which they are spread evenly.
     modes: Or modes of the others: mean and standard deviation of each.
-    reach: How far beyond [-1, 1] the place within a mode may go, where what lies beyond the range keeps its value.
+    reach: How far beyond [-1, 1] the place within a mode may go, where what lies beyond the range
+        keeps its value.
     """
 
     low: float = 0.0
@@ -237,7 +259,9 @@ class Number(Column):
         if self.kind == "date":
             return "date"
         whole = self.step >= 1 and self.step == int(self.step)
-        return "integer" if whole else f"decimal, steps of {self.step:g}" if self.step else "decimal"
+        return (
+            "integer" if whole else f"decimal, steps of {self.step:g}" if self.step else "decimal"
+        )
 
     def encode(self, values: pa.Array) -> np.ndarray:
         numbers = self._numbers(values)
@@ -253,17 +277,23 @@ class Number(Column):
             hit = exact[codes] == v
         if self.knots:
             starts = np.asarray([k[0] for k in self.knots])
-            codes = np.where(hit, codes, len(exact) + (np.searchsorted(starts, v, "right") - 1).clip(0))
+            codes = np.where(
+                hit, codes, len(exact) + (np.searchsorted(starts, v, "right") - 1).clip(0)
+            )
         elif self.modes:
             codes = np.where(hit, codes, len(exact) + self._mode(v))
         return np.where(absent, self.size - 1, codes)
 
     def _numbers(self, values: pa.Array) -> np.ndarray:
-        """Values as float64 counted from the origin in steps, nan where missing. Raises InputError for others."""
+        """Values as float64 counted from the origin in steps, nan where missing. Raises InputError
+        for others."""
         numbers = as_numbers(values)
         if np.isinf(numbers).any():
             row = int(np.flatnonzero(np.isinf(numbers))[0])
-            raise InputError(f"column {self.name!r}, row {row}: infinity is no number; replace it or leave it empty")
+            raise InputError(
+                f"column {self.name!r}, row {row}: infinity is no number; replace it or leave it"
+                " empty"
+            )
         absent = np.isnan(numbers)
         self._refuse_missing(pa.array(numbers, mask=absent))
         return numbers
@@ -284,7 +314,9 @@ class Number(Column):
         places = np.where(inside, (v - mean[mode]) / (4 * deviation[mode]), 0)
         return places.clip(-self.reach, self.reach).astype(np.float32)
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
+    def decode(
+        self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0
+    ) -> pa.Array:
         v = np.zeros(len(codes))
         own = codes < len(self.exact)
         if self.exact:
@@ -322,12 +354,20 @@ class Number(Column):
     def told(self, numbers: np.ndarray) -> pa.Array:
         """Numbers as values that the column can have; missing for nan."""
         absent = np.isnan(numbers)
-        return pa.array(self._snapped(np.where(absent, self.low, numbers.clip(self.low, self.high))), mask=absent)
+        return pa.array(
+            self._snapped(np.where(absent, self.low, numbers.clip(self.low, self.high))),
+            mask=absent,
+        )
 
     @cached_property
     def _grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each code, its first step from the origin and how many it spans, both int64 (size,)."""
-        bounds = [(v, v) for v in self.exact] + [(k[0], k[-1]) for k in self.knots] + [(self.low, self.low)]
+        """Of each code, its first step from the origin and how many it spans, both int64
+        (size,)."""
+        bounds = (
+            [(v, v) for v in self.exact]
+            + [(k[0], k[-1]) for k in self.knots]
+            + [(self.low, self.low)]
+        )
         low, high = np.asarray(bounds)[: self.size].T
         if not self.step or self.modes:
             return np.zeros(self.size, np.int64), np.ones(self.size, np.int64)
@@ -354,18 +394,21 @@ class Number(Column):
         return pa.array(v, mask=absent)
 
     def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
-        """What lies beyond the range reads as its end, with tails thought to fall off as within their last codes; what
-        was never missing reads as the lowest, as new as one in so many rows."""
+        """What lies beyond the range reads as its end, with tails thought to fall off as within
+        their last codes; what was never missing reads as the lowest, as new as one in so many
+        rows."""
         numbers = as_numbers(values)
         absent = np.isnan(numbers)
         (below, above), (low, high) = self._tails, self._bounds
-        v = np.nan_to_num(numbers, nan=self.low, posinf=np.finfo(float).max, neginf=np.finfo(float).min)
+        v = np.nan_to_num(
+            numbers, nan=self.low, posinf=np.finfo(float).max, neginf=np.finfo(float).min
+        )
         beyond = np.maximum((low - v) / below, (v - high) / above).clip(0, FARTHEST)
         if self.missing:
             known = pa.array(v.clip(low, high), mask=absent)
         else:
             known, beyond = pa.array(v.clip(low, high)), np.where(absent, np.log1p(rows), beyond)
-        return restored(known, values.type), beyond.astype(np.float32)
+        return restore_values(known, values.type), beyond.astype(np.float32)
 
     @cached_property
     def _bounds(self) -> tuple[float, float]:
@@ -377,8 +420,13 @@ class Number(Column):
 
     @cached_property
     def _tails(self) -> tuple[float, float]:
-        """How far beyond its range a number becomes less likely by a factor of e, below and above."""
-        middles = [k[KNOTS // 2] for k in self.knots] + [mean for mean, _ in self.modes] + list(self.exact)
+        """How far beyond its range a number becomes less likely by a factor of e, below and
+        above."""
+        middles = (
+            [k[KNOTS // 2] for k in self.knots]
+            + [mean for mean, _ in self.modes]
+            + list(self.exact)
+        )
         seen = np.asarray(middles)
         low, high = seen.min() - self.low, self.high - seen.max()
         least = max(self.step, (self.high - self.low) / BINS, 1e-12)
@@ -386,11 +434,15 @@ class Number(Column):
 
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
         ranges = [(k[0], k[-1]) for k in self.knots] + [(self.low, self.high)] * len(self.modes)
-        values = [[value] for value in self.exact] + [_between(low, high, points) for low, high in ranges]
+        values = [[value] for value in self.exact] + [
+            _between(low, high, points) for low, high in ranges
+        ]
         if self.missing:
             values.append([np.nan])
         joined = np.concatenate(values)
-        return np.repeat(np.arange(self.size), [len(v) for v in values]), pa.array(joined, mask=np.isnan(joined))
+        return np.repeat(np.arange(self.size), [len(v) for v in values]), pa.array(
+            joined, mask=np.isnan(joined)
+        )
 
 
 @dataclass(frozen=True)
@@ -426,7 +478,9 @@ class Same(Unlearned):
     def described(self) -> str:
         return "always missing" if self.value is None else "constant"
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
+    def decode(
+        self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0
+    ) -> pa.Array:
         return pa.array([self.value] * len(codes), pa.string())
 
     def typical(self, points: Sequence[float]) -> tuple[np.ndarray, pa.Array]:
@@ -447,13 +501,17 @@ class Key(Unlearned):
     def described(self) -> str:
         return "identifier, made afresh"
 
-    def decode(self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0) -> pa.Array:
+    def decode(
+        self, codes: np.ndarray, offsets: np.ndarray | None, chance: np.ndarray, first: int = 0
+    ) -> pa.Array:
         numbers = range(first + 1, first + len(codes) + 1)
         if re.fullmatch(r"-?\d+", self.example):
             return pa.array([str(i) for i in numbers], pa.string())
         if re.fullmatch(r"[0-9a-fA-F-]{36}", self.example):
             random = np.random.default_rng([first, *(chance * 2**32).astype(np.int64)])
-            return pa.array([str(uuid.UUID(bytes=random.bytes(16), version=4)) for _ in codes], pa.string())
+            return pa.array(
+                [str(uuid.UUID(bytes=random.bytes(16), version=4)) for _ in codes], pa.string()
+            )
         stem = re.sub(r"\d+$", "", self.example) or "key"
         width = max(len(self.example) - len(stem), 1)
         return pa.array([f"{stem}{i:0{width}d}" for i in numbers], pa.string())
@@ -462,7 +520,13 @@ class Key(Unlearned):
         return np.zeros(0, np.int64), pa.array([], pa.string())
 
 
-KINDS: dict[str, type[Column]] = {"category": Category, "number": Number, "date": Number, "same": Same, "key": Key}
+KINDS: dict[str, type[Column]] = {
+    "category": Category,
+    "number": Number,
+    "date": Number,
+    "same": Same,
+    "key": Key,
+}
 
 
 def column_of(state: Mapping[str, Any]) -> Column:
@@ -472,7 +536,8 @@ def column_of(state: Mapping[str, Any]) -> Column:
 
 @dataclass
 class Sketch:
-    """What is remembered of a column while its table goes by: bounded, however many rows there are."""
+    """What is remembered of a column while its table goes by: bounded, however many rows there
+    are."""
 
     name: str
     type: pa.DataType
@@ -489,25 +554,31 @@ class Sketch:
     listed: tuple[str, ...] = ()
 
     def add(self, values: pa.Array, random: np.random.Generator) -> None:
-        """Takes in a batch. Raises InputError for infinity and for kinds of values no model here can learn."""
+        """Takes in a batch. Raises InputError for infinity and for kinds of values no model here
+        can learn."""
         if is_nested(self.type):
             raise InputError(
-                f"column {self.name!r} holds {self.type}, which is neither number nor category; leave it out with "
-                f"--drop {self.name!r}"
+                f"column {self.name!r} holds {self.type}, which is neither number nor category;"
+                f" leave it out with --drop {self.name!r}"
             )
-        self.missing += len(values) - int(np.count_nonzero(present(values)))
+        self.missing += len(values) - int(np.count_nonzero(present_values(values)))
         if is_numeric(self.type):
             self._add_numbers(as_numbers(values), random)
         if not self.many:
             self._count(values)
         if pa.types.is_dictionary(self.type):
-            self.listed = tuple(dict.fromkeys([*self.listed, *as_text(values.dictionary).to_pylist()]))
+            self.listed = tuple(
+                dict.fromkeys([*self.listed, *as_text(values.dictionary).to_pylist()])
+            )
         self.rows += len(values)
 
     def _add_numbers(self, numbers: np.ndarray, random: np.random.Generator) -> None:
         if np.isinf(numbers).any():
             row = self.rows + int(np.flatnonzero(np.isinf(numbers))[0])
-            raise InputError(f"column {self.name!r}, row {row}: infinity is no number; replace it or leave it empty")
+            raise InputError(
+                f"column {self.name!r}, row {row}: infinity is no number; replace it or leave it"
+                " empty"
+            )
         numbers = numbers[~np.isnan(numbers)]
         if not len(numbers):
             return
@@ -515,7 +586,9 @@ class Sketch:
         if self.first is None:
             self.first = float(numbers[0])
         if not (pa.types.is_floating(self.type) or pa.types.is_decimal(self.type)):
-            self.common = gcd(self.common, int(np.gcd.reduce((numbers - self.first).astype(np.int64))))
+            self.common = gcd(
+                self.common, int(np.gcd.reduce((numbers - self.first).astype(np.int64)))
+            )
         drawn = np.concatenate([self.sample, np.stack([random.random(len(numbers)), numbers])], 1)
         if drawn.shape[1] > SAMPLE:
             drawn = drawn[:, np.argpartition(drawn[0], SAMPLE)[:SAMPLE]]
@@ -523,14 +596,17 @@ class Sketch:
 
     def _count(self, values: pa.Array) -> None:
         counted = as_text(values).drop_null().value_counts()
-        for text, count in zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True):
+        for text, count in zip(
+            counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True
+        ):
             self.counts[text] = self.counts.get(text, 0) + count
         self.example = self.example or next(iter(self.counts), "")
         if len(self.counts) > (LEVELS if is_numeric(self.type) else DISTINCT):
             self.many, self.counts = True, {}
 
     def column(self, kind: Kind | None, encoding: Encoding, room: int) -> Column:
-        """What the column is: what was said, or what it looks like. Raises InputError for free text.
+        """What the column is: what was said, or what it looks like. Raises InputError for free
+        text.
 
         room: Codes that a number may take, or ten where that is more.
         """
@@ -540,7 +616,9 @@ class Sketch:
     def _shares(self, column: Column) -> tuple[float, ...]:
         """How frequent each code is."""
         if isinstance(column, Number):
-            counts = np.bincount(column.encode(pa.array(self.sample[1])), minlength=column.size).astype(float)
+            counts = np.bincount(
+                column.encode(pa.array(self.sample[1])), minlength=column.size
+            ).astype(float)
         else:
             ranked = np.array(sorted(self.counts.values(), reverse=True), float)
             counts = np.zeros(column.size)
@@ -561,20 +639,26 @@ class Sketch:
         if kind == "key" or (kind is None and self._identifies(present)):
             return Key(self.name, example=self.example)
         if kind in ("number", "date") and not is_numeric(self.type):
-            raise InputError(f"column {self.name!r} holds {self.type}, no numbers; leave out --{kind} {self.name!r}")
+            raise InputError(
+                f"column {self.name!r} holds {self.type}, no numbers; leave out --{kind}"
+                f" {self.name!r}"
+            )
         if kind in ("number", "date") or (kind is None and is_numeric(self.type)):
             return self._number(share, encoding, room)
         if self.many:
             raise InputError(
-                f"column {self.name!r} has too many different values to be a category; leave it out with "
-                f"--drop {self.name!r}, or say --id {self.name!r} to have it made afresh"
+                f"column {self.name!r} has too many different values to be a category; leave it out"
+                f" with --drop {self.name!r}, or say --id {self.name!r} to have it made afresh"
             )
         if kind is None:
             self._refuse_text(present)
         ranked = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
         tail = np.array([n for _, n in ranked[LEVELS:]])
         return Category(
-            self.name, share, levels=tuple(text for text, _ in ranked), rare=_plain(tail / max(tail.sum(), 1))
+            self.name,
+            share,
+            levels=tuple(text for text, _ in ranked),
+            rare=_plain(tail / max(tail.sum(), 1)),
         )
 
     def _identifies(self, present: int) -> bool:
@@ -583,7 +667,10 @@ class Sketch:
             return False
         if is_numeric(self.type):
             named = re.search(r"(^|_|\b)(id|key|uuid|index)$", self.name.lower()) is not None
-            whole = pa.types.is_integer(self.type) and len(np.unique(self.sample[1])) == self.sample.shape[1]
+            whole = (
+                pa.types.is_integer(self.type)
+                and len(np.unique(self.sample[1])) == self.sample.shape[1]
+            )
             return whole and (named or self.high - self.low + 1 == present)
         return len(self.counts) == present and not self._is_text()
 
@@ -594,17 +681,22 @@ class Sketch:
     def _refuse_text(self, present: int) -> None:
         if len(self.counts) > max(0.5 * present, 20) and self._is_text():
             raise InputError(
-                f"column {self.name!r} holds free text, which rows of a table cannot be made of; leave it out with "
-                f"--drop {self.name!r}, or say --category {self.name!r}"
+                f"column {self.name!r} holds free text, which rows of a table cannot be made of;"
+                f" leave it out with --drop {self.name!r}, or say --category {self.name!r}"
             )
 
     def _number(self, share: float, encoding: Encoding, room: int) -> Number:
         values = np.sort(self.sample[1])
         step = self._step(values)
         known = Number(
-            self.name, share, low=self.low, high=self.high, origin=self.low if step >= 1 else 0.0, step=step,
+            self.name,
+            share,
+            low=self.low,
+            high=self.high,
+            origin=self.low if step >= 1 else 0.0,
+            step=step,
             kind="date" if pa.types.is_temporal(self.type) else "number",
-        )  # fmt: skip
+        )
         if encoding == "plain":
             return replace(known, modes=(_whole(values),), reach=REACH)
         distinct, counts = np.unique(values, return_counts=True)
@@ -622,7 +714,8 @@ class Sketch:
         return replace(known, exact=_plain(spikes), modes=_modes(rest, min(MODES, room // MODES)))
 
     def _step(self, values: np.ndarray) -> float:
-        """What values are multiples of: their common divisor, or a power of ten; 0 where there is neither."""
+        """What values are multiples of: their common divisor, or a power of ten; 0 where there is
+        neither."""
         if not pa.types.is_floating(self.type) and not pa.types.is_decimal(self.type):
             return float(self.common or 1)
         for decimals in range(9):
@@ -642,7 +735,8 @@ def _plain(values: np.ndarray) -> tuple[float, ...]:
 
 
 def _bins(values: np.ndarray, bins: int) -> tuple[tuple[float, ...], ...]:
-    """Bins with equally many of the sorted values, and in each the bounds of pieces with equally many."""
+    """Bins with equally many of the sorted values, and in each the bounds of pieces with equally
+    many."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1), method="nearest"))
     if len(edges) < 2:
         return ((float(values[0]),) * (KNOTS + 1),)
@@ -658,7 +752,8 @@ def _whole(values: np.ndarray) -> tuple[float, float]:
 
 
 def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:
-    """A variational mixture of at most so many Gaussians (Xu et al., 2019, section 4.2), of some of the values."""
+    """A variational mixture of at most so many Gaussians (Xu et al., 2019, section 4.2), of some of
+    the values."""
     from warnings import catch_warnings, simplefilter
 
     from sklearn.mixture import BayesianGaussianMixture
@@ -668,7 +763,10 @@ def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:
         return ((float(some.mean()), float(some.std()) or 1e-6 * max(abs(float(some[0])), 1.0)),)
     scale = some.std() or 1.0
     mixture = BayesianGaussianMixture(
-        n_components=min(most, len(some)), weight_concentration_prior=1e-3, max_iter=100, random_state=0
+        n_components=min(most, len(some)),
+        weight_concentration_prior=1e-3,
+        max_iter=100,
+        random_state=0,
     )
     with catch_warnings():
         simplefilter("ignore")  # that it has not converged is of no concern
@@ -676,7 +774,9 @@ def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:
     deviations = np.sqrt(mixture.covariances_[:, 0, 0]) * scale
     means = mixture.means_[:, 0] * scale + some.mean()
     kept = mixture.weights_ > 0.005
-    return tuple((float(m), float(d)) for m, d in sorted(zip(means[kept], deviations[kept], strict=True)))
+    return tuple(
+        (float(m), float(d)) for m, d in sorted(zip(means[kept], deviations[kept], strict=True))
+    )
 
 
 def is_numeric(kind: pa.DataType) -> bool:
@@ -709,37 +809,50 @@ def as_numbers(values: pa.Array) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def restored(values: pa.Array, kind: pa.DataType, listed: tuple[str, ...] = ()) -> pa.Array:
+def restore_values(values: pa.Array, kind: pa.DataType, listed: tuple[str, ...] = ()) -> pa.Array:
     """Decoded text or numbers as the Arrow type they came in."""
     if pa.types.is_dictionary(kind):
         levels = pa.array(listed, pa.string())
         places = pc.index_in(values, levels).cast(kind.index_type)
-        return pa.DictionaryArray.from_arrays(places, levels.cast(kind.value_type), ordered=kind.ordered)
+        return pa.DictionaryArray.from_arrays(
+            places, levels.cast(kind.value_type), ordered=kind.ordered
+        )
     if pa.types.is_null(kind):
         return pa.nulls(len(values))
     if pa.types.is_string(values.type):
         return values.cast(kind)
     if pa.types.is_temporal(kind):
-        return values.cast(pa.int64(), safe=False).cast(pa.int32() if kind.bit_width == 32 else pa.int64()).cast(kind)
+        return (
+            values.cast(pa.int64(), safe=False)
+            .cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+            .cast(kind)
+        )
     if pa.types.is_integer(kind):
-        values = pa.array(np.round(values.to_numpy(zero_copy_only=False)), mask=np.asarray(pc.is_null(values)))
+        values = pa.array(
+            np.round(values.to_numpy(zero_copy_only=False)), mask=np.asarray(pc.is_null(values))
+        )
         return values.cast(pa.int64(), safe=False).cast(kind)
     return values.cast(kind, safe=False)
 
 
-def marked(columns: Sequence[pa.Array]) -> np.ndarray:
+def mark_values(columns: Sequence[pa.Array]) -> np.ndarray:
     """A hash of each row's values as text, int64 (N,), never 0."""
-    frame = pd.DataFrame({i: as_text(values).to_pandas().astype(object) for i, values in enumerate(columns)})
+    frame = pd.DataFrame(
+        {i: as_text(values).to_pandas().astype(object) for i, values in enumerate(columns)}
+    )
     return pd.util.hash_pandas_object(frame, index=False).to_numpy().view(np.int64) | 1
 
 
-def patched(values: pa.Array, there: np.ndarray, others: pa.Array) -> pa.Array:
-    """Values where they are there, others elsewhere: of their type, or of the others' where that cannot hold them."""
+def patch_values(values: pa.Array, there: np.ndarray, others: pa.Array) -> pa.Array:
+    """Values where they are there, others elsewhere: of their type, or of the others' where that
+    cannot hold them."""
     kind, mask = values.type, pa.array(there)
     if pa.types.is_dictionary(kind):
         texts = pc.if_else(mask, as_text(values), as_text(others))
-        return restored(
-            texts, kind, tuple(dict.fromkeys([*as_text(values.dictionary).to_pylist(), *texts.to_pylist()]))
+        return restore_values(
+            texts,
+            kind,
+            tuple(dict.fromkeys([*as_text(values.dictionary).to_pylist(), *texts.to_pylist()])),
         )
     others = others.dictionary_decode() if pa.types.is_dictionary(others.type) else others
     try:
@@ -748,7 +861,7 @@ def patched(values: pa.Array, there: np.ndarray, others: pa.Array) -> pa.Array:
         return pc.if_else(mask, values.cast(others.type), others)
 
 
-def present(values: pa.Array) -> np.ndarray:
+def present_values(values: pa.Array) -> np.ndarray:
     """Which values are not missing, boolean (N,)."""
     valid = np.asarray(pc.is_valid(values))
     if pa.types.is_floating(values.type):

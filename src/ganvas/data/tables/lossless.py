@@ -1,4 +1,5 @@
-"""Tables to the last bit: what codes leave open, what was not learned, and rows that no code can give."""
+"""Tables to the last bit: what codes leave open, what was not learned, and rows that no code can
+give."""
 
 from __future__ import annotations
 
@@ -9,14 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...runtime import range_coder as coding
+from ...runtime import range_coder
 
 FINE = 2**16  # a rank is coded in two parts where there are more
 
 
 def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
-    """Which of how many values that share a code each value is: (rank, number) by column, each (N,), in few bits."""
-    encoder, uniform = coding.encoder(), coding.uniform()
+    """Which of how many values that share a code each value is: (rank, number) by column, each
+    (N,), in few bits."""
+    encoder, uniform = range_coder.encoder(), range_coder.uniform()
     for rank, number in pairs:
         for part, size in _parts(rank, number):
             encoder.encode(part.astype(np.int32), uniform, size.astype(np.int32))
@@ -25,7 +27,7 @@ def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
 
 def unpacked_ranks(packed: bytes, numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The ranks of each column, (N,), from how many values share each code."""
-    decoder, uniform, ranks = coding.decoder(packed), coding.uniform(), []
+    decoder, uniform, ranks = range_coder.decoder(packed), range_coder.uniform(), []
     for number in numbers:
         rank = np.zeros(len(number), np.int64)
         high, low = number > FINE, number > 1
@@ -50,13 +52,18 @@ def packed_tables(tables: Mapping[str, pa.Table], more: bytes) -> bytes:
     sink = io.BytesIO()
     parts = {**{name: _ipc(table) for name, table in tables.items()}, "": more}
     for name, content in parts.items():
-        sink.write(len(name).to_bytes(2, "little") + name.encode() + len(content).to_bytes(8, "little") + content)
+        sink.write(
+            len(name).to_bytes(2, "little")
+            + name.encode()
+            + len(content).to_bytes(8, "little")
+            + content
+        )
     return sink.getvalue()
 
 
 def unpacked_tables(content: bytes) -> tuple[dict[str, pa.Table], bytes]:
     """What `packed_tables` made one."""
-    found = coding.parts(content)
+    found = range_coder.parts(content)
     more = found.pop("", b"")
     return {name: pa.ipc.open_stream(part).read_all() for name, part in found.items()}, more
 
@@ -69,7 +76,7 @@ def _ipc(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def differing(a: pa.Array, b: pa.Array) -> np.ndarray:
+def differences(a: pa.Array, b: pa.Array) -> np.ndarray:
     """Rows in which two arrays of one type are not the same to the last bit, boolean (N,)."""
     there, also = (np.asarray(values.is_valid()) for values in (a, b))
     if pa.types.is_dictionary(a.type):
@@ -77,7 +84,9 @@ def differing(a: pa.Array, b: pa.Array) -> np.ndarray:
             return np.ones(len(a), bool)
         a, b = a.indices, b.indices
     if pa.types.is_floating(a.type):
-        bits, others = (v.cast(pa.float64()).to_numpy(zero_copy_only=False).view(np.int64) for v in (a, b))
+        bits, others = (
+            v.cast(pa.float64()).to_numpy(zero_copy_only=False).view(np.int64) for v in (a, b)
+        )
         unlike = bits != others
     else:
         unlike = np.asarray(pc.fill_null(pc.not_equal(a, b), False))

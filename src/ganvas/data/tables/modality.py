@@ -23,32 +23,32 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core import (
-    PICTURES,
+    IMAGE_ENDINGS,
     Balance,
     Batch,
-    Between,
+    Constraint,
     Data,
     Features,
-    Follows,
+    Followable,
     Given,
     InputError,
-    Likeness,
+    Interval,
     Lossless,
+    Marginals,
     Mixed,
     Modality,
-    Rowwise,
+    Queryable,
     Space,
+    Tabular,
     Tokens,
-    Understands,
     Values,
-    Wish,
-    held,
+    held_out_rows,
 )
-from ...runtime.console import aside, silent
+from ...runtime.console import is_silent, stderr_console
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
-from .._growing_files import followed, readable
-from ..images.sources import holds_pictures
+from .._growing_files import follow_rows, readable_parts
+from ..images.sources import holds_images
 from .columns import (
     FEW,
     KNOTS,
@@ -62,26 +62,28 @@ from .columns import (
     Sketch,
     as_numbers,
     column_of,
-    marked,
-    patched,
-    present,
-    restored,
+    mark_values,
+    patch_values,
+    present_values,
+    restore_values,
 )
-from .lossless import differing, packed_ranks, packed_tables, unpacked_ranks, unpacked_tables
+from .lossless import differences, packed_ranks, packed_tables, unpacked_ranks, unpacked_tables
 from .sources import ENDINGS, Form, Frame, files_of, is_table, open_frame
 from .sql import Condition, comparable, conditions, possible
 
-PANEL = (240, 130)  # pixels of the picture of one column
+PANEL = (240, 130)  # pixels of the image of one column
 BARS = 24
 AT_ONCE = 8192  # rows that are judged at a time
-MOSTLY_UNLIKE = 0.1  # of a column's values that codes cannot give back: from there on it is kept as it is
+MOSTLY_UNLIKE = (
+    0.1  # of a column's values that codes cannot give back: from there on it is kept as it is
+)
 DESCRIBED = 60  # columns that are named one by one
 CHANCES = 2**53
 MOST = 254  # codes of a category that boosted trees tell apart
 
 
 @dataclass(frozen=True)
-class Tables(Modality, Rowwise, Understands, Follows, Lossless):
+class Tables(Modality, Tabular, Queryable, Followable, Lossless):
     """Rows of columns that were looked at once: what kind each is, and what values it takes.
 
     columns: In the order of the table.
@@ -136,7 +138,7 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
 
     @classmethod
     def recognises(cls, source: Any) -> bool:
-        return is_table(source) and not (isinstance(source, str | Path) and holds_pictures(source))
+        return is_table(source) and not (isinstance(source, str | Path) and holds_images(source))
 
     @classmethod
     def learn(
@@ -158,14 +160,21 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         date: Columns to take for dates.
         id: Columns that identify rows: made afresh, never learned.
         drop: Columns to leave out.
-        numbers: How numbers are written: as places within modes, as bins, or plainly; models have their wish.
+        numbers: How numbers are written: as places within modes, as bins, or plainly; models have
+            their constraint.
         query: What to ask of a database, in SQL, or the name of a table.
         """
         frame = open_frame(source, query)
-        said = _said({"category": category, "number": number, "date": date, "key": id}, drop or [], frame)
-        schema = pa.schema([f for f in frame.schema if f.name not in (drop or [])], frame.schema.metadata)
+        said = _said(
+            {"category": category, "number": number, "date": date, "key": id}, drop or [], frame
+        )
+        schema = pa.schema(
+            [f for f in frame.schema if f.name not in (drop or [])], frame.schema.metadata
+        )
         sketches = _sketch(frame, schema)
-        columns = tuple(s.column(said.get(s.name), numbers, ROOM // len(sketches)) for s in sketches)
+        columns = tuple(
+            s.column(said.get(s.name), numbers, ROOM // len(sketches)) for s in sketches
+        )
         known = cls(
             columns,
             base64.b64encode(schema.serialize()).decode(),
@@ -176,10 +185,14 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             sketches[0].rows,
         )
         if not known.learned:
-            raise InputError(f"{frame.where} has no column that varies, so there is nothing to learn")
+            raise InputError(
+                f"{frame.where} has no column that varies, so there is nothing to learn"
+            )
         return known
 
-    def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Rows, Tensor]]:
+    def read_any(
+        self, source: Any, device: str | torch.device = "cpu"
+    ) -> Iterator[tuple[Rows, Tensor]]:
         frames = [open_frame(file, self.query) for file in files_of(source)]
         for frame in frames:
             rows, where = 0, f"{Path(frame.where).name}: " if len(frames) > 1 else ""
@@ -194,22 +207,34 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
 
     def follow(self, file: Path, wait: Callable[[float], bool]) -> Iterator[tuple[Rows, Tensor]]:
         first, columns = 0, [column.name for column in self.columns]
-        for frame, batch in followed(file, columns, wait):
+        for frame, batch in follow_rows(file, columns, wait):
             self._refuse_missing(frame)
-            yield from readable(batch, lambda part, n: self._tamed(part, frame, Called(first + n), "cpu"))  # noqa: B023 # used up at once
+            read = lambda part, n: self._tamed(part, frame, Called(first + n), "cpu")  # noqa: B023, E731 # used up at once
+            yield from readable_parts(batch, read)
             first += len(batch)
 
     def _tamed(
         self, batch: pa.RecordBatch, frame: Frame, called: Called, device: str | torch.device
     ) -> tuple[Rows, Tensor]:
         """Rows as they can be read, and what that hides of each place, (N, places)."""
-        tamed = [(column, *column.tamed(array, self.rows)) for column, array in self._arrays(batch, frame)]
+        tamed = [
+            (column, *column.tamed(array, self.rows))
+            for column, array in self._arrays(batch, frame)
+        ]
         codes, offsets, keys = self._encoded([(column, array) for column, array, _ in tamed], frame)
-        tensors = (torch.from_numpy(codes.astype(np.int16)), torch.from_numpy(offsets.astype(np.float32)))
+        tensors = (
+            torch.from_numpy(codes.astype(np.int16)),
+            torch.from_numpy(offsets.astype(np.float32)),
+        )
         hidden = torch.zeros(len(batch), sum(self._places))
         first = torch.tensor([0, *self._places]).cumsum(0)[:-1]
         hidden[:, first] = torch.from_numpy(np.stack([nats for _, _, nats in tamed], 1))
-        return Rows(self, *tensors, torch.from_numpy(keys.copy()), torch.device(device), called=called), hidden
+        return (
+            Rows(
+                self, *tensors, torch.from_numpy(keys.copy()), torch.device(device), called=called
+            ),
+            hidden,
+        )
 
     def read(self, source: Any, device: str | torch.device = "cpu") -> Rows:
         frame = open_frame(source, self.query)
@@ -228,12 +253,15 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
     def _refuse_missing(self, frame: Frame) -> None:
         missing = [c.name for c in self.columns if c.name not in frame.schema.names]
         if missing:
-            raise InputError(f"{frame.where} has no column {missing[0]!r}, which the model learned from; add it")
+            raise InputError(
+                f"{frame.where} has no column {missing[0]!r}, which the model learned from; add it"
+            )
 
     def _encoded(
         self, arrays: list[tuple[Column, pa.Array]], frame: Frame
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Codes of a batch (N, columns), places within modes (N, columns with modes), and a hash of each row (N,)."""
+        """Codes of a batch (N, columns), places within modes (N, columns with modes), and a hash of
+        each row (N,)."""
         encoded = [self._encode(column, array, frame) for column, array in arrays]
         places = [place for _, place in encoded if place is not None]
         codes = np.stack([one for one, _ in encoded], 1)
@@ -241,7 +269,10 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
 
     def _arrays(self, batch: pa.RecordBatch, frame: Frame) -> list[tuple[Column, pa.Array]]:
         """The learned columns of a batch, in the types they were learned in."""
-        return [(column, self._typed(column, batch.column(column.name), frame)) for column in self.learned]
+        return [
+            (column, self._typed(column, batch.column(column.name), frame))
+            for column in self.learned
+        ]
 
     def _typed(self, column: Column, array: pa.Array, frame: Frame) -> pa.Array:
         kind = self._schema.field(column.name).type
@@ -249,11 +280,13 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             return array if array.type == kind else array.cast(kind)
         except pa.ArrowException as error:
             raise InputError(
-                f"{frame.where}: column {column.name!r} holds {array.type} where the model learned {kind}; "
-                f"bring it into that form"
+                f"{frame.where}: column {column.name!r} holds {array.type} where the model learned"
+                f" {kind}; bring it into that form"
             ) from error
 
-    def _encode(self, column: Column, array: pa.Array, frame: Frame) -> tuple[np.ndarray, np.ndarray | None]:
+    def _encode(
+        self, column: Column, array: pa.Array, frame: Frame
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         try:
             codes = column.encode(array)
             return codes, column.offsets(array, codes)
@@ -261,7 +294,8 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             raise InputError(f"{frame.where}: {error}") from error
 
     def assemble(self, codes: Tensor, offsets: Tensor) -> Tensor:
-        """Codes, int64 (B, columns), and places within modes, float32 (B, columns with modes), as examples."""
+        """Codes, int64 (B, columns), and places within modes, float32 (B, columns with modes), as
+        examples."""
         if self.numbers == "bins":
             return codes
         parts, place = [], 0
@@ -274,7 +308,8 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         return torch.cat(parts, 1)
 
     def disassemble(self, x: Tensor) -> tuple[np.ndarray, list[np.ndarray | None]]:
-        """Examples, settled or not, as codes (B, columns) and, for each column with modes, places within them."""
+        """Examples, settled or not, as codes (B, columns) and, for each column with modes, places
+        within them."""
         x = x[:, : self.space.shape[0]]
         if self.numbers == "bins":
             return x.long().cpu().numpy(), [None] * len(self.learned)
@@ -282,18 +317,21 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         codes, offsets = [], []
         for column in self.learned:
             offsets.append(next(parts)[:, 0].numpy() if _has_modes(column) else None)
-            codes.append(next(parts).argmax(1) if column.size > 1 else torch.zeros(len(x), dtype=torch.int64))
+            codes.append(
+                next(parts).argmax(1) if column.size > 1 else torch.zeros(len(x), dtype=torch.int64)
+            )
         return torch.stack(codes, 1).numpy(), offsets
 
-    def settle(self, x: Tensor) -> Tensor:
-        """Examples with one number more for each column, which decides what its code leaves open."""
+    def resolve(self, x: Tensor) -> Tensor:
+        """Examples with one number more for each column, which decides what its code leaves
+        open."""
         shape = (len(x), len(self.columns))
         chance = torch.rand(shape) if x.is_floating_point() else torch.randint(CHANCES, shape)
         return torch.cat([x, chance.to(x.device)], 1)
 
     def _chance(self, x: Tensor, codes: np.ndarray, first: int) -> np.ndarray:
-        """What decides the values of each column, in [0, 1), (B, columns): drawn from a seed that is the examples'
-        where they are not settled."""
+        """What decides the values of each column, in [0, 1), (B, columns): drawn from a seed that
+        is the examples' where they are not settled."""
         settled = x[:, self.space.shape[0] :].cpu().numpy()
         if settled.shape[1]:
             return settled if x.is_floating_point() else settled / CHANCES
@@ -301,7 +339,8 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         return random.random((len(codes), len(self.columns)))
 
     def table(self, x: Tensor, first: int = 0, only: Collection[str] | None = None) -> pa.Table:
-        """Examples as a table like the one that was learned from; the same examples give the same table.
+        """Examples as a table like the one that was learned from; the same examples give the same
+        table.
 
         first: The number of the first of these rows, where they are part of a longer table.
         only: Names of the columns that are wanted, where not all are.
@@ -316,15 +355,16 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             i = place.get(column.name)
             own = np.zeros(len(codes), np.int64) if i is None else codes[:, i]
             values = column.decode(own, None if i is None else offsets[i], chance[:, number], first)
-            arrays.append(restored(values, field.type, column.listed))
+            arrays.append(restore_values(values, field.type, column.listed))
             fields.append(field)
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._schema.metadata))
 
-    def wish(self, option: str, words: Sequence[str], learned_from: Any = None) -> Wish:
+    def constraint(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
         """What every row shall be.
 
-        option: `where`: conditions in SQL. `constraint`: the same, met too where a missing value leaves them
-            undecided, as SQL has it for CHECK. `unique`: columns. `together`: columns joined by commas.
+        option: `where`: conditions in SQL. `constraint`: the same, met too where a missing value
+            leaves them undecided, as SQL has it for CHECK. `unique`: columns. `together`: columns
+            joined by commas.
         """
         match option:
             case "unique":
@@ -339,57 +379,82 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             rows = {name: comparable(values) for name, values in self._named(x, names)}
             return torch.from_numpy(np.all([c.truth(rows, unknown) for c in asked], 0)).to(x.device)
 
-        return Wish(" AND ".join(c.sql for c in asked), holds, self.settle, self._allowed(asked, unknown, where))
+        return Constraint(
+            " AND ".join(c.sql for c in asked),
+            holds,
+            self.resolve,
+            self._allowed(asked, unknown, where),
+        )
 
-    def _unique(self, name: str) -> Wish:
+    def _unique(self, name: str) -> Constraint:
         if name not in {column.name for column in self.columns}:
             raise self._no_column(name, "--unique")
 
         def marks(x: Tensor) -> Tensor:
             ((_, values),) = self._named(x, [name])
-            return torch.from_numpy(np.where(present(values), marked([values]), 0)[:, None]).to(x.device)
+            return torch.from_numpy(
+                np.where(present_values(values), mark_values([values]), 0)[:, None]
+            ).to(x.device)
 
         every = lambda x: torch.ones(len(x), dtype=torch.bool, device=x.device)  # noqa: E731
         free = isinstance(self._column(name), Key)  # made afresh, it never repeats
-        return Wish(f"unique {name}", every, self.settle, marks=None if free else marks)
+        return Constraint(f"unique {name}", every, self.resolve, marks=None if free else marks)
 
-    def _together(self, text: str, learned_from: Any) -> Wish:
+    def _together(self, text: str, learned_from: Any) -> Constraint:
         """Only combinations of columns that are in the data of the training."""
         names = [name.strip() for name in text.split(",")]
         if learned_from is None:
-            raise InputError("--together looks at the data of the training, which was in memory; train from a file")
+            raise InputError(
+                "--together looks at the data of the training, which was in memory; train from a"
+                " file"
+            )
         if len(names) < 2:
-            raise InputError(f"--together {text!r} names one column; join several by commas, such as city,state")
+            raise InputError(
+                f"--together {text!r} names one column; join several by commas, such as city,state"
+            )
         columns = [self._learned(name, "--together") for name in names]
         frame = open_frame(learned_from, self.query)
         parts = [
-            np.unique(marked([self._typed(column, batch.column(column.name), frame) for column in columns]))
+            np.unique(
+                mark_values(
+                    [self._typed(column, batch.column(column.name), frame) for column in columns]
+                )
+            )
             for batch in _watched(frame, "looking at combinations")
         ]
         known = np.unique(np.concatenate(parts))
 
         def holds(x: Tensor) -> Tensor:
             rows = dict(self._named(x, names))
-            return torch.from_numpy(np.isin(marked([rows[name] for name in names]), known)).to(x.device)
+            return torch.from_numpy(np.isin(mark_values([rows[name] for name in names]), known)).to(
+                x.device
+            )
 
-        return Wish(f"{' and '.join(names)} together", holds, self.settle)
+        return Constraint(f"{' and '.join(names)} together", holds, self.resolve)
 
     def balance(self, option: str, column: str) -> Balance:
         known = self._learned(column, f"--{option}")
         if (isinstance(known, Number) and (known.knots or known.modes)) or known.size > FEW:
-            raise InputError(f"--{option}: column {column!r} has too many values to have each equally often")
+            raise InputError(
+                f"--{option}: column {column!r} has too many values to have each equally often"
+            )
         place, levels = self.learned.index(known), range(known.size - (known.missing > 0))
-        values = restored(known.typical([])[1], self._schema.field(column).type, known.listed)
+        values = restore_values(known.typical([])[1], self._schema.field(column).type, known.listed)
 
-        def level(code: int) -> Wish:
+        def level(code: int) -> Constraint:
             mask = torch.arange(known.size) == code
-            holds = lambda x: torch.from_numpy(self.disassemble(x)[0][:, place] == code).to(x.device)  # noqa: E731
+
+            def holds(x: Tensor) -> Tensor:
+                return torch.from_numpy(self.disassemble(x)[0][:, place] == code).to(x.device)
+
             words = f"{column} = {values[code].as_py()}"
-            return Wish(words, holds, self.settle, {place: mask} if self.numbers == "bins" else {})
+            return Constraint(
+                words, holds, self.resolve, {place: mask} if self.numbers == "bins" else {}
+            )
 
         return Balance(column, place, tuple(map(level, levels)))
 
-    def likeness(self, source: Any) -> Likeness:
+    def marginals(self, source: Any) -> Marginals:
         given = self.given(source)
         places = given.known.any(0).nonzero().flatten().tolist()
         shares = []
@@ -400,7 +465,7 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             shares.append(counts / counts.sum())
         words = str(source) if isinstance(source, str | Path) else "the given table"
         codes = lambda x: torch.from_numpy(self.disassemble(x)[0][:, places].astype(np.int64))  # noqa: E731
-        return Likeness(f"like {words}", codes, tuple(shares))
+        return Marginals(f"like {words}", codes, tuple(shares))
 
     def _column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -417,10 +482,13 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
     def _named(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
         """Columns of examples by name."""
         table = self.table(x, only=names)
-        return zip(table.column_names, (column.combine_chunks() for column in table.columns), strict=True)
+        return zip(
+            table.column_names, (column.combine_chunks() for column in table.columns), strict=True
+        )
 
     def _allowed(self, asked: Sequence[Condition], unknown: bool, where: str) -> dict[int, Tensor]:
-        """Of each column, which codes can meet what is asked of it alone. Raises InputError where none can."""
+        """Of each column, which codes can meet what is asked of it alone. Raises InputError where
+        none can."""
         masks: dict[str, np.ndarray] = {}
         for condition in asked:
             if len(condition.columns) > 1:
@@ -432,34 +500,48 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             masks[column.name] = mask & masks.get(column.name, mask)
             if not masks[column.name].any():
                 values = self._schema.field(column.name).type
-                raise InputError(f"{where}: no {column.name!r} can meet {condition.sql}{_range(column, values)}")
+                raise InputError(
+                    f"{where}: no {column.name!r} can meet {condition.sql}{_range(column, values)}"
+                )
         if self.numbers != "bins":
             return {}
         place = {column.name: i for i, column in enumerate(self.learned)}
-        return {place[name]: torch.from_numpy(mask) for name, mask in masks.items() if name in place}
+        return {
+            place[name]: torch.from_numpy(mask) for name, mask in masks.items() if name in place
+        }
 
     @property
     def kinds(self) -> dict[str, str]:
-        lack = {c.name: f", {c.missing:.1%} missing" if 0 < c.missing < 1 else "" for c in self.columns}
+        lack = {
+            c.name: f", {c.missing:.1%} missing" if 0 < c.missing < 1 else "" for c in self.columns
+        }
         return {c.name: c.described + lack[c.name] for c in self.columns}
 
     def describe(self, data: Data) -> str:
         assert isinstance(data, Rows)
-        listed = "; ".join(f"{name}: {kind}" for name, kind in islice(self.kinds.items(), DESCRIBED))
-        listed += f"; and {len(self.columns) - DESCRIBED:,} more" if len(self.columns) > DESCRIBED else ""
+        listed = "; ".join(
+            f"{name}: {kind}" for name, kind in islice(self.kinds.items(), DESCRIBED)
+        )
+        listed += (
+            f"; and {len(self.columns) - DESCRIBED:,} more" if len(self.columns) > DESCRIBED else ""
+        )
         dropped = f"; left out: {', '.join(self.dropped)}" if self.dropped else ""
-        return f"{len(data):,} rows of {len(self.columns)} columns ({listed}{dropped}); {data.kept()}"
+        return (
+            f"{len(data):,} rows of {len(self.columns)} columns ({listed}{dropped}); {data.kept()}"
+        )
 
     def vectors(self, x: Tensor) -> Tensor:
         """Of a number its rank, of unit variance; a category at distance 1 from every other."""
         codes = torch.from_numpy(self.disassemble(x)[0])
         return torch.cat([_places(column)[codes[:, i]] for i, column in enumerate(self.learned)], 1)
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
-        parts = blame.split(self._places, 1)
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
+        parts = attribution.split(self._places, 1)
         return {column.name: part.sum(1) for column, part in zip(self.learned, parts, strict=True)}
 
-    def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
+    def point_out(
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
+    ) -> list[Path]:
         return []
 
     def thumbnails(self, x: Tensor, most: int) -> None:
@@ -488,39 +570,61 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
                 found = self._known(column, rows[column.name].combine_chunks(), frame)
                 codes[:, i], known[:, i] = map(torch.from_numpy, found)
         if not set(rows.column_names) & {column.name for column in self.learned}:
-            raise InputError(f"{frame.where} has none of the columns that the model learned; give some")
+            raise InputError(
+                f"{frame.where} has none of the columns that the model learned; give some"
+            )
         some = {i: column for i, column in enumerate(self.learned) if column.missing}
         fits = {i: torch.arange(column.size) < column.size - 1 for i, column in some.items()}
 
         def features(x: Tensor | None, without: str) -> Features:
             return self._features(rows if x is None else self.table(x), without, frame)
 
-        return Given(codes, known, fits, rows, frame.form, self._held_out(frame, held_out), features, self.measure)
+        return Given(
+            codes,
+            known,
+            fits,
+            rows,
+            frame.form,
+            self._held_out(frame, held_out),
+            features,
+            self.measure,
+        )
 
     def exact(self, source: Any) -> tuple[Tensor, bytes]:
         frame = open_frame(source, self.query)
         table = pa.Table.from_batches(frame.batches(), frame.schema)
         if not len(table):
             raise InputError(f"{frame.where} has no rows; give some")
-        codes, ranks, unlike = np.zeros((len(table), len(self.learned)), np.int64), [], np.zeros(len(table), bool)
+        codes, ranks, unlike = (
+            np.zeros((len(table), len(self.learned)), np.int64),
+            [],
+            np.zeros(len(table), bool),
+        )
         own = {column.name for column in self.learned}
         raw = [name for name in table.column_names if name not in own]
         for i, column in enumerate(self.learned):
             if column.name not in table.column_names:
-                raise InputError(f"{frame.where} has no column {column.name!r}, which the model learned from; add it")
+                raise InputError(
+                    f"{frame.where} has no column {column.name!r}, which the model learned from;"
+                    " add it"
+                )
             array = table[column.name].combine_chunks()
             known = column.tamed(self._typed(column, array, frame), self.rows)[0]
             codes[:, i] = self._encode(column, known, frame)[0]
             rank = column.ranked(known, codes[:, i])
-            wrong = differing(array, self._values(column, codes[:, i], rank, array.type))
+            wrong = differences(array, self._values(column, codes[:, i], rank, array.type))
             if wrong.mean() > MOSTLY_UNLIKE:
                 raw.append(column.name)
             else:
                 unlike |= wrong
                 ranks.append((rank, column.sharing(codes[:, i])))
         odd = pa.table({"row": np.flatnonzero(unlike)})
-        kept = {"schema": table.schema.empty_table(), "raw": table.select(raw), "odd rows": odd,
-                "odd": table.filter(pa.array(unlike)).drop_columns(raw)}  # fmt: skip
+        kept = {
+            "schema": table.schema.empty_table(),
+            "raw": table.select(raw),
+            "odd rows": odd,
+            "odd": table.filter(pa.array(unlike)).drop_columns(raw),
+        }
         return torch.from_numpy(codes), packed_tables(kept, packed_ranks(ranks))
 
     def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
@@ -531,29 +635,53 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
 
     def _rebuilt(self, codes: Tensor, rest: bytes) -> pa.Table:
         kept, packed = unpacked_tables(rest)
-        schema, raw, odd, numbers = kept["schema"].schema, kept["raw"], kept["odd"], codes.cpu().numpy()
-        learned = {column.name: (column, numbers[:, i]) for i, column in enumerate(self.learned)
-                   if column.name not in raw.column_names}  # fmt: skip
+        schema, raw, odd, numbers = (
+            kept["schema"].schema,
+            kept["raw"],
+            kept["odd"],
+            codes.cpu().numpy(),
+        )
+        learned = {
+            column.name: (column, numbers[:, i])
+            for i, column in enumerate(self.learned)
+            if column.name not in raw.column_names
+        }
         ranks = unpacked_ranks(packed, [column.sharing(own) for column, own in learned.values()])
-        arrays = {name: self._values(column, own, rank, schema.field(name).type)
-                  for (name, (column, own)), rank in zip(learned.items(), ranks, strict=True)}  # fmt: skip
+        arrays = {
+            name: self._values(column, own, rank, schema.field(name).type)
+            for (name, (column, own)), rank in zip(learned.items(), ranks, strict=True)
+        }
         order = np.arange(len(numbers))
         order[kept["odd rows"]["row"].to_numpy()] = len(numbers) + np.arange(len(odd))
         for name, own in arrays.items():
-            arrays[name] = pa.chunked_array([own, odd[name].combine_chunks()], own.type).take(pa.array(order))
-        return pa.table([raw[name] if name in raw.column_names else arrays[name] for name in schema.names], schema)
+            arrays[name] = pa.chunked_array([own, odd[name].combine_chunks()], own.type).take(
+                pa.array(order)
+            )
+        return pa.table(
+            [raw[name] if name in raw.column_names else arrays[name] for name in schema.names],
+            schema,
+        )
 
-    def _values(self, column: Column, codes: np.ndarray, ranks: np.ndarray, kind: pa.DataType) -> pa.Array:
+    def _values(
+        self, column: Column, codes: np.ndarray, ranks: np.ndarray, kind: pa.DataType
+    ) -> pa.Array:
         """Values of codes and ranks, in the type that they came in."""
-        values = restored(column.unranked(codes, ranks), self._schema.field(column.name).type, column.listed)
+        values = restore_values(
+            column.unranked(codes, ranks), self._schema.field(column.name).type, column.listed
+        )
         return values if values.type == kind else values.cast(kind, safe=False)
 
     def _held_out(self, frame: Frame, share: float) -> Tensor:
-        """Which rows training holds out: what decides is the content of all columns, so where one lacks none is."""
+        """Which rows training holds out: what decides is the content of all columns, so where one
+        lacks none is."""
         if not share or {column.name for column in self.learned} - set(frame.schema.names):
             return torch.zeros(sum(len(batch) for batch in frame.batches()), dtype=torch.bool)
         keys = [_keys(self._arrays(batch, frame)) for batch in frame.batches()]
-        return held(torch.from_numpy(np.concatenate(keys)), share) if keys else torch.zeros(0, dtype=torch.bool)
+        return (
+            held_out_rows(torch.from_numpy(np.concatenate(keys)), share)
+            if keys
+            else torch.zeros(0, dtype=torch.bool)
+        )
 
     def _features(self, rows: pa.Table, without: str, frame: Frame) -> Features:
         columns = [column for column in self.learned if column.name != without]
@@ -577,13 +705,23 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
             new = made[name].combine_chunks() if name in made.column_names else pa.nulls(len(made))
             apart = np.arange(len(own) + len(new)) < len(own)
             old = own.take(pa.array(np.where(apart, np.arange(len(apart)), 0)))
-            arrays.append(patched(old, apart, new.take(pa.array(np.where(apart, 0, np.arange(len(apart)) - len(own))))))
-        return pa.table(dict(zip(rows.column_names, arrays, strict=True)), metadata=rows.schema.metadata)
+            arrays.append(
+                patch_values(
+                    old,
+                    apart,
+                    new.take(pa.array(np.where(apart, 0, np.arange(len(apart)) - len(own)))),
+                )
+            )
+        return pa.table(
+            dict(zip(rows.column_names, arrays, strict=True)), metadata=rows.schema.metadata
+        )
 
-    def _known(self, column: Column, array: pa.Array, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    def _known(
+        self, column: Column, array: pa.Array, frame: Frame
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Codes of values and which of these there are, both (N,)."""
         array = self._typed(column, array, frame)
-        there = present(array)
+        there = present_values(array)
         if not there.any():
             return np.zeros(len(array), np.int64), there
         full = array.take(pa.array(np.where(there, np.arange(len(array)), there.argmax())))
@@ -592,26 +730,33 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
     def measure(self, x: Tensor) -> Values:
         table = self.table(x)
         own = [column.measured(table[column.name].combine_chunks()) for column in self._measured]
-        return Values(np.stack(own, 1), np.array([isinstance(column, Category) for column in self._measured]))
+        return Values(
+            np.stack(own, 1), np.array([isinstance(column, Category) for column in self._measured])
+        )
 
     @cached_property
     def _measured(self) -> list[Category | Number]:
         """The learned columns; others than these two kinds have nothing to learn."""
         return [column for column in self.learned if isinstance(column, Category | Number)]
 
-    def ranged(self, between: Between, given: Given | None = None) -> pa.Table:
+    def ranged(self, between: Interval, given: Given | None = None) -> pa.Table:
         told = self._told(between.middle)
         rows = told if given is None else self._patched(given, told)
         for i, column in enumerate(self._measured):
             if given is not None and bool(given.known[:, i].all()):
                 continue
-            place, kind = rows.column_names.index(column.name) + 1, self._schema.field(column.name).type
+            place, kind = (
+                rows.column_names.index(column.name) + 1,
+                self._schema.field(column.name).type,
+            )
             if isinstance(column, Category):
                 share = between.share[:, i]
-                rows = rows.add_column(place, f"{column.name} probability", pa.array(share, mask=np.isnan(share)))
+                rows = rows.add_column(
+                    place, f"{column.name} probability", pa.array(share, mask=np.isnan(share))
+                )
             else:
                 for end, values in (("high", between.high[:, i]), ("low", between.low[:, i])):
-                    array = restored(column.told(values), kind, column.listed)
+                    array = restore_values(column.told(values), kind, column.listed)
                     rows = rows.add_column(place, f"{column.name} {end}", array)
         return rows
 
@@ -622,24 +767,30 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         for column, field in zip(self.columns, self._schema, strict=True):
             i, known = place.get(column.name, (-1, None))
             own = known.told(values[:, i]) if known else column.decode(none, None, none)
-            arrays.append(restored(own, field.type, column.listed))
-        return pa.Table.from_arrays(arrays, schema=pa.schema(list(self._schema), self._schema.metadata))
+            arrays.append(restore_values(own, field.type, column.listed))
+        return pa.Table.from_arrays(
+            arrays, schema=pa.schema(list(self._schema), self._schema.metadata)
+        )
 
     def filled(self, given: Given, x: Tensor) -> pa.Table:
         return self._patched(given, self.table(x))
 
     def _patched(self, given: Given, made: pa.Table) -> pa.Table:
-        """Given rows, their holes filled from those of another table."""
+        """Given rows, their missing values filled from those of another table."""
         rows = given.rows
         for column in self.columns:
             own = made[column.name].combine_chunks()
             if isinstance(column, Key) or own.null_count == len(own) > 0:
                 continue
-            place = rows.column_names.index(column.name) if column.name in rows.column_names else rows.num_columns
+            place = (
+                rows.column_names.index(column.name)
+                if column.name in rows.column_names
+                else rows.num_columns
+            )
             if place == rows.num_columns:
                 rows = rows.append_column(column.name, own)
-            elif not (there := present(old := rows[column.name].combine_chunks())).all():
-                rows = rows.set_column(place, column.name, patched(old, there, own))
+            elif not (there := present_values(old := rows[column.name].combine_chunks())).all():
+                rows = rows.set_column(place, column.name, patch_values(old, there, own))
         return rows
 
     def finish(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
@@ -662,7 +813,7 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         return [self.sheet(x, target / "rows.csv")]
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
-        if target.suffix.lower() not in PICTURES:
+        if target.suffix.lower() not in IMAGE_ENDINGS:
             return self.save([self.table(x)], target)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._drawing(x).save(target)
@@ -678,16 +829,17 @@ class Tables(Modality, Rowwise, Understands, Follows, Lossless):
         return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
 
     def _drawing(self, x: Tensor) -> Image.Image:
-        """For each column, how frequent its values are: among these examples (blue) and in training (grey)."""
+        """For each column, how frequent its values are: among these examples (blue) and in training
+        (grey)."""
         shown, codes = self.learned[:40], self.disassemble(x)[0]
         across = min(5, len(shown))
-        picture = Image.new("RGB", (across * PANEL[0], ceil(len(shown) / across) * PANEL[1]), "white")
-        pen = ImageDraw.Draw(picture)
+        image = Image.new("RGB", (across * PANEL[0], ceil(len(shown) / across) * PANEL[1]), "white")
+        pen = ImageDraw.Draw(image)
         for i, column in enumerate(shown):
             corner = (i % across * PANEL[0], i // across * PANEL[1])
             made = np.bincount(codes[:, i], minlength=column.size) / len(codes)
             _bars(pen, corner, column.name, np.asarray(column.shares), made)
-        return picture
+        return image
 
 
 class Called(NamedTuple):
@@ -698,7 +850,8 @@ class Called(NamedTuple):
 
 
 class Rows(Data):
-    """A table as codes: 2 bytes for every value, 4 more for the place of a number within its mode."""
+    """A table as codes: 2 bytes for every value, 4 more for the place of a number within its
+    mode."""
 
     def __init__(
         self,
@@ -710,7 +863,13 @@ class Rows(Data):
         rows: Tensor | None = None,
         called: Called | None = None,
     ) -> None:
-        self.tables, self.codes, self.offsets, self.all_keys, self.device = tables, codes, offsets, keys, device
+        self.tables, self.codes, self.offsets, self.all_keys, self.device = (
+            tables,
+            codes,
+            offsets,
+            keys,
+            device,
+        )
         self.called = called or Called()
         self.rows = torch.arange(len(codes)) if rows is None else rows
 
@@ -730,14 +889,23 @@ class Rows(Data):
         return self.all_keys[self.rows]
 
     def subset(self, rows: Tensor) -> Rows:
-        return Rows(self.tables, self.codes, self.offsets, self.all_keys, self.device, self.rows[rows], self.called)
+        return Rows(
+            self.tables,
+            self.codes,
+            self.offsets,
+            self.all_keys,
+            self.device,
+            self.rows[rows],
+            self.called,
+        )
 
     def kept(self) -> str:
         return f"{(self.codes.nbytes + self.offsets.nbytes) / 2**20:,.0f} MB"
 
 
 class Growing:
-    """Rows that arrive in parts: in memory while they are few, in a file that is mapped when they are many."""
+    """Rows that arrive in parts: in memory while they are few, in a file that is mapped when they
+    are many."""
 
     def __init__(self, type: Any) -> None:
         self.type, self.shape, self.size = type, (0, 0), 0
@@ -770,10 +938,13 @@ class Growing:
 
 
 def _said(kinds: dict[Kind, list[str] | None], drop: list[str], frame: Frame) -> dict[str, Kind]:
-    """The kind of each column that the person named one for. Raises InputError for a column there is not."""
+    """The kind of each column that the person named one for. Raises InputError for a column there
+    is not."""
     for name in [*drop, *(name for names in kinds.values() for name in names or [])]:
         if name not in frame.schema.names:
-            raise InputError(f"{frame.where} has no column {name!r}; it has {', '.join(frame.schema.names[:20])}")
+            raise InputError(
+                f"{frame.where} has no column {name!r}; it has {', '.join(frame.schema.names[:20])}"
+            )
     return {name: kind for kind, names in kinds.items() for name in names or []}
 
 
@@ -795,11 +966,11 @@ def _sketch(frame: Frame, schema: pa.Schema) -> list[Sketch]:
 
 def _watched(frame: Frame, words: str) -> Iterator[pa.RecordBatch]:
     """A frame's batches, with a count of rows where there are many."""
-    if silent():
+    if is_silent():
         yield from frame.batches()
         return
     rows = 0
-    with aside().status(words) as status:
+    with stderr_console().status(words) as status:
         for batch in frame.batches():
             rows += len(batch)
             status.update(f"{words}: {rows:,}")
@@ -822,18 +993,24 @@ def _places(column: Column) -> Tensor:
         return torch.eye(column.size) / 2**0.5
     present = column.size - (column.missing > 0)
     shares = np.asarray(column.shares[:present])
-    values = np.array([*column.exact, *(k[KNOTS // 2] for k in column.knots), *(mean for mean, _ in column.modes)])
+    values = np.array(
+        [*column.exact, *(k[KNOTS // 2] for k in column.knots), *(mean for mean, _ in column.modes)]
+    )
     order = values.argsort()
     middles = np.empty(present)
     middles[order] = (shares[order].cumsum() - shares[order] / 2) / shares.sum()
-    return torch.from_numpy(np.append(middles, [0.5] * (column.size - present)) * 12**0.5).float().unsqueeze(1)
+    return (
+        torch.from_numpy(np.append(middles, [0.5] * (column.size - present)) * 12**0.5)
+        .float()
+        .unsqueeze(1)
+    )
 
 
 def _range(column: Column, kind: pa.DataType) -> str:
     """What values a number or a date has, in words."""
     if not isinstance(column, Number):
         return ""
-    low, high = restored(pa.array([column.low, column.high]), kind).to_pylist()
+    low, high = restore_values(pa.array([column.low, column.high]), kind).to_pylist()
     return f"; it goes from {low} to {high}"
 
 
@@ -842,7 +1019,9 @@ def _widths(column: Column) -> list[int]:
     return [1] * _has_modes(column) + [column.size] * (column.size > 1)
 
 
-def _bars(pen: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, real: np.ndarray, made: np.ndarray) -> None:
+def _bars(
+    pen: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, real: np.ndarray, made: np.ndarray
+) -> None:
     """One column: pairs of bars, codes joined where there are many."""
     left, top = corner[0] + 8, corner[1] + 4
     pen.text((left, top), name[:34], fill="black")
@@ -853,4 +1032,7 @@ def _bars(pen: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, real: np
         for j, (share, colour) in enumerate(zip(pair, ("#bbbbbb", "#3366cc"), strict=True)):
             x = left + (i + j * 0.45) * width
             base = top + 16 + height
-            pen.rectangle((x, base - height * share / pairs.max(), x + max(0.42 * width, 1), base), fill=colour)
+            pen.rectangle(
+                (x, base - height * share / pairs.max(), x + max(0.42 * width, 1), base),
+                fill=colour,
+            )

@@ -1,4 +1,5 @@
-"""Where tables come from: files, folders of them, databases, frames in memory; all as batches of Arrow."""
+"""Where tables come from: files, folders of them, databases, frames in memory; all as batches of
+Arrow."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ import pyarrow.parquet as pq
 
 from ...core import InputError
 
-ENDINGS = frozenset({".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson", ".xlsx", ".xls"})
+ENDINGS = frozenset(
+    {".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson", ".xlsx", ".xls"}
+)
 FORMS = ("pandas", "polars", "pyarrow")
 NOTHING = ["", "NA", "N/A", "NaN", "nan", "n/a", "null", "NULL", "None", "<NA>", "#N/A"]
 """What files write where a value is missing."""
@@ -49,7 +52,8 @@ class Frame:
 
 
 def is_table(source: Any) -> bool:
-    """Whether a source looks like a table; files that could hold pictures too are looked into elsewhere."""
+    """Whether a source looks like a table; files that could hold images too are looked into
+    elsewhere."""
     if isinstance(source, str | Path):
         path = Path(source)
         shards = path.is_dir() and any(path.glob("*.parquet"))
@@ -59,35 +63,46 @@ def is_table(source: Any) -> bool:
 
 
 def is_prose(path: Path) -> bool:
-    """Whether a file is text that nothing parts into columns: lines are no numbers, and hold no separator equally
-    often."""
+    """Whether a file is text that nothing parts into columns: lines are no numbers, and hold no
+    separator equally often."""
     if path.suffix.lower() not in (".txt", ".log"):
         return False
     with path.open(encoding=_encoding(path), errors="replace") as stream:
         lines = [line.strip() for line in islice(stream, PROSE) if line.strip()]
     numbers = pc.all(_looks_like_a_number(pa.array(lines, pa.string()))).as_py()
-    parted = len(lines) > 1 and any(lines[0].count(c) and len({line.count(c) for line in lines}) == 1 for c in ",;\t|")
+    parted = len(lines) > 1 and any(
+        lines[0].count(c) and len({line.count(c) for line in lines}) == 1 for c in ",;\t|"
+    )
     return not (numbers or parted)
 
 
 def files_of(source: Any) -> list[Any]:
     """The tables in a folder where that holds others than Parquet; else the source itself."""
-    if not isinstance(source, str | Path) or not Path(source).is_dir() or any(Path(source).rglob("*.parquet")):
+    if (
+        not isinstance(source, str | Path)
+        or not Path(source).is_dir()
+        or any(Path(source).rglob("*.parquet"))
+    ):
         return [source]
     files = sorted(file for file in Path(source).iterdir() if file.suffix.lower() in ENDINGS)
     if not files:
-        raise InputError(f"{source} has no tables; files of these end in {', '.join(sorted(ENDINGS))}")
+        raise InputError(
+            f"{source} has no tables; files of these end in {', '.join(sorted(ENDINGS))}"
+        )
     return files
 
 
 def open_frame(source: Any, query: str | None = None) -> Frame:
-    """Opens a table. Raises InputError where there is none, or where it has no columns or repeats a name."""
+    """Opens a table. Raises InputError where there is none, or where it has no columns or repeats a
+    name."""
     if isinstance(source, str | Path):
         frame = _database(str(source), query) if "://" in str(source) else _open_path(Path(source))
     elif form := _form(source):
         frame = _in_memory(source, form)
     else:
-        raise InputError(f"{type(source).__name__} is no table; give a path, a database URL or a data frame")
+        raise InputError(
+            f"{type(source).__name__} is no table; give a path, a database URL or a data frame"
+        )
     names = frame.schema.names
     if repeated := next((n for n in names if names.count(n) > 1), None):
         raise InputError(f"{frame.where} has two columns called {repeated!r}; rename one")
@@ -110,8 +125,11 @@ def _in_memory(source: Any, form: Literal["pandas", "polars", "pyarrow"]) -> Fra
 
     where = f"the {form} table"
     try:
-        table = pa.Table.from_pandas(source, preserve_index=False) if form == "pandas" else nw.from_native(
-            source, eager_only=True).to_arrow()  # fmt: skip
+        table = (
+            pa.Table.from_pandas(source, preserve_index=False)
+            if form == "pandas"
+            else nw.from_native(source, eager_only=True).to_arrow()
+        )
     except (pa.ArrowException, ValueError) as error:
         raise InputError(
             f"{where} mixes types in a column ({_first_line(error)}); make each column one type"
@@ -137,17 +155,23 @@ def _open_path(path: Path) -> Frame:
 
 
 def _parquet(path: Path) -> Frame:
-    """A file, or a folder of them with the same columns; read page by page, however long their row groups are."""
+    """A file, or a folder of them with the same columns; read page by page, however long their row
+    groups are."""
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     with _readable(path):
         schema = pq.read_schema(files[0])
 
     def batches() -> Iterator[pa.RecordBatch]:
         for file in files:
-            with _readable(file), pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as shard:
+            with (
+                _readable(file),
+                pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as shard,
+            ):
                 absent = [name for name in schema.names if name not in shard.schema_arrow.names]
                 if absent:
-                    raise InputError(f"{file} has no column {absent[0]!r}, which {files[0].name} has; add it")
+                    raise InputError(
+                        f"{file} has no column {absent[0]!r}, which {files[0].name} has; add it"
+                    )
                 for batch in shard.iter_batches(ROWS, columns=schema.names):
                     yield batch.select(schema.names).cast(schema)
 
@@ -172,9 +196,13 @@ def _excel(path: Path) -> Frame:
     try:
         sheet = pd.read_excel(path)
     except ImportError as error:
-        raise InputError(f"{path} needs a reader of Excel files: pip install 'ganvas[tables]'") from error
+        raise InputError(
+            f"{path} needs a reader of Excel files: pip install 'ganvas[tables]'"
+        ) from error
     except ValueError as error:
-        raise InputError(f"{path} is no Excel file that can be read ({_first_line(error)}); save it again") from error
+        raise InputError(
+            f"{path} is no Excel file that can be read ({_first_line(error)}); save it again"
+        ) from error
     found = _in_memory(sheet, "pandas")
     return Frame(str(path), "file", found.schema.remove_metadata(), found.batches)
 
@@ -184,21 +212,31 @@ def _database(url: str, query: str | None) -> Frame:
     try:
         import sqlalchemy as sa
     except ImportError as error:
-        raise InputError("reading a database needs SQLAlchemy: pip install 'ganvas[tables]'") from error
+        raise InputError(
+            "reading a database needs SQLAlchemy: pip install 'ganvas[tables]'"
+        ) from error
     import pandas as pd
 
     shown = url.split("@")[-1]  # no password
     if not query:
-        raise InputError(f"{shown} is a database; say what to read: --query 'SELECT * FROM …', or a table's name")
+        raise InputError(
+            f"{shown} is a database; say what to read: --query 'SELECT * FROM …', or a table's name"
+        )
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            with sa.create_engine(url).connect().execution_options(stream_results=True) as connection:
-                text = sa.text(query if " " in query.strip() else f'SELECT * FROM "{query.strip()}"')
+            with (
+                sa.create_engine(url).connect().execution_options(stream_results=True) as connection
+            ):
+                text = sa.text(
+                    query if " " in query.strip() else f'SELECT * FROM "{query.strip()}"'
+                )
                 for part in pd.read_sql(text, connection, chunksize=ROWS, dtype_backend="pyarrow"):
                     yield from pa.Table.from_pandas(part, preserve_index=False).to_batches()
         except (sa.exc.SQLAlchemyError, pd.errors.DatabaseError, ImportError) as error:
-            raise InputError(f"{shown} cannot answer the query ({_first_line(error)}); check both") from error
+            raise InputError(
+                f"{shown} cannot answer the query ({_first_line(error)}); check both"
+            ) from error
 
     first = next(batches(), None)
     if first is None:
@@ -208,20 +246,27 @@ def _database(url: str, query: str | None) -> Frame:
 
 
 def _csv(path: Path) -> Frame:
-    """Text that is sniffed for its separator; the type of a column is the narrowest that all its values fit."""
+    """Text that is sniffed for its separator; the type of a column is the narrowest that all its
+    values fit."""
     parse = pacsv.ParseOptions(delimiter=delimiter_of(path), newlines_in_values=True)
     read = pacsv.ReadOptions(block_size=BLOCK, encoding=_encoding(path))
     with _readable(path):
         names = pacsv.open_csv(path, read, parse).schema.names
     texts = pacsv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), null_values=NOTHING, strings_can_be_null=True
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=NOTHING,
+        strings_can_be_null=True,
     )
 
     def rows() -> Iterator[pa.RecordBatch]:
         with _readable(path):
             yield from pacsv.open_csv(path, read, parse, texts)
 
-    types = _types(rows(), names, path) if len(set(names)) == len(names) else dict.fromkeys(names, pa.string())
+    types = (
+        _types(rows(), names, path)
+        if len(set(names)) == len(names)
+        else dict.fromkeys(names, pa.string())
+    )
     schema = pa.schema([pa.field(name, types[name]) for name in names])
     return Frame(str(path), "file", schema, lambda: (_cast(batch, schema) for batch in rows()))
 
@@ -255,7 +300,9 @@ CASTS = {
 """Types that text may turn out to be, the narrowest first."""
 
 
-def _types(batches: Iterator[pa.RecordBatch], names: list[str], path: Path) -> dict[str, pa.DataType]:
+def _types(
+    batches: Iterator[pa.RecordBatch], names: list[str], path: Path
+) -> dict[str, pa.DataType]:
     """Of each column of text, the narrowest type that all its values fit."""
     fits = {name: dict(CASTS) for name in names}
     seen = dict.fromkeys(names, False)
@@ -265,7 +312,10 @@ def _types(batches: Iterator[pa.RecordBatch], names: list[str], path: Path) -> d
             present = texts.drop_null()
             seen[name] |= len(present) > 0
             parts, whole = numbers[name]
-            numbers[name] = (parts + int(pc.sum(_looks_like_a_number(present)).as_py() or 0), whole + len(present))
+            numbers[name] = (
+                parts + int(pc.sum(_looks_like_a_number(present)).as_py() or 0),
+                whole + len(present),
+            )
             fits[name] = {kind: t for kind, t in fits[name].items() if _fits(present, t)}
     for name, (parts, whole) in numbers.items():
         if seen[name] and not fits[name] and parts > 20 and MOSTLY * whole < parts < whole:
@@ -279,7 +329,8 @@ def _looks_like_a_number(texts: pa.Array) -> pa.Array:
 
 def _mixed(path: Path, name: str, others: int) -> InputError:
     return InputError(
-        f"{path}: column {name!r} holds numbers but for {others:,} values; mend those, or say --category {name}"
+        f"{path}: column {name!r} holds numbers but for {others:,} values; mend those, or say"
+        f" --category {name}"
     )
 
 

@@ -1,10 +1,10 @@
-"""Conditions on rows, written as SQL has them after WHERE: parsed into a tree, checked, and never run as code.
+"""Conditions on rows, written as SQL has them after WHERE: parsed into a tree, checked, and never
+run as code.
 
-| of | |
-| --- | --- |
-| values | columns, numbers, 'text' and dates in quotes, TRUE, FALSE, `+ - * /` (`/` divides as on paper) |
-| comparisons | `= != <> < <= > >=`, BETWEEN, IN, LIKE, IS NULL |
-| conditions | AND, OR, NOT, columns that are true or false |
+- values: columns, numbers, 'text' and dates in quotes, TRUE, FALSE, `+ - * /` (`/` divides as on
+  paper)
+- comparisons: `= != <> < <= > >=`, BETWEEN, IN, LIKE, IS NULL
+- conditions: AND, OR, NOT, columns that are true or false
 
 As in SQL a comparison with a missing value is neither true nor false.
 """
@@ -22,7 +22,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import InputError
-from .columns import Category, Column, Key, Number, Same, as_numbers, as_text, is_numeric, restored
+from .columns import (
+    Category,
+    Column,
+    Key,
+    Number,
+    Same,
+    as_numbers,
+    as_text,
+    is_numeric,
+    restore_values,
+)
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -31,9 +41,18 @@ Kind = Literal["number", "date", "text", "truth"]
 Values = Callable[[Mapping[str, pa.Array]], Any]
 """Columns by name to what a term comes to in every row: an array of Arrow, or a scalar for all."""
 
-KNOWN = "columns, numbers, quoted text, + - * /, = <> < <= > >=, BETWEEN, IN, LIKE, IS NULL, AND, OR and NOT"
-COMPARED = {"EQ": "equal", "NEQ": "not_equal", "LT": "less", "LTE": "less_equal", "GT": "greater",
-            "GTE": "greater_equal"}  # fmt: skip
+KNOWN = (
+    "columns, numbers, quoted text, + - * /, = <> < <= > >=, BETWEEN, IN, LIKE, IS NULL, AND, OR"
+    " and NOT"
+)
+COMPARED = {
+    "EQ": "equal",
+    "NEQ": "not_equal",
+    "LT": "less",
+    "LTE": "less_equal",
+    "GT": "greater",
+    "GTE": "greater_equal",
+}
 RECKONED = {"Add": pc.add, "Sub": pc.subtract, "Mul": pc.multiply}
 TRUTHS = {"And", "Or", "Not", "Between", "In", "Is", "Like", *COMPARED}
 PARTS = {"this", "expression", "expressions", "low", "high", "negate", "is_string", "typed", "safe"}
@@ -72,12 +91,16 @@ class Condition:
     of: Values = lambda columns: None
 
     def truth(self, columns: Mapping[str, pa.Array], unknown: bool) -> np.ndarray:
-        """Whether each row meets it, boolean (N,); `unknown` is what one counts as that neither does nor does not."""
+        """Whether each row meets it, boolean (N,); `unknown` is what one counts as that neither
+        does nor does not."""
         return np.asarray(pc.fill_null(self.of(columns), unknown))
 
 
-def conditions(text: str, columns: Sequence[Column], schema: pa.Schema, where: str) -> list[Condition]:
-    """The conditions that a text joins by AND. Raises InputError for whatever it is that cannot be met.
+def conditions(
+    text: str, columns: Sequence[Column], schema: pa.Schema, where: str
+) -> list[Condition]:
+    """The conditions that a text joins by AND. Raises InputError for whatever it is that cannot be
+    met.
 
     where: What to call the text: the option it was said with.
     """
@@ -92,7 +115,8 @@ def conditions(text: str, columns: Sequence[Column], schema: pa.Schema, where: s
         return [_Reader(columns, schema, where).read(part) for part in parts]
     except sqlglot.errors.SqlglotError as error:
         raise InputError(
-            f"{where} {text!r} is no condition; write one as SQL does after WHERE, such as age > 40 AND town = 'Ulm'"
+            f"{where} {text!r} is no condition; write one as SQL does after WHERE, such as age > 40"
+            " AND town = 'Ulm'"
         ) from error
     except RecursionError as error:
         raise InputError(f"{where} is nested too deeply; write it flatter") from error
@@ -154,16 +178,23 @@ class _Reader:
                 return self.compared(name, node.this, node.expression)
         term = self.term(node)
         if term.kind != "truth":
-            raise self.refused(f"{node.sql()} is a {term.kind}, not a condition; compare it with something")
+            raise self.refused(
+                f"{node.sql()} is a {term.kind}, not a condition; compare it with something"
+            )
         return term.of
 
     def compared(self, name: str, left: exp.Expr, right: exp.Expr) -> Values:
         a, b = self.term(left), self.term(right)
         a, b = self.matched(a, b), self.matched(b, a)
         if a.kind != b.kind:
-            raise self.refused(f"{left.sql()} is a {a.kind} and {right.sql()} a {b.kind}, which cannot be compared")
+            raise self.refused(
+                f"{left.sql()} is a {a.kind} and {right.sql()} a {b.kind}, which cannot be compared"
+            )
         if a.kind == "truth" and name not in ("EQ", "NEQ"):
-            raise self.refused(f"{left.sql()} is true or false, neither more nor less than anything; compare it with =")
+            raise self.refused(
+                f"{left.sql()} is true or false, neither more nor less than anything; compare it"
+                " with ="
+            )
         compare = getattr(pc, COMPARED[name])
         for one, other in ((a, b), (b, a)):
             self.note(one, other, name)
@@ -177,7 +208,9 @@ class _Reader:
         try:
             stamp = pd.Timestamp(term.literal)
         except ValueError:
-            raise self.refused(f"{term.literal!r} is no date; write one such as '2024-12-31'") from None
+            raise self.refused(
+                f"{term.literal!r} is no date; write one such as '2024-12-31'"
+            ) from None
         if getattr(zone, "tz", None) and stamp.tzinfo is None:
             stamp = stamp.tz_localize(zone.tz)
         value = pd.Timestamp(stamp).tz_convert("UTC").tz_localize(None) if stamp.tzinfo else stamp
@@ -196,19 +229,34 @@ class _Reader:
             self.condition.points.add(other.literal)
         elif other.kind == "date":
             kind = self.schema.field(one.column).type
-            unit = pa.date32() if pa.types.is_date32(kind) else pa.timestamp(getattr(kind, "unit", "ms"))
+            unit = (
+                pa.date32()
+                if pa.types.is_date32(kind)
+                else pa.timestamp(getattr(kind, "unit", "ms"))
+            )
             own = pa.array([other.literal]).cast(MICRO).cast(unit, safe=False)
             self.condition.points.add(float(as_numbers(own)[0]))
         elif other.kind == "text" and name in ("EQ", "NEQ"):
-            levels = column.levels if isinstance(column, Category) else (getattr(column, "value", None),)
+            levels = (
+                column.levels if isinstance(column, Category) else (getattr(column, "value", None),)
+            )
             if other.literal not in levels:
                 shown = ", ".join(map(repr, levels[:5])) + (" …" if len(levels) > 5 else "")
-                raise self.refused(f"column {one.column!r} has no {other.literal!r}; it has {shown}")
+                raise self.refused(
+                    f"column {one.column!r} has no {other.literal!r}; it has {shown}"
+                )
 
     def like(self, node: exp.Expr) -> Values:
         text, pattern = self.term(node.this), self.term(node.expression)
-        if text.kind != "text" or text.column is None or pattern.kind != "text" or pattern.literal is None:
-            raise self.refused(f"{node.sql()}: LIKE takes a column of text and a pattern such as 'A%'")
+        if (
+            text.kind != "text"
+            or text.column is None
+            or pattern.kind != "text"
+            or pattern.literal is None
+        ):
+            raise self.refused(
+                f"{node.sql()}: LIKE takes a column of text and a pattern such as 'A%'"
+            )
         return lambda rows: pc.match_like(text.of(rows), pattern.literal)
 
     def term(self, node: exp.Expr) -> Term:
@@ -224,11 +272,17 @@ class _Reader:
             case "Boolean":
                 return self.constant("truth", bool(node.this))
             case "Neg":
-                return self.reckoned(self.constant("number", -1.0), self.term(node.this), pc.multiply, node)
+                return self.reckoned(
+                    self.constant("number", -1.0), self.term(node.this), pc.multiply, node
+                )
             case "Add" | "Sub" | "Mul" as name:
-                return self.reckoned(self.term(node.this), self.term(node.expression), RECKONED[name], node)
+                return self.reckoned(
+                    self.term(node.this), self.term(node.expression), RECKONED[name], node
+                )
             case "Div":
-                return self.reckoned(self.term(node.this), self.term(node.expression), _divided, node)
+                return self.reckoned(
+                    self.term(node.this), self.term(node.expression), _divided, node
+                )
         if type(node).__name__ in TRUTHS:
             return Term("truth", self.truth(node))
         if type(node).__name__ == "Null":
@@ -241,7 +295,9 @@ class _Reader:
 
     def reckoned(self, a: Term, b: Term, work: Callable[[Any, Any], Any], node: exp.Expr) -> Term:
         if {a.kind, b.kind} != {"number"}:
-            raise self.refused(f"{node.sql()} reckons with what is no number; only numbers can be reckoned with")
+            raise self.refused(
+                f"{node.sql()} reckons with what is no number; only numbers can be reckoned with"
+            )
         if a.literal is not None and b.literal is not None:
             value = work(pa.scalar(a.literal), pa.scalar(b.literal)).as_py()
             if value is None:
@@ -250,14 +306,19 @@ class _Reader:
         return Term("number", lambda rows: work(a.of(rows), b.of(rows)))
 
     def named(self, name: str) -> Term:
-        """A column. Raises InputError where there is none, or none that anything can be asked of."""
+        """A column. Raises InputError where there is none, or none that anything can be asked
+        of."""
         if name not in self.columns:
-            quoted = next((f'; write "{c}" in double quotes' for c in self.columns if c.startswith(name)), "")
+            quoted = next(
+                (f'; write "{c}" in double quotes' for c in self.columns if c.startswith(name)), ""
+            )
             shown = ", ".join(list(self.columns)[:20])
             raise self.refused(f"there is no column {name!r}{quoted or f'; there are {shown}'}")
         column, kind = self.columns[name], self.schema.field(name).type
         if isinstance(column, Key):
-            raise self.refused(f"column {name!r} identifies rows and is made afresh; nothing can be asked of it")
+            raise self.refused(
+                f"column {name!r} identifies rows and is made afresh; nothing can be asked of it"
+            )
         if isinstance(column, Same) and column.value is None:
             raise self.refused(f"column {name!r} is always missing; nothing can be asked of it")
         self.condition.columns.add(name)
@@ -275,7 +336,8 @@ def _kind(kind: pa.DataType, name: str, reader: _Reader) -> Kind:
 
 
 def comparable(values: pa.Array) -> pa.Array:
-    """A column as conditions compare it: numbers as float64, dates as microseconds, text, or true and false."""
+    """A column as conditions compare it: numbers as float64, dates as microseconds, text, or true
+    and false."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = values.dictionary_decode()
@@ -291,16 +353,21 @@ def comparable(values: pa.Array) -> pa.Array:
     return as_text(values)
 
 
-def possible(condition: Condition, column: Column, kind: pa.DataType, unknown: bool) -> np.ndarray | None:
-    """Which codes of the one column that a condition speaks of can meet it, boolean (size,); None where it is open.
+def possible(
+    condition: Condition, column: Column, kind: pa.DataType, unknown: bool
+) -> np.ndarray | None:
+    """Which codes of the one column that a condition speaks of can meet it, boolean (size,); None
+    where it is open.
 
-    Its truth changes at no other numbers than those the column is compared with: trying these and what lies between
-    them tries everything.
+    Its truth changes at no other numbers than those the column is compared with: trying these and
+    what lies between them tries everything.
     """
     if condition.reckoned and (isinstance(column, Number) and (column.knots or column.modes)):
         return None
     codes, values = column.typical(sorted(condition.points))
-    true = condition.truth({column.name: comparable(restored(values, kind, column.listed))}, unknown)
+    true = condition.truth(
+        {column.name: comparable(restore_values(values, kind, column.listed))}, unknown
+    )
     return np.bincount(codes, weights=true, minlength=column.size) > 0
 
 

@@ -14,23 +14,27 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ...core import Batch, Data, Follows, InputError, Mask, Maskable, Masked, Modality, Tokens
+from ...core import Batch, Data, Followable, InputError, Mask, Maskable, Masked, Modality, Tokens
 from .._drawing import save_gif
-from .._growing_files import grown
+from .._growing_files import read_growing
 from ..images.sources import holds_texts
 from ..tables.sources import is_prose, open_frame
-from .sources import marked, one_line, picture, save
+from .sources import draw_attribution, draw_page, one_line, save_texts
 from .tokenizers import END, Alphabet, Tokenizer, alphabet, learn
 
-LONGEST, PIECE = 128, 256  # symbols of an example where nothing is said: of a text at most, and of a book
+LONGEST, PIECE = (
+    128,
+    256,
+)  # symbols of an example where nothing is said: of a text at most, and of a book
 TITLE = 60  # letters of a text that name it
 BUCKETS = 256  # of symbols, for vectors
 TEXTS = (".txt", ".log")
 
 
 @dataclass(frozen=True)
-class Texts(Modality, Maskable, Follows):
-    """Texts in symbols of an alphabet, the shorter ones with an end; longer ones are cut into pieces.
+class Texts(Modality, Maskable, Followable):
+    """Texts in symbols of an alphabet, the shorter ones with an end; longer ones are cut into
+    pieces.
 
     length: Symbols of an example.
     learned: What the alphabet knows, as JSON; nothing for bytes.
@@ -46,7 +50,9 @@ class Texts(Modality, Maskable, Follows):
     condition: ClassVar[None] = None
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
-    endings: ClassVar[frozenset[str]] = frozenset({*TEXTS, ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
+    endings: ClassVar[frozenset[str]] = frozenset(
+        {*TEXTS, ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"}
+    )
 
     @cached_property
     def alphabet(self) -> Alphabet:
@@ -63,7 +69,11 @@ class Texts(Modality, Maskable, Follows):
         if isinstance(source, str | Path):
             path = Path(source)
             return holds_texts(path) if path.is_dir() else path.is_file() and is_prose(path)
-        return isinstance(source, list) and bool(source) and all(isinstance(text, str) for text in source)
+        return (
+            isinstance(source, list)
+            and bool(source)
+            and all(isinstance(text, str) for text in source)
+        )
 
     @classmethod
     def learn(
@@ -81,37 +91,57 @@ class Texts(Modality, Maskable, Follows):
         column: Of a table, the column that holds the texts.
         whole: Take a file for one text, such as a book, and not for one a line.
         tokenizer: What symbols are: parts of words that are learned (bpe), or bytes.
-        vocabulary: Parts of words, bytes among them; by default as many as there is text for, 512 to 8192.
-        length: Symbols of an example; by default those of the longest text, at most 128; of a book, 256.
+        vocabulary: Parts of words, bytes among them; by default as many as there is text for, 512
+            to 8192.
+        length: Symbols of an example; by default those of the longest text, at most 128; of a book,
+            256.
         """
         texts = [text for _, text in _opened(source, column, whole)]
         known = learn(texts, tokenizer, vocabulary)
         if length is not None and length < 2:
             raise InputError(f"--length is {length}; an example has at least two symbols")
         longest = max(map(len, alphabet(known).encode(texts))) + 1
-        most = PIECE if whole or (isinstance(source, str | Path) and Path(source).is_dir()) else LONGEST
+        most = (
+            PIECE
+            if whole or (isinstance(source, str | Path) and Path(source).is_dir())
+            else LONGEST
+        )
         return cls(length or max(min(longest, most), 2), known, whole, column)
 
     def read(self, source: Any, device: str | torch.device = "cpu") -> Lines:
         found = _opened(source, self.column, self.whole)
-        return self._written([name for name, _ in found], [text for _, text in found], torch.device(device))
+        return self._written(
+            [name for name, _ in found], [text for _, text in found], torch.device(device)
+        )
 
-    def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Lines, Tensor]]:
+    def read_any(
+        self, source: Any, device: str | torch.device = "cpu"
+    ) -> Iterator[tuple[Lines, Tensor]]:
         yield self.read(source, device), torch.zeros(())
 
     def follow(self, file: Path, wait: Callable[[float], bool]) -> Iterator[tuple[Lines, Tensor]]:
         if self.whole or self.column or file.suffix.lower() not in TEXTS:
-            raise InputError(f"{file} cannot be followed: what grows is .txt or .log, with a text on each line")
+            raise InputError(
+                f"{file} cannot be followed: what grows is .txt or .log, with a text on each line"
+            )
         number = 0
-        for _, lines in grown(file, wait):
-            texts = [(number + i, line.decode("utf-8", "replace")) for i, line in enumerate(lines, 1) if line.strip()]
+        for _, lines in read_growing(file, wait):
+            texts = [
+                (number + i, line.decode("utf-8", "replace"))
+                for i, line in enumerate(lines, 1)
+                if line.strip()
+            ]
             number += len(lines)
             if texts:
                 names = [_title(f"line {i}", text) for i, text in texts]
-                yield self._written(names, [text for _, text in texts], torch.device("cpu")), torch.zeros(())
+                yield (
+                    self._written(names, [text for _, text in texts], torch.device("cpu")),
+                    torch.zeros(()),
+                )
 
     def _written(self, names: list[str], texts: list[str], device: torch.device) -> Lines:
-        """Texts as examples: each in as many pieces as it takes, of which a whole number leaves no room for an end."""
+        """Texts as examples: each in as many pieces as it takes, of which a whole number leaves no
+        room for an end."""
         codes = self.alphabet.encode(texts)
         pieces = [max(-(-len(own) // self.length), 1) for own in codes]
         x = np.full((sum(pieces), self.length), END, np.int32)
@@ -130,15 +160,20 @@ class Texts(Modality, Maskable, Follows):
         return Masked([*x], [*known], found.names, [(self.length,)] * len(x))
 
     def mask(self, source: Any) -> Mask:
-        raise InputError("--mask is for pictures; of a text say how many symbols are --given, or give its beginning")
+        raise InputError(
+            "--mask is for images; of a text say how many symbols are --given, or give its"
+            " beginning"
+        )
 
     def describe(self, data: Data) -> str:
         assert isinstance(data, Lines)
         x = data.x.long()
         places, size = int(self.space.counted(x).sum()), int(self.space.size_in_bytes(x).sum())
         symbols = f"one of {len(self.alphabet.widths):,}" if self.learned else "a byte"
-        return (f"{len(data):,} texts of {self.length} symbols at most, {places / len(data):.0f} on average, each "
-                f"{symbols} ({size / places:.2f} bytes); in memory")  # fmt: skip
+        return (
+            f"{len(data):,} texts of {self.length} symbols at most, {places / len(data):.0f} on"
+            f" average, each {symbols} ({size / places:.2f} bytes); in memory"
+        )
 
     def present(self, x: Tensor) -> list[str]:
         x = x.long()  # what shows examples may have made numbers of them
@@ -150,22 +185,27 @@ class Texts(Modality, Maskable, Follows):
         return self.alphabet.decode(own).decode("utf-8", "replace")
 
     def vectors(self, x: Tensor) -> Tensor:
-        """How frequent each of 256 kinds of symbols is, as square roots: distances are then those of Hellinger."""
+        """How frequent each of 256 kinds of symbols is, as square roots: distances are then those
+        of Hellinger."""
         x = x.long()
         counted = self.space.counted(x)
-        counts = torch.zeros(len(x), BUCKETS, device=x.device).scatter_add_(1, x % BUCKETS, counted.float())
+        counts = torch.zeros(len(x), BUCKETS, device=x.device).scatter_add_(
+            1, x % BUCKETS, counted.float()
+        )
         return (counts / counts.sum(1, keepdim=True)).sqrt()
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         return {}
 
-    def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
-        """One page of all, the symbols that are stranger than usual in red."""
+    def point_out(
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
+    ) -> list[Path]:
+        """One page of all, the symbols that are more anomalous than usual in red."""
         ends = self.space.counted(x).sum(1).tolist()
         rows = [row[:count] for row, count in zip(x.tolist(), ends, strict=True)]
         parts = [["⏎" if symbol == END else self._text([symbol]) for symbol in row] for row in rows]
-        own = [one[:count].numpy() for one, count in zip(blame, ends, strict=True)]
-        return [marked(parts, own, self.present(nearest), names, folder / "found.html")]
+        own = [one[:count].numpy() for one, count in zip(attribution, ends, strict=True)]
+        return [draw_attribution(parts, own, self.present(nearest), names, folder / "found.html")]
 
     def thumbnails(self, x: Tensor, most: int) -> None:
         return None
@@ -177,18 +217,22 @@ class Texts(Modality, Maskable, Follows):
         """All into one file, a line each; of books, each into its own."""
         texts = self.present(x)
         if not self.whole:
-            return [save(texts, target / "texts.txt")]
+            return [save_texts(texts, target / "texts.txt")]
         target.mkdir(parents=True, exist_ok=True)
-        files = [target / f"{Path(n).stem}.txt" for n in names or [f"{i:04d}" for i in range(len(texts))]]
+        files = [
+            target / f"{Path(n).stem}.txt" for n in names or [f"{i:04d}" for i in range(len(texts))]
+        ]
         for text, file in zip(texts, files, strict=True):
             file.write_text(text, "utf-8")
         return files
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
-        return save(self.present(x), target, columns)
+        return save_texts(self.present(x), target, columns)
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
-        return save_gif([picture(self.present(x), len(x)) for x in frames], target, max(seconds, 1.0))
+        return save_gif(
+            [draw_page(self.present(x), len(x)) for x in frames], target, max(seconds, 1.0)
+        )
 
     def film(self, sheets: list[Path], target: Path) -> Path:
         from PIL import Image
@@ -220,12 +264,16 @@ def _opened(source: Any, column: str | None, whole: bool) -> list[tuple[str, str
     """(name, text) of every text of a source. Raises InputError where there is none."""
     if isinstance(source, list | tuple) and all(isinstance(text, str) for text in source):
         found = [(_title(f"text {i}", text), text) for i, text in enumerate(source)]
-    elif isinstance(source, str | Path) and (Path(source).is_dir() or Path(source).suffix.lower() in TEXTS):
+    elif isinstance(source, str | Path) and (
+        Path(source).is_dir() or Path(source).suffix.lower() in TEXTS
+    ):
         found = _of_files(Path(source), whole)
     else:
         found = _of_column(source, column)
     if not found:
-        raise InputError(f"{source if isinstance(source, str | Path) else 'the list'} has no text; give some")
+        raise InputError(
+            f"{source if isinstance(source, str | Path) else 'the list'} has no text; give some"
+        )
     return found
 
 
@@ -252,11 +300,15 @@ def _read(file: Path) -> str:
 def _of_column(source: Any, column: str | None) -> list[tuple[str, str]]:
     frame = open_frame(source)
     names = [
-        field.name for field in frame.schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        field.name
+        for field in frame.schema
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
     ]
     listed = f"those of text are {', '.join(names) or 'none'}"
     if column is None:
-        raise InputError(f"{frame.where} has columns; say which holds the texts with --column: {listed}")
+        raise InputError(
+            f"{frame.where} has columns; say which holds the texts with --column: {listed}"
+        )
     if column not in names:
         raise InputError(f"{frame.where} has no column of text called {column!r}; {listed}")
     values = [value for batch in frame.batches() for value in batch.column(column).to_pylist()]

@@ -1,4 +1,5 @@
-"""Texts as one looks at them: a file of lines, a picture of them, a page with what is strange in them marked."""
+"""Texts as one looks at them: a file of lines, an image of them, a page with what is anomalous in
+them marked."""
 
 from __future__ import annotations
 
@@ -10,10 +11,17 @@ from textwrap import wrap
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-WIDE, HIGH, LETTERS, LINES = 960, 18, 120, 2  # of a picture, a line of it, and what is shown of each text
+WIDE, HIGH, LETTERS, LINES = (
+    960,
+    18,
+    120,
+    2,
+)  # of an image, a line of it, and what is shown of each text
 
-STYLE = """body { font: 16px/1.6 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
-  color-scheme: light dark } pre { white-space: pre-wrap; margin: .2em 0 } .soft { opacity: .6; font-size: .85em }"""
+STYLE = """body { font: 16px/1.6 system-ui, sans-serif; max-width: 60em; margin: 2em auto;
+  padding: 0 1em;
+  color-scheme: light dark } pre { white-space: pre-wrap; margin: .2em 0 }
+  .soft { opacity: .6; font-size: .85em }"""
 
 
 def one_line(text: str) -> str:
@@ -21,7 +29,7 @@ def one_line(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
 
 
-def picture(texts: Sequence[str], columns: int) -> Image.Image:
+def draw_page(texts: Sequence[str], columns: int) -> Image.Image:
     """Texts below each other, a gap after every `columns` of them; always as large for as many."""
     gaps = (len(texts) - 1) // columns
     canvas = Image.new("L", (WIDE, HIGH * (LINES * len(texts) + gaps) + HIGH), "white")
@@ -33,7 +41,7 @@ def picture(texts: Sequence[str], columns: int) -> Image.Image:
     return canvas
 
 
-def save(texts: Sequence[str], target: Path, columns: int | None = None) -> Path:
+def save_texts(texts: Sequence[str], target: Path, columns: int | None = None) -> Path:
     """Writes texts, a line each, as text or as a page, or draws them, as the ending asks."""
     target.parent.mkdir(parents=True, exist_ok=True)
     columns = columns or len(texts)
@@ -44,23 +52,25 @@ def save(texts: Sequence[str], target: Path, columns: int | None = None) -> Path
         parts = ["".join(f"{one_line(text)}\n" for text in group) for group in groups]
         target.write_text("\n".join(parts), "utf-8")
     else:
-        picture(texts, columns).save(target)
+        draw_page(texts, columns).save(target)
     return target
 
 
-def marked(
+def draw_attribution(
     parts: Sequence[Sequence[str]],
-    blame: Sequence[np.ndarray],
+    attribution: Sequence[np.ndarray],
     nearest: Sequence[str],
     names: Sequence[str],
     file: Path,
 ) -> Path:
-    """A page of texts in parts, each as red as it is to blame, (parts,) nats; below each the nearest normal one."""
+    """A page of texts in parts, each as red as it is to attribution, (parts,) nats; below each the
+    nearest normal one."""
     body = []
-    for i, (text, own, name) in enumerate(zip(parts, blame, names, strict=True)):
+    for i, (text, own, name) in enumerate(zip(parts, attribution, names, strict=True)):
         shares = np.clip(own / max(own.max(initial=0.0), 1e-9), 0, 1)
         words = "".join(
-            f'<span style="background:rgba(220,60,60,{share:.2f})" title="{nats:.1f} nats">{escape(part)}</span>'
+            f'<span style="background:rgba(220,60,60,{share:.2f})" title="{nats:.1f}'
+            f' nats">{escape(part)}</span>'
             for part, share, nats in zip(text, shares, own, strict=True)
         )
         near = f"<pre class=soft>{escape(nearest[i])}</pre>" if nearest else ""
@@ -70,6 +80,9 @@ def marked(
 
 def _page(body: Sequence[str], file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    head = f'<!doctype html><meta charset="utf-8"><title>{escape(file.stem)}</title><style>{STYLE}</style>'
+    head = (
+        "<!doctype html><meta"
+        f' charset="utf-8"><title>{escape(file.stem)}</title><style>{STYLE}</style>'
+    )
     file.write_text(head + "".join(body), "utf-8")
     return file

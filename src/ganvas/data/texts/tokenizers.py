@@ -1,4 +1,5 @@
-"""How texts become symbols and come back, to the last letter: bytes, or parts of words that were learned."""
+"""How texts become symbols and come back, to the last letter: bytes, or parts of words that were
+learned."""
 
 from __future__ import annotations
 
@@ -49,8 +50,8 @@ class Bytes(Alphabet):
 
 
 class Parts(Alphabet):
-    """Parts of words, found by merging the bytes that come together most often (byte-pair encoding, Sennrich et al.,
-    2016; of bytes, Radford et al., 2019)."""
+    """Parts of words, found by merging the bytes that come together most often (byte-pair encoding,
+    Sennrich et al., 2016; of bytes, Radford et al., 2019)."""
 
     def __init__(self, learned: str) -> None:
         self.merges = _tokenizers().Tokenizer.from_str(learned)
@@ -90,20 +91,25 @@ def alphabet(learned: str) -> Alphabet:
 
 
 def learn(texts: Sequence[str], kind: Tokenizer, vocabulary: int | None) -> str:
-    """What an alphabet for these texts knows. Raises InputError for a vocabulary that is too small."""
+    """What an alphabet for these texts knows. Raises InputError for a vocabulary that is too
+    small."""
     if kind == "bytes":
         if vocabulary is not None:
-            raise InputError("--vocabulary is for --tokenizer bpe; bytes are always 256, and an end")
+            raise InputError(
+                "--vocabulary is for --tokenizer bpe; bytes are always 256, and an end"
+            )
         return ""
     if vocabulary is not None and vocabulary < 257:
-        raise InputError(f"--vocabulary is {vocabulary}; it must hold 256 bytes and an end, so at least 257")
+        raise InputError(
+            f"--vocabulary is {vocabulary}; it must hold 256 bytes and an end, so at least 257"
+        )
     size = sum(len(text.encode()) for text in texts)
     return Parts.learned(texts, vocabulary or min(max(size // LEARNED_FROM, FEWEST), MOST))
 
 
 def _letters() -> dict[str, int]:
-    """The byte that each letter stands for in how byte-level encodings write theirs: letters that can be seen stand for
-    themselves, the others for those from 256 on."""
+    """The byte that each letter stands for in how byte-level encodings write theirs: letters that
+    can be seen stand for themselves, the others for those from 256 on."""
     seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
     rest = [byte for byte in range(256) if byte not in seen]
     return {chr(byte): byte for byte in seen} | {chr(256 + i): byte for i, byte in enumerate(rest)}
@@ -113,5 +119,7 @@ def _tokenizers() -> Any:
     try:
         import tokenizers
     except ImportError as error:
-        raise InputError("parts of words need `pip install 'ganvas[text]'`; or say --tokenizer bytes") from error
+        raise InputError(
+            "parts of words need `pip install 'ganvas[text]'`; or say --tokenizer bytes"
+        ) from error
     return tokenizers

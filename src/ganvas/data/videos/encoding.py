@@ -17,11 +17,16 @@ from .sources import pyav
 CODECS = {".webm": ("libvpx-vp9", "libvpx"), ".avi": ("mpeg4",)}
 """By ending, what it is encoded with; the first that is there."""
 OTHERWISE = ("libx264", "mpeg4")
-QUALITY = {"libx264": {"crf": "12"}, "libvpx-vp9": {"crf": "12", "b": "0"}, "mpeg4": {"qmin": "2", "qmax": "3"}}
+QUALITY = {
+    "libx264": {"crf": "12"},
+    "libvpx-vp9": {"crf": "12", "b": "0"},
+    "mpeg4": {"qmin": "2", "qmax": "3"},
+}
 
 
 def save_film(frames: np.ndarray, target: Path, rate: float) -> Path:
-    """Writes frames, uint8 (T, H, W) or (T, H, W, 3), as a video of so many a second, or all of none of it.
+    """Writes frames, uint8 (T, H, W) or (T, H, W, 3), as a video of so many a second, or all of
+    none of it.
 
     Returns the file: a GIF where that is asked for, or where PyAV is missing.
     """
@@ -37,7 +42,9 @@ def save_film(frames: np.ndarray, target: Path, rate: float) -> Path:
         _encode(av, frames, beside, Fraction(rate).limit_denominator(1001))
         os.replace(beside, target)
     except av.FFmpegError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}); end it in .mp4, .webm or .gif") from error
+        raise InputError(
+            f"{target} cannot be written ({error.strerror}); end it in .mp4, .webm or .gif"
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
     return target
@@ -53,6 +60,8 @@ def _encode(av: Any, frames: np.ndarray, file: Path, rate: Fraction) -> None:
         stream = container.add_stream(codec, rate=rate, options=QUALITY.get(codec, {}))
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
         for frame in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "gray" if frame.ndim == 2 else "rgb24")
-            container.mux(stream.encode(picture))
+            image = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(frame), "gray" if frame.ndim == 2 else "rgb24"
+            )
+            container.mux(stream.encode(image))
         container.mux(stream.encode())

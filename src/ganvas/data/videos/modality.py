@@ -16,13 +16,31 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import Continuous, Data, InputError, Mask, Maskable, Masked, Modality, Moving, Tokens, spread
-from .._drawing import glow, grid, pixels_of, save_gif
-from .._reading import Unreadable, class_numbers, natural_size, over, refuse, room
-from ..images.crops import scaled
+from ...core import (
+    Continuous,
+    Data,
+    InputError,
+    Mask,
+    Maskable,
+    Masked,
+    Modality,
+    Moving,
+    Tokens,
+    evenly_spaced,
+)
+from .._drawing import grid, overlay_heat, pixels_of, save_gif
+from .._reading import (
+    Unreadable,
+    class_numbers,
+    memory_budget,
+    natural_size,
+    read_lazily,
+    refuse_unreadable,
+)
+from ..images.crops import resize_to_side
 from ..images.modality import Images
 from ..images.sources import holds_videos
-from .clips import Clips, Reeled, Shelf, Shown, places
+from .clips import Clips, ClipStore, Reeled, Shown, places
 from .encoding import save_film
 from .sources import FILES, Head, Reel, Roll, open_videos
 
@@ -73,7 +91,11 @@ class Videos(Modality, Maskable, Moving):
         if isinstance(source, str | Path):
             return holds_videos(source)
         if isinstance(source, list):
-            return bool(source) and isinstance(source[0], np.ndarray | Tensor) and source[0].ndim in (3, 4)
+            return (
+                bool(source)
+                and isinstance(source[0], np.ndarray | Tensor)
+                and source[0].ndim in (3, 4)
+            )
         return isinstance(source, np.ndarray | Tensor) and source.ndim == 5
 
     @classmethod
@@ -93,13 +115,14 @@ class Videos(Modality, Maskable, Moving):
 
         frames: Frames of a clip; by default 16, or all where an array has fewer.
         fps: Frames a second to look at, whatever the files have; by default all.
-        stride: Frames between the beginnings of two clips of a video; by default a clip's length, so that they lie side
-            by side.
-        size: Side of the frames' middle square in pixels; by default their own where they are small squares, else 16 to
-            64.
+        stride: Frames between the beginnings of two clips of a video; by default a clip's length,
+            so that they lie side by side.
+        size: Side of the frames' middle square in pixels; by default their own where they are small
+            squares, else 16 to 64.
         grey: Make all videos grey.
         skip_unreadable: Leave out videos that cannot be read or are too short, instead of stopping.
-        resident: GiB of decoded frames that may live in memory; by default a quarter of what is free.
+        resident: GiB of decoded frames that may live in memory; by default a quarter of what is
+            free.
         """
         for name, value, least in (("frames", frames, 2), ("stride", stride, 1), ("size", size, 4)):
             if value is not None and not least <= value <= 1024:
@@ -107,12 +130,19 @@ class Videos(Modality, Maskable, Moving):
         if fps is not None and not 0 < fps <= 1000:
             raise InputError(f"--fps is {fps:g}; it must be above 0, and 1000 at most")
         found = open_videos(source)
-        seen = list(over(found.names, lambda i: found.reels[i].head, "looking at videos"))
-        refuse([one for one in seen if isinstance(one, Unreadable)], len(seen), "videos", skip_unreadable)
+        seen = list(read_lazily(found.names, lambda i: found.reels[i].head, "looking at videos"))
+        refuse_unreadable(
+            [one for one in seen if isinstance(one, Unreadable)],
+            len(seen),
+            "videos",
+            skip_unreadable,
+        )
         heads = [head for head in seen if isinstance(head, Head)]
         distinct = set(found.labels or [])
         rates = sorted(head.rate for head in heads if head.rate)
-        frames = frames or (FRAMES if fps else min(FRAMES, max(head.frames or FRAMES for head in heads)))
+        frames = frames or (
+            FRAMES if fps else min(FRAMES, max(head.frames or FRAMES for head in heads))
+        )
         return cls(
             frames=frames,
             size=size or natural_size(np.array([head[:2] for head in heads])),
@@ -121,7 +151,13 @@ class Videos(Modality, Maskable, Moving):
             stride=stride or frames,
             rate=fps or (rates[len(rates) // 2] if rates else RATE),
             classes=tuple(sorted(distinct)) if len(distinct) > 1 else (),
-            form="tensor" if isinstance(source, Tensor) else "array" if isinstance(source, np.ndarray) else "clips",
+            form=(
+                "tensor"
+                if isinstance(source, Tensor)
+                else "array"
+                if isinstance(source, np.ndarray)
+                else "clips"
+            ),
             skip_unreadable=skip_unreadable,
             resident=resident,
         )
@@ -134,10 +170,12 @@ class Videos(Modality, Maskable, Moving):
             dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number])
         )
         counts = torch.tensor([len(roll) for roll in rolls.values()])
-        shelf: Shelf
-        if int(counts.sum()) * self.channels * self.size**2 <= room(self.resident, device):
+        shelf: ClipStore
+        if int(counts.sum()) * self.channels * self.size**2 <= memory_budget(self.resident, device):
             firsts = dict(zip(rolls, (counts.cumsum(0) - counts).tolist(), strict=True))
-            pixels = torch.empty(int(counts.sum()), self.channels, self.size, self.size, dtype=torch.uint8)
+            pixels = torch.empty(
+                int(counts.sum()), self.channels, self.size, self.size, dtype=torch.uint8
+            )
 
             def take(number: int) -> None:
                 own = pixels[firsts[number] : firsts[number] + len(rolls[number])]
@@ -146,49 +184,72 @@ class Videos(Modality, Maskable, Moving):
             good = self._checked(rolls, take)
             shelf = Shown(pixels.to(device), torch.tensor([firsts[number] for number in good]))
         else:
-            good = self._checked(rolls, lambda number: rolls[number].frames(len(rolls[number]) - 1, 1, self.still))
+            good = self._checked(
+                rolls, lambda number: rolls[number].frames(len(rolls[number]) - 1, 1, self.still)
+            )
             shelf = Reeled([rolls[number] for number in good], self.still)
         return self._clips(shelf, {number: rolls[number] for number in good}, labels)
 
-    def read_any(self, source: Any, device: str | torch.device = "cpu") -> Iterator[tuple[Data, Tensor]]:
+    def read_any(
+        self, source: Any, device: str | torch.device = "cpu"
+    ) -> Iterator[tuple[Data, Tensor]]:
         yield self.read(source, device), torch.zeros(())
 
     def masked(self, source: Any) -> Masked:
-        """Clips as they are read otherwise; of a video that is shorter than one, what there is, the rest missing."""
+        """Clips as they are read otherwise; of a video that is shorter than one, what there is, the
+        rest missing."""
         found = open_videos(source)
-        rolls = self._checked(dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number], least=1))
+        rolls = self._checked(
+            dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number], least=1)
+        )
         whole = {number: roll for number, roll in rolls.items() if len(roll) >= self.frames}
         clips = self._clips(Reeled([*whole.values()], self.still), whole, None)
         x, names = ([*clips.gather().x], clips.names) if len(clips) else ([], [])
         known = [torch.ones(self.space.shape, dtype=torch.bool) for _ in x]
         for roll in (roll for number, roll in rolls.items() if number not in whole):
             missing = (0, 0, 0, 0, 0, self.frames - len(roll))
-            own = scaled(roll.frames(0, len(roll), self.still), None).transpose(0, 1)
+            own = resize_to_side(roll.frames(0, len(roll), self.still), None).transpose(0, 1)
             x.append(F.pad(own, missing))
             known.append(F.pad(torch.ones_like(own).bool(), missing, value=False))
             names.append(roll.name)
         return Masked(x, known, names, [(self.size, self.size)] * len(x), self.form)
 
     def mask(self, source: Any) -> Mask:
-        raise InputError("videos are completed after their first frames: leave out --mask, and say --given")
+        raise InputError(
+            "videos are completed after their first frames: leave out --mask, and say --given"
+        )
 
-    def _checked(self, videos: Mapping[int, Reel] | Mapping[int, Roll], take: Callable[[int], Any]) -> dict[int, Any]:
-        """What `take` gives for videos, by their numbers. Raises InputError naming all others, if not to skip them."""
+    def _checked(
+        self, videos: Mapping[int, Reel] | Mapping[int, Roll], take: Callable[[int], Any]
+    ) -> dict[int, Any]:
+        """What `take` gives for videos, by their numbers. Raises InputError naming all others, if
+        not to skip them."""
         numbers, names = list(videos), [video.name for video in videos.values()]
-        seen = list(over(names, lambda i: take(numbers[i]), "reading videos"))
-        refuse([one for one in seen if isinstance(one, Unreadable)], len(seen), "videos", self.skip_unreadable)
-        return {number: one for number, one in zip(numbers, seen, strict=True) if not isinstance(one, Unreadable)}
+        seen = list(read_lazily(names, lambda i: take(numbers[i]), "reading videos"))
+        refuse_unreadable(
+            [one for one in seen if isinstance(one, Unreadable)],
+            len(seen),
+            "videos",
+            self.skip_unreadable,
+        )
+        return {
+            number: one
+            for number, one in zip(numbers, seen, strict=True)
+            if not isinstance(one, Unreadable)
+        }
 
     def _rolled(self, reel: Reel, least: int = 0) -> Roll:
-        """A reel with the frames that are looked at. Raises ValueError where these are too few, by default for a
-        clip."""
+        """A reel with the frames that are looked at. Raises ValueError where these are too few, by
+        default for a clip."""
         numbers = reel.chosen(self.fps)
         if len(numbers) < (least or self.frames):
             often = f" at {self.fps:g} a second" if self.fps else ""
-            raise ValueError(f"it has {len(numbers)} frames{often}, and a clip has {self.frames}; see --frames")
+            raise ValueError(
+                f"it has {len(numbers)} frames{often}, and a clip has {self.frames}; see --frames"
+            )
         return Roll(reel, numbers, reel.key())
 
-    def _clips(self, shelf: Shelf, rolls: Mapping[int, Roll], labels: Tensor | None) -> Clips:
+    def _clips(self, shelf: ClipStore, rolls: Mapping[int, Roll], labels: Tensor | None) -> Clips:
         keys = torch.tensor([roll.key for roll in rolls.values()], dtype=torch.int64)
         begin = places([len(roll) for roll in rolls.values()], self.frames, self.stride)
         own = None if labels is None else labels[list(rolls)]
@@ -199,11 +260,18 @@ class Videos(Modality, Maskable, Moving):
         colours = "grey" if self.channels == 1 else "colour"
         often = f", {self.fps:g} a second" if self.fps else ""
         size = f"{self.size} × {self.size} {colours}"
-        words = [f"{len(data.videos):,} videos: {len(data):,} clips of {self.frames} frames{often}, {size}"]
+        words = [
+            f"{len(data.videos):,} videos: {len(data):,} clips of {self.frames} frames{often},"
+            f" {size}"
+        ]
         if data.labels is not None:
             counts = Counter(data.labels.flatten().tolist())
-            listed = ", ".join(f"{name} {counts[i]:,}" for i, name in islice(enumerate(self.classes), 10))
-            words.append(f"{len(self.classes)} classes ({listed}{' …' if len(self.classes) > 10 else ''})")
+            listed = ", ".join(
+                f"{name} {counts[i]:,}" for i, name in islice(enumerate(self.classes), 10)
+            )
+            words.append(
+                f"{len(self.classes)} classes ({listed}{' …' if len(self.classes) > 10 else ''})"
+            )
         return "; ".join([*words, data.shelf.kept()])
 
     def present(self, x: Tensor) -> Any:
@@ -217,16 +285,19 @@ class Videos(Modality, Maskable, Moving):
         frames, height, width = (min(COARSE, side) for side in x.shape[2:])
         return F.adaptive_avg_pool3d(x.float(), (frames, height, width)).flatten(1)
 
-    def reasons(self, blame: Tensor) -> dict[str, Tensor]:
+    def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
         return {}
 
-    def point_out(self, x: Tensor, blame: Tensor, nearest: Tensor, names: list[str], folder: Path) -> list[Path]:
-        """Strips of each: as it is, with the blame glowing on it, and the nearest normal one."""
+    def point_out(
+        self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
+    ) -> list[Path]:
+        """Strips of each: as it is, with the attribution glowing on it, and the nearest normal
+        one."""
         folder.mkdir(parents=True, exist_ok=True)
         x, nearest = (one.expand(-1, 3, -1, -1, -1) for one in (x, nearest))
         files = []
-        for i, (clip, heat, name) in enumerate(zip(x, blame, names, strict=True)):
-            glowing = glow(clip.transpose(0, 1), heat.mean(0).unsqueeze(1)).transpose(0, 1)
+        for i, (clip, heat, name) in enumerate(zip(x, attribution, names, strict=True)):
+            glowing = overlay_heat(clip.transpose(0, 1), heat.mean(0).unsqueeze(1)).transpose(0, 1)
             shown = torch.stack([clip, glowing, *nearest[i : i + 1]])
             files.append(self.sheet(shown, folder / f"{i:04d}-{Path(name).stem}.png"))
         return files
@@ -239,8 +310,14 @@ class Videos(Modality, Maskable, Moving):
 
     def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
         width = max(4, len(str(len(x) - 1)))
-        own = [Path(name) for name in names] if names else [Path(f"{i:0{width}d}") for i in range(len(x))]
-        files = [target / (name.name if name.suffix in FILES else f"{name.stem}.mp4") for name in own]
+        own = (
+            [Path(name) for name in names]
+            if names
+            else [Path(f"{i:0{width}d}") for i in range(len(x))]
+        )
+        files = [
+            target / (name.name if name.suffix in FILES else f"{name.stem}.mp4") for name in own
+        ]
         pairs = zip(x, files, strict=True)
         return [save_film(pixels_of(clip.transpose(0, 1)), file, self.rate) for clip, file in pairs]
 
@@ -250,14 +327,16 @@ class Videos(Modality, Maskable, Moving):
         return self.write(torch.cat(parts[:-1], -1), folder, names)
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
-        """A strip of frames for each clip, one below the other, those that would stand in a column together; or where
-        `target` is a video or a GIF, all clips side by side."""
+        """A strip of frames for each clip, one below the other, those that would stand in a column
+        together; or where `target` is a video or a GIF, all clips side by side."""
         if target.suffix.lower() in FILES:
             return self._played([x], target, columns)
         rows = len(x) if columns is None else ceil(len(x) / columns)
-        order = [row * (columns or 1) + column for column in range(columns or 1) for row in range(rows)]
+        order = [
+            row * (columns or 1) + column for column in range(columns or 1) for row in range(rows)
+        ]
         order = [place for place in order if place < len(x)][: max(STRIPS // rows * rows, rows)]
-        strips = x[order][:, :, spread(x.shape[2], STRIP)].transpose(1, 2)
+        strips = x[order][:, :, evenly_spaced(x.shape[2], STRIP)].transpose(1, 2)
         target.parent.mkdir(parents=True, exist_ok=True)
         grid(strips.flatten(0, 1), strips.shape[1]).save(target)
         return target
@@ -266,9 +345,12 @@ class Videos(Modality, Maskable, Moving):
         return self._played(frames, target, None)
 
     def _played(self, sets: list[Tensor], target: Path, columns: int | None) -> Path:
-        """Writes sets of clips (n, C, T, S, S), one after the other, those of a set side by side."""
-        pictures = [np.asarray(grid(one[:, :, t], columns)) for one in sets for t in range(one.shape[2])]
-        return save_film(np.stack(pictures), target, self.rate)
+        """Writes sets of clips (n, C, T, S, S), one after the other, those of a set side by
+        side."""
+        photos = [
+            np.asarray(grid(one[:, :, t], columns)) for one in sets for t in range(one.shape[2])
+        ]
+        return save_film(np.stack(photos), target, self.rate)
 
     def film(self, sheets: list[Path], target: Path) -> Path:
         return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)

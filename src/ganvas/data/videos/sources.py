@@ -1,4 +1,5 @@
-"""Where videos come from: files that PyAV decodes, folders of frames, arrays; each is a reel with numbered frames."""
+"""Where videos come from: files that PyAV decodes, folders of frames, arrays; each is a reel with
+numbered frames."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...core import CONTAINERS, InputError
-from .._reading import hashed
+from .._reading import content_key
 from ..images.modality import Images
 from ..images.sources import ENDINGS, VIDEOS, as_levels, folder_labels, hidden
 
@@ -28,7 +29,8 @@ SHORT = 0.9  # of the length that a file says it has: what holds less was cut of
 
 
 class Head(NamedTuple):
-    """What a reel says of itself: size in pixels, colours, and where it says so, its frames and those of a second."""
+    """What a reel says of itself: size in pixels, colours, and where it says so, its frames and
+    those of a second."""
 
     width: int
     height: int
@@ -50,7 +52,8 @@ class Reel(ABC):
     @property
     @abstractmethod
     def times(self) -> np.ndarray | int:
-        """When each frame is shown, in seconds, (n,); or how many frames there are, where they have no times."""
+        """When each frame is shown, in seconds, (n,); or how many frames there are, where they have
+        no times."""
 
     @abstractmethod
     def key(self) -> int:
@@ -58,10 +61,12 @@ class Reel(ABC):
 
     @abstractmethod
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
-        """Frames of these numbers, ascending, as `still` has pictures: uint8 (n, channels, size, size)."""
+        """Frames of these numbers, ascending, as `still` has images: uint8 (n, channels, size,
+        size)."""
 
     def chosen(self, rate: float | None) -> np.ndarray:
-        """Numbers of the frames that are seen if one looks so often a second, int64; all of them without a rate."""
+        """Numbers of the frames that are seen if one looks so often a second, int64; all of them
+        without a rate."""
         times = self.times
         if isinstance(times, int):
             if rate is not None:
@@ -85,7 +90,9 @@ class Film(Reel):
             context, first = stream.codec_context, next(container.decode(stream), None)
             if first is None:
                 raise OSError("it has no frames")
-            sides = (first.height, first.width) if first.rotation % 180 else (first.width, first.height)
+            sides = (
+                (first.height, first.width) if first.rotation % 180 else (first.width, first.height)
+            )
             rate = stream.average_rate or stream.guessed_rate
             grey = (context.pix_fmt or "").startswith("gray")
             return Head(*sides, grey, stream.frames or None, float(rate) if rate else None)
@@ -96,12 +103,26 @@ class Film(Reel):
         with self._opened() as (container, stream):
             packets = [p for p in container.demux(stream) if p.size and not p.is_corrupt]
             said, unit = (container.duration or 0) / 1e6, float(stream.time_base or 0)
-            stamps = np.array(sorted({p.pts for p in packets if p.pts is not None and not p.is_discard}), np.int64)
+            stamps = np.array(
+                sorted({p.pts for p in packets if p.pts is not None and not p.is_discard}), np.int64
+            )
             if len(stamps) < len([p for p in packets if not p.is_discard]):
-                raise OSError("its frames do not say when they are shown; convert it, such as to MP4")
-            end = max((p.pts - (stream.start_time or 0) + (p.duration or 0) for p in packets), default=0) * unit
+                raise OSError(
+                    "its frames do not say when they are shown; convert it, such as to MP4"
+                )
+            end = (
+                max(
+                    (p.pts - (stream.start_time or 0) + (p.duration or 0) for p in packets),
+                    default=0,
+                )
+                * unit
+            )
             if len(packets) < SHORT * stream.frames or end < SHORT * said - 0.2:
-                held = f"{len(packets)} of {stream.frames} frames" if stream.frames else f"{end:.1f} of {said:.1f} s"
+                held = (
+                    f"{len(packets)} of {stream.frames} frames"
+                    if stream.frames
+                    else f"{end:.1f} of {said:.1f} s"
+                )
                 raise OSError(f"it is cut short, and holds {held}; fetch it again")
             self.unit = unit
             return stamps
@@ -122,10 +143,15 @@ class Film(Reel):
         if found is None:  # not every kind of file can be entered anywhere
             found = self._decoded(sorted(set(numbers)), still, seek=False)
         if found is None or (lost := set(numbers) - found.keys()):
-            raise OSError(f"its frame {min(lost) if found else numbers[0]} cannot be decoded; it may be damaged")
+            raise OSError(
+                f"its frame {min(lost) if found else numbers[0]} cannot be decoded; it may be"
+                " damaged"
+            )
         return torch.from_numpy(np.stack([found[number] for number in numbers]))
 
-    def _decoded(self, numbers: Sequence[int], still: Images, seek: bool) -> dict[int, np.ndarray] | None:
+    def _decoded(
+        self, numbers: Sequence[int], still: Images, seek: bool
+    ) -> dict[int, np.ndarray] | None:
         """Frames by their number; None where what was decoded first comes after them."""
         number_of = {int(self.stamps[number]): number for number in numbers}
         found = dict[int, np.ndarray]()
@@ -143,7 +169,8 @@ class Film(Reel):
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
-        """The file and its video. Raises OSError where it cannot be decoded, or is too large to be."""
+        """The file and its video. Raises OSError where it cannot be decoded, or is too large to
+        be."""
         av = pyav()
         try:
             with av.open(
@@ -161,25 +188,29 @@ class Film(Reel):
 
 
 class Pages(Reel):
-    """A folder of pictures that follow each other."""
+    """A folder of images that follow each other."""
 
     def __init__(self, name: str, files: Sequence[Path]) -> None:
         self.name, self.files = name, files
 
     @cached_property
     def head(self) -> Head:
-        with Image.open(self.files[0]) as picture:
-            return Head(*picture.size, picture.mode in ("1", "L", "LA", "I", "F"), len(self.files), None)
+        with Image.open(self.files[0]) as image:
+            return Head(
+                *image.size, image.mode in ("1", "L", "LA", "I", "F"), len(self.files), None
+            )
 
     @property
     def times(self) -> int:
         return len(self.files)
 
     def key(self) -> int:
-        return hashed(*(file.read_bytes() for file in self.files))
+        return content_key(*(file.read_bytes() for file in self.files))
 
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
-        return torch.from_numpy(np.stack([still.decode(self.files[number].read_bytes()) for number in numbers]))
+        return torch.from_numpy(
+            np.stack([still.decode(self.files[number].read_bytes()) for number in numbers])
+        )
 
 
 class Plate(Reel):
@@ -190,14 +221,16 @@ class Plate(Reel):
 
     @property
     def head(self) -> Head:
-        return Head(self.array.shape[2], self.array.shape[1], self.array.ndim == 3, len(self.array), None)
+        return Head(
+            self.array.shape[2], self.array.shape[1], self.array.ndim == 3, len(self.array), None
+        )
 
     @property
     def times(self) -> int:
         return len(self.array)
 
     def key(self) -> int:
-        return hashed(self.array.tobytes())
+        return content_key(self.array.tobytes())
 
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
         return still.fit(torch.from_numpy(np.array(self.array[list(numbers)])))
@@ -251,13 +284,24 @@ def open_videos(source: Any) -> Reels:
     """Finds the videos of a source. Raises InputError where there are none."""
     if isinstance(source, str | Path):
         return _open_path(Path(source))
-    if isinstance(source, list) and source and all(isinstance(item, np.ndarray | Tensor) for item in source):
+    if (
+        isinstance(source, list)
+        and source
+        and all(isinstance(item, np.ndarray | Tensor) for item in source)
+    ):
         clips = [_arrayed(item)[None] for item in source]
-        return Reels([plate for i, clip in enumerate(clips) for plate in _plates(clip, f"array {i}", i)])
+        return Reels(
+            [plate for i, clip in enumerate(clips) for plate in _plates(clip, f"array {i}", i)]
+        )
     if isinstance(source, np.ndarray | Tensor):
-        return Reels(_plates(_arrayed(source), f"the {'tensor' if isinstance(source, Tensor) else 'array'}"))
+        return Reels(
+            _plates(_arrayed(source), f"the {'tensor' if isinstance(source, Tensor) else 'array'}")
+        )
     kind = type(source).__name__
-    raise InputError(f"{kind} holds no videos; give a path, an array or a tensor (N, T, H, W[, C]), or a list of clips")
+    raise InputError(
+        f"{kind} holds no videos; give a path, an array or a tensor (N, T, H, W[, C]), or a list of"
+        " clips"
+    )
 
 
 def _open_path(path: Path) -> Reels:
@@ -269,24 +313,35 @@ def _open_path(path: Path) -> Reels:
         try:
             return Reels(_plates(np.load(path, mmap_mode="r", allow_pickle=False), str(path)))
         except (ValueError, OSError, EOFError) as error:
-            raise InputError(f"{path} cannot be read as plain numbers ({error}); save it without objects") from error
+            raise InputError(
+                f"{path} cannot be read as plain numbers ({error}); save it without objects"
+            ) from error
     if path.suffix.lower() not in FILES:
-        raise InputError(f"{path} is no video; these end in {', '.join(sorted(FILES))}, or are arrays in .npy")
+        raise InputError(
+            f"{path} is no video; these end in {', '.join(sorted(FILES))}, or are arrays in .npy"
+        )
     return Reels([Film(path.name, path)])
 
 
 def _open_folder(folder: Path) -> Reels:
-    """Video files, or where there are none, sub-folders of frames: all pictures of a folder, in order."""
-    files = sorted(f for f in folder.rglob("*") if f.is_file() and not hidden(f.relative_to(folder).parts))
+    """Video files, or where there are none, sub-folders of frames: all images of a folder, in
+    order."""
+    files = sorted(
+        f for f in folder.rglob("*") if f.is_file() and not hidden(f.relative_to(folder).parts)
+    )
     reels: list[Reel] = [Film(_within(f, folder), f) for f in files if f.suffix.lower() in FILES]
     if not reels:
         pages = dict[Path, list[Path]]()
         for file in files:
             if file.suffix.lower() in ENDINGS:
                 pages.setdefault(file.parent, []).append(file)
-        reels = [Pages(_within(at, folder), sorted(own, key=_in_order)) for at, own in pages.items()]
+        reels = [
+            Pages(_within(at, folder), sorted(own, key=_in_order)) for at, own in pages.items()
+        ]
     if not reels:
-        raise InputError(f"{folder} has no videos ({', '.join(sorted(FILES))}) and no folders of frames")
+        raise InputError(
+            f"{folder} has no videos ({', '.join(sorted(FILES))}) and no folders of frames"
+        )
     return Reels(reels, folder_labels([reel.name for reel in reels]))
 
 
@@ -309,21 +364,29 @@ def _plates(array: np.ndarray, where: str, first: int = 0) -> list[Reel]:
     if array.ndim == 5 and array.shape[-1] not in (1, 3):
         axis = next((axis for axis in (1, 2) if array.shape[axis] in (1, 3)), None)
         array = array if axis is None else np.moveaxis(array, axis, -1)
-    if array.ndim not in (4, 5) or 0 in array.shape or (array.ndim == 5 and array.shape[-1] not in (1, 3)):
+    if (
+        array.ndim not in (4, 5)
+        or 0 in array.shape
+        or (array.ndim == 5 and array.shape[-1] not in (1, 3))
+    ):
         raise InputError(
-            f"{where} has shape {array.shape}; videos are (N, T, H, W), (N, T, H, W, C) or (N, C, T, H, W)"
+            f"{where} has shape {array.shape}; videos are (N, T, H, W), (N, T, H, W, C) or (N, C,"
+            " T, H, W)"
         )
     clips = as_levels(array[..., 0] if array.ndim == 5 and array.shape[-1] == 1 else array, where)
     return [Plate(f"clip {first + i}", clip) for i, clip in enumerate(clips)]
 
 
 def _squared(frame: Any, still: Images) -> np.ndarray:
-    """A frame as a square picture, upright, uint8 (channels, size, size): its middle, brought to size."""
+    """A frame as a square image, upright, uint8 (channels, size, size): its middle, brought to
+    size."""
     size, ratio = still.size, still.size / min(frame.width, frame.height)
     width, height = (max(round(side * ratio), size) for side in (frame.width, frame.height))
     way = "AREA" if ratio < 1 else "BICUBIC"
     grey = still.channels == 1
-    scaled = frame.reformat(width, height, "gray" if grey else "rgb24", interpolation=way).to_ndarray()
+    scaled = frame.reformat(
+        width, height, "gray" if grey else "rgb24", interpolation=way
+    ).to_ndarray()
     top, left = (height - size) // 2, (width - size) // 2
     square = np.rot90(scaled[top : top + size, left : left + size], frame.rotation // 90)
     return np.ascontiguousarray(square[None] if grey else square.transpose(2, 0, 1))

@@ -1,1 +1,1 @@
-"""What pictures are compared by: one kind of features, one file."""
+"""What images are compared by: one kind of features, one file."""

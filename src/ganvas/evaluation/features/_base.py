@@ -39,5 +39,6 @@ class Features(ABC):
         return torch.cat([self.embed(part).float() for part in x.split(256)])
 
     def classify(self, x: Tensor) -> Tensor | None:
-        """Class numbers, (N,), where the features come from a classifier of the data's own labels."""
+        """Class numbers, (N,), where the features come from a classifier of the data's own
+        labels."""
         return None

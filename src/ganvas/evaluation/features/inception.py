@@ -1,4 +1,5 @@
-"""Features of InceptionV3 as in published Fréchet distances (Heusel et al., 2017), where the user has its weights."""
+"""Features of InceptionV3 as in published Fréchet distances (Heusel et al., 2017), where the user
+has its weights."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ WEIGHTS = "GANVAS_INCEPTION"
 
 
 class Inception(Features):
-    """2,048 features by torch-fidelity's network, whose weights file the environment names: GANVAS_INCEPTION=PATH."""
+    """2,048 features by torch-fidelity's network, whose weights file the environment names:
+    GANVAS_INCEPTION=PATH."""
 
     def __init__(self, network: Any) -> None:
         self.network = network.eval()
@@ -24,17 +26,25 @@ class Inception(Features):
     def fit(cls, train: Data, modality: Modality, cache: Path) -> Self:
         path = os.environ.get(WEIGHTS, "")
         if not Path(path).is_file():
-            raise InputError(f"--features inception needs its weights: set {WEIGHTS} to the file torch-fidelity uses")
+            raise InputError(
+                f"--features inception needs its weights: set {WEIGHTS} to the file torch-fidelity"
+                " uses"
+            )
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise InputError("--features inception needs an extra: pip install 'ganvas[inception]'") from error
-        return cls(FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=path))
+            raise InputError(
+                "--features inception needs an extra: pip install 'ganvas[inception]'"
+            ) from error
+        return cls(
+            FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=path)
+        )
 
     @property
     def description(self) -> str:
         return (
-            "InceptionV3 (torch-fidelity), 2,048 features, comparable with published Fréchet distances of equal sizes"
+            "InceptionV3 (torch-fidelity), 2,048 features, comparable with published Fréchet"
+            " distances of equal sizes"
         )
 
     def embed(self, x: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""Examples by themselves: ranks and categories of a table's columns, pixels of a picture. Nothing is learned."""
+"""Examples by themselves: ranks and categories of a table's columns, pixels of an image. Nothing
+is learned."""
 
 from __future__ import annotations
 

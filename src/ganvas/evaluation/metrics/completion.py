@@ -1,4 +1,5 @@
-"""How near to the truth holes are filled: PSNR in the hole, and SSIM of the whole (Wang et al., 2004)."""
+"""How near to the truth masked regions are filled: PSNR in the masked region, and SSIM of the whole
+(Wang et al., 2004)."""
 
 from __future__ import annotations
 
@@ -6,25 +7,32 @@ from math import log10
 
 import torch
 
-from ...core import Completes, Continuous, Evidence, Measured, chance, spread
-from ...nn.masks import holes
-from ._statistics import likeness, mean
+from ...core import Completes, Continuous, Evidence, Measured, evenly_spaced, seeded_rng
+from ...nn.masks import draw_masks
+from ._statistics import bootstrap_mean, image_similarity
 
-MOST = 500  # pictures that are completed
+MOST = 500  # images that are completed
 
 
 def completion(model: Completes, evidence: Evidence) -> Measured:
-    """Held-out pictures out of which holes were cut and filled: rectangles, strokes, halves."""
+    """Held-out images out of which masked regions were cut and filled: rectangles, strokes,
+    halves."""
     if not isinstance(model.space, Continuous) or len(model.space.shape) != 3:
         return Measured({}, {})
     x = evidence.held_out.x
-    x = x[spread(len(x), MOST).to(x.device)]
-    with chance(0), torch.no_grad():
-        known = ~holes(x).expand_as(x)
+    x = x[evenly_spaced(len(x), MOST).to(x.device)]
+    with seeded_rng(0), torch.no_grad():
+        known = ~draw_masks(x).expand_as(x)
         parts = zip(x.split(256), known.split(256), strict=True)
         after = torch.cat([model.complete(part, own).float() for part, own in parts])
-    errors = ((after - x).square() * ~known).flatten(1).sum(1) / (~known).flatten(1).sum(1).clamp(min=1)
-    numbers = {"PSNR in holes (dB)": mean(errors, lambda error: 10 * log10(4 / max(error, 1e-12)))}
-    if (whole := likeness(after, x)).get("SSIM"):
+    errors = ((after - x).square() * ~known).flatten(1).sum(1) / (~known).flatten(1).sum(1).clamp(
+        min=1
+    )
+    numbers = {
+        "PSNR in masked regions (dB)": bootstrap_mean(
+            errors, lambda error: 10 * log10(4 / max(error, 1e-12))
+        )
+    }
+    if (whole := image_similarity(after, x)).get("SSIM"):
         numbers["SSIM, completed"] = whole["SSIM"]
     return Measured(numbers, dict.fromkeys(numbers, True))

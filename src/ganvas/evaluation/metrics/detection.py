@@ -1,4 +1,5 @@
-"""Whether a classifier can tell made rows from real ones (two-sample test, Lopez-Paz & Oquab, 2017)."""
+"""Whether a classifier can tell made rows from real ones (two-sample test, Lopez-Paz & Oquab,
+2017)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ FOLDS = 5
 
 
 def detection(model: Samples, evidence: Evidence) -> Measured:
-    """Area under the curve of boosted trees that tell held-out rows from as many samples: 0.5 is ideal, 1 a giveaway.
+    """Area under the curve of boosted trees that tell held-out rows from as many samples: 0.5 is
+    ideal, 1 a giveaway.
 
     Every row is judged by trees that were fitted to the other four fifths of both.
     """
@@ -20,10 +22,10 @@ def detection(model: Samples, evidence: Evidence) -> Measured:
     made = evidence.frame(model.sample(len(evidence.held_out), evidence.asked))
     if real is None or made is None:
         return Measured({}, {})
-    return Measured({"told from real (AUC)": told_apart(real, made)}, {"told from real (AUC)": False})
+    return Measured({"C2ST AUC": c2st_auc(real, made)}, {"C2ST AUC": False})
 
 
-def told_apart(real: pd.DataFrame, made: pd.DataFrame) -> Estimate:
+def c2st_auc(real: pd.DataFrame, made: pd.DataFrame) -> Estimate:
     """The area, and its interval."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -38,7 +40,8 @@ def told_apart(real: pd.DataFrame, made: pd.DataFrame) -> Estimate:
 def as_numbers(frame: pd.DataFrame, most: int = 250) -> tuple[np.ndarray, list[bool]]:
     """A frame as float64 (N, columns), nan where missing, and which columns hold categories.
 
-    most: Levels of a category that are told apart, the most frequent ones; their numbers are their ranks.
+    most: Levels of a category that are told apart, the most frequent ones; their numbers are their
+        ranks.
     """
     columns: list[np.ndarray] = []
     categories = []
@@ -48,9 +51,17 @@ def as_numbers(frame: pd.DataFrame, most: int = 250) -> tuple[np.ndarray, list[b
         if number:
             columns.append(values.astype("Float64").to_numpy(float, na_value=np.nan))
         elif pd.api.types.is_datetime64_any_dtype(values):
-            columns.append(values.astype("int64").where(values.notna()).to_numpy(float, na_value=np.nan))
+            columns.append(
+                values.astype("int64").where(values.notna()).to_numpy(float, na_value=np.nan)
+            )
         else:
-            ranks = values.astype(str).value_counts().rank(ascending=False, method="first").sub(1).clip(upper=most)
+            ranks = (
+                values.astype(str)
+                .value_counts()
+                .rank(ascending=False, method="first")
+                .sub(1)
+                .clip(upper=most)
+            )
             columns.append(values.astype(str).map(ranks).where(values.notna()).to_numpy(float))
         categories.append(not (number or pd.api.types.is_datetime64_any_dtype(values)))
     return np.stack(columns, 1), categories

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...core import Evidence, Measured, Samples
-from ._statistics import resampled
+from ._statistics import bootstrap_distance
 
 BLOCK = 500
 
@@ -14,14 +14,17 @@ BLOCK = 500
 def frechet(model: Samples, evidence: Evidence) -> Measured:
     """How far samples are from held-out examples, as sets of features.
 
-    Fréchet distance of the Gaussians fitted to both: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Kernel distance:
-    unbiased squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, averaged over blocks of 500; times 1,000.
+    Fréchet distance of the Gaussians fitted to both: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
+    Kernel distance: unbiased squared maximum mean discrepancy with the kernel (x.y / D + 1)^3,
+    averaged over blocks of 500; times 1,000.
     """
     real = evidence.features(evidence.held_out.x).double()
     made = evidence.features(model.sample(len(real), evidence.asked)).double()
     numbers = {
-        "Fréchet distance": resampled(frechet_distance, real, made),
-        "kernel distance × 1000": resampled(lambda a, b: 1000 * kernel_distance(a, b), real, made),
+        "Fréchet distance": bootstrap_distance(frechet_distance, real, made),
+        "kernel distance × 1000": bootstrap_distance(
+            lambda a, b: 1000 * kernel_distance(a, b), real, made
+        ),
     }
     return Measured(numbers, dict.fromkeys(numbers, False))
 
@@ -29,12 +32,14 @@ def frechet(model: Samples, evidence: Evidence) -> Measured:
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """Of two sets of vectors (N, D) and (M, D), float64.
 
-    With C1 = A'A and C2 = B'B, the trace of (C1 C2)^(1/2) is the sum of the singular values of A B': no roots of
-    matrices, and small work where there are fewer vectors than dimensions.
+    With C1 = A'A and C2 = B'B, the trace of (C1 C2)^(1/2) is the sum of the singular values of A
+    B': no roots of matrices, and small work where there are fewer vectors than dimensions.
     """
     p, q = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (a, b))
     cross = torch.linalg.svdvals(_root(p) @ _root(q).T).sum()
-    return ((a.mean(0) - b.mean(0)).square().sum() + p.square().sum() + q.square().sum() - 2 * cross).item()
+    return (
+        (a.mean(0) - b.mean(0)).square().sum() + p.square().sum() + q.square().sum() - 2 * cross
+    ).item()
 
 
 def _root(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...core import Evidence, Measured, Samples
-from ._statistics import mean
+from ._statistics import bootstrap_mean
 
 K = 5
 """Neighbours that decide how far an example's neighbourhood reaches (Naeem et al. recommend 5)."""
@@ -15,24 +15,26 @@ K = 5
 def precision_recall(model: Samples, evidence: Evidence) -> Measured:
     """Whether samples lie among real examples, and real examples among samples.
 
-    precision: share of samples inside some real neighbourhood; recall: share of held-out examples inside some
-    sample's neighbourhood. density: how many real neighbourhoods a sample lies in, over k; coverage: share of
-    real neighbourhoods with a sample inside. Neighbourhoods reach to the fifth neighbour, in features.
+    precision: share of samples inside some real neighbourhood; recall: share of held-out examples
+        inside some
+    sample's neighbourhood. density: how many real neighbourhoods a sample lies in, over k;
+    coverage: share of real neighbourhoods with a sample inside. Neighbourhoods reach to the fifth
+        neighbour, in features.
     """
     real = evidence.features(evidence.held_out.x)
     made = evidence.features(model.sample(len(real), evidence.asked))
     between = torch.cdist(real, made)
-    real_reach, made_reach = reach(real), reach(made)
+    real_reach, made_reach = neighbour_radius(real), neighbour_radius(made)
     in_real, in_made = between <= real_reach[:, None], between <= made_reach[None, :]
     numbers = {
-        "precision": mean(in_real.any(0)),
-        "recall": mean(in_made.any(1)),
-        "density": mean(in_real.sum(0) / K),
-        "coverage": mean(in_real.any(1)),
+        "precision": bootstrap_mean(in_real.any(0)),
+        "recall": bootstrap_mean(in_made.any(1)),
+        "density": bootstrap_mean(in_real.sum(0) / K),
+        "coverage": bootstrap_mean(in_real.any(1)),
     }
     return Measured(numbers, dict.fromkeys(numbers, True))
 
 
-def reach(x: Tensor, k: int = K) -> Tensor:
+def neighbour_radius(x: Tensor, k: int = K) -> Tensor:
     """Distance from each vector to its k-th neighbour among the others, (N,)."""
     return torch.cdist(x, x).topk(min(k + 1, len(x)), 1, largest=False).values[:, -1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ...core import Autoencodes, Evidence, Measured
-from ._statistics import likeness, mean
+from ._statistics import bootstrap_mean, image_similarity
 
 
 def reconstruction(model: Autoencodes, evidence: Evidence) -> Measured:
@@ -14,6 +14,8 @@ def reconstruction(model: Autoencodes, evidence: Evidence) -> Measured:
     with torch.no_grad():
         after = torch.cat([model.decode(model.encode(part)).float() for part in x.split(256)])
     if not x.is_floating_point():
-        return Measured({"symbols kept": mean((after == x).double().mean(1))}, {"symbols kept": True})
-    numbers = likeness(after, x)
+        return Measured(
+            {"symbols kept": bootstrap_mean((after == x).double().mean(1))}, {"symbols kept": True}
+        )
+    numbers = image_similarity(after, x)
     return Measured(numbers, {name: name != "mean squared error" for name in numbers})

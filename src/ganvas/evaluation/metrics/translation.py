@@ -1,4 +1,5 @@
-"""Whether pictures arrive in the other domain, and what survives the way (Heusel et al., 2017; Zhu et al., 2017)."""
+"""Whether images arrive in the other domain, and what survives the way (Heusel et al., 2017; Zhu
+et al., 2017)."""
 
 from __future__ import annotations
 
@@ -6,13 +7,14 @@ import torch
 from torch import Tensor
 
 from ...core import Evidence, Measured, Translates
-from ._statistics import likeness, mean, resampled
+from ._statistics import bootstrap_distance, bootstrap_mean, image_similarity
 from .frechet import frechet_distance, kernel_distance
 
 
 def translation(model: Translates, evidence: Evidence) -> Measured:
-    """Held-out examples of the first domain, translated: beside their counterparts in the second, where they have any;
-    else as sets, by the distances of `frechet`, and from a model that goes back, beside what comes back."""
+    """Held-out examples of the first domain, translated: beside their counterparts in the second,
+    where they have any; else as sets, by the distances of `frechet`, and from a model that goes
+    back, beside what comes back."""
     x, y = evidence.held_out.x, evidence.held_out.y
     if y is None:
         return Measured({}, {})
@@ -22,19 +24,23 @@ def translation(model: Translates, evidence: Evidence) -> Measured:
     made = _all(model, y)
     real, features = evidence.features(x.unique(dim=0)).double(), evidence.features(made).double()
     numbers = {
-        "Fréchet distance, translated": resampled(frechet_distance, real, features),
-        "kernel distance × 1000, translated": resampled(lambda a, b: 1000 * kernel_distance(a, b), real, features),
+        "Fréchet distance, translated": bootstrap_distance(frechet_distance, real, features),
+        "kernel distance × 1000, translated": bootstrap_distance(
+            lambda a, b: 1000 * kernel_distance(a, b), real, features
+        ),
     }
     better: dict[str, bool | None] = dict.fromkeys(numbers, False)
     if model.both_ways:
-        again = likeness(_all(model, made, back=True), y)
+        again = image_similarity(_all(model, made, back=True), y)
         numbers |= {f"{name}, there and back": again[name] for name in again}
         better |= {f"{name}, there and back": "error" not in name for name in again}
     return Measured(numbers, better)
 
 
 def _beside_the_truth(made: Tensor, x: Tensor) -> Measured:
-    numbers = {"absolute error": mean((made - x).abs().flatten(1).mean(1))} | likeness(made, x)
+    numbers = {
+        "absolute error": bootstrap_mean((made - x).abs().flatten(1).mean(1))
+    } | image_similarity(made, x)
     numbers = {f"{name}, translated": value for name, value in numbers.items()}
     return Measured(numbers, {name: "error" not in name for name in numbers})
 

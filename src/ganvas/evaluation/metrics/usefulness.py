@@ -1,4 +1,5 @@
-"""Whether what is learned from samples holds for real rows (train on synthetic, test on real; Esteban et al., 2017)."""
+"""Whether what is learned from samples holds for real rows (train on synthetic, test on real;
+Esteban et al., 2017)."""
 
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ CLASSES = 20  # a number with more values than this is predicted as a number
 
 
 def usefulness(model: Samples, evidence: Evidence) -> Measured:
-    """Boosted trees learn to predict a column from samples and are judged by held-out rows; beside it, from real rows.
+    """Boosted trees learn to predict a column from samples and are judged by held-out rows; beside
+    it, from real rows.
 
-    Two classes: area under the curve, 1 is ideal and 0.5 a guess. Classes: F1, averaged over them. A number: R^2.
-    The column is the target that was asked for, or else the last. Intervals are over held-out rows.
+    Two classes: area under the curve, 1 is ideal and 0.5 a guess. Classes: F1, averaged over them.
+    A number: R^2. The column is the target that was asked for, or else the last. Intervals are over
+    held-out rows.
 
     Raises InputError where no column is called what was asked for.
     """
@@ -28,7 +31,9 @@ def usefulness(model: Samples, evidence: Evidence) -> Measured:
         return Measured({}, {})
     target = evidence.target or str(real.columns[-1])
     if target not in real:
-        raise InputError(f"no column that was learned is called {target!r}; there are {', '.join(real.columns)}")
+        raise InputError(
+            f"no column that was learned is called {target!r}; there are {', '.join(real.columns)}"
+        )
     made, real = (frame[frame[target].notna()].reset_index(drop=True) for frame in (made, real))
     both = pd.concat([made, real], ignore_index=True)
     x, categories = as_numbers(both.drop(columns=target))
@@ -51,16 +56,24 @@ def _classes(
     levels = np.unique(truth)
     chances = np.zeros((len(truth), len(levels)))
     if len(np.unique(y)) > 1:
-        trees = HistGradientBoostingClassifier(categorical_features=categories, random_state=0).fit(x, y)
+        trees = HistGradientBoostingClassifier(categorical_features=categories, random_state=0).fit(
+            x, y
+        )
         known = np.isin(trees.classes_, levels)
-        chances[:, np.searchsorted(levels, trees.classes_[known])] = trees.predict_proba(unseen)[:, known]
+        chances[:, np.searchsorted(levels, trees.classes_[known])] = trees.predict_proba(unseen)[
+            :, known
+        ]
     guessed = levels[chances.argmax(1)]
-    numbers = {"F1": _bootstrapped(lambda i: f1_score(truth[i], guessed[i], average="macro"), len(truth))}
+    numbers = {
+        "F1": _bootstrapped(lambda i: f1_score(truth[i], guessed[i], average="macro"), len(truth))
+    }
     if len(levels) == 2:
         rarer = levels[int((truth == levels[1]).mean() <= 0.5)]
         score = chances[:, list(levels).index(rarer)]
         numbers = {
-            "AUC": _bootstrapped(lambda i: _area(roc_auc_score, truth[i] == rarer, score[i]), len(truth))
+            "AUC": _bootstrapped(
+                lambda i: _area(roc_auc_score, truth[i] == rarer, score[i]), len(truth)
+            )
         } | numbers
     return numbers
 

@@ -13,15 +13,17 @@ Figure = Callable[[np.ndarray, Any], float]
 """What answers (n, ...) to examples are worth, of which these are the numbers (n,)."""
 
 
-def compared(
+def compare(
     answers: Mapping[str, np.ndarray], ours: str, figure: Figure, draws: int
 ) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     """What each way's answers are worth; and by how much more ours are worth than every other's.
 
-    answers: Of each way, in one or several repetitions, to all held-out examples: (repetitions, N, ...).
+    answers: Of each way, in one or several repetitions, to all held-out examples: (repetitions, N,
+        ...).
 
-    Intervals are of 95 %, by the bootstrap (Efron, 1979): examples are drawn anew, the same for all ways, and so are
-    repetitions, one fewer than there are, which makes up for their being few (Rao & Wu, 1988).
+    Intervals are of 95 %, by the bootstrap (Efron, 1979): examples are drawn anew, the same for all
+    ways, and so are repetitions, one fewer than there are, which makes up for their being few (Rao
+    & Wu, 1988).
     """
     random, n = np.random.default_rng(0), int(answers[ours].shape[1])
     drawn = {name: np.empty(draws) for name in answers}
@@ -31,7 +33,11 @@ def compared(
             some = random.choice(len(answer), max(len(answer) - 1, 1))
             drawn[name][i] = figure(rows, answer[some].mean(0)[rows])
     found = {name: figure(np.arange(n), answer.mean(0)) for name, answer in answers.items()}
-    more = {name: _estimate(found[ours] - found[name], drawn[ours] - drawn[name]) for name in answers if name != ours}
+    more = {
+        name: _estimate(found[ours] - found[name], drawn[ours] - drawn[name])
+        for name in answers
+        if name != ours
+    }
     return {name: _estimate(found[name], drawn[name]) for name in answers}, more
 
 
@@ -40,13 +46,18 @@ def _estimate(value: float, drawn: np.ndarray) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def verdict(new: str, measure: str, helped: Mapping[str, Estimate]) -> str:
+def describe_gain(new: str, measure: str, helped: Mapping[str, Estimate]) -> str:
     """In words, whether new examples helped: more than all else, more than some of it, or not.
 
     helped: By how much they did better than each other way, the first of which is to do nothing.
     """
-    (nothing, change), better = next(iter(helped.items())), [name for name, e in helped.items() if e.low > 0]
-    figures = f"{measure} {change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f}) beside {nothing}"
+    (nothing, change), better = (
+        next(iter(helped.items())),
+        [name for name, e in helped.items() if e.low > 0],
+    )
+    figures = (
+        f"{measure} {change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f}) beside {nothing}"
+    )
     if change.high < 0:
         return f"{new} did harm: {figures}"
     if change.low <= 0:

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Augmented, Balance, Given, InputError, Labelled, Samples, chance
-from ...runtime.console import aside
-from .._progress import counted
-from ..sample.rejection import Seen, Tally, at_once, meeting
-from . import networks as _networks
-from . import trees as _trees
-from .comparison import verdict
+from ...core import Augmented, Balance, Given, InputError, LabelledExamples, Samples, seeded_rng
+from ...runtime.console import stderr_console
+from .._progress import with_progress
+from ..sample.rejection import Seen, Tally, batch_size, sample_meeting
+from . import networks, trees
+from .comparison import describe_gain
 
 FEWEST = 5  # held-out examples of each class that a judgement needs
 
@@ -22,7 +21,7 @@ FEWEST = 5  # held-out examples of each class that a judgement needs
 @torch.no_grad()
 def augment(
     model: Samples,
-    x: Given | Labelled,
+    x: Given | LabelledExamples,
     *,
     target: Balance | None = None,
     to_share: float = 0.5,
@@ -31,22 +30,27 @@ def augment(
 ) -> Augmented:
     """Adds examples of rare classes, and judges them.
 
-    target: Column of a table whose rare classes get new rows; of pictures, the labels do.
-    to_share: Share of all that each rare class shall come to, an even one at most: so by default the largest's count.
-    per_class: Examples, given and new ones, that every class shall come to at least, instead of a share.
+    target: Column of a table whose rare classes get new rows; of images, the labels do.
+    to_share: Share of all that each rare class shall come to, an even one at most: so by default
+        the largest's count.
+    per_class: Examples, given and new ones, that every class shall come to at least, instead of a
+        share.
     seed: The same seed gives the same new examples.
 
-    Boosted trees for rows, small convolutional networks for pictures learn to tell the classes apart, from what was
-    given and the model learned from: alone, with classes weighted, with as many new examples as these call for; rows
-    with SMOTE's too (Chawla et al., 2002), where imbalanced-learn is installed, pictures shifted and mirrored. What
-    counts are the examples that the training of the model held out, from which nobody learned: of rows the average
-    precision of the classes that got new ones, of pictures the share named rightly, all classes counting alike.
+    Boosted trees for rows, small convolutional networks for images learn to tell the classes
+    apart, from what was
+    given and the model learned from: alone, with classes weighted, with as many new examples as
+    these call for; rows with SMOTE's too (Chawla et al., 2002), where imbalanced-learn is
+    installed, images shifted and mirrored. What
+    counts are the examples that the training of the model held out, from which nobody learned: of
+    rows the average precision of the classes that got new ones, of images the share named
+    rightly, all classes counting alike.
 
     Example: ganvas augment runs/dcgan-photos photos/ --out more/
     """
     aim = Aim(to_share, per_class)
-    if isinstance(x, Labelled):
-        return _pictures(model, x, aim, seed)
+    if isinstance(x, LabelledExamples):
+        return _images(model, x, aim, seed)
     if target is None:
         raise InputError("say whose rare classes shall get new rows: --target COLUMN")
     return _rows(model, x, target, aim, seed)
@@ -68,14 +72,17 @@ class Aim:
     def wanted(self, classes: np.ndarray, kinds: int) -> np.ndarray:
         """How many examples each class lacks, (kinds,); those of no class, -1, count for none."""
         counts = np.bincount(classes[classes >= 0], minlength=kinds)
-        return lacking(counts, self.share) if self.each is None else (self.each - counts).clip(0)
+        return (
+            rare_classes(counts, self.share) if self.each is None else (self.each - counts).clip(0)
+        )
 
     def __str__(self) -> str:
         return f"--to-share {self.share}" if self.each is None else f"--per-class {self.each}"
 
 
-def lacking(counts: np.ndarray, share: float) -> np.ndarray:
-    """How many examples each class lacks to come to a share of all, (classes,); with many classes, at most evenly."""
+def rare_classes(counts: np.ndarray, share: float) -> np.ndarray:
+    """How many examples each class lacks to come to a share of all, (classes,); with many classes,
+    at most evenly."""
     share, rare = min(share, 1 / len(counts)), np.zeros(len(counts), bool)
     for _ in counts:
         # those that are raised come to t each, and t = share (others + number of raised t)
@@ -88,49 +95,68 @@ def lacking(counts: np.ndarray, share: float) -> np.ndarray:
 
 
 def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None) -> Augmented:
-    known, kinds = x.known[:, target.place].cpu().numpy(), len(target.wishes)
+    known, kinds = x.known[:, target.place].cpu().numpy(), len(target.constraints)
     classes = np.where(known, x.codes[:, target.place].cpu().numpy(), -1)
     held, wanted = x.held_out.cpu().numpy(), aim.wanted(classes, kinds)
     if not wanted.any():
-        raise InputError(f"no class of {target.column!r} is rarer than {aim}; there is nothing to add")
-    with chance(seed):
-        made = [meeting(model, n, Tally(wish, n), Seen(), None, None)
-                for wish, n in zip(target.wishes, wanted.tolist(), strict=True) if n]  # fmt: skip
+        raise InputError(
+            f"no class of {target.column!r} is rarer than {aim}; there is nothing to add"
+        )
+    with seeded_rng(seed):
+        made = [
+            sample_meeting(model, n, Tally(constraint, n), Seen(), None, None)
+            for constraint, n in zip(target.constraints, wanted.tolist(), strict=True)
+            if n
+        ]
     added, own = torch.cat(made), np.repeat(np.arange(kinds), wanted)
     answer = Augmented(x, added, torch.from_numpy(own), "average precision", {}, {})
     rare = [i for i in judgeable(classes[held]) if wanted[i]]
     if not rare:
         return _said(answer, "rows")
     first = _firsts(own, aim.wanted(classes[~held], kinds))
-    features, new = x.features(None, target.column), x.features(added[torch.from_numpy(first)], target.column)
+    features, new = (
+        x.features(None, target.column),
+        x.features(added[torch.from_numpy(first)], target.column),
+    )
     learn, judge = ~held & known, held & known
-    scores, helped = _trees.judged(
-        (features.x[learn], classes[learn]), (features.x[judge], classes[judge]), (new.x, own[first]),
-        features.categories, rare,
-    )  # fmt: skip
+    scores, helped = trees.score_with_trees(
+        (features.x[learn], classes[learn]),
+        (features.x[judge], classes[judge]),
+        (new.x, own[first]),
+        features.categories,
+        rare,
+    )
     return _said(replace(answer, scores=scores, helped=helped), "rows")
 
 
-def _pictures(model: Samples, x: Labelled, aim: Aim, seed: int | None) -> Augmented:
+def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> Augmented:
     if model.condition is None:
-        raise InputError("the model learned no labels and cannot be asked for a class; train cgan or dcgan on pictures "
-                         "in one sub-folder per class")  # fmt: skip
+        raise InputError(
+            "the model learned no labels and cannot be asked for a class; train cgan or dcgan on"
+            " images in one sub-folder per class"
+        )
     classes, held, kinds = x.y.cpu().numpy(), x.held_out.cpu().numpy(), len(x.classes)
     wanted = aim.wanted(classes, kinds)
     if not wanted.any():
-        raise InputError(f"no class is rarer than {aim}; there is nothing to add: ask for more with --per-class")
+        raise InputError(
+            f"no class is rarer than {aim}; there is nothing to add: ask for more with --per-class"
+        )
     own = torch.from_numpy(np.repeat(np.arange(kinds), wanted))
-    with chance(seed):
+    with seeded_rng(seed):
         added = _drawn(model, own)
     answer = Augmented(x, added, own, "accuracy", {}, {})
     clear = judgeable(classes[held])
     if not wanted[clear].any() or held.all():
-        return _said(answer, "pictures")
+        return _said(answer, "images")
     first = torch.from_numpy(_firsts(own.numpy(), aim.wanted(classes[~held], kinds)))
     learn, judge = torch.from_numpy(~held), torch.from_numpy(held & np.isin(classes, clear))
-    ways = _networks.ways(_networks.Cases(x.x[learn], x.y[learn]), _networks.Cases(added[first], own[first].to(x.y)))
-    scores, helped = _networks.judged(ways, _networks.Cases(x.x[judge], x.y[judge]), kinds)
-    return _said(replace(answer, scores=scores, helped=helped), "pictures")
+    ways = networks.training_sets(
+        networks.Cases(x.x[learn], x.y[learn]), networks.Cases(added[first], own[first].to(x.y))
+    )
+    scores, helped = networks.score_with_networks(
+        ways, networks.Cases(x.x[judge], x.y[judge]), kinds
+    )
+    return _said(replace(answer, scores=scores, helped=helped), "images")
 
 
 def judgeable(classes: np.ndarray) -> list[int]:
@@ -139,22 +165,33 @@ def judgeable(classes: np.ndarray) -> list[int]:
 
 
 def _firsts(own: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Numbers of the first so many new examples of each class: as many as those call for that were learned from."""
+    """Numbers of the first so many new examples of each class: as many as those call for that were
+    learned from."""
     return np.concatenate([np.flatnonzero(own == i)[:n] for i, n in enumerate(most)])
 
 
 def _drawn(model: Samples, y: Tensor) -> Tensor:
     """New examples of these classes (n,), shape (n, *space.shape)."""
-    parts = (model.sample(len(part), part.unsqueeze(1)).float() for part in y.split(at_once(model.space)))
-    return torch.cat(list(counted(parts, len(y), "drawing")))
+    parts = (
+        model.sample(len(part), part.unsqueeze(1)).float()
+        for part in y.split(batch_size(model.space))
+    )
+    return torch.cat(list(with_progress(parts, len(y), "drawing")))
 
 
 def _said(answer: Augmented, what: str) -> Augmented:
-    console = aside(highlight=False)
-    lines = [f"{name}: {answer.measure} {e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
-             for name, e in answer.scores.items()]  # fmt: skip
-    words = verdict(f"new {what}", answer.measure, answer.helped) if answer.helped else (
-        f"too few held-out {what} of these classes to judge by: train with a larger --held-out")  # fmt: skip
+    console = stderr_console(highlight=False)
+    lines = [
+        f"{name}: {answer.measure} {e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
+        for name, e in answer.scores.items()
+    ]
+    words = (
+        describe_gain(f"new {what}", answer.measure, answer.helped)
+        if answer.helped
+        else (
+            f"too few held-out {what} of these classes to judge by: train with a larger --held-out"
+        )
+    )
     for line in [f"added {len(answer.added):,} {what}", *lines, words]:
         console.print(line, soft_wrap=True, markup=False)
     return answer

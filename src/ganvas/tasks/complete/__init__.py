@@ -1,1 +1,1 @@
-"""Fill in what is missing: holes of rows, of pictures, what follows a beginning."""
+"""Fill in what is missing: masked regions of rows, of images, what follows a beginning."""

@@ -1,4 +1,4 @@
-"""Fill in what is missing: holes of rows, of pictures, what follows a beginning."""
+"""Fill in what is missing: masked regions of rows, of images, what follows a beginning."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Between, Completed, Completes, Filled, Given, InputError, Mask, Masked, Predicts, Tokens, chance
-from ...core.intervals import FIELDS, checked, drawn, enough
-from .._progress import counted
-from ..sample.rejection import at_once
-from .regions import Side, around, batches, begun, but, fitting
+from ...core import (
+    Completed,
+    Completes,
+    Filled,
+    Given,
+    InputError,
+    Interval,
+    Mask,
+    Masked,
+    Predicts,
+    Tokens,
+    seeded_rng,
+)
+from ...core.intervals import FIELDS, check_level, enough_draws, interval_of_draws
+from .._progress import with_progress
+from ..sample.rejection import batch_size
+from .regions import Side, after_beginning, batches, refuse_other_sizes, window_around, with_missing
 
 DRAWS = 100
 """Draws that intervals are made of where nothing is said."""
@@ -32,45 +44,63 @@ def complete(
 ) -> Filled | Completed:
     """Fills what is missing, drawn given what is known, which stays as it is.
 
-    mask: Where pictures are to be filled, white: one for each, of the same name and size, or one for all.
-    keep: Half of every picture that is known: upper, lower, left or right.
-    given: How much is known from the start: frames of a video (by default as many as a model goes on from), lines of a
-        picture, symbols of a text.
-    draws: Times to fill every hole, each anew; 1, or for an interval 100.
-    interval: Of rows say between what each filled value lies with this probability, such as 0.9, in one table.
+    mask: Where images are to be filled, white: one for each, of the same name and size, or one
+        for all.
+    keep: Half of every image that is known: upper, lower, left or right.
+    given: How much is known from the start: frames of a video (by default as many as a model goes
+        on from), lines of an image, symbols of a text.
+    draws: Times to fill every masked region, each anew; 1, or for an interval 100.
+    interval: Of rows say between what each filled value lies with this probability, such as 0.9, in
+        one table.
     seed: The same seed gives the same values.
 
-    What is transparent in a picture is missing as well. In a table, values are drawn one after the other, each given
-    those before it and that it is not missing; with an interval a hole gets the middle one of its draws, or of a
-    category the most frequent, and beside it how probable that is.
+    What is transparent in an image is missing as well. In a table, values are drawn one after the
+    other, each given those before it and that it is not missing; with an interval a masked region
+    gets the middle one of its draws, or of a category the most frequent, and beside it how probable
+    that is.
 
     Example: ganvas complete runs/inpainter-photos photos/ --mask masks/ --out whole/
     """
     if draws is not None and draws < 1:
         raise InputError(f"--draws is {draws}; ask for at least one")
-    with chance(seed):
+    with seeded_rng(seed):
         if isinstance(x, Masked):
             if interval is not None:
-                raise InputError("--interval is for rows of tables; ask for several --draws instead")
+                raise InputError(
+                    "--interval is for rows of tables; ask for several --draws instead"
+                )
             if isinstance(model, Predicts) and mask is None and keep is None and given is None:
-                x = begun(x, model.space, model.given)
-            return _completed(model, but(x, model.space, mask, keep, given), draws or 1)
+                x = after_beginning(x, model.space, model.given)
+            return _completed(model, with_missing(x, model.space, mask, keep, given), draws or 1)
         if mask or keep or given is not None:
-            raise InputError("--mask, --keep and --given are for pictures; in a table, leave cells empty")
+            raise InputError(
+                "--mask, --keep and --given are for images; in a table, leave cells empty"
+            )
         if not isinstance(model.space, Tokens):
-            raise InputError("this model knows rows as numbers, with no word for a hole; train made to complete tables")
+            raise InputError(
+                "this model knows rows as numbers, with no word for a masked region; train made to"
+                " complete tables"
+            )
         return _filled(model, x, draws, interval)
 
 
 def _completed(model: Completes, x: Masked, draws: int) -> Completed:
-    """Pictures and whatever else lies on a grid, those of one size together; of large pictures what is near a hole."""
-    fitting(model, x)
-    windows = [around(known) if model.any_size else (...,) for known in x.known]
-    seen = replace(x, x=[one[w] for one, w in zip(x.x, windows, strict=True)],
-                   known=[known[w] for known, w in zip(x.known, windows, strict=True)])  # fmt: skip
+    """Images and whatever else lies on a grid, those of one size together; of large images what
+    is near a masked region."""
+    refuse_other_sizes(model, x)
+    windows = [window_around(known) if model.any_size else (...,) for known in x.known]
+    seen = replace(
+        x,
+        x=[one[w] for one, w in zip(x.x, windows, strict=True)],
+        known=[known[w] for known, w in zip(x.known, windows, strict=True)],
+    )
     filled = [[one.cpu().clone() for one in x.x] for _ in range(draws)]
-    parts = [(draw, rows) for draw in range(draws) for rows in batches(seen, at_once(model.space))]
-    for draw, rows in counted(parts, draws * len(x.x), "filling", lambda part: len(part[1]), 0):
+    parts = [
+        (draw, rows) for draw in range(draws) for rows in batches(seen, batch_size(model.space))
+    ]
+    for draw, rows in with_progress(
+        parts, draws * len(x.x), "filling", lambda part: len(part[1]), 0
+    ):
         own, known = (torch.stack([given[i] for i in rows]) for given in (seen.x, seen.known))
         made = model.complete(own, known)
         for i, one in zip(rows, torch.where(known, own, made), strict=True):
@@ -79,30 +109,40 @@ def _completed(model: Completes, x: Masked, draws: int) -> Completed:
 
 
 def _filled(model: Completes, x: Given, draws: int | None, interval: float | None) -> Filled:
-    """Rows of tables, those with the same holes together."""
+    """Rows of tables, those with the same masked regions together."""
     holes = (~x.known.all(1)).nonzero().flatten()
     alike = x.known[holes].unique(dim=0, return_inverse=True)[1].argsort()
-    some = [rows for rows in holes[alike].split(at_once(model.space)) if len(rows)]
+    some = [rows for rows in holes[alike].split(batch_size(model.space)) if len(rows)]
     if interval is not None:
-        return Filled(x, between=_between(model, x, some, draws, checked(interval)))
+        return Filled(x, between=_between(model, x, some, draws, check_level(interval)))
     filled = x.codes.repeat(draws or 1, 1, 1)
     parts = [(draw, rows) for draw in range(len(filled)) for rows in some]
-    for draw, rows in counted(parts, len(filled) * len(holes), "filling", size=lambda part: len(part[1])):
+    for draw, rows in with_progress(
+        parts, len(filled) * len(holes), "filling", size=lambda part: len(part[1])
+    ):
         filled[draw, rows] = model.complete(x.codes[rows], x.known[rows], x.fits)
     return Filled(x, tuple(filled))
 
 
-def _between(model: Completes, x: Given, parts: list[Tensor], draws: int | None, level: float) -> Between:
-    """What so many draws of every hole say of it."""
-    draws = max(DRAWS, enough(level)) if draws is None else draws
-    if draws < enough(level):
-        raise InputError(f"--interval {level} needs {enough(level)} draws at least, and --draws is {draws}")
+def _between(
+    model: Completes, x: Given, parts: list[Tensor], draws: int | None, level: float
+) -> Interval:
+    """What so many draws of every masked region say of it."""
+    draws = max(DRAWS, enough_draws(level)) if draws is None else draws
+    if draws < enough_draws(level):
+        raise InputError(
+            f"--interval {level} needs {enough_draws(level)} draws at least, and --draws is {draws}"
+        )
     said = np.full((4, *x.codes.shape), np.nan)
-    smaller = [rows for part in parts for rows in part.split(max(at_once(model.space) // draws, 1))]
-    for rows in counted(smaller, sum(map(len, parts)), "filling"):
+    smaller = [
+        rows for part in parts for rows in part.split(max(batch_size(model.space) // draws, 1))
+    ]
+    for rows in with_progress(smaller, sum(map(len, parts)), "filling"):
         codes, known = (given[rows].repeat(draws, 1) for given in (x.codes, x.known))
         made = x.measure(model.complete(codes, known, x.fits))
-        own = drawn(made.x.reshape(draws, len(rows), -1), made.categories, level)
+        own = interval_of_draws(made.x.reshape(draws, len(rows), -1), made.categories, level)
         hole = ~x.known[rows].cpu().numpy()
-        said[:, rows.cpu().numpy()] = [np.where(hole, getattr(own, field), np.nan) for field in FIELDS]
-    return Between(level, *said)
+        said[:, rows.cpu().numpy()] = [
+            np.where(hole, getattr(own, field), np.nan) for field in FIELDS
+        ]
+    return Interval(level, *said)

@@ -1,1 +1,1 @@
-"""Pack rows or pictures into few bytes, to be had again bit for bit, or nearly so."""
+"""Pack rows or images into few bytes, to be had again bit for bit, or nearly so."""

@@ -9,20 +9,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Packing
-from .._progress import counted
+from ...core import CodingScheme
+from .._progress import with_progress
 
 CHUNK = 4096
-"""Examples that are coded together: packing and unpacking must compute the same, so both go by it."""
+"""Examples that are coded together: packing and unpacking must compute the same, so both go by
+it."""
 
 
-def places(packing: Packing, symbols: Tensor, words: str) -> Iterator[tuple[Tensor, int, np.ndarray]]:
-    """(examples coded together, place, its probabilities) for all symbols (n, places), one place after the other.
+def coded_places(
+    packing: CodingScheme, symbols: Tensor, words: str
+) -> Iterator[tuple[Tensor, int, np.ndarray]]:
+    """(examples coded together, place, its probabilities) for all symbols (n, places), one place
+    after the other.
 
-    What the place holds is read when the next is asked for. A place with one symbol needs no code, and is left out.
+    What the place holds is read when the next is asked for. A place with one symbol needs no code,
+    and is left out.
     """
     pairs = ((part, *step) for part in symbols.split(CHUNK) for step in packing.unfold(part))
-    for part, place, logits in counted(pairs, symbols.numel(), words, lambda pair: len(pair[0])):
+    for part, place, logits in with_progress(
+        pairs, symbols.numel(), words, lambda pair: len(pair[0])
+    ):
         if logits.shape[1] > 1:
             yield part, place, probabilities(logits)
 
@@ -32,5 +39,5 @@ def probabilities(logits: Tensor) -> np.ndarray:
     return torch.softmax(logits.double(), -1).clamp(min=1e-7).float().cpu().numpy()
 
 
-def digest(symbols: Tensor) -> str:
+def token_digest(symbols: Tensor) -> str:
     return blake2b(symbols.cpu().numpy().astype(np.int32).tobytes(), digest_size=16).hexdigest()

@@ -1,30 +1,33 @@
-"""Pack rows or pictures into few bytes, to be had again bit for bit, or nearly so."""
+"""Pack rows or images into few bytes, to be had again bit for bit, or nearly so."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from ...core import Exact, Packs, Parcel
-from ...runtime import range_coder as coding
-from .coding import digest, places
+from ...core import Compresses, Packed, Unpacked
+from ...runtime import range_coder
+from .coding import coded_places, token_digest
 
 
 @torch.no_grad()
-def compress(model: Packs, x: Exact, *, quality: int | None = None) -> Parcel:
-    """Codes every symbol in as many bits as the model finds it surprising: -log2 p(x), by a range coder (Martin, 1979).
+def compress(model: Compresses, x: Unpacked, *, quality: int | None = None) -> Packed:
+    """Codes every symbol in as many bits as the model finds it surprising: -log2 p(x), by a range
+    coder (Martin, 1979).
 
-    What the model did not learn (identifiers, decimals within a bin, rows that are unlike any it could make, pictures
-    of another size) is kept beside it. Only the same model can unpack it.
+    What the model did not learn (identifiers, decimals within a bin, rows that are unlike any it
+    could make, images of another size) is kept beside it. Only the same model can unpack it.
 
     Example: ganvas compress runs/made-people people.csv --out people.ganvas
 
     quality: Of models that lose something, from 0 (few bits) to 100 (little loss); by default 50.
     """
-    packing = model.packing(quality)
+    packing = model.coding_scheme(quality)
     symbols = packing.fold(x.codes.to(model.device))
-    encoder, family = coding.encoder(), coding.categorical()
-    for part, place, likely in places(packing, symbols, "packing"):
+    encoder, family = range_coder.encoder(), range_coder.categorical()
+    for part, place, likely in coded_places(packing, symbols, "packing"):
         encoder.encode(part[:, place].cpu().numpy().astype(np.int32), family, likely)
     packed = encoder.get_compressed().tobytes()
-    return Parcel(packed, x.rest, len(symbols), digest(symbols), x.fingerprint, packing.quality)
+    return Packed(
+        packed, x.rest, len(symbols), token_digest(symbols), x.fingerprint, packing.quality
+    )

@@ -8,36 +8,50 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ...core import Arriving, Detections, InputError, Judged, Normal, Scores, Weighed, p_values_among
-from ...runtime.console import aside, silent
-from .._progress import counting
+from ...core import (
+    Detected,
+    Detections,
+    InputError,
+    ReferenceScores,
+    Scored,
+    ScoredStream,
+    Scores,
+    p_values_within,
+)
+from ...runtime.console import is_silent, stderr_console
+from .._progress import progress_bar
 
 COMPARED = 2**22  # distances that are worked out at a time
-ROOM = 2**21  # numbers of examples and blame that are kept while others are still to be weighed
+ROOM = (
+    2**21
+)  # numbers of examples and attribution that are kept while others are still to be weighed
 FDR, ALPHA = 0.1, 0.01
 
-Examples = Callable[[], Iterator[Weighed]]
+Examples = Callable[[], Iterator[Scored]]
 
 
 def detect(
     model: Scores,
-    x: Arriving,
-    normal: Normal,
+    x: ScoredStream,
+    normal: ReferenceScores,
     *,
     fdr: float | None = None,
     alpha: float | None = None,
     follow: bool = False,
 ) -> Detections:
-    """Scores examples, and finds those that are stranger than normal ones are.
+    """Scores examples, and finds those that are more anomalous than normal ones are.
 
-    fdr: Share of what is found that may be normal after all (Benjamini & Hochberg, 1995); 0.1 where nothing is said.
-    alpha: Or share of normal examples that may be found; 0.01 where nothing is said while following.
+    fdr: Share of what is found that may be normal after all (Benjamini & Hochberg, 1995); 0.1 where
+        nothing is said.
+    alpha: Or share of normal examples that may be found; 0.01 where nothing is said while
+        following.
     follow: Wait for what is added to a file, and judge it as it comes, until Ctrl-C.
 
-    The p-value of an example is the share of normal examples, which the model did not learn from, that are as strange:
-    if it is one of them, p is below a with a probability of a at most, whatever the model (Vovk et al., 2005).
+    The p-value of an example is the share of normal examples, which the model did not learn from,
+    that are as anomalous: if it is one of them, p is below a with a probability of a at most,
+    whatever the model (Vovk et al., 2005).
 
-    Example: ganvas detect runs/detector-payments today.csv older/ --fdr 0.1 --out strange.csv
+    Example: ganvas detect runs/detector-payments today.csv older/ --fdr 0.1 --out anomalous.csv
     """
     for name, share in (("fdr", fdr), ("alpha", alpha)):
         if share is not None and not 0 < share < 1:
@@ -45,13 +59,16 @@ def detect(
     if fdr and alpha:
         raise InputError("--fdr and --alpha contradict each other; leave one out")
     if fdr and follow:
-        raise InputError("--fdr looks at everything at once, and --follow never has everything; say --alpha instead")
+        raise InputError(
+            "--fdr looks at everything at once, and --follow never has everything; say --alpha"
+            " instead"
+        )
     alpha = alpha or (ALPHA if follow else None)
     tally = Counter[str]()
 
-    def examples() -> Iterator[Weighed]:
-        parts = x.weighed(torch.no_grad()(model.weigh))
-        return parts if follow else counting(parts, "scoring", lambda part: len(part.scores))
+    def examples() -> Iterator[Scored]:
+        parts = x.weighed(torch.no_grad()(model.score_with_attribution))
+        return parts if follow else progress_bar(parts, "scoring", lambda part: len(part.scores))
 
     if alpha:
         found = _alone(examples, normal, alpha)
@@ -59,30 +76,37 @@ def detect(
         found = _apart(examples, normal, fdr or FDR, x.apart)
     else:
         found = _together(examples, normal, fdr or FDR)
-    return Detections(_told(found, tally, len(normal.scores), alpha or fdr or FDR), normal, tally, follow)
+    return Detections(
+        _told(found, tally, len(normal.scores), alpha or fdr or FDR), normal, tally, follow
+    )
 
 
-def _alone(examples: Examples, normal: Normal, alpha: float) -> Iterator[Judged]:
+def _alone(examples: Examples, normal: ReferenceScores, alpha: float) -> Iterator[Detected]:
     """Each example by its own p-value."""
     for part in examples():
-        p = p_values_among(part.scores, normal.ranked)
+        p = p_values_within(part.scores, normal.ranked)
         yield _judged(part, p, p <= alpha, normal)
 
 
-def _apart(examples: Examples, normal: Normal, fdr: float, sizes: tuple[int, ...]) -> Iterator[Judged]:
+def _apart(
+    examples: Examples, normal: ReferenceScores, fdr: float, sizes: tuple[int, ...]
+) -> Iterator[Detected]:
     """Each example by the p-values of those who came with it."""
     for part in examples():
-        p = p_values_among(part.scores, normal.ranked)
-        found = torch.cat([own <= fdr if len(own) == 1 else discoveries(own, fdr) for own in p.split(sizes)])
+        p = p_values_within(part.scores, normal.ranked)
+        found = torch.cat(
+            [own <= fdr if len(own) == 1 else discoveries(own, fdr) for own in p.split(sizes)]
+        )
         yield _judged(part, p, found, normal)
 
 
-def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged]:
-    """Each example by the p-values of all: of very many these alone are kept, and the rest is worked out again."""
-    p, kept, room = [torch.empty(0, dtype=torch.float64)], list[Weighed](), ROOM
+def _together(examples: Examples, normal: ReferenceScores, fdr: float) -> Iterator[Detected]:
+    """Each example by the p-values of all: of very many these alone are kept, and the rest is
+    worked out again."""
+    p, kept, room = [torch.empty(0, dtype=torch.float64)], list[Scored](), ROOM
     for part in examples():
-        p.append(p_values_among(part.scores, normal.ranked))
-        room -= part.x.numel() + part.blame.numel()
+        p.append(p_values_within(part.scores, normal.ranked))
+        room -= part.x.numel() + part.attribution.numel()
         if room >= 0:
             kept.append(part)
         else:
@@ -93,31 +117,37 @@ def _together(examples: Examples, normal: Normal, fdr: float) -> Iterator[Judged
     yield from _alone(lambda: again, normal, float(found.max()) if len(found) else 0.0)
 
 
-def _judged(part: Weighed, p: Tensor, found: Tensor, normal: Normal) -> Judged:
+def _judged(part: Scored, p: Tensor, found: Tensor, normal: ReferenceScores) -> Detected:
     """Examples, and what was found among them."""
     nearest = torch.full(p.shape, -1)
     if found.any():
         nearest[found] = _nearest(part.x[found], normal)
-    return Judged(part.x, part.names, part.scores, p, found, part.blame - normal.blame, nearest)
+    return Detected(
+        part.x, part.names, part.scores, p, found, part.attribution - normal.attribution, nearest
+    )
 
 
 def discoveries(p: Tensor, fdr: float) -> Tensor:
-    """Which of p-values (n,) to call findings so that a share `fdr` of these is false at most, in expectation: all up
-    to the largest p_(k) that is at most k fdr / n (Benjamini & Hochberg, 1995)."""
+    """Which of p-values (n,) to call findings so that a share `fdr` of these is false at most, in
+    expectation: all up to the largest p_(k) that is at most k fdr / n (Benjamini & Hochberg,
+        1995)."""
     ranked = p.sort().values
     good = (ranked <= fdr * torch.arange(1, len(p) + 1, dtype=torch.float64) / len(p)).nonzero()
     return p <= ranked[good.max()] if len(good) else torch.zeros_like(p, dtype=torch.bool)
 
 
-def _nearest(found: Tensor, normal: Normal) -> Tensor:
-    """Numbers of the normal examples nearest to what was found, (found,); -1 where there are none at hand."""
+def _nearest(found: Tensor, normal: ReferenceScores) -> Tensor:
+    """Numbers of the normal examples nearest to what was found, (found,); -1 where there are none
+    at hand."""
     if not len(normal.examples) or not len(found):
         return torch.full((len(found),), -1)
     parts = normal.vectors(found).split(max(COMPARED // len(normal.known), 1))
     return torch.cat([torch.cdist(part, normal.known).argmin(1) for part in parts])
 
 
-def _told(parts: Iterator[Judged], tally: Counter[str], normal: int, share: float) -> Iterator[Judged]:
+def _told(
+    parts: Iterator[Detected], tally: Counter[str], normal: int, share: float
+) -> Iterator[Detected]:
     """The same parts, counted, and at the end what came of them in words."""
     for part in parts:
         tally.update(found=int(part.found.sum()), of=len(part.found))
@@ -126,11 +156,19 @@ def _told(parts: Iterator[Judged], tally: Counter[str], normal: int, share: floa
 
 
 def _say(found: int, of: int, normal: int, share: float) -> None:
-    if silent():
+    if is_silent():
         return
-    console = aside(highlight=False)
-    console.print(f"{found:,} of {of:,} are strange, beside {normal:,} normal examples", soft_wrap=True)
+    console = stderr_console(highlight=False)
+    console.print(
+        f"{found:,} of {of:,} are anomalous, beside {normal:,} normal examples", soft_wrap=True
+    )
     least = 1 / (1 + normal)
     if least > share or (not found and of and least > share / of):
-        words = f"with {normal:,} normal examples no p-value is below {least:.1g}, so that a few findings among {of:,}"
-        console.print(f"{words} may not show: train with more examples, or a larger --held-out", soft_wrap=True)
+        words = (
+            f"with {normal:,} normal examples no p-value is below {least:.1g}, so that a few"
+            f" findings among {of:,}"
+        )
+        console.print(
+            f"{words} may not show: train with more examples, or a larger --held-out",
+            soft_wrap=True,
+        )

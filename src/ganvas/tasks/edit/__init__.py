@@ -1,1 +1,1 @@
-"""Change what pictures mean: more of a smile, older, longer sleeves."""
+"""Change what images mean: more of a smile, older, longer sleeves."""

@@ -1,4 +1,5 @@
-"""Directions of meaning in latents: from what is known of examples, or found without knowing anything."""
+"""Directions of meaning in latents: from what is known of examples, or found without knowing
+anything."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core import InputError
-from .._progress import counted
+from .._progress import with_progress
 
 By = Literal["boundary", "means"]
 NEWTON = 30  # steps that a logistic regression takes at most
@@ -39,18 +40,22 @@ class Scale:
         return (u.view(-1, *self.middle.shape) * self.width + self.middle).float()
 
 
-def along(u: Tensor, values: Tensor, by: By) -> Tensor:
-    """The direction in which values (n,) grow over standardised latents u (n, D), a unit vector (D,).
+def attribute_direction(u: Tensor, values: Tensor, by: By) -> Tensor:
+    """The direction in which values (n,) grow over standardised latents u (n, D), a unit vector
+    (D,).
 
-    boundary: Normal of the boundary between the two values there are, by logistic regression (InterFaceGAN; Shen et
-    al., 2020), or of more values, by linear regression. means: From the mean of those below the middle one to the
-    mean of those above. Raises InputError where values do not differ.
+    boundary: Normal of the boundary between the two values there are, by logistic regression
+        (InterFaceGAN; Shen et
+    al., 2020), or of more values, by linear regression. means: From the mean of those below the
+    middle one to the mean of those above. Raises InputError where values do not differ.
     """
     known = ~values.isnan()
     u, values = u[known.to(u.device)], values[known].to(u.device)
     distinct = values.unique()
     if len(distinct) < 2:
-        raise InputError("all examples have the same value of what is to be edited; give some of another")
+        raise InputError(
+            "all examples have the same value of what is to be edited; give some of another"
+        )
     middle = (distinct[0] + distinct[1]) / 2 if len(distinct) == 2 else values.median()
     high = values > middle
     if by == "means" or not high.any() or high.all():
@@ -61,7 +66,8 @@ def along(u: Tensor, values: Tensor, by: By) -> Tensor:
 
 
 def _logistic(u: Tensor, y: Tensor) -> Tensor:
-    """Weights of logistic regression by Newton's method, both classes counting alike, drawn to zero by a ridge."""
+    """Weights of logistic regression by Newton's method, both classes counting alike, drawn to zero
+    by a ridge."""
     x = torch.cat([u, torch.ones_like(u[:, :1])], 1)
     each = torch.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
     ridge = torch.full((x.shape[1],), 1 / RIDGE, dtype=x.dtype, device=x.device)
@@ -85,8 +91,9 @@ def _linear(u: Tensor, values: Tensor) -> Tensor:
     return torch.linalg.solve(gram, centred.T @ y)
 
 
-def beside(direction: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """A direction (D,) without what it shares with others: along it these stay as they are (Shen et al., 2020).
+def orthogonal_to(direction: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """A direction (D,) without what it shares with others: along it these stay as they are (Shen et
+    al., 2020).
 
     Raises InputError where nothing is left.
     """
@@ -99,18 +106,20 @@ def beside(direction: Tensor, others: Sequence[Tensor]) -> Tensor:
     return left / left.norm()
 
 
-def telling(decode: Callable[[Tensor], Tensor], bases: Tensor, most: int) -> Tensor:
-    """Directions along which examples change most, (most, D): the first eigenvectors of E J^T J, unit vectors.
+def discover_directions(decode: Callable[[Tensor], Tensor], bases: Tensor, most: int) -> Tensor:
+    """Directions along which examples change most, (most, D): the first eigenvectors of E J^T J,
+    unit vectors.
 
-    J is the derivative of the example by its standardised latent, taken by differences at bases u (n, D). For a
-    generator of one linear layer it is SeFa (Shen & Zhou, 2021); for any, the metric of Wang & Ponce (2021).
+    J is the derivative of the example by its standardised latent, taken by differences at bases u
+    (n, D). For a generator of one linear layer it is SeFa (Shen & Zhou, 2021); for any, the metric
+    of Wang & Ponce (2021).
 
     decode: Examples (B, ...) of standardised latents (B, D).
     """
     width = bases.shape[1]
     moves = STEP * torch.eye(width, dtype=bases.dtype, device=bases.device)
     gram = torch.zeros_like(moves)
-    for u in counted(bases, len(bases) * width, "finding directions", lambda _: width, 2**12):
+    for u in with_progress(bases, len(bases) * width, "finding directions", lambda _: width, 2**12):
         up, down = (decode(u + sign * moves).flatten(1).double() for sign in (1, -1))
         slope = (up - down) / (2 * STEP)
         gram += slope @ slope.T

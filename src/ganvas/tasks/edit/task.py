@@ -1,4 +1,4 @@
-"""Change what pictures mean: more of a smile, older, longer sleeves."""
+"""Change what images mean: more of a smile, older, longer sleeves."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import Attributes, Decodes, Edited, Generates, InputError, Named, Practised, Samples, chance
-from .directions import By, Scale, along, beside, telling
-from .inversion import DRAWN, Latents, latents_of, learned_features
+from ...core import (
+    Attributes,
+    Decodes,
+    Edited,
+    Generates,
+    InputError,
+    NamedExamples,
+    Samples,
+    TrainingExamples,
+    seeded_rng,
+)
+from .directions import By, Scale, attribute_direction, discover_directions, orthogonal_to
+from .inversion import DRAWN, Latents, learned_features, make_encoder
 
 KNOWN = 4000  # examples that directions are learned from, at most
 CORRECTIONS = 4  # of what was to be held and has changed
@@ -22,12 +32,12 @@ BASES = 24  # latents where directions are looked for
 @torch.no_grad()
 def edit(
     model: Decodes,
-    x: Named,
-    practised: Practised,
+    x: NamedExamples,
+    practised: TrainingExamples,
     *,
     attribute: str | None = None,
     attributes: Attributes | None = None,
-    examples: Named | None = None,
+    examples: NamedExamples | None = None,
     has: Tensor | None = None,
     lacks: Tensor | None = None,
     found: int | None = None,
@@ -35,42 +45,53 @@ def edit(
     by: By = "boundary",
     strength: str = "-2..2",
     steps: int = 5,
-    rounds: int = 600,
+    inversion_steps: int = 600,
     seed: int = 0,
 ) -> Edited:
     """Moves examples along a direction of meaning in the latents, to several strengths.
 
     attribute: What is to be changed: a column of the attributes, or a class that the model learned.
-    attributes: CSV file whose first column names pictures and whose others are numbers, or true and false.
-    examples: Pictures that attributes or classes are known of; by default those of the training.
+    attributes: CSV file whose first column names images and whose others are numbers, or true and
+        false.
+    examples: Images that attributes or classes are known of; by default those of the training.
     has: Examples of what is to be had more of...
     lacks: ...and others that lack it, instead of an attribute.
     found: Directions to find without knowing anything: those along which examples change most.
     hold: Attributes that shall stay as they are, with commas between.
-    by: Direction across the boundary of an attribute, or from the mean of those that lack it to those that have it.
-    strength: From where to where, in standard deviations of all examples along the direction; or one number.
+    by: Direction across the boundary of an attribute, or from the mean of those that lack it to
+        those that have it.
+    strength: From where to where, in standard deviations of all examples along the direction; or
+        one number.
     steps: Strengths, both ends included.
-    rounds: In which an encoder learns to invert a generator that has none.
+    steps: In which an encoder learns to invert a generator that has none.
     seed: The same seed gives the same edits.
 
-    Latents come from the model's encoder; a generator without one is inverted. Of each example is told how faithfully
-    it is rendered before it is edited, and how much of its identity is kept, by features learned without labels.
+    Latents come from the model's encoder; a generator without one is inverted. Of each example is
+    told how faithfully it is rendered before it is edited, and how much of its identity is kept, by
+    features learned without labels.
 
-    Example: ganvas edit runs/vae-faces photos/ --attribute smiling --attributes faces.csv --out smiles/
+    Example: ganvas edit runs/vae-faces photos/ --attribute smiling --attributes faces.csv --out
+        smiles/
     """
     strengths = _strengths(strength, steps)
-    if rounds < 1:
-        raise InputError(f"--rounds is {rounds}; ask for at least one")
+    if inversion_steps < 1:
+        raise InputError(f"--inversion-steps is {inversion_steps}; ask for at least one")
     _one_of(attribute, has, lacks, found)
-    features = _features(model, x, practised, rounds // 2, seed)
-    latents = latents_of(model, seed, features, rounds)
+    features = _features(model, x, practised, inversion_steps // 2, seed)
+    latents = make_encoder(model, seed, features, inversion_steps)
     if found is None:
         known = _known(attribute, attributes, has, lacks, examples, practised)
-        scale, directions, widths, held = _labelled(latents, known, hold.split(",") if hold else [], by)
+        scale, directions, widths, held = _labelled(
+            latents, known, hold.split(",") if hold else [], by
+        )
     else:
         scale, directions, widths = _telling(latents, x, practised, found, seed)
         held = directions[:0]
-    names = (attribute or "has",) if found is None else tuple(f"direction {i + 1}" for i in range(len(directions)))
+    names = (
+        (attribute or "has",)
+        if found is None
+        else tuple(f"direction {i + 1}" for i in range(len(directions)))
+    )
     z, y = latents.best(x.x, x.y)
     walk = Walk(latents, scale, directions * widths[:, None], held)
     return _told(x, *walk.along(z, y, strengths), strengths, names, features)
@@ -84,7 +105,9 @@ def _strengths(words: str, steps: int) -> tuple[float, ...]:
     except ValueError:
         ends = []
     if len(ends) not in (1, 2) or not all(map(isfinite, ends)):
-        raise InputError(f"--strength is {words!r}; say from where to where, such as -2..2, or one number")
+        raise InputError(
+            f"--strength is {words!r}; say from where to where, such as -2..2, or one number"
+        )
     if len(ends) == 1:
         return tuple(ends)
     if steps < 2:
@@ -92,7 +115,9 @@ def _strengths(words: str, steps: int) -> tuple[float, ...]:
     return tuple(torch.linspace(ends[0], ends[1], steps).tolist())
 
 
-def _one_of(attribute: str | None, has: Tensor | None, lacks: Tensor | None, found: int | None) -> None:
+def _one_of(
+    attribute: str | None, has: Tensor | None, lacks: Tensor | None, found: int | None
+) -> None:
     ways = (attribute is not None) + (has is not None or lacks is not None) + (found is not None)
     if ways != 1 or (has is None) != (lacks is None):
         raise InputError("say what to edit: --attribute NAME, or --has with --lacks, or --found N")
@@ -105,9 +130,13 @@ Values = Callable[[str | None], Tensor]
 
 
 def _known(
-    attribute: str | None, attributes: Attributes | None, has: Tensor | None, lacks: Tensor | None,
-    examples: Named | None, practised: Practised,
-) -> tuple[Tensor, Values]:  # fmt: skip
+    attribute: str | None,
+    attributes: Attributes | None,
+    has: Tensor | None,
+    lacks: Tensor | None,
+    examples: NamedExamples | None,
+    practised: TrainingExamples,
+) -> tuple[Tensor, Values]:
     """Examples that something is known of, and what."""
     if has is not None and lacks is not None:
         own = torch.cat([torch.ones(len(has)), torch.zeros(len(lacks))]).double()
@@ -116,7 +145,9 @@ def _known(
 
         def values(name: str | None) -> Tensor:
             if name is not None:
-                raise InputError("--hold needs attributes that are known of examples; use --attribute")
+                raise InputError(
+                    "--hold needs attributes that are known of examples; use --attribute"
+                )
             return own
 
         return torch.cat([has, lacks]), values
@@ -124,7 +155,7 @@ def _known(
     return known.x, lambda name: _values(known, attributes, attribute if name is None else name)
 
 
-def _values(known: Named, attributes: Attributes | None, name: str | None) -> Tensor:
+def _values(known: NamedExamples, attributes: Attributes | None, name: str | None) -> Tensor:
     """An attribute of examples, float64 (n,), or whether they are of a class."""
     if attributes is not None and (name in attributes.columns or name not in known.classes):
         return attributes.of(str(name), known.names)
@@ -137,47 +168,61 @@ def _values(known: Named, attributes: Attributes | None, name: str | None) -> Te
 def _labelled(
     latents: Latents, known: tuple[Tensor, Values], hold: list[str], by: By
 ) -> tuple[Scale, Tensor, Tensor, Tensor]:
-    """The scale of latents; the direction of what is to be edited, (1, D), and how far examples differ along it; the
-    directions of what is to be held, (held, D)."""
+    """The scale of latents; the direction of what is to be edited, (1, D), and how far examples
+    differ along it; the directions of what is to be held, (held, D)."""
     x, values = known
     wanted = values(None)
     others = [values(name) for name in hold]
     z = latents.of(x)
     scale = Scale.of(z)
     u = scale.there(z)
-    held = [along(u, other, "boundary") for other in others]
-    direction = beside(along(u, wanted, by), held)
+    held = [attribute_direction(u, other, "boundary") for other in others]
+    direction = orthogonal_to(attribute_direction(u, wanted, by), held)
     return scale, direction[None], (u @ direction).std()[None], torch.stack(held) if held else u[:0]
 
 
-def _telling(latents: Latents, x: Named, practised: Practised, most: int, seed: int) -> tuple[Scale, Tensor, Tensor]:
-    """The scale of latents; directions along which examples change most, (most, D), and how wide each is, (most,)."""
-    with chance(seed):
+def _telling(
+    latents: Latents, x: NamedExamples, practised: TrainingExamples, most: int, seed: int
+) -> tuple[Scale, Tensor, Tensor]:
+    """The scale of latents; directions along which examples change most, (most, D), and how wide
+    each is, (most,)."""
+    with seeded_rng(seed):
         model = latents.model
-        z = model.prior(DRAWN).float() if isinstance(model, Generates) else latents.of(practised(KNOWN).x)
+        z = (
+            model.prior(DRAWN).float()
+            if isinstance(model, Generates)
+            else latents.of(practised(KNOWN).x)
+        )
         scale = Scale.of(z)
         u = scale.there(z)
         bases = u[torch.randperm(len(u))[:BASES].to(u.device)]
     if most > u.shape[1]:
         raise InputError(f"--found is {most}; the latents have {u.shape[1]} directions")
-    y = None if latents.condition is None else (x.y[:1] if x.y is not None else torch.zeros(1, 1, dtype=torch.long))
+    y = (
+        None
+        if latents.condition is None
+        else (x.y[:1] if x.y is not None else torch.zeros(1, 1, dtype=torch.long))
+    )
     asked = lambda n: None if y is None else y.to(u.device).expand(n, 1)  # noqa: E731
-    directions = telling(lambda v: latents.decode(scale.back(v), asked(len(v))), bases, most)
+    directions = discover_directions(
+        lambda v: latents.decode(scale.back(v), asked(len(v))), bases, most
+    )
     return scale, directions, (u @ directions.T).std(0)
 
 
 def _features(
-    model: Decodes, x: Named, practised: Practised, rounds: int, seed: int
+    model: Decodes, x: NamedExamples, practised: TrainingExamples, inversion_steps: int, seed: int
 ) -> Callable[[Tensor], Tensor] | None:
-    """Features that pictures are compared by, learned on the data of the training, or where it is gone, on samples."""
+    """Features that images are compared by, learned on the data of the training, or where it is
+    gone, on samples."""
     if x.x.ndim != 4 or min(x.x.shape[2:]) < 8:
         return None
     try:
         seen = practised(KNOWN).x
     except InputError:  # moved since, or in memory: what the model makes is like it
-        with chance(seed):
+        with seeded_rng(seed):
             seen = model.sample(1024).float() if isinstance(model, Samples) else x.x
-    return learned_features(seen, rounds, seed)
+    return learned_features(seen, inversion_steps, seed)
 
 
 @dataclass(frozen=True)
@@ -185,8 +230,8 @@ class Walk:
     """The way along directions of standardised latents.
 
     moves: What strength 1 adds, (directions, D).
-    held: Directions of what is to stay, (held, D). As decoders are curved, it is looked up on what comes out, encoded
-        again, and what has changed there is taken back.
+    held: Directions of what is to stay, (held, D). As decoders are curved, it is looked up on what
+        comes out, encoded again, and what has changed there is taken back.
     """
 
     latents: Latents
@@ -194,11 +239,16 @@ class Walk:
     moves: Tensor
     held: Tensor
 
-    def along(self, z: Tensor, y: Tensor | None, strengths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-        """What latents z (n, ...) are decoded to, (n, ...), and moved along every direction, (strengths, n *
-        directions, ...)."""
+    def along(
+        self, z: Tensor, y: Tensor | None, strengths: tuple[float, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """What latents z (n, ...) are decoded to, (n, ...), and moved along every direction,
+        (strengths, n * directions, ...)."""
         u, count = self.scale.there(z), len(self.moves)
-        first, labels = u.repeat_interleave(count, 0), None if y is None else y.repeat_interleave(count, 0)
+        first, labels = (
+            u.repeat_interleave(count, 0),
+            None if y is None else y.repeat_interleave(count, 0),
+        )
         wanted = self._seen(first, labels) if len(self.held) else first
         back, frames = torch.linalg.pinv(self.held).T, []
         for strength in strengths:
@@ -217,12 +267,18 @@ class Walk:
 
 
 def _told(
-    x: Named, rendered: Tensor, frames: Tensor, strengths: tuple[float, ...], names: tuple[str, ...],
+    x: NamedExamples,
+    rendered: Tensor,
+    frames: Tensor,
+    strengths: tuple[float, ...],
+    names: tuple[str, ...],
     features: Callable[[Tensor], Tensor] | None,
-) -> Edited:  # fmt: skip
+) -> Edited:
     """Edits of examples, and how much of these is in their renderings and in the edits."""
     error = (rendered - x.x.float()).square().flatten(1).mean(1).clamp(min=1e-12)
-    psnr = 10 * (4 / error).log10() if x.x.is_floating_point() else torch.full_like(error, torch.nan)
+    psnr = (
+        10 * (4 / error).log10() if x.x.is_floating_point() else torch.full_like(error, torch.nan)
+    )
     same = torch.full(frames.shape[:2], torch.nan)
     if features is not None:
         own = features(x.x).repeat_interleave(len(names), 0)

@@ -6,34 +6,45 @@ import torch
 from torch import Tensor
 
 from ...core import Encodes, InputError, Tokenizes, Tokens
-from .._progress import counted
+from .._progress import with_progress
 
 AT_ONCE = 1024
 
 
-def encoded(model: Encodes, x: Tensor) -> Tensor:
-    """Latents of examples, float32 (n, ...). Raises InputError where one is no number, or a symbol."""
-    refuse_symbols(model)
-    z = torch.cat([model.encode(part).float() for part in counted(x.split(AT_ONCE), len(x), "encoding")])
+def encode_all(model: Encodes, x: Tensor) -> Tensor:
+    """Latents of examples, float32 (n, ...). Raises InputError where one is no number, or a
+    symbol."""
+    refuse_tokens(model)
+    z = torch.cat(
+        [model.encode(part).float() for part in with_progress(x.split(AT_ONCE), len(x), "encoding")]
+    )
     if not z.isfinite().all():
-        raise InputError("the model gives latents that are no numbers; look at how it learned in report.html")
+        raise InputError(
+            "the model gives latents that are no numbers; look at how it learned in report.html"
+        )
     return z
 
 
-def refuse_symbols(model: object) -> None:
-    """Raises InputError for a model whose latents are symbols: nothing is between two of them, or near one."""
+def refuse_tokens(model: object) -> None:
+    """Raises InputError for a model whose latents are symbols: nothing is between two of them, or
+    near one."""
     if isinstance(model, Tokenizes) and isinstance(model.latents, Tokens):
-        raise InputError("this model's latents are codes, and between two codes there is nothing; take a run of a vae")
+        raise InputError(
+            "this model's latents are codes, and between two codes there is nothing; take a run of"
+            " a vae"
+        )
 
 
 def latents(model: Encodes, x: Tensor) -> Tensor:
     """The same as vectors on the CPU, (n, D)."""
-    return encoded(model, x).flatten(1).cpu()
+    return encode_all(model, x).flatten(1).cpu()
 
 
-def principal(z: Tensor, most: int) -> Tensor:
+def principal_components(z: Tensor, most: int) -> Tensor:
     """The first principal components of z (n, D), at most so many, (n, min(most, D))."""
     centred = z.double() - z.double().mean(0)
     directions = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :most]
     largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
-    return (centred @ (directions * largest.sign())).float()  # of two opposite directions always the same
+    return (
+        centred @ (directions * largest.sign())
+    ).float()  # of two opposite directions always the same

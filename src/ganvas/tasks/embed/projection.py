@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core import InputError
-from .latents import principal
+from .latents import principal_components
 
 Layout = Literal["tsne", "umap", "pca", "none"]
 
@@ -22,18 +22,21 @@ Lay = Callable[[Tensor], Tensor]
 """Places (n, 2) of points (n, D)."""
 
 
-def layout(how: Layout, seed: int) -> Lay:
-    """Lays points out by t-SNE (van der Maaten & Hinton, 2008), UMAP (McInnes et al., 2018) or the two directions in
-    which they vary most; what has two dimensions or one stays as it is. Raises InputError where UMAP is not there."""
-    lay = {"tsne": _tsne, "umap": _umap, "pca": lambda seed: lambda z: principal(z, 2)}[how](seed)
+def project(how: Layout, seed: int) -> Lay:
+    """Lays points out by t-SNE (van der Maaten & Hinton, 2008), UMAP (McInnes et al., 2018) or the
+    two directions in which they vary most; what has two dimensions or one stays as it is. Raises
+    InputError where UMAP is not there."""
+    lay = {"tsne": _tsne, "umap": _umap, "pca": lambda seed: lambda z: principal_components(z, 2)}[
+        how
+    ](seed)
 
     def laid(z: Tensor) -> Tensor:
         if z.shape[1] <= 2:
             places = z
         elif len(z) < FEW or bool((z == z[0]).all()):
-            places = principal(z, 2)
+            places = principal_components(z, 2)
         else:
-            places = lay(principal(z, WIDE) if z.shape[1] > WIDE else z)
+            places = lay(principal_components(z, WIDE) if z.shape[1] > WIDE else z)
         return F.pad(places, (0, 2 - places.shape[1]))
 
     return laid
@@ -44,7 +47,9 @@ def _tsne(seed: int) -> Lay:
 
     def lay(z: Tensor) -> Tensor:
         near = min(30.0, (len(z) - 1) / 3)
-        return torch.from_numpy(TSNE(perplexity=near, init="pca", random_state=seed).fit_transform(z.numpy())).float()
+        return torch.from_numpy(
+            TSNE(perplexity=near, init="pca", random_state=seed).fit_transform(z.numpy())
+        ).float()
 
     return lay
 
@@ -53,12 +58,16 @@ def _umap(seed: int) -> Lay:
     try:
         from umap import UMAP
     except ImportError as error:
-        raise InputError("--map umap needs umap-learn: pip install 'ganvas[map]'; or take --map tsne") from error
+        raise InputError(
+            "--map umap needs umap-learn: pip install 'ganvas[map]'; or take --map tsne"
+        ) from error
 
     def lay(z: Tensor) -> Tensor:
         near = min(15, len(z) - 1)
         start = "spectral" if len(z) > 20 else "random"  # so few have too few eigenvectors
-        made = UMAP(n_neighbors=near, init=start, random_state=seed, n_jobs=1).fit_transform(z.numpy())
+        made = UMAP(n_neighbors=near, init=start, random_state=seed, n_jobs=1).fit_transform(
+            z.numpy()
+        )
         return torch.from_numpy(made).float()
 
     return lay

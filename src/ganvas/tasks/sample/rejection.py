@@ -1,4 +1,5 @@
-"""Drawing examples that meet a wish: by completion where the model can, by rejection where not."""
+"""Drawing examples that meet a constraint: by completion where the model can, by rejection where
+not."""
 
 from __future__ import annotations
 
@@ -9,25 +10,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Begins, InputError, Samples, Space, Wish
+from ...core import Constraint, InputError, Samples, Space, StartsConditionally
 
 TRIES = 100
 """Examples drawn for each one wanted, and..."""
 GRACE = 2**17
-"""...so many more, before a wish is given up."""
+"""...so many more, before a constraint is given up."""
 
 
 @dataclass
 class Tally:
-    """How the meeting of a wish went so far.
+    """How the meeting of a constraint went so far.
 
     wanted, found: Examples, over all parts.
-    kept, tried: Of those drawn, how many met the wish.
-    likely: Of all there are, the share that is tried at all: those whose first place is as it shall be.
-    completed: Whether the rest of their places was completed after those that something was asked of.
+    kept, tried: Of those drawn, how many met the constraint.
+    likely: Of all there are, the share that is tried at all: those whose first place is as it shall
+        be.
+    completed: Whether the rest of their places was completed after those that something was asked
+        of.
     """
 
-    wish: Wish
+    constraint: Constraint
     wanted: int
     found: int = 0
     kept: int = 0
@@ -40,12 +43,14 @@ class Tally:
         """Which way was used, and what share was accepted."""
         share = self.kept / max(self.tried, 1)
         if self.completed:
-            return f"by completion: {self.likely:.3g} of all were begun, {share:.1%} of these accepted"
+            return (
+                f"by completion: {self.likely:.3g} of all were begun, {share:.1%} of these accepted"
+            )
         return f"by rejection: {share:.2%} of what was drawn accepted"
 
     @property
     def likelihood(self) -> str:
-        """How likely an example is to meet the wish, as far as was seen."""
+        """How likely an example is to meet the constraint, as far as was seen."""
         share = self.likely * max(self.kept, 1) / max(self.tried, 1)
         return f"{'about' if self.kept else 'less than'} 1 in {1 / share:,.0f}"
 
@@ -57,7 +62,8 @@ class Seen:
         self.columns: list[np.ndarray] = []
 
     def new(self, marks: Tensor, most: int) -> Tensor:
-        """Numbers of the first `most` rows none of whose marks (B, columns) came before; these come from now on."""
+        """Numbers of the first `most` rows none of whose marks (B, columns) came before; these come
+        from now on."""
         columns = marks.cpu().numpy().T
         self.columns = self.columns or [np.empty(0, np.int64) for _ in columns]
         fresh = np.ones(len(marks), bool)
@@ -67,7 +73,8 @@ class Seen:
             fresh &= (first & ~_among(own, old)) | (own == 0)
         rows = np.flatnonzero(fresh)[:most]
         self.columns = [
-            np.union1d(old, own[rows][own[rows] != 0]) for own, old in zip(columns, self.columns, strict=True)
+            np.union1d(old, own[rows][own[rows] != 0])
+            for own, old in zip(columns, self.columns, strict=True)
         ]
         return torch.from_numpy(rows).to(marks.device)
 
@@ -79,44 +86,51 @@ def _among(values: np.ndarray, sorted: np.ndarray) -> np.ndarray:
     return sorted[sorted.searchsorted(values).clip(max=len(sorted) - 1)] == values
 
 
-def at_once(space: Space) -> int:
+def batch_size(space: Space) -> int:
     """How many examples are best drawn together."""
     return min(max(256, 2**18 // prod(space.shape)), 2**14)
 
 
-def meeting(model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, truncation: float | None) -> Tensor:
-    """Draws `n` examples that meet the tally's wish, settled, shape (n, ...), and counts what it took.
+def sample_meeting(
+    model: Samples, n: int, tally: Tally, seen: Seen, y: Tensor | None, truncation: float | None
+) -> Tensor:
+    """Draws `n` examples that meet the tally's constraint, settled, shape (n, ...), and counts what
+    it took.
 
     seen: What may not come again.
     y: What all of them shall be, shape (1, *condition.shape), where the model takes a condition.
 
     Raises InputError where too few are found.
     """
-    wish, found = tally.wish, list[Tensor]()
+    constraint, found = tally.constraint, list[Tensor]()
     tried, missing = 0, n
     while missing:
         if tried > TRIES * n + GRACE:
             raise InputError(
-                f"found {tally.found:,} of {tally.wanted:,} with {wish.words} in {tally.tried:,} tries; to the model "
-                f"that is {tally.likelihood}: ask for fewer, or for what is likelier"
+                f"found {tally.found:,} of {tally.wanted:,} with {constraint.words} in"
+                f" {tally.tried:,} tries; to the model that is {tally.likelihood}: ask for fewer,"
+                " or for what is likelier"
             )
         share = (tally.kept + 1) / (tally.tried + 1)
-        size = min(max(ceil(1.1 * missing / share), 256), at_once(model.space))
-        x = wish.settle(_proposed(model, size, tally, y, truncation))
-        x = x[wish.holds(x)] if len(x) else x
-        if wish.marks:
-            x = x[seen.new(wish.marks(x), missing)]
+        size = min(max(ceil(1.1 * missing / share), 256), batch_size(model.space))
+        x = constraint.resolve(_proposed(model, size, tally, y, truncation))
+        x = x[constraint.holds(x)] if len(x) else x
+        if constraint.marks:
+            x = x[seen.new(constraint.marks(x), missing)]
         tried, tally.tried, tally.kept = tried + size, tally.tried + size, tally.kept + len(x)
         found.append(x[:missing])
         missing, tally.found = missing - len(found[-1]), tally.found + len(found[-1])
     return torch.cat(found)
 
 
-def _proposed(model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None) -> Tensor:
-    """What is left of `n` examples once the places of which something is asked alone are as they shall be."""
-    if not isinstance(model, Begins) or not tally.wish.allowed:
+def _proposed(
+    model: Samples, n: int, tally: Tally, y: Tensor | None, truncation: float | None
+) -> Tensor:
+    """What is left of `n` examples once the places of which something is asked alone are as they
+    shall be."""
+    if not isinstance(model, StartsConditionally) or not tally.constraint.allowed:
         return model.sample(n, None if y is None else y.expand(n, *y.shape[1:]), truncation)
-    begun = model.begin(n, tally.wish.allowed)
+    begun = model.conditional_start(n, tally.constraint.allowed)
     tally.completed, tally.likely = True, begun.likely
     kept = torch.rand(n, device=begun.x.device) < begun.keep
     return model.complete(begun.x[kept], begun.known[kept])

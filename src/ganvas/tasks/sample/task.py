@@ -7,17 +7,27 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ...core import Balance, Generates, InputError, Likeness, Made, Samples, Wish, all_of, chance
-from ...runtime.console import aside
-from .._progress import counted
-from .decoding import choosy, steered
-from .discriminator_rejection import rejecting
-from .raking import effective, raked, resampled
-from .rejection import Seen, Tally, at_once, meeting
+from ...core import (
+    Balance,
+    Constraint,
+    Generates,
+    InputError,
+    Made,
+    Marginals,
+    Samples,
+    combine,
+    seeded_rng,
+)
+from ...runtime.console import stderr_console
+from .._progress import with_progress
+from .decoding import best_of_several, with_decoding_options
+from .discriminator_rejection import with_rejection
+from .raking import effective_size, rake, resample
+from .rejection import Seen, Tally, batch_size, sample_meeting
 
 POOL = 4
 """Rows drawn for each row that is to be like others."""
-TOLD = 20  # wishes that are worth a line each
+TOLD = 20  # constraints that are worth a line each
 
 Draw = Callable[[int, int], Tensor]
 """Draws so many rows, the first of which has this number."""
@@ -33,73 +43,105 @@ def sample(
     seed: int | None = None,
     truncation: float | None = None,
     reject: bool = False,
-    where: Wish | None = None,
-    constraint: Wish | None = None,
-    unique: Wish | None = None,
-    together: Wish | None = None,
+    where: Constraint | None = None,
+    constraint: Constraint | None = None,
+    unique: Constraint | None = None,
+    together: Constraint | None = None,
     balance: Balance | None = None,
-    like: Likeness | None = None,
+    like: Marginals | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
     guidance: float | None = None,
-    rounds: int | None = None,
+    decoding_steps: int | None = None,
 ) -> Made:
     """Draws new examples, in parts, when they are asked for.
 
     n: How many.
     label: What each shall be, where the model learned labels; without, every label in turn.
     prompt: What each shall show, where the model learned captions: "a red apple".
-    best: Draw so many for each that is kept: that which, by the model's own likelihood, its prompt tells most about.
+    best: Draw so many for each that is kept: that which, by the model's own likelihood, its prompt
+        tells most about.
     seed: The same seed gives the same examples.
-    truncation: Latents further out than this many standard deviations are drawn again: fewer surprises.
-    reject: Draw again, as often as the discriminator finds that the data has fewer of a kind than were drawn.
+    truncation: Latents further out than this many standard deviations are drawn again: fewer
+        surprises.
+    reject: Draw again, as often as the discriminator finds that the data has fewer of a kind than
+        were drawn.
     where: What every row shall be, as SQL says it: "income = '>50K' AND age > 40".
-    constraint: What must hold in every row, such as "start <= end"; what is missing leaves it open, and that will do.
+    constraint: What must hold in every row, such as "start <= end"; what is missing leaves it open,
+        and that will do.
     unique: Column of which no value may come twice.
-    together: Columns, such as "city,state", that have only combinations which came together in training.
+    together: Columns, such as "city,state", that have only combinations which came together in
+        training.
     balance: Column of which every level shall come equally often.
-    like: Table whose columns, as far as it has them, new ones shall be distributed like: each alone.
+    like: Table whose columns, as far as it has them, new ones shall be distributed like: each
+        alone.
     temperature: Of a model of symbols: below 1 likely symbols become likelier still.
     top_k: Draw among so many of the likeliest symbols.
     top_p: Draw among the likeliest symbols that together have this probability.
-    guidance: How many times as much the label or text shall count; above 1 samples fit it better and vary less.
-    rounds: In how many rounds a model that draws many symbols at a time draws all; more take longer and fit better.
+    guidance: How many times as much the label or text shall count; above 1 samples fit it better
+        and vary less.
+    steps: In how many steps a model that draws many symbols at a time draws all; more take longer
+        and fit better.
 
-    A wish is met exactly where the model completes: what is asked of one column each is drawn first. What is left
-    to be met, and any wish of another model's rows, is met by drawing until enough rows do; which way it was, and
-    what share was accepted, is said on standard error. Raises InputError where too few are found.
+    A constraint is met exactly where the model completes: what is asked of one column each is drawn
+    first. What is left to be met, and any constraint of another model's rows, is met by drawing
+    until enough rows do; which way it was, and what share was accepted, is said on standard error.
+    Raises InputError where too few are found.
 
-    Example: ganvas sample runs/made-people --n 1000 --where "income = '>50K' AND age > 40" --out rich.csv
+    Example: ganvas sample runs/made-people --n 1000 --where "income = '>50K' AND age > 40" --out
+        rich.csv
     """
     if n < 1:
         raise InputError(f"--n is {n}; ask for at least one example")
     if truncation is not None and not isinstance(model, Generates):
-        raise InputError("--truncation is for models that decode latents, and this one has none; leave it out")
+        raise InputError(
+            "--truncation is for models that decode latents, and this one has none; leave it out"
+        )
     if truncation is not None and not truncation > 0:
         raise InputError(f"--truncation is {truncation}; it must be above zero")
     y = _asked(model, label, prompt)
     if balance and like:
         raise InputError("--balance and --like contradict each other; leave one out")
     if unique and like:
-        raise InputError("--unique and --like contradict each other: rows of a pool may come twice; leave one out")
-    fit, model = model, rejecting(model) if reject else model
-    model = steered(model, temperature=temperature, top_k=top_k, top_p=top_p, guidance=guidance, rounds=rounds)
-    model = choosy(model, fit, y, best)
-    wishes = [all_of([where, constraint, together, unique, level]) for level in (balance.wishes if balance else [None])]
-    tallies = [Tally(wish, n // len(wishes) + (i < n % len(wishes))) for i, wish in enumerate(wishes) if wish]
+        raise InputError(
+            "--unique and --like contradict each other: rows of a pool may come twice; leave"
+            " one out"
+        )
+    fit, model = model, with_rejection(model) if reject else model
+    model = with_decoding_options(
+        model,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        guidance=guidance,
+        decoding_steps=decoding_steps,
+    )
+    model = best_of_several(model, fit, y, best)
+    constraints = [
+        combine([where, constraint, together, unique, level])
+        for level in (balance.constraints if balance else [None])
+    ]
+    tallies = [
+        Tally(condition, n // len(constraints) + (i < n % len(constraints)))
+        for i, condition in enumerate(constraints)
+        if condition
+    ]
     rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
-    parts = _parts(_like(rows, like, n) if like else rows, n, at_once(model.space), seed)
-    return Made(counted(_told(parts, tallies), n, "sampling"))
+    parts = _parts(_like(rows, like, n) if like else rows, n, batch_size(model.space), seed)
+    return Made(with_progress(_told(parts, tallies), n, "sampling"))
 
 
 def _asked(model: Samples, label: int | str | None, prompt: str | None) -> Tensor | None:
-    """What every example shall be, (1, *condition.shape). Raises InputError where that cannot be asked for."""
+    """What every example shall be, (1, *condition.shape). Raises InputError where that cannot be
+    asked for."""
     if label is not None and prompt is not None:
         raise InputError("--label and --prompt contradict each other; leave one out")
     if (label is not None or prompt is not None) and model.condition is None:
         kind, option = ("label", "label") if prompt is None else ("caption", "prompt")
-        raise InputError(f"this model learned no {kind}s, so none can be asked for; leave out --{option}")
+        raise InputError(
+            f"this model learned no {kind}s, so none can be asked for; leave out --{option}"
+        )
     if prompt is not None:
         return torch.as_tensor(prompt)[None]
     return None if label is None else torch.full((1, 1), int(label))
@@ -109,7 +151,7 @@ def _asked(model: Samples, label: int | str | None, prompt: str | None) -> Tenso
 def _parts(rows: Draw, n: int, size: int, seed: int | None) -> Iterator[Tensor]:
     """Rows in parts; chance starts from the seed and the part alone."""
     for part, start in enumerate(range(0, n, size)):
-        with chance(seed, part):
+        with seeded_rng(seed, part):
             x = rows(min(size, n - start), start)
         yield x
 
@@ -118,29 +160,39 @@ def _free(model: Samples, y: Tensor | None, truncation: float | None) -> Draw:
     return lambda n, start: model.sample(n, None if y is None else y.expand(n, -1), truncation)
 
 
-def _alternating(model: Samples, tallies: list[Tally], y: Tensor | None, truncation: float | None) -> Draw:
-    """Rows that meet the wishes in turn: the first the first, the second the second, and so on."""
+def _alternating(
+    model: Samples, tallies: list[Tally], y: Tensor | None, truncation: float | None
+) -> Draw:
+    """Rows that meet the constraints in turn: the first the first, the second the second, and so
+    on."""
     seen = Seen()
 
     def draw(n: int, start: int) -> Tensor:
         turns = (torch.arange(n) + start) % len(tallies)
         shares = zip(tallies, turns.bincount(minlength=len(tallies)).tolist(), strict=True)
-        found = [meeting(model, share, tally, seen, y, truncation) for tally, share in shares if share]
+        found = [
+            sample_meeting(model, share, tally, seen, y, truncation)
+            for tally, share in shares
+            if share
+        ]
         return torch.cat(found)[turns.argsort(stable=True).argsort()]
 
     return draw
 
 
-def _like(rows: Draw, like: Likeness, n: int) -> Draw:
-    """Rows out of a pool of more, such that columns are distributed as asked; says how far the pool reached."""
+def _like(rows: Draw, like: Marginals, n: int) -> Draw:
+    """Rows out of a pool of more, such that columns are distributed as asked; says how far the pool
+    reached."""
 
     def draw(count: int, start: int) -> Tensor:
         size = max(count, 2**12)
         pool = torch.cat([rows(size, i * size) for i in range(POOL)])
         codes = like.codes(pool)
-        weights = raked(codes, like.shares)
-        alike = codes.unique(dim=0, return_inverse=True)[1].argsort()  # so that rows of a kind stand in for each other
-        picks = alike[resampled(weights[alike], count)][torch.randperm(count)]
+        weights = rake(codes, like.shares)
+        alike = codes.unique(dim=0, return_inverse=True)[
+            1
+        ].argsort()  # so that rows of a kind stand in for each other
+        picks = alike[resample(weights[alike], count)][torch.randperm(count)]
         if start == 0:
             _say(f"{like.words}: {_reach(codes, weights, picks, like)}")
         return pool[picks.to(pool.device)]
@@ -148,21 +200,29 @@ def _like(rows: Draw, like: Likeness, n: int) -> Draw:
     return draw
 
 
-def _reach(codes: Tensor, weights: Tensor, picks: Tensor, like: Likeness) -> str:
-    """In words, what became of a pool: its effective size, rows that repeat, what was out of reach."""
-    lost = max(float(wanted[codes[:, i].bincount(minlength=len(wanted)) == 0].sum())
-               for i, wanted in enumerate(like.shares))  # fmt: skip
-    words = f"a pool of {len(codes):,} rows was worth {effective(weights):,.0f}; {len(picks.unique()):,} of "
+def _reach(codes: Tensor, weights: Tensor, picks: Tensor, like: Marginals) -> str:
+    """In words, what became of a pool: its effective size, rows that repeat, what was out of
+    reach."""
+    lost = max(
+        float(wanted[codes[:, i].bincount(minlength=len(wanted)) == 0].sum())
+        for i, wanted in enumerate(like.shares)
+    )
+    words = (
+        f"a pool of {len(codes):,} rows was worth {effective_size(weights):,.0f};"
+        f" {len(picks.unique()):,} of "
+    )
     words += f"{len(picks):,} rows are different ones"
-    return words + (f"; up to {lost:.1%} of a column is of values that were never drawn" if lost > 0 else "")
+    return words + (
+        f"; up to {lost:.1%} of a column is of values that were never drawn" if lost > 0 else ""
+    )
 
 
 def _told(parts: Iterator[Tensor], tallies: list[Tally]) -> Iterator[Tensor]:
-    """The same parts; after the last it is said how wishes were met."""
+    """The same parts; after the last it is said how constraints were met."""
     yield from parts
     for tally in tallies[:TOLD]:
-        _say(f"{tally.wish.words}: {tally.words}")
+        _say(f"{tally.constraint.words}: {tally.words}")
 
 
 def _say(words: str) -> None:
-    aside(highlight=False).print(words, soft_wrap=True, markup=False)
+    stderr_console(highlight=False).print(words, soft_wrap=True, markup=False)
