@@ -181,7 +181,8 @@ def train(
         seed: The same seed on the same machine gives the same run.
         lr: Learning rate by player, such as discriminator=1e-4.
         schedule: How the learning rate changes over the training.
-        ema: Decay of the averaged weights that are used afterwards; 0 keeps none.
+        ema: Decay of the exponential moving average (EMA) of the weights, which is used
+            afterwards; 0 keeps none.
         accumulate: Batches whose gradients are averaged before each step.
         clip: Gradient norm that no player exceeds.
         precision: Type that networks compute in; auto takes bf16 where the processor has it.

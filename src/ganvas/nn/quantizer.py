@@ -143,7 +143,7 @@ class Codebook(Quantizer):
         usual = self.counts.mean()
         dead = self.counts < DEAD * usual
         fresh = _pick(flat, self.vocabulary)
-        distributed.broadcast_weights(fresh)
+        distributed.broadcast(fresh)
         few = REVIVED * usual
         self.sums.copy_(torch.where(dead.unsqueeze(1), few * fresh, self.sums))
         self.counts.copy_(torch.where(dead, few, self.counts))
@@ -160,7 +160,7 @@ class Codebook(Quantizer):
         counts = counts.clamp(min=1)
         for own, found in ((self.counts, counts), (self.sums, book * counts.unsqueeze(1))):
             own.copy_(found)
-            distributed.broadcast_weights(own)
+            distributed.broadcast(own)
 
 
 class FiniteScalar(Quantizer):
