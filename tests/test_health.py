@@ -358,11 +358,11 @@ def test_what_was_done_is_in_the_report_and_in_words(
 ) -> None:
     page = (healed.run.path / "report.html").read_text()
     assert "<h2>Health</h2>" in page
-    assert "treated in step" in page
+    assert "recovery in step" in page
     assert cli.run(["show", str(healed.run.path)]) == 0
     said = capsys.readouterr().out
     assert "health: too few data" in said
-    assert f"treated: {healed.run.interventions[0]}" in said.replace("\n", " ")
+    assert f"recovery: {healed.run.interventions[0]}" in said.replace("\n", " ")
 
 
 @pytest.mark.parametrize("cut", [30, 140])

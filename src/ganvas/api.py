@@ -586,7 +586,7 @@ class Trained:
                 return dict(zip(names, walks, strict=True)) if names else walks
 
     def _repr_html_(self) -> str:
-        return notebook.run_html(self.run, self.tasks)
+        return notebook.run_html(self.run)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"

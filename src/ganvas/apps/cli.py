@@ -372,25 +372,23 @@ def _show(run: Path, *, json: Json = False) -> None:
     Arguments:
         run: Folder that `ganvas train` made.
     """
-    from .. import api
+    from ..runs.run import Run
+    from ..runs.summary import RunSummary, format_options
 
-    trained = api.load(run)
-    card, state = trained.run.config, trained.run.state
+    opened = Run(run)
+    summary = RunSummary(opened)
     lines = [
-        f"{card['model']} on {card['source'] or 'data in memory'}",
-        (
-            f"step {state['step']:,} after {state['seconds']:,.0f}"
-            f" s{'' if state['finished'] else ', not finished'}"
-        ),
-        f"options: {', '.join(f'{k}={v}' for k, v in card['options'].items()) or 'none given'}",
-        f"can: {', '.join(trained.tasks)}",
+        f"{summary.model} on {summary.data}",
+        f"trained: {summary.progress}",
+        f"options: {format_options(summary.options)}",
     ]
-    if promise := trained.run.promise:
-        lines.insert(3, f"privacy: {promise}")
-    lines += [f"health: {one}" for one in trained.diagnoses] + [
-        f"treated: {one}" for one in trained.run.interventions
-    ]
-    _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
+    if summary.privacy:
+        lines.append(f"privacy: {summary.privacy}")
+    lines.append(f"can: {', '.join(summary.tasks)}")
+    lines += [f"health: {words}" for words in summary.diagnoses]
+    lines += [f"recovery: {words}" for words in summary.interventions]
+    facts = opened.config | {"state": opened.state, "tasks": summary.tasks}
+    _answer(facts, json, "\n".join(lines))
 
 
 def _models(*, json: Json = False) -> None:

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -24,9 +24,9 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ..core import EncodedModality, InputError, Samples
-from ..evaluation.figures import Evaluation, format_interval, format_number
-from ..runs.available import available_tasks
+from ..evaluation.figures import Evaluation, Figure, format_interval, format_number
 from ..runs.run import Run, fingerprint, write_atomically
+from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
 from ..runtime import registry
 
 TENSORS = ("weights", "ema", "best", "reference_scores", "calibration")
@@ -140,68 +140,68 @@ def _made(run: Run) -> Path | None:
 
 def model_card(run: Run, license: str, repo: str, imaged: bool) -> str:
     """The page that people read first, in Markdown, with what the hub reads above it."""
-    name, kind, state = run.config["model"], run.config["modality"]["name"], run.state
+    summary = RunSummary(run)
+    name, modality = summary.model, summary.modality
     head = (
         f"---\nlicense: {json.dumps(license)}\nlibrary_name: ganvas\ntags: [ganvas, {name},"
-        f" {kind}]\n---\n"
+        f" {modality}]\n---\n"
     )
     sections = {
-        "What it learned from": f"{_data(run)}.",
-        "What it does": _doing(run, repo),
-        "How good it is": _figures(run),
-        "What to be careful about": "\n".join(f"- {one}" for one in _limits(run)),
-        "How it was trained": (
-            f"{state['step']:,} steps in {state['seconds']:,.0f}"
-            f" s{'' if state['finished'] else '; the training was not finished'}. Options:"
-            f" {_listed(run.config['options'])}. Versions: {_listed(run.config['versions'])}."
+        "Training data": f"{_data(run, summary)}.",
+        "Uses": _uses(summary, repo),
+        "Evaluation": _figures(run),
+        "Limitations": "\n".join(f"- {sentence}" for sentence in _limitations(summary)),
+        "Training": (
+            f"{summary.progress}. Options: {format_options(summary.options, quote='`')}. Versions:"
+            f" {format_options(summary.versions, quote='`')}."
         ),
     }
-    image = "![What it makes](samples.png)\n\n" if imaged else ""
+    image = "![Samples](samples.png)\n\n" if imaged else ""
     body = "\n\n".join(f"## {title}\n\n{words}" for title, words in sections.items())
-    return f"{head}\n# {name} on {kind}\n\n{registry.summary('models', name)}\n\n{image}{body}\n"
+    summary_of_model = registry.summary("models", name)
+    return f"{head}\n# {name} on {modality}\n\n{summary_of_model}\n\n{image}{body}\n"
 
 
-def _data(run: Run) -> str:
-    source, space = run.config["source"], run.model.space
-    where = (
-        f"`{Path(source).name.partition('?')[0]}`" if source else "data in memory"
-    )  # no passwords of databases
+def _data(run: Run, summary: RunSummary) -> str:
+    where = f"`{summary.data_name}`" if summary.data_name else IN_MEMORY
     classes = f", in classes {', '.join(run.modality.classes)}" if run.modality.classes else ""
-    return (
-        f"{where}, read as {run.config['modality']['name']} (each example"
-        f" {tuple(space.shape)}){classes}"
-    )
+    shape = tuple(run.model.space.shape)
+    return f"{where}, read as {summary.modality} (each example {shape}){classes}"
 
 
-def _doing(run: Run, repo: str) -> str:
-    tasks = available_tasks(type(run.model), run.modality)
-    local = repo if REPO.fullmatch(repo) else "FOLDER"
-    return (
-        f"```\npip install ganvas\nganvas pull {local} --out runs/pulled\nganvas show"
-        f" runs/pulled\n```\n\nIt can {', '.join(f'`{task}`' for task in tasks)}."
-    )
+def _uses(summary: RunSummary, repo: str) -> str:
+    source = repo if REPO.fullmatch(repo) else "FOLDER"
+    commands = [
+        "pip install ganvas",
+        f"ganvas pull {source} --out runs/pulled",
+        "ganvas show runs/pulled",
+    ]
+    tasks = ", ".join(f"`{task}`" for task in summary.tasks)
+    return "```\n" + "\n".join(commands) + f"\n```\n\nIt can {tasks}."
 
 
 def _figures(run: Run) -> str:
-    """What was measured, beside what the same would be for real data and naive models."""
+    """What was measured, beside the same for real data and baselines."""
     file = run.path / "evaluation.json"
     if not file.exists():
-        return "It was not judged on data it had not seen (`ganvas evaluate`)."
-    judged = Evaluation.from_json(json.loads(file.read_text("utf-8")))
-    parts = [f"**{sentence}**" for sentence in judged.verdict]
-    for rivals, figures in judged.groups():
-        rows = [["", "this model", "95 % interval", *rivals]]
-        rows += [
-            [
-                f.name,
-                format_number(f.value.value),
-                format_interval(f.value),
-                *(format_number(f.beside[r].value) for r in rivals),
-            ]
-            for f in figures
-        ]
+        return "It was not evaluated on data it had not seen (`ganvas evaluate`)."
+    evaluation = Evaluation.from_json(json.loads(file.read_text("utf-8")))
+    parts = [f"**{sentence}**" for sentence in evaluation.verdict]
+    for baselines, figures in evaluation.groups():
+        rows = [["", "this model", "95 % interval", *baselines]]
+        rows += [_figure_row(figure, baselines) for figure in figures]
         parts.append(_table(rows))
-    return "\n\n".join([*parts, *judged.notes])
+    return "\n\n".join([*parts, *evaluation.notes])
+
+
+def _figure_row(figure: Figure, baselines: Sequence[str]) -> list[str]:
+    beside = [format_number(figure.beside[baseline].value) for baseline in baselines]
+    return [
+        figure.name,
+        format_number(figure.value.value),
+        format_interval(figure.value),
+        *beside,
+    ]
 
 
 def _table(rows: list[list[str]]) -> str:
@@ -209,28 +209,17 @@ def _table(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
 
-def _limits(run: Run) -> Iterator[str]:
+def _limitations(summary: RunSummary) -> Iterator[str]:
     """Health, privacy, and what is true of any such model."""
-    yield from (f"Health: {one}" for one in run.diagnoses)
-    if not run.diagnoses:
-        yield "Health: nothing was seen to be wrong while it learned."
-    yield from (f"Treated {one}" for one in run.interventions)
-    if run.promise:
-        yield f"Privacy: {run.promise}"
+    yield from (f"Health: {words}" for words in summary.diagnoses or [f"{NO_DIAGNOSIS}."])
+    yield from (f"Recovery in {words}" for words in summary.interventions)
+    if summary.privacy:
+        yield f"Privacy: {summary.privacy}"
     else:
-        yield (
-            "Privacy: nothing was promised about it; weights may tell something of single examples."
-        )
+        yield "Privacy: nothing was promised; weights may tell something of single examples."
     yield (
         "It knows what it learned from and nothing else; what that had too little of, it does"
         " badly."
-    )
-
-
-def _listed(values: dict[str, Any]) -> str:
-    return (
-        ", ".join(f"`{name}={value}`" for name, value in values.items())
-        or "all as they are by default"
     )
 
 

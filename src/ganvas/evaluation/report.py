@@ -4,7 +4,7 @@ nothing fetched."""
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import cycle
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runs.run import Run, write_atomically
+from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
 from .figures import Evaluation, direction_arrow, format_interval, format_number
 
 COLOURS = ("#3066be", "#d1495b", "#2e933c", "#b8860b", "#7d53de", "#00798c")
@@ -63,21 +64,19 @@ def write_report(
     target: Path,
 ) -> Path:
     """Writes the page of a run. Images become part of it."""
-    card = run.config
+    summary = RunSummary(run)
     sections = [
-        ("", _summary(run)),
+        ("", _summary(summary)),
         ("What it makes", _images(images)),
         ("How good it is", _figures(evaluation, run)),
-        ("Health", _health(run)),
+        ("Health", _health(run, summary)),
         ("How it learned", charts(run.read_log())),
         ("How to use it", _usage(run, tasks)),
     ]
     body = "".join(
         f"<h2>{title}</h2>{content}" if title else content for title, content in sections if content
     )
-    title = (
-        f"{card['model']} on {Path(card['source']).name if card['source'] else 'data in memory'}"
-    )
+    title = f"{summary.model} on {summary.data_name or IN_MEMORY}"
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport"'
         ' content="width=device-width">'
@@ -88,37 +87,30 @@ def write_report(
     return target
 
 
-def _summary(run: Run) -> str:
-    card, state = run.config, run.state
-    done = "" if state["finished"] else " (not finished)"
-    training = {
-        k: v for k, v in card["training"].items() if v is not None and v is not False and v != {}
-    }
+def _summary(summary: RunSummary) -> str:
     rows = {
-        "learned from": card["source"] or "data in memory",
-        "trained": f"{state['step']:,} steps in {_clock(state['seconds'])}{done}",
-        "options": _listed(card["options"]) or "all as they are by default",
-        "training": _listed(training),
-        "versions": _listed(card["versions"], " "),
+        "trained on": summary.data,
+        "trained": summary.progress,
+        "options": format_options(summary.options),
+        "training": format_options(summary.training),
+        "versions": format_options(summary.versions, " "),
     }
-    if run.promise:
-        rows["privacy"] = str(run.promise)
-    items = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in rows.items())
+    if summary.privacy:
+        rows["privacy"] = summary.privacy
+    items = "".join(f"<dt>{name}</dt><dd>{escape(words)}</dd>" for name, words in rows.items())
     return f"<dl>{items}</dl>"
 
 
-def _health(run: Run) -> str:
+def _health(run: Run, summary: RunSummary) -> str:
     """What was wrong, since when, what to do about it, and what was done."""
     if "diagnoses" not in run.state:
         return ""
-    ills = "".join(
+    lines = [
         f"<li><b>{escape(one.kind)}</b>{escape(str(one).removeprefix(one.kind))}</li>"
         for one in run.diagnoses
-    )
-    done = "".join(
-        f"<li class=soft>treated in {escape(str(one))}</li>" for one in run.interventions
-    )
-    return f"<ul>{ills}{done}</ul>" if ills or done else "<p>Nothing was seen to be wrong.</p>"
+    ]
+    lines += [f"<li class=soft>recovery in {escape(words)}</li>" for words in summary.interventions]
+    return f"<ul>{''.join(lines)}</ul>" if lines else f"<p>{NO_DIAGNOSIS.capitalize()}.</p>"
 
 
 def _images(images: Sequence[Image]) -> str:
@@ -133,7 +125,7 @@ def _images(images: Sequence[Image]) -> str:
 
 def _figures(evaluation: Evaluation | None, run: Run) -> str:
     if evaluation is None:
-        return f"<p>Not judged yet: <code>ganvas evaluate {escape(str(run.path))}</code></p>"
+        return f"<p>Not evaluated yet: <code>ganvas evaluate {escape(str(run.path))}</code></p>"
     tables = "".join(_table(rivals, figures) for rivals, figures in evaluation.groups())
     notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
     verdict = "".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in evaluation.verdict)
@@ -264,12 +256,3 @@ def _usage(run: Run, tasks: Sequence[str]) -> str:
 def _embedded(file: Path) -> str:
     kind = {".gif": "gif", ".png": "png"}[file.suffix]
     return f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def _listed(values: Mapping[str, Any], join: str = "=") -> str:
-    return ", ".join(f"{name}{join}{value}" for name, value in values.items())
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..runs.diagnosis import NOTES, Diagnosis
 from ..runs.run import Run
+from ..runtime.durations import format_duration
 from .loop import Until
 from .plan import Plan
 
@@ -93,8 +94,8 @@ class Progress:
     def _words(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> str:
         first_step, first_seconds = self.first or (step, seconds)
         speed = (step - first_step) * self.examples / max(seconds - first_seconds, 1e-9)
-        left = seconds * (1 - share) / max(share, 1e-9)
-        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · step {step:,}"
+        left = format_duration(seconds * (1 - share) / max(share, 1e-9))
+        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {left} left · step {step:,}"
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -120,12 +121,6 @@ def _time_expected(plan: Plan, until: Until) -> str:
     speed = plan.batch / plan.seconds_per_round
     n_steps = min(until.steps, until.seconds / plan.seconds_per_round)
     return (
-        f"about {_clock(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a trial of"
-        " two steps)"
+        f"about {format_duration(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a"
+        " trial of two steps)"
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
