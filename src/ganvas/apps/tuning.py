@@ -434,7 +434,7 @@ class Found:
     @property
     def command(self) -> str:
         """What trains with the best options, and as long as the model likes."""
-        from .jobs import known, words
+        from .jobs import spell_options, training_options
 
         search = self.search
         stay = {
@@ -442,8 +442,8 @@ class Found:
             for name, value in search.said.items()
             if name not in ("steps", "epochs", "minutes")
         }
-        options = known(search.model, search.said, search.source)
-        spoken = words(stay | _spoken(self.best.params), options)
+        options = training_options(search.model, search.said, search.source)
+        spoken = spell_options(stay | _spoken(self.best.params), options)
         return shlex.join(["ganvas", "train", search.model, search.data, *spoken])
 
     def table(self) -> Table:
