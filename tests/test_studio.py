@@ -161,7 +161,9 @@ def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../../out.txt", "/tmp/out.txt", "a/../../../out.txt"])
 def test_no_zip_leads_out(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="leads out of it"):
-        uploads.store_uploads(uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path)
+        uploads.store_uploads(
+            uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path
+        )
     assert [one.name for one in (tmp_path / ".data").iterdir()] == [".uploads"]
 
 
@@ -238,7 +240,9 @@ def test_images_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> 
 def test_charts_say_how_far_apart_columns_are() -> None:
     real = pd.DataFrame({"a": ["x"] * 3 + ["y"], "b": np.arange(4.0)})
     assert "<span>0.0%</span>" in charts.compare_columns(real, real)
-    assert "<span>75.0%</span>" in charts.compare_columns(real[["a"]], pd.DataFrame({"a": ["y"] * 4}))
+    assert "<span>75.0%</span>" in charts.compare_columns(
+        real[["a"]], pd.DataFrame({"a": ["y"] * 4})
+    )
 
 
 def test_the_explorer_walks_through_latents(runs: Path) -> None:
@@ -251,10 +255,14 @@ def test_the_explorer_walks_through_latents(runs: Path) -> None:
         latent_explorer.ACROSS * latent_explorer.TILE // 2,
     )
     assert middle == (0, 0)
-    assert latent_explorer.click_to_position(0, 0) == (-latent_explorer.REACH, latent_explorer.REACH)
+    assert latent_explorer.click_to_position(0, 0) == (
+        -latent_explorer.REACH,
+        latent_explorer.REACH,
+    )
     assert torch.equal(explorer.interpolate(3, 8, 0.0), explorer.decode(explorer.draw_latent(3)))
     assert torch.equal(
-        explorer.decode_at(latent_explorer.to_position([0.0] * 4, explorer)), explorer.decode(explorer.middle)
+        explorer.decode_at(latent_explorer.to_position([0.0] * 4, explorer)),
+        explorer.decode(explorer.middle),
     )
     assert latent_explorer.draw_map(explorer).shape == (
         latent_explorer.ACROSS * latent_explorer.TILE,
@@ -326,6 +334,10 @@ def test_rows_of_a_kind_stand_beside_real_ones_of_that_kind(runs: Path) -> None:
 
 def test_what_data_cannot_do_is_not_offered(tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("\n".join(f"line {i}" for i in range(40)))
-    (fit,) = [one for one in find_models(inspect_data(tmp_path / "lines.txt")) if one.model == "transformer"]
+    (fit,) = [
+        one
+        for one in find_models(inspect_data(tmp_path / "lines.txt"))
+        if one.model == "transformer"
+    ]
     assert {"sample", "complete", "detect"} <= {*fit.tasks}
     assert not {"compress", "decompress", "augment"} & {*fit.tasks}

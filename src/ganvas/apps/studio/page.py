@@ -149,9 +149,7 @@ def theme() -> gr.themes.Base:
 def build(runs: Path, most: int = 1) -> gr.Blocks:
     """The page over a folder of runs."""
     jobs = Jobs(runs, most)
-    page = gr.Blocks(
-        title="Ganvas studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)
-    )
+    page = gr.Blocks(title="Ganvas studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600))
     with page:
         gr.HTML(
             '<header class="g-top"><h1>Ganvas studio</h1><p>Train a generative model on your own'

@@ -13,7 +13,6 @@ from PIL import Image
 
 from ...evaluation.report import charts
 from ...runs.diagnosis import NOTES, History, diagnose, recent_lines
-from ...runs.run import Run
 from ...runs.summary import RunSummary
 from ...runtime.durations import format_duration
 from ...runtime.errors import InputError
@@ -63,7 +62,9 @@ class TrainingStatus:
         """Losses over steps."""
         if len(self.lines) < 2:
             return ""
-        return f'<div class="g-curves">{charts([_select_losses(line) for line in self.lines])}</div>'
+        return (
+            f'<div class="g-curves">{charts([_select_losses(line) for line in self.lines])}</div>'
+        )
 
     @property
     def _head(self) -> str:
