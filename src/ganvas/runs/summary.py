@@ -1,7 +1,7 @@
 """What is there to say of a run: what it is, how far it came, how it is, and what it can do.
 
-The command line, the notebook, the report, the model card, the service and the assistant render this,
-each in its own form.
+Command line, notebook, report, model card, service and assistant render this, each in its own
+form.
 """
 
 from __future__ import annotations
