@@ -214,7 +214,7 @@ def records(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    values = column.to_pylist()
+    values: list[Any] = column.to_pylist()
     if not pa.types.is_floating(column.type):
         return values
     return [value if value is None or abs(value) < float("inf") else None for value in values]

@@ -268,12 +268,11 @@ def _read_counts(question: Question) -> dict[str, int]:
     """How many of something are asked for, by options that are not as by default, and by what
     packed files say they hold."""
     options = question.request.options
-    given = {
-        name: options[name]
+    counts = {
+        name: int(options[name])
         for name, default in question.form.counts.items()
-        if options[name] != default
+        if options[name] not in (default, None)
     }
-    counts: dict[str, int] = {name: count for name, count in given.items() if count is not None}
     for name, files in question.request.files.items():
         if Packed in question.form.sources[name].kinds:
             for file in files:

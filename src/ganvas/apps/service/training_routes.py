@@ -200,8 +200,8 @@ def _refuse_image_lists(paths: dict[str, Path], options: dict[str, Any]) -> None
 
 def routes(handlers: TrainingHandlers) -> APIRouter:
     """Trainings, and what can be trained."""
-    busy = {429: error_schema("As many trainings as are allowed are running")}
-    router = APIRouter(tags=["trainings"], responses=ERRORS | busy)
+    busy = error_schema("As many trainings as are allowed are running")
+    router = APIRouter(tags=["trainings"], responses={**ERRORS, 429: busy})
 
     @router.get("/models", summary="What can be trained, and with what options")
     async def models() -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _bin_shares(values: pd.Series, edges: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _level_shares(values: pd.Series, levels: Sequence[str]) -> np.ndarray:
+def _level_shares(values: pd.Series, levels: list[str]) -> np.ndarray:
     shares = values.astype(str).value_counts(normalize=True)
     return shares.reindex(levels, fill_value=0).to_numpy()
 

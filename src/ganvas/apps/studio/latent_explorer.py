@@ -148,7 +148,8 @@ def _find_directions(z: Tensor, vectors: Tensor) -> Tensor:
     # regression of each latent on each component; latents of a prior are uncorrelated
     directions = torch.linalg.qr(flat.T @ components)[0].T
     lengths = (flat @ directions.T).std(0, correction=0)
-    return (directions * lengths[:, None]).view(-1, *z.shape[1:])
+    scaled: Tensor = directions * lengths[:, None]
+    return scaled.view(-1, *z.shape[1:])
 
 
 def draw_map(explorer: LatentExplorer) -> np.ndarray:

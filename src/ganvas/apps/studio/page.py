@@ -104,7 +104,7 @@ def _mount_page(runs: Path, password: str | None, most: int) -> FastAPI:
     def is_password(_: str, word: str) -> bool:
         return compare_digest(word.encode(), (password or "").encode())
 
-    return gr.mount_gradio_app(
+    app: FastAPI = gr.mount_gradio_app(
         outer,
         page,
         "/",
@@ -118,6 +118,7 @@ def _mount_page(runs: Path, password: str | None, most: int) -> FastAPI:
         css_paths=Path(__file__).with_name("studio.css"),
         auth=is_password if password else None,
     )
+    return app
 
 
 def theme() -> gr.themes.Base:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -40,6 +39,7 @@ from ...core import (
 )
 from ...results.save import figures, save_result
 from ...runtime import registry
+from ..uploads import zip_files
 from . import charts, uploads
 from .forms import Field, field
 
@@ -158,10 +158,7 @@ def parcel(files: Sequence[Path], out: Path) -> list[str]:
     """What there is to download: the files, or where they are many, one zip."""
     if len(files) <= 3:
         return [str(file) for file in files]
-    with zipfile.ZipFile(packed := out / "everything.zip", "w", zipfile.ZIP_STORED) as archive:
-        for file in files:
-            archive.write(file, file.relative_to(out))
-    return [str(packed)]
+    return [str(zip_files(files, out, out / "everything.zip"))]
 
 
 def _shown(
@@ -306,12 +303,11 @@ def _meeting(x: Tensor, where: Sequence[str], trained: api.Trained) -> Tensor:
 
 def _first_rows(file: Path) -> pd.DataFrame:
     if file.suffix == ".parquet":
-        return parquet.ParquetFile(file).read_row_group(0).slice(0, ROWS).to_pandas()
-    return (
-        pd.read_csv(file, nrows=ROWS)
-        if file.suffix == ".csv"
-        else pd.read_json(file, lines=True, nrows=ROWS)
-    )
+        rows: pd.DataFrame = parquet.ParquetFile(file).read_row_group(0).slice(0, ROWS).to_pandas()
+        return rows
+    if file.suffix == ".csv":
+        return pd.read_csv(file, nrows=ROWS)
+    return pd.read_json(file, lines=True, nrows=ROWS)
 
 
 def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:

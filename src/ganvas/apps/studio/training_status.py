@@ -62,9 +62,8 @@ class TrainingStatus:
         """Losses over steps."""
         if len(self.lines) < 2:
             return ""
-        return (
-            f'<div class="g-curves">{charts([_select_losses(line) for line in self.lines])}</div>'
-        )
+        losses = [_select_losses(line) for line in self.lines]
+        return f'<div class="g-curves">{charts(losses)}</div>'
 
     @property
     def _head(self) -> str:
