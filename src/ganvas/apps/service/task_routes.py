@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -240,8 +240,14 @@ class TaskHandlers:
 
 def _describe_briefly(path: Path) -> dict[str, Any]:
     """What a run is, without its weights. Of its data no more than what it was called."""
-    unknown = {"model": None, "modality": None, "data": None, "step": 0, "finished": False}
-    try:
+    known: dict[str, Any] = {
+        "model": None,
+        "modality": None,
+        "data": None,
+        "step": 0,
+        "finished": False,
+    }
+    with suppress(ValueError, KeyError, TypeError, OSError):  # half-written, or another program's
         summary = RunSummary(Run(path))
         known = {
             "model": summary.model,
@@ -250,8 +256,6 @@ def _describe_briefly(path: Path) -> dict[str, Any]:
             "step": summary.step,
             "finished": summary.finished,
         }
-    except (ValueError, KeyError, TypeError, OSError):  # half-written, or of another program
-        known = unknown
     return {"name": path.name} | known
 
 
@@ -268,7 +272,7 @@ def _read_counts(question: Question) -> dict[str, int]:
     """How many of something are asked for, by options that are not as by default, and by what
     packed files say they hold."""
     options = question.request.options
-    counts = {
+    counts: dict[str, int] = {
         name: int(options[name])
         for name, default in question.form.counts.items()
         if options[name] not in (default, None)
