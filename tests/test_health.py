@@ -357,11 +357,11 @@ def test_what_was_done_is_in_the_report_and_in_words(
     healed: ganvas.Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (healed.run.path / "report.html").read_text()
-    assert "<h2>Health</h2>" in page
+    assert "<h2>Diagnosis</h2>" in page
     assert "recovery in step" in page
     assert cli.run(["show", str(healed.run.path)]) == 0
     said = capsys.readouterr().out
-    assert "health: too few data" in said
+    assert "diagnosis: too few data" in said
     assert f"recovery: {healed.run.interventions[0]}" in said.replace("\n", " ")
 
 

@@ -141,7 +141,7 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
     for words in (
         'license: "cc-by-4.0"',
         "images",
-        "Health: ",
+        "Diagnosis: ",
         "Privacy: ",
         "not evaluated",
         "samples.png",

@@ -151,7 +151,7 @@ def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
         return play(run, source, quiet, told)
 
     with monkeypatch.context() as patched:
-        patched.setattr(api, "play", interrupted)
+        patched.setattr(api, "run_training", interrupted)
         with pytest.raises(api.TrainingInterrupted, match="repeat the command to go on"):
             tune("made", table, trials=3, **search)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["trial-0", "trials.db"]

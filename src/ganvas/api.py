@@ -193,7 +193,7 @@ def train(
             unless the networks are compiled.
         save_every: Seconds between saves.
         tensorboard: The same as --tracker tensorboard.
-        tracker: Tell this program of the training too: its options, losses, previews and health.
+        tracker: Tell this program of the training too: its options, losses, previews and diagnosis.
         quiet: Say nothing while training.
         options: Options of the modality and of the model.
 

@@ -261,7 +261,7 @@ def _generated(
         bound = inspect.Signature(parameters).bind(*args, **given)
         function(
             **{
-                name: _mapping(value) if name == "rate" else value
+                name: _mapping(value) if name == "lr" else value
                 for name, value in bound.arguments.items()
             }
             | {name: None for name in optional if name not in bound.arguments}
@@ -383,7 +383,7 @@ def _show(run: Path, *, json: Json = False) -> None:
     if summary.privacy:
         lines.append(f"privacy: {summary.privacy}")
     lines.append(f"can: {', '.join(summary.tasks)}")
-    lines += [f"health: {words}" for words in summary.diagnoses]
+    lines += [f"diagnosis: {words}" for words in summary.diagnoses]
     lines += [f"recovery: {words}" for words in summary.interventions]
     facts = opened.config | {"state": opened.state, "tasks": summary.tasks}
     _print_answer(facts, json, "\n".join(lines))

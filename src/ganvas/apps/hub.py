@@ -221,8 +221,8 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _limitations(summary: RunSummary) -> Iterator[str]:
-    """Health, privacy, and what is true of any such model."""
-    yield from (f"Health: {words}" for words in summary.diagnoses or [f"{NO_DIAGNOSIS}."])
+    """Diagnosis, privacy, and what is true of any such model."""
+    yield from (f"Diagnosis: {words}" for words in summary.diagnoses or [f"{NO_DIAGNOSIS}."])
     yield from (f"Recovery in {words}" for words in summary.interventions)
     if summary.privacy:
         yield f"Privacy: {summary.privacy}"

@@ -386,7 +386,7 @@ def _describe_job(job: Job) -> str:
         lines.append(job.error)
     if summary := job.summary:
         lines += [json.dumps(line) for line in summary.run.read_log()[-1:]]
-        lines += [f"health: {words}" for words in summary.diagnoses]
+        lines += [f"diagnosis: {words}" for words in summary.diagnoses]
     return "\n".join(lines)[:LETTERS]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..runs.run import Run, write_atomically
 from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
-from .figures import Evaluation, direction_arrow, format_interval, format_number
+from .figures import Evaluation, Figure, direction_arrow, format_interval, format_number
 
 COLOURS = ("#3066be", "#d1495b", "#2e933c", "#b8860b", "#7d53de", "#00798c")
 WIDE, HIGH, LEFT, BOTTOM = 460, 220, 56, 24  # of a chart, and the room for its axes
@@ -67,11 +67,11 @@ def write_report(
     summary = RunSummary(run)
     sections = [
         ("", _summary(summary)),
-        ("What it makes", _images(images)),
-        ("How good it is", _figures(evaluation, run)),
-        ("Health", _health(run, summary)),
-        ("How it learned", charts(run.read_log())),
-        ("How to use it", _usage(run, tasks)),
+        ("Examples", _images(images)),
+        ("Evaluation", _figures(evaluation, run)),
+        ("Diagnosis", _diagnosis(run, summary)),
+        ("Losses", charts(run.read_log())),
+        ("Usage", _usage(run, tasks)),
     ]
     body = "".join(
         f"<h2>{title}</h2>{content}" if title else content for title, content in sections if content
@@ -101,7 +101,7 @@ def _summary(summary: RunSummary) -> str:
     return f"<dl>{items}</dl>"
 
 
-def _health(run: Run, summary: RunSummary) -> str:
+def _diagnosis(run: Run, summary: RunSummary) -> str:
     """What was wrong, since when, what to do about it, and what was done."""
     if "diagnoses" not in run.state:
         return ""
@@ -126,19 +126,21 @@ def _images(images: Sequence[Image]) -> str:
 def _figures(evaluation: Evaluation | None, run: Run) -> str:
     if evaluation is None:
         return f"<p>Not evaluated yet: <code>ganvas evaluate {escape(str(run.path))}</code></p>"
-    tables = "".join(_table(rivals, figures) for rivals, figures in evaluation.groups())
+    tables = "".join(_table(baselines, figures) for baselines, figures in evaluation.groups())
     notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
     verdict = "".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in evaluation.verdict)
     return f"{verdict}{tables}<ul class=soft>{notes}</ul>"
 
 
-def _table(rivals: list[str], figures: Iterable[Any]) -> str:
+def _table(baselines: list[str], figures: Iterable[Figure]) -> str:
     head = "".join(
-        f"<th>{escape(name)}</th>" for name in ("", "this model", "95 % interval", *rivals)
+        f"<th>{escape(name)}</th>" for name in ("", "this model", "95 % interval", *baselines)
     )
     rows = ""
     for f in figures:
-        beside = "".join(f"<td>{format_number(f.beside[rival].value)}</td>" for rival in rivals)
+        beside = "".join(
+            f"<td>{format_number(f.beside[baseline].value)}</td>" for baseline in baselines
+        )
         name, value = escape(f"{f.name} {direction_arrow(f)}"), format_number(f.value.value)
         rows += (
             f"<tr><td>{name}</td><td><b>{value}</b></td><td"

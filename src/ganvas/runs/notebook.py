@@ -41,7 +41,7 @@ def run_html(run: Run) -> str:
         "run": str(run.path),
         "trained on": summary.data,
         "trained": summary.progress,
-        "health": summary.health,
+        "diagnosis": summary.diagnosis,
         "privacy": summary.privacy,
         "can": ", ".join(summary.tasks),
     }

@@ -95,7 +95,7 @@ class RunSummary:
         return [str(intervention) for intervention in self.run.interventions]
 
     @property
-    def health(self) -> str:
+    def diagnosis(self) -> str:
         """The diagnoses in one sentence, which says so where there are none."""
         return "; ".join(self.diagnoses) or NO_DIAGNOSIS
 

@@ -52,7 +52,7 @@ class Tracker(ABC):
         """Tells what was made in a step."""
 
     @abstractmethod
-    def end(self, health: str, state: State) -> None:
+    def end(self, diagnosis: str, state: State) -> None:
         """Tells what was wrong in the end, and that nothing more comes for now."""
 
 
@@ -86,8 +86,8 @@ class TensorBoard(Tracker):
                 "preview", np.asarray(image.convert("RGB")), step, dataformats="HWC"
             )
 
-    def end(self, health: str, state: State) -> None:
-        self.board.add_text("health", health)
+    def end(self, diagnosis: str, state: State) -> None:
+        self.board.add_text("diagnosis", diagnosis)
         self.board.close()
 
 
@@ -130,8 +130,8 @@ class MLflow(Tracker):
     def image(self, step: int, file: Path) -> None:
         self.client.log_artifact(self._id, str(file), "previews")
 
-    def end(self, health: str, state: State) -> None:
-        self.client.set_tag(self._id, "health", health)
+    def end(self, diagnosis: str, state: State) -> None:
+        self.client.set_tag(self._id, "diagnosis", diagnosis)
         self.client.set_terminated(
             self._id, {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[state]
         )
@@ -166,8 +166,8 @@ class WandB(Tracker):
 
         self.run.log({"preview": wandb.Image(str(file))}, step=step)
 
-    def end(self, health: str, state: State) -> None:
-        self.run.summary["health"] = health
+    def end(self, diagnosis: str, state: State) -> None:
+        self.run.summary["diagnosis"] = diagnosis
         self.run.finish(exit_code=int(state == "failed"))
 
 

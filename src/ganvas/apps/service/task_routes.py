@@ -230,7 +230,7 @@ class TaskHandlers:
             "options": replies.finite(summary.options),
             "training": run.config["training"],
             "seconds": run.state["seconds"],
-            "health": summary.diagnoses,
+            "diagnoses": summary.diagnoses,
             "recoveries": summary.interventions,
             "privacy": summary.privacy,
             "metrics": replies.finite(evaluation),

@@ -141,7 +141,7 @@ class TrainingHandlers:
             "log": self.run_cache.hide_paths(job.log)[-TAIL:],
             "step": summary.step if summary else 0,
             "losses": finite(summary.run.read_log()[-LINES:]) if summary else [],
-            "health": summary.diagnoses if summary else [],
+            "diagnoses": summary.diagnoses if summary else [],
         }
 
     def list_jobs(self) -> list[dict[str, Any]]:

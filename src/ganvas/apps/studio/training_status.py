@@ -52,10 +52,8 @@ class TrainingStatus:
 
     @property
     def html(self) -> str:
-        """State, a bar, and health, to be read by eye or aloud."""
-        return (
-            f'<div class="g-status" aria-live="polite">{self._head}{self._bar}{self._health}</div>'
-        )
+        """State, a bar, and the diagnosis, to be read by eye or aloud."""
+        return f'<div class="g-status" aria-live="polite">{self._head}{self._bar}{self._diagnosis}</div>'
 
     @property
     def curves(self) -> str:
@@ -96,12 +94,12 @@ class TrainingStatus:
         )
 
     @property
-    def _health(self) -> str:
+    def _diagnosis(self) -> str:
         if self.error:
             return f'<p class="g-bad"><b>Why:</b> {escape(self.error)}</p>'
         if self.diagnoses:
             return "".join(f'<p class="g-bad">{escape(words)}</p>' for words in self.diagnoses)
-        return '<p class="g-good">Health: nothing is wrong so far.</p>' if self.step else ""
+        return '<p class="g-good">Diagnosis: nothing is wrong so far.</p>' if self.step else ""
 
 
 def read_status(job: Job) -> TrainingStatus:
