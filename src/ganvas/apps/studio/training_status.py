@@ -53,7 +53,8 @@ class TrainingStatus:
     @property
     def html(self) -> str:
         """State, a bar, and the diagnosis, to be read by eye or aloud."""
-        return f'<div class="g-status" aria-live="polite">{self._head}{self._bar}{self._diagnosis}</div>'
+        content = f"{self._head}{self._bar}{self._diagnosis}"
+        return f'<div class="g-status" aria-live="polite">{content}</div>'
 
     @property
     def curves(self) -> str:
