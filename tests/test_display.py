@@ -20,7 +20,7 @@ def run(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train("vae", images, out=out, steps=2, batch=16, size=16, width=8, latent=4, quiet=True)
 
 
-def embedded_images(html: str) -> list[Image.Image]:
+def shown_images(html: str) -> list[Image.Image]:
     found = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
     return [Image.open(BytesIO(base64.b64decode(one))) for one in found]
 
@@ -31,7 +31,7 @@ def test_a_run_shows_what_it_is_and_what_it_made(run: Trained) -> None:
     assert "2 steps" in html
     assert "sample" in html
     assert "diagnosis" in html
-    (sheet,) = embedded_images(html)
+    (sheet,) = shown_images(html)
     assert sheet.width > 100
     assert "http" not in html
 
@@ -40,7 +40,7 @@ def test_samples_are_a_list_that_shows_itself(run: Trained) -> None:
     made = run.sample(n=3)
     assert isinstance(made, list)
     assert made[0].size == (16, 16)
-    shown = embedded_images(made._repr_html_())
+    shown = shown_images(made._repr_html_())
     assert [one.tobytes() for one in shown] == [one.tobytes() for one in made]
     assert "and 20 more" in Images(made * 40)._repr_html_()
 
