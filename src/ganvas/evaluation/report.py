@@ -7,17 +7,12 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import cycle
-from math import ceil
 from pathlib import Path
-from typing import Any
 
 from ..runs.run import Run, write_atomically
 from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
 from .figures import Evaluation, Figure, direction_arrow, format_interval, format_number
-
-COLOURS = ("#3066be", "#d1495b", "#2e933c", "#b8860b", "#7d53de", "#00798c")
-WIDE, HIGH, LEFT, BOTTOM = 460, 220, 56, 24  # of a chart, and the room for its axes
+from .loss_charts import draw_losses
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2433; --paper: #fff; --soft: #5c667a;
@@ -70,7 +65,7 @@ def write_report(
         ("Examples", _images(images)),
         ("Evaluation", _figures(evaluation, run)),
         ("Diagnosis", _diagnosis(run, summary)),
-        ("Losses", charts(run.read_log())),
+        ("Losses", draw_losses(run.read_log())),
         ("Usage", _usage(run, tasks)),
     ]
     body = "".join(
@@ -114,13 +109,18 @@ def _diagnosis(run: Run, summary: RunSummary) -> str:
 
 
 def _images(images: Sequence[Image]) -> str:
-    shown = ""
-    for image in images:
-        words, content = escape(image.caption), _embedded(image.file)
-        shown += (
-            f'<figure><img src="{content}" alt="{words}"><figcaption>{words}</figcaption></figure>'
-        )
+    shown = "".join(_draw_image(image) for image in images)
     return f'<div class="images">{shown}</div>' if shown else ""
+
+
+def _draw_image(image: Image) -> str:
+    kind = {".gif": "gif", ".png": "png"}[image.file.suffix]
+    content = base64.b64encode(image.file.read_bytes()).decode()
+    words = escape(image.caption)
+    return (
+        f'<figure><img src="data:image/{kind};base64,{content}" alt="{words}">'
+        f"<figcaption>{words}</figcaption></figure>"
+    )
 
 
 def _figures(evaluation: Evaluation | None, run: Run) -> str:
@@ -133,128 +133,28 @@ def _figures(evaluation: Evaluation | None, run: Run) -> str:
 
 
 def _table(baselines: list[str], figures: Iterable[Figure]) -> str:
-    head = "".join(
-        f"<th>{escape(name)}</th>" for name in ("", "this model", "95 % interval", *baselines)
-    )
-    rows = ""
-    for f in figures:
-        beside = "".join(
-            f"<td>{format_number(f.beside[baseline].value)}</td>" for baseline in baselines
-        )
-        name, value = escape(f"{f.name} {direction_arrow(f)}"), format_number(f.value.value)
-        rows += (
-            f"<tr><td>{name}</td><td><b>{value}</b></td><td"
-            f" class=soft>{format_interval(f.value)}</td>{beside}</tr>"
-        )
+    titles = ("", "this model", "95 % interval", *baselines)
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    rows = "".join(_row(figure, baselines) for figure in figures)
     return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
 
 
-def charts(log: list[dict[str, Any]]) -> str:
-    """One chart a player: its terms over the steps, and the same terms on held-out data,
-    dashed."""
-    players: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for line in log for name in line):
-        if (
-            name not in ("step", "seconds")
-            and not name.startswith(("held_out/", "seen/"))
-            and not name.endswith("/gradient")
-        ):
-            players.setdefault(name.partition("/")[0], []).append(name)
-    charts = "".join(_chart(player, names, log) for player, names in players.items())
-    return f'<div class="charts">{charts}</div>' if charts else ""
-
-
-def _chart(player: str, names: list[str], log: list[dict[str, Any]]) -> str:
-    curves: list[tuple[str, str, str, list[tuple[float, float]]]] = []
-    for name, colour in zip(names, cycle(COLOURS), strict=False):
-        term = name.partition("/")[2]
-        for key, label, dash in (
-            (name, term, ""),
-            (f"held_out/{name}", f"{term}, held out", "5 4"),
-        ):
-            points = [(line["step"], line[key]) for line in log if key in line]
-            if len(points) > 1:
-                curves.append((label, colour, dash, _thinned(points)))
-    if not curves:
-        return ""
-    xs, ys = ([point[axis] for *_, points in curves for point in points] for axis in (0, 1))
-    low, high = _most(ys)
-    drawn = "".join(
-        _curve(points, colour, dash, (min(xs), max(xs)), (low, high))
-        for _, colour, dash, points in curves
-    )
-    ticks = "".join(_tick(low + (high - low) * part, part) for part in (0, 0.25, 0.5, 0.75, 1))
-    steps = "".join(
-        f'<text x="{x}" y="{HIGH - 6}" text-anchor="{a}">{v:,.0f}</text>'
-        for x, a, v in ((LEFT, "start", min(xs)), (WIDE - 8, "end", max(xs)))
-    )
-    key = "".join(
-        f'<span><b style="color:{colour}">{"┄" if dash else "—"}</b> {escape(label)}</span>'
-        for label, colour, dash, _ in curves
-    )
+def _row(figure: Figure, baselines: Sequence[str]) -> str:
+    name = escape(f"{figure.name} {direction_arrow(figure)}")
+    value = format_number(figure.value.value)
+    numbers = [format_number(figure.beside[baseline].value) for baseline in baselines]
+    beside = "".join(f"<td>{number}</td>" for number in numbers)
     return (
-        f'<figure><svg viewBox="0 0 {WIDE} {HIGH}" role="img"'
-        f' aria-label="{escape(player)}">{ticks}{steps}{drawn}</svg><figcaption>{escape(player)}'
-        f' over steps<div class="key">{key}</div></figcaption></figure>'
+        f"<tr><td>{name}</td><td><b>{value}</b></td><td"
+        f" class=soft>{format_interval(figure.value)}</td>{beside}</tr>"
     )
-
-
-def _curve(
-    points: list[tuple[float, float]],
-    colour: str,
-    dash: str,
-    x: tuple[float, float],
-    y: tuple[float, float],
-) -> str:
-    across = (WIDE - LEFT - 8) / max(x[1] - x[0], 1e-12)
-    up = (HIGH - BOTTOM - 10) / max(y[1] - y[0], 1e-12)
-    base = HIGH - BOTTOM
-    path = " ".join(
-        f"{LEFT + (p - x[0]) * across:.1f},{base - (min(max(q, y[0]), y[1]) - y[0]) * up:.1f}"
-        for p, q in points
-    )
-    return (
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"'
-        f' stroke-dasharray="{dash}"/>'
-    )
-
-
-def _tick(value: float, part: float) -> str:
-    y = HIGH - BOTTOM - part * (HIGH - BOTTOM - 10)
-    return (
-        f'<line x1="{LEFT}" x2="{WIDE - 8}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884"'
-        f' stroke-width=".6"/><text x="{LEFT - 6}" y="{y + 4:.1f}"'
-        f' text-anchor="end">{format_number(value)}</text>'
-    )
-
-
-def _most(values: list[float]) -> tuple[float, float]:
-    """A range that shows all but the wildest hundredth of the values at either end."""
-    ordered = sorted(values)
-    cut = len(ordered) // 100
-    low, high = ordered[cut], ordered[-1 - cut]
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _thinned(points: list[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:
-    """Means over neighbouring points, so that a curve has no more than it can show."""
-    size = ceil(len(points) / most)
-    parts = [points[i : i + size] for i in range(0, len(points), size)]
-    return [
-        (sum(p for p, _ in part) / len(part), sum(q for _, q in part) / len(part)) for part in parts
-    ]
 
 
 def _usage(run: Run, tasks: Sequence[str]) -> str:
     path = str(run.path)
-    lines = [f"ganvas {task} {path} --out {task}/" for task in tasks]
-    lines += [f"ganvas evaluate {path} other-images/", f"ganvas train --resume {path}"]
-    python = f'import ganvas\n\nrun = ganvas.load("{path}")\n' + "\n".join(
-        f"run.{task}(…)" for task in tasks
-    )
-    return f"<pre>{escape(chr(10).join(lines))}</pre><pre>{escape(python)}</pre>"
-
-
-def _embedded(file: Path) -> str:
-    kind = {".gif": "gif", ".png": "png"}[file.suffix]
-    return f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+    commands = [f"ganvas {task} {path} --out {task}/" for task in tasks]
+    commands += [f"ganvas evaluate {path} other-images/", f"ganvas train --resume {path}"]
+    calls = [f"run.{task}(…)" for task in tasks]
+    python = ["import ganvas", "", f'run = ganvas.load("{path}")', *calls]
+    blocks = ["\n".join(commands), "\n".join(python)]
+    return "".join(f"<pre>{escape(block)}</pre>" for block in blocks)

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...evaluation.report import charts
+from ...evaluation.loss_charts import draw_losses
 from ...runs.diagnosis import NOTES, History, diagnose, recent_lines
 from ...runs.summary import RunSummary
 from ...runtime.durations import format_duration
@@ -62,7 +62,7 @@ class TrainingStatus:
         if len(self.lines) < 2:
             return ""
         losses = [_select_losses(line) for line in self.lines]
-        return f'<div class="g-curves">{charts(losses)}</div>'
+        return f'<div class="g-curves">{draw_losses(losses)}</div>'
 
     @property
     def _head(self) -> str:
