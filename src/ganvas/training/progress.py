@@ -71,8 +71,8 @@ class Progress:
     def say(self, *words: object) -> None:
         """Sentences that stay, above the line that lives."""
         for sentence in words:
-            words = escape(str(sentence))
-            self.console.print(f"[bold yellow]diagnosis:[/] {words}", soft_wrap=True)
+            escaped = escape(str(sentence))
+            self.console.print(f"[bold yellow]diagnosis:[/] {escaped}", soft_wrap=True)
 
     def diagnosed(self, seen: Sequence[Diagnosis]) -> None:
         """Takes the gravest illness into the line."""

@@ -61,7 +61,7 @@ class TaskHandlers:
     async def answer(self, run: str, form: Form, request: Request) -> Response:
         """Does a task as a request asks."""
         self.run_cache.path(run)
-        kind = replies.wanted(request.headers.get("accept", ""))
+        kind = replies.negotiate(request.headers.get("accept", ""))
         question = Question(run, form, await read_request(request, form, self.limits))
         if kind == replies.JSON and api.takes_several(registry.load("tasks", form.name)):
             key = (run, form.name, repr(question.request.options))
