@@ -73,8 +73,8 @@ class Reply:
 
 
 def negotiate(accept: str) -> str:
-    """The media type that an Accept header asks for. Raises NotThat where it asks for none that there
-    is."""
+    """The media type that an Accept header asks for. Raises NotThat where it asks for none that
+    there is."""
     asked = [_read_weight(part) for part in (accept or "*/*").split(",")]
     for weight, kind in sorted(asked, key=lambda pair: -pair[0]):
         fits = [
