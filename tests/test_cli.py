@@ -144,7 +144,7 @@ def test_tensorboard_gets_the_log(images: Path, tmp_path: Path) -> None:
     written = [(e.step, e.value) for e in events.Scalars("autoencoder/kl")]
     assert written == [(line["step"], pytest.approx(line["autoencoder/kl"])) for line in lines]
     assert events.Tags()["images"] == ["preview"]
-    assert {"options/text_summary", "diagnoses/text_summary"} <= set(events.Tags()["tensors"])
+    assert {"options/text_summary", "diagnosis/text_summary"} <= set(events.Tags()["tensors"])
 
 
 WRONG = {

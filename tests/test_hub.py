@@ -148,7 +148,7 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
         "images",
         "Diagnosis: ",
         "Privacy: ",
-        "not judged",
+        "not evaluated",
         "samples.png",
         "latent=4",
     ):

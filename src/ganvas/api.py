@@ -193,7 +193,7 @@ def train(
             is compiled.
         save_every: Seconds between saves.
         tensorboard: The same as --tracker tensorboard.
-        tracker: Tell this program of the training too: its options, losses, previews and diagnoses.
+        tracker: Tell this program of the training too: its options, losses, previews and diagnosis.
         quiet: Say nothing while training.
         options: Options of the modality and of the model.
 
@@ -587,7 +587,7 @@ class Trained:
                 return dict(zip(names, walks, strict=True)) if names else walks
 
     def _repr_html_(self) -> str:
-        return notebook.run_html(self.run, self.tasks)
+        return notebook.run_html(self.run)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from .run import Run
+from .summary import RunSummary
 
 MOST = 100  # images of a sheet
 LEAST = 56  # pixels on the screen of an image's side
@@ -33,21 +33,20 @@ def for_notebook(answer: Any) -> Any:
     return Images(answer) if images else answer
 
 
-def run_html(run: Run, tasks: Sequence[str]) -> str:
-    """A run on a card: what it is, how far it came, its diagnoses, what it can do, and its last
+def run_html(run: Run) -> str:
+    """A run on a card: what it is, how far it came, how it is, what it can do, and its last
     preview."""
-    known, state = run.config, run.state
-    open_ = "" if state["finished"] else ", not finished"
+    summary = RunSummary(run)
     rows = {
         "run": str(run.path),
-        "learned from": known["source"] or "data in memory",
-        "trained": f"{state['step']:,} steps in {state['seconds']:,.0f} s{open_}",
-        "diagnoses": "; ".join(map(str, run.diagnoses)) or "nothing was seen to be wrong",
-        "privacy": str(run.promise or ""),
-        "can": ", ".join(tasks),
+        "trained on": summary.data,
+        "trained": summary.progress,
+        "diagnosis": summary.diagnosis,
+        "privacy": summary.privacy,
+        "can": ", ".join(summary.tasks),
     }
     lines = "".join(_row(name, words) for name, words in rows.items() if words)
-    return f"<h4>{escape(known['model'])}</h4><table>{lines}</table>{_preview(run)}"
+    return f"<h4>{escape(summary.model)}</h4><table>{lines}</table>{_preview(run)}"
 
 
 def _row(name: str, words: str) -> str:
@@ -56,7 +55,7 @@ def _row(name: str, words: str) -> str:
 
 
 def _preview(run: Run) -> str:
-    """The last preview, where there is one."""
+    """The last preview as an image; nothing where there is none."""
     sheets = sorted((run.path / "previews").glob("*.png"))
     if not sheets:
         return ""

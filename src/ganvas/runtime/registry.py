@@ -66,7 +66,7 @@ class Option:
         words = str(self.type)
         if "Constraint" in words or "Mapping" in words:
             return list[str] | None
-        return str | None if "Balance" in words or "Likeness" in words else self.type
+        return str | None if "Balance" in words or "Marginals" in words else self.type
 
 
 ITEM = r"^([ \t]*)(\w+): (.+(?:\n\1[ \t]+\S.*)*)$"

@@ -1,4 +1,4 @@
-"""Send examples through the latent and back."""
+"""Reconstruction: encode examples, and decode them again."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..runs.diagnosis import NOTES, Diagnosis
 from ..runs.run import Run
+from ..runtime.durations import format_duration
 from .loop import Until
 from .plan import Plan
 
@@ -69,9 +70,8 @@ class Progress:
     def say(self, *words: object) -> None:
         """Prints diagnoses and interventions, which stay above the progress line."""
         for sentence in words:
-            self.console.print(
-                f"[bold yellow]diagnosis:[/] {escape(str(sentence))}", soft_wrap=True
-            )
+            escaped = escape(str(sentence))
+            self.console.print(f"[bold yellow]diagnosis:[/] {escaped}", soft_wrap=True)
 
     def show_diagnoses(self, diagnoses: Sequence[Diagnosis]) -> None:
         """Takes the gravest diagnosis into the line."""
@@ -94,8 +94,8 @@ class Progress:
     def _words(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> str:
         first_step, first_seconds = self.first or (step, seconds)
         speed = (step - first_step) * self.examples / max(seconds - first_seconds, 1e-9)
-        left = seconds * (1 - share) / max(share, 1e-9)
-        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · step {step:,}"
+        left = format_duration(seconds * (1 - share) / max(share, 1e-9))
+        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {left} left · step {step:,}"
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -121,12 +121,6 @@ def _time_expected(plan: Plan, until: Until) -> str:
     speed = plan.batch / plan.seconds_per_step
     n_steps = min(until.steps, until.seconds / plan.seconds_per_step)
     return (
-        f"about {_clock(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a trial of"
-        " two steps)"
+        f"about {format_duration(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a"
+        " trial of two steps)"
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

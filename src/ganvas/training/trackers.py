@@ -51,8 +51,8 @@ class Tracker(ABC):
         """Logs the preview of a step."""
 
     @abstractmethod
-    def end(self, diagnoses: str, state: State) -> None:
-        """Logs the last diagnoses, and that nothing more comes for now."""
+    def end(self, diagnosis: str, state: State) -> None:
+        """Tells what was wrong in the end, and that nothing more comes for now."""
 
 
 class TensorBoard(Tracker):
@@ -84,8 +84,8 @@ class TensorBoard(Tracker):
                 "preview", np.asarray(image.convert("RGB")), step, dataformats="HWC"
             )
 
-    def end(self, diagnoses: str, state: State) -> None:
-        self.board.add_text("diagnoses", diagnoses)
+    def end(self, diagnosis: str, state: State) -> None:
+        self.board.add_text("diagnosis", diagnosis)
         self.board.close()
 
 
@@ -127,10 +127,11 @@ class MLflow(Tracker):
     def image(self, step: int, file: Path) -> None:
         self.client.log_artifact(self._id, str(file), "previews")
 
-    def end(self, diagnoses: str, state: State) -> None:
-        self.client.set_tag(self._id, "diagnoses", diagnoses)
-        status = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
-        self.client.set_terminated(self._id, status[state])
+    def end(self, diagnosis: str, state: State) -> None:
+        self.client.set_tag(self._id, "diagnosis", diagnosis)
+        self.client.set_terminated(
+            self._id, {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[state]
+        )
 
 
 class WandB(Tracker):
@@ -162,8 +163,8 @@ class WandB(Tracker):
 
         self.run.log({"preview": wandb.Image(str(file))}, step=step)
 
-    def end(self, diagnoses: str, state: State) -> None:
-        self.run.summary["diagnoses"] = diagnoses
+    def end(self, diagnosis: str, state: State) -> None:
+        self.run.summary["diagnosis"] = diagnosis
         self.run.finish(exit_code=int(state == "failed"))
 
 
