@@ -343,8 +343,8 @@ def _evaluate(
     target: str | None = None,
     json: Json = False,
 ) -> None:
-    """Judge a run on data it has not seen, beside what the figures would be for real data and naive
-    models.
+    """Judge a run on data it has not seen, beside what the figures would be for real data and
+    baselines.
 
     Example: ganvas evaluate runs/mine held-out-photos/ --out report.html
 
@@ -456,7 +456,7 @@ def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int 
 
 
 def _selftest(model: str | None = None, *, json: Json = False) -> None:
-    """Prove on this machine that models learn: each must beat its untrained copy and a naive model
+    """Prove on this machine that models learn: each must beat its untrained copy and a baseline
     on held-out data.
 
     Example: ganvas selftest vae

@@ -23,7 +23,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from ..core import EncodedModality, InputError, Samples
+from ..abilities import Samples
+from ..core import EncodedModality, InputError
 from ..evaluation.figures import Evaluation, format_interval, format_number
 from ..runs.available import available_tasks
 from ..runs.run import Run, fingerprint, write_atomically
@@ -183,7 +184,7 @@ def _doing(run: Run, repo: str) -> str:
 
 
 def _figures(run: Run) -> str:
-    """What was measured, beside what the same would be for real data and naive models."""
+    """What was measured, beside what the same would be for real data and baselines."""
     file = run.path / "evaluation.json"
     if not file.exists():
         return "It was not judged on data it had not seen (`ganvas evaluate`)."

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..runtime.errors import InputError
-from .abilities import ResamplesPosterior
 
 DRAWS = 32
 """Draws of each example that tell how far its values vary."""
@@ -171,12 +170,15 @@ class Ways:
 
 
 def predictive_values(
-    model: ResamplesPosterior, x: Tensor, shown: Tensor, measure: Measure
+    resample: Callable[[Tensor, int], Tensor], x: Tensor, shown: Tensor, measure: Measure
 ) -> Ways:
     """What draws of examples x through a model say of what is shown for them, both (n,
-    *space.shape)."""
+    *space.shape).
+
+    resample: `ResamplesPosterior.resample_posterior` of the model.
+    """
     values = measure(shown)
-    draws = np.stack([measure(part).x for part in model.resample_posterior(x, DRAWS)])
+    draws = np.stack([measure(part).x for part in resample(x, DRAWS)])
     low, high = interval_ends(draws, SPAN)
     share = np.where(values.categories, (draws == values.x).mean(0), np.nan)
     way = lambda length: np.nan_to_num(np.maximum(length, 0))  # noqa: E731 # where draws are all missing there is none

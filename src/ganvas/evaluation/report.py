@@ -134,19 +134,19 @@ def _images(images: Sequence[Image]) -> str:
 def _figures(evaluation: Evaluation | None, run: Run) -> str:
     if evaluation is None:
         return f"<p>Not judged yet: <code>ganvas evaluate {escape(str(run.path))}</code></p>"
-    tables = "".join(_table(rivals, figures) for rivals, figures in evaluation.groups())
+    tables = "".join(_table(baselines, figures) for baselines, figures in evaluation.groups())
     notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
     verdict = "".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in evaluation.verdict)
     return f"{verdict}{tables}<ul class=soft>{notes}</ul>"
 
 
-def _table(rivals: list[str], figures: Iterable[Any]) -> str:
+def _table(baselines: list[str], figures: Iterable[Any]) -> str:
     head = "".join(
-        f"<th>{escape(name)}</th>" for name in ("", "this model", "95 % interval", *rivals)
+        f"<th>{escape(name)}</th>" for name in ("", "this model", "95 % interval", *baselines)
     )
     rows = ""
     for f in figures:
-        beside = "".join(f"<td>{format_number(f.beside[rival].value)}</td>" for rival in rivals)
+        beside = "".join(f"<td>{format_number(f.beside[b].value)}</td>" for b in baselines)
         name, value = escape(f"{f.name} {direction_arrow(f)}"), format_number(f.value.value)
         rows += (
             f"<tr><td>{name}</td><td><b>{value}</b></td><td"

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Calibration, Data, ResamplesPosterior, Tabular, Values, seeded_rng, evenly_spaced
+from ..abilities import ResamplesPosterior
+from ..core import Calibration, Data, Tabular, Values, seeded_rng, evenly_spaced
 from ..core.intervals import Measure, split_draws, predictive_values
 from .calibration_store import learn_after_training
 from .run import Run
@@ -33,7 +34,7 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor
     console = Console(stderr=True, quiet=quiet)
     with seeded_rng(0):
         parts = track(split_draws(x), "how sure it is", console=console, transient=True)
-        found = [predictive_values(model, part, model.decode(model.encode(part)), measure)
+        found = [predictive_values(model.resample_posterior, part, model.decode(model.encode(part)), measure)
                  for part in (part.to(model.device) for part in parts)]
     given = np.concatenate([part.given for part in found])
     least = np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6) * FINEST

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Data, InputError, ReferenceScores, Overlapping, Scores, evenly_spaced
+from ..abilities import Scores
+from ..core import Data, InputError, ReferenceScores, Overlapping, evenly_spaced
 from .calibration_store import learn_after_training
 from .run import Run
 from ..core.scoring import AT_ONCE, score_parts

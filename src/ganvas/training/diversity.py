@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from ..core import Data
-from ..evaluation.metrics.precision_recall import neighbour_radius
+from ..core.statistics import neighbour_radius, principal_axes
 
 EXAMPLES = 256
 COMPONENTS = 16
 """Principal components of real examples that are compared by: enough to tell kinds of examples
 apart, too few for distances to be about noise."""
+
+
+NEIGHBOURS = 5
+"""How far an example's neighbourhood reaches (Naeem et al. recommend 5)."""
 
 
 class Diversity:
@@ -28,17 +32,16 @@ class Diversity:
     def __init__(self, real: Data, vectors: Callable[[Tensor], Tensor]) -> None:
         self.vectors = vectors
         x = vectors(real.gather(most=EXAMPLES).x).cpu()
-        self.mean, self.axes = x.mean(0), principal_components(x)
+        self.mean, self.axes = x.mean(0), principal_axes(x, COMPONENTS)
         self.real = self._seen(x)
-        self.reach = neighbour_radius(self.real)
+        self.reach = neighbour_radius(self.real, NEIGHBOURS)
 
     def of(self, made: Tensor) -> dict[str, float]:
         """What can be said of samples.
 
         coverage: share of real examples whose neighbourhood, which reaches to the fifth other, has
-            a sample inside
-        (Naeem et al., 2020, equation 6). diversity: mean distance between samples over that between
-        real examples.
+        a sample inside (Naeem et al., 2020, equation 6). diversity: mean distance between samples
+        over that between real examples.
         """
         x = self._seen(self.vectors(made).cpu())
         covered = (torch.cdist(self.real, x) <= self.reach[:, None]).any(1)
@@ -47,8 +50,3 @@ class Diversity:
 
     def _seen(self, x: Tensor) -> Tensor:
         return (x - self.mean) @ self.axes
-
-
-def principal_components(x: Tensor, most: int = COMPONENTS) -> Tensor:
-    """The directions in which vectors (N, D) vary most, shape (D, at most `most`)."""
-    return torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh[:most].T
