@@ -1,7 +1,7 @@
 """Masked regions in Fashion-MNIST images that were never learned from, filled: PSNR in the masked
 region, and SSIM of the whole.
 
-The masked regions are those of `ganvas.nn.masks`: rectangles, strokes and halves; missing lower
+The masked regions are those of `ganvas.core.random_masks`: rectangles, strokes and halves; missing lower
 halves are also told apart. Beside a VAE and an inpainter stand diffusion from the border of the
 masked region, and the mean of the border.
 

@@ -35,10 +35,10 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor
     with seeded_rng(0):
         parts = track(split_draws(x), "how sure it is", console=console, transient=True)
         found = []
-        for part in parts:
-            x = part.to(model.device)
-            after = model.decode(model.encode(x))
-            found.append(predictive_values(model.resample_posterior, x, after, measure))
+        for cpu_part in parts:
+            part = cpu_part.to(model.device)
+            after = model.decode(model.encode(part))
+            found.append(predictive_values(model.resample_posterior, part, after, measure))
     given = np.concatenate([part.given for part in found])
     least = np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6) * FINEST
     scores = np.concatenate([part.scores(least) for part in found])
