@@ -105,13 +105,21 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 def principal_axes(x: Tensor, count: int) -> Tensor:
-    """The directions in which vectors (N, D) vary most, at most so many, (D, min(count, N, D)).
+    """The directions in which vectors (N, D) vary most, at most so many, (D, at most count).
 
     Of two opposite directions it is always the same: the largest number of each is positive.
     """
-    axes = torch.linalg.svd(_root(x - x.mean(0)), full_matrices=False).Vh[:count].T
+    axes = _directions(x - x.mean(0))[:, :count]
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     return axes * largest.sign()
+
+
+def _directions(x: Tensor) -> Tensor:
+    """Directions in which centred vectors (N, D) vary, those in which they do most first: by their
+    covariance where its squares lose nothing that matters, for N may be large."""
+    if x.dtype == torch.float64:
+        return torch.linalg.eigh(x.T @ x).eigenvectors.flip(1)
+    return torch.linalg.svd(x, full_matrices=False).Vh.T
 
 
 def _root(x: Tensor) -> Tensor:

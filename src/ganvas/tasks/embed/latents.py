@@ -43,6 +43,6 @@ def latents(model: Encodes, x: Tensor) -> Tensor:
 
 
 def principal_components(z: Tensor, most: int) -> Tensor:
-    """The first principal components of z (n, D), at most so many, (n, min(most, n, D))."""
-    centred = z.double() - z.double().mean(0)
-    return (centred @ principal_axes(centred, most)).float()
+    """The first principal components of z (n, D), at most so many, (n, min(most, D))."""
+    z = z.double()
+    return ((z - z.mean(0)) @ principal_axes(z, most)).float()
