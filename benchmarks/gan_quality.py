@@ -22,9 +22,8 @@ from _common import FASHION, named, place, report, spread
 
 import ganvas
 from ganvas.core import EncodedModality, data_of, seeded_rng
+from ganvas.core.statistics import frechet_distance, neighbour_radius
 from ganvas.evaluation.features.learned import Learned
-from ganvas.evaluation.metrics.frechet import frechet_distance
-from ganvas.evaluation.metrics.precision_recall import neighbour_radius
 
 FIGURES = ("frechet", "precision", "recall", "class_accuracy", "worst_class")
 

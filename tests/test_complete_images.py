@@ -14,13 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas import InputError, api
+from ganvas.abilities import Completes
+from ganvas.abilities.completing import BorderMean, Diffusion
 from ganvas.apps import cli
-from ganvas.core import Batch, Completes, Continuous, Evidence, Mask, Masked, Space, Tokens
+from ganvas.core import Batch, Continuous, Evidence, Mask, Masked, Space, Tokens
+from ganvas.core.random_masks import draw_masks
 from ganvas.data.images.modality import Images
-from ganvas.evaluation.metrics._baselines import BorderMean, Diffusion
-from ganvas.evaluation.metrics.completion import completion
+from ganvas.evaluation.metrics.inpainting import inpainting
 from ganvas.models.vae import VAE
-from ganvas.nn.masks import draw_masks
 from ganvas.tasks.complete.task import complete
 
 
@@ -279,7 +280,7 @@ def test_a_vae_fills_holes_better_than_the_border_once_it_has_learned(
         optimizer.step()
     evidence = Evidence(Batch(x[:500]), Batch(x[500:]), None, lambda x: x, None)
     own, border = (
-        completion(m, evidence).numbers["PSNR in masked regions (dB)"]
+        inpainting(m, evidence).numbers["PSNR in masked regions (dB)"]
         for m in (model.eval(), BorderMean(model.space))
     )
     assert own.low > border.value

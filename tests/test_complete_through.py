@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 import ganvas
+from ganvas.abilities import Completes
 from ganvas.apps import cli
-from ganvas.core import Completes, InputError, from_nearest_known
+from ganvas.core import InputError, from_nearest_known
 from ganvas.data.latents.modality import Decoded, Latents
 from ganvas.runs.run import Run
 

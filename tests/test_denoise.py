@@ -291,7 +291,7 @@ def test_files_never_leave_their_folder_and_never_hide_each_other(
 def test_restoring_is_judged_beside_leaving_it(run: api.Trained) -> None:
     evaluation = run.evaluate(quiet=True, features="plain")
     figure = next(f for f in evaluation.figures if f.name == "PSNR (dB), restored")
-    assert figure.value.value > figure.beside["left as it is"].value + 1
+    assert figure.value.value > figure.beside["identity"].value + 1
     assert (run.run.path / "images" / "restorations.png").exists()
 
 

@@ -21,8 +21,9 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas import InputError, api
+from ganvas.abilities import Decodes, Encodes, Samples
 from ganvas.apps import cli
-from ganvas.core import Decodes, Embedded, Encodes, NamedExamples, Samples, Tokens
+from ganvas.core import Embedded, NamedExamples, Tokens
 from ganvas.data.images.modality import Images
 from ganvas.results import embedding_map
 from ganvas.results.cluster_table import _apart

@@ -17,8 +17,9 @@ import pytest
 import torch
 
 from ganvas import InputError, api
+from ganvas.abilities import Scores
 from ganvas.apps import cli
-from ganvas.core import ReferenceScores, Scored, ScoredStream, ScoreFunction, Scores
+from ganvas.core import ReferenceScores, Scored, ScoredStream, ScoreFunction
 from ganvas.core.scoring import score_parts
 from ganvas.data._growing_files import follow_rows, read_growing
 from ganvas.runtime import registry

@@ -60,7 +60,10 @@ def test_coverage_is_nominal_even_of_a_model_that_is_wrong_about_itself(swagger:
     known = Calibration(
         plain_calibration,
         predictive_values(
-            model, held_out, model.decode(model.encode(held_out)), plain_calibration
+            model.resample_posterior,
+            held_out,
+            model.decode(model.encode(held_out)),
+            plain_calibration,
         ).scores(least),
         least,
     )

@@ -431,7 +431,7 @@ def test_rows_are_judged_beside_real_ones_and_independent_columns(tmp_path: Path
         "pair trends",
         "C2ST AUC",
         "recall",
-        "near copies",
+        "near duplicates",
         "bits per dimension",
     } <= names
     beside = next(f for f in judged.figures if f.name == "C2ST AUC").beside

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganvas import InputError, api
+from ganvas.abilities.translating import IdentityTranslation
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens, with_channels
 from ganvas.data.images.modality import Images
-from ganvas.evaluation.metrics._baselines import IdentityTranslation
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.models.pix2pix import Pix2Pix
@@ -284,7 +284,7 @@ def test_a_run_keeps_both_domains_and_shows_them(run: Path, two: tuple[Path, Pat
     assert (run / "previews" / "training.gif").exists()
     evaluation = api.load(run).evaluate(quiet=True, features="plain")
     figures = {figure.name: figure for figure in evaluation.figures}
-    assert set(figures["Fréchet distance, translated"].beside) == {"real data", "left as it is"}
+    assert set(figures["Fréchet distance, translated"].beside) == {"real data", "identity"}
     assert figures["PSNR (dB), there and back"].beside == {}, (
         "what is left as it is comes back as it was"
     )
@@ -328,7 +328,7 @@ def test_pairs_are_judged_beside_the_truth(tmp_path: Path) -> None:
     }
     held = trained.run.modality.read(ours).split(0.4)[1].gather()
     left = (IdentityTranslation(trained.model).translate(held.y) - held.x).abs().mean().item()
-    assert figures["absolute error, translated"].beside["left as it is"].value == pytest.approx(
+    assert figures["absolute error, translated"].beside["identity"].value == pytest.approx(
         left, abs=1e-5
     )
     with pytest.raises(InputError, match="one way only"):

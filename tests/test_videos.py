@@ -455,9 +455,7 @@ def test_a_run_is_judged_and_tells_what_is_anomalous(
     assert {"PSNR (dB), predicted", "SSIM, next frame", "mean squared error, last frame"} <= set(
         figures
     )
-    assert {"last frame again", "as values changed last"} == set(
-        figures["SSIM, predicted"]["beside"]
-    )
+    assert {"last frame", "linear extrapolation"} == set(figures["SSIM, predicted"]["beside"])
     assert (run / "images" / "predictions.png").exists()
     assert cli.run(["detect", str(run), str(other), "--out", str(tmp_path / "found")]) == 0
     assert len((tmp_path / "found" / "scores.csv").read_text().splitlines()) == 13

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 from pyarrow import Table, concat_tables
 
+from .abilities import Completes
 from .core import (
     Answer,
     Attributes,
@@ -26,7 +27,6 @@ from .core import (
     Calibrated,
     Clustered,
     Completed,
-    Completes,
     Constraint,
     Data,
     Defaults,

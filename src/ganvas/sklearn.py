@@ -40,18 +40,9 @@ from sklearn.utils import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from .abilities import Autoencodes, Bounds, Samples, Scores, StartsConditionally
 from .api import Trained, load, train
-from .core import (
-    Autoencodes,
-    Bounds,
-    InputError,
-    Samples,
-    Scores,
-    StartsConditionally,
-    Tokens,
-    p_values,
-    seeded_rng,
-)
+from .core import InputError, Tokens, p_values, seeded_rng
 from .runtime import registry
 from .runtime.device import choose_device, prepare
 

@@ -23,7 +23,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from ..core import EncodedModality, InputError, Samples
+from ..abilities import Samples
+from ..core import EncodedModality, InputError
 from ..evaluation.figures import Evaluation, Figure, format_interval, format_number
 from ..runs.run import Run, fingerprint, write_atomically
 from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import api
-from ..core import Evidence, ImageFiles, InputError, Model, Samples, seeded_rng
+from ..abilities import Samples
+from ..core import Evidence, ImageFiles, InputError, Model, seeded_rng
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device
@@ -44,7 +45,14 @@ FEWEST = 10
 SELDOM = 3
 """Of the times that a training looks at held-out examples, each so many-th measures it too."""
 LEARNING_RATE = "lr."
-PREFERRED = ("frechet", "restoration", "resolution", "translation", "completion", "reconstruction")
+PREFERRED = (
+    "frechet",
+    "restoration",
+    "super_resolution",
+    "translation",
+    "inpainting",
+    "reconstruction",
+)
 """Of metrics that fit a model without an early-stopping metric, the first of these scores it."""
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from ..runtime.errors import InputError
-from .abilities import Completes
 from .captions import encode_prompt
 from .space import Space, Tokens
 
@@ -265,7 +264,7 @@ class EncodedModality(Modality):
         one."""
 
     @abstractmethod
-    def completing(self, model: Completes) -> Completes | None:
+    def completing(self, model: Any) -> Any:
         """A model that completes examples of this modality, as one that completes those of the
         inner modality; None where a part of an example here is of the whole of one there."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..abilities import Upscales
 from ..core import (
     Batch,
     Continuous,
@@ -18,7 +19,6 @@ from ..core import (
     Model,
     Space,
     Turn,
-    Upscales,
     adam,
     crop_to_multiple,
     upscale_bicubic,

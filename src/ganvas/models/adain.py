@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..abilities import Stylises
 from ..core import (
     Batch,
     Continuous,
@@ -15,7 +16,6 @@ from ..core import (
     InputError,
     Model,
     Space,
-    Stylises,
     Turn,
     adam,
     mirror_to_multiple,

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ..abilities import Completes
 from ..core import (
     Batch,
-    Completes,
     Continuous,
     Defaults,
     InputError,
@@ -22,8 +22,8 @@ from ..core import (
     adam,
     mirror_to_multiple,
 )
+from ..core.random_masks import draw_masks
 from ..nn.losses import critic_generator_loss, hinge_loss
-from ..nn.masks import draw_masks
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 DILATIONS = (1, 2, 4)  # of convolutions at the lowest

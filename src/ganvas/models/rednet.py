@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ..abilities import Restores
 from ..core import (
     Batch,
     Continuous,
     Defaults,
     InputError,
     Model,
-    Restores,
     Space,
     Turn,
     adam,

@@ -8,19 +8,15 @@ from math import log, pi
 import torch
 from torch import Tensor, nn
 
+from ..abilities import Bounds, Generates, SamplesTokens, Scores, Tokenizes
 from ..core import (
     Batch,
-    Bounds,
     Continuous,
     DecodingOptions,
     Defaults,
-    Generates,
     InputError,
     Model,
-    SamplesTokens,
-    Scores,
     Space,
-    Tokenizes,
     Tokens,
     Turn,
     adamw,

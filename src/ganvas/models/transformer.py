@@ -9,18 +9,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..abilities import Bounds, Completes, Factorises, SamplesTokens, Scores, ScoresPrompts
 from ..core import (
     Batch,
-    Bounds,
-    Completes,
     DecodingOptions,
     Defaults,
-    Factorises,
     InputError,
     Model,
-    SamplesTokens,
-    Scores,
-    ScoresPrompts,
     Space,
     Tokens,
     Turn,

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Calibration, Data, ResamplesPosterior, Tabular, Values, evenly_spaced, seeded_rng
+from ..abilities import ResamplesPosterior
+from ..core import Calibration, Data, Tabular, Values, evenly_spaced, seeded_rng
 from ..core.intervals import Measure, predictive_values, split_draws
 from .calibration_store import learn_after_training
 from .run import Run
@@ -36,7 +37,7 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor
         for part in track(split_draws(x), "calibrating intervals", console=console, transient=True):
             some = part.to(model.device)
             shown = model.decode(model.encode(some))
-            found.append(predictive_values(model, some, shown, measure))
+            found.append(predictive_values(model.resample_posterior, some, shown, measure))
     given = np.concatenate([part.given for part in found])
     span = np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf)
     least = np.maximum(span, 1e-6) * FINEST

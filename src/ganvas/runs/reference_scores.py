@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Data, InputError, Overlapping, ReferenceScores, Scores, evenly_spaced
+from ..abilities import Scores
+from ..core import Data, InputError, Overlapping, ReferenceScores, evenly_spaced
 from ..core.scoring import AT_ONCE, score_parts
 from .calibration_store import learn_after_training
 from .run import Run

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ..core import Compresses, InputError, Packed, Unpacked
+from ..abilities import Compresses
+from ..core import InputError, Packed, Unpacked
 from ..runtime import range_coder
 from .compress.coding import coded_places, token_digest
 

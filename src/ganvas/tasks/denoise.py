@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..core import Continuous, ImageFile, ImageSet, InputError, Restored, Restores
+from ..abilities import Restores
+from ..core import Continuous, ImageFile, ImageSet, InputError, Restored
 from ._progress import each_with_progress
 from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
 

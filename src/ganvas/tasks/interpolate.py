@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, seeded_rng
+from ..abilities import Decodes, Encodes, Generates
+from ..core import Frames, InputError, seeded_rng
 from .embed.latents import refuse_tokens
 
 

@@ -7,15 +7,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ..core import (
-    Autoencodes,
-    Calibrated,
-    InputError,
-    Interval,
-    Pairs,
-    ResamplesPosterior,
-    seeded_rng,
-)
+from ..abilities import Autoencodes, ResamplesPosterior
+from ..core import Calibrated, InputError, Interval, Pairs, seeded_rng
 from ..core.intervals import FIELDS, check_level, predictive_values, split_draws
 from ..runtime.console import stderr_console
 
@@ -72,9 +65,9 @@ def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed
             after = model.decode(model.encode(part))
             shown.append(after)
             said.append(
-                predictive_values(model, part, after, calibration.measure).interval(
-                    reach, calibration.least, level
-                )
+                predictive_values(
+                    model.resample_posterior, part, after, calibration.measure
+                ).interval(reach, calibration.least, level)
             )
     whole = [np.concatenate([getattr(part, field) for part in said]) for field in FIELDS]
     return Pairs(x, torch.cat(shown), Interval(level, *whole))

@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import ImageFile, ImageSet, InputError, Restored, Stylises, resize
+from ..abilities import Stylises
+from ..core import ImageFile, ImageSet, InputError, Restored, resize
 from ._progress import each_with_progress
 from ._tiles import on_device
 from .translate import translate_image

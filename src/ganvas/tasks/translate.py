@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..abilities import Translates
 from ..core import (
     Continuous,
     ImageFile,
@@ -15,7 +16,6 @@ from ..core import (
     InputError,
     Restored,
     Space,
-    Translates,
     mirror_pad,
     with_channels,
 )

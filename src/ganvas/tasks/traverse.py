@@ -7,7 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, seeded_rng
+from ..abilities import Decodes, Encodes, Generates, Samples
+from ..core import Frames, InputError, seeded_rng
 from ..runtime.console import stderr_console
 from ._progress import with_progress
 from .embed.latents import encode_all

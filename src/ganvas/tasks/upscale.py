@@ -8,13 +8,13 @@ from math import log
 import torch
 from torch import Tensor
 
+from ..abilities import Upscales
 from ..core import (
     Continuous,
     Enlarged,
     ImageFile,
     ImageSet,
     InputError,
-    Upscales,
     image_from_levels,
     image_to_levels,
     upscale_bicubic,

@@ -19,17 +19,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...abilities import Autoencodes, Generates, Tokenizes
 from ...api import Trained, training_examples
-from ...core import (
-    Autoencodes,
-    EncodedModality,
-    Generates,
-    InputError,
-    Tokenizes,
-    Tokens,
-    data_of,
-    seeded_rng,
-)
+from ...core import EncodedModality, InputError, Tokens, data_of, seeded_rng
 from .data_overview import to_frame
 from .task_results import open_run
 

@@ -17,23 +17,19 @@ from pyarrow import parquet
 from torch import Tensor
 
 from ... import api
+from ...abilities import EstimatesDensityRatio, Generates, Samples, SamplesTokens, ScoresPrompts
 from ...core import (
     Answer,
     Balance,
     Constraint,
     DecodingOptions,
     Detections,
-    EstimatesDensityRatio,
-    Generates,
     ImageFiles,
     InputError,
     Made,
     Marginals,
     Packed,
     Queryable,
-    Samples,
-    SamplesTokens,
-    ScoresPrompts,
     Tabular,
     data_of,
 )

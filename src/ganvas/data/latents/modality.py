@@ -17,9 +17,9 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...abilities import Completes, Tokenizes
 from ...core import (
     Batch,
-    Completes,
     Data,
     EncodedModality,
     InputError,
@@ -28,7 +28,6 @@ from ...core import (
     Masked,
     Modality,
     Space,
-    Tokenizes,
     Tokens,
     from_nearest_known,
 )

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Augmented, Balance, Given, InputError, LabelledExamples, Samples, seeded_rng
+from ...abilities import Samples
+from ...core import Augmented, Balance, Given, InputError, LabelledExamples, seeded_rng
 from ...runtime.console import stderr_console
 from .._progress import with_progress
 from ..sample.rejection import Seen, Tally, batch_size, sample_meeting

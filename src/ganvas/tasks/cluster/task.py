@@ -11,7 +11,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ...core import Clustered, Encodes, InputError, NamedExamples, evenly_spaced
+from ...abilities import Encodes
+from ...core import Clustered, InputError, NamedExamples, evenly_spaced
 from ...runtime.console import stderr_console
 from ..embed.latents import latents, principal_components
 

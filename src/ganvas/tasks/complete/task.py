@@ -9,19 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import (
-    Completed,
-    Completes,
-    Filled,
-    Given,
-    InputError,
-    Interval,
-    Mask,
-    Masked,
-    Predicts,
-    Tokens,
-    seeded_rng,
-)
+from ...abilities import Completes, Predicts
+from ...core import Completed, Filled, Given, InputError, Interval, Mask, Masked, Tokens, seeded_rng
 from ...core.intervals import FIELDS, check_level, draws_needed, interval_of_draws
 from .._progress import with_progress
 from ..sample.rejection import batch_size

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...core import Compresses, Packed, Unpacked
+from ...abilities import Compresses
+from ...core import Packed, Unpacked
 from ...runtime import range_coder
 from .coding import coded_places, token_digest
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ...abilities import Scores
 from ...core import (
     Detected,
     Detections,
@@ -15,7 +16,6 @@ from ...core import (
     ReferenceScores,
     Scored,
     ScoredStream,
-    Scores,
     p_values_in_order,
 )
 from ...runtime.console import is_silent, stderr_console

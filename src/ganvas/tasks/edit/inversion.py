@@ -11,20 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import (
-    Batch,
-    Continuous,
-    Decodes,
-    Encodes,
-    Generates,
-    InputError,
-    Model,
-    Samples,
-    Space,
-    Turn,
-    adam,
-    seeded_rng,
-)
+from ...abilities import Decodes, Encodes, Generates, Samples
+from ...core import Batch, Continuous, InputError, Model, Space, Turn, adam, seeded_rng
 from ...nn import encoder
 from ...training.classifier import Network
 from ...training.engine import SCHEDULES, Engine

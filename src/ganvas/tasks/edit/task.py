@@ -10,17 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import (
-    Attributes,
-    Decodes,
-    Edited,
-    Generates,
-    InputError,
-    NamedExamples,
-    Samples,
-    TrainingExamples,
-    seeded_rng,
-)
+from ...abilities import Decodes, Generates, Samples
+from ...core import Attributes, Edited, InputError, NamedExamples, TrainingExamples, seeded_rng
 from .directions import By, Scale, attribute_direction, discover_directions, orthogonal_to
 from .inversion import DRAWN, Latents, learned_features, make_encoder
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ...core import Embedded, Encodes, InputError, NamedExamples, evenly_spaced
+from ...abilities import Encodes
+from ...core import Embedded, InputError, NamedExamples, evenly_spaced
 from ...runtime.console import stderr_console
 from .latents import latents
 from .projection import NAMES, Layout, project

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core import DecodingOptions, InputError, Samples, SamplesTokens, ScoresPrompts
+from ...abilities import Samples, SamplesTokens, ScoresPrompts
+from ...core import DecodingOptions, InputError
 
 
 class WithDecodingOptions(Samples):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...core import EstimatesDensityRatio, InputError, Samples, seeded_rng
+from ...abilities import EstimatesDensityRatio, Samples
+from ...core import InputError, seeded_rng
 
 POOL, PART = 1024, 64
 """Samples from which it is learned what odds are common, and how many of these are drawn at

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Constraint, InputError, Samples, Space, StartsConditionally
+from ...abilities import Samples, StartsConditionally
+from ...core import Constraint, InputError, Space
 
 TRIES = 100
 """Examples drawn for each one wanted, and..."""

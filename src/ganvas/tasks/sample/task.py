@@ -7,17 +7,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from ...core import (
-    Balance,
-    Constraint,
-    Generates,
-    InputError,
-    Made,
-    Marginals,
-    Samples,
-    combine,
-    seeded_rng,
-)
+from ...abilities import Generates, Samples
+from ...core import Balance, Constraint, InputError, Made, Marginals, combine, seeded_rng
 from ...runtime.console import stderr_console
 from .._progress import with_progress
 from .decoding import best_of_several, with_decoding_options

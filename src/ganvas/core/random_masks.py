@@ -7,8 +7,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..core import Completes, seeded_rng
-
 STROKES = 4  # lines that follow each other
 
 
@@ -59,10 +57,3 @@ def _halves(place: Tensor, n: int) -> Tensor:
     down, right = place.unbind(-1)
     lower, later = torch.where(which < 2, down, right), which % 2 == 0
     return torch.where(later, lower > 0.5, lower < 0.5)
-
-
-def show_completions(model: Completes, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Images with the same masks every time, grey there, and completed; both shaped like x."""
-    with seeded_rng(0):
-        known = ~draw_masks(x).expand_as(x)
-        return torch.where(known, x, 0.0), model.complete(x, known).float()

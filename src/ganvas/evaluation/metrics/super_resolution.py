@@ -1,35 +1,27 @@
-"""How near enlarged images come to what they were made small from: PSNR, SSIM (Wang et al.,
+"""How near upscaled images come to what they were made small from: PSNR, SSIM (Wang et al.,
 2004), features."""
 
 from __future__ import annotations
 
-from math import log10
-
 import torch
 from torch import Tensor
 
-from ...core import (
-    Estimate,
-    Evidence,
-    Measured,
-    Upscales,
-    crop_to_multiple,
-    seeded_rng,
-    with_channels,
-)
-from ._statistics import bootstrap_mean, image_similarity
+from ...abilities import Upscales
+from ...core import Estimate, Evidence, Measured, crop_to_multiple, seeded_rng, with_channels
+from ...core.statistics import bootstrap_mean
+from ._image_similarity import image_similarity, psnr
 
 
-def resolution(model: Upscales, evidence: Evidence) -> Measured:
-    """Held-out images, made smaller as in training and enlarged again, as sharp as the model can
+def super_resolution(model: Upscales, evidence: Evidence) -> Measured:
+    """Held-out images, made smaller as in training and upscaled, as sharp as the model can
     and true to pixels.
 
-    PSNR of luma leaves out as many pixels at each edge as the model enlarges by, as is usual (Ledig
-    et al., 2017, section 3.1). How different images look is the squared distance of their
-    features, as a share of that of two images which have nothing to do with each other.
+    PSNR of luma leaves out as many pixels at each edge as the model upscales by, as is usual (Ledig
+    et al., 2017, section 3.1). The distance of features is squared, as a share of that
+    of two images which have nothing to do with each other.
     """
     x = crop_to_multiple(evidence.held_out.x, model.scale)
-    kinds = {"enlarged": 0.0, "enlarged with fidelity 1": 1.0}
+    kinds = {"upscaled": 0.0, "upscaled with fidelity 1": 1.0}
     numbers = dict[str, Estimate]()
     for kind, fidelity in kinds.items():
         with seeded_rng(0), torch.no_grad():
@@ -43,14 +35,12 @@ def resolution(model: Upscales, evidence: Evidence) -> Measured:
             .flatten(1)
             .mean(1)
         )
-        numbers[f"PSNR of luma (dB), {kind}"] = bootstrap_mean(
-            errors, lambda error: 10 * log10(4 / max(error, 1e-12))
-        )
-        numbers[f"looks different, {kind}"] = bootstrap_mean(
+        numbers[f"PSNR of luma (dB), {kind}"] = psnr(errors)
+        numbers[f"feature distance, {kind}"] = bootstrap_mean(
             _apart(evidence.features(after), evidence.features(x))
         )
     return Measured(
-        numbers, {name: "error" not in name and "different" not in name for name in numbers}
+        numbers, {name: "error" not in name and "distance" not in name for name in numbers}
     )
 
 

@@ -1,17 +1,18 @@
-"""How well frames are foreseen: squared error, PSNR, SSIM (Wang et al., 2004) of those that
+"""How well frames are predicted: squared error, PSNR, SSIM (Wang et al., 2004) of those that
 follow."""
 
 from __future__ import annotations
 
 import torch
 
-from ...core import Evidence, Measured, Predicts
-from ._statistics import image_similarity
+from ...abilities import Predicts
+from ...core import Evidence, Measured
+from ._image_similarity import image_similarity
 
 
-def prediction(model: Predicts, evidence: Evidence) -> Measured:
-    """The later frames of held-out clips, made from the earlier ones, beside what they were: all,
-    the next, the last of them."""
+def frame_prediction(model: Predicts, evidence: Evidence) -> Measured:
+    """The later frames of held-out clips, predicted from the earlier ones, beside what they were:
+    all, the next, the last of them."""
     x = evidence.held_out.x
     with torch.no_grad():
         after = torch.cat([model.continued(part).float() for part in x.split(64)])

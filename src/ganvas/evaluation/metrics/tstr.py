@@ -8,14 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ...core import Estimate, Evidence, InputError, Measured, Samples
-from .detection import as_numbers
+from ...abilities import Samples
+from ...core import Estimate, Evidence, InputError, Measured
+from ...core.statistics import bootstrap_rows
+from .c2st import as_numbers
 
 DRAWS = 200
 CLASSES = 20  # a number with more values than this is predicted as a number
 
 
-def usefulness(model: Samples, evidence: Evidence) -> Measured:
+def tstr(model: Samples, evidence: Evidence) -> Measured:
     """Boosted trees learn to predict a column from samples and are judged by held-out rows; beside
     it, from real rows.
 
@@ -43,7 +45,7 @@ def usefulness(model: Samples, evidence: Evidence) -> Measured:
         numbers = _classes(x[:split], y[:split], x[split:], y[split:], categories)
     else:
         numbers = {"R²": _regression(x[:split], y[:split], x[split:], y[split:], categories)}
-    numbers = {f"{target} predicted ({name})": value for name, value in numbers.items()}
+    numbers = {f"TSTR {name} of {target}": value for name, value in numbers.items()}
     return Measured(numbers, dict.fromkeys(numbers, True))
 
 
@@ -65,13 +67,13 @@ def _classes(
         ]
     guessed = levels[chances.argmax(1)]
     numbers = {
-        "F1": _bootstrapped(lambda i: f1_score(truth[i], guessed[i], average="macro"), len(truth))
+        "F1": _interval(lambda i: f1_score(truth[i], guessed[i], average="macro"), len(truth))
     }
     if len(levels) == 2:
         rarer = levels[int((truth == levels[1]).mean() <= 0.5)]
         score = chances[:, list(levels).index(rarer)]
         numbers = {
-            "AUC": _bootstrapped(
+            "AUC": _interval(
                 lambda i: _area(roc_auc_score, truth[i] == rarer, score[i]), len(truth)
             )
         } | numbers
@@ -90,12 +92,8 @@ def _regression(
 
     trees = HistGradientBoostingRegressor(categorical_features=categories, random_state=0).fit(x, y)
     guessed = trees.predict(unseen)
-    return _bootstrapped(lambda i: r2_score(truth[i], guessed[i]), len(truth))
+    return _interval(lambda i: r2_score(truth[i], guessed[i]), len(truth))
 
 
-def _bootstrapped(statistic: Callable[[np.ndarray], float], n: int) -> Estimate:
-    """A statistic of rows, and where it would lie for 95 % of other sets of rows."""
-    random = np.random.default_rng(n)
-    again = [statistic(random.integers(n, size=n)) for _ in range(DRAWS)]
-    low, high = np.quantile(again, (0.025, 0.975))
-    return Estimate(float(statistic(np.arange(n))), float(low), float(high))
+def _interval(statistic: Callable[[np.ndarray], float], n: int) -> Estimate:
+    return bootstrap_rows(statistic, n, DRAWS)

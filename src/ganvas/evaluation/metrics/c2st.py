@@ -1,18 +1,19 @@
-"""Whether a classifier can tell made rows from real ones (two-sample test, Lopez-Paz & Oquab,
-2017)."""
+"""Whether a classifier can tell generated rows from real ones (classifier two-sample test,
+Lopez-Paz & Oquab, 2017)."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from ...core import Estimate, Evidence, Measured, Samples
-from ._statistics import auc_interval
+from ...abilities import Samples
+from ...core import Estimate, Evidence, Measured
+from ...core.statistics import auc_interval
 
 FOLDS = 5
 
 
-def detection(model: Samples, evidence: Evidence) -> Measured:
+def c2st(model: Samples, evidence: Evidence) -> Measured:
     """Area under the curve of boosted trees that tell held-out rows from as many samples: 0.5 is
     ideal, 1 a giveaway.
 

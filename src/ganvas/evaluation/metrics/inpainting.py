@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from math import log10
-
 import torch
 
-from ...core import Completes, Continuous, Evidence, Measured, evenly_spaced, seeded_rng
-from ...nn.masks import draw_masks
-from ._statistics import bootstrap_mean, image_similarity
+from ...abilities import Completes
+from ...core import Continuous, Evidence, Measured, evenly_spaced, seeded_rng
+from ...core.random_masks import draw_masks
+from ._image_similarity import image_similarity, psnr
 
 MOST = 500  # images that are completed
 
 
-def completion(model: Completes, evidence: Evidence) -> Measured:
+def inpainting(model: Completes, evidence: Evidence) -> Measured:
     """Held-out images out of which masked regions were cut and filled: rectangles, strokes,
     halves."""
     if not isinstance(model.space, Continuous) or len(model.space.shape) != 3:
@@ -28,11 +27,7 @@ def completion(model: Completes, evidence: Evidence) -> Measured:
     errors = ((after - x).square() * ~known).flatten(1).sum(1) / (~known).flatten(1).sum(1).clamp(
         min=1
     )
-    numbers = {
-        "PSNR in masked regions (dB)": bootstrap_mean(
-            errors, lambda error: 10 * log10(4 / max(error, 1e-12))
-        )
-    }
+    numbers = {"PSNR in masked regions (dB)": psnr(errors)}
     if (whole := image_similarity(after, x)).get("SSIM"):
         numbers["SSIM, completed"] = whole["SSIM"]
     return Measured(numbers, dict.fromkeys(numbers, True))
