@@ -13,7 +13,8 @@ from PIL import Image
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Augmented, Estimate, random_flip
+from ganvas.core import Estimate, random_flip
+from ganvas.results.augmented import Augmented
 from ganvas.runtime.filenames import folder_names
 from ganvas.tasks.augment.comparison import compare, describe_gain
 from ganvas.tasks.augment.networks import Cases, Varied, Way, accuracy, augment_shift

@@ -14,11 +14,11 @@ HOUSE = Path(ganvas.__file__).parent
 ORDER = [
     "runtime",
     "core",
+    "results",
     "nn",
     "models",
     "runs",
     "data",
-    "results",
     "evaluation",
     "training",
     "tasks",

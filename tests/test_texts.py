@@ -51,7 +51,7 @@ def test_a_long_text_is_cut_into_pieces_that_join_again() -> None:
         "",
         "",
     ]
-    pieces = BYTES.present(data.gather().x)
+    pieces = BYTES.to_python(data.gather().x)
     assert "".join(pieces[:3]) == text
     assert pieces[3:] == ["", "y" * 16]
     space = BYTES.space
@@ -85,10 +85,10 @@ def test_sources_of_every_kind(tmp_path: Path) -> None:
     )
     assert len(BYTES.read(tmp_path / "folder").names) == 2 * 4
     column = Texts.learn(tmp_path / "rows.jsonl", column="body")
-    assert column.present(column.read(tmp_path / "rows.jsonl").gather().x) == LINES
+    assert column.to_python(column.read(tmp_path / "rows.jsonl").gather().x) == LINES
     whole = Texts.learn(tmp_path / "lines.txt", whole=True, tokenizer="bytes", length=64)
     assert (
-        "".join(whole.present(whole.read(tmp_path / "lines.txt").gather().x))
+        "".join(whole.to_python(whole.read(tmp_path / "lines.txt").gather().x))
         == "\n".join(LINES) + "\n\n"
     )
 

@@ -125,13 +125,13 @@ def test_arrays_come_back_as_they_were(shape: tuple[int, ...], tmp_path: Path) -
     assert (modality.frames, modality.size, modality.form) == (5, 8, "array")
     values = modality.read(x).gather().x
     assert values.shape == (3, 3 if 3 in shape[1:3] or shape[-1] == 3 else 1, 5, 8, 8)
-    made = modality.present(values)
+    made = modality.to_python(values)
     assert (modality.read(made).gather().x == values).all()
     np.save(tmp_path / "x.npy", x)
     assert Videos.recognises(tmp_path / "x.npy") == (len(shape) == 5)
     assert torch.equal(modality.read(tmp_path / "x.npy").gather().x, values)
     tensor = Videos.learn(values)
-    assert torch.equal(tensor.present(tensor.read(values).gather().x), values)
+    assert torch.equal(tensor.to_python(tensor.read(values).gather().x), values)
     assert torch.equal(modality.read(list(made)).gather().x, values)
 
 
@@ -319,10 +319,10 @@ def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
     x = np.stack([film(i)[..., 0] for i in range(3)])
     modality = Videos.learn(x, frames=12)
     values = modality.read(x).gather().x
-    files = modality.write(values, tmp_path / "out")
+    files = modality.save(values, tmp_path / "out")
     assert [file.name for file in files] == ["0000.mp4", "0001.mp4", "0002.mp4"]
     assert np.abs(seen(tmp_path / "out", frames=12, grey=True)[..., 0].astype(int) - x).mean() < 3
-    odd = Videos.learn(x[:, :, :9, :9]).write(
+    odd = Videos.learn(x[:, :, :9, :9]).save(
         values[..., :9, :9], tmp_path / "odd", ["a.webm", "b.gif", "c"]
     )
     assert [file.name for file in odd] == ["a.webm", "b.gif", "c.mp4"]

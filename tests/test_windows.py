@@ -144,7 +144,7 @@ def test_windows_are_slices_and_scaling_can_be_undone() -> None:
     data = windows.read(series)
     assert data.batch(torch.tensor([4, 0])).x.shape == (2, 2, 16)
     start = int(data.starts[4])
-    measured = windows.present(data.batch(torch.tensor([4])).x)[0]
+    measured = windows.to_python(data.batch(torch.tensor([4])).x)[0]
     given = series[start : start + 16]
     inside = np.abs((given - windows.centre) / windows.scale) <= 1
     assert np.allclose(measured[inside], given[inside], rtol=1e-4)

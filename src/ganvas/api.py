@@ -16,37 +16,23 @@ from textwrap import shorten
 from typing import Any, Literal, get_args, get_type_hints
 
 import torch
-from pyarrow import Table, concat_tables
 
 from .core import (
-    Answer,
     Attributes,
-    Augmented,
     Balance,
     Calibrated,
-    Clustered,
-    Completed,
     Completes,
     Constraint,
     Data,
     Defaults,
-    Detections,
-    Edited,
-    Embedded,
     EncodedModality,
-    Enlarged,
-    Filled,
     Followable,
-    Frames,
     Given,
-    ImageFile,
     ImageFiles,
     ImageSet,
     InputError,
-    Interval,
     LabelledExamples,
     Lossless,
-    Made,
     Marginals,
     Mask,
     Maskable,
@@ -54,38 +40,33 @@ from .core import (
     Modality,
     Model,
     NamedExamples,
-    Packed,
-    Pairs,
     Private,
     Queryable,
     ReferenceScores,
-    Restored,
+    Result,
     Scored,
     ScoredStream,
     ScoreFunction,
     Tabular,
     TrainingExamples,
-    Unpacked,
-    data_of,
     evenly_spaced,
     held_out_rows,
-    image_to_levels,
 )
 from .core.scoring import score_parts
 from .data.images import attributes
 from .evaluation.evaluate import Evaluation, evaluate_run, write_final_report
-from .results import cluster_table, embedding_map
-from .results.detection_table import detection_table
-from .results.packed import pack_bytes, unpack_bytes
+from .results.packed import Packed, unpack_bytes
+from .results.unpacked import Unpacked
 from .runs import notebook
 from .runs.available import available_tasks
 from .runs.calibration_store import Learn, data_digest
 from .runs.diagnosis import Diagnosis
 from .runs.interval_calibration import calibration, learn_calibration
 from .runs.reference_scores import learn_reference_scores, reference_scores
-from .runs.run import Run, build, describe_modality, fingerprint, is_partial_file
+from .runs.run import Run, build, describe_modality, fingerprint
 from .runtime import distributed, registry
 from .runtime.device import Precision, choose_device, choose_precision, prepare
+from .runtime.files import is_partial_file
 from .training import privacy
 from .training.data_checks import check_data
 from .training.engine import Engine
@@ -313,8 +294,8 @@ class Trained:
         """Names of what this run can do."""
         return available_tasks(type(self.model), self.run.modality)
 
-    def do(self, task: str, *given: Any, **options: Any) -> Answer:
-        """Does a task on what is given and gives its answer as tensors. Raises InputError where the
+    def do(self, task: str, *given: Any, **options: Any) -> Result:
+        """Does a task on what is given and gives its result. Raises InputError where the
         model is not able.
 
         given: Sources; of a task that reads none its options, from the first on:
@@ -382,7 +363,7 @@ class Trained:
                 f"no task is called {name!r}; there are {', '.join(registry.names('tasks'))}"
             )
         return lambda *sources, **options: notebook.for_notebook(
-            self._present(self.do(name, *sources, **options))
+            self.do(name, *sources, **options).to_python(self.run.modality)
         )
 
     def _constraints(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -524,79 +505,11 @@ class Trained:
         out = held_out_rows(data.keys(), self.run.config["training"]["held_out"])
         return LabelledExamples(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
 
-    def _present(self, answer: Answer) -> Any:
-        """What a person in Python wants of an answer: examples as they came in; pairs and frames as
-        lists of those."""
-        modality, present = self.run.modality, self.run.modality.present
-        match answer:
-            case Made() if isinstance(modality, Tabular):
-                return modality.collect(modality.finish(answer.parts))
-            case Filled(given, between=Interval() as between) if isinstance(modality, Tabular):
-                return modality.collect([modality.ranged(between, given)], given.form)
-            case Pairs(between=Interval() as between) if isinstance(modality, Tabular):
-                return modality.collect([modality.ranged(between)])
-            case Pairs(after=rows) if isinstance(modality, Tabular):
-                return present(rows)
-            case Pairs(a, b, Interval() as between):
-                return list(zip(*map(present, (a, b, *between.shaped(b.cpu()))), strict=True))
-            case Filled(given, draws) if isinstance(modality, Tabular):
-                frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
-                return frames if len(frames) > 1 else frames[0]
-            case Augmented(given, added) if isinstance(modality, Tabular) and isinstance(
-                given, Given
-            ):
-                return modality.collect([modality.extended(given, added)], given.form)
-            case Augmented(given, added, y) if isinstance(given, LabelledExamples):
-                return {
-                    name: present(added[y == i])
-                    for i, name in enumerate(given.classes)
-                    if (y == i).any()
-                }
-            case Detections() | Embedded() | Clustered():
-                tables = _tabled(answer, modality)
-                return (
-                    modality.collect(tables)
-                    if isinstance(modality, Tabular)
-                    else concat_tables(tables).to_pandas()
-                )
-            case Completed(given, draws):
-                drawn = [_images(data_of(modality), x, given.form) for x in draws]
-                return drawn if len(drawn) > 1 else drawn[0]
-            case Edited(frames=frames, names=names, directions=directions):
-                walks = [present(walk) for walk in frames.transpose(0, 1)]
-                n = len(directions)
-                return [
-                    dict(zip(directions, walks[i * n : (i + 1) * n], strict=True))
-                    for i in range(len(names))
-                ]
-            case Packed():
-                return pack_bytes(answer)
-            case Unpacked(codes, rest) if isinstance(modality, Lossless):
-                return modality.rebuilt(codes, rest)
-            case Restored(given) if isinstance(modality, ImageFiles):
-                return modality.album((own for _, _, own in answer.made), given.form)
-            case Enlarged(given, _, larger) if isinstance(modality, ImageFiles):
-                return modality.album((after for _, after in larger), given.form)
-            case Made(examples=x):
-                return present(x)
-            case Pairs(before=a, after=b):
-                return list(zip(present(a), present(b), strict=True))
-            case Frames(examples=frames, names=names):
-                walks = [present(walk) for walk in frames.transpose(0, 1)]
-                return dict(zip(names, walks, strict=True)) if names else walks
-
     def _repr_html_(self) -> str:
         return notebook.run_html(self.run, self.tasks)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
-
-
-def _images(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
-    """Examples of one size or of several as a person in Python wants them."""
-    if isinstance(modality, ImageFiles):
-        return modality.album((ImageFile(image_to_levels(one, 255)) for one in x), form)
-    return modality.present(torch.stack([*x]))
 
 
 def training_examples(run: Run, source: Any, most: int) -> NamedExamples:
@@ -612,17 +525,6 @@ def training_examples(run: Run, source: Any, most: int) -> NamedExamples:
     some = learn.subset(evenly_spaced(len(learn), most))
     whole = some.gather().to(run.model.device)
     return NamedExamples(whole.x, some.names, whole.y, run.modality.classes)
-
-
-def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> list[Table]:
-    """What an answer says of each example, one row each, as tables that belong together."""
-    match answer:
-        case Detections():
-            return [detection_table(part, answer.normal, modality) for part in answer.parts]
-        case Embedded():
-            return [embedding_map.latents_table(answer, modality)]
-        case Clustered():
-            return [cluster_table.cluster_members(answer, modality)]
 
 
 def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:

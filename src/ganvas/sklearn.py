@@ -382,7 +382,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         if z.shape[1] != self._n_features_out:
             raise InputError(f"there are {z.shape[1]} columns; latents have {self._n_features_out}")
         x = self._blocks(self._model.decode, z.unflatten(1, self._latent))
-        rows = self.run_.run.modality.present(x)
+        rows = self.run_.run.modality.to_python(x)
         return rows if hasattr(self, "feature_names_in_") else rows.to_numpy(np.float64)
 
     @property

@@ -26,8 +26,9 @@ from safetensors import SafetensorError
 from ..core import EncodedModality, InputError, Samples
 from ..evaluation.figures import Evaluation, format_interval, format_number
 from ..runs.available import available_tasks
-from ..runs.run import Run, fingerprint, write_atomically
+from ..runs.run import Run, fingerprint
 from ..runtime import registry
+from ..runtime.files import write_atomically
 
 TENSORS = ("weights", "ema", "best", "reference_scores", "calibration")
 ACCEPTED = frozenset({".safetensors", ".json", ".md", ".png"})

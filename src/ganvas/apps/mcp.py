@@ -17,7 +17,6 @@ from PIL import Image
 
 from .. import __version__, api
 from ..core import IMAGE_ENDINGS, Marginals, lists_images
-from ..results import save as delivery
 from ..runs.available import available_tasks
 from ..runs.run import Run
 from ..runtime import registry
@@ -197,15 +196,12 @@ class Assistant:
                     f"{name} is {given[name]:,}; at most {most:,} are done here, more by `ganvas"
                     f" {task}`"
                 )
-        answer = self._trained(found).do(
+        result = self._trained(found).do(
             task, *(str(self._inside(path)) for path in paths or []), **given
         )
         out = _free(found.path / "answers", task)
-        files = delivery.save_result(answer, found.modality, out)
-        told = (
-            f"wrote {len(files):,} files below"
-            f" {out}\n{json.dumps(delivery.figures(answer))[:LETTERS]}"
-        )
+        files = result.save(found.modality, out)
+        told = f"wrote {len(files):,} files below {out}\n{json.dumps(result.figures())[:LETTERS]}"
         return ["\n".join([told, *_read(files)]), *_shown(files)]
 
     def evaluate(self, run: str, path: str | None = None) -> str:

@@ -27,38 +27,12 @@ from .abilities import (
     Translates,
     Upscales,
 )
-from .answers import (
-    Answer,
-    Augmented,
-    Clustered,
-    Completed,
-    Detected,
-    Detections,
-    Edited,
-    Embedded,
-    Enlarged,
-    Estimate,
-    Evidence,
-    Filled,
-    Frames,
-    LabelledExamples,
-    Made,
-    Measured,
-    NamedExamples,
-    Packed,
-    Pairs,
-    ReferenceScores,
-    Restored,
-    Scored,
-    ScoredStream,
-    ScoreFunction,
-    TrainingExamples,
-    Unpacked,
-)
 from .attributes import Attributes
 from .conformal import p_values, p_values_within
 from .constraints import Balance, Constraint, Marginals, Queryable, combine
 from .decoding import DecodingOptions
+from .detection import Detected, ReferenceScores, Scored, ScoredStream, ScoreFunction
+from .evidence import Estimate, Evidence, Measured
 from .images import (
     CONTAINERS,
     IMAGE_ENDINGS,
@@ -80,12 +54,23 @@ from .images import (
     with_channels,
     with_same_channels,
 )
+from .inputs import LabelledExamples, NamedExamples, TrainingExamples
 from .intervals import Calibrated, Calibration, Interval, Values
 from .lossless import Lossless
 from .masks import Mask, Maskable, Masked, from_nearest_known
-from .modality import Batch, Data, EncodedModality, Modality, data_of, evenly_spaced, held_out_rows
+from .modality import (
+    Batch,
+    Data,
+    EncodedModality,
+    Items,
+    Modality,
+    data_of,
+    evenly_spaced,
+    held_out_rows,
+)
 from .model import Defaults, Model, Optimizer, Turn, adam, adamw
 from .privacy import Private, Promise
+from .result import Parts, Result
 from .space import Continuous, Mixed, Space, Tokens, label
 from .tabular import Features, Given, Tabular
 from .time_steps import Followable, Overlapping
@@ -94,18 +79,14 @@ __all__ = [
     "CONTAINERS",
     "IMAGE_ENDINGS",
     "ROUND_TRIP_ENDINGS",
-    "Answer",
     "Attributes",
-    "Augmented",
     "Autoencodes",
     "Balance",
     "Batch",
     "Bounds",
     "Calibrated",
     "Calibration",
-    "Clustered",
     "CodingScheme",
-    "Completed",
     "Completes",
     "Compresses",
     "ConditionalStart",
@@ -116,20 +97,14 @@ __all__ = [
     "DecodingOptions",
     "Defaults",
     "Detected",
-    "Detections",
-    "Edited",
-    "Embedded",
     "EncodedModality",
     "Encodes",
-    "Enlarged",
     "Estimate",
     "EstimatesDensityRatio",
     "Evidence",
     "Factorises",
     "Features",
-    "Filled",
     "Followable",
-    "Frames",
     "Generates",
     "Given",
     "ImageFile",
@@ -137,9 +112,9 @@ __all__ = [
     "ImageSet",
     "InputError",
     "Interval",
+    "Items",
     "LabelledExamples",
     "Lossless",
-    "Made",
     "Marginals",
     "Mask",
     "Maskable",
@@ -152,16 +127,15 @@ __all__ = [
     "NamedExamples",
     "Optimizer",
     "Overlapping",
-    "Packed",
-    "Pairs",
+    "Parts",
     "Predicts",
     "Private",
     "Promise",
     "Queryable",
     "ReferenceScores",
     "ResamplesPosterior",
-    "Restored",
     "Restores",
+    "Result",
     "Samples",
     "SamplesTokens",
     "ScoreFunction",
@@ -178,7 +152,6 @@ __all__ = [
     "TrainingExamples",
     "Translates",
     "Turn",
-    "Unpacked",
     "Upscales",
     "Values",
     "adam",

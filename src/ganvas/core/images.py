@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -117,18 +117,6 @@ class ImageFiles(ABC):
     @abstractmethod
     def whole(self, source: Any) -> ImageSet:
         """Opens images of any size. Raises InputError on bad input."""
-
-    @abstractmethod
-    def album(self, images: Iterable[ImageFile], form: str) -> Any:
-        """Images as a person in Python wants them, in the form that they were given in."""
-
-    @abstractmethod
-    def hang(self, images: Iterable[ImageFile], files: list[Path]) -> list[Path]:
-        """Writes images, one at a time, each into its file, with all that such a file can hold;
-        returns the files.
-
-        Raises InputError where one is too large for its format.
-        """
 
 
 def image_from_levels(levels: Tensor, white: int) -> Tensor:

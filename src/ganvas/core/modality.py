@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -111,6 +111,22 @@ def evenly_spaced(n: int, most: int | None = None) -> Tensor:
     )
 
 
+Items = Tensor | Iterable[Any]
+"""What leaves a modality: examples as one tensor, (n, *space.shape), or one by one, of images
+each of its own size; where they are images, as `ImageFile`; where they are rows, tables."""
+
+
+def stacked(items: Items) -> Tensor:
+    """Examples of one size as one tensor, (n, *space.shape)."""
+    return items if isinstance(items, Tensor) else torch.stack([*items])
+
+
+def folder_and_names(target: Path, names: list[str] | None) -> tuple[Path, list[str] | None]:
+    """The folder that examples are written into, and what they are called: as `target`, where it
+    has an ending."""
+    return (target.parent, [target.name]) if target.suffix else (target, names)
+
+
 class Modality(ABC):
     """What people have <-> tensors. A frozen dataclass of plain values: what it learned from the
     data."""
@@ -190,8 +206,11 @@ class Modality(ABC):
         """What was read, in one or two plain sentences."""
 
     @abstractmethod
-    def present(self, x: Tensor) -> Any:
-        """Examples as a person in Python wants them: what came in decides what goes out."""
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        """Examples as a person in Python wants them.
+
+        form: What they came as, as the modality calls it; by default what the training's did.
+        """
 
     @abstractmethod
     def vectors(self, x: Tensor) -> Tensor:
@@ -223,8 +242,9 @@ class Modality(ABC):
         """Examples as a data frame, where they are rows of a table; else None."""
 
     @abstractmethod
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
-        """Writes examples where people can open them; returns the files written."""
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        """Writes examples where people can open them: into a folder, or one into a file where
+        `target` has an ending; returns the files written."""
 
     @abstractmethod
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .answers import Detected, Scored, ScoreFunction
+from .detection import Detected, Scored, ScoreFunction
 from .modality import Data
 
 

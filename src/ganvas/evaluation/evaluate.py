@@ -26,9 +26,10 @@ from ..core import (
     seeded_rng,
 )
 from ..runs.available import available_tasks
-from ..runs.run import Run, write_atomically
+from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device, prepare
+from ..runtime.files import write_atomically
 from ..training.previews import previews_of
 from .associations import draw_associations
 from .figures import Coding, Evaluation, evaluate

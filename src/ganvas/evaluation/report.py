@@ -12,7 +12,8 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from ..runs.run import Run, write_atomically
+from ..runs.run import Run
+from ..runtime.files import write_atomically
 from .figures import Evaluation, direction_arrow, format_interval, format_number
 
 COLOURS = ("#3066be", "#d1495b", "#2e933c", "#b8860b", "#7d53de", "#00798c")

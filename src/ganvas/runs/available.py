@@ -8,7 +8,9 @@ from functools import cache
 from typing import Any, get_args, get_type_hints
 
 from ..runtime import registry
-from ..core import Unpacked, LabelledExamples, Lossless, Modality, Model, Packed, Tabular
+from ..core import LabelledExamples, Lossless, Modality, Model, Tabular
+from ..results.unpacked import Unpacked
+from ..results.packed import Packed
 
 
 def available_tasks(model: type[Model], modality: Modality) -> list[str]:

@@ -29,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..runtime import registry
+from ..runtime.files import is_partial_file, sync_folder, write_atomically
 from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
 from .diagnosis import Diagnosis, Intervention
 
@@ -206,22 +207,6 @@ def describe_modality(modality: Modality) -> dict[str, Any]:
     return {"name": registry.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
 
 
-def write_atomically(file: Path, content: bytes) -> None:
-    """The file has either its old content or all of the new, even if the machine stops."""
-    beside = file.with_name(file.name + ".part")
-    with beside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(beside, file)
-    _sync_folder(file.parent)
-
-
-def is_partial_file(file: Path) -> bool:
-    """Whether a file is what an atomic write left behind when it was cut short."""
-    return file.suffix == ".part"
-
-
 def _write_tensors(file: Path, tensors: Mapping[str, Tensor], step: int) -> None:
     save_file({k: v.contiguous() for k, v in tensors.items()}, file, metadata={"step": str(step)})
     with file.open("rb") as stream:
@@ -235,15 +220,6 @@ def _step_of(file: Path) -> int | None:
             return int(tensors.metadata()["step"])
     except SafetensorError:
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename last: the folder's own entry goes to the disk (where the system lets a folder
-    be opened)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
 
 
 def _tuples(value: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, seeded_rng
+from ..core import Decodes, Encodes, Generates, InputError, seeded_rng
+from ..results.frames import Frames
 from .embed.latents import refuse_tokens
 
 

@@ -7,7 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, seeded_rng
+from ..core import Decodes, Encodes, Generates, InputError, Samples, seeded_rng
+from ..results.frames import Frames
 from ..runtime.console import stderr_console
 from ._progress import with_progress
 from .embed.latents import encode_all
@@ -17,7 +18,6 @@ FARTHEST = 1_000_000  # standard deviations, or latents, that are asked for
 DRAWN = 4096  # latents that tell how wide a prior is
 
 
-@torch.no_grad()
 def traverse(
     model: Decodes,
     x: Tensor | None = None,

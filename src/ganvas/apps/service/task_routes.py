@@ -20,8 +20,9 @@ from PIL import Image
 from starlette.responses import StreamingResponse
 
 from ... import api
-from ...core import Answer, Continuous, InputError, Made, Packed, ScoredStream, Tabular, data_of
+from ...core import Continuous, InputError, Result, ScoredStream, data_of
 from ...core.scoring import Part, score_jointly, score_parts
+from ...results.packed import Packed
 from ...results.packed import read_header as unpacked
 from ...runtime import registry
 from . import forms
@@ -99,13 +100,13 @@ class TaskHandlers:
             opened = self.shelf.open(run)
             modality = opened.trained.run.modality
             with _whole(form):
-                answer = self._answered(opened, form, asking, folder / "given")
-                if stream and isinstance(answer, Made) and isinstance(modality, Tabular):
-                    stream.fill(modality.finish(answer.parts), kind)
+                result = self._result(opened, form, asking, folder / "given")
+                if stream and result.synthetic and (tables := result.tables(modality)):
+                    stream.fill(tables["rows"], kind)
                     return Reply(kind, b"", "rows")
-                return replies.reply(answer, modality, kind, folder / "answer")
+                return replies.reply(result, modality, kind, folder / "answer")
 
-    def _answered(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> Answer:
+    def _result(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> Result:
         trained = opened.trained
         files = self._placed(opened, form, asking, folder)
         given: list[Any] = [
@@ -194,10 +195,10 @@ class TaskHandlers:
         _, form, asking = thing
         sizes = tuple(sum(len(data) for data, _ in parts) for parts in several)
         whole = score_jointly(several, opened.score_with_attribution)
-        answer = opened.trained.do(
+        result = opened.trained.do(
             form.name, ScoredStream(lambda _: iter([whole]), sizes), **asking.options
         )
-        return replies.judged_apart(answer, opened.trained.run.modality, sizes)
+        return replies.replies_apart(result, opened.trained.run.modality, sizes)
 
     def _read(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> list[Part] | None:
         """The examples of a request, or None where they are many, or hang together."""

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...core import CONTAINERS, Attributes, ImageFiles, Modality, Packed, data_of
-from ...results.packed import read_header
+from ...core import CONTAINERS, Attributes, ImageFiles, Modality, data_of
+from ...results.packed import Packed, read_header
 from ...runtime import range_coder
 from ...runtime.errors import InputError
 from ...runtime.filenames import image_names

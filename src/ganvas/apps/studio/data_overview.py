@@ -197,7 +197,7 @@ def said(x: Tensor, modality: Modality) -> pd.DataFrame:
     """Examples that cannot be seen, as rows."""
     frame = modality.frame(x)
     return (
-        pd.DataFrame({"text": [str(one)[:300] for one in modality.present(x)]})
+        pd.DataFrame({"text": [str(one)[:300] for one in modality.to_python(x)]})
         if frame is None
         else frame
     )

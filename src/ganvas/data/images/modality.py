@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,9 +33,11 @@ from ...core import (
     Masked,
     Modality,
     Tokens,
+    image_to_levels,
     mirror_pad,
 )
 from ...core.captions import decode_caption, encode_caption, vocabulary
+from ...core.modality import Items, folder_and_names
 from ...runtime.filenames import image_names
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
@@ -368,17 +370,6 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
         part = torch.from_numpy(np.array(self._fitted(hard, Image.Resampling.BOX))) > 0
         return part.expand(self.channels, *part.shape)
 
-    def album(self, photos: Iterable[ImageFile], form: str) -> Any:
-        if form == "tensor":
-            return torch.stack([one.examples(len(one.levels)).cpu() for one in photos])
-        shown = (to_pillow(one) for one in photos)
-        return np.stack([np.asarray(image) for image in shown]) if form == "array" else [*shown]
-
-    def hang(self, photos: Iterable[ImageFile], files: list[Path]) -> list[Path]:
-        for one, file in zip(photos, files, strict=True):
-            save_image(one, file)
-        return files
-
     def _decode_all(self, found: Encoded, labels: Tensor | None, device: torch.device) -> Resident:
         """Every image decoded once, in one tensor."""
         pixels = torch.empty(
@@ -640,11 +631,18 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
         words.append(data.kept())
         return "; ".join(words)
 
-    def present(self, x: Tensor) -> Any:
-        if self.form == "tensor":
-            return x.cpu()
-        pixels = pixels_of(x)
-        return pixels if self.form == "array" else [Image.fromarray(p) for p in pixels]
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        form = form or self.form
+        if isinstance(items, Tensor) and form == "tensor":
+            return items.cpu()
+        if isinstance(items, Tensor):
+            pixels = pixels_of(items)
+            return pixels if form == "array" else [Image.fromarray(p) for p in pixels]
+        files = map(_file_of, items)
+        if form == "tensor":
+            return torch.stack([one.examples(len(one.levels)).cpu() for one in files])
+        shown = map(to_pillow, files)
+        return np.stack([np.asarray(image) for image in shown]) if form == "array" else [*shown]
 
     def vectors(self, x: Tensor) -> Tensor:
         return x.flatten(1).float()
@@ -664,7 +662,7 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
             glowing,
             *([nearest.expand(-1, 3, -1, -1)] if len(nearest) else []),
         ]
-        return self.write(
+        return self.save(
             torch.cat(beside, 3), folder, [f"{i:04d}-{Path(n).stem}" for i, n in enumerate(names)]
         )
 
@@ -676,16 +674,19 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
     def frame(self, x: Tensor) -> None:
         return None
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
-        target.mkdir(parents=True, exist_ok=True)
-        width = max(4, len(str(len(x) - 1)))
-        stems = (
-            [Path(name).stem for name in names]
-            if names
-            else [f"{i:0{width}d}" for i in range(len(x))]
-        )
-        files = [target / f"{stem}.png" for stem in stems]
-        for pixels, file in zip(pixels_of(x), files, strict=True):
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        """Of one size as PNG files; else one at a time, each with all that a file of its name can
+        hold. Raises InputError where one is too large for its format."""
+        folder, names = folder_and_names(target, names)
+        if not isinstance(items, Tensor):
+            files = [folder / name for name in names or ()]
+            return [save_image(_file_of(x), file) for x, file in zip(items, files, strict=True)]
+        folder.mkdir(parents=True, exist_ok=True)
+        width = max(4, len(str(len(items) - 1)))
+        stems = [Path(name).stem for name in names or ()]
+        stems = stems or [f"{i:0{width}d}" for i in range(len(items))]
+        files = [folder / f"{stem}.png" for stem in stems]
+        for pixels, file in zip(pixels_of(items), files, strict=True):
             Image.fromarray(pixels).save(file)
         return files
 
@@ -816,6 +817,11 @@ def _look(found: Encoded | Arrays, skip: bool) -> tuple[np.ndarray, np.ndarray]:
     refuse_unreadable(errors, len(found.names), "images", skip)
     good = np.array([answer for answer in seen if not isinstance(answer, Unreadable)])
     return good[:, :2], good[:, 2].astype(bool)
+
+
+def _file_of(image: ImageFile | Tensor) -> ImageFile:
+    """An image as a file has it; of values, (C, H, W) in [-1, 1], with eight bits."""
+    return ImageFile(image_to_levels(image, 255)) if isinstance(image, Tensor) else image
 
 
 def _opened(content: bytes, size: int | None = None) -> Image.Image:

@@ -32,6 +32,7 @@ from ...core import (
     Tokens,
     from_nearest_known,
 )
+from ...core.modality import Items, stacked
 from ...runs.run import Run, fingerprint
 from ...runtime.device import choose_device, prepare
 
@@ -239,8 +240,8 @@ class Latents(EncodedModality, Maskable):
         assert isinstance(data, Coded)
         return f"{data.words}; in memory ({data.x.nbytes / 2**20:,.1f} MB)"
 
-    def present(self, x: Tensor) -> Any:
-        return self.inner.present(self.decode(x))
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        return self.inner.to_python(self.decode(stacked(items)), form)
 
     def vectors(self, x: Tensor) -> Tensor:
         return self.inner.vectors(self.decode(x))
@@ -270,8 +271,8 @@ class Latents(EncodedModality, Maskable):
     def frame(self, x: Tensor) -> pd.DataFrame | None:
         return self.inner.frame(self.decode(x))
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
-        return self.inner.write(self.decode(x), target, names)
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        return self.inner.save(self.decode(stacked(items)), target, names)
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         return self.inner.sheet(self.decode(x), target, columns)

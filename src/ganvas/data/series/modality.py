@@ -30,6 +30,7 @@ from ...core import (
     Scored,
     ScoreFunction,
 )
+from ...core.modality import Items, stacked
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
 from .._growing_files import follow_rows, readable_parts
@@ -355,8 +356,8 @@ class Series(Modality, Followable, Overlapping):
         """Moments (..., columns) in [-1, 1], as they are measured."""
         return x.float().cpu().double().numpy() * self.scale + self.centre
 
-    def present(self, x: Tensor) -> Any:
-        measured = self._measured(x.transpose(1, 2))
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        measured = self._measured(stacked(items).transpose(1, 2))
         if self.form == "array":
             return measured
         if self.form == "tensor":
@@ -388,9 +389,10 @@ class Series(Modality, Followable, Overlapping):
     def frame(self, x: Tensor) -> None:
         return None
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
         """One table: window, moment, and the columns."""
-        return [save_tables([self._table(x)], target / "windows.csv")]
+        file = target if target.suffix else target / "windows.csv"
+        return [save_tables([self._table(stacked(items))], file)]
 
     def _table(self, x: Tensor) -> pa.Table:
         measured = self._measured(x.transpose(1, 2)).reshape(-1, len(self.columns))

@@ -44,6 +44,7 @@ from ...core import (
     Values,
     held_out_rows,
 )
+from ...core.modality import Items
 from ...runtime.console import is_silent, stderr_console
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
@@ -551,8 +552,16 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         table = self.table(x)
         return table.select([column.name for column in self.learned]).to_pandas()
 
-    def present(self, x: Tensor) -> Any:
-        return self.collect([self.table(x)])
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        tables = [self.table(items)] if isinstance(items, Tensor) else items
+        table, form = pa.concat_tables(tables), form or self.form
+        if form in ("file", "pandas"):
+            return table.to_pandas()
+        if form == "pyarrow":
+            return table
+        import polars
+
+        return polars.from_arrow(table)
 
     def given(self, source: Any, held_out: float = 0.0) -> Given:
         frame = open_frame(source, self.query)
@@ -628,10 +637,10 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return torch.from_numpy(codes), packed_tables(kept, packed_ranks(ranks))
 
     def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
-        return self.collect([self._rebuilt(codes, rest)])
+        return self.to_python([self._rebuilt(codes, rest)])
 
     def rebuild(self, codes: Tensor, rest: bytes, out: Path) -> list[Path]:
-        return [self.save([self._rebuilt(codes, rest)], out if out.suffix else out / "rows.csv")]
+        return self.save([self._rebuilt(codes, rest)], out)
 
     def _rebuilt(self, codes: Tensor, rest: bytes) -> pa.Table:
         kept, packed = unpacked_tables(rest)
@@ -793,34 +802,23 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 rows = rows.set_column(place, column.name, patch_values(old, there, own))
         return rows
 
-    def finish(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
+    def tables(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
         first = 0
         for x in parts:
             yield self.table(x, first)
             first += len(x)
 
-    def collect(self, tables: Iterable[pa.Table], form: str | None = None) -> Any:
-        table, form = pa.concat_tables(tables), form or self.form
-        if form in ("file", "pandas"):
-            return table.to_pandas()
-        if form == "pyarrow":
-            return table
-        import polars
-
-        return polars.from_arrow(table)
-
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
-        return [self.sheet(x, target / "rows.csv")]
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        """One table, called rows.csv in a folder."""
+        tables = [self.table(items)] if isinstance(items, Tensor) else items
+        return [save_tables(tables, target if target.suffix else target / "rows.csv")]
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         if target.suffix.lower() not in IMAGE_ENDINGS:
-            return self.save([self.table(x)], target)
+            return save_tables([self.table(x)], target)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._drawing(x).save(target)
         return target
-
-    def save(self, tables: Iterable[pa.Table], target: Path) -> Path:
-        return save_tables(tables, target)
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
         return save_gif([self._drawing(frame) for frame in frames], target, seconds)

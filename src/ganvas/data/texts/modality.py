@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...core import Batch, Data, Followable, InputError, Mask, Maskable, Masked, Modality, Tokens
+from ...core.modality import Items, folder_and_names, stacked
 from .._drawing import save_gif
 from .._growing_files import read_growing
 from ..images.sources import holds_texts
@@ -175,8 +176,8 @@ class Texts(Modality, Maskable, Followable):
             f" average, each {symbols} ({size / places:.2f} bytes); in memory"
         )
 
-    def present(self, x: Tensor) -> list[str]:
-        x = x.long()  # what shows examples may have made numbers of them
+    def to_python(self, items: Items, form: str | None = None) -> list[str]:
+        x = stacked(items).long()  # what shows examples may have made numbers of them
         ends = self.space.counted(x).sum(1).tolist()
         return [self._text(row[:count]) for row, count in zip(x.tolist(), ends, strict=True)]
 
@@ -205,7 +206,7 @@ class Texts(Modality, Maskable, Followable):
         rows = [row[:count] for row, count in zip(x.tolist(), ends, strict=True)]
         parts = [["⏎" if symbol == END else self._text([symbol]) for symbol in row] for row in rows]
         own = [one[:count].numpy() for one, count in zip(attribution, ends, strict=True)]
-        return [draw_attribution(parts, own, self.present(nearest), names, folder / "found.html")]
+        return [draw_attribution(parts, own, self.to_python(nearest), names, folder / "found.html")]
 
     def thumbnails(self, x: Tensor, most: int) -> None:
         return None
@@ -213,25 +214,25 @@ class Texts(Modality, Maskable, Followable):
     def frame(self, x: Tensor) -> None:
         return None
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
         """All into one file, a line each; of books, each into its own."""
-        texts = self.present(x)
+        texts = self.to_python(items)
         if not self.whole:
-            return [save_texts(texts, target / "texts.txt")]
-        target.mkdir(parents=True, exist_ok=True)
-        files = [
-            target / f"{Path(n).stem}.txt" for n in names or [f"{i:04d}" for i in range(len(texts))]
-        ]
+            return [save_texts(texts, target if target.suffix else target / "texts.txt")]
+        folder, names = folder_and_names(target, names)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = names or [f"{i:04d}" for i in range(len(texts))]
+        files = [folder / f"{Path(name).stem}.txt" for name in names]
         for text, file in zip(texts, files, strict=True):
             file.write_text(text, "utf-8")
         return files
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
-        return save_texts(self.present(x), target, columns)
+        return save_texts(self.to_python(x), target, columns)
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
         return save_gif(
-            [draw_page(self.present(x), len(x)) for x in frames], target, max(seconds, 1.0)
+            [draw_page(self.to_python(x), len(x)) for x in frames], target, max(seconds, 1.0)
         )
 
     def film(self, sheets: list[Path], target: Path) -> Path:

@@ -28,6 +28,7 @@ from ...core import (
     Tokens,
     evenly_spaced,
 )
+from ...core.modality import Items, folder_and_names, stacked
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
     Unreadable,
@@ -274,11 +275,12 @@ class Videos(Modality, Maskable, Moving):
             )
         return "; ".join([*words, data.shelf.kept()])
 
-    def present(self, x: Tensor) -> Any:
-        if self.form == "tensor":
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        x, form = stacked(items), form or self.form
+        if form == "tensor":
             return x.cpu()
         clips = np.stack([pixels_of(clip.transpose(0, 1)) for clip in x])
-        return clips if self.form == "array" else list(clips)
+        return clips if form == "array" else list(clips)
 
     def vectors(self, x: Tensor) -> Tensor:
         """Few frames of few pixels each: what is where, and how it moves."""
@@ -308,7 +310,9 @@ class Videos(Modality, Maskable, Moving):
     def frame(self, x: Tensor) -> None:
         return None
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        x = stacked(items)
+        target, names = folder_and_names(target, names)
         width = max(4, len(str(len(x) - 1)))
         own = (
             [Path(name) for name in names]
@@ -324,7 +328,7 @@ class Videos(Modality, Maskable, Moving):
     def abreast(self, kinds: Sequence[Tensor], names: list[str], folder: Path) -> list[Path]:
         gap = torch.ones_like(kinds[0][..., :2])
         parts = [part for kind in kinds for part in (kind, gap)]
-        return self.write(torch.cat(parts[:-1], -1), folder, names)
+        return self.save(torch.cat(parts[:-1], -1), folder, names)
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         """A strip of frames for each clip, one below the other, those that would stand in a column

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from ...core import (
     Attributes,
     Decodes,
-    Edited,
     Generates,
     InputError,
     NamedExamples,
@@ -21,6 +20,7 @@ from ...core import (
     TrainingExamples,
     seeded_rng,
 )
+from ...results.edited import Edited
 from .directions import By, Scale, attribute_direction, discover_directions, orthogonal_to
 from .inversion import DRAWN, Latents, learned_features, make_encoder
 
@@ -29,7 +29,6 @@ CORRECTIONS = 4  # of what was to be held and has changed
 BASES = 24  # latents where directions are looked for
 
 
-@torch.no_grad()
 def edit(
     model: Decodes,
     x: NamedExamples,
