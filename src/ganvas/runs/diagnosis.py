@@ -32,17 +32,8 @@ TOLD, BYTE = 2.0, 8.0
 and those that are few where nine in ten latents are idle."""
 
 NOTES = (
-    "/gradient",
-    "/ordering",
-    "/bits",
-    "/active",
-    "/perplexity",
-    "/used",
-    "/lambda",
-    "/bits_per_token",
-    "/bits_per_byte",
-    "/bound",
-    "/PSNR (dB)",
+    "/gradient", "/ordering", "/bits", "/active", "/perplexity", "/used", "/lambda", "/bits_per_token",
+    "/bits_per_byte", "/bound", "/PSNR (dB)",
 )
 """What is looked at while a game is played, and no term of a loss."""
 
@@ -66,9 +57,7 @@ class Remedy(NamedTuple):
     def changed(self, value: float) -> float:
         """The value after the change; the same value where nothing can be changed any more."""
         new = min(max(value * self.factor, self.least), self.most)
-        return (
-            new if (new > value) == (self.factor > 1) else value
-        )  # a bound does not pull the other way
+        return new if (new > value) == (self.factor > 1) else value  # a bound does not pull the other way
 
 
 @dataclass(frozen=True)
@@ -196,11 +185,7 @@ class History:
 
     def curve(self, name: str) -> Curve:
         """A column, as far as it was logged and is a number."""
-        points = [
-            (int(line["step"]), line[name])
-            for line in self.lines
-            if name in line and isfinite(line[name])
-        ]
+        points = [(int(line["step"]), line[name]) for line in self.lines if name in line and isfinite(line[name])]
         return Curve(*zip(*points, strict=True)) if points else Curve()
 
     def terms(self, end: str = "") -> Iterator[tuple[str, Curve]]:
@@ -257,16 +242,8 @@ def won(history: History) -> Diagnosis | None:
         return None
     words = f"the discriminator has put {CERTAIN:.0%} of pairs and more in order, and samples are far from real"
     return Diagnosis(
-        "discriminator has won",
-        since,
-        words,
-        "lower --lr discriminator=..., or raise --r1",
-        True,
-        (
-            Remedy("r1", 10, 1, 100),
-            Remedy("lr.discriminator", 0.1),
-            Remedy("lr.discriminator", 0.2),
-        ),
+        "discriminator has won", since, words, "lower --lr discriminator=..., or raise --r1", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.1), Remedy("lr.discriminator", 0.2)),
     )
 
 
@@ -278,16 +255,9 @@ def lost(history: History) -> Diagnosis | None:
         return None
     words = f"the discriminator has put fewer than {FOOLED:.0%} of pairs in order, yet samples are far from real"
     return Diagnosis(
-        "discriminator has lost",
-        since,
-        words,
-        "raise --lr discriminator=..., or lower --lr generator=...",
-        True,
-        (
-            Remedy("lr.discriminator", max(_ahead(history.facts.lr), 3)),
-            Remedy("lr.generator", 0.3),
-            Remedy("lr.generator", 0.3),
-        ),
+        "discriminator has lost", since, words, "raise --lr discriminator=..., or lower --lr generator=...", True,
+        (Remedy("lr.discriminator", max(_ahead(history.facts.lr), 3)), Remedy("lr.generator", 0.3),
+         Remedy("lr.generator", 0.3)),
     )
 
 
@@ -303,16 +273,10 @@ def vanished(history: History) -> Diagnosis | None:
     if since is None or certain is None:
         return None
     return Diagnosis(
-        "vanishing gradients",
-        since,
+        "vanishing gradients", since,
         f"the generator's gradient fell from {first:.2g} to {gradient.smooth().last:.2g} while the discriminator wins",
-        "use --loss non-saturating (or relativistic), or lower --lr discriminator=...",
-        True,
-        (
-            Remedy("r1", 10, 1, 100),
-            Remedy("lr.discriminator", 0.1),
-            Remedy("lr.discriminator", 0.1),
-        ),
+        "use --loss non-saturating (or relativistic), or lower --lr discriminator=...", True,
+        (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.1), Remedy("lr.discriminator", 0.1)),
     )
 
 
@@ -324,12 +288,10 @@ def oscillates(history: History) -> Diagnosis | None:
     if len(turns) < 5:
         return None
     return Diagnosis(
-        "oscillation",
-        turns[0],
+        "oscillation", turns[0],
         f"the discriminator went from winning to losing and back {len(turns) // 2} times "
         f"in {ordering.steps[-1] - turns[0]:,} steps",
-        "lower --lr, or raise --r1",
-        history.poor,
+        "lower --lr, or raise --r1", history.poor,
         (Remedy("r1", 10, 1, 100), Remedy("lr", 0.3), Remedy("lr", 0.3)),
     )
 
@@ -353,16 +315,9 @@ def collapsed(history: History) -> Diagnosis | None:
     if ordering.values and ordering.last < FOOLED:
         words += ", and the discriminator does not notice"
     return Diagnosis(
-        "mode collapse",
-        since,
-        words,
-        "lower --lr generator=..., or raise --lr discriminator=... or --r1",
-        True,
-        (
-            Remedy("lr.generator", min(1 / _ahead(history.facts.lr), 0.3)),
-            Remedy("r1", 10, 1, 100),
-            Remedy("lr.generator", 0.3),
-        ),
+        "mode collapse", since, words, "lower --lr generator=..., or raise --lr discriminator=... or --r1", True,
+        (Remedy("lr.generator", min(1 / _ahead(history.facts.lr), 0.3)), Remedy("r1", 10, 1, 100),
+         Remedy("lr.generator", 0.3)),
     )
 
 
@@ -372,10 +327,7 @@ def slipping(history: History) -> Diagnosis | None:
 
     What they cover is not poor yet, but far below its best at two looks in a row.
     """
-    coverage, ordering = (
-        history.curve("made/coverage"),
-        history.curve("discriminator/ordering").smooth(),
-    )
+    coverage, ordering = history.curve("made/coverage"), history.curve("discriminator/ordering").smooth()
     if len(coverage.values) < 3 or history.age < GROWN:
         return None
     best = max(coverage.values)
@@ -384,12 +336,10 @@ def slipping(history: History) -> Diagnosis | None:
     if since is None or winning is None:
         return None
     return Diagnosis(
-        "slow collapse",
-        since,
+        "slow collapse", since,
         f"samples cover {coverage.last:.0%} of real examples and did cover {best:.0%}, while the discriminator has put "
         f"{CERTAIN:.0%} of pairs and more in order",
-        "raise --r1, or lower --lr discriminator=..., or stop earlier",
-        True,
+        "raise --r1, or lower --lr discriminator=..., or stop earlier", True,
         (Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.3), Remedy("lr", 0.3)),
     )
 
@@ -400,10 +350,7 @@ def memorised(history: History) -> Diagnosis | None:
     The heuristic r_v of Karras et al. (2020, equation 1), of shares of pairs in order in place of
     mean logits.
     """
-    seen, held = (
-        history.curve("seen/discriminator/ordering"),
-        history.curve("held_out/discriminator/ordering"),
-    )
+    seen, held = history.curve("seen/discriminator/ordering"), history.curve("held_out/discriminator/ordering")
     if len(seen.values) < 3 or seen.steps != held.steps:
         return None
     gap = Curve(seen.steps, tuple(a - b for a, b in zip(seen.values, held.values, strict=True)))
@@ -411,17 +358,11 @@ def memorised(history: History) -> Diagnosis | None:
     if since is None:
         return None
     return Diagnosis(
-        "memorisation",
-        since,
+        "memorisation", since,
         f"the discriminator orders {seen.last:.0%} of pairs with training examples and {held.last:.0%} with held-out "
         "ones: it learns them by heart, or they are too few",
-        "give more examples, or --augment adaptive, or raise --r1",
-        _twice(gap, lambda apart: apart > 0.35) is not None,
-        (
-            Remedy("augmentation", 2, 0.2, 0.8),
-            Remedy("r1", 10, 1, 100),
-            Remedy("lr.discriminator", 0.3),
-        ),
+        "give more examples, or --augment adaptive, or raise --r1", _twice(gap, lambda apart: apart > 0.35) is not None,
+        (Remedy("augmentation", 2, 0.2, 0.8), Remedy("r1", 10, 1, 100), Remedy("lr.discriminator", 0.3)),
     )
 
 
@@ -429,15 +370,14 @@ def small_generator(history: History) -> Diagnosis | None:
     """A generator far smaller than what judges it cannot follow (Arora et al., 2017, on capacity
     and equilibria)."""
     sizes, ordering = history.facts.parameters, history.curve("discriminator/ordering").smooth()
-    if (
-        not {"generator", "discriminator"} <= sizes.keys()
-        or sizes["generator"] * 20 > sizes["discriminator"]
-    ):
+    if not {"generator", "discriminator"} <= sizes.keys() or sizes["generator"] * 20 > sizes["discriminator"]:
         return None
     since = ordering.lasting(lambda share: share > 0.95)
     if since is None or not history.poor:
         return None
-    words = f"the generator has {sizes['generator']:,} parameters, the discriminator {sizes['discriminator']:,}, and wins"
+    words = (
+        f"the generator has {sizes['generator']:,} parameters, the discriminator {sizes['discriminator']:,}, and wins"
+    )
     return Diagnosis("small generator", since, words, "give the generator more width or depth")
 
 
@@ -446,11 +386,7 @@ def too_fast(history: History) -> Diagnosis | None:
     section 4)."""
     fast = {player: pace for player, pace in history.facts.paces.items() if pace > RECKLESS}
     signs = (exploded, exploding, vanished, lost, won, collapsed, oscillates, leapt)
-    if (
-        not fast
-        or history.age < 50
-        or not (others := [sign for sign in (look(history) for look in signs) if sign])
-    ):
+    if not fast or history.age < 50 or not (others := [sign for sign in (look(history) for look in signs) if sign]):
         return None
     player, pace = max(fast.items(), key=lambda item: item[1])
     seen = others[0]
@@ -458,12 +394,7 @@ def too_fast(history: History) -> Diagnosis | None:
     every = len(fast) == len(history.facts.paces)
     remedy = Remedy("rate" if every else f"lr.{player}", 0.1)
     return Diagnosis(
-        "learning rate too high",
-        seen.since,
-        f"{words} ({seen.words})",
-        "lower --lr",
-        True,
-        (remedy,) * 3,
+        "learning rate too high", seen.since, f"{words} ({seen.words})", "lower --lr", True, (remedy,) * 3
     )
 
 
@@ -502,30 +433,13 @@ def dead_codes(history: History) -> Diagnosis | None:
         since = curve.smooth().lasting(lambda used: used < 0.1 * history.facts.codes)
         if since is not None:
             words = f"{name} is {curve.last:.3g} of {history.facts.codes:,}: most codes are dead"
-            return Diagnosis(
-                "dead codes",
-                since,
-                words,
-                "use fewer codes, or bring unused ones back to life",
-                True,
-            )
+            return Diagnosis("dead codes", since, words, "use fewer codes, or bring unused ones back to life", True)
     return None
 
 
 DIAGNOSES: tuple[Callable[[History], Diagnosis | None], ...] = (
-    too_fast,
-    exploded,
-    exploding,
-    small_generator,
-    vanished,
-    lost,
-    won,
-    collapsed,
-    slipping,
-    posterior_collapsed,
-    dead_codes,
-    memorised,
-    oscillates,
+    too_fast, exploded, exploding, small_generator, vanished, lost, won, collapsed, slipping, posterior_collapsed,
+    dead_codes, memorised, oscillates,
 )
 """What is looked for; of several grave illnesses the first is treated, and causes come before what
 they lead to."""
@@ -539,9 +453,7 @@ def diagnose(history: History, known: Sequence[Diagnosis] = ()) -> list[Diagnosi
     found: dict[str, Diagnosis] = {}
     for look in DIAGNOSES:
         if (one := look(history)) is not None:
-            found.setdefault(
-                one.kind, replace(one, since=min(one.since, begun.get(one.kind, one.since)))
-            )
+            found.setdefault(one.kind, replace(one, since=min(one.since, begun.get(one.kind, one.since))))
     return sorted(found.values(), key=lambda diagnosis: not diagnosis.grave)
 
 
@@ -558,9 +470,7 @@ def _of_player(name: str) -> bool:
 
 def _twice(curve: Curve, holds: Callable[[float], bool]) -> int | None:
     """Since when it holds, if it did at the last two looks."""
-    return (
-        curve.since(holds) if len(curve.values) > 1 and all(map(holds, curve.values[-2:])) else None
-    )
+    return curve.since(holds) if len(curve.values) > 1 and all(map(holds, curve.values[-2:])) else None
 
 
 def _swings(curve: Curve, height: float) -> list[int]:

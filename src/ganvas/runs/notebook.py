@@ -27,9 +27,7 @@ class Images(list[Image.Image]):
 
 def for_notebook(answer: Any) -> Any:
     """What a person in Python gets, the same but for images, which show themselves."""
-    images = (
-        isinstance(answer, list) and answer and all(isinstance(one, Image.Image) for one in answer)
-    )
+    images = isinstance(answer, list) and answer and all(isinstance(one, Image.Image) for one in answer)
     return Images(answer) if images else answer
 
 
@@ -46,11 +44,8 @@ def run_html(run: Run, tasks: Sequence[str]) -> str:
         "privacy": str(run.promise or ""),
         "can": ", ".join(tasks),
     }
-    lines = "".join(
-        f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{escape(words)}</td></tr>'
-        for name, words in rows.items()
-        if words
-    )
+    lines = "".join(f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{escape(words)}</td></tr>'
+                    for name, words in rows.items() if words)
     return f"<h4>{escape(known['model'])}</h4><table>{lines}</table>{_preview(run)}"
 
 
@@ -65,9 +60,7 @@ def _preview(run: Run) -> str:
 def _image(image: Image.Image) -> str:
     content = BytesIO()
     image.save(content, "PNG")
-    small = (
-        f"height:{LEAST}px;image-rendering:pixelated" if image.height < LEAST else "max-width:100%"
-    )
+    small = f"height:{LEAST}px;image-rendering:pixelated" if image.height < LEAST else "max-width:100%"
     return f'<img style="{small}" alt="" src="{_source(content.getvalue())}">'
 
 

@@ -4,7 +4,7 @@ a pickle.
 run.json               model, options, modality and what it learned, training settings, versions
 log.jsonl              one line per logged step
 state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)
+weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)   
 best.safetensors healthy_ema.safetensors    averaged weights of steps in which nothing was wrong,
 until training is done reference_scores.safetensors     how the model scores what training held out
 calibration.safetensors  how values that training held out came out of the model's intervals
@@ -28,9 +28,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..core import Continuous, EncodedModality, InputError, Modality, Model, Promise
 from ..runtime import registry
-from ..runtime.files import write_atomically
+from ..runtime.files import sync_folder, write_atomically
+from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
 from .diagnosis import Diagnosis, Intervention
 
 
@@ -40,9 +40,7 @@ class Run:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not (self.path / "run.json").is_file():
-            raise InputError(
-                f"{self.path} is not a run: it has no run.json; name a folder that `ganvas train` made"
-            )
+            raise InputError(f"{self.path} is not a run: it has no run.json; name a folder that `ganvas train` made")
 
     @classmethod
     def create(cls, path: Path, card: Mapping[str, Any]) -> Run:
@@ -60,11 +58,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """How far the training came: {"step": ..., "seconds": ..., "finished": ...}."""
         file = self.path / "state.json"
-        return (
-            json.loads(file.read_text("utf-8"))
-            if file.exists()
-            else {"step": 0, "seconds": 0.0, "finished": False}
-        )
+        return json.loads(file.read_text("utf-8")) if file.exists() else {"step": 0, "seconds": 0.0, "finished": False}
 
     @property
     def promise(self) -> Promise | None:
@@ -89,9 +83,7 @@ class Run:
         try:
             modality = registry.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
-            raise self._other_version(
-                f"knows other things of its {name} than this one asks for ({error})"
-            ) from error
+            raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
         return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
 
     def build(self) -> Model:
@@ -106,15 +98,10 @@ class Run:
         Raises InputError where there are none, or they are of a version whose model had other
         parts.
         """
-        model, weights = (
-            self.build(),
-            self.tensors("best") or self.tensors("ema") or self.tensors("weights"),
-        )
+        model, weights = self.build(), self.tensors("best") or self.tensors("ema") or self.tensors("weights")
         if not weights:
-            raise InputError(
-                f"{self.path} has no weights yet: its training ended before its first save; go on with: "
-                f"ganvas train --resume {self.path}"
-            )
+            raise InputError(f"{self.path} has no weights yet: its training ended before its first save; go on with: "
+                             f"ganvas train --resume {self.path}")
         if other := _difference(weights, model.state_dict()):
             raise self._other_version(f"has a {self.config['model']} of other parts ({other})")
         model.load_state_dict(weights)
@@ -123,11 +110,7 @@ class Run:
 
     def _other_version(self, words: str) -> InputError:
         old, new = self.config["versions"]["ganvas"], version("ganvas")
-        known = (
-            f"was trained by Ganvas {old}"
-            if old != new
-            else f"was trained by another state of Ganvas {old}"
-        )
+        known = f"was trained by Ganvas {old}" if old != new else f"was trained by another state of Ganvas {old}"
         return InputError(f"{self.path} {known}, and {words}; use that one, or train again")
 
     def tensors(self, name: str) -> dict[str, Tensor]:
@@ -198,19 +181,14 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
     conditional = "condition" in inspect.signature(make).parameters
     if not conditional and isinstance(modality.condition, Continuous):
-        raise InputError(
-            f"{model} does not translate; leave out --to, or choose a model that does, such as cyclegan"
-        )
+        raise InputError(f"{model} does not translate; leave out --to, or choose a model that does, such as cyclegan")
     return make(modality.space, *([modality.condition] if conditional else []), **options)
 
 
 def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
     """What of saved weights does not fit a model, in words; empty where all does."""
     for name in {**saved, **wanted}:
-        there, asked = (
-            f"of shape {tuple(of[name].shape)}" if name in of else "missing"
-            for of in (saved, wanted)
-        )
+        there, asked = (f"of shape {tuple(of[name].shape)}" if name in of else "missing" for of in (saved, wanted))
         if there != asked:
             return f"{name} is {there} there and {asked} here"
     return ""
