@@ -54,7 +54,7 @@ from .images import (
     with_channels,
     with_same_channels,
 )
-from .inputs import LabelledExamples, NamedExamples, TrainingExamples
+from .examples import LabelledExamples, NamedExamples, TrainingExamples
 from .intervals import Calibrated, Calibration, Interval, Values
 from .lossless import Lossless
 from .masks import Mask, Maskable, Masked, from_nearest_known
