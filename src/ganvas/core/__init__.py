@@ -58,6 +58,7 @@ from .answers import (
 from .attributes import Attributes
 from .conformal import p_values, p_values_within
 from .constraints import Balance, Constraint, Marginals, Queryable, combine
+from .data import Batch, Data, evenly_spaced, held_out_rows
 from .decoding import DecodingOptions
 from .images import (
     CONTAINERS,
@@ -80,15 +81,16 @@ from .images import (
     with_channels,
     with_same_channels,
 )
+from .inputs import Input
 from .intervals import Calibrated, Calibration, Interval, Values
 from .lossless import Lossless
-from .masks import Mask, Maskable, Masked, from_nearest_known
-from .modality import Batch, Data, EncodedModality, Modality, data_of, evenly_spaced, held_out_rows
+from .masks import Mask, Masked, from_nearest_known
+from .modality import Modality
 from .model import Defaults, Model, Optimizer, Turn, adam, adamw
 from .privacy import Private, Promise
+from .source import Part, Source
 from .space import Continuous, Mixed, Space, Tokens, label
 from .tabular import Features, Given, Tabular
-from .time_steps import Followable, Overlapping
 
 __all__ = [
     "CONTAINERS",
@@ -119,7 +121,6 @@ __all__ = [
     "Detections",
     "Edited",
     "Embedded",
-    "EncodedModality",
     "Encodes",
     "Enlarged",
     "Estimate",
@@ -128,13 +129,13 @@ __all__ = [
     "Factorises",
     "Features",
     "Filled",
-    "Followable",
     "Frames",
     "Generates",
     "Given",
     "ImageFile",
     "ImageFiles",
     "ImageSet",
+    "Input",
     "InputError",
     "Interval",
     "LabelledExamples",
@@ -142,7 +143,6 @@ __all__ = [
     "Made",
     "Marginals",
     "Mask",
-    "Maskable",
     "Masked",
     "Measured",
     "Mixed",
@@ -151,9 +151,9 @@ __all__ = [
     "Moving",
     "NamedExamples",
     "Optimizer",
-    "Overlapping",
     "Packed",
     "Pairs",
+    "Part",
     "Predicts",
     "Private",
     "Promise",
@@ -169,6 +169,7 @@ __all__ = [
     "ScoredStream",
     "Scores",
     "ScoresPrompts",
+    "Source",
     "Space",
     "StartsConditionally",
     "Stylises",
@@ -185,7 +186,6 @@ __all__ = [
     "adamw",
     "combine",
     "crop_to_multiple",
-    "data_of",
     "downscale",
     "evenly_spaced",
     "from_nearest_known",

@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
+from .data import Batch
 from .images import ImageFile, ImageSet
+from .inputs import Input
 from .intervals import Interval
 from .masks import Masked
-from .modality import Batch
 from .tabular import Given
 
 if TYPE_CHECKING:
@@ -105,12 +106,17 @@ class Edited:
 
 
 @dataclass(frozen=True)
-class LabelledExamples:
+class LabelledExamples(Input):
     """Examples x, (n, *space.shape), their classes y, int64 (n,), and what these are called.
 
     held_out: Which of them the model's training held out, or would have, boolean (n,): never
         learned from.
     """
+
+    refusal: ClassVar[str] = (
+        "the training had no labels, so there is no class to add to; put images into one sub-folder"
+        " per class"
+    )
 
     x: Tensor
     y: Tensor
@@ -142,7 +148,7 @@ ScoreFunction = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class NamedExamples:
+class NamedExamples(Input):
     """Examples x, (n, *space.shape), and where each came from.
 
     y: What each is labelled, as class numbers (n, 1), where they are labelled.
@@ -289,12 +295,14 @@ class Clustered:
 
 
 @dataclass(frozen=True)
-class Unpacked:
+class Unpacked(Input):
     """Examples to the last bit: the codes of what a model learned, whole numbers (n, places), and
     the rest.
 
     fingerprint: Of the model and of what its modality learned.
     """
+
+    refusal: ClassVar[str] = "{asker} is for what can be packed without loss, and these are {data}"
 
     codes: Tensor
     rest: bytes
@@ -302,13 +310,15 @@ class Unpacked:
 
 
 @dataclass(frozen=True)
-class Packed:
+class Packed(Input):
     """Examples in few bytes: the symbols of n of them as a model's probabilities pack them, and the
     rest.
 
     digest: Of the symbols, to know them by when they are unpacked.
     quality: How much was kept, from 0 to 100, or None where nothing was lost.
     """
+
+    refusal: ClassVar[str] = "{asker} is for what can be packed without loss, and these are {data}"
 
     packed: bytes
     rest: bytes

@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .inputs import Input
 from .intervals import Interval, Measure, Values
 
 
@@ -26,7 +27,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(Input):
     """Rows as they were given.
 
     codes: What is in them, int64 (B, columns): the examples of a space of `Tokens`. Means nothing
@@ -40,8 +41,10 @@ class Given:
         learned from.
     features: These rows as numbers but for one column (by name), or where examples are given,
         those.
-    measure: `Tabular.measure`.
+    measure: `Modality.measure`.
     """
+
+    refusal: ClassVar[str] = "{asker} is for rows of tables, and these are {data}"
 
     codes: Tensor
     known: Tensor
@@ -64,11 +67,6 @@ class Tabular(ABC):
     @abstractmethod
     def kinds(self) -> dict[str, str]:
         """What each column is, in words."""
-
-    @abstractmethod
-    def given(self, source: Any, held_out: float = 0.0) -> Given:
-        """Opens rows that may lack values and whole columns, of which training held out a share.
-        Raises InputError on bad input."""
 
     @abstractmethod
     def extended(self, given: Given, x: Tensor) -> Any:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +63,14 @@ class Arrays:
     @property
     def names(self) -> list[str]:
         return [f"image {i}" for i in range(len(self.pixels))]
+
+
+def form_of(source: Any) -> Literal["images", "array", "tensor"]:
+    """What images came as, alone or beside their labels."""
+    own = source[0] if isinstance(source, tuple) else source
+    if isinstance(own, torch.Tensor):
+        return "tensor"
+    return "array" if isinstance(own, np.ndarray) else "images"
 
 
 def open_source(source: Any) -> Encoded | Arrays:

@@ -209,7 +209,7 @@ class Pages(Reel):
 
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
         return torch.from_numpy(
-            np.stack([still.decode(self.files[number].read_bytes()) for number in numbers])
+            np.stack([still.decode_file(self.files[number].read_bytes()) for number in numbers])
         )
 
 
