@@ -19,7 +19,6 @@ import torch
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import ReferenceScores, Scored, ScoredStream, ScoreFunction, Scores
-from ganvas.core.scoring import score_parts
 from ganvas.data._growing_files import follow_rows, read_growing
 from ganvas.runtime import registry
 from test_detect import anomalous, payments
@@ -116,7 +115,7 @@ def test_following_judges_as_reading_does(run: Path, tmp_path: Path, ending: str
         b"".join([whole[40][5:], *whole[41:]]).decode(),
     )
     wait = told(*(add(file, text) for text in (*halves, bad)))
-    parts = list(score_parts(modality, modality.follow(file, wait), weigh))
+    parts = list(modality.score(modality.open(file).follow(wait), weigh))
     scores = torch.cat([part.scores for part in parts])
     assert len(parts) >= 3
     assert np.allclose(scores[: len(seen)], expected["score"], rtol=2e-3)

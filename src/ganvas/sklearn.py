@@ -258,8 +258,8 @@ class Estimator(BaseEstimator, ABC):
 
     def _examples(self, rows: pd.DataFrame) -> tuple[Tensor, np.ndarray]:
         """Rows as examples (n, *space.shape), and what that hides in nats, float64 (n,): see
-        `Modality.read_any`."""
-        data, hidden = zip(*self.run_.run.modality.read_any(rows), strict=True)
+        `Source.parts`."""
+        data, hidden = zip(*self.run_.run.modality.open(rows).parts(), strict=True)
         x = torch.cat([part.gather().x for part in data])
         return x, torch.cat(hidden).double().flatten(1).sum(1).numpy()
 

@@ -28,7 +28,7 @@ class Mask(Input):
 
     missing: Sequence[Tensor]
     names: list[str]
-    sizes: list[tuple[int, ...]]
+    sizes: Sequence[tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Masked(Input):
     x: Sequence[Tensor]
     known: Sequence[Tensor]
     names: list[str]
-    sizes: list[tuple[int, ...]]
+    sizes: Sequence[tuple[int, ...]]
     form: str = ""
 
     def but(self, mask: Mask) -> Masked:

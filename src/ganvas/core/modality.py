@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from .abilities import Completes
 from .answers import Detected, Scored, ScoreFunction
 from .captions import encode_prompt
 from .data import Data
-from .intervals import Values
+from .intervals import Values, plain_values
 from .scoring import Part, score_examples
 from .space import Space, Tokens
 
@@ -33,6 +32,9 @@ class Modality(ABC):
     endings: ClassVar[frozenset[str]]
     """File endings, lower case, that mark a source as this modality's."""
 
+    lists: ClassVar[frozenset[str]] = frozenset()
+    """Those of files that may list others by their paths, which a service never opens."""
+
     features: ClassVar[str]
     """Name of the features that examples are best compared by."""
 
@@ -43,8 +45,11 @@ class Modality(ABC):
     """Whether examples are windows of a series, which overlap: what is scored are the time steps
     that they share, of which x is (n, columns) and so is the attribution."""
 
-    through: str = ""
-    """Folder of the run whose model encodes the data, where examples are what it makes of them."""
+    @property
+    def encoder(self) -> Path | None:
+        """Folder of the run whose model encodes the data, where examples are what it makes of
+        them."""
+        return None
 
     @property
     def inner(self) -> Modality:
@@ -177,8 +182,7 @@ class Modality(ABC):
 
     def measure(self, x: Tensor) -> Values:
         """Examples as values: of rows in the units of the table, of all else as they are."""
-        values = x.flatten(1).float().cpu().numpy()
-        return Values(values, np.zeros(values.shape[1], bool))
+        return plain_values(x)
 
     @abstractmethod
     def reasons(self, attribution: Tensor) -> dict[str, Tensor]:

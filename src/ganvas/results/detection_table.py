@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import torch
 
-from ..core import Detected, Modality, NamedExamples, Overlapping, ReferenceScores
+from ..core import Detected, Modality, NamedExamples, ReferenceScores
 
 REASONS = 3  # that are named in words
 
@@ -18,12 +18,12 @@ def detection_table(part: Detected, normal: ReferenceScores, modality: Modality)
     Of moments there is the time instead of a name, and none is near another.
     """
     columns: dict[str, pa.Array] = {
-        "time" if isinstance(modality, Overlapping) else "name": pa.array(part.names, pa.string()),
+        "time" if modality.overlapping else "name": pa.array(part.names, pa.string()),
         "score": pa.array(part.scores.numpy()),
         "p": pa.array(part.p.numpy()),
         "found": pa.array(part.found.numpy()),
     }
-    if not isinstance(modality, Overlapping):
+    if not modality.overlapping:
         columns["nearest"] = pa.array(
             [normal.names[i] if i >= 0 else None for i in part.nearest.tolist()], pa.string()
         )

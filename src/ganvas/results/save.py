@@ -41,14 +41,12 @@ from ..core import (
     Made,
     Modality,
     Moving,
-    Overlapping,
     Packed,
     Pairs,
     ReferenceScores,
     Restored,
     Tabular,
     Unpacked,
-    data_of,
     image_from_levels,
     image_to_levels,
     mirror_pad,
@@ -91,7 +89,7 @@ def save_result(
         case Filled(given, draws):
             return _filled(given, draws, _rows(modality), out)
         case Completed():
-            return _completed(answer, data_of(modality), out)
+            return _completed(answer, modality.inner, out)
         case Edited():
             return _edited(answer, modality, out)
         case Augmented():
@@ -306,7 +304,7 @@ def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
     """A table of all examples, written as they are judged; and into a folder, what of the findings
     can be seen."""
     most_anomalous_parts, whole = MostAnomalous(), list[Detected]()
-    shown = whole if isinstance(modality, Overlapping) else most_anomalous_parts
+    shown = whole if modality.overlapping else most_anomalous_parts
 
     def tables() -> Iterator[Table]:
         for part in answer.parts:
@@ -317,7 +315,7 @@ def _detected(answer: Detections, modality: Modality, out: Path) -> list[Path]:
     file = save_tables(tables(), _file(out, "scores.csv"))
     if out.suffix or not answer.tally["of"]:
         return [file]
-    if isinstance(modality, Overlapping):
+    if modality.overlapping:
         return [file, *modality.trace(whole, out)]
     return [file, *_pointed_out(most_anomalous_parts, answer.normal, modality, out / "found")]
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Data, InputError, ReferenceScores, Overlapping, Scores, evenly_spaced
+from ..core import Data, InputError, ReferenceScores, Scores, evenly_spaced
 from .calibration_store import learn_after_training
 from .run import Run
-from ..core.scoring import AT_ONCE, score_parts
+from ..core.scoring import AT_ONCE
 
 MOST = 10_000  # scores that are kept
 NEIGHBOURS = 20_000  # examples that findings are compared with
@@ -25,10 +25,10 @@ def learn_reference_scores(run: Run, held_out: Data, quiet: bool) -> dict[str, T
     model = run.model
     if not isinstance(model, Scores) or not len(held_out):
         return {}
-    if not isinstance(run.modality, Overlapping):
+    if not run.modality.overlapping:
         held_out = held_out.subset(evenly_spaced(len(held_out), MOST))
     console = Console(stderr=True, quiet=quiet)
-    parts = score_parts(run.modality, [(held_out, torch.zeros(()))], lambda x: model.score_with_attribution(x.to(model.device)))
+    parts = run.modality.score([(held_out, torch.zeros(()))], lambda x: model.score_with_attribution(x.to(model.device)))
     scores, total = list[Tensor](), torch.zeros(())
     for part in track(parts, "what is normal", len(held_out) / AT_ONCE, console=console, transient=True):
         scores.append(part.scores)
@@ -45,7 +45,7 @@ def reference_scores(run: Run, source: Any) -> ReferenceScores:
     kept = learn_after_training(run, "reference_scores", source, learn_reference_scores)
     examples, names = torch.empty(0, *run.modality.space.shape), list[str]()
     try:
-        here = source is not None and not isinstance(run.modality, Overlapping)  # moments are near nothing
+        here = source is not None and not run.modality.overlapping  # moments are near nothing
         learn = run.modality.read(source).split(run.config["training"]["held_out"])[0] if here else None
     except InputError:  # moved or changed since: findings go without their nearest normal example
         learn = None

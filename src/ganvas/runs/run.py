@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..runtime import registry
-from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
+from ..core import Continuous, InputError, Modality, Model, Promise
 from .diagnosis import Diagnosis, Intervention
 
 
@@ -83,7 +83,7 @@ class Run:
             modality = registry.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
             raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
-        return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
+        return modality.beside(self.path)
 
     def build(self) -> Model:
         """The model with fresh weights."""

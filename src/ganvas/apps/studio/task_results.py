@@ -36,7 +36,6 @@ from ...core import (
     SamplesTokens,
     ScoresPrompts,
     Tabular,
-    data_of,
 )
 from ...results.save import figures, save_result
 from ...runtime import registry
@@ -340,7 +339,7 @@ def _kinds(option: registry.Option) -> set[Any]:
 
 def _heeded(option: registry.Option, trained: api.Trained) -> bool:
     """Whether an option says something to this model and its data."""
-    model, modality = trained.model, data_of(trained.run.modality)
+    model, modality = trained.model, trained.run.modality.inner
     conditional = isinstance(model, Samples) and model.condition is not None
     if option.name in {one.name for one in fields(DecodingOptions)} and not isinstance(
         model, SamplesTokens

@@ -75,6 +75,7 @@ class Images(Modality, ImageFiles, Lossless):
 
     features: ClassVar[str] = "learned"
     opens: ClassVar[type[ImageSource]] = ImageSource
+    lists: ClassVar[frozenset[str]] = frozenset({".csv"})
     endings: ClassVar[frozenset[str]] = ENDINGS | {
         ".zip",
         ".npy",

@@ -191,9 +191,9 @@ class ImageSource(Source):
                 else self.modality.fit(pixels),
                 None,
             )
-            return Masked(
-                [*whole], [*torch.ones_like(whole).bool()], found.names, side_lengths(pixels), form
-            )
+            everywhere = torch.ones_like(whole).bool()
+            sides = side_lengths(pixels)
+            return Masked([*whole], [*everywhere], found.names, sides, form).to(self.device)
 
         def opened(i: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
             image = turn_upright(open_still(found.content(i)))
@@ -206,7 +206,7 @@ class ImageSource(Source):
             return x, ~self._find_missing(find_transparent(image)), (image.height, image.width)
 
         x, known, sizes, names = self._open_all(found, opened)
-        return Masked(x, known, names, sizes, form)
+        return Masked(x, known, names, sizes, form).to(self.device)
 
     def mask(self) -> Mask:
         """Masks are white where something is missing, and black where not."""

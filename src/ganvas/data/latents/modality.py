@@ -115,6 +115,10 @@ class Latents(Modality):
         return _tokenizer(self._run)
 
     @property
+    def encoder(self) -> Path:
+        return Path(self.through)
+
+    @property
     def inner(self) -> Modality:
         return self._run.modality
 

@@ -73,8 +73,8 @@ class SeriesSource(Source):
                 yield part
             if not seen:
                 raise InputError(
-                    f"{frame.where} is shorter than a window of {self.modality.window} moments; give"
-                    " more of it"
+                    f"{frame.where} is shorter than a window of {self.modality.window} moments;"
+                    " give more of it"
                 )
 
     def follow(self, wait: Callable[[float], bool]) -> Iterator[Part]:
@@ -126,8 +126,8 @@ class SeriesSource(Source):
         )
         if len(series.times) < 2 * self.modality.window:
             rows = (
-                f"{len(series.times)} rows; windows of {self.modality.window} to learn from need twice"
-                " as many at least"
+                f"{len(series.times)} rows; windows of {self.modality.window} to learn from need"
+                " twice as many at least"
             )
             raise InputError(f"{frame.where} has {rows}")
         bad = series.lost | ~np.isfinite(series.values)
@@ -135,8 +135,8 @@ class SeriesSource(Source):
             row, column = np.argwhere(bad)[0]
             raise InputError(
                 f"{frame.where}: column {self.modality.columns[column]!r} is missing or no number"
-                f" in row {row}, longer than {self.modality.longest_gap} rows; fill it in, or cut the"
-                " series there into two files of a folder"
+                f" in row {row}, longer than {self.modality.longest_gap} rows; fill it in, or cut"
+                " the series there into two files of a folder"
             )
         return series
 

@@ -74,7 +74,8 @@ class TextSource(Source):
         found = self.examples()
         x = found.gather().x
         known = self.modality.space.counted(x) & (x != END)
-        return Masked([*x], [*known], found.names, [(self.modality.length,)] * len(x))
+        sizes = [(self.modality.length,)] * len(x)
+        return Masked([*x], [*known], found.names, sizes).to(self.device)
 
     def mask(self) -> Mask:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,45 +37,44 @@ class VideoSource(Source):
     def examples(self) -> Clips:
         found = open_videos(self.given)
         labels = class_numbers(found.names, found.labels, self.modality.classes, self.where)
-        rolls: dict[int, Roll] = self._check(
-            dict(enumerate(found.reels)), lambda number: self._choose_frames(found.reels[number])
-        )
-        counts = torch.tensor([len(roll) for roll in rolls.values()])
-        shelf: ClipStore
-        if int(counts.sum()) * self.modality.channels * self.modality.size**2 <= memory_budget(
-            self.modality.resident, self.device
-        ):
-            firsts = dict(zip(rolls, (counts.cumsum(0) - counts).tolist(), strict=True))
-            pixels = torch.empty(
-                int(counts.sum()),
-                self.modality.channels,
-                self.modality.size,
-                self.modality.size,
-                dtype=torch.uint8,
-            )
-
-            def take(number: int) -> None:
-                own = pixels[firsts[number] : firsts[number] + len(rolls[number])]
-                own.copy_(rolls[number].frames(0, len(rolls[number]), self.modality.still))
-
-            good = self._check(rolls, take)
-            shelf = Shown(pixels.to(self.device), torch.tensor([firsts[number] for number in good]))
+        rolls = self._choose_rolls(found.reels)
+        room = memory_budget(self.modality.resident, self.device)
+        frame = self.modality.channels * self.modality.size**2  # bytes
+        if sum(len(roll) for roll in rolls.values()) * frame <= room:
+            shelf, good = self._decode_all(rolls)
         else:
-            good = self._check(
-                rolls,
-                lambda number: rolls[number].frames(len(rolls[number]) - 1, 1, self.modality.still),
-            )
-            shelf = Reeled([rolls[number] for number in good], self.modality.still)
+            shelf, good = self._survey(rolls)
         return self._cut_clips(shelf, {number: rolls[number] for number in good}, labels)
+
+    def _decode_all(self, rolls: Mapping[int, Roll]) -> tuple[ClipStore, list[int]]:
+        """Every frame decoded once, in one tensor; and numbers of the videos that could be."""
+        counts = torch.tensor([len(roll) for roll in rolls.values()])
+        firsts = dict(zip(rolls, (counts.cumsum(0) - counts).tolist(), strict=True))
+        size, channels = self.modality.size, self.modality.channels
+        pixels = torch.empty(int(counts.sum()), channels, size, size, dtype=torch.uint8)
+
+        def take(number: int) -> None:
+            own = pixels[firsts[number] : firsts[number] + len(rolls[number])]
+            own.copy_(rolls[number].frames(0, len(rolls[number]), self.modality.still))
+
+        good = list(self._check(rolls, take))
+        starts = torch.tensor([firsts[number] for number in good])
+        return Shown(pixels.to(self.device), starts), good
+
+    def _survey(self, rolls: Mapping[int, Roll]) -> tuple[ClipStore, list[int]]:
+        """The last frame of each decoded to see that it can be, and forgotten."""
+
+        def take(number: int) -> None:
+            rolls[number].frames(len(rolls[number]) - 1, 1, self.modality.still)
+
+        good = list(self._check(rolls, take))
+        return Reeled([rolls[number] for number in good], self.modality.still), good
 
     def masked(self) -> Masked:
         """Clips as they are read otherwise; of a video that is shorter than one, what there is, the
         rest missing."""
         found = open_videos(self.given)
-        rolls = self._check(
-            dict(enumerate(found.reels)),
-            lambda number: self._choose_frames(found.reels[number], least=1),
-        )
+        rolls = self._choose_rolls(found.reels, least=1)
         whole = {
             number: roll for number, roll in rolls.items() if len(roll) >= self.modality.frames
         }
@@ -84,15 +83,13 @@ class VideoSource(Source):
         known = [torch.ones(self.modality.space.shape, dtype=torch.bool) for _ in x]
         for roll in (roll for number, roll in rolls.items() if number not in whole):
             missing = (0, 0, 0, 0, 0, self.modality.frames - len(roll))
-            own = resize_to_side(roll.frames(0, len(roll), self.modality.still), None).transpose(
-                0, 1
-            )
+            frames = resize_to_side(roll.frames(0, len(roll), self.modality.still), None)
+            own = frames.transpose(0, 1)
             x.append(F.pad(own, missing))
             known.append(F.pad(torch.ones_like(own).bool(), missing, value=False))
             names.append(roll.name)
-        return Masked(
-            x, known, names, [(self.modality.size, self.modality.size)] * len(x), self.modality.form
-        )
+        sizes = [(self.modality.size, self.modality.size)] * len(x)
+        return Masked(x, known, names, sizes, self.modality.form).to(self.device)
 
     def mask(self) -> Mask:
         raise InputError(
@@ -117,6 +114,12 @@ class VideoSource(Source):
             for number, one in zip(numbers, seen, strict=True)
             if not isinstance(one, Unreadable)
         }
+
+    def _choose_rolls(self, reels: Sequence[Reel], least: int = 0) -> dict[int, Roll]:
+        """All reels with the frames that are looked at, by their numbers."""
+        return self._check(
+            dict(enumerate(reels)), lambda number: self._choose_frames(reels[number], least)
+        )
 
     def _choose_frames(self, reel: Reel, least: int = 0) -> Roll:
         """A reel with the frames that are looked at. Raises ValueError where these are too few, by
