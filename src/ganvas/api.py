@@ -77,7 +77,7 @@ from .runs.reference_scores import learn_reference_scores, reference_scores
 from .runs.run import Run, build, describe_modality, is_partial_file
 from .runtime import distributed, registry
 from .runtime.device import Precision, choose_device, choose_precision, prepare
-from .tasks.reading import read_input
+from .tasks._reading import read_input
 from .training import privacy
 from .training.data_checks import check_data
 from .training.engine import Engine
