@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
+from ..core import LabelledExamples, Lossless, Modality, Model, Packed, Tabular, Unpacked
 from ..runtime import registry
-from ..core import Unpacked, LabelledExamples, Lossless, Modality, Model, Packed, Tabular
 
 
 def available_tasks(model: type[Model], modality: Modality) -> list[str]:

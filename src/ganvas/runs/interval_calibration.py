@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Calibration, Data, ResamplesPosterior, seeded_rng, evenly_spaced
-from ..core.intervals import split_draws, predictive_values
+from ..core import Calibration, Data, ResamplesPosterior, evenly_spaced, seeded_rng
+from ..core.intervals import predictive_values, split_draws
 from .calibration_store import learn_after_training
 from .run import Run
 

@@ -28,8 +28,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..runtime import registry
 from ..core import Continuous, InputError, Modality, Model, Promise
+from ..runtime import registry
 from .diagnosis import Diagnosis, Intervention
 
 

@@ -28,7 +28,7 @@ from ...core import (
     Tokens,
     mirror_pad,
 )
-from ...core.captions import decode_caption, vocabulary
+from ...core.captions import caption_space, vocabulary
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
     natural_size,
@@ -94,7 +94,7 @@ class Images(Modality, ImageFiles, Lossless):
         if self.domains:
             return self.first.space
         if self.words:
-            return decode_caption(self.words, self.longest)
+            return caption_space(self.words, self.longest)
         return Tokens(1, len(self.classes)) if self.classes else None
 
     @property
