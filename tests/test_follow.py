@@ -18,7 +18,7 @@ import torch
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import ReferenceScores, Scored, ScoredStream, ScoreFunction, Scores
+from ganvas.core import NamedExamples, ReferenceScores, Scored, ScoredStream, ScoreFunction, Scores
 from ganvas.data._growing_files import follow_rows, read_growing
 from ganvas.runtime import registry
 from test_detect import anomalous, payments
@@ -203,7 +203,9 @@ def test_very_many_examples_are_weighed_twice_and_not_kept(monkeypatch: pytest.M
         for part in x.split(64):
             yield Scored(part, [""] * len(part), *weigh(part))
 
-    normal = ReferenceScores(torch.randn(5000), torch.zeros(3), torch.empty(0, 3), [], lambda x: x)
+    normal = ReferenceScores(
+        torch.randn(5000), torch.zeros(3), lambda: NamedExamples(torch.empty(0, 3), []), lambda x: x
+    )
     kept = detect(Loud(), ScoredStream(arriving), normal, fdr=0.1).whole.found
     assert len(passes) == 1
     monkeypatch.setitem(detect.__globals__, "ROOM", 1000)

@@ -195,7 +195,7 @@ def test_moments_of_a_series_do_not_depend_on_the_parts_it_comes_in(
             Stretch([str(i) for i in range(a, b)], series[a:b], np.zeros((b - a, 2), bool))
             for a, b in pairwise(edges)
         ]
-        found = list(windows.time_steps(windows._windows(iter(cut), "cpu"), weigh))
+        found = list(windows.score(windows.open(None).cut_windows(iter(cut)), weigh))
         names = [name for part in found for name in part.names]
         return names, torch.cat([part.scores for part in found]) if found else torch.empty(0)
 

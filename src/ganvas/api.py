@@ -73,7 +73,11 @@ from .runs.available import available_tasks
 from .runs.calibration_store import Learn, data_digest
 from .runs.diagnosis import Diagnosis
 from .runs.interval_calibration import calibration, learn_calibration
-from .runs.reference_scores import learn_reference_scores, reference_scores
+from .runs.reference_scores import (
+    collect_neighbours,
+    learn_reference_scores,
+    reference_scores,
+)
 from .runs.run import Run, build, describe_modality, is_partial_file
 from .runtime import distributed, registry
 from .runtime.device import Precision, choose_device, choose_precision, prepare
@@ -754,6 +758,8 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         for name, learned in HINDSIGHT.items():
             if tensors := learned(trained, held, quiet):
                 trained.keep(name, tensors)
+        if tensors := collect_neighbours(trained, learn):
+            trained.keep("neighbours", tensors)
         write_final_report(trained)
     return Trained(trained, source)
 

@@ -1,13 +1,19 @@
 """A run is a folder of plain files: what was trained, on what, how it went, and the weights. Never
 a pickle.
 
-run.json               model, options, modality and what it learned, training settings, versions
-log.jsonl              one line per logged step
-state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)   
-best.safetensors healthy_ema.safetensors    averaged weights of steps in which nothing was wrong,
-until training is done reference_scores.safetensors     how the model scores what training held out
-calibration.safetensors  how values that training held out came out of the model's intervals
+run.json                      model, options, modality and what it learned, training settings,
+                              versions
+log.jsonl                     one line per logged step
+state.json                    the step that the weights belong to: writing it is what commits a save
+weights.safetensors
+ema.safetensors               averaged weights
+optimizer.safetensors         and the random state
+best.safetensors              averaged weights of the best held-out loss
+healthy_ema.safetensors       averaged weights of steps in which nothing was wrong, until training
+                              is done
+reference_scores.safetensors  how the model scores what training held out
+neighbours.safetensors        examples that findings are compared with, out of those learned from
+calibration.safetensors       how values that training held out came out of the model's intervals
 previews/  report.html
 """
 

@@ -68,7 +68,7 @@ class SeriesSource(Source):
             where = f"{Path(frame.where).name}: " if len(frames) > 1 else ""
             self._refuse_missing(frame)
             seen = 0
-            for part in self._cut_windows(self._read_stretches(frame, where)):
+            for part in self.cut_windows(self._read_stretches(frame, where)):
                 seen += 1
                 yield part
             if not seen:
@@ -88,7 +88,7 @@ class SeriesSource(Source):
                 yield from readable_parts(batch, read)
                 first += len(batch)
 
-        yield from self._cut_windows(stretches())
+        yield from self.cut_windows(stretches())
 
     def _refuse_missing(self, frame: Frame) -> None:
         wanted = [*self.modality.columns, *([self.modality.time] if self.modality.time else [])]
@@ -152,7 +152,7 @@ class SeriesSource(Source):
         hidden = np.where(series.lost, np.log1p(self.modality.rows), beyond.clip(max=FARTHEST))
         return torch.from_numpy(v.clip(-1, 1)).float(), torch.from_numpy(hidden).float()
 
-    def _cut_windows(self, stretches: Iterator[Stretch]) -> Iterator[Part]:
+    def cut_windows(self, stretches: Iterator[Stretch]) -> Iterator[Part]:
         """Every window of a series that arrives in stretches; of what went before, only what is
         needed is kept."""
         kept: Stretch | None = None  # from where the next window begins
