@@ -297,7 +297,7 @@ def _ended(follow: bool) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         if follow:
-            patch.setattr(api, "stopping", stopping)
+            patch.setattr(api, "stop_on_signal", stopping)
         yield
 
 
