@@ -85,7 +85,7 @@ from .inputs import Input
 from .intervals import Calibrated, Calibration, Interval, Values
 from .lossless import Lossless
 from .masks import Mask, Masked, from_nearest_known
-from .modality import Modality
+from .modality import Modality, Recommendation
 from .model import Defaults, Model, Optimizer, Turn, adam, adamw
 from .privacy import Private, Promise
 from .source import Part, Source
@@ -158,6 +158,7 @@ __all__ = [
     "Private",
     "Promise",
     "Queryable",
+    "Recommendation",
     "ReferenceScores",
     "ResamplesPosterior",
     "Restored",

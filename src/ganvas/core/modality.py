@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 
 import torch
 from torch import Tensor
@@ -25,6 +25,18 @@ from .scoring import Part, score_examples
 from .space import Space, Tokens
 
 
+class Recommendation(NamedTuple):
+    """A model to begin with.
+
+    minutes: That do for some thousand examples.
+    why: In a sentence or two.
+    """
+
+    model: str
+    minutes: float
+    why: str
+
+
 class Modality(ABC):
     """What people have <-> tensors. A frozen dataclass of plain values: what it learned from the
     data."""
@@ -37,6 +49,9 @@ class Modality(ABC):
 
     features: ClassVar[str]
     """Name of the features that examples are best compared by."""
+
+    recommended: ClassVar[tuple[Recommendation, ...]] = ()
+    """What to begin with: the first that fits."""
 
     opens: ClassVar[type[Source]]
     """What data is opened as."""
@@ -128,6 +143,11 @@ class Modality(ABC):
             return self.domains.index(str(name))
         known = " and ".join(self.domains) or "none: the model learned from one kind of image"
         raise InputError(f"no domain is called {name!r}; there are {known}")
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each column is, in words, where examples are rows of a table; else empty."""
+        return {}
 
     @classmethod
     @abstractmethod

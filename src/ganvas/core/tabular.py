@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .inputs import Input
-from .intervals import Interval, Measure, Values
+from .intervals import Interval, Measure
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,6 @@ class Tabular(ABC):
     """A modality whose examples are rows of tables, which can be finished one part after the
     other."""
 
-    @property
-    @abstractmethod
-    def kinds(self) -> dict[str, str]:
-        """What each column is, in words."""
-
     @abstractmethod
     def extended(self, given: Given, x: Tensor) -> Any:
         """Given rows as a table, as they were, and below them examples (n, ...)."""
@@ -76,10 +71,6 @@ class Tabular(ABC):
     def filled(self, given: Given, x: Tensor) -> Any:
         """Given rows as a table, their missing values filled from examples (B, *space.shape), all
         else as it was."""
-
-    @abstractmethod
-    def measure(self, x: Tensor) -> Values:
-        """Examples in the units of the table."""
 
     @abstractmethod
     def ranged(self, between: Interval, given: Given | None = None) -> Any:

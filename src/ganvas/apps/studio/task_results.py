@@ -35,7 +35,6 @@ from ...core import (
     Samples,
     SamplesTokens,
     ScoresPrompts,
-    Tabular,
 )
 from ...results.save import figures, save_result
 from ...runtime import registry
@@ -105,9 +104,7 @@ def asked(task: str, trained: api.Trained) -> list[Field]:
         )
         for option in kept
     ]
-    many = (
-        isinstance(modality, Tabular) and registry.needs(function) is Samples
-    )  # of rows a few say nothing
+    many = modality.kinds and registry.needs(function) is Samples  # of rows a few say nothing
     return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
 
 
@@ -279,7 +276,7 @@ def _beside(
     """Charts of new rows beside real ones that are as was asked for, where the data of the training
     is at hand."""
     modality, where = trained.run.modality, said.get("where")
-    if not isinstance(answer, Made) or not isinstance(modality, Tabular) or trained.source is None:
+    if not isinstance(answer, Made) or not modality.kinds or trained.source is None:
         return ""
     try:
         x = api.training_examples(trained.run, trained.source, REAL).x

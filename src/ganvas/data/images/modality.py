@@ -25,6 +25,7 @@ from ...core import (
     InputError,
     Lossless,
     Modality,
+    Recommendation,
     Tokens,
     mirror_pad,
 )
@@ -75,6 +76,15 @@ class Images(Modality, ImageFiles, Lossless):
 
     features: ClassVar[str] = "learned"
     opens: ClassVar[type[ImageSource]] = ImageSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation(
+            "vae",
+            1,
+            "It learns in minutes on any computer and can do the most afterwards; r3gan is sharper,"
+            " but wants thousands of images and hours.",
+        ),
+        Recommendation("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
+    )
     lists: ClassVar[frozenset[str]] = frozenset({".csv"})
     endings: ClassVar[frozenset[str]] = ENDINGS | {
         ".zip",

@@ -22,6 +22,7 @@ from ...core import (
     InputError,
     Modality,
     Part,
+    Recommendation,
     Scored,
     ScoreFunction,
 )
@@ -75,6 +76,11 @@ class Series(Modality):
     features: ClassVar[str] = "plain"
     overlapping: ClassVar[bool] = True
     opens: ClassVar[type[SeriesSource]] = SeriesSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation(
+            "ae", 3, "It learns in a minute what is normal and says which sensor is not."
+        ),
+    )
     endings: ClassVar[frozenset[str]] = ENDINGS
 
     @property

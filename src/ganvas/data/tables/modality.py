@@ -33,6 +33,7 @@ from ...core import (
     Mixed,
     Modality,
     Queryable,
+    Recommendation,
     Space,
     Tabular,
     Tokens,
@@ -94,6 +95,14 @@ class Tables(Modality, Tabular, Queryable, Lossless):
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
     opens: ClassVar[type[TableSource]] = TableSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation(
+            "made",
+            2,
+            "It learns a table within minutes and can be asked for rows of a kind, fill in masked"
+            " regions, find what is not normal, and pack.",
+        ),
+    )
     endings: ClassVar[frozenset[str]] = ENDINGS
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...core import Data, InputError, Modality, Tokens
+from ...core import Data, InputError, Modality, Recommendation, Tokens
 from .._drawing import save_gif
 from ..images.sources import holds_texts
 from ..tables.sources import is_prose
@@ -46,6 +46,11 @@ class Texts(Modality):
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
     opens: ClassVar[type[TextSource]] = TextSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation(
+            "transformer", 10, "It writes best, goes on with texts and finds unusual ones."
+        ),
+    )
     endings: ClassVar[frozenset[str]] = frozenset(
         {*TEXTS, ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"}
     )

@@ -22,6 +22,7 @@ from ...core import (
     InputError,
     Modality,
     Moving,
+    Recommendation,
     Tokens,
     evenly_spaced,
 )
@@ -67,6 +68,9 @@ class Videos(Modality, Moving):
 
     features: ClassVar[str] = "plain"
     opens: ClassVar[type[VideoSource]] = VideoSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation("simvp", 15, "It says how a video goes on and finds what is unexpected."),
+    )
     endings: ClassVar[frozenset[str]] = FILES | {".npy"}
 
     @property
