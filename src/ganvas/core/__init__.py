@@ -88,7 +88,8 @@ from .masks import Mask, Masked, from_nearest_known
 from .modality import Modality, Recommendation
 from .model import Defaults, Model, Optimizer, Turn, adam, adamw
 from .privacy import Private, Promise
-from .source import Part, Source
+from .scoring import Part
+from .source import Source
 from .space import Continuous, Mixed, Space, Tokens, label
 from .tabular import Features, Given, Tabular
 

@@ -182,9 +182,10 @@ class Images(Modality, ImageFiles, Lossless):
                 flip=flip,
                 resident=resident,
             )
-            return learn_domains(
+            both: Images = learn_domains(
                 source, to, pairs, partial(learn, skip_unreadable=skip_unreadable), find_sizes
             )
+            return both
         if pairs:
             raise InputError("--pairs is for images of two folders; name the other with --to")
         found = open_source(source)

@@ -47,11 +47,13 @@ class LatentSource(Source):
     def masked(self) -> Masked:
         """What is missing of the data itself. Raises InputError where no latent stands for a part
         of it alone."""
-        return self._open_inner(Masked)
+        masked: Masked = self._open_inner(Masked)
+        return masked
 
     def mask(self) -> Mask:
         """Masks of the data itself. Raises InputError likewise."""
-        return self._open_inner(Mask)
+        mask: Mask = self._open_inner(Mask)
+        return mask
 
     def _open_inner(self, kind: type[Input]) -> Any:
         latents = self.modality

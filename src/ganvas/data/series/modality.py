@@ -262,19 +262,20 @@ class Series(Modality):
 def _guessed_time(frame: Frame) -> str | None:
     """The first column, where that holds dates, or whole numbers that only rise."""
     first = frame.schema[0]
+    name: str = first.name
     if pa.types.is_temporal(first.type):
-        return first.name
+        return name
     if not pa.types.is_integer(first.type) or len(frame.schema) < 2:
         return None
     batch = next(frame.batches(), None)
-    column = None if batch is None else batch.column(first.name)
+    column = None if batch is None else batch.column(name)
     rising = (
         column is not None
         and not column.null_count
         and len(column) > 1
         and bool((np.diff(column) > 0).all())
     )
-    return first.name if rising else None
+    return name if rising else None
 
 
 def _measured(frame: Frame, time: str | None, drop: Sequence[str]) -> tuple[str, ...]:

@@ -487,7 +487,8 @@ class Tables(Modality, Tabular, Queryable, Lossless):
 
     def frame(self, x: Tensor) -> pd.DataFrame:
         table = self.table(x)
-        return table.select([column.name for column in self.learned]).to_pandas()
+        frame: pd.DataFrame = table.select([c.name for c in self.learned]).to_pandas()
+        return frame
 
     def present(self, x: Tensor) -> Any:
         return self.collect([self.table(x)])
