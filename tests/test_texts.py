@@ -188,13 +188,13 @@ def test_anomalous_lines_are_found_and_marked(trained: Path, tmp_path: Path) -> 
 
 def test_lines_are_followed_as_they_are_added(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(b"one line\n\nanother\nnot whole")
-    parts = list(BYTES.follow(tmp_path / "a.log", lambda _: True))
+    parts = list(BYTES.open(tmp_path / "a.log").follow(lambda _: True))
     assert [name for data, _ in parts for name in data.names] == [
         "line 1: one line",
         "line 3: another",
     ]
     with pytest.raises(InputError, match="cannot be followed"):
-        next(BYTES.follow(tmp_path / "a.csv", lambda _: True))
+        next(BYTES.open(tmp_path / "a.csv").follow(lambda _: True))
 
 
 def test_bits_per_byte_are_logged_and_judged(trained: Path) -> None:

@@ -18,24 +18,15 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 
 from .core import (
-    Attributes,
     Balance,
     Calibrated,
     Completes,
     Constraint,
     Data,
     Defaults,
-    EncodedModality,
-    Followable,
-    Given,
-    ImageFiles,
-    ImageSet,
+    Input,
     InputError,
-    LabelledExamples,
-    Lossless,
     Marginals,
-    Mask,
-    Maskable,
     Masked,
     Modality,
     Model,
@@ -47,26 +38,25 @@ from .core import (
     Scored,
     ScoredStream,
     ScoreFunction,
-    Tabular,
     TrainingExamples,
     evenly_spaced,
-    held_out_rows,
 )
-from .core.scoring import score_parts
-from .data.images import attributes
 from .evaluation.evaluate import Evaluation, evaluate_run, write_final_report
-from .results.packed import Packed, unpack_bytes
-from .results.unpacked import Unpacked
 from .runs import notebook
 from .runs.available import available_tasks
 from .runs.calibration_store import Learn, data_digest
 from .runs.diagnosis import Diagnosis
 from .runs.interval_calibration import calibration, learn_calibration
-from .runs.reference_scores import learn_reference_scores, reference_scores
-from .runs.run import Run, build, describe_modality, fingerprint
+from .runs.reference_scores import (
+    collect_neighbours,
+    learn_reference_scores,
+    reference_scores,
+)
+from .runs.run import Run, build, describe_modality
 from .runtime import distributed, registry
 from .runtime.device import Precision, choose_device, choose_precision, prepare
 from .runtime.files import is_partial_file
+from .tasks._reading import read_input
 from .training import privacy
 from .training.data_checks import check_data
 from .training.engine import Engine
@@ -76,22 +66,6 @@ from .training.progress import Progress
 from .training.trackers import open_trackers
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
-Source = (
-    torch.Tensor
-    | NamedExamples
-    | LabelledExamples
-    | Given
-    | Unpacked
-    | Packed
-    | ImageSet
-    | Masked
-    | Mask
-    | Attributes
-)
-"""What a task takes of what a person gives: by position, or by an option that is annotated with one
-of these."""
-
-
 SHOWN = 200  # characters of a setting that an error shows
 
 KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
@@ -234,7 +208,7 @@ def open_training(
     modality = reader.learn(
         source, **{k: v for k, v in ({**practice.data_options, **options}).items() if k in own}
     )
-    modality = modality.beside(out) if isinstance(modality, EncodedModality) else modality
+    modality = modality.beside(out)
     chosen = {k: v for k, v in options.items() if k not in own}
     build(model, chosen, modality)
     run = (
@@ -317,7 +291,7 @@ class Trained:
             options["prompt"] = self.run.modality.prompt(options["prompt"])
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
-        if options.get("to") is not None and isinstance(self.run.modality, ImageFiles):
+        if options.get("to") is not None:
             options["to"] = self.run.modality.domain(options["to"])
         options |= self._constraints(function, options)
         self.prepare()
@@ -419,92 +393,21 @@ class Trained:
                 if len(sources) > 1 and isinstance(source, str | Path)
                 else ""
             )
-            for part in score_parts(modality, modality.read_any(source), on_device):
+            for part in modality.score(modality.open(source).parts(), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
     def _able(self, function: Callable[..., Any]) -> Any:
         """The model as a task works with it: where parts of the data may be missing, and it learned
         latents of that, one that fills in the data."""
-        model, modality = self.model, self.run.modality
-        if not isinstance(modality, EncodedModality) or Masked not in _by_position(function):
+        model = self.model
+        if Masked not in _by_position(function):
             return model
         assert isinstance(model, Completes), "what fills in is asked of a model that can"
-        return modality.completing(model)
+        return self.run.modality.completing(model)
 
-    def _reader(self, function: Callable[..., Any], kinds: set[Any]) -> Callable[[Any], Source]:
-        """What makes of a source what a task wants: examples, perhaps with their names, or what was
-        given as it is."""
-        modality = self.run.modality
-        if NamedExamples in kinds:
-            return self._named
-        if Attributes in kinds:
-            return attributes.read_attributes
-        if Mask in kinds and not isinstance(modality, Maskable):
-            raise InputError(
-                f"--mask is for images, and these are {self.run.config['modality']['name']}"
-            )
-        if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Tabular)):
-            if not isinstance(modality, Maskable):
-                name = self.run.config["modality"]["name"]
-                raise InputError(
-                    f"{function.__name__} fills in images, videos, texts and rows; these are {name}"
-                )
-            return (
-                modality.mask
-                if Mask in kinds
-                else lambda source: modality.masked(source).to(self.model.device)
-            )
-        if ImageSet in kinds:
-            if not isinstance(modality, ImageFiles):
-                name = self.run.config["modality"]["name"]
-                raise InputError(f"{function.__name__} is for images, and these are {name}")
-            return modality.whole
-        if LabelledExamples in kinds and not isinstance(modality, Tabular):
-            return self._labelled
-        if not kinds & {Given, Unpacked, Packed}:
-            return lambda source: modality.read(source).gather().x.to(self.model.device)
-        if Given in kinds and isinstance(modality, Tabular):
-            share = self.run.config["training"]["held_out"]
-            return lambda source: modality.given(source, share).to(self.model.device)
-        if Given in kinds or not isinstance(modality, Lossless):
-            fit = "rows of tables" if Given in kinds else "what can be packed without loss"
-            raise InputError(
-                f"{function.__name__} is for {fit}, and these are"
-                f" {self.run.config['modality']['name']}"
-            )
-        own = fingerprint(self.run, self.model)
-        if Packed in kinds:
-            return partial(self._parcel, own)
-        return lambda source: Unpacked(*modality.exact(source), own)
-
-    def _parcel(self, own: str, source: bytes | str | Path) -> Packed:
-        """What was compressed, in memory or in a file."""
-        if isinstance(source, bytes):
-            return unpack_bytes(source, "what was given", own)
-        if not Path(source).is_file():
-            raise InputError(f"{source} does not exist; check the path")
-        return unpack_bytes(Path(source).read_bytes(), str(source), own)
-
-    def _named(self, source: Any) -> NamedExamples:
-        """Examples with their names, and labels where they have them."""
-        parts = [data for data, _ in self.run.modality.read_any(source)]
-        wholes = [data.gather() for data in parts]
-        labels = [whole.y for whole in wholes if whole.y is not None]
-        x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
-        names, classes = [name for data in parts for name in data.names], self.run.modality.classes
-        return NamedExamples(x, names, torch.cat(labels).to(x.device) if labels else None, classes)
-
-    def _labelled(self, source: Any) -> LabelledExamples:
-        """Examples with their classes. Raises InputError where they have none."""
-        data, classes = self.run.modality.read(source), self.run.modality.classes
-        whole, device = data.gather(), self.model.device
-        if whole.y is None:
-            lack = "what is given has no labels" if classes else "the training had no labels"
-            raise InputError(
-                f"{lack}, so there is no class to add to; put images into one sub-folder per class"
-            )
-        out = held_out_rows(data.keys(), self.run.config["training"]["held_out"])
-        return LabelledExamples(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
+    def _reader(self, function: Callable[..., Any], kinds: Sequence[Any]) -> Callable[[Any], Any]:
+        """What makes of a source what a task wants, the first of these types that it can be."""
+        return partial(read_input, self.run, function.__name__, kinds)
 
     def _repr_html_(self) -> str:
         return notebook.run_html(self.run, self.tasks)
@@ -544,24 +447,29 @@ def _hints(task: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
+def sources_by_option(task: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
     """Options of a task that name something to read, and what it wants of each."""
     kinds = {
-        option.name: {*get_args(option.type), option.type} & {*get_args(Source)}
+        option.name: tuple(filter(_is_input, [*get_args(option.type), option.type]))
         for option in registry.options(task)
     }
     return {name: kind for name, kind in kinds.items() if kind}
 
 
+def _is_input(kind: Any) -> bool:
+    """Whether a type is one that data is opened as."""
+    return kind is torch.Tensor or (isinstance(kind, type) and issubclass(kind, Input))
+
+
 @cache
-def _by_position(task: Callable[..., Any]) -> set[Any]:
-    """What a task wants of what a person gives by position."""
+def _by_position(task: Callable[..., Any]) -> tuple[Any, ...]:
+    """What a task wants of what a person gives by position, in the order of its signature."""
     hints = _hints(task)
-    return {
+    return tuple(
         kind
         for source in sources(task)
         for kind in get_args(hints[source.name]) or [hints[source.name]]
-    }
+    )
 
 
 @cache
@@ -575,13 +483,9 @@ def _followed(modality: Modality, sources: Sequence[Any], weigh: ScoreFunction) 
     done first."""
     if len(sources) != 1 or not isinstance(sources[0], str | Path):
         raise InputError("--follow is for one file that grows; name just that one")
-    if not isinstance(modality, Followable):
-        raise InputError(
-            "--follow is for rows and series, in CSV or JSON lines; these files do not grow"
-        )
     stop = threading.Event()
     with stop_on_signal(stop):
-        yield from score_parts(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
+        yield from modality.score(modality.open(sources[0]).follow(stop.wait), weigh)
 
 
 def modality_name(source: Any, as_: str | None, through: Path | None) -> str:
@@ -750,6 +654,8 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         for name, learned in HINDSIGHT.items():
             if tensors := learned(trained, held, quiet):
                 trained.keep(name, tensors)
+        if tensors := collect_neighbours(trained, learn):
+            trained.keep("neighbours", tensors)
         write_final_report(trained)
     return Trained(trained, source)
 

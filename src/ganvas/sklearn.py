@@ -157,8 +157,9 @@ class Estimator(BaseEstimator, ABC):
         """An estimator over a run folder, whoever trained it; the folder stays where it is, and is
         needed there.
 
-        parameters: Those of the constructor that no run knows. Raises InputError where the run is
-            of no use here.
+        parameters: Those of the constructor that no run knows.
+
+        Raises InputError where the run is of no use here.
         """
         run = load(path).run
         if run.config["modality"]["name"] != "tables":
@@ -258,8 +259,8 @@ class Estimator(BaseEstimator, ABC):
 
     def _examples(self, rows: pd.DataFrame) -> tuple[Tensor, np.ndarray]:
         """Rows as examples (n, *space.shape), and what that hides in nats, float64 (n,): see
-        `Modality.read_any`."""
-        data, hidden = zip(*self.run_.run.modality.read_any(rows), strict=True)
+        `Source.parts`."""
+        data, hidden = zip(*self.run_.run.modality.open(rows).parts(), strict=True)
         x = torch.cat([part.gather().x for part in data])
         return x, torch.cat(hidden).double().flatten(1).sum(1).numpy()
 

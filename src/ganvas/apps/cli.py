@@ -262,7 +262,7 @@ def _generated(
         bound = inspect.Signature(parameters).bind(*args, **given)
         function(
             **{
-                name: _mapping(value) if name == "rate" else value
+                name: _mapping(value) if name == "lr" else value
                 for name, value in bound.arguments.items()
             }
             | {name: None for name in optional if name not in bound.arguments}

@@ -23,7 +23,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from ..core import EncodedModality, InputError, Samples
+from ..core import InputError, Samples
 from ..evaluation.figures import Evaluation, format_interval, format_number
 from ..runs.available import available_tasks
 from ..runs.run import Run, fingerprint
@@ -97,8 +97,8 @@ def _laid_out(run: Run, folder: Path, license: str, repo: str, image: Path | Non
     """The run as others get it, in a new folder."""
     run.model  # noqa: B018 # raises where it is not whole
     card = _placeless(run.config)
-    if isinstance(run.modality, EncodedModality):
-        inner = Run(_laid_out(Run(run.modality.through), folder / "through", license, repo))
+    if encoder := run.modality.encoder:
+        inner = Run(_laid_out(Run(encoder), folder / "through", license, repo))
         card["modality"]["state"] |= WITHIN | {"fingerprint": fingerprint(inner, inner.model)}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "run.json", json.dumps(card, indent=2, ensure_ascii=False).encode())

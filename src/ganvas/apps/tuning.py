@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import api
-from ..core import Evidence, ImageFiles, InputError, Model, Samples, seeded_rng
+from ..core import Evidence, InputError, Model, Samples, seeded_rng
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device
@@ -412,7 +412,7 @@ def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
         train, modality, run.path.parent / ".features"
     )
     seen, unseen = train.gather(JUDGED).to(device), held.gather(JUDGED).to(device)
-    paired = isinstance(modality, ImageFiles) and modality.pairs
+    paired = modality.pairs
     asked = unseen.y if conditional else None
     return Evidence(
         seen, unseen, asked, lambda x: features(x.cpu()), None, modality.frame, None, paired

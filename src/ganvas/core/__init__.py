@@ -30,9 +30,11 @@ from .abilities import (
 from .attributes import Attributes
 from .conformal import p_values, p_values_in_order
 from .constraints import Balance, Constraint, Marginals, Queryable, combine
+from .data import Batch, Data, evenly_spaced, held_out_rows
 from .decoding import DecodingOptions
 from .detection import Detected, ReferenceScores, Scored, ScoredStream, ScoreFunction
 from .evidence import Estimate, Evidence, Measured
+from .examples import LabelledExamples, NamedExamples, TrainingExamples
 from .images import (
     CONTAINERS,
     IMAGE_ENDINGS,
@@ -54,26 +56,18 @@ from .images import (
     with_channels,
     with_same_channels,
 )
-from .examples import LabelledExamples, NamedExamples, TrainingExamples
+from .inputs import Input
 from .intervals import Calibrated, Calibration, Interval, Values
 from .lossless import Lossless
-from .masks import Mask, Maskable, Masked, from_nearest_known
-from .modality import (
-    Batch,
-    Data,
-    EncodedModality,
-    Items,
-    Modality,
-    data_of,
-    evenly_spaced,
-    held_out_rows,
-)
+from .masks import Mask, Masked, from_nearest_known
+from .modality import Items, Modality, Recommendation
 from .model import Defaults, Model, Optimizer, Turn, adam, adamw
 from .privacy import Private, Promise
 from .result import Parts, Result
+from .scoring import Part
+from .source import Source
 from .space import Continuous, Mixed, Space, Tokens, label
 from .tabular import Features, Given, Tabular
-from .time_steps import Followable, Overlapping
 
 __all__ = [
     "CONTAINERS",
@@ -97,19 +91,18 @@ __all__ = [
     "DecodingOptions",
     "Defaults",
     "Detected",
-    "EncodedModality",
     "Encodes",
     "Estimate",
     "EstimatesDensityRatio",
     "Evidence",
     "Factorises",
     "Features",
-    "Followable",
     "Generates",
     "Given",
     "ImageFile",
     "ImageFiles",
     "ImageSet",
+    "Input",
     "InputError",
     "Interval",
     "Items",
@@ -117,7 +110,6 @@ __all__ = [
     "Lossless",
     "Marginals",
     "Mask",
-    "Maskable",
     "Masked",
     "Measured",
     "Mixed",
@@ -126,12 +118,13 @@ __all__ = [
     "Moving",
     "NamedExamples",
     "Optimizer",
-    "Overlapping",
+    "Part",
     "Parts",
     "Predicts",
     "Private",
     "Promise",
     "Queryable",
+    "Recommendation",
     "ReferenceScores",
     "ResamplesPosterior",
     "Restores",
@@ -143,6 +136,7 @@ __all__ = [
     "ScoredStream",
     "Scores",
     "ScoresPrompts",
+    "Source",
     "Space",
     "StartsConditionally",
     "Stylises",
@@ -158,7 +152,6 @@ __all__ = [
     "adamw",
     "combine",
     "crop_to_multiple",
-    "data_of",
     "downscale",
     "evenly_spaced",
     "from_nearest_known",

@@ -8,6 +8,8 @@ from functools import cached_property
 
 from torch import Tensor
 
+from .examples import NamedExamples
+
 ScoreFunction = Callable[[Tensor], tuple[Tensor, Tensor]]
 """`Scores.weigh` of a model."""
 
@@ -42,21 +44,34 @@ class ReferenceScores:
 
     scores: Of examples that it did not learn from, (N,).
     attribution: What each place adds to these on average, (*places).
-    examples: Some that it did learn from, (M, *space.shape); none where they are not at hand.
-    names: Where these came from.
+    learned_from: Some that it did learn from, on the CPU; none where they are not at hand. Asked
+        for when the first example is found.
     vectors: Maps examples to vectors (n, D) whose distances mean something.
     """
 
     scores: Tensor
     attribution: Tensor
-    examples: Tensor
-    names: list[str]
+    learned_from: Callable[[], NamedExamples]
     vectors: Callable[[Tensor], Tensor]
 
     @cached_property
     def ranked(self) -> Tensor:
         """The scores, in order."""
         return self.scores.sort().values
+
+    @cached_property
+    def _learned(self) -> NamedExamples:
+        return self.learned_from()
+
+    @property
+    def examples(self) -> Tensor:
+        """Some that the model did learn from, (M, *space.shape)."""
+        return self._learned.x
+
+    @property
+    def names(self) -> list[str]:
+        """Where these came from."""
+        return self._learned.names
 
     @cached_property
     def known(self) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from .modality import Batch
+from .data import Batch
 
 if TYPE_CHECKING:
     import pandas as pd

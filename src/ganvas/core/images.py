@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..runtime.errors import InputError
+from .inputs import Input
 
 IMAGE_ENDINGS = (".png", ".jpg", ".webp")
 """Endings of files that something is drawn into."""
@@ -73,7 +73,7 @@ class ImageFile:
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class ImageSet(Input):
     """Images as they were given.
 
     names: Where each came from.
@@ -81,6 +81,8 @@ class ImageSet:
     channels: Of the model's images.
     form: What they came as, as the modality calls it.
     """
+
+    refusal: ClassVar[str] = "{asker} is for images, and these are {data}"
 
     names: list[str]
     own: Callable[[int], ImageFile]
@@ -99,24 +101,6 @@ class ImageSet:
 class ImageFiles(ABC):
     """A modality whose examples are images, which it can also read and write as they are, one at
     a time."""
-
-    domains: tuple[str, ...] = ()
-    """Names of the two that images are translated between, the first one first; empty where there
-    is one kind."""
-
-    pairs: bool = False
-    """Whether every image of the one has a counterpart in the other."""
-
-    def domain(self, name: str | int) -> int:
-        """The number of a domain, by its name. Raises InputError where there is none."""
-        if name in self.domains:
-            return self.domains.index(str(name))
-        known = " and ".join(self.domains) or "none: the model learned from one kind of image"
-        raise InputError(f"no domain is called {name!r}; there are {known}")
-
-    @abstractmethod
-    def whole(self, source: Any) -> ImageSet:
-        """Opens images of any size. Raises InputError on bad input."""
 
 
 def image_from_levels(levels: Tensor, white: int) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core import Masked, Modality, Moving, data_of
+from ..core import Masked, Modality, Moving
 from ..core.result import Result, Tell, tell_nothing
 from ..runtime import filenames
 from ._sheets import SHOWN, crop_middle, save_stacked, stack_squares
@@ -26,7 +26,7 @@ class Completed(Result):
 
     def to_python(self, modality: Modality) -> Any:
         """Examples, or of several draws a list of those, in the form that they were given in."""
-        own = data_of(modality)
+        own = modality.inner
         drawn = [own.to_python(x, self.given.form) for x in self.draws]
         return drawn if len(drawn) > 1 else drawn[0]
 
@@ -36,7 +36,7 @@ class Completed(Result):
         completed to; of images that are not all of the model's size their middles. Into a file, the
         one image there is, or that sheet alone. What moves stands beside all that was given, which
         may be what really followed."""
-        own = data_of(modality)
+        own = modality.inner
         moves = own if isinstance(own, Moving) else None
         if out.suffix and len(self.given.names) == len(self.draws) == 1 and moves is None:
             return own.save(self.draws[0], out)

@@ -15,7 +15,7 @@ import torch
 from pyarrow.csv import WriteOptions, write_csv
 from torch import Tensor
 
-from ..core import Detected, InputError, Modality, Overlapping, ReferenceScores
+from ..core import Detected, InputError, Modality, ReferenceScores
 from ..core.result import Parts, Result, Tell, tell_nothing
 from ..runtime.table_files import save_tables
 from ._tables import file_in, to_frame
@@ -77,7 +77,7 @@ class Detections(Result):
             return self._follow(modality, file, tell)
         if out.suffix:
             return [save_tables(self._tables(self.parts, modality), file)]
-        if isinstance(modality, Overlapping):
+        if modality.overlapping:
             parts = list[Detected]()
             files = [save_tables(self._tables(_kept(self.parts, parts), modality), file)]
             return [*files, *modality.trace(parts, out)] if self.tally.of else files
@@ -155,12 +155,12 @@ def detection_table(part: Detected, normal: ReferenceScores, modality: Modality)
     Of moments there is the time instead of a name, and none is near another.
     """
     columns: dict[str, pa.Array] = {
-        "time" if isinstance(modality, Overlapping) else "name": pa.array(part.names, pa.string()),
+        "time" if modality.overlapping else "name": pa.array(part.names, pa.string()),
         "score": pa.array(part.scores.numpy()),
         "p": pa.array(part.p.numpy()),
         "found": pa.array(part.found.numpy()),
     }
-    if not isinstance(modality, Overlapping):
+    if not modality.overlapping:
         columns["nearest"] = pa.array(
             [normal.names[i] if i >= 0 else None for i in part.nearest.tolist()], pa.string()
         )

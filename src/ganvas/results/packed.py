@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..core import InputError, Modality
+from ..core import Input, InputError, Modality
 from ..core.result import Result, Tell, tell_nothing
 from ..runtime.files import write_atomically
 from ._tables import file_in
@@ -20,7 +20,7 @@ HEADER = {"version": int, "examples": int, "packed": int, "digest": str, "finger
 
 
 @dataclass(frozen=True)
-class Packed(Result):
+class Packed(Result, Input):
     """Examples in few bytes: the symbols of n of them as a model's probabilities pack them, and the
     rest.
 
@@ -35,6 +35,7 @@ class Packed(Result):
     fingerprint: str
     quality: int | None = None
     undone_by: ClassVar[str] = "decompress"
+    refusal: ClassVar[str] = "{asker} is for what can be packed without loss, and these are {data}"
 
     def to_python(self, modality: Modality) -> bytes:
         """The content of its file."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ..core import Lossless, Modality
+from ..core import Input, Lossless, Modality
 from ..core.result import Result, Tell, tell_nothing
 
 
 @dataclass(frozen=True)
-class Unpacked(Result):
+class Unpacked(Result, Input):
     """Examples to the last bit: the codes of what a model learned, whole numbers (n, places), and
     the rest.
 
@@ -23,6 +23,7 @@ class Unpacked(Result):
     codes: Tensor
     rest: bytes
     fingerprint: str
+    refusal: ClassVar[str] = "{asker} is for what can be packed without loss, and these are {data}"
 
     def to_python(self, modality: Modality) -> Any:
         """What was taken apart, as it came in."""

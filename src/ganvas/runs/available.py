@@ -3,32 +3,37 @@ as."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from ..runtime import registry
-from ..core import LabelledExamples, Lossless, Modality, Model, Tabular
+from ..core import Input, Modality, Model
 from ..results.packed import Packed
 from ..results.unpacked import Unpacked
+from ..runtime import registry
+
+READ_APART = {Packed: Unpacked}
+"""What is read without the modality, and what data must be open to for that to be of use."""
 
 
 def available_tasks(model: type[Model], modality: Modality) -> list[str]:
     """Names of tasks that models of this class can do on data of this kind."""
     tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
-    return [n for n, task in tasks.items() if issubclass(model, registry.needs(task)) and _read(_asked(task), modality)]
-
-
-def _read(asked: set[Any], modality: Modality) -> bool:
-    """Whether data of this kind is ever what a task asks for."""
-    if asked & {Unpacked, Packed}:
-        return isinstance(modality, Lossless)
-    return LabelledExamples not in asked or isinstance(modality, Tabular) or bool(modality.classes)
+    able = [name for name, task in tasks.items() if issubclass(model, registry.needs(task))]
+    opened = modality.open(None)
+    return [name for name in able if all(map(opened.offers, _inputs(tasks[name])))]
 
 
 @cache
-def _asked(task: Callable[..., Any]) -> set[Any]:
-    """All types that a task's signature names."""
+def _inputs(task: Callable[..., Any]) -> list[list[type[Input]]]:
+    """Of each source that a task takes by position, as what it can be opened."""
     hints = get_type_hints(task)
-    hints.pop("return", None)
-    return {kind for hint in hints.values() for kind in (hint, *get_args(hint)) if isinstance(kind, type)}
+    parameters = inspect.signature(task).parameters.values()
+    sources = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    kinds = [[kind for kind in (hints[n], *get_args(hints[n])) if _is_input(kind)] for n in sources]
+    return [[READ_APART.get(kind, kind) for kind in some] for some in kinds if some]
+
+
+def _is_input(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Input)

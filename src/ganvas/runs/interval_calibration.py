@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Calibration, Data, ResamplesPosterior, Tabular, Values, seeded_rng, evenly_spaced
-from ..core.intervals import Measure, split_draws, predictive_values
+from ..core import Calibration, Data, ResamplesPosterior, evenly_spaced, seeded_rng
+from ..core.intervals import predictive_values, split_draws
 from .calibration_store import learn_after_training
 from .run import Run
 
@@ -29,14 +29,22 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor
     if not isinstance(model, ResamplesPosterior) or not len(held_out):
         return {}
     most = min(MOST, max(ROOM // held_out.batch(torch.tensor([0])).x.numel(), FEWEST))
-    x, measure = held_out.subset(evenly_spaced(len(held_out), most)).gather().x, measure_coverage(run)
+    x, measure = (
+        held_out.subset(evenly_spaced(len(held_out), most)).gather().x,
+        run.modality.measure,
+    )
     console = Console(stderr=True, quiet=quiet)
     with seeded_rng(0):
         parts = track(split_draws(x), "how sure it is", console=console, transient=True)
-        found = [predictive_values(model, part, model.decode(model.encode(part)), measure)
-                 for part in (part.to(model.device) for part in parts)]
+        found = [
+            predictive_values(model, part, model.decode(model.encode(part)), measure)
+            for part in (part.to(model.device) for part in parts)
+        ]
     given = np.concatenate([part.given for part in found])
-    least = np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6) * FINEST
+    least = (
+        np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6)
+        * FINEST
+    )
     scores = np.concatenate([part.scores(least) for part in found])
     return {"scores": torch.from_numpy(scores).float(), "least": torch.from_numpy(least).double()}
 
@@ -47,16 +55,6 @@ def calibration(run: Run, source: Any) -> Calibration:
     source: The data of the training, or None where it is not at hand.
     """
     kept = learn_after_training(run, "calibration", source, learn_calibration)
-    return Calibration(measure_coverage(run), *(kept[name].double().numpy() for name in ("scores", "least")))
-
-
-def measure_coverage(run: Run) -> Measure:
-    """Examples as values: of rows in the units of the table, of all else as they are."""
-    modality = run.modality
-    return modality.measure if isinstance(modality, Tabular) else plain_calibration
-
-
-def plain_calibration(x: Tensor) -> Values:
-    """Examples as they are."""
-    values = x.flatten(1).float().cpu().numpy()
-    return Values(values, np.zeros(values.shape[1], bool))
+    return Calibration(
+        run.modality.measure, *(kept[name].double().numpy() for name in ("scores", "least"))
+    )

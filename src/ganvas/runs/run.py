@@ -1,13 +1,19 @@
 """A run is a folder of plain files: what was trained, on what, how it went, and the weights. Never
 a pickle.
 
-run.json               model, options, modality and what it learned, training settings, versions
-log.jsonl              one line per logged step
-state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)   
-best.safetensors healthy_ema.safetensors    averaged weights of steps in which nothing was wrong,
-until training is done reference_scores.safetensors     how the model scores what training held out
-calibration.safetensors  how values that training held out came out of the model's intervals
+run.json                      model, options, modality and what it learned, training settings,
+                              versions
+log.jsonl                     one line per logged step
+state.json                    the step that the weights belong to: writing it is what commits a save
+weights.safetensors
+ema.safetensors               averaged weights
+optimizer.safetensors         and the random state
+best.safetensors              averaged weights of the best held-out loss
+healthy_ema.safetensors       averaged weights of steps in which nothing was wrong, until training
+                              is done
+reference_scores.safetensors  how the model scores what training held out
+neighbours.safetensors        examples that findings are compared with, out of those learned from
+calibration.safetensors       how values that training held out came out of the model's intervals
 previews/  report.html
 """
 
@@ -28,9 +34,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..core import Continuous, InputError, Modality, Model, Promise
 from ..runtime import registry
-from ..runtime.files import sync_folder, write_atomically
-from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
+from ..runtime.files import write_atomically
 from .diagnosis import Diagnosis, Intervention
 
 
@@ -84,7 +90,7 @@ class Run:
             modality = registry.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
             raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
-        return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
+        return modality.beside(self.path)
 
     def build(self) -> Model:
         """The model with fresh weights."""

@@ -14,7 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ... import api
-from ...core import InputError, Overlapping
+from ...core import InputError
 from ...runs.run import Run
 from ..jobs import NAME
 from .batching import ForwardBatcher, tried
@@ -47,7 +47,7 @@ class Opened:
     def alone(self) -> bool:
         """Whether its examples hang together, so that those of several requests cannot be weighed
         as one batch."""
-        return isinstance(self.trained.run.modality, Overlapping)
+        return self.trained.run.modality.overlapping
 
     @cached_property
     def tasks(self) -> list[str]:

@@ -20,8 +20,8 @@ from PIL import Image
 from starlette.responses import StreamingResponse
 
 from ... import api
-from ...core import Continuous, InputError, Result, ScoredStream, data_of
-from ...core.scoring import Part, score_jointly, score_parts
+from ...core import Continuous, InputError, Result, ScoredStream
+from ...core.scoring import Part, score_jointly
 from ...results.packed import Packed
 from ...results.packed import read_header as unpacked
 from ...runtime import registry
@@ -116,8 +116,8 @@ class TaskHandlers:
             modality, path = trained.run.modality, given[0]
             given = [
                 ScoredStream(
-                    lambda _: score_parts(
-                        modality, modality.read_any(path), opened.score_with_attribution
+                    lambda _: modality.score(
+                        modality.open(path).parts(), opened.score_with_attribution
                     )
                 )
             ]
@@ -160,7 +160,7 @@ class TaskHandlers:
         said |= {
             f"{file.name}:": unpacked(file.content, file.name)[0]["examples"] for file in parcels
         }
-        space = data_of(opened.trained.run.modality).space
+        space = opened.trained.run.modality.inner.space
         drawn = isinstance(space, Continuous) and len(space.shape) > 2
         each, most = (prod(space.shape[1:]), self.limits.pixels) if drawn else (1, self.limits.rows)
         if prod(max(number, 1) for number in said.values() if number is not None) * each > most:
@@ -207,7 +207,7 @@ class TaskHandlers:
             if opened.alone:
                 return None
             parts, examples = list[Part](), 0
-            for part in opened.trained.run.modality.read_any(path):
+            for part in opened.trained.run.modality.open(path).parts():
                 parts.append(part)
                 examples += len(part[0])
                 if examples > TOGETHER:

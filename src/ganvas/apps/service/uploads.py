@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...core import CONTAINERS, Attributes, ImageFiles, Modality, data_of
+from ...core import CONTAINERS, Attributes, Modality
 from ...results.packed import Packed, read_header
 from ...runtime import range_coder
 from ...runtime.errors import InputError
@@ -307,8 +307,8 @@ def fit(path: Path, modality: Modality, kinds: Collection[Any]) -> Path:
 
     A CSV list of images names files of the machine that serves: it is never read.
     """
-    own = data_of(modality)
-    allowed = own.endings & ALL - ({".csv"} if isinstance(own, ImageFiles) else set())
+    own = modality.inner
+    allowed = own.endings & ALL - own.lists
     allowed = frozenset({".csv"}) if Attributes in kinds else PACKED if Packed in kinds else allowed
     for file in path.iterdir() if path.is_dir() else [path]:
         if file.suffix.lower() not in allowed:

@@ -14,7 +14,7 @@ import pandas as pd
 from torch import Tensor
 
 from ... import api
-from ...core import Data, InputError, Modality, Model, Tabular
+from ...core import Data, InputError, Modality, Model
 from ...runs.available import available_tasks
 from ...runs.run import build
 from ...runtime import registry
@@ -23,36 +23,6 @@ from ...training.data_checks import check_data
 SHOWN = 24  # images, or rows
 GLANCE = 200  # rows that models are tried on
 SIDE = 128  # pixels of an image that is shown
-
-Recommendation = tuple[str, float, str]
-RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
-    "images": (
-        (
-            "vae",
-            1,
-            (
-                "It learns in minutes on any computer and can do the most afterwards; r3gan is"
-                " sharper, but wants thousands of images and hours."
-            ),
-        ),
-        ("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
-    ),
-    "tables": (
-        (
-            "made",
-            2,
-            (
-                "It learns a table within minutes and can be asked for rows of a kind, fill in"
-                " masked regions, find what is not normal, and pack."
-            ),
-        ),
-    ),
-    "texts": (("transformer", 10, "It writes best, goes on with texts and finds unusual ones."),),
-    "videos": (("simvp", 15, "It says how a video goes on and finds what is unexpected."),),
-    "series": (("ae", 3, "It learns in a minute what is normal and says which sensor is not."),),
-}
-"""By the kind of data, what to begin with: the first that fits, minutes that do for some thousand
-examples, and why."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +76,8 @@ class DataOverview:
     @property
     def columns(self) -> pd.DataFrame | None:
         """What each column of a table is taken for."""
-        if not isinstance(self.modality, Tabular):
-            return None
-        return pd.DataFrame(self.modality.kinds.items(), columns=["column", "taken for"])
+        kinds = self.modality.kinds
+        return pd.DataFrame(kinds.items(), columns=["column", "taken for"]) if kinds else None
 
 
 def see(
@@ -119,8 +88,7 @@ def see(
     kind = kind or api.guess_modality(source)
     reader, said = registry.load("modalities", kind), dict(options or {})
     usual = [
-        registry.load("models", model).defaults.data_options
-        for model, *_ in RECOMMENDED.get(kind, ())[:1]
+        registry.load("models", model).defaults.data_options for model, *_ in reader.recommended[:1]
     ]
     modality = reader.learn(source, **_known(reader, {**next(iter(usual), {}), **said}))
     return DataOverview(source, kind, said, modality, modality.read(source))
@@ -129,7 +97,7 @@ def see(
 def fitting(sight: DataOverview) -> list[Fit]:
     """Models that fit data, the recommended one first: each is tried on a glance at it."""
     tried = dict(_tried(sight))
-    advised = [one for one in RECOMMENDED.get(sight.kind, ()) if one[0] in tried]
+    advised = [one for one in sight.modality.recommended if one[0] in tried]
     first, minutes, why = advised[0] if advised else (next(iter(tried), ""), 10.0, "")
     names = sorted(tried, key=lambda name: name != first)
     return [

@@ -22,12 +22,10 @@ from torch import Tensor
 from ...api import Trained, training_examples
 from ...core import (
     Autoencodes,
-    EncodedModality,
     Generates,
     InputError,
     Tokenizes,
     Tokens,
-    data_of,
     seeded_rng,
 )
 from .data_overview import said
@@ -159,7 +157,7 @@ def _directions(z: Tensor, vectors: Tensor) -> Tensor:
 
 def chart(ground: LatentExplorer) -> np.ndarray:
     """The plane of the first two directions as an image to click on, uint8 (H, W, 3)."""
-    modality = data_of(ground.trained.run.modality)
+    modality = ground.trained.run.modality.inner
     line = torch.linspace(-REACH, REACH, ACROSS)
     across, up = torch.meshgrid(line, line.flip(0), indexing="xy")
     places = torch.zeros(ACROSS**2, len(ground.directions))
@@ -199,7 +197,7 @@ def place(x: int, y: int) -> tuple[float, float]:
 
 def seen(ground: LatentExplorer, x: Tensor) -> tuple[np.ndarray | None, pd.DataFrame | None]:
     """An example (1, ...) as an image, or where it cannot be seen, as a row."""
-    x, modality = _inner(ground, x), data_of(ground.trained.run.modality)
+    x, modality = _inner(ground, x), ground.trained.run.modality.inner
     small = modality.thumbnails(x, LARGE)
     if small is None:
         return None, said(x, modality)
@@ -210,8 +208,7 @@ def seen(ground: LatentExplorer, x: Tensor) -> tuple[np.ndarray | None, pd.DataF
 
 def _inner(ground: LatentExplorer, x: Tensor) -> Tensor:
     """Examples of the data itself, where the model learned latents of it."""
-    modality = ground.trained.run.modality
-    return modality.decode(x) if isinstance(modality, EncodedModality) else x
+    return ground.trained.run.modality.decode(x)
 
 
 def places(values: Sequence[float], ground: LatentExplorer) -> Tensor:

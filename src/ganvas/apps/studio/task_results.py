@@ -32,8 +32,6 @@ from ...core import (
     Samples,
     SamplesTokens,
     ScoresPrompts,
-    Tabular,
-    data_of,
 )
 from ...runtime import registry
 from . import charts, uploads
@@ -102,9 +100,7 @@ def asked(task: str, trained: api.Trained) -> list[Field]:
         )
         for option in kept
     ]
-    many = (
-        isinstance(modality, Tabular) and registry.needs(function) is Samples
-    )  # of rows a few say nothing
+    many = modality.kinds and registry.needs(function) is Samples  # of rows a few say nothing
     return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
 
 
@@ -239,7 +235,7 @@ def _beside(files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]
     """Charts of new rows beside real ones that are as was asked for, where the data of the training
     is at hand."""
     modality, where = trained.run.modality, said.get("where")
-    if not isinstance(modality, Tabular) or trained.source is None:
+    if not modality.kinds or trained.source is None:
         return ""
     try:
         x = api.training_examples(trained.run, trained.source, REAL).x
@@ -299,7 +295,7 @@ def _kinds(option: registry.Option) -> set[Any]:
 
 def _heeded(option: registry.Option, trained: api.Trained) -> bool:
     """Whether an option says something to this model and its data."""
-    model, modality = trained.model, data_of(trained.run.modality)
+    model, modality = trained.model, trained.run.modality.inner
     conditional = isinstance(model, Samples) and model.condition is not None
     if option.name in {one.name for one in fields(DecodingOptions)} and not isinstance(
         model, SamplesTokens

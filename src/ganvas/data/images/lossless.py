@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+from PIL import Image
 
 from ...core import InputError
 from ..tables.lossless import packed_tables, unpacked_tables
@@ -41,6 +42,18 @@ class Album:
         names = tables["names"]["names"][0].as_py().split("\0") if "names" in tables else []
         odd = dict(zip(*tables["odd"].to_pydict().values(), strict=True)) if "odd" in tables else {}
         return cls(about["form"], tuple(about["shape"]), names, odd)
+
+
+HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+"""Modes of images, as Pillow calls them, that a PNG file can hold."""
+
+
+def refuse_unheld_modes(photos: Iterable[Image.Image]) -> None:
+    """Raises InputError for an image whose mode no PNG file holds."""
+    if modes := {photo.mode for photo in photos} - set(HELD_BY_PNG):
+        raise InputError(
+            f"an image has the mode {min(modes)}, which no PNG file holds; convert it first"
+        )
 
 
 def is_inside(folder: Path, names: Iterable[str]) -> list[Path]:

@@ -105,11 +105,10 @@ def times_of(batch: pa.RecordBatch, time: str | None, first: int) -> list[str]:
     if time is None:
         return [str(first + i) for i in range(len(batch))]
     texts = pc.cast(batch.column(time), pa.string()).fill_null("")
-    return (
-        pc.replace_substring_regex(texts, r"\.0+$", "")
-        if pa.types.is_temporal(batch.column(time).type)
-        else texts
-    ).to_pylist()
+    if pa.types.is_temporal(batch.column(time).type):
+        texts = pc.replace_substring_regex(texts, r"\.0+$", "")
+    names: list[str] = texts.to_pylist()
+    return names
 
 
 @dataclass

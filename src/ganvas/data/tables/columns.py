@@ -302,7 +302,8 @@ class Number(Column):
         """The mode that a value most likely belongs to."""
         mean, deviation = np.asarray(self.modes).T
         distance = np.abs(v[:, None] - mean) / deviation
-        return (distance**2 / 2 + np.log(deviation)).argmin(1)
+        nearest: np.ndarray = (distance**2 / 2 + np.log(deviation)).argmin(1)
+        return nearest
 
     def offsets(self, values: pa.Array, codes: np.ndarray) -> np.ndarray | None:
         if not self.modes:
@@ -376,14 +377,16 @@ class Number(Column):
         return first, np.where(steps > ENDLESS, 1, steps)
 
     def sharing(self, codes: np.ndarray) -> np.ndarray:
-        return self._grid[1][codes]
+        steps: np.ndarray = self._grid[1][codes]
+        return steps
 
     def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
         if not self.step:
             return np.zeros(len(codes), np.int64)
         v = np.nan_to_num(as_numbers(values), nan=self.low)
         first, steps = self._grid
-        return (self._steps(v).astype(np.int64) - first[codes]).clip(0, steps[codes] - 1)
+        rank: np.ndarray = self._steps(v).astype(np.int64) - first[codes]
+        return rank.clip(0, steps[codes] - 1)
 
     def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
         absent = self._absent(codes)
@@ -782,12 +785,14 @@ def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:
 def is_numeric(kind: pa.DataType) -> bool:
     """Whether values of an Arrow type are numbers, or dates that can be counted as such."""
     t = pa.types
-    return t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_temporal(kind)
+    tests = (t.is_integer, t.is_floating, t.is_decimal, t.is_temporal)
+    return any(test(kind) for test in tests)
 
 
 def is_nested(kind: pa.DataType) -> bool:
     """Whether values of an Arrow type are lists, structures or bytes."""
-    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    tests = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(kind) for test in tests)
 
 
 def as_text(values: pa.Array) -> pa.Array:
@@ -806,7 +811,8 @@ def as_numbers(values: pa.Array) -> np.ndarray:
     elif pa.types.is_null(kind):
         return np.full(len(values), np.nan)
     values = values.cast(pa.float64(), safe=False)
-    return values.to_numpy(zero_copy_only=False).astype(np.float64)
+    found: np.ndarray = values.to_numpy(zero_copy_only=False)
+    return found.astype(np.float64)
 
 
 def restore_values(values: pa.Array, kind: pa.DataType, listed: tuple[str, ...] = ()) -> pa.Array:

@@ -75,7 +75,8 @@ class Reel(ABC):
         if rate is None or not len(times):
             return np.arange(len(times))
         looks = np.arange(int((times[-1] - times[0]) * rate + 1e-6) + 1) / rate + times[0]
-        return times.searchsorted(looks + 1e-6, "right") - 1
+        last: np.ndarray = times.searchsorted(looks + 1e-6, "right") - 1
+        return last
 
 
 class Film(Reel):
@@ -209,7 +210,7 @@ class Pages(Reel):
 
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
         return torch.from_numpy(
-            np.stack([still.decode(self.files[number].read_bytes()) for number in numbers])
+            np.stack([still.decode_file(self.files[number].read_bytes()) for number in numbers])
         )
 
 
