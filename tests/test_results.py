@@ -22,7 +22,7 @@ from PIL import Image
 
 import ganvas.results
 from ganvas import InputError, api
-from ganvas.core import Parts, ReferenceScores, Result, ScoredStream
+from ganvas.core import NamedExamples, Parts, ReferenceScores, Result, ScoredStream
 from ganvas.results.detections import Detections
 from ganvas.results.generated import Generated
 from ganvas.results.image_pairs import ImagePairs
@@ -268,7 +268,8 @@ def test_parts_are_computed_when_they_are_asked_for() -> None:
 
 
 def test_what_has_no_end_is_read_once_and_says_so() -> None:
-    normal = ReferenceScores(torch.ones(3), torch.zeros(1), torch.empty(0, 1), [], lambda x: x)
+    known = NamedExamples(torch.empty(0, 1), [])
+    normal = ReferenceScores(torch.ones(3), torch.zeros(1), lambda: known, lambda x: x)
     result = Detections(Parts(lambda: iter([]), endless=True), normal, endless=True)
     assert result.figures() == {"found": 0, "of": 0, "normal": 3}
     assert list(result.parts) == []
