@@ -56,7 +56,7 @@ def encoded(
     file.parent.mkdir(parents=True, exist_ok=True)
     ending = file.suffix[1:]
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(KINDS[ending], lr=rate, options=options)
+        stream = container.add_stream(KINDS[ending], rate=rate, options=options)
         stream.height, stream.width = x.shape[1:3]
         stream.pix_fmt = "rgb8" if ending == "gif" else "yuv420p"
         if turned:
@@ -228,7 +228,7 @@ def headless(at: Path) -> Path:
 
 def sound(at: Path) -> Path:
     with av.open(str(folder(at / "f", 2) / "sound.mp4"), "w") as container:
-        stream = container.add_stream("aac", lr=8000, layout="mono")
+        stream = container.add_stream("aac", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
