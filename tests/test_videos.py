@@ -136,7 +136,7 @@ def test_arrays_come_back_as_they_were(shape: tuple[int, ...], tmp_path: Path) -
 
 
 def test_so_many_frames_a_second(tmp_path: Path) -> None:
-    file = encoded(tmp_path / "a.mkv", film(), lr=10)
+    file = encoded(tmp_path / "a.mkv", film(), rate=10)
     every = seen(file, frames=6, fps=5, size=SIDE)[0]
     assert (every == seen(file, frames=12, size=SIDE)[0, ::2]).all()
     twice = seen(file, frames=20, fps=20, size=SIDE)[0]
