@@ -28,7 +28,7 @@ class Album:
     names: Sequence[str] = ()
     odd: Mapping[int, bytes] = field(default_factory=dict)
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         about = json.dumps({"form": self.form, "shape": self.shape}).encode()
         tables = {"names": pa.table({"names": ["\0".join(self.names)]})} if self.names else {}
         if self.odd:
@@ -36,7 +36,7 @@ class Album:
         return packed_tables(tables, about)
 
     @classmethod
-    def unpacked(cls, content: bytes) -> Album:
+    def unpack(cls, content: bytes) -> Album:
         tables, more = unpacked_tables(content)
         about = json.loads(more)
         names = tables["names"]["names"][0].as_py().split("\0") if "names" in tables else []
@@ -56,7 +56,7 @@ def refuse_unheld_modes(photos: Iterable[Image.Image]) -> None:
         )
 
 
-def is_inside(folder: Path, names: Iterable[str]) -> list[Path]:
+def files_inside(folder: Path, names: Iterable[str]) -> list[Path]:
     """Files of these names. Raises InputError for one that would lie elsewhere: parcels may come
     from anywhere."""
     files, home = [folder / name for name in names], folder.resolve()

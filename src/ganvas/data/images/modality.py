@@ -47,7 +47,7 @@ from .files import (
     save_image,
     to_pillow,
 )
-from .lossless import Album, is_inside
+from .lossless import Album, files_inside
 from .reading import ImageSource
 from .sources import ENDINGS, form_of, holds_images, holds_videos, open_source
 
@@ -294,7 +294,7 @@ class Images(Modality, ImageFiles, Lossless):
         return "L" if self.channels == 1 else "RGB"
 
     def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
-        album = Album.unpacked(rest)
+        album = Album.unpack(rest)
         if album.form == "images":
             return [
                 p if isinstance(p, Image.Image) else Image.open(BytesIO(p))
@@ -306,7 +306,7 @@ class Images(Modality, ImageFiles, Lossless):
     def rebuild(self, codes: Tensor, rest: bytes, out: Path) -> list[Path]:
         """PNG files of the same names, in folders as they were; what came as an array, as .npy
         where that is asked."""
-        album = Album.unpacked(rest)
+        album = Album.unpack(rest)
         if out.suffix == ".npy" and album.form != "images":
             out.parent.mkdir(parents=True, exist_ok=True)
             np.save(out, self._array(codes, album))
@@ -315,7 +315,7 @@ class Images(Modality, ImageFiles, Lossless):
             raise InputError(
                 f"{out} is one file; name a folder for images, or an .npy for what came as an array"
             )
-        files = is_inside(
+        files = files_inside(
             out, album.names or [f"{i:0{len(str(len(codes)))}}.png" for i in range(len(codes))]
         )
         pairs = zip(files, self._in_order(codes, album), strict=True)
@@ -333,17 +333,17 @@ class Images(Modality, ImageFiles, Lossless):
 
     def _in_order(self, codes: Tensor, album: Album) -> Iterator[Image.Image | bytes]:
         """Images, and files of those that are odd, as they stood."""
-        pixels = iter(self._stacked(codes))
+        pixels = iter(self._stack(codes))
         for i in range(len(codes) + len(album.odd)):
             yield album.odd[i] if i in album.odd else Image.fromarray(next(pixels))
 
     def _array(self, codes: Tensor, album: Album) -> np.ndarray:
         """The array that was given."""
-        pixels = self._stacked(codes).reshape(-1, self.size, self.size, self.channels)
+        pixels = self._stack(codes).reshape(-1, self.size, self.size, self.channels)
         channels_first = len(album.shape) == 4 and album.shape[-1] not in (1, 3)
         return (pixels.transpose(0, 3, 1, 2) if channels_first else pixels).reshape(album.shape)
 
-    def _stacked(self, codes: Tensor) -> np.ndarray:
+    def _stack(self, codes: Tensor) -> np.ndarray:
         """Levels (n, places) as images, uint8 (n, S, S[, 3])."""
         levels = (
             codes.to(torch.uint8).cpu().numpy().reshape(-1, *self.space.shape).transpose(0, 2, 3, 1)

@@ -289,7 +289,7 @@ class ImageSource(Source):
         found = open_source(self.given)
         if isinstance(found, Arrays):
             form = "tensor" if form_of(self.given) == "tensor" else "array"
-            rest = Album(form, found.given.shape).packed()
+            rest = Album(form, found.given.shape).pack()
             return Unpacked(self._array_levels(found), rest, self.fingerprint())
         if isinstance(self.given, list):
             refuse_unheld_modes(self.given)
@@ -309,7 +309,7 @@ class ImageSource(Source):
             )
         album = Album("images", (), image_names(found.names, odd), odd)
         levels = torch.from_numpy(np.stack([one for one in seen if one is not None])).flatten(1)
-        return Unpacked(levels, album.packed(), self.fingerprint())
+        return Unpacked(levels, album.pack(), self.fingerprint())
 
     def _array_levels(self, found: Arrays) -> Tensor:
         """Levels of an array that says all there is of it. Raises InputError where they would

@@ -75,7 +75,7 @@ class Latents(Modality):
         if through is None:
             raise InputError("latents are those of a run: name it with --through")
         run = Run(through)
-        latents = cls(str(run.path.resolve()), _known(run))
+        latents = cls(str(run.path.resolve()), _fingerprint(run))
         if isinstance(latents.space, Tokens):
             return latents
         few = latents.inner.read(source).in_batches(AT_ONCE, LOOKED_AT)
@@ -103,7 +103,7 @@ class Latents(Modality):
                 " it back"
             )
         run = Run(self.through)
-        if _known(run) != self.fingerprint:
+        if _fingerprint(run) != self.fingerprint:
             raise InputError(
                 f"{self.through} is not the run that was learned through: it was trained on since, "
                 "or again; put the old one back, or train again"
@@ -270,7 +270,7 @@ def _tokenizer(run: Run) -> Tokenizes:
     return run.model
 
 
-def _known(run: Run) -> str:
+def _fingerprint(run: Run) -> str:
     """What tells the run's weights from all others, once it is known that something can be learned
     through it."""
     _tokenizer(run)

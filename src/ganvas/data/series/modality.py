@@ -122,8 +122,8 @@ class Series(Modality):
         frames = open_series(source)
         if not frames:
             raise InputError("there are no series; give at least one")
-        time = time or _guessed_time(frames[0])
-        columns = _measured(frames[0], time, drop or [])
+        time = time or _guess_time(frames[0])
+        columns = _find_columns(frames[0], time, drop or [])
         reader = SeriesSource(
             cls(columns, window, stride, time), source, torch.device("cpu"), 0.0, str
         )
@@ -147,16 +147,16 @@ class Series(Modality):
         before: Covered | None = None
         for data, hidden in parts:
             assert isinstance(data, Windowed)
-            covered = data.covered(hidden, weigh)
+            covered = data.cover(hidden, weigh)
             if before and data.known:
-                settled, covered = before.joined(covered, data.known)
-                yield from settled.weighed()
+                settled, covered = before.join(covered, data.known)
+                yield from settled.average()
             elif before:
-                yield from before.weighed()
+                yield from before.average()
             settled, before = covered.split(len(covered.times) - self.window)
-            yield from settled.weighed()
+            yield from settled.average()
         if before:
-            yield from before.weighed()
+            yield from before.average()
 
     def trace(self, parts: Iterable[Detected], folder: Path) -> list[Path]:
         parts = list(parts)
@@ -177,7 +177,7 @@ class Series(Modality):
                 "why": pa.array(worst, pa.string()),
             }
         )
-        drawing = draw_series(self._measured(x), self.columns, times, spans, scores.numpy())
+        drawing = draw_series(self._unscale(x), self.columns, times, spans, scores.numpy())
         folder.mkdir(parents=True, exist_ok=True)
         drawing.save(folder / "series.png")
         return [save_tables([table], folder / "stretches.csv"), folder / "series.png"]
@@ -195,12 +195,12 @@ class Series(Modality):
             f" in memory ({data.x.nbytes / 2**20:,.0f} MB)"
         )
 
-    def _measured(self, x: Tensor) -> np.ndarray:
+    def _unscale(self, x: Tensor) -> np.ndarray:
         """Moments (..., columns) in [-1, 1], as they are measured."""
         return x.float().cpu().double().numpy() * self.scale + self.centre
 
     def to_python(self, items: Items, form: str | None = None) -> Any:
-        measured = self._measured(stack_items(items).transpose(1, 2))
+        measured = self._unscale(stack_items(items).transpose(1, 2))
         if self.form == "array":
             return measured
         if self.form == "tensor":
@@ -238,7 +238,7 @@ class Series(Modality):
         return [save_tables([self._table(stack_items(items))], file)]
 
     def _table(self, x: Tensor) -> pa.Table:
-        measured = self._measured(x.transpose(1, 2)).reshape(-1, len(self.columns))
+        measured = self._unscale(x.transpose(1, 2)).reshape(-1, len(self.columns))
         place = np.arange(len(measured))
         columns = {
             name: np.float32(values) for name, values in zip(self.columns, measured.T, strict=True)
@@ -261,7 +261,7 @@ class Series(Modality):
         return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
 
 
-def _guessed_time(frame: Frame) -> str | None:
+def _guess_time(frame: Frame) -> str | None:
     """The first column, where that holds dates, or whole numbers that only rise."""
     first = frame.schema[0]
     name: str = first.name
@@ -280,7 +280,7 @@ def _guessed_time(frame: Frame) -> str | None:
     return name if rising else None
 
 
-def _measured(frame: Frame, time: str | None, drop: Sequence[str]) -> tuple[str, ...]:
+def _find_columns(frame: Frame, time: str | None, drop: Sequence[str]) -> tuple[str, ...]:
     """The columns of numbers. Raises InputError where there are none, or for a name there is
     not."""
     for name in [*drop, *([time] if time else [])]:

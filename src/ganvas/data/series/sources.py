@@ -139,12 +139,12 @@ class Bridge:
             ).max(initial=0)
             cut = len(absent) - int(undecided)
             if cut:
-                yield self._bridged(whole, cut)
+                yield self._bridge(whole, cut)
             self.waiting = [whole[cut:]] if undecided else []
         if self.waiting:
-            yield self._bridged(self.waiting[0], len(self.waiting[0].times))
+            yield self._bridge(self.waiting[0], len(self.waiting[0].times))
 
-    def _bridged(self, whole: Stretch, cut: int) -> Stretch:
+    def _bridge(self, whole: Stretch, cut: int) -> Stretch:
         """The first moments of a stretch, bridged with the help of what follows them."""
         values, lost = whole.values.copy(), whole.lost.copy()
         for j in range(self.columns):

@@ -63,7 +63,7 @@ class Windowed(Data):
         keys = None if self.blocks is None else self.blocks[rows]
         return Windowed(self.windows, self.x, self.starts[rows], self.times, self.known, keys)
 
-    def covered(self, hidden: Tensor, weigh: ScoreFunction) -> Covered:
+    def cover(self, hidden: Tensor, weigh: ScoreFunction) -> Covered:
         """Every moment, with the sums of what these windows say of it."""
         moments, columns = self.x.shape
         hidden = hidden if hidden.dim() else torch.zeros(moments, columns)
@@ -104,7 +104,7 @@ class Covered:
             Covered(self.times[at:], *(value[at:] for value in fields)),
         )
 
-    def joined(self, other: Covered, known: int) -> tuple[Covered, Covered]:
+    def join(self, other: Covered, known: int) -> tuple[Covered, Covered]:
         """What no later window covers, and the rest with the sums of `other`, whose first moments,
         so many, were seen
         before: these are the last ones here, or were settled already."""
@@ -115,7 +115,7 @@ class Covered:
             others[:shared] += mine
         return settled, other
 
-    def weighed(self) -> Iterator[Scored]:
+    def average(self) -> Iterator[Scored]:
         """Of the moments that any window covers, means of the sums, and what was hidden."""
         there = self.count > 0
         if not there.any():

@@ -164,7 +164,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         query: What to ask of a database, in SQL, or the name of a table.
         """
         frame = open_frame(source, query)
-        said = _said(
+        said = _parse_kinds(
             {"category": category, "number": number, "date": date, "key": id}, drop or [], frame
         )
         schema = pa.schema(
@@ -313,14 +313,14 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         names = {name for condition in asked for name in condition.columns}
 
         def holds(x: Tensor) -> Tensor:
-            rows = {name: comparable(values) for name, values in self._named(x, names)}
+            rows = {name: comparable(values) for name, values in self._select(x, names)}
             return torch.from_numpy(np.all([c.truth(rows, unknown) for c in asked], 0)).to(x.device)
 
         return Constraint(
             " AND ".join(c.sql for c in asked),
             holds,
             self.resolve,
-            self._allowed(asked, unknown, where),
+            self._find_allowed(asked, unknown, where),
         )
 
     def _unique(self, name: str) -> Constraint:
@@ -328,7 +328,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
             raise self._no_column(name, "--unique")
 
         def marks(x: Tensor) -> Tensor:
-            ((_, values),) = self._named(x, [name])
+            ((_, values),) = self._select(x, [name])
             return torch.from_numpy(
                 np.where(present_values(values), mark_values([values]), 0)[:, None]
             ).to(x.device)
@@ -362,7 +362,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         known = np.unique(np.concatenate(parts))
 
         def holds(x: Tensor) -> Tensor:
-            rows = dict(self._named(x, names))
+            rows = dict(self._select(x, names))
             return torch.from_numpy(np.isin(mark_values([rows[name] for name in names]), known)).to(
                 x.device
             )
@@ -418,14 +418,16 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         known = ", ".join(column.name for column in self.learned[:20])
         return InputError(f"{where}: no column {name!r} was learned; there are {known}")
 
-    def _named(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
+    def _select(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
         """Columns of examples by name."""
         table = self.table(x, only=names)
         return zip(
             table.column_names, (column.combine_chunks() for column in table.columns), strict=True
         )
 
-    def _allowed(self, asked: Sequence[Condition], unknown: bool, where: str) -> dict[int, Tensor]:
+    def _find_allowed(
+        self, asked: Sequence[Condition], unknown: bool, where: str
+    ) -> dict[int, Tensor]:
         """Of each column, which codes can meet what is asked of it alone. Raises InputError where
         none can."""
         masks: dict[str, np.ndarray] = {}
@@ -521,7 +523,9 @@ class Tables(Modality, Tabular, Queryable, Lossless):
             for i, column in enumerate(self.learned)
             if column.name not in raw.column_names
         }
-        ranks = unpacked_ranks(packed, [column.sharing(own) for column, own in learned.values()])
+        ranks = unpacked_ranks(
+            packed, [column.count_sharing(own) for column, own in learned.values()]
+        )
         arrays = {
             name: self.decode_ranks(column, own, rank, schema.field(name).type)
             for (name, (column, own)), rank in zip(learned.items(), ranks, strict=True)
@@ -542,7 +546,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
     ) -> pa.Array:
         """Values of codes and ranks, in the type that they came in."""
         values = restore_values(
-            column.unranked(codes, ranks), self.arrow_schema.field(column.name).type, column.listed
+            column.from_rank(codes, ranks), self.arrow_schema.field(column.name).type, column.listed
         )
         return values if values.type == kind else values.cast(kind, safe=False)
 
@@ -578,7 +582,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
 
     def measure(self, x: Tensor) -> Values:
         table = self.table(x)
-        own = [column.measured(table[column.name].combine_chunks()) for column in self._measured]
+        own = [column.measure(table[column.name].combine_chunks()) for column in self._measured]
         return Values(
             np.stack(own, 1), np.array([isinstance(column, Category) for column in self._measured])
         )
@@ -589,8 +593,8 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         return [column for column in self.learned if isinstance(column, Category | Number)]
 
     def ranged(self, between: Interval, given: Given | None = None) -> pa.Table:
-        told = self._told(between.middle)
-        rows = told if given is None else self._patched(given, told)
+        told = self._table_of_measured(between.middle)
+        rows = told if given is None else self._fill_missing(given, told)
         for i, column in enumerate(self._measured):
             if given is not None and bool(given.known[:, i].all()):
                 continue
@@ -605,26 +609,26 @@ class Tables(Modality, Tabular, Queryable, Lossless):
                 )
             else:
                 for end, values in (("high", between.high[:, i]), ("low", between.low[:, i])):
-                    array = restore_values(column.told(values), kind, column.listed)
+                    array = restore_values(column.from_measured(values), kind, column.listed)
                     rows = rows.add_column(place, f"{column.name} {end}", array)
         return rows
 
-    def _told(self, values: np.ndarray) -> pa.Table:
+    def _table_of_measured(self, values: np.ndarray) -> pa.Table:
         """The table whose learned columns `measure` measures so."""
         place = {column.name: (i, column) for i, column in enumerate(self._measured)}
         arrays, none = [], np.zeros(len(values), np.int64)
         for column, field in zip(self.columns, self.arrow_schema, strict=True):
             i, known = place.get(column.name, (-1, None))
-            own = known.told(values[:, i]) if known else column.decode(none, None, none)
+            own = known.from_measured(values[:, i]) if known else column.decode(none, None, none)
             arrays.append(restore_values(own, field.type, column.listed))
         return pa.Table.from_arrays(
             arrays, schema=pa.schema(list(self.arrow_schema), self.arrow_schema.metadata)
         )
 
     def filled(self, given: Given, x: Tensor) -> pa.Table:
-        return self._patched(given, self.table(x))
+        return self._fill_missing(given, self.table(x))
 
-    def _patched(self, given: Given, made: pa.Table) -> pa.Table:
+    def _fill_missing(self, given: Given, made: pa.Table) -> pa.Table:
         """Given rows, their missing values filled from those of another table."""
         rows = given.rows
         for column in self.columns:
@@ -680,7 +684,9 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         return image
 
 
-def _said(kinds: dict[Kind, list[str] | None], drop: list[str], frame: Frame) -> dict[str, Kind]:
+def _parse_kinds(
+    kinds: dict[Kind, list[str] | None], drop: list[str], frame: Frame
+) -> dict[str, Kind]:
     """The kind of each column that the person named one for. Raises InputError for a column there
     is not."""
     for name in [*drop, *(name for names in kinds.values() for name in names or [])]:

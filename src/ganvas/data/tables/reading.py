@@ -62,7 +62,7 @@ class TableSource(Source):
     def _read_tamed(self, batch: pa.RecordBatch, frame: Frame, called: Called) -> Part:
         """Rows as they can be read, and what that hides of each place, (N, places)."""
         tamed = [
-            (column, *column.tamed(array, self.modality.rows))
+            (column, *column.tame(array, self.modality.rows))
             for column, array in self.modality.select_learned(batch, frame)
         ]
         codes, offsets, keys = self.modality.encode_batch(
@@ -155,9 +155,9 @@ class TableSource(Source):
                     " add it"
                 )
             array = table[column.name].combine_chunks()
-            known = column.tamed(self.modality.cast(column, array, frame), self.modality.rows)[0]
+            known = column.tame(self.modality.cast(column, array, frame), self.modality.rows)[0]
             codes[:, i] = self.modality.encode_column(column, known, frame)[0]
-            rank = column.ranked(known, codes[:, i])
+            rank = column.rank_in_code(known, codes[:, i])
             wrong = differences(
                 array, self.modality.decode_ranks(column, codes[:, i], rank, array.type)
             )
@@ -165,7 +165,7 @@ class TableSource(Source):
                 raw.append(column.name)
             else:
                 unlike |= wrong
-                ranks.append((rank, column.sharing(codes[:, i])))
+                ranks.append((rank, column.count_sharing(codes[:, i])))
         odd = pa.table({"row": np.flatnonzero(unlike)})
         kept = {
             "schema": table.schema.empty_table(),

@@ -241,7 +241,7 @@ class Videos(Modality, Moving):
         """A strip of frames for each clip, one below the other, those that would stand in a column
         together; or where `target` is a video or a GIF, all clips side by side."""
         if target.suffix.lower() in FILES:
-            return self._played([x], target, columns)
+            return self._play([x], target, columns)
         rows = len(x) if columns is None else ceil(len(x) / columns)
         order = [
             row * (columns or 1) + column for column in range(columns or 1) for row in range(rows)
@@ -253,9 +253,9 @@ class Videos(Modality, Moving):
         return target
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
-        return self._played(frames, target, None)
+        return self._play(frames, target, None)
 
-    def _played(self, sets: list[Tensor], target: Path, columns: int | None) -> Path:
+    def _play(self, sets: list[Tensor], target: Path, columns: int | None) -> Path:
         """Writes sets of clips (n, C, T, S, S), one after the other, those of a set side by
         side."""
         photos = [

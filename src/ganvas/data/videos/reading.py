@@ -124,7 +124,7 @@ class VideoSource(Source):
     def _choose_frames(self, reel: Reel, least: int = 0) -> Roll:
         """A reel with the frames that are looked at. Raises ValueError where these are too few, by
         default for a clip."""
-        numbers = reel.chosen(self.modality.fps)
+        numbers = reel.choose(self.modality.fps)
         if len(numbers) < (least or self.modality.frames):
             often = f" at {self.modality.fps:g} a second" if self.modality.fps else ""
             raise ValueError(
