@@ -177,7 +177,7 @@ def test_what_is_transparent_is_missing(run: api.Trained, photos: Path) -> None:
     alpha = np.full((24, 20), 255, np.uint8)
     alpha[4:8] = 0
     image.putalpha(Image.fromarray(alpha))
-    opened = run.run.modality.masked([image])
+    opened = run.run.modality.open([image]).view([Masked], "complete")
     assert (~opened.known[0]).nonzero()[:, 1].unique().tolist() == [4, 5, 6, 7]
     one, two = run.complete([image], draws=2)
     assert (np.asarray(one[0]) == np.asarray(two[0])).all(), (
@@ -188,10 +188,12 @@ def test_what_is_transparent_is_missing(run: api.Trained, photos: Path) -> None:
 def test_a_pixel_is_known_where_all_of_it_is() -> None:
     mask = np.zeros((1, 32, 32), np.uint8)
     mask[:, 5:9, 16:] = 255
-    (missing,) = Images(size=16, channels=1).mask(mask).missing
+    (missing,) = Images(size=16, channels=1).open(mask).view([Mask], "complete").missing
     assert missing.nonzero()[:, 1].unique().tolist() == [2, 3, 4]
     assert missing.nonzero()[:, 2].min() == 8
-    (whole,) = Images(size=16, channels=3, crop="random").mask(mask[0]).missing
+    (whole,) = (
+        Images(size=16, channels=3, crop="random").open(mask[0]).view([Mask], "complete").missing
+    )
     assert whole.shape == (3, 32, 32)
 
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Continuous, Tokens, mirror_pad, seeded_rng
+from ganvas.core import Continuous, Tokens, seeded_rng
+from ganvas.core.images import mirror_pad
 from ganvas.data.images.modality import Images
 from ganvas.models.rednet import REDNet
 from ganvas.nn.degradations import Degradation

@@ -14,12 +14,12 @@ HOUSE = Path(ganvas.__file__).parent
 ORDER = [
     "runtime",
     "core",
+    "results",
     "abilities",
     "nn",
     "models",
     "runs",
     "data",
-    "results",
     "evaluation",
     "training",
     "tasks",

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from conftest import SPACES, examples
-from ganvas.core import Batch, Continuous, DecodingOptions, InputError, Tokens
+from ganvas.core import Batch, Continuous, InputError, Tokens
+from ganvas.core.decoding import DecodingOptions
 from ganvas.models.textvae import TextVAE
 from ganvas.models.transformer import Transformer
 

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from ganvas import InputError, api
 from ganvas.abilities.translating import IdentityTranslation
 from ganvas.apps import cli
-from ganvas.core import Batch, Continuous, Tokens, with_channels
+from ganvas.core import Batch, Continuous, Tokens
+from ganvas.core.images import with_channels
 from ganvas.data.images.modality import Images
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN

@@ -17,15 +17,12 @@ from torch import Tensor
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import (
-    Batch,
-    Continuous,
+from ganvas.core import Batch, Continuous, Tokens, seeded_rng
+from ganvas.core.images import (
     ImageFile,
-    Tokens,
     downscale,
     image_from_levels,
     image_to_levels,
-    seeded_rng,
     upscale_bicubic,
 )
 from ganvas.models.esrgan import ESRGAN

@@ -16,76 +16,42 @@ from textwrap import shorten
 from typing import Any, Literal, get_args, get_type_hints
 
 import torch
-from pyarrow import Table, concat_tables
 
 from .abilities import Completes
 from .core import (
-    Answer,
-    Attributes,
-    Augmented,
-    Balance,
-    Calibrated,
-    Clustered,
-    Completed,
     Constraint,
     Data,
     Defaults,
-    Detections,
-    Edited,
-    Embedded,
-    EncodedModality,
-    Enlarged,
-    Filled,
-    Followable,
-    Frames,
-    Given,
-    ImageFile,
-    ImageFiles,
-    ImageSet,
+    Input,
     InputError,
-    Interval,
-    LabelledExamples,
-    Lossless,
-    Made,
-    Marginals,
-    Mask,
-    Maskable,
     Masked,
     Modality,
     Model,
     NamedExamples,
-    Packed,
-    Pairs,
-    Private,
-    Queryable,
-    ReferenceScores,
-    Restored,
-    Scored,
-    ScoredStream,
-    ScoreFunction,
-    Tabular,
+    Result,
     TrainingExamples,
-    Unpacked,
-    data_of,
     evenly_spaced,
-    held_out_rows,
-    image_to_levels,
 )
-from .core.scoring import score_parts
-from .data.images import attributes
+from .core.constraints import Balance, Marginals, Queryable
+from .core.detection import ReferenceScores, Scored, ScoredStream, ScoreFunction
+from .core.intervals import Calibrated
+from .core.privacy import Private
 from .evaluation.evaluate import Evaluation, evaluate_run, write_final_report
-from .results import cluster_table, embedding_map
-from .results.detection_table import detection_table
-from .results.packed import pack_bytes, unpack_bytes
 from .runs import notebook
 from .runs.available import available_tasks
 from .runs.calibration_store import Learn, data_digest
 from .runs.diagnosis import Diagnosis
 from .runs.interval_calibration import calibration, learn_calibration
-from .runs.reference_scores import learn_reference_scores, reference_scores
-from .runs.run import Run, build, describe_modality, fingerprint, is_partial_file
+from .runs.reference_scores import (
+    collect_neighbours,
+    learn_reference_scores,
+    reference_scores,
+)
+from .runs.run import Run, build, describe_modality
 from .runtime import distributed, registry
 from .runtime.device import Precision, choose_device, choose_precision, prepare
+from .runtime.files import is_partial_file
+from .tasks._reading import read_input
 from .training import privacy
 from .training.data_checks import check_data
 from .training.engine import Engine
@@ -95,22 +61,6 @@ from .training.progress import Progress
 from .training.trackers import open_trackers
 
 Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
-Source = (
-    torch.Tensor
-    | NamedExamples
-    | LabelledExamples
-    | Given
-    | Unpacked
-    | Packed
-    | ImageSet
-    | Masked
-    | Mask
-    | Attributes
-)
-"""What a task takes of what a person gives: by position, or by an option that is annotated with one
-of these."""
-
-
 SHOWN = 200  # characters of a setting that an error shows
 
 KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
@@ -253,7 +203,7 @@ def open_training(
     modality = reader.learn(
         source, **{k: v for k, v in ({**practice.data_options, **options}).items() if k in own}
     )
-    modality = modality.beside(out) if isinstance(modality, EncodedModality) else modality
+    modality = modality.beside(out)
     chosen = {k: v for k, v in options.items() if k not in own}
     build(model, chosen, modality)
     run = (
@@ -314,8 +264,8 @@ class Trained:
         """Names of what this run can do."""
         return available_tasks(type(self.model), self.run.modality)
 
-    def do(self, task: str, *given: Any, **options: Any) -> Answer:
-        """Does a task on what is given and gives its answer as tensors. Raises InputError where the
+    def do(self, task: str, *given: Any, **options: Any) -> Result:
+        """Does a task on what is given and gives its result. Raises InputError where the
         model is not able.
 
         given: Sources; of a task that reads none its options, from the first on:
@@ -336,7 +286,7 @@ class Trained:
             options["prompt"] = self.run.modality.prompt(options["prompt"])
         if options.get("label") is not None:
             options["label"] = self.run.modality.label(options["label"])
-        if options.get("to") is not None and isinstance(self.run.modality, ImageFiles):
+        if options.get("to") is not None:
             options["to"] = self.run.modality.domain(options["to"])
         options |= self._constraints(function, options)
         self.prepare()
@@ -383,7 +333,7 @@ class Trained:
                 f"no task is called {name!r}; there are {', '.join(registry.names('tasks'))}"
             )
         return lambda *sources, **options: notebook.for_notebook(
-            self._present(self.do(name, *sources, **options))
+            self.do(name, *sources, **options).to_python(self.run.modality)
         )
 
     def _constraints(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -438,166 +388,27 @@ class Trained:
                 if len(sources) > 1 and isinstance(source, str | Path)
                 else ""
             )
-            for part in score_parts(modality, modality.read_any(source), on_device):
+            for part in modality.score(modality.open(source).parts(), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
     def _able(self, function: Callable[..., Any]) -> Any:
         """The model as a task works with it: where parts of the data may be missing, and it learned
         latents of that, one that fills in the data."""
-        model, modality = self.model, self.run.modality
-        if not isinstance(modality, EncodedModality) or Masked not in _by_position(function):
+        model = self.model
+        if Masked not in _by_position(function):
             return model
         assert isinstance(model, Completes), "what fills in is asked of a model that can"
-        return modality.completing(model)
+        return self.run.modality.completing(model)
 
-    def _reader(self, function: Callable[..., Any], kinds: set[Any]) -> Callable[[Any], Source]:
-        """What makes of a source what a task wants: examples, perhaps with their names, or what was
-        given as it is."""
-        modality = self.run.modality
-        if NamedExamples in kinds:
-            return self._named
-        if Attributes in kinds:
-            return attributes.read_attributes
-        if Mask in kinds and not isinstance(modality, Maskable):
-            raise InputError(
-                f"--mask is for images, and these are {self.run.config['modality']['name']}"
-            )
-        if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Tabular)):
-            if not isinstance(modality, Maskable):
-                name = self.run.config["modality"]["name"]
-                raise InputError(
-                    f"{function.__name__} fills in images, videos, texts and rows; these are {name}"
-                )
-            return (
-                modality.mask
-                if Mask in kinds
-                else lambda source: modality.masked(source).to(self.model.device)
-            )
-        if ImageSet in kinds:
-            if not isinstance(modality, ImageFiles):
-                name = self.run.config["modality"]["name"]
-                raise InputError(f"{function.__name__} is for images, and these are {name}")
-            return modality.whole
-        if LabelledExamples in kinds and not isinstance(modality, Tabular):
-            return self._labelled
-        if not kinds & {Given, Unpacked, Packed}:
-            return lambda source: modality.read(source).gather().x.to(self.model.device)
-        if Given in kinds and isinstance(modality, Tabular):
-            share = self.run.config["training"]["held_out"]
-            return lambda source: modality.given(source, share).to(self.model.device)
-        if Given in kinds or not isinstance(modality, Lossless):
-            fit = "rows of tables" if Given in kinds else "what can be packed without loss"
-            raise InputError(
-                f"{function.__name__} is for {fit}, and these are"
-                f" {self.run.config['modality']['name']}"
-            )
-        own = fingerprint(self.run, self.model)
-        if Packed in kinds:
-            return partial(self._parcel, own)
-        return lambda source: Unpacked(*modality.exact(source), own)
-
-    def _parcel(self, own: str, source: bytes | str | Path) -> Packed:
-        """What was compressed, in memory or in a file."""
-        if isinstance(source, bytes):
-            return unpack_bytes(source, "what was given", own)
-        if not Path(source).is_file():
-            raise InputError(f"{source} does not exist; check the path")
-        return unpack_bytes(Path(source).read_bytes(), str(source), own)
-
-    def _named(self, source: Any) -> NamedExamples:
-        """Examples with their names, and labels where they have them."""
-        parts = [data for data, _ in self.run.modality.read_any(source)]
-        wholes = [data.gather() for data in parts]
-        labels = [whole.y for whole in wholes if whole.y is not None]
-        x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
-        names, classes = [name for data in parts for name in data.names], self.run.modality.classes
-        return NamedExamples(x, names, torch.cat(labels).to(x.device) if labels else None, classes)
-
-    def _labelled(self, source: Any) -> LabelledExamples:
-        """Examples with their classes. Raises InputError where they have none."""
-        data, classes = self.run.modality.read(source), self.run.modality.classes
-        whole, device = data.gather(), self.model.device
-        if whole.y is None:
-            lack = "what is given has no labels" if classes else "the training had no labels"
-            raise InputError(
-                f"{lack}, so there is no class to add to; put images into one sub-folder per class"
-            )
-        out = held_out_rows(data.keys(), self.run.config["training"]["held_out"])
-        return LabelledExamples(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
-
-    def _present(self, answer: Answer) -> Any:
-        """What a person in Python wants of an answer: examples as they came in; pairs and frames as
-        lists of those."""
-        modality, present = self.run.modality, self.run.modality.present
-        match answer:
-            case Made() if isinstance(modality, Tabular):
-                return modality.collect(modality.finish(answer.parts))
-            case Filled(given, between=Interval() as between) if isinstance(modality, Tabular):
-                return modality.collect([modality.ranged(between, given)], given.form)
-            case Pairs(between=Interval() as between) if isinstance(modality, Tabular):
-                return modality.collect([modality.ranged(between)])
-            case Pairs(after=rows) if isinstance(modality, Tabular):
-                return present(rows)
-            case Pairs(a, b, Interval() as between):
-                return list(zip(*map(present, (a, b, *between.ends_like(b.cpu()))), strict=True))
-            case Filled(given, draws) if isinstance(modality, Tabular):
-                frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
-                return frames if len(frames) > 1 else frames[0]
-            case Augmented(given, added) if isinstance(modality, Tabular) and isinstance(
-                given, Given
-            ):
-                return modality.collect([modality.extended(given, added)], given.form)
-            case Augmented(given, added, y) if isinstance(given, LabelledExamples):
-                return {
-                    name: present(added[y == i])
-                    for i, name in enumerate(given.classes)
-                    if (y == i).any()
-                }
-            case Detections() | Embedded() | Clustered():
-                tables = _tabled(answer, modality)
-                return (
-                    modality.collect(tables)
-                    if isinstance(modality, Tabular)
-                    else concat_tables(tables).to_pandas()
-                )
-            case Completed(given, draws):
-                drawn = [_images(data_of(modality), x, given.form) for x in draws]
-                return drawn if len(drawn) > 1 else drawn[0]
-            case Edited(frames=frames, names=names, directions=directions):
-                walks = [present(walk) for walk in frames.transpose(0, 1)]
-                n = len(directions)
-                return [
-                    dict(zip(directions, walks[i * n : (i + 1) * n], strict=True))
-                    for i in range(len(names))
-                ]
-            case Packed():
-                return pack_bytes(answer)
-            case Unpacked(codes, rest) if isinstance(modality, Lossless):
-                return modality.rebuilt(codes, rest)
-            case Restored(given) if isinstance(modality, ImageFiles):
-                return modality.album((own for _, _, own in answer.made), given.form)
-            case Enlarged(given, _, larger) if isinstance(modality, ImageFiles):
-                return modality.album((after for _, after in larger), given.form)
-            case Made(examples=x):
-                return present(x)
-            case Pairs(before=a, after=b):
-                return list(zip(present(a), present(b), strict=True))
-            case Frames(examples=frames, names=names):
-                walks = [present(walk) for walk in frames.transpose(0, 1)]
-                return dict(zip(names, walks, strict=True)) if names else walks
+    def _reader(self, function: Callable[..., Any], kinds: Sequence[Any]) -> Callable[[Any], Any]:
+        """What makes of a source what a task wants, the first of these types that it can be."""
+        return partial(read_input, self.run, function.__name__, kinds)
 
     def _repr_html_(self) -> str:
         return notebook.run_html(self.run)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
-
-
-def _images(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
-    """Examples of one size or of several as a person in Python wants them."""
-    if isinstance(modality, ImageFiles):
-        return modality.album((ImageFile(image_to_levels(one, 255)) for one in x), form)
-    return modality.present(torch.stack([*x]))
 
 
 def training_examples(run: Run, source: Any, most: int) -> NamedExamples:
@@ -613,17 +424,6 @@ def training_examples(run: Run, source: Any, most: int) -> NamedExamples:
     some = learn.subset(evenly_spaced(len(learn), most))
     whole = some.gather().to(run.model.device)
     return NamedExamples(whole.x, some.names, whole.y, run.modality.classes)
-
-
-def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> list[Table]:
-    """What an answer says of each example, one row each, as tables that belong together."""
-    match answer:
-        case Detections():
-            return [detection_table(part, answer.normal, modality) for part in answer.parts]
-        case Embedded():
-            return [embedding_map.latents_table(answer, modality)]
-        case Clustered():
-            return [cluster_table.cluster_members(answer, modality)]
 
 
 def sources(task: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -642,24 +442,29 @@ def _hints(task: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
+def sources_by_option(task: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
     """Options of a task that name something to read, and what it wants of each."""
     kinds = {
-        option.name: {*get_args(option.type), option.type} & {*get_args(Source)}
+        option.name: tuple(filter(_is_input, [*get_args(option.type), option.type]))
         for option in registry.options(task)
     }
     return {name: kind for name, kind in kinds.items() if kind}
 
 
+def _is_input(kind: Any) -> bool:
+    """Whether a type is one that data is opened as."""
+    return kind is torch.Tensor or (isinstance(kind, type) and issubclass(kind, Input))
+
+
 @cache
-def _by_position(task: Callable[..., Any]) -> set[Any]:
-    """What a task wants of what a person gives by position."""
+def _by_position(task: Callable[..., Any]) -> tuple[Any, ...]:
+    """What a task wants of what a person gives by position, in the order of its signature."""
     hints = _hints(task)
-    return {
+    return tuple(
         kind
         for source in sources(task)
         for kind in get_args(hints[source.name]) or [hints[source.name]]
-    }
+    )
 
 
 @cache
@@ -673,13 +478,9 @@ def _followed(modality: Modality, sources: Sequence[Any], weigh: ScoreFunction) 
     done first."""
     if len(sources) != 1 or not isinstance(sources[0], str | Path):
         raise InputError("--follow is for one file that grows; name just that one")
-    if not isinstance(modality, Followable):
-        raise InputError(
-            "--follow is for rows and series, in CSV or JSON lines; these files do not grow"
-        )
     stop = threading.Event()
     with stop_on_signal(stop):
-        yield from score_parts(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
+        yield from modality.score(modality.open(sources[0]).follow(stop.wait), weigh)
 
 
 def modality_name(source: Any, as_: str | None, through: Path | None) -> str:
@@ -845,6 +646,8 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         for name, learned in HINDSIGHT.items():
             if tensors := learned(trained, held, quiet):
                 trained.keep(name, tensors)
+        if tensors := collect_neighbours(trained, learn):
+            trained.keep("neighbours", tensors)
         write_final_report(trained)
     return Trained(trained, source)
 

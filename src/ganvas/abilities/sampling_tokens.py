@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from ..core import DecodingOptions
+from ..core.decoding import DecodingOptions
 from ._base import Lesson
 from .sampling import Samples
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core import Batch, Space, with_channels, with_same_channels
+from ..core import Batch, Space
+from ..core.images import with_channels, with_same_channels
 from ._base import (
     Ability,
     ErrorMeasure,

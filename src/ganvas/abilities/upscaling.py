@@ -9,15 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..core import (
-    Batch,
-    Continuous,
-    Evidence,
-    Space,
-    crop_to_multiple,
-    seeded_rng,
-    upscale_bicubic,
-)
+from ..core import Batch, Continuous, Evidence, Space, seeded_rng
+from ..core.images import crop_to_multiple, upscale_bicubic
 from ._base import (
     Ability,
     Baseline,

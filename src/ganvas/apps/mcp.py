@@ -17,8 +17,8 @@ from typing import Any, get_args, get_origin
 from PIL import Image
 
 from .. import __version__, api
-from ..core import IMAGE_ENDINGS, Marginals
-from ..results import save as delivery
+from ..core.constraints import Marginals
+from ..core.images import IMAGE_ENDINGS
 from ..runs.run import Run
 from ..runs.summary import RunSummary
 from ..runtime import registry
@@ -183,10 +183,10 @@ class Assistant:
         given = self._convert_options(options or {}, registry.options(function), read)
         _refuse_too_much(task, given)
         sources = [str(self._find_data(path)) for path in paths or []]
-        answer = self._load(found).do(task, *sources, **given)
+        result = self._load(found).do(task, *sources, **given)
         out = _next_folder(found.path / "answers", task)
-        files = delivery.save_result(answer, found.modality, out)
-        figures = json.dumps(delivery.figures(answer))[:LETTERS]
+        files = result.save(found.modality, out)
+        figures = json.dumps(result.figures())[:LETTERS]
         words = [f"wrote {len(files):,} files below {out}", figures, *_read_beginning(files)]
         return ["\n".join(words), *_show_image(files)]
 

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from .. import api
 from ..abilities import Samples
-from ..core import Evidence, ImageFiles, InputError, Model, seeded_rng
+from ..core import Evidence, InputError, Model, seeded_rng
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device
@@ -405,7 +405,7 @@ def _gather_evidence(run: Run, source: Any, conditional: bool) -> Evidence:
         train, modality, run.path.parent / ".features"
     )
     seen, unseen = train.gather(SCORED).to(device), held.gather(SCORED).to(device)
-    paired = isinstance(modality, ImageFiles) and modality.pairs
+    paired = modality.pairs
     asked = unseen.y if conditional else None
     return Evidence(
         seen, unseen, asked, lambda x: features(x.cpu()), None, modality.frame, None, paired

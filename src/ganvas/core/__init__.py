@@ -1,160 +1,62 @@
-"""The words everything else is written in: space, turn, model, modality, answer."""
+"""The words everything else is written in: space, turn, model, ability, modality, answer."""
 
 from ..runtime.errors import InputError
 from ..runtime.random import seeded_generator, seeded_rng
-from .answers import (
-    Answer,
-    Augmented,
-    Clustered,
-    Completed,
-    Detected,
-    Detections,
-    Edited,
-    Embedded,
-    Enlarged,
-    Estimate,
-    Evidence,
-    Filled,
-    Frames,
-    LabelledExamples,
-    Made,
-    Measured,
-    NamedExamples,
-    Packed,
-    Pairs,
-    ReferenceScores,
-    Restored,
-    Scored,
-    ScoredStream,
-    ScoreFunction,
-    TrainingExamples,
-    Unpacked,
-)
-from .attributes import Attributes
-from .conformal import p_values, p_values_in_order
-from .constraints import Balance, Constraint, Marginals, Queryable, combine
-from .decoding import DecodingOptions
-from .images import (
-    CONTAINERS,
-    IMAGE_ENDINGS,
-    ROUND_TRIP_ENDINGS,
-    ImageFile,
-    ImageFiles,
-    ImageSet,
-    Moving,
-    crop_to_multiple,
-    downscale,
-    image_from_levels,
-    image_to_levels,
-    lists_images,
-    mirror_pad,
-    mirror_to_multiple,
-    random_flip,
-    resize,
-    upscale_bicubic,
-    with_channels,
-    with_same_channels,
-)
-from .intervals import Calibrated, Calibration, Interval, Values
+from .constraints import Constraint
+from .data import Batch, Data, evenly_spaced, held_out_rows
+from .evidence import Estimate, Evidence, Measured
+from .examples import LabelledExamples, NamedExamples, TrainingExamples
+from .images import ImageSet
+from .inputs import Input
+from .intervals import Interval
 from .lossless import Lossless
-from .masks import Mask, Maskable, Masked, from_nearest_known
-from .modality import Batch, Data, EncodedModality, Modality, data_of, evenly_spaced, held_out_rows
+from .masks import Mask, Masked
+from .modality import Items, Modality
 from .model import Defaults, Model, Optimizer, Turn, adam, adamw
-from .privacy import Private, Promise
+from .result import Parts, Result
+from .scoring import Part
+from .source import Source
 from .space import Continuous, Mixed, Space, Tokens, label
-from .tabular import Features, Given, Tabular
-from .time_steps import Followable, Overlapping
+from .tabular import Given, Tabular
 
 __all__ = [
-    "CONTAINERS",
-    "IMAGE_ENDINGS",
-    "ROUND_TRIP_ENDINGS",
-    "Answer",
-    "Attributes",
-    "Augmented",
-    "Balance",
     "Batch",
-    "Calibrated",
-    "Calibration",
-    "Clustered",
-    "Completed",
     "Constraint",
     "Continuous",
     "Data",
-    "DecodingOptions",
     "Defaults",
-    "Detected",
-    "Detections",
-    "Edited",
-    "Embedded",
-    "EncodedModality",
-    "Enlarged",
     "Estimate",
     "Evidence",
-    "Features",
-    "Filled",
-    "Followable",
-    "Frames",
     "Given",
-    "ImageFile",
-    "ImageFiles",
     "ImageSet",
+    "Input",
     "InputError",
     "Interval",
+    "Items",
     "LabelledExamples",
     "Lossless",
-    "Made",
-    "Marginals",
     "Mask",
-    "Maskable",
     "Masked",
     "Measured",
     "Mixed",
     "Modality",
     "Model",
-    "Moving",
     "NamedExamples",
     "Optimizer",
-    "Overlapping",
-    "Packed",
-    "Pairs",
-    "Private",
-    "Promise",
-    "Queryable",
-    "ReferenceScores",
-    "Restored",
-    "ScoreFunction",
-    "Scored",
-    "ScoredStream",
+    "Part",
+    "Parts",
+    "Result",
+    "Source",
     "Space",
     "Tabular",
     "Tokens",
     "TrainingExamples",
     "Turn",
-    "Unpacked",
-    "Values",
     "adam",
     "adamw",
-    "combine",
-    "crop_to_multiple",
-    "data_of",
-    "downscale",
     "evenly_spaced",
-    "from_nearest_known",
     "held_out_rows",
-    "image_from_levels",
-    "image_to_levels",
     "label",
-    "lists_images",
-    "mirror_pad",
-    "mirror_to_multiple",
-    "p_values",
-    "p_values_in_order",
-    "random_flip",
-    "resize",
     "seeded_generator",
     "seeded_rng",
-    "upscale_bicubic",
-    "with_channels",
-    "with_same_channels",
 ]

@@ -31,6 +31,12 @@ class Values:
     categories: np.ndarray
 
 
+def plain_values(x: Tensor) -> Values:
+    """Examples (n, ...) as they are."""
+    values = x.flatten(1).float().cpu().numpy()
+    return Values(values, np.zeros(values.shape[1], bool))
+
+
 Measure = Callable[[Tensor], Values]
 """The values of examples (n, *space.shape)."""
 

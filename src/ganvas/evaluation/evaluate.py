@@ -16,19 +16,17 @@ from ..abilities import Completes, Samples, previews
 from ..core import (
     Batch,
     Data,
-    EncodedModality,
-    ImageFiles,
     InputError,
     Modality,
-    data_of,
     evenly_spaced,
     seeded_rng,
 )
 from ..core.statistics import nearest_distance
 from ..runs.available import available_tasks
-from ..runs.run import Run, write_atomically
+from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device, prepare
+from ..runtime.files import write_atomically
 from .associations import draw_associations
 from .figures import Coding, Evaluation, evaluate
 from .report import Image, write_report
@@ -74,7 +72,7 @@ def evaluate_run(
     Raises InputError where too few examples are left to judge by.
     """
     console = Console(stderr=True, quiet=quiet)
-    modality = data_of(run.modality)  # of latents, samples are judged as what they are latents of
+    modality = run.modality.inner  # of latents, samples are judged as what they are latents of
     train, held, leaks = _data(run, modality, source, learned_from)
     fit = registry.load("features", features or modality.features).fit
     extractor = fit(train, modality, run.path.parent / ".features")
@@ -94,7 +92,7 @@ def evaluate_run(
             _classifier(extractor.classify, unseen.x),
             modality.frame,
             target,
-            isinstance(modality, ImageFiles) and modality.pairs,
+            modality.pairs,
             lambda words: status.update(f"judging: {words}"),
             coding,
         )
@@ -128,7 +126,7 @@ def evaluate_run(
 def _coding(run: Run, seen: Batch, unseen: Batch) -> Coding | None:
     """The same examples as latents, where the run learned these."""
     modality = run.modality
-    if not isinstance(modality, EncodedModality):
+    if modality.encoder is None:
         return None
     train, held = (
         Batch(modality.encode(part.x), part.y).to(run.model.device) for part in (seen, unseen)
@@ -239,8 +237,7 @@ def _show_samples(
     assert isinstance(model, Samples), "what was drawn was drawn by it"
     with seeded_rng(0):
         x = model.sample(10).float()
-    if isinstance(run.modality, EncodedModality):
-        x = run.modality.decode(x).to(x.device)
+    x = run.modality.decode(x).to(x.device)
     near = torch.cdist(embed(x), embed(train.x)).topk(NEIGHBOURS, 1, largest=False).indices
     rows = torch.cat([x, *(train.x[column] for column in near.T.to(train.x.device))])
     modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(x))

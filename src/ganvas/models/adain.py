@@ -9,17 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..abilities import Stylises
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Turn,
-    adam,
-    mirror_to_multiple,
-)
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..core.images import mirror_to_multiple
 from ..nn.perception import Perception
 
 EPSILON = 1e-5

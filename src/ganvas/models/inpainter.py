@@ -11,17 +11,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..abilities import Completes
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Turn,
-    adam,
-    mirror_to_multiple,
-)
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..core.images import mirror_to_multiple
 from ..core.random_masks import draw_masks
 from ..nn.losses import critic_generator_loss, hinge_loss
 

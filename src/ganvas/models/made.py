@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ..abilities import Bounds, ConditionalStart, Factorises, Samples, Scores, StartsConditionally
-from ..core import Batch, Data, Defaults, InputError, Model, Private, Promise, Space, Tokens, Turn
+from ..core import Batch, Data, Defaults, InputError, Model, Space, Tokens, Turn
+from ..core.privacy import Private, Promise
 from ..core.space import draw_symbol
 from ..nn.losses import clip_costs, gaussian_noise
 from ..nn.masked import MaskedPerceptron, Tape

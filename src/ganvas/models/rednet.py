@@ -8,17 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ..abilities import Restores
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Turn,
-    adam,
-    mirror_to_multiple,
-)
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..core.images import mirror_to_multiple
 from ..nn.convolutional import SmallBlock
 from ..nn.degradations import Degradation, Kind
 

@@ -9,19 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..abilities import Bounds, Generates, SamplesTokens, Scores, Tokenizes
-from ..core import (
-    Batch,
-    Continuous,
-    DecodingOptions,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Tokens,
-    Turn,
-    adamw,
-)
-from ..core.decoding import DEFAULT_DECODING
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Tokens, Turn, adamw
+from ..core.decoding import DEFAULT_DECODING, DecodingOptions
 from ..nn import standard_normal
 from ..nn.losses import kl_standard_normal
 from ..nn.transformer import TokenTransformer

@@ -10,19 +10,8 @@ import torch
 from torch import Tensor
 
 from ..abilities import Bounds, Completes, Factorises, SamplesTokens, Scores, ScoresPrompts
-from ..core import (
-    Batch,
-    DecodingOptions,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Tokens,
-    Turn,
-    adamw,
-    seeded_generator,
-)
-from ..core.decoding import DEFAULT_DECODING
+from ..core import Batch, Defaults, InputError, Model, Space, Tokens, Turn, adamw, seeded_generator
+from ..core.decoding import DEFAULT_DECODING, DecodingOptions
 from ..nn.transformer import TokenTransformer, mask_forbidden
 
 Order = Literal["causal", "masked"]

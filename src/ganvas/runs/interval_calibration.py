@@ -11,8 +11,8 @@ from rich.progress import track
 from torch import Tensor
 
 from ..abilities import ResamplesPosterior
-from ..core import Calibration, Data, Tabular, Values, evenly_spaced, seeded_rng
-from ..core.intervals import Measure, predictive_values, split_draws
+from ..core import Data, evenly_spaced, seeded_rng
+from ..core.intervals import Calibration, predictive_values, split_draws
 from .calibration_store import learn_after_training
 from .run import Run
 
@@ -30,7 +30,7 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor
         return {}
     most = min(MOST, max(ROOM // held_out.batch(torch.tensor([0])).x.numel(), FEWEST))
     x = held_out.subset(evenly_spaced(len(held_out), most)).gather().x
-    measure = measure_coverage(run)
+    measure = run.modality.measure
     console = Console(stderr=True, quiet=quiet)
     found = []
     with seeded_rng(0):
@@ -52,16 +52,4 @@ def calibration(run: Run, source: Any) -> Calibration:
     """
     kept = learn_after_training(run, "calibration", source, learn_calibration)
     scores, least = kept["scores"].double().numpy(), kept["least"].double().numpy()
-    return Calibration(measure_coverage(run), scores, least)
-
-
-def measure_coverage(run: Run) -> Measure:
-    """Examples as values: of rows in the units of the table, of all else as they are."""
-    modality = run.modality
-    return modality.measure if isinstance(modality, Tabular) else plain_calibration
-
-
-def plain_calibration(x: Tensor) -> Values:
-    """Examples as they are."""
-    values = x.flatten(1).float().cpu().numpy()
-    return Values(values, np.zeros(values.shape[1], bool))
+    return Calibration(run.modality.measure, scores, least)

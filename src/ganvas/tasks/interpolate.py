@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..abilities import Decodes, Encodes, Generates
-from ..core import Frames, InputError, seeded_rng
+from ..core import InputError, seeded_rng
+from ..results.frames import Frames
 from .embed.latents import refuse_tokens
 
 

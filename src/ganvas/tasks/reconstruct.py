@@ -8,12 +8,13 @@ from rich.progress import track
 from torch import Tensor
 
 from ..abilities import Autoencodes, ResamplesPosterior
-from ..core import Calibrated, InputError, Interval, Pairs, seeded_rng
-from ..core.intervals import FIELDS, check_level, predictive_values, split_draws
+from ..core import InputError, Interval, seeded_rng
+from ..core.intervals import FIELDS, Calibrated, check_level, predictive_values, split_draws
+from ..results.pairs import Pairs
+from ..results.reconstruction_intervals import ReconstructionIntervals
 from ..runtime.console import stderr_console
 
 
-@torch.no_grad()
 def reconstruct(
     model: Autoencodes,
     x: Tensor,
@@ -21,7 +22,7 @@ def reconstruct(
     *,
     interval: float | None = None,
     seed: int = 0,
-) -> Pairs:
+) -> Pairs | ReconstructionIntervals:
     """Shows each example beside what the model makes of it: what the latent could not hold is
     missing.
 
@@ -48,7 +49,9 @@ def reconstruct(
     return Pairs(x, torch.cat([model.decode(model.encode(part)) for part in parts]))
 
 
-def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int) -> Pairs:
+def _within(
+    model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int
+) -> ReconstructionIntervals:
     """Reconstructions and the intervals around them."""
     if not isinstance(model, ResamplesPosterior):
         raise InputError(
@@ -70,4 +73,4 @@ def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed
                 ).interval(reach, calibration.least, level)
             )
     whole = [np.concatenate([getattr(part, field) for part in said]) for field in FIELDS]
-    return Pairs(x, torch.cat(shown), Interval(level, *whole))
+    return ReconstructionIntervals(x, torch.cat(shown), Interval(level, *whole))

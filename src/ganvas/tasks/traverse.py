@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..abilities import Decodes, Encodes, Generates, Samples
-from ..core import Frames, InputError, seeded_rng
+from ..core import InputError, seeded_rng
+from ..results.frames import Frames
 from ..runtime.console import stderr_console
 from ._progress import with_progress
 from .embed.latents import encode_all
@@ -18,7 +19,6 @@ FARTHEST = 1_000_000  # standard deviations, or latents, that are asked for
 DRAWN = 4096  # latents that tell how wide a prior is
 
 
-@torch.no_grad()
 def traverse(
     model: Decodes,
     x: Tensor | None = None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from warnings import catch_warnings, simplefilter
 
-from ..core import InputError, Promise
+from ..core import InputError
+from ..core.privacy import Promise
 
 
 def privacy_promise(epsilon: float, delta: float, rows: int, batch: int, n_steps: int) -> Promise:

@@ -18,22 +18,10 @@ from torch import Tensor
 
 from ... import api
 from ...abilities import EstimatesDensityRatio, Generates, Samples, SamplesTokens, ScoresPrompts
-from ...core import (
-    Answer,
-    Balance,
-    Constraint,
-    DecodingOptions,
-    Detections,
-    ImageFiles,
-    InputError,
-    Made,
-    Marginals,
-    Packed,
-    Queryable,
-    Tabular,
-    data_of,
-)
-from ...results.save import figures, save_result
+from ...core import Constraint, InputError, Result
+from ...core.constraints import Balance, Marginals, Queryable
+from ...core.decoding import DecodingOptions
+from ...core.images import ImageFiles
 from ...runtime import registry
 from ..uploads import zip_files
 from . import charts, uploads
@@ -102,9 +90,7 @@ def asked(task: str, trained: api.Trained) -> list[Field]:
         )
         for option in kept
     ]
-    many = (
-        isinstance(modality, Tabular) and registry.needs(function) is Samples
-    )  # of rows a few say nothing
+    many = modality.kinds and registry.needs(function) is Samples  # of rows a few say nothing
     return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
 
 
@@ -120,17 +106,15 @@ def do(
         name: str(uploads.store_uploads([value], runs)) if name in files else value
         for name, value in options.items()
     }
-    answer = trained.do(task, *(str(one) for one in held if one), **said)
+    result = trained.do(task, *(str(one) for one in held if one), **said)
     out = uploads.create_answer_folder(runs) / task
-    written = save_result(answer, trained.run.modality, out)
-    if isinstance(answer, Packed):
-        return _packed(answer, written, trained, held[0])
-    shown = _shown(
-        written, _before(held, written), _said(answer), out, _beside(answer, written, trained, said)
-    )
-    return (
-        replace(shown, table=_most_anomalous(written)) if isinstance(answer, Detections) else shown
-    )
+    written = result.save(trained.run.modality, out)
+    if result.undone_by:
+        return _undone(result, written, trained, held[0])
+    chart = _beside(written, trained, said) if result.synthetic else ""
+    shown = _shown(written, _before(held, written), result.describe(), out, chart)
+    table = _ordered(written, result.order_by) if result.order_by else shown.table
+    return replace(shown, table=table)
 
 
 def judged(run: Path, runs: Path) -> Shown:
@@ -197,57 +181,24 @@ def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Pa
     return [(file, made[file.stem]) for file in own][:SHOWN]
 
 
-def _most_anomalous(files: Sequence[Path]) -> pd.DataFrame:
-    """The most anomalous examples first, and what is said of them all."""
-    scores = pd.read_csv(next(file for file in files if file.name == "scores.csv"), nrows=MOST)
-    return (
-        scores.sort_values("p", kind="stable").head(ROWS).dropna(axis="columns", how="all").round(4)
-    )
+def _ordered(files: Sequence[Path], column: str) -> pd.DataFrame:
+    """The rows with the smallest values of a column first, and what is said of them all."""
+    table = pd.read_csv(next(file for file in files if file.suffix == ".csv"), nrows=MOST)
+    first = table.sort_values(column, kind="stable").head(ROWS)
+    return first.dropna(axis="columns", how="all").round(4)
 
 
-def _said(answer: Answer) -> str:
-    """What an answer says in numbers, as words."""
-    if isinstance(answer, Detections):
-        found = answer.tally["found"]
-        words = (
-            f"{found:,} of {answer.tally['of']:,} are anomalous"
-            if found
-            else "Nothing is anomalous beyond doubt"
-        )
-        return (
-            f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the most anomalous"
-            " come first."
-        )
-    said = {name: value for name, value in figures(answer).items() if not isinstance(value, dict)}
-    return " · ".join(f"{name}: {_number(value)}" for name, value in said.items())
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_number, value[:12]))
-    return (
-        f"{value:,.4g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int)
-        else str(value)
-    )
-
-
-def _packed(
-    answer: Packed, files: Sequence[Path], trained: api.Trained, given: Path | None
+def _undone(
+    result: Result, files: Sequence[Path], trained: api.Trained, given: Path | None
 ) -> Shown:
     """How small it became, and what that cost: it is unpacked again and laid beside what was
     given."""
     assert given is not None, "what is packed was handed in"
     inside = [given] if given.is_file() else [file for file in given.rglob("*") if file.is_file()]
     before, after = sum(file.stat().st_size for file in inside), files[0].stat().st_size
-    words = (
-        f"{answer.n:,} examples in {after:,} bytes; as files they took {before / after:.1f} times"
-        " as many"
-    )
-    again = trained.do("decompress", str(files[0]))
-    back = save_result(again, trained.run.modality, files[0].parent / "unpacked")
+    words = f"{result.describe()}; as files they took {before / after:.1f} times as many"
+    again = trained.do(result.undone_by, str(files[0]))
+    back = again.save(trained.run.modality, files[0].parent / "unpacked")
     pairs = _before([given], back)
     return _shown([*files, *back], pairs, f"{words} · {_error(pairs)}", files[0].parent)
 
@@ -267,13 +218,11 @@ def _levels(file: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"), dtype=float)
 
 
-def _beside(
-    answer: Answer, files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]
-) -> str:
+def _beside(files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]) -> str:
     """Charts of new rows beside real ones that are as was asked for, where the data of the training
     is at hand."""
     modality, where = trained.run.modality, said.get("where")
-    if not isinstance(answer, Made) or not isinstance(modality, Tabular) or trained.source is None:
+    if not modality.kinds or trained.source is None:
         return ""
     try:
         x = api.training_examples(trained.run, trained.source, REAL).x
@@ -332,7 +281,7 @@ def _kinds(option: registry.Option) -> set[Any]:
 
 def _heeded(option: registry.Option, trained: api.Trained) -> bool:
     """Whether an option says something to this model and its data."""
-    model, modality = trained.model, data_of(trained.run.modality)
+    model, modality = trained.model, trained.run.modality.inner
     conditional = isinstance(model, Samples) and model.condition is not None
     if option.name in {one.name for one in fields(DecodingOptions)} and not isinstance(
         model, SamplesTokens

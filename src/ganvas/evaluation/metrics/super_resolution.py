@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ...abilities import Upscales
-from ...core import Estimate, Evidence, Measured, crop_to_multiple, seeded_rng, with_channels
+from ...core import Estimate, Evidence, Measured, seeded_rng
+from ...core.images import crop_to_multiple, with_channels
 from ...core.statistics import bootstrap_mean
 from ._image_similarity import image_similarity, psnr
 

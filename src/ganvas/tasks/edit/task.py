@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...abilities import Decodes, Generates, Samples
-from ...core import Attributes, Edited, InputError, NamedExamples, TrainingExamples, seeded_rng
+from ...core import InputError, NamedExamples, TrainingExamples, seeded_rng
+from ...core.attributes import Attributes
+from ...results.edited import Edited
 from .directions import By, Scale, attribute_direction, discover_directions, orthogonal_to
 from .inversion import DRAWN, Latents, learned_features, make_encoder
 
@@ -20,7 +22,6 @@ CORRECTIONS = 4  # of what was to be held and has changed
 BASES = 24  # latents where directions are looked for
 
 
-@torch.no_grad()
 def edit(
     model: Decodes,
     x: NamedExamples,

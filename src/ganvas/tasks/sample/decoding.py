@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ...abilities import Samples, SamplesTokens, ScoresPrompts
-from ...core import DecodingOptions, InputError
+from ...core import InputError
+from ...core.decoding import DecodingOptions
 
 
 class WithDecodingOptions(Samples):

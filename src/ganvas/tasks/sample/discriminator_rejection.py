@@ -42,7 +42,6 @@ class DiscriminatorRejection(Samples):
         self.model, self.space, self.condition = model, model.space, model.condition
         self.limits: dict[tuple[int, float | None], float] = {}
 
-    @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         if y is None and self.condition is not None:
             y = torch.arange(n).unsqueeze(1) % self.condition.vocabulary

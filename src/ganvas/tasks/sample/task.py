@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from ...abilities import Generates, Samples
-from ...core import Balance, Constraint, InputError, Made, Marginals, combine, seeded_rng
+from ...core import Constraint, InputError, Parts, seeded_rng
+from ...core.constraints import Balance, Marginals, combine
+from ...results.generated import Generated
 from ...runtime.console import stderr_console
+from ...runtime.random import fresh_seed
 from .._progress import with_progress
 from .decoding import best_of_several, with_decoding_options
 from .discriminator_rejection import with_rejection
@@ -45,7 +48,7 @@ def sample(
     top_p: float | None = None,
     guidance: float | None = None,
     decoding_steps: int | None = None,
-) -> Made:
+) -> Generated:
     """Draws new examples, in parts, when they are asked for.
 
     n: How many.
@@ -113,14 +116,25 @@ def sample(
         combine([where, constraint, together, unique, level])
         for level in (balance.constraints if balance else [None])
     ]
-    tallies = [
-        Tally(condition, n // len(constraints) + (i < n % len(constraints)))
-        for i, condition in enumerate(constraints)
-        if condition
-    ]
-    rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
-    parts = _parts(_like(rows, like, n) if like else rows, n, batch_size(model.space), seed)
-    return Made(with_progress(_told(parts, tallies), n, "sampling"))
+    seed = fresh_seed() if seed is None else seed
+
+    def draw() -> Iterator[Tensor]:
+        tallies = _tallies(constraints, n)
+        rows = (
+            _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
+        )
+        own = _like(rows, like, n) if like else rows
+        return with_progress(
+            _told(_parts(own, n, batch_size(model.space), seed), tallies), n, "sampling"
+        )
+
+    return Generated(Parts(draw))
+
+
+def _tallies(constraints: Sequence[Constraint | None], n: int) -> list[Tally]:
+    """Of each constraint how many examples shall meet it: `n` together, evenly."""
+    shares = [n // len(constraints) + (i < n % len(constraints)) for i in range(len(constraints))]
+    return [Tally(one, share) for one, share in zip(constraints, shares, strict=True) if one]
 
 
 def _asked(model: Samples, label: int | str | None, prompt: str | None) -> Tensor | None:
@@ -138,8 +152,7 @@ def _asked(model: Samples, label: int | str | None, prompt: str | None) -> Tenso
     return None if label is None else torch.full((1, 1), int(label))
 
 
-@torch.no_grad()
-def _parts(rows: Draw, n: int, size: int, seed: int | None) -> Iterator[Tensor]:
+def _parts(rows: Draw, n: int, size: int, seed: int) -> Iterator[Tensor]:
     """Rows in parts; chance starts from the seed and the part alone."""
     for part, start in enumerate(range(0, n, size)):
         with seeded_rng(seed, part):
