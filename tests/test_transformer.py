@@ -56,7 +56,7 @@ def test_probabilities_of_all_examples_sum_to_one(order: str) -> None:
 
 
 def test_probabilities_of_all_that_ends_sum_to_one() -> None:
-    distinct = ENDING.ended(EVERY).unique(dim=0)
+    distinct = ENDING.fill_after_end(EVERY).unique(dim=0)
     assert len(distinct) < len(EVERY)
     assert made(ENDING).score(distinct).neg().exp().sum().item() == pytest.approx(1, abs=1e-4)
 

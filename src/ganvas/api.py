@@ -36,7 +36,8 @@ from .core.constraints import Balance, Marginals, Queryable
 from .core.detection import ReferenceScores, Scored, ScoredStream, ScoreFunction
 from .core.intervals import Calibrated
 from .core.privacy import Private
-from .evaluation.evaluate import Evaluation, evaluate_run, write_final_report
+from .evaluation.evaluate import evaluate_run, write_final_report
+from .evaluation.figures import Evaluation
 from .runs import notebook
 from .runs.available import available_tasks
 from .runs.calibration_store import Learn, data_digest

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.random import seeded_generator
-from .answers import Estimate
+from .evidence import Estimate
 
 if TYPE_CHECKING:
     import numpy as np

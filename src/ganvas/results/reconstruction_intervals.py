@@ -34,7 +34,7 @@ class ReconstructionIntervals(Result):
         rows = rows_of(modality)
         if rows is not None:
             return rows.to_python([rows.ranged(self.between)])
-        low, high = self.between.shaped(self.after.cpu())
+        low, high = self.between.ends_like(self.after.cpu())
         kinds = [modality.to_python(x) for x in (self.before, self.after, low, high)]
         return list(zip(*kinds, strict=True))
 
@@ -44,7 +44,7 @@ class ReconstructionIntervals(Result):
         tables = self.tables(modality)
         if tables:
             return [save_tables(tables["rows"], file_in(out, "rows.csv"))]
-        low, high = self.between.shaped(self.after)
+        low, high = self.between.ends_like(self.after)
         heat = (high.clamp(-1, 1) - low.clamp(-1, 1)) - 1  # as wide as all values is white
         kinds = self.before, self.after, heat
         if out.suffix:

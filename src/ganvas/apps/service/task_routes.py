@@ -22,7 +22,7 @@ from starlette.responses import StreamingResponse
 from ... import api
 from ...core import Continuous, InputError, Result
 from ...core.detection import ScoredStream
-from ...core.scoring import Part, score_jointly, score_parts
+from ...core.scoring import Part, score_jointly
 from ...results.packed import Packed, read_header
 from ...runs.run import Run
 from ...runs.summary import RunSummary
@@ -289,7 +289,7 @@ def _score_in_batches(opened: OpenedRun, path: Path) -> ScoredStream:
     """The examples of a path, scored as those of several requests are."""
     modality = opened.trained.run.modality
     return ScoredStream(
-        lambda _: score_parts(modality, modality.read_any(path), opened.score_with_attribution)
+        lambda _: modality.score(modality.open(path).parts(), opened.score_with_attribution)
     )
 
 

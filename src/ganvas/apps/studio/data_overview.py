@@ -126,7 +126,7 @@ def to_frame(x: Tensor, modality: Modality) -> pd.DataFrame:
     frame = modality.frame(x)
     if frame is not None:
         return frame
-    return pd.DataFrame({"text": [str(example)[:300] for example in modality.present(x)]})
+    return pd.DataFrame({"text": [str(example)[:300] for example in modality.to_python(x)]})
 
 
 def _try_models(overview: DataOverview) -> Iterator[tuple[str, Model]]:

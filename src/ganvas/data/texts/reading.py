@@ -73,7 +73,7 @@ class TextSource(Source):
         """Beginnings: what comes after the last symbol of a text is missing."""
         found = self.examples()
         x = found.gather().x
-        known = self.modality.space.counted(x) & (x != END)
+        known = self.modality.space.valid_places(x) & (x != END)
         sizes = [(self.modality.length,)] * len(x)
         return Masked([*x], [*known], found.names, sizes).to(self.device)
 
