@@ -98,7 +98,7 @@ class ImageSet(Input):
         return self.own(number).examples(self.channels)
 
 
-class ImageFiles(ABC):
+class ImageFiles:
     """A modality whose examples are images, which it can also read and write as they are, one at
     a time."""
 
