@@ -99,7 +99,7 @@ def ask(
 
 
 def test_runs_are_listed_and_say_what_they_can(client: TestClient) -> None:
-    assert [one["name"] for one in client.get("/runs").json()] == ["people", "images"]
+    assert [one["name"] for one in client.get("/runs").json()] == ["images", "people"]
     card = client.get("/runs/images").json()
     assert (card["model"], card["modality"], card["finished"]) == ("vae", "images", True)
     assert card["options"] == {"latent": 4, "width": 8}

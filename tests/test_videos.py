@@ -56,7 +56,7 @@ def encoded(
     file.parent.mkdir(parents=True, exist_ok=True)
     ending = file.suffix[1:]
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(KINDS[ending], lr=rate, options=options)
+        stream = container.add_stream(KINDS[ending], rate=rate, options=options)
         stream.height, stream.width = x.shape[1:3]
         stream.pix_fmt = "rgb8" if ending == "gif" else "yuv420p"
         if turned:
@@ -136,7 +136,7 @@ def test_arrays_come_back_as_they_were(shape: tuple[int, ...], tmp_path: Path) -
 
 
 def test_so_many_frames_a_second(tmp_path: Path) -> None:
-    file = encoded(tmp_path / "a.mkv", film(), lr=10)
+    file = encoded(tmp_path / "a.mkv", film(), rate=10)
     every = seen(file, frames=6, fps=5, size=SIDE)[0]
     assert (every == seen(file, frames=12, size=SIDE)[0, ::2]).all()
     twice = seen(file, frames=20, fps=20, size=SIDE)[0]
@@ -228,7 +228,7 @@ def headless(at: Path) -> Path:
 
 def sound(at: Path) -> Path:
     with av.open(str(folder(at / "f", 2) / "sound.mp4"), "w") as container:
-        stream = container.add_stream("aac", lr=8000, layout="mono")
+        stream = container.add_stream("aac", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
