@@ -297,7 +297,8 @@ class Trained:
                 if options.get(name) is not None:
                     options[name] = self._reader(function, kinds)(options[name])
             own = [self._kept(kind) for kind in _hints(function).values() if kind in KEPT]
-            return function(self._able(function), *read, *own, **options)
+            result: Result = function(self._able(function), *read, *own, **options)
+            return result
 
     def prepare(self) -> None:
         """Brings the model to where it works, once."""

@@ -16,7 +16,8 @@ from .encoding import Encodes
 
 
 def _reconstruct(model: Any, x: Tensor) -> Tensor:
-    return model.decode(model.encode(x))
+    result: Tensor = model.decode(model.encode(x))
+    return result
 
 
 def _rows(model: Any, x: Tensor, y: Tensor | None) -> tuple[Tensor, ...]:
@@ -82,4 +83,5 @@ class PrincipalComponents(Autoencodes):
         return (x.flatten(1) - self.mean) @ self.directions
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return (self.mean + z @ self.directions.T).unflatten(1, self.shape).clamp(-1, 1)
+        result: Tensor = (self.mean + z @ self.directions.T).unflatten(1, self.shape).clamp(-1, 1)
+        return result

@@ -15,20 +15,23 @@ from .sampling import shuffle_places
 
 def mean_score(model: Any, real: Batch, train: Tensor) -> float:
     """What held-out examples cost on average, where a score is the cost of an example."""
-    return model.score(real.x.to(model.device)).mean().item()
+    result: float = model.score(real.x.to(model.device)).mean().item()
+    return result
 
 
 def mean_marginal_score(model: Any, real: Batch, train: Tensor) -> float:
     """The same where every coordinate is coded by itself, as it is distributed in training."""
     raw = model.space.marginal(train)
-    return model.space.nll(raw.expand(len(real), *raw.shape[1:]), real.x).mean().item()
+    result: float = model.space.nll(raw.expand(len(real), *raw.shape[1:]), real.x).mean().item()
+    return result
 
 
 def _score_beside_shuffled(model: Any, real: Batch, train: Tensor) -> float:
     anomalous, usual = (
         model.score(x.to(model.device)).mean().item() for x in (shuffle_places(real.x), real.x)
     )
-    return usual / anomalous
+    result: float = usual / anomalous
+    return result
 
 
 def _alike(model: Any, real: Batch, train: Tensor) -> float:

@@ -49,7 +49,8 @@ def _distance(place: Tensor, a: Tensor, b: Tensor) -> Tensor:
     from_a = place - a[:, None, None]
     length = along.square().sum(-1, keepdim=True).clamp(min=1e-9)
     share = (from_a * along).sum(-1, keepdim=True) / length
-    return (from_a - share.clamp(0, 1) * along).norm(dim=-1)
+    result: Tensor = (from_a - share.clamp(0, 1) * along).norm(dim=-1)
+    return result
 
 
 def _halves(place: Tensor, n: int) -> Tensor:

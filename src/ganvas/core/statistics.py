@@ -99,9 +99,10 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     """
     p, q = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (a, b))
     cross = torch.linalg.svdvals(_root(p) @ _root(q).T).sum()
-    return (
+    result: float = (
         (a.mean(0) - b.mean(0)).square().sum() + p.square().sum() + q.square().sum() - 2 * cross
     ).item()
+    return result
 
 
 def principal_axes(x: Tensor, count: int) -> Tensor:
@@ -118,8 +119,10 @@ def _directions(x: Tensor) -> Tensor:
     """Directions in which centred vectors (N, D) vary, those in which they do most first: by their
     covariance where its squares lose nothing that matters, for N may be large."""
     if x.dtype == torch.float64:
-        return torch.linalg.eigh(x.T @ x).eigenvectors.flip(1)
-    return torch.linalg.svd(x, full_matrices=False).Vh.T
+        directions: Tensor = torch.linalg.eigh(x.T @ x).eigenvectors.flip(1)
+    else:
+        directions = torch.linalg.svd(x, full_matrices=False).Vh.T
+    return directions
 
 
 def _root(x: Tensor) -> Tensor:

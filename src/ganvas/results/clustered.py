@@ -126,7 +126,8 @@ def _number(column: pd.Series, values: pd.Series, inside: pd.Series) -> tuple[fl
 def _middle(values: pd.Series) -> int:
     """Where the median is."""
     ranked = values.dropna().sort_values()
-    return ranked.index[len(ranked) // 2]
+    result: int = ranked.index[len(ranked) // 2]
+    return result
 
 
 def _category(column: pd.Series, inside: pd.Series) -> tuple[float, str]:

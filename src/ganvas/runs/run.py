@@ -112,7 +112,8 @@ class Run:
             raise self._other_version(
                 f"knows other things of its {name} than this one asks for ({error})"
             ) from error
-        return modality.beside(self.path)
+        result: Modality = modality.beside(self.path)
+        return result
 
     def build(self) -> Model:
         """The model with fresh weights."""

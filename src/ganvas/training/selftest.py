@@ -170,7 +170,8 @@ def _lessons(own: Lesson) -> dict[str, tuple[Callable[[], Any], float]]:
 def _images() -> Tensor:
     """Grey images that ship with the package, (N, 1, SIDE, SIDE)."""
     reader = registry.load("modalities", "images")
-    return reader.learn(FASHION, size=SIDE).read(FASHION).gather().x
+    result: Tensor = reader.learn(FASHION, size=SIDE).read(FASHION).gather().x
+    return result
 
 
 def table(proofs: list[Proof]) -> Table:

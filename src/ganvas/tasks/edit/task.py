@@ -195,10 +195,12 @@ def _telling(
         if latents.condition is None
         else (x.y[:1] if x.y is not None else torch.zeros(1, 1, dtype=torch.long))
     )
-    asked = lambda n: None if y is None else y.to(u.device).expand(n, 1)  # noqa: E731
-    directions = discover_directions(
-        lambda v: latents.decode(scale.back(v), asked(len(v))), bases, most
-    )
+
+    def decode(v: Tensor) -> Tensor:
+        condition = None if y is None else y.to(u.device).expand(len(v), 1)
+        return latents.decode(scale.back(v), condition)
+
+    directions = discover_directions(decode, bases, most)
     return scale, directions, (u @ directions.T).std(0)
 
 

@@ -58,7 +58,8 @@ class BestOfSeveral(Samples):
         many = y.repeat_interleave(self.best, 0)
         x = self.model.sample(n * self.best, many, truncation)
         first = self.fit.prompt_score(x, many.to(x.device)).view(n, self.best).argmax(1)
-        return x.unflatten(0, (n, self.best))[torch.arange(n), first]
+        result: Tensor = x.unflatten(0, (n, self.best))[torch.arange(n), first]
+        return result
 
 
 def best_of_several(model: Samples, fit: Samples, y: Tensor | None, best: int) -> Samples:
