@@ -368,9 +368,9 @@ def test_a_stopped_training_goes_on_to_the_same_weights(make: type, tmp_path: Pa
 
 
 def test_a_large_image_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganvas.tasks import translate
+    from ganvas.tasks import _tiles
 
-    monkeypatch.setattr(translate, "AT_MOST", 100)
+    monkeypatch.setattr(_tiles, "AT_MOST", 100)
     x = torch.rand(3, 30, 600)
     shapes = set[tuple[int, ...]]()
 
@@ -378,9 +378,9 @@ def test_a_large_image_is_translated_in_tiles(monkeypatch: pytest.MonkeyPatch) -
         shapes.add(tuple(tiles.shape[2:]))
         return -tiles[:, :1]
 
-    assert torch.allclose(translate.translate_image(negative, x), -x[:1], atol=1e-6)
+    assert torch.allclose(_tiles.apply_whole_or_tiled(negative, x), -x[:1], atol=1e-6)
     assert max(wide for _, wide in shapes) < 600
-    assert torch.allclose(translate.translate_image(negative, x, (16, 16)), -x[:1], atol=1e-6)
+    assert torch.allclose(_tiles.apply_whole_or_tiled(negative, x, (16, 16)), -x[:1], atol=1e-6)
 
 
 def test_animated_images_are_their_first_frame(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ TILE = 512  # pixels a side that are worked on at a time
 OVERLAP = 64  # pixels that neighbouring tiles share
 GRID = 8  # tiles start at multiples of it, as the blocks of a JPEG file do
 AT_ONCE = 2**18  # pixels
+AT_MOST = 2**20  # pixels of an image that is worked on whole, where that can be
 
 
 def on_device(
@@ -37,6 +38,21 @@ def tile_side(length: int, tile: int = TILE, overlap: int = OVERLAP) -> int:
     little beyond it."""
     count = max(ceil((length - overlap) / (tile - overlap)), 1)
     return ceil((length + (count - 1) * overlap) / count / GRID) * GRID
+
+
+def apply_whole_or_tiled(
+    network: Callable[[Tensor], Tensor], x: Tensor, sides: tuple[int, ...] | None = None
+) -> Tensor:
+    """An image (C, H, W), worked on whole, or of a large one tile by tile, (C', H, W).
+
+    network: Maps images (B, C, H, W) to others of that size.
+    sides: Height and width that images must have, where it does not take any.
+    """
+    if sides:
+        return apply_tiled(network, x, sides[0], sides[1], min(sides) // 2)
+    if x[0].numel() <= AT_MOST:
+        return network(x[None])[0]
+    return apply_tiled(network, x, tile_side(x.shape[1]), tile_side(x.shape[2]), OVERLAP)
 
 
 def apply_tiled(

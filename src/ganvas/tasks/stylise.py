@@ -12,8 +12,7 @@ from ..core import ImageSet, InputError, Parts
 from ..core.images import resize
 from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
 from ._progress import each_with_progress
-from ._tiles import on_device
-from .translate import translate_image
+from ._tiles import apply_whole_or_tiled, on_device
 
 LARGEST = 512  # pixels a side of the image whose style it is
 
@@ -47,7 +46,7 @@ def _stylised(model: Stylises, x: ImageSet, style: Tensor, strength: float) -> I
     )
     for own in x.each():
         image = own.examples(x.channels)
-        yield pair_restored(own, image, translate_image(network, image), recoloured=True)
+        yield pair_restored(own, image, apply_whole_or_tiled(network, image), recoloured=True)
 
 
 def _seen(style: Tensor) -> Tensor:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-
-from torch import Tensor
 
 from ..abilities import Translates
 from ..core import Continuous, ImageSet, InputError, Parts, Space
 from ..core.images import mirror_pad, with_channels
 from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
 from ._progress import each_with_progress
-from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
-
-AT_MOST = 2**20  # pixels of an image that is translated whole
+from ._tiles import apply_whole_or_tiled, on_device
 
 
 def translate(model: Translates, x: ImageSet, *, to: str | int | None = None) -> ImagePairs:
@@ -47,21 +43,6 @@ def _translated(model: Translates, x: ImageSet, given: Space, back: bool) -> Ite
         seen = mirror_pad(
             image, *given.shape[1:]
         )  # networks see nothing smaller than what they practised on
-        made = translate_image(network, seen, None if model.any_size else given.shape[1:])
+        made = apply_whole_or_tiled(network, seen, None if model.any_size else given.shape[1:])
         after = made[:, : image.shape[1], : image.shape[2]]
         yield pair_restored(own, image, after, recoloured=True)
-
-
-def translate_image(
-    network: Callable[[Tensor], Tensor], x: Tensor, sides: tuple[int, ...] | None = None
-) -> Tensor:
-    """An image (C, H, W), translated.
-
-    network: Maps images (B, C, H, W) to others of that size.
-    sides: Height and width that images must have, where it does not take any.
-    """
-    if sides:
-        return apply_tiled(network, x, sides[0], sides[1], min(sides) // 2)
-    if x[0].numel() <= AT_MOST:
-        return network(x[None])[0]
-    return apply_tiled(network, x, tile_side(x.shape[1]), tile_side(x.shape[2]), OVERLAP)
