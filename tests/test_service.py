@@ -46,7 +46,7 @@ from ganvas.apps.jobs import Job, Jobs
 from ganvas.apps.service import Limits, app, command, responses
 from ganvas.apps.service.batching import build_batcher
 from ganvas.apps.service.tokens import Tokens, new_token
-from ganvas.apps.service.uploads import Upload, write_uploads
+from ganvas.apps.service.uploads import Upload, readable_endings, write_uploads
 from ganvas.data.tables.sources import open_frame
 from ganvas.runtime.errors import InputError
 
@@ -678,6 +678,13 @@ def test_a_list_of_paths_is_never_read(service: TestClient) -> None:
             files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")},
         )
         assert (answer.status_code, "column called path" in answer.text) == (422, True)
+
+
+def test_every_kind_of_data_has_files_that_can_be_sent() -> None:
+    for name in registry.names("modalities"):
+        own = registry.load("modalities", name)
+        assert own.plain <= own.endings - own.lists, name
+        assert not own.endings or own.endings & readable_endings(), name
 
 
 def packed(kind: str) -> bytes:

@@ -62,6 +62,10 @@ class Modality(ABC):
     lists: ClassVar[frozenset[str]] = frozenset()
     """Those of files that may list others by their paths, which a service never opens."""
 
+    plain: ClassVar[frozenset[str]] = frozenset()
+    """Those of files that hold no more than their own bytes say, so that a service may open them
+    unseen, beside the kinds that it looks into."""
+
     features: ClassVar[str]
     """Name of the features that examples are best compared by."""
 

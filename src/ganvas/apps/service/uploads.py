@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -21,7 +22,7 @@ from ...core import Modality
 from ...core.attributes import Attributes
 from ...core.images import CONTAINERS
 from ...results.packed import Packed, read_header
-from ...runtime import range_coder
+from ...runtime import range_coder, registry
 from ...runtime.errors import InputError
 from ...runtime.filenames import image_names
 from ..uploads import check_members, describe_error, list_files, refuse_large, refuse_many
@@ -50,8 +51,9 @@ IMAGES = frozenset(
     {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".zip", ".npy", ".npz"}
 )
 PACKED = frozenset({".ganvas"})
-ALL = TABLES | VIDEOS | IMAGES | PACKED
-"""Endings that are read. Spreadsheets are not: their XML can unpack without end."""
+KNOWN = TABLES | VIDEOS | IMAGES | PACKED
+"""Endings that are read, whoever reads them. Spreadsheets are not: their XML can unpack without
+end."""
 
 NAMES = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 """Of values in JSON."""
@@ -122,13 +124,20 @@ def write_uploads(files: Sequence[Upload], folder: Path, limits: Limits) -> Path
     names = image_names(own, range(len(own)))
     folder.mkdir(parents=True)
     for name, file in zip(names, files, strict=True):
-        if Path(name).suffix.lower() not in ALL or name.startswith("."):
-            raise InputError(
-                f"{name} is no kind of file that is read here; send {', '.join(sorted(ALL))}"
-            )
+        if Path(name).suffix.lower() not in readable_endings() or name.startswith("."):
+            listed = ", ".join(sorted(readable_endings()))
+            raise InputError(f"{name} is no kind of file that is read here; send {listed}")
         (folder / name).write_bytes(file.content)
     written = [check_upload(folder / name, limits) for name in names]
     return written[0] if len(written) == 1 else folder
+
+
+@cache
+def readable_endings() -> frozenset[str]:
+    """Endings of all files that are read: those that are looked into first, and those that a
+    modality says are plain."""
+    modalities = [registry.load("modalities", name) for name in registry.names("modalities")]
+    return KNOWN.union(*(modality.plain for modality in modalities))
 
 
 def _shorten(name: str) -> str:
@@ -307,4 +316,4 @@ def _allowed_endings(modality: Modality, kinds: Collection[Any]) -> frozenset[st
     if Packed in kinds:
         return PACKED
     own = modality.inner
-    return own.endings & ALL - own.lists
+    return own.endings & readable_endings() - own.lists
