@@ -29,8 +29,6 @@ MOST = 20_000  # letters of options: they become words of a command
 OURS = {"out", "quiet", "resume", "tracker"}
 """Options that are not for those who ask: where the run goes is known, nobody reads along, and
 nothing leaves the machine."""
-ROWS = ("tables", "texts", "series")
-"""Modalities to which a column called path is a column like any other."""
 
 
 def _parse_options(options: Any) -> Any:
@@ -188,8 +186,9 @@ def _path_options(model: str) -> set[str]:
 def _refuse_image_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:
     """Raises InputError for a CSV list of images, which names files of the machine that
     serves."""
-    if options.get("as_") in ROWS and not options.get("through"):
-        return
+    kind = options.get("as_")
+    if kind and not options.get("through") and not registry.load("modalities", kind).lists:
+        return  # to which a column called path is a column like any other
     for path in paths.values():
         if listed := find_image_list(path):
             raise InputError(
