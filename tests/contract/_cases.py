@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from conftest import LABELS, OTHER, SPACES, examples
-from ganvas.abilities import Stylises, Translates
+from ganvas import abilities
+from ganvas.abilities import Stylises
 from ganvas.core import Batch, InputError, Model, Space
 from ganvas.runtime import registry
 
@@ -29,11 +30,11 @@ SMALL = {
 
 
 def asked(make: type[Model], space: Space) -> Space:
-    """What goes with an example of a space: a label, or for a model that translates or stylises an
+    """What goes with an example of a space: a label, or for a model that learns from two domains an
     image of that size."""
     if issubclass(make, Stylises):
         return space
-    return OTHER[space] if issubclass(make, Translates) and space in OTHER else LABELS
+    return OTHER.get(space, LABELS) if abilities.lesson(make).domains else LABELS
 
 
 def build(name: str, space: Space, **more: Any) -> Model:
@@ -88,6 +89,6 @@ def first_cases(*needed: type) -> list[Any]:
 
 def batch_for(model: Model) -> Batch:
     """Random examples of a model's space, and what goes with them."""
-    given = isinstance(model, Translates | Stylises)
+    given = abilities.lesson(type(model)).domains is not None
     y = examples(model.condition, seed=1) if given else torch.arange(16).unsqueeze(1) % 3
     return Batch(examples(model.space), y)
