@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ganvas
-from ganvas.api import guess_modality
 from ganvas.apps.cli import run
 from ganvas.core import Continuous, InputError
+from ganvas.data._recognition import guess_modality
 from ganvas.data.texts.modality import Texts
 from ganvas.models.gan import GAN
 from ganvas.tasks.sample.task import sample

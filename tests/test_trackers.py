@@ -15,7 +15,9 @@ from ganvas import api
 from ganvas.apps import cli
 from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
+from ganvas.runtime import registry
 from ganvas.training import trackers
+from ganvas.training.start import TrainingInterrupted, open_training, run_training
 
 TINY = [
     "--steps",
@@ -40,13 +42,13 @@ def stop(line: Mapping[str, float], model: Model) -> None:
 
 def interrupted(images: Path, out: Path, tracker: str) -> Run:
     """A run that was told to a tracker, and then stopped."""
-    settings = {option.name: option.default for option in api.plugins.options(api.train)}
+    settings = {option.name: option.default for option in registry.options(api.train)}
     settings = {k: v for k, v in settings.items() if k not in ("out", "as_", "through", "quiet")}
     settings |= {"steps": 30, "batch": 16, "lr": {}, "tracker": tracker}
     options = {"size": 16, "width": 8, "latent": 4}
-    run, source = api.open_training("vae", str(images), out, None, None, settings, options)
-    with pytest.raises(api.TrainingInterrupted):
-        api.run_training(run, source, quiet=True, follow=stop)
+    run, source = open_training("vae", str(images), out, None, None, settings, options)
+    with pytest.raises(TrainingInterrupted):
+        run_training(run, source, quiet=True, follow=stop)
     return Run(out)
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens, with_channels
+from ganvas.data._recognition import guess_modality
 from ganvas.data.images.modality import Images
 from ganvas.evaluation.metrics._baselines import IdentityTranslation
 from ganvas.models.cut import CUT
@@ -466,7 +467,7 @@ def test_what_is_wrong_is_said(
             api.train("cyclegan", source, **other, out=tmp_path / "out")
         assert "\n" not in str(refusal.value), "an array is not shown"
     with pytest.raises(InputError, match=r"^the dict looks like nothing"):
-        api.guess_modality({"a": 1})
+        guess_modality({"a": 1})
 
 
 def test_remembering_models_learn_in_one_process() -> None:

@@ -167,8 +167,6 @@ def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
 def _modality(argv: Sequence[str]) -> str:
     """The modality named by --as, that of latents with --through, or what the source looks like."""
-    from .. import api
-
     words = [
         part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])
     ]
@@ -177,16 +175,21 @@ def _modality(argv: Sequence[str]) -> str:
     if "--as" in words[:-1]:
         return words[words.index("--as") + 1]
     source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None
-    return "images" if source is None else api.guess_modality(source)
+    if source is None:
+        return "images"
+    from ..data._recognition import guess_modality
+
+    return guess_modality(source)
 
 
 def _task_command(task: str) -> Callable[..., None]:
     """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
     from .. import api
+    from ..tasks._inputs import sources, sources_by_option, takes_several
 
     function = registry.load("tasks", task)
-    inputs = api.sources(function)
-    many = api.takes_several(function)
+    inputs = sources(function)
+    many = takes_several(function)
     required = {
         p.name: (list[str] if many else str, "Files to work on.")
         for p in inputs
@@ -198,9 +201,9 @@ def _task_command(task: str) -> Callable[..., None]:
         from ..results import save
 
         named = [given.pop(p.name) for p in inputs]
-        sources = [s for source in named for s in (source if many else [source]) if s is not None]
+        given_files = [s for source in named for s in (source if many else [source])]
         trained = api.load(run)
-        answer = trained.do(task, *sources, **given)
+        answer = trained.do(task, *[s for s in given_files if s is not None], **given)
         out = out or trained.run.path / task
         files = save.save_result(answer, trained.run.modality, out, _telling(json))
         _answer(
@@ -219,7 +222,7 @@ def _task_command(task: str) -> Callable[..., None]:
     example = _example(
         function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
     )
-    read = api.sources_by_option(function)
+    read = sources_by_option(function)
     options = [
         replace(o, type=str | None) if o.name in read else o for o in registry.options(function)
     ]
@@ -264,7 +267,7 @@ def _generated(
         bound = inspect.Signature(parameters).bind(*args, **given)
         function(
             **{
-                name: _mapping(value) if name == "rate" else value
+                name: _mapping(value) if name == "lr" else value
                 for name, value in bound.arguments.items()
             }
             | {name: None for name in optional if name not in bound.arguments}

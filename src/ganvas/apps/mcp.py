@@ -17,11 +17,13 @@ from PIL import Image
 
 from .. import __version__, api
 from ..core import IMAGE_ENDINGS, Marginals, lists_images
+from ..data._recognition import guess_modality
 from ..results import save as delivery
 from ..runs.available import available_tasks
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.errors import InputError
+from ..tasks._inputs import sources_by_option
 
 try:
     from mcp.server.mcpserver import Image as Shown
@@ -140,7 +142,7 @@ class Assistant:
     def describe(self, path: str) -> str:
         """What data is, as Ganvas reads it: its kind, how much of it, sizes or columns."""
         source = self._inside(path)
-        kind = api.guess_modality(source)
+        kind = guess_modality(source)
         modality = registry.load("modalities", kind).learn(str(source))
         return f"{kind}: {modality.describe(modality.read(str(source)))}"
 
@@ -189,7 +191,7 @@ class Assistant:
             )
         function, found = registry.load("tasks", task), self._run(run)
         given = self._allowed(
-            options or {}, registry.options(function), {*api.sources_by_option(function)}
+            options or {}, registry.options(function), {*sources_by_option(function)}
         )
         for name, most in MOST.items():
             if isinstance(given.get(name), int) and given[name] > most:

@@ -24,9 +24,11 @@ from rich.table import Table
 
 from .. import api
 from ..core import Evidence, ImageFiles, InputError, Model, Samples, seeded_rng
+from ..data._recognition import source_name
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device
+from ..training.start import TrainingInterrupted, open_training, run_training
 
 if TYPE_CHECKING:
     import optuna
@@ -141,7 +143,7 @@ def tune(
         raise InputError(f"--trials is {trials}; it must be at least 1")
     said = {name: value for name, value in said.items() if value is not None}
     said |= {"minutes": minutes_each} if minutes_each else {}
-    out = Path(out or f"runs/tune-{model}-{api.source_name(source)}")
+    out = Path(out or f"runs/tune-{model}-{source_name(source)}")
     return Search(model, source, out, said, Path(storage or out / "trials.db"), quiet).go(trials)
 
 
@@ -225,7 +227,7 @@ class Search:
             )
         run = Run(self.folder(best.number))
         if not (run.path / "report.html").exists():
-            api.run_training(run, self.source, quiet=True)
+            run_training(run, self.source, quiet=True)
         return Found(self, best)
 
     def _try(self) -> str:
@@ -248,8 +250,8 @@ class Search:
                 optuna.delete_study(study_name=self.model, storage=self._database)
                 raise
             words = f"cannot be: {error}"
-        except api.TrainingInterrupted as error:
-            raise api.TrainingInterrupted(
+        except TrainingInterrupted as error:
+            raise TrainingInterrupted(
                 "stopped; what was tried is remembered: repeat the command to go on"
             ) from error
         finally:
@@ -276,7 +278,7 @@ class Search:
 
         run, source = self._begun(trial.number, {**self.said, **_spoken(options)})
         self.goal.meet(run, source)
-        return self.goal.final(api.run_training(run, source, True, follow).run)
+        return self.goal.final(run_training(run, source, True, follow))
 
     def _begun(self, number: int, said: Mapping[str, Any]) -> tuple[Run, Any]:
         """The run of a training with all that is said of it."""
@@ -290,7 +292,7 @@ class Search:
         settings["lr"] = dict(settings["lr"] or {})
         options = {name: value for name, value in said.items() if name not in {*usual, *places}}
         shutil.rmtree(self.folder(number), ignore_errors=True)
-        return api.open_training(
+        return open_training(
             self.model,
             self.source,
             self.folder(number),

@@ -10,9 +10,9 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from ... import api
 from ...runtime import registry
 from ...runtime.errors import InputError
+from ...tasks._inputs import sources, sources_by_option
 
 ENDLESS = "follow"
 """An option that makes an answer go on for as long as a file grows: here a file is whole when it
@@ -99,22 +99,22 @@ class Form:
 def form(task: str) -> Form:
     """The form of a task."""
     function = registry.load("tasks", task)
-    hints, by_option = get_type_hints(function), api.sources_by_option(function)
-    sources = {
+    hints, by_option = get_type_hints(function), sources_by_option(function)
+    found = {
         p.name: Source(
             p.default is p.empty, False, frozenset({hints[p.name], *get_args(hints[p.name])})
         )
-        for p in api.sources(function)
+        for p in sources(function)
     }
     options = [option for option in registry.options(function) if option.name != ENDLESS]
-    sources |= {
+    found |= {
         o.name: Source(False, True, frozenset(by_option.get(o.name, ())))
         for o in options
         if o.name in by_option or _names_a_file(o)
     }
-    fields = {option.name: _field(option) for option in options if option.name not in sources}
+    fields = {option.name: _field(option) for option in options if option.name not in found}
     helps = {option.name: option.help for option in options}
-    return formed(task, sources, fields, helps)
+    return formed(task, found, fields, helps)
 
 
 def formed(

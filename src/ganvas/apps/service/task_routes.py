@@ -19,11 +19,11 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from PIL import Image
 from starlette.responses import StreamingResponse
 
-from ... import api
 from ...core import Answer, Continuous, InputError, Made, Packed, ScoredStream, Tabular, data_of
 from ...core.scoring import Part, score_jointly, score_parts
 from ...results.packed import read_header as unpacked
 from ...runtime import registry
+from ...tasks._inputs import takes_several
 from . import forms
 from . import responses as replies
 from .forms import Form
@@ -55,7 +55,7 @@ class TaskHandlers:
         self.shelf.path(run)
         kind = replies.wanted(request.headers.get("accept", ""))
         thing = run, form, await asked(request, form, self.limits)
-        if kind == replies.JSON and api.takes_several(registry.load("tasks", form.name)):
+        if kind == replies.JSON and takes_several(registry.load("tasks", form.name)):
             key = (run, form.name, repr(thing[2].options))
             return _response(
                 await self._waited(
@@ -111,7 +111,7 @@ class TaskHandlers:
         given: list[Any] = [
             path for name, path in files.items() if not form.sources[name].by_option
         ]
-        if api.takes_several(registry.load("tasks", form.name)):
+        if takes_several(registry.load("tasks", form.name)):
             modality, path = trained.run.modality, given[0]
             given = [
                 ScoredStream(

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ... import api
 from ...core import Data, InputError, Modality, Model, Tabular
+from ...data._recognition import guess_modality
 from ...runs.available import available_tasks
 from ...runs.run import build
 from ...runtime import registry
@@ -116,7 +116,7 @@ def see(
 ) -> DataOverview:
     """Looks at data once. Raises InputError where it is none that Ganvas reads, or something is
     wrong with it."""
-    kind = kind or api.guess_modality(source)
+    kind = kind or guess_modality(source)
     reader, said = registry.load("modalities", kind), dict(options or {})
     usual = [
         registry.load("models", model).defaults.data_options

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...api import Trained, training_examples
+from ...api import Trained
 from ...core import (
     Autoencodes,
     EncodedModality,
@@ -30,6 +30,7 @@ from ...core import (
     data_of,
     seeded_rng,
 )
+from ...tasks._inputs import training_examples
 from .data_overview import said
 from .task_results import opened
 

@@ -40,6 +40,8 @@ from ...core import (
 )
 from ...results.save import figures, save_result
 from ...runtime import registry
+from ...tasks._inputs import sources as task_sources
+from ...tasks._inputs import sources_by_option, training_examples
 from . import charts, uploads
 from .forms import Field, field
 
@@ -89,14 +91,14 @@ def _opened(run: Path, saved: int) -> api.Trained:
 
 def sources(task: str) -> list[tuple[str, bool]]:
     """What a task works on: the name of each source, and whether it must be given."""
-    return [(p.name, p.default is p.empty) for p in api.sources(registry.load("tasks", task))]
+    return [(p.name, p.default is p.empty) for p in task_sources(registry.load("tasks", task))]
 
 
 def asked(task: str, trained: api.Trained) -> list[Field]:
     """What to ask for a task of this run: options that its model or its data cannot heed are left
     out."""
     function, modality = registry.load("tasks", task), trained.run.modality
-    reads = api.sources_by_option(function)
+    reads = sources_by_option(function)
     kept = [option for option in registry.options(function) if _heeded(option, trained)]
     fields = [
         field(
@@ -283,7 +285,7 @@ def _beside(
     if not isinstance(answer, Made) or not isinstance(modality, Tabular) or trained.source is None:
         return ""
     try:
-        x = api.training_examples(trained.run, trained.source, REAL).x
+        x = training_examples(trained.run, trained.source, REAL).x
         real = modality.frame(_meeting(x, where, trained) if where else x)
     except InputError:  # the data is gone, or is another by now
         return ""

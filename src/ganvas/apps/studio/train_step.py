@@ -12,6 +12,7 @@ import gradio as gr
 from PIL import Image
 
 from ... import api
+from ...data._recognition import guess_modality, source_name
 from ...runtime import registry
 from ...runtime.errors import InputError
 from ..jobs import Jobs
@@ -197,8 +198,8 @@ def _start(
     handed = [one.name for one in fields if one.kind == "file" and one.name in said]
     files = {name: uploads.kept([said[name]], jobs.runs) for name in handed}
     options = {**said, **files, **sight.options, "minutes": minutes, "save_every": SAVE_EVERY}
-    options |= {"as_": sight.kind} if sight.kind != api.guess_modality(sight.source) else {}
-    name = name.strip() or _free(jobs, f"{model}-{api.source_name(sight.source)}")
+    options |= {"as_": sight.kind} if sight.kind != guess_modality(sight.source) else {}
+    name = name.strip() or _free(jobs, f"{model}-{source_name(sight.source)}")
     return jobs.start(name, model, sight.source, options).name, gr.Timer(active=True)
 
 
