@@ -386,7 +386,7 @@ def test_a_run_that_was_healed_goes_on_exactly(
 
 
 def test_without_healing_nothing_is_changed(images: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lower --lr") as error:
+    with pytest.raises(InputError, match="lower lr=") as error:
         ganvas.train(
             "ae",
             images,

@@ -114,9 +114,9 @@ def test_steering_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 
 def test_what_cannot_be_heeded_is_refused() -> None:
-    with pytest.raises(InputError, prompt_score="--order masked"):
+    with pytest.raises(InputError, prompt_score="order='masked'"):
         made(SMALL).sample_tokens(2, None, DecodingOptions(decoding_steps=4))
-    with pytest.raises(InputError, prompt_score="--guidance strengthens a label"):
+    with pytest.raises(InputError, prompt_score="guidance= strengthens a label"):
         made(SMALL).sample_tokens(2, None, DecodingOptions(guidance=2))
     with pytest.raises(InputError, prompt_score="learns symbols"):
         Transformer(Continuous((3,)))

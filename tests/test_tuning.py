@@ -169,7 +169,7 @@ def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        ("made", {"trials": 0}, "--trials is 0"),
+        ("made", {"trials": 0}, "trials= is 0"),
         ("made", {"trials": 1, "nonsense": 3}, "made has no option 'nonsense'"),
     ],
 )

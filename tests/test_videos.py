@@ -211,7 +211,7 @@ def test_what_is_a_image_stays_one(tmp_path: Path) -> None:
     assert guess_modality(np.zeros((3, 5, 8, 8, 3), np.uint8)) == "videos"
     for source in (encoded(tmp_path / "v" / "a.mp4", film()), tmp_path / "v"):
         assert guess_modality(source) == "videos"
-        with pytest.raises(InputError, match=r"video.*--as videos"):
+        with pytest.raises(InputError, match=r"video.*as_='videos'"):
             Images.learn(source)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from .core import InputError
+from .core.options import Rates
 from .evaluation.evaluate import Evaluation
 from .runs.run import Run
 from .runtime import distributed
@@ -27,7 +27,7 @@ def train(
     minutes: float | None = None,
     batch: int | None = None,
     seed: int = 0,
-    lr: Mapping[str, float] | None = None,
+    lr: Rates | None = None,
     schedule: Schedule | None = None,
     ema: float | None = None,
     accumulate: int = 1,
@@ -83,7 +83,7 @@ def train(
         "minutes": minutes,
         "batch": batch,
         "seed": seed,
-        "lr": dict(lr or {}),
+        "lr": lr,
         "schedule": schedule,
         "ema": ema,
         "accumulate": accumulate,

@@ -10,7 +10,6 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +19,7 @@ from rich.console import Console
 from .. import __version__
 from ..runtime import registry
 from ..runtime.errors import InputError
+from .spelling import spell_flag
 
 USAGE = """Train, judge and use GANs and autoencoders on your own images, tables, texts and videos.
 
@@ -41,11 +41,12 @@ def run(argv: Sequence[str]) -> int:
     try:
         _app(argv)(argv, exit_on_error=False, print_error=False)
     except InputError as error:
-        errors.print(f"[bold red]error:[/] {_escaped(error)}", soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {_escaped(error.spelled(spell_flag))}", soft_wrap=True)
         return 2
     except CycloptsError as error:
         errors.print(
-            f"[bold red]error:[/] {_escaped(error)}  (see: ganvas {' '.join(argv[:2])} --help)",
+            f"[bold red]error:[/] {_escaped(str(error))}"
+            f"  (see: ganvas {' '.join(argv[:2])} --help)",
             soft_wrap=True,
         )
         return 2
@@ -55,8 +56,8 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _escaped(error: Exception) -> str:
-    return str(error).strip().replace("[", r"\[")
+def _escaped(words: str) -> str:
+    return words.strip().replace("[", r"\[")
 
 
 def _app(argv: Sequence[str]) -> App:
@@ -185,7 +186,7 @@ def _modality(argv: Sequence[str]) -> str:
 def _task_command(task: str) -> Callable[..., None]:
     """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
     from .. import api
-    from ..tasks._inputs import sources, sources_by_option, takes_several
+    from ..tasks._inputs import sources, takes_several
 
     function = registry.load("tasks", task)
     inputs = sources(function)
@@ -222,10 +223,7 @@ def _task_command(task: str) -> Callable[..., None]:
     example = _example(
         function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
     )
-    read = sources_by_option(function)
-    options = [
-        replace(o, type=str | None) if o.name in read else o for o in registry.options(function)
-    ]
+    options = registry.options(function)
     return _generated(
         command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional
     )
@@ -265,13 +263,8 @@ def _generated(
 
     def command(*args: Any, **given: Any) -> None:
         bound = inspect.Signature(parameters).bind(*args, **given)
-        function(
-            **{
-                name: _mapping(value) if name == "lr" else value
-                for name, value in bound.arguments.items()
-            }
-            | {name: None for name in optional if name not in bound.arguments}
-        )
+        left_out = {name: None for name in optional if name not in bound.arguments}
+        function(**bound.arguments, **left_out)
 
     command.__doc__ = help
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what inspect reads
@@ -285,7 +278,7 @@ def _parameter(option: registry.Option) -> inspect.Parameter:
     words = Parameter(
         name=name,
         help=option.help,
-        negative=() if "list" in str(option.plain) or option.default is False else None,
+        negative=() if option.takes(list) or option.default is False else None,
         allow_leading_hyphen=option.plain is str,
     )
     return inspect.Parameter(
@@ -294,20 +287,6 @@ def _parameter(option: registry.Option) -> inspect.Parameter:
         default=option.default,
         annotation=Annotated[option.plain, words],
     )
-
-
-def _mapping(pairs: Sequence[str] | None) -> dict[str, float]:
-    """["discriminator=1e-4"] as a mapping."""
-    rates = {}
-    for pair in pairs or []:
-        name, _, number = pair.partition("=")
-        try:
-            rates[name] = float(number)
-        except ValueError:
-            raise InputError(
-                f"--lr takes PLAYER=NUMBER, such as discriminator=1e-4, not {pair!r}"
-            ) from None
-    return rates
 
 
 def _resume(*, resume: Path, json: Json = False) -> None:

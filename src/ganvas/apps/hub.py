@@ -28,6 +28,7 @@ from ..evaluation.figures import Evaluation, format_interval, format_number
 from ..runs.available import available_tasks
 from ..runs.run import Run, fingerprint, write_atomically
 from ..runtime import registry
+from ..runtime.errors import flag
 
 TENSORS = ("weights", "ema", "best", "reference_scores", "calibration")
 ACCEPTED = frozenset({".safetensors", ".json", ".md", ".png"})
@@ -68,7 +69,7 @@ def pull(repo: str, out: Path | None = None) -> Run:
     source = _folder(repo)
     out = out or Path("runs") / (source or PurePosixPath(repo)).name
     if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty; choose another --out")
+        raise InputError(f"{out} is not empty; choose another {flag('out')}")
     with _beside(out) as new:
         (_from(source, new) if source else _down(repo, new))
         _settle(new, repo)
@@ -304,7 +305,7 @@ def _proven(folder: Path, repo: str) -> None:
         run.diagnoses, run.promise, run.interventions  # noqa: B018
     except InputError as error:
         raise InputError(
-            f"{repo} cannot be used here: {str(error).replace(str(folder), repo)}"
+            f"{repo} cannot be used here: {error.words.replace(str(folder), repo)}"
         ) from error
     except (
         KeyError,

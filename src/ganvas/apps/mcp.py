@@ -11,19 +11,19 @@ from functools import wraps
 from io import BytesIO
 from pathlib import Path
 from sys import stderr
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from PIL import Image
 
 from .. import __version__, api
-from ..core import IMAGE_ENDINGS, Marginals, lists_images
+from ..core import IMAGE_ENDINGS, lists_images
 from ..data._recognition import guess_modality
 from ..results import save as delivery
 from ..runs.available import available_tasks
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.errors import InputError
-from ..tasks._inputs import sources_by_option
+from .spelling import spell_field
 
 try:
     from mcp.server.mcpserver import Image as Shown
@@ -120,7 +120,7 @@ class Assistant:
             [
                 {
                     "name": option.name,
-                    "takes": str(option.type),
+                    "takes": str(option.plain),
                     "default": str(option.default),
                     "help": option.help,
                 }
@@ -190,9 +190,7 @@ class Assistant:
                 f"no task is called {task!r}; there are {', '.join(registry.names('tasks'))}"
             )
         function, found = registry.load("tasks", task), self._run(run)
-        given = self._allowed(
-            options or {}, registry.options(function), {*sources_by_option(function)}
-        )
+        given = self._allowed(options or {}, registry.options(function))
         for name, most in MOST.items():
             if isinstance(given.get(name), int) and given[name] > most:
                 raise InputError(
@@ -256,7 +254,6 @@ class Assistant:
         self,
         said: Mapping[str, Any],
         known: Sequence[registry.Option],
-        read: set[str] = frozenset(),  # type: ignore[assignment] # none
     ) -> dict[str, Any]:
         """Options of the right types, in which every path may be read. Raises InputError where one
         is not."""
@@ -268,12 +265,11 @@ class Assistant:
             )
         given = {}
         for name, value in said.items():
-            kind = by_name[name].plain
-            files = {Path, Marginals} & {by_name[name].type, *get_args(by_name[name].type)}
-            if value is not None and (name in read or files):
+            option = by_name[name]
+            if value is not None and (option.kind.names_file or option.takes(Path)):
                 given[name] = self._inside(str(value))
             else:
-                given[name] = _typed(name, value, kind)
+                given[name] = _typed(option, value)
         return given
 
     def _names(self) -> list[str]:
@@ -336,9 +332,13 @@ def _polite(tool: Callable[..., Any]) -> Callable[..., Any]:
             with redirect_stdout(stderr):
                 return tool(**given)
         except (InputError, Busy) as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(_said_here(error)) from error
 
     return asked
+
+
+def _said_here(error: InputError | Busy) -> str:
+    return error.spelled(spell_field) if isinstance(error, InputError) else str(error)
 
 
 def _lines(kind: registry.Kind) -> str:
@@ -361,13 +361,13 @@ def _options(name: str) -> list[registry.Option]:
     return list({option.name: option for option in reversed(all_of_them)}.values())[::-1]
 
 
-def _typed(name: str, value: Any, kind: Any) -> Any:
-    if isinstance(value, str) and any(get_origin(one) is list for one in get_args(kind)):
+def _typed(option: registry.Option, value: Any) -> Any:
+    if isinstance(value, str) and option.takes(list):
         value = [value]  # a constraint that is said once
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return TypeAdapter(option.plain).validate_python(value)
     except ValidationError as error:
-        raise InputError(f"{name} cannot be {value!r}: {error.errors()[0]['msg']}") from None
+        raise InputError(f"{option.name} cannot be {value!r}: {error.errors()[0]['msg']}") from None
 
 
 def _weigh(path: Path) -> None:

@@ -41,6 +41,7 @@ from ..core import (
     seeded_rng,
 )
 from ..runs.run import Run
+from ..runtime.errors import flag
 
 To = Literal["onnx", "torch"]
 What = Literal[
@@ -542,6 +543,6 @@ def _removed(file: Path) -> Iterator[None]:
 
 def _need(to: To) -> None:
     if to not in ENDINGS:
-        raise InputError(f"--to is {to!r}; it is one of {', '.join(ENDINGS)}")
+        raise InputError(f"{flag('to')} is {to!r}; it is one of {', '.join(ENDINGS)}")
     if to == "onnx" and not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("ONNX needs an extra: pip install 'ganvas[onnx]'")

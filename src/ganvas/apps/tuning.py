@@ -28,6 +28,7 @@ from ..data._recognition import source_name
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device
+from ..runtime.errors import flag
 from ..training.start import TrainingInterrupted, open_training, run_training
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def tune(
     if not find_spec("optuna"):
         raise InputError("ganvas tune needs an extra: pip install 'ganvas[tune]'")
     if trials < 1:
-        raise InputError(f"--trials is {trials}; it must be at least 1")
+        raise InputError(f"{flag('trials')} is {trials}; it must be at least 1")
     said = {name: value for name, value in said.items() if value is not None}
     said |= {"minutes": minutes_each} if minutes_each else {}
     out = Path(out or f"runs/tune-{model}-{source_name(source)}")
@@ -197,7 +198,7 @@ class Search:
         if study.user_attrs.get("asked", asked) != asked:
             raise InputError(
                 f"{self.storage} remembers another search, {study.user_attrs['asked']}, and this is"
-                f" {asked}; choose another --out or --storage"
+                f" {asked}; choose another {flag('out')} or {flag('storage')}"
             )
         if not study.trials:
             study.set_user_attr("asked", asked)
@@ -223,7 +224,7 @@ class Search:
         best = self._best
         if best is None:
             raise InputError(
-                "no training came to its end; give each more --steps, or try more of them"
+                f"no training came to its end; give each more {flag('steps')}, or try more of them"
             )
         run = Run(self.folder(best.number))
         if not (run.path / "report.html").exists():
@@ -289,7 +290,6 @@ class Search:
             if option.name not in places
         }
         settings = {name: said.get(name, default) for name, default in usual.items()}
-        settings["lr"] = dict(settings["lr"] or {})
         options = {name: value for name, value in said.items() if name not in {*usual, *places}}
         shutil.rmtree(self.folder(number), ignore_errors=True)
         return open_training(
@@ -408,7 +408,7 @@ def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
     if len(held) < FEWEST:
         raise InputError(
             f"training holds out {len(held)} examples, too few to compare by; give a larger"
-            " --held-out"
+            f" {flag('held_out')}"
         )
     features = registry.load("features", modality.features).fit(
         train, modality, run.path.parent / ".features"

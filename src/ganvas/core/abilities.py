@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 from ..runtime.random import seeded_rng
 from .decoding import DecodingOptions
 from .images import crop_to_multiple, upscale_bicubic
@@ -188,8 +188,8 @@ class Factorises(Compresses):
     def coding_scheme(self, quality: int | None) -> CodingScheme:
         if quality is not None:
             raise InputError(
-                "--quality is for models that lose something, such as codec; this one keeps"
-                " every bit"
+                f"{flag('quality')} is for models that lose something, such as codec; this one"
+                " keeps every bit"
             )
         return CodingScheme(
             prod(self.space.shape), None, lambda codes: codes, self.unfold, lambda symbols: symbols

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from ..runtime.errors import flag
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -155,7 +157,7 @@ class Modality(ABC):
         if not self.words or not isinstance(self.condition, Tokens):
             raise InputError(
                 "no text can be asked for: the data had no captions; learn from images with"
-                " --captions"
+                f" {flag('captions')}"
             )
         return encode_prompt(text, self.words, self.condition.length)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core import InputError
 from ..runtime import registry
+from ..runtime.errors import flag
 
 
 def modality_name(source: Any, as_: str | None, through: Path | None) -> str:
@@ -23,7 +24,8 @@ def guess_modality(source: Any) -> str:
         raise InputError(f"{source} does not exist; check the path")
     shown = repr(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
     raise InputError(
-        f"{shown} looks like nothing Ganvas reads; say what it is with --as, or see `ganvas --help`"
+        f"{shown} looks like nothing Ganvas reads; say what it is with {flag('as_')}, or see"
+        " `ganvas --help`"
     )
 
 

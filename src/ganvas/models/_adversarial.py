@@ -26,6 +26,7 @@ from ..core import (
 from ..nn import standard_normal
 from ..nn.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
 from ..nn.losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
+from ..runtime.errors import flag
 
 Augment = Literal["none", "fixed", "adaptive"]
 
@@ -40,7 +41,11 @@ def refuse_tokens(space: Space) -> None:
 
 
 def refuse_but_images(
-    space: Space, name: str, *, square: bool = True, instead: str = "another --size or model"
+    space: Space,
+    name: str,
+    *,
+    square: bool = True,
+    instead: str = f"another {flag('size')} or model",
 ) -> None:
     """Raises InputError for a space of anything but images of 16 to 256 pixels a side, which
     networks halve to 4."""
@@ -103,7 +108,8 @@ class Adversarial(Model, EstimatesDensityRatio):
         refuse_tokens(space)
         if loss not in GAMES or augment not in get_args(Augment):
             known = (
-                f"--loss is one of {', '.join(GAMES)}, --augment of {', '.join(get_args(Augment))}"
+                f"{flag('loss')} is one of {', '.join(GAMES)}, {flag('augment')} of"
+                f" {', '.join(get_args(Augment))}"
             )
             raise InputError(f"{known}; not {loss!r} and {augment!r}")
         weights = {
@@ -117,8 +123,8 @@ class Adversarial(Model, EstimatesDensityRatio):
         grids = isinstance(space, Continuous) and len(space.shape) == 3
         if not grids and (augment != "none" or consistency):
             raise InputError(
-                f"--augment and --consistency transform images, and these are {space}; leave"
-                " them out"
+                f"{flag('augment')} and {flag('consistency')} transform images, and these are"
+                f" {space}; leave them out"
             )
         self.condition, self.latent, self.discriminator_steps = (
             label(condition),
@@ -130,7 +136,8 @@ class Adversarial(Model, EstimatesDensityRatio):
         self.second_order = bool(r1 or r2 or gradient_penalty)
         if augment == "adaptive":
             self.alone = (
-                "--augment adaptive follows one discriminator, where --augment fixed follows none"
+                f"{flag('augment', 'adaptive')} follows one discriminator, where"
+                f" {flag('augment', 'fixed')} follows none"
             )
         if grids:
             self.hyperparameters["augmentation"] = float(augment == "fixed")
@@ -212,7 +219,7 @@ class Adversarial(Model, EstimatesDensityRatio):
         if not self.game.odds:
             fit = ", ".join(name for name, game in GAMES.items() if game.odds)
             raise InputError(
-                f"its discriminator learned no odds; of games played by --loss {fit} it does"
+                f"its discriminator learned no odds; of games played by {flag('loss', fit)} it does"
             )
         return self.discriminate(x, self.labels(y, len(x))).float()
 
@@ -226,6 +233,4 @@ class Adversarial(Model, EstimatesDensityRatio):
 def _refuse_below(least: int, options: Mapping[str, float]) -> None:
     for name, value in options.items():
         if value < least:
-            raise InputError(
-                f"--{name.replace('_', '-')} is {value:g}; it must be at least {least}"
-            )
+            raise InputError(f"{flag(name)} is {value:g}; it must be at least {least}")

@@ -11,6 +11,7 @@ from ..core import Continuous, Defaults, InputError, Model, Scores, Space, Token
 from ..nn.grids import GridDecoder, GridEncoder, Sides, sizes, strides
 from ..nn.perceptron import WithScale
 from ..nn.quantizer import Kind, Quantized, Quantizer, make_quantizer
+from ..runtime.errors import flag
 
 
 class Passed(NamedTuple):
@@ -143,9 +144,11 @@ def _autoencoder(
 def _refuse(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
     """Raises InputError for options that make no autoencoder."""
     if quantizer not in get_args(Kind):
-        raise InputError(f"--quantizer is {quantizer!r}; it is one of {', '.join(get_args(Kind))}")
+        raise InputError(
+            f"{flag('quantizer')} is {quantizer!r}; it is one of {', '.join(get_args(Kind))}"
+        )
     if not 2 <= codes <= 2**16:
-        raise InputError(f"--codes is {codes}; there are from 2 to {2**16:,}")
+        raise InputError(f"{flag('codes')} is {codes}; there are from 2 to {2**16:,}")
     for name, value, least in (("factor", factor, 2), ("time-factor", time_factor, 1)):
         if not least <= value <= 64 or value & (value - 1):
-            raise InputError(f"--{name} is {value}; it is a power of two, from {least} to 64")
+            raise InputError(f"{flag(name)} is {value}; it is a power of two, from {least} to 64")

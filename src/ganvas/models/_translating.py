@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ..core import Continuous, Defaults, InputError, Model, Space, Translates, adam, evenly_spaced
 from ..nn.losses import ordering
 from ..nn.translation import PatchDiscriminator, initialise
+from ..runtime.errors import flag
 
 COMPARED = 256  # patches' logits that say how well a discriminator tells real from made
 PATCHES = {3: 70, 2: 34, 1: 16}
@@ -40,7 +41,8 @@ class Translating(Model, Translates):
             )
         if not isinstance(condition, Continuous):
             raise InputError(
-                f"{name} turns images of one folder into those of another; name the other with --to"
+                f"{name} turns images of one folder into those of another; name the other with"
+                f" {flag('to')}"
             )
         if min(space.shape[1:]) < 8:
             raise InputError(
@@ -52,7 +54,8 @@ class Translating(Model, Translates):
         if self.halvings not in PATCHES or not _fits(min(space.shape[1:]), self.halvings):
             most = _fitting(min(space.shape[1:]))
             raise InputError(
-                f"--halvings is {halvings}; it is from 1 to {most} for images of this size, or 0"
+                f"{flag('halvings')} is {halvings}; it is from 1 to {most} for images of this"
+                " size, or 0"
             )
 
     def judge(self, channels: int, width: int) -> PatchDiscriminator:

@@ -26,6 +26,7 @@ from ..core import (
 )
 from ..core.space import from_levels, to_levels
 from ..nn.transforms import Analysis, Density, Synthesis, steps
+from ..runtime.errors import flag
 
 FEWEST, MOST = 10.0, 4000.0
 """What an error is worth at qualities 0 and 100: bits a value that one pays to lower the mean
@@ -68,7 +69,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
             raise InputError("codec learns images; rows of a table are for made")
         super().__init__(space)
         if not 1 <= halvings <= 6:
-            raise InputError(f"--halvings is {halvings}; it is from 1 to 6")
+            raise InputError(f"{flag('halvings')} is {halvings}; it is from 1 to 6")
         self.grid = (latent, *steps(space.shape, halvings)[-1])
         self.analysis = Analysis(space.shape, latent, channels, halvings)
         self.synthesis = Synthesis(space.shape, latent, channels, halvings)
@@ -104,7 +105,8 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         quality = MIDDLE if quality is None else quality
         if not 0 <= quality <= 100:
             raise InputError(
-                f"--quality is {quality}; it is from 0, for few bits, to 100, for little loss"
+                f"{flag('quality')} is {quality}; it is from 0, for few bits, to 100, for little"
+                " loss"
             )
         step = self.step_of(torch.tensor([quality / 100], device=self.device))
         fold, unfold, restore = (

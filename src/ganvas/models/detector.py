@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..core import Batch, Data, Defaults, InputError, Model, Scores, Space, Turn, seeded_generator
 from ..nn.perceptron import residual
 from ..nn.views import Cells, view
+from ..runtime.errors import flag
 
 NEIGHBOURS = 5
 # power of a neighbour's own distances: 0 is a distance to neighbours, 1 all but a local outlier
@@ -113,8 +114,8 @@ class Detector(Model, Scores):
         members = habits.members if members is None else members
         if members < 1 or memory <= NEIGHBOURS:
             raise InputError(
-                f"--members {members} --memory {memory}: one member at least, and {NEIGHBOURS + 1}"
-                " examples"
+                f"{flag('members', members)} {flag('memory', memory)}: one member at least, and"
+                f" {NEIGHBOURS + 1} examples"
             )
         seen, wide = self.view.seen, self.view.width
         room = min(memory, max(ROOM // wide, NEIGHBOURS + 1))

@@ -25,6 +25,7 @@ from ..core import (
 )
 from ..nn.losses import critic_generator_loss, hinge_loss
 from ..nn.masks import draw_masks
+from ..runtime.errors import flag
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 DILATIONS = (1, 2, 4)  # of convolutions at the lowest
@@ -70,7 +71,7 @@ class Inpainter(Model, Completes):
                 " tables"
             )
         if adversarial < 0:
-            raise InputError(f"--adversarial is {adversarial}; it must be at least 0")
+            raise InputError(f"{flag('adversarial')} is {adversarial}; it must be at least 0")
         self.hyperparameters["adversarial"] = adversarial
         self.generator = Generator(space.shape[0], channels)
         self.discriminator = PatchDiscriminator(space.shape[0] + 1, channels)

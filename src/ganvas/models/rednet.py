@@ -22,6 +22,7 @@ from ..core import (
 )
 from ..nn.convolutional import SmallBlock
 from ..nn.degradations import Degradation, Kind
+from ..runtime.errors import flag
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 
@@ -73,7 +74,7 @@ class REDNet(Model, Restores):
         if not isinstance(space, Continuous) or len(space.shape) != 3:
             raise InputError("rednet restores images; choose ae for everything else")
         if corrupt == "none":
-            raise InputError("rednet learns to undo damage; say which with --corrupt")
+            raise InputError(f"rednet learns to undo damage; say which with {flag('corrupt')}")
         self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
         self.damage.fit(space)
         widths = [channels * 2**level for level in range(RESOLUTIONS)]

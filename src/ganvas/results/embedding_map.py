@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..core import Embedded, InputError, Modality
 from ..runs.run import write_atomically
+from ..runtime.errors import flag
 from .columns import format_value, number_columns
 from .detection_table import source_columns
 
@@ -128,7 +129,8 @@ def embedding_image(answer: Embedded, modality: Modality, target: Path) -> Path:
 def _check(answer: Embedded, target: Path) -> None:
     if not len(answer.rows):
         raise InputError(
-            f"there is no map to put into {target}; leave out --map none, or end --out in .parquet"
+            f"there is no map to put into {target}; leave out {flag('map', 'none')}, or end"
+            f" {flag('out')} in .parquet"
         )
 
 

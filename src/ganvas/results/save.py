@@ -58,6 +58,7 @@ from ..core import (
 )
 from ..runs.run import write_atomically
 from ..runtime import filenames
+from ..runtime.errors import flag
 from ..runtime.table_files import save_tables
 from . import cluster_table, embedding_map
 from .detection_table import detection_table
@@ -406,7 +407,7 @@ def _clustered(answer: Clustered, modality: Modality, out: Path) -> list[Path]:
     x = answer.given.x.cpu()
     seen = modality.thumbnails(x[:1], 1) is not None
     if out.suffix and not seen:
-        raise InputError(f"rows have no typical ones to draw into {out}; end --out in .csv")
+        raise InputError(f"rows have no typical ones to draw into {out}; end {flag('out')} in .csv")
     sheet = _in_rows([x[own] for own in rows], across)
     if out.suffix:
         return [modality.sheet(sheet, out, across)]

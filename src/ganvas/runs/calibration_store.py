@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core import Data, InputError
 from ..runtime.console import stderr_console
+from ..runtime.errors import flag
 from .run import Run
 
 Learn = Callable[[Run, Data, bool], dict[str, Tensor]]
@@ -33,7 +34,7 @@ def learn_after_training(run: Run, name: str, source: Any, learn: Learn) -> dict
     lack = f"{run.path} has no {name}.safetensors"
     if not run.state["finished"]:
         raise InputError(f"{lack}, for its training has not ended; go on with: ganvas train --resume {run.path}")
-    nothing = f"{lack}, for its training held nothing out; train with --held-out 0.1"
+    nothing = f"{lack}, for its training held nothing out; train with {flag('held_out', 0.1)}"
     if not run.config["training"]["held_out"]:
         raise InputError(nothing)
     held = _held_out(run, lack, source)
@@ -58,7 +59,7 @@ def _held_out(run: Run, lack: str, source: Any) -> Data:
     try:
         learn, held = run.modality.read(source).split(run.config["training"]["held_out"])
     except InputError as error:
-        raise InputError(f"{lack}, and the data of its training cannot be read to make it: {error}") from error
+        raise InputError(f"{lack}, and the data of its training cannot be read to make it: {error.words}") from error
     if data_digest(learn) != run.state.get("data", data_digest(learn)):
         raise InputError(f"{lack}, and the data it could be made of has changed since the training; put it back, or "
                          "train again")

@@ -12,6 +12,7 @@ previews/  report.html
 """
 
 from __future__ import annotations
+from ..runtime.errors import flag
 
 import inspect
 import json
@@ -178,9 +179,12 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
     for name in options:
         if name not in known:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
-    conditional = "condition" in inspect.signature(make).parameters
+    conditional = registry.takes(make, "condition")
     if not conditional and isinstance(modality.condition, Continuous):
-        raise InputError(f"{model} does not translate; leave out --to, or choose a model that does, such as cyclegan")
+        raise InputError(
+            f"{model} does not translate; leave out {flag('to')}, or choose a model that does,"
+            " such as cyclegan"
+        )
     return make(modality.space, *([modality.condition] if conditional else []), **options)
 
 

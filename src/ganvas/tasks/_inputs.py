@@ -36,7 +36,7 @@ from ..core.scoring import score_parts
 from ..runs.interval_calibration import calibration
 from ..runs.reference_scores import reference_scores
 from ..runs.run import Run
-from ..runtime import registry
+from ..runtime.errors import flag
 from ..training.loop import stop_on_signal
 
 Source = (
@@ -80,16 +80,6 @@ def task_hints(task: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def sources_by_option(task: Callable[..., Any]) -> dict[str, set[Any]]:
-    """Options of a task that name something to read, and what it wants of each."""
-    kinds = {
-        option.name: {*get_args(option.type), option.type} & {*get_args(Source)}
-        for option in registry.options(task)
-    }
-    return {name: kind for name, kind in kinds.items() if kind}
-
-
-@cache
 def wanted_by_position(task: Callable[..., Any]) -> set[Any]:
     """What a task wants of what a person gives by position."""
     hints = task_hints(task)
@@ -112,10 +102,11 @@ def follow_file(
     """What is in a file and what is added to it, until Ctrl-C or SIGTERM: what was read by then is
     done first."""
     if len(sources) != 1 or not isinstance(sources[0], str | Path):
-        raise InputError("--follow is for one file that grows; name just that one")
+        raise InputError(f"{flag('follow')} is for one file that grows; name just that one")
     if not isinstance(modality, Followable):
         raise InputError(
-            "--follow is for rows and series, in CSV or JSON lines; these files do not grow"
+            f"{flag('follow')} is for rows and series, in CSV or JSON lines; these files do not"
+            " grow"
         )
     stop = threading.Event()
     with stop_on_signal(stop):

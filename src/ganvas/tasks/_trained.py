@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from pyarrow import Table, concat_tables
@@ -15,11 +15,9 @@ from ..core import (
     Answer,
     Attributes,
     Augmented,
-    Balance,
     Clustered,
     Completed,
     Completes,
-    Constraint,
     Detections,
     Edited,
     Embedded,
@@ -36,7 +34,6 @@ from ..core import (
     LabelledExamples,
     Lossless,
     Made,
-    Marginals,
     Mask,
     Maskable,
     Masked,
@@ -45,7 +42,6 @@ from ..core import (
     NamedExamples,
     Packed,
     Pairs,
-    Queryable,
     Restored,
     Scored,
     ScoredStream,
@@ -56,6 +52,7 @@ from ..core import (
     held_out_rows,
     image_to_levels,
 )
+from ..core.options import Context
 from ..core.scoring import score_parts
 from ..data.images import attributes
 from ..evaluation.evaluate import Evaluation, evaluate_run
@@ -68,12 +65,13 @@ from ..runs.diagnosis import Diagnosis
 from ..runs.run import Run, fingerprint
 from ..runtime import registry
 from ..runtime.device import choose_device, prepare
+from ..runtime.errors import flag
+from ..runtime.options import Option, alternatives
 from ._inputs import (
     KEPT,
     Source,
     follow_file,
     sources,
-    sources_by_option,
     takes_several,
     task_hints,
     wanted_by_position,
@@ -124,21 +122,41 @@ class Trained:
             raise InputError(
                 f"{task} has no option {min(unknown)!r}; it has {', '.join(sorted(known))}"
             )
-        if options.get("prompt") is not None:
-            options["prompt"] = self.run.modality.prompt(options["prompt"])
-        if options.get("label") is not None:
-            options["label"] = self.run.modality.label(options["label"])
-        if options.get("to") is not None and isinstance(self.run.modality, ImageFiles):
-            options["to"] = self.run.modality.domain(options["to"])
-        options |= self._constraints(function, options)
         self.prepare()
         with torch.no_grad():
-            read = self._given(function, given, options.get("follow", False))
-            for name, kinds in sources_by_option(function).items():
-                if options.get(name) is not None:
-                    options[name] = self._reader(function, kinds)(options[name])
+            said = self._parsed(function, options)
+            read = self._given(function, given, self._endless(function, said))
             own = [self._kept(kind) for kind in task_hints(function).values() if kind in KEPT]
-            return function(self._able(function), *read, *own, **options)
+            return function(self._able(function), *read, *own, **said)
+
+    def _parsed(self, function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options as the task takes them, of what was said. Raises InputError for what cannot be
+        meant, and for what this run does not heed."""
+        known = {option.name: option for option in registry.options(function)}
+        return {name: self._meant(known[name], said, function) for name, said in options.items()}
+
+    def _meant(self, option: Option, said: Any, function: Callable[..., Any]) -> Any:
+        """What an option means here."""
+        if said is None or said == option.default:
+            return said
+        modality, kind = self.run.modality, option.kind
+        read = lambda source: self._reader(function, {*alternatives(option.type)})(source)  # noqa: E731
+        meant = kind.parse(said, Context(option.name, modality, self.source, read))
+        if not kind.heeded(type(self.model), modality):
+            raise InputError(
+                f"{flag(option.name)} is for {kind.audience}; this is a run of"
+                f" {self.run.config['model']} on {self.run.config['modality']['name']}: leave it"
+                " out"
+            )
+        return meant
+
+    def _endless(self, function: Callable[..., Any], said: Mapping[str, Any]) -> bool:
+        """Whether a task was asked to go on for as long as a file grows."""
+        return any(
+            said.get(option.name, False)
+            for option in registry.options(function)
+            if option.kind.endless
+        )
 
     def prepare(self) -> None:
         """Brings the model to where it works, once."""
@@ -177,30 +195,6 @@ class Trained:
         return lambda *sources, **options: notebook.for_notebook(
             self._present(self.do(name, *sources, **options))
         )
-
-    def _constraints(self, function: Callable[..., Any], said: Mapping[str, Any]) -> dict[str, Any]:
-        """What options that take a constraint say, understood. Raises InputError where the modality
-        understands none."""
-        modality, understood = self.run.modality, dict[str, Any]()
-        for option in registry.options(function):
-            words, kinds = (
-                said.get(option.name),
-                {Constraint, Balance, Marginals} & {*get_args(option.type), option.type},
-            )
-            if words is None or not kinds:
-                continue
-            if not isinstance(modality, Queryable):
-                name = self.run.config["modality"]["name"]
-                raise InputError(f"--{option.name} is for rows of tables, and these are {name}")
-            if Constraint in kinds:
-                said_so = [words] if isinstance(words, str) else words
-                understood[option.name] = modality.constraint(option.name, said_so, self.source)
-            else:
-                balance = partial(modality.balance, option.name)
-                understood[option.name] = (balance if Balance in kinds else modality.marginals)(
-                    words
-                )
-        return understood
 
     def _given(
         self, function: Callable[..., Any], sources: Sequence[Any], follow: bool
@@ -252,7 +246,7 @@ class Trained:
             return attributes.read_attributes
         if Mask in kinds and not isinstance(modality, Maskable):
             raise InputError(
-                f"--mask is for images, and these are {self.run.config['modality']['name']}"
+                f"{flag('mask')} is for images, and these are {self.run.config['modality']['name']}"
             )
         if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Tabular)):
             if not isinstance(modality, Maskable):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core import Continuous, ImageFile, ImageSet, InputError, Restored, Restores
+from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
 
@@ -24,7 +25,8 @@ def denoise(model: Restores, x: ImageSet) -> Restored:
         raise InputError("this model learned from no images; denoise is for those that did")
     if model.degradation == "none":
         raise InputError(
-            "this model learned to undo no damage; train it with --corrupt, such as gaussian"
+            f"this model learned to undo no damage; train it with {flag('corrupt')}, such as"
+            " gaussian"
         )
     return Restored(x, each_with_progress(_steps(model, x), len(x.names), "restoring"))
 

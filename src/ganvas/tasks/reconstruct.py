@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from rich.progress import track
@@ -10,14 +12,18 @@ from torch import Tensor
 from ..core import (
     Autoencodes,
     Calibrated,
-    InputError,
     Interval,
     Pairs,
     ResamplesPosterior,
     seeded_rng,
 )
 from ..core.intervals import FIELDS, check_level, predictive_values, split_draws
+from ..core.options import HeededBy
 from ..runtime.console import stderr_console
+
+KNOWS_POSTERIOR = HeededBy(
+    ResamplesPosterior, "models that have a posterior, such as vae, and give more than one answer"
+)
 
 
 @torch.no_grad()
@@ -26,7 +32,7 @@ def reconstruct(
     x: Tensor,
     known: Calibrated,
     *,
-    interval: float | None = None,
+    interval: Annotated[float | None, KNOWS_POSTERIOR] = None,
     seed: int = 0,
 ) -> Pairs:
     """Shows each example beside what the model makes of it: what the latent could not hold is
@@ -57,11 +63,7 @@ def reconstruct(
 
 def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int) -> Pairs:
     """Reconstructions and the intervals around them."""
-    if not isinstance(model, ResamplesPosterior):
-        raise InputError(
-            "this model has no posterior, so it knows no --interval: it gives one answer; train"
-            " a vae"
-        )
+    assert isinstance(model, ResamplesPosterior), "others do not heed --interval"
     calibration = known()
     reach, shown, said = calibration.reach(level), list[Tensor](), list[Interval]()
     console = stderr_console()

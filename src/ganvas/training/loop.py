@@ -33,6 +33,7 @@ from ..core import (
 from ..runs.diagnosis import Diagnosis, Facts, History, diagnose, recent_lines
 from ..runs.run import Run
 from ..runtime import distributed
+from ..runtime.errors import flag
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .previews import previews_of
@@ -233,7 +234,7 @@ class Training:
             raise InputError(
                 f"{lost[0]} became {lost[1]} in step {history.step}: training cannot go on from"
                 f" here{f', and nothing helped ({tried})' if tried else ''}; the last save is"
-                " whole. Try again with a lower --lr, or --clip 1"
+                f" whole. Try again with a lower {flag('lr')}, or {flag('clip', 1)}"
             )
         return order
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from ..core import Data, Defaults, EncodedModality, InputError, Modality, Model, Private
+from ..core.options import parse_rates
 from ..data._recognition import modality_name, source_name
 from ..evaluation.evaluate import write_final_report
 from ..runs.calibration_store import Learn, data_digest
@@ -24,6 +25,7 @@ from ..runs.reference_scores import learn_reference_scores
 from ..runs.run import Run, build, describe_modality, is_partial_file
 from ..runtime import distributed, registry
 from ..runtime.device import choose_device, choose_precision, prepare
+from ..runtime.errors import flag
 from . import privacy
 from .data_checks import check_data
 from .engine import Engine
@@ -76,7 +78,7 @@ def open_training(
     liked = {"batch": practice.batch, "schedule": practice.schedule, "ema": practice.ema}
     settings = {
         name: liked.get(name) if value is None else value for name, value in settings.items()
-    }
+    } | {"lr": parse_rates(settings["lr"])}
     _check(settings, make)
     out = Path(out or f"runs/{model}-{source_name(source)}")
     modality = reader.learn(
@@ -106,7 +108,8 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
     learn, held = data.split(settings["held_out"])
     if len(learn) < 2:
         raise InputError(
-            f"only {len(learn)} examples are left to learn from; give more, or a smaller --held-out"
+            f"only {len(learn)} examples are left to learn from; give more, or a smaller"
+            f" {flag('held_out')}"
         )
     _same_data(run, learn)
     engine = _engine(run, device)
@@ -178,12 +181,11 @@ def _check(settings: Mapping[str, Any], make: type[Model]) -> None:
     for name in ("steps", "epochs", "minutes", "batch", "accumulate", "clip", "save_every"):
         value = settings[name]
         if value is not None and value <= 0:
-            raise InputError(f"--{name.replace('_', '-')} is {value}; it must be above zero")
+            raise InputError(f"{flag(name)} is {value}; it must be above zero")
     for name, most in (("ema", 1), ("held_out", 0.9)):
         if not 0 <= settings[name] < most:
             raise InputError(
-                f"--{name.replace('_', '-')} is {settings[name]}; it must be at least 0 and below"
-                f" {most}"
+                f"{flag(name)} is {settings[name]}; it must be at least 0 and below {most}"
             )
     choose_device(settings["device"])
     for player in settings["lr"]:
@@ -216,7 +218,7 @@ def _open(
     }
     if not (out / "run.json").exists():
         if out.exists() and any(not is_partial_file(file) for file in out.iterdir()):
-            raise InputError(f"{out} is a folder of something else; choose another --out")
+            raise InputError(f"{out} is a folder of something else; choose another {flag('out')}")
         return Run.create(out, card)
     run = Run(out)
     for place in ("model", "options", "modality", "source", "training"):
@@ -226,7 +228,7 @@ def _open(
         if old != new:
             raise InputError(
                 f"{out} holds another training: {_difference(place, old, new)}; choose another"
-                " --out"
+                f" {flag('out')}"
             )
     return run
 
@@ -257,8 +259,8 @@ def _engine(run: Run, device: torch.device) -> Engine:
     if settings["compile"]:
         if model.second_order:
             raise InputError(
-                "--compile cannot differentiate twice, and penalties of slopes want that; leave"
-                " one out"
+                f"{flag('compile')} cannot differentiate twice, and penalties of slopes want that;"
+                " leave one out"
             )
         for part in model.children():
             part.compile()
@@ -278,7 +280,7 @@ def _same_data(run: Run, learn: Data) -> None:
     if found != run.state.get("data", found):
         raise InputError(
             f"the data has changed since {run.path} was started; put it back, or choose another"
-            " --out"
+            f" {flag('out')}"
         )
     run.state["data"] = found
 
@@ -290,8 +292,8 @@ def _promise(run: Run, model: Model, rows: int, batch: int, until: Until) -> Non
         return
     if until.steps == inf:
         raise InputError(
-            "--epsilon is promised for a number of steps; say --epochs or --steps, not --minutes"
-            " alone"
+            f"{flag('epsilon')} is promised for a number of steps; say {flag('epochs')} or"
+            f" {flag('steps')}, not {flag('minutes')} alone"
         )
     n_steps = int(until.steps) * run.config["training"]["accumulate"]
     promise = privacy.privacy_promise(model.epsilon, model.delta, rows, batch, n_steps)

@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 
 from ..core import InputError, Model
 from ..runs.run import Run, write_atomically
+from ..runtime.errors import flag
 
 Name = Literal["mlflow", "tensorboard", "wandb"]
 PROJECT = "ganvas"
@@ -226,7 +227,7 @@ def _opened(run: Run, name: str) -> Tracker:
         tracker = TRACKERS[name](run, known.get(name))
     except ImportError as error:
         raise InputError(
-            f"--tracker {name} needs an extra: pip install 'ganvas[{name}]'"
+            f"{flag('tracker', name)} needs an extra: pip install 'ganvas[{name}]'"
         ) from error
     write_atomically(file, json.dumps(known | {name: tracker.id}).encode())
     return tracker

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 
 from ...runtime.errors import InputError
 from ..jobs import Busy
+from ..spelling import spell_field
 from . import task_routes, training_routes
 from .limits import Limits
 from .middleware import Middleware, TooLarge
@@ -84,8 +85,9 @@ def application(runs: Path, limits: Limits, tokens: Tokens | None) -> FastAPI:
 
 def _said(status: int, headers: Mapping[str, str]) -> Any:
     async def answer(request: Request, error: Exception) -> JSONResponse:
+        words = error.spelled(spell_field) if isinstance(error, InputError) else str(error)
         return JSONResponse(
-            {"detail": str(error) or "it was not done in time; ask again"}, status, headers
+            {"detail": words or "it was not done in time; ask again"}, status, headers
         )
 
     return answer

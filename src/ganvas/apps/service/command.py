@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, flag
 from ..loopback import free_port, is_loopback
 from .limits import Limits
 from .tokens import Tokens, new_token
@@ -36,17 +36,17 @@ def serve(
     for field in fields(limits):
         if getattr(limits, field.name) <= 0 and field.name != "patience":
             raise InputError(
-                f"--{field.name} is {getattr(limits, field.name)}; it must be above zero"
+                f"{flag(field.name)} is {getattr(limits, field.name)}; it must be above zero"
             )
     if workers < 1:
-        raise InputError(f"--workers is {workers}; it takes one at least")
+        raise InputError(f"{flag('workers')} is {workers}; it takes one at least")
     if not runs.is_dir():
         raise InputError(f"{runs} is no folder of runs; name one")
     if tokens is None and not is_loopback(host):
         make = "ganvas serve --new-token NAME --tokens FILE"
         raise InputError(
-            f"{host} can be reached by others, so they need tokens: {make} makes one; say --tokens"
-            " FILE"
+            f"{host} can be reached by others, so they need tokens: {make} makes one; say"
+            f" {flag('tokens', 'FILE')}"
         )
     if tokens is not None:
         Tokens(tokens)
@@ -87,7 +87,8 @@ def make_token(file: Path | None, name: str) -> str:
     """A new token for a file. Raises InputError where no file is named."""
     if file is None:
         raise InputError(
-            "--new-token writes the token's hash into a file; name it with --tokens FILE"
+            f"{flag('new_token')} writes the token's hash into a file; name it with"
+            f" {flag('tokens', 'FILE')}"
         )
     return new_token(file, name)
 

@@ -17,6 +17,7 @@ from ... import api
 from ...core import InputError, Overlapping
 from ...runs.run import Run
 from ..jobs import NAME
+from ..spelling import spell_field
 from .batching import ForwardBatcher, tried
 
 Stamp = tuple[tuple[int, int], ...]
@@ -122,7 +123,7 @@ def _loaded(path: Path) -> api.Trained:
         trained.model  # noqa: B018 # reads the weights
         return trained
     except InputError as error:
-        raise Unready(str(error).replace(str(path), path.name)) from error
+        raise Unready(error.spelled(spell_field).replace(str(path), path.name)) from error
     except (json.JSONDecodeError, SafetensorError, KeyError, OSError) as error:
         raise Unready(
             f"{path.name} cannot be opened: {type(error).__name__}; it may be half-written"

@@ -225,7 +225,7 @@ class TaskHandlers:
         try:
             yield folder
         except InputError as error:
-            words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", str(error))
+            words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", error.words)
             raise InputError(words.replace(str(self.shelf.runs), "RUNS")) from error
         finally:
             Image.MAX_IMAGE_PIXELS = usual

@@ -101,7 +101,7 @@ class TrainingHandlers:
             job = self.jobs.start(name, model, paths["data"], options | more)
         except InputError as error:
             rmtree(home)
-            raise InputError(self.plain(str(error))) from error
+            raise InputError(self.plain(error.words)) from error
         except BaseException:
             rmtree(home)
             raise
@@ -167,7 +167,7 @@ def _paths(model: str) -> set[str]:
         *(registry.load("modalities", n).learn for n in registry.names("modalities")),
     ]
     options = [option for plug in plugs for option in registry.options(plug)]
-    return {option.name for option in options if "Path" in str(option.type)} - {"to", "through"}
+    return {option.name for option in options if option.takes(Path)} - {"to", "through"}
 
 
 def _refuse_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log10
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,28 +20,18 @@ from torch import Tensor
 from ... import api
 from ...core import (
     Answer,
-    Balance,
-    Constraint,
-    DecodingOptions,
     Detections,
-    EstimatesDensityRatio,
-    Generates,
-    ImageFiles,
     InputError,
     Made,
-    Marginals,
     Packed,
     Queryable,
     Samples,
-    SamplesTokens,
-    ScoresPrompts,
     Tabular,
-    data_of,
 )
 from ...results.save import figures, save_result
 from ...runtime import registry
 from ...tasks._inputs import sources as task_sources
-from ...tasks._inputs import sources_by_option, training_examples
+from ...tasks._inputs import training_examples
 from . import charts, uploads
 from .forms import Field, field
 
@@ -98,15 +88,11 @@ def asked(task: str, trained: api.Trained) -> list[Field]:
     """What to ask for a task of this run: options that its model or its data cannot heed are left
     out."""
     function, modality = registry.load("tasks", task), trained.run.modality
-    reads = sources_by_option(function)
-    kept = [option for option in registry.options(function) if _heeded(option, trained)]
+    heeded = registry.heeded_options(function, type(trained.model), modality)
     fields = [
-        field(
-            option,
-            modality.classes if option.name == "label" else (),
-            option.name in reads or Marginals in _kinds(option),
-        )
-        for option in kept
+        field(option, option.kind.choices(modality), option.kind.names_file)
+        for option in heeded
+        if not option.kind.endless
     ]
     many = (
         isinstance(modality, Tabular) and registry.needs(function) is Samples
@@ -334,30 +320,3 @@ def _large(file: Path) -> Path:
         target.parent.mkdir(exist_ok=True)
         image.resize([n * times for n in image.size], Image.Resampling.NEAREST).save(target)
     return target
-
-
-def _kinds(option: registry.Option) -> set[Any]:
-    return {*get_args(option.type), option.type}
-
-
-def _heeded(option: registry.Option, trained: api.Trained) -> bool:
-    """Whether an option says something to this model and its data."""
-    model, modality = trained.model, data_of(trained.run.modality)
-    conditional = isinstance(model, Samples) and model.condition is not None
-    if option.name in {one.name for one in fields(DecodingOptions)} and not isinstance(
-        model, SamplesTokens
-    ):
-        return False
-    if {Constraint, Balance, Marginals} & _kinds(option):
-        return isinstance(modality, Queryable)
-    said = {
-        "label": modality.classes and conditional,
-        "prompt": modality.words and conditional,
-        "best": isinstance(model, ScoresPrompts),
-        "truncation": isinstance(model, Generates),
-        "reject": isinstance(model, EstimatesDensityRatio),
-        "follow": False,
-        "mask": isinstance(modality, ImageFiles),
-        "keep": isinstance(modality, ImageFiles),
-    }
-    return bool(said.get(option.name, True))

@@ -17,6 +17,7 @@ from . import explore_step
 from . import task_results as using
 from .components import form
 from .errors import HIDDEN, told
+from .errors import words as words_of
 from .forms import Field, filled_in
 from .latent_explorer import explorable
 from .task_results import Shown
@@ -50,7 +51,7 @@ def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
             else:
                 _form(folder, doing, runs, answer)
         except InputError as error:
-            gr.Markdown(str(error))
+            gr.Markdown(words_of(error))
 
     @gr.render(inputs=[answer])
     def result(shown: Shown | None) -> None:

@@ -36,6 +36,7 @@ from ...core import (
     mirror_pad,
 )
 from ...core.captions import decode_caption, encode_caption, vocabulary
+from ...runtime.errors import flag
 from ...runtime.filenames import image_names
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
@@ -170,13 +171,13 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
         if to is not None or isinstance(source, Mapping):
             if pairs and skip_unreadable:
                 raise InputError(
-                    "--skip-unreadable would leave partners behind; mend what cannot be read in"
-                    " pairs"
+                    f"{flag('skip_unreadable')} would leave partners behind; mend what cannot be"
+                    " read in pairs"
                 )
             if captions == "names":
                 raise InputError(
-                    "images of two domains are not asked for by words; leave out --to, or"
-                    " --captions"
+                    f"images of two domains are not asked for by words; leave out {flag('to')}, or"
+                    f" {flag('captions')}"
                 )
             learn = partial(
                 cls.learn,
@@ -191,14 +192,16 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
                 source, to, pairs, partial(learn, skip_unreadable=skip_unreadable), _found_sizes
             )
         if pairs:
-            raise InputError("--pairs is for images of two folders; name the other with --to")
+            raise InputError(
+                f"{flag('pairs')} is for images of two folders; name the other with {flag('to')}"
+            )
         found = open_source(source)
         if len(found.names) < 2:
             raise InputError(
                 f"{_named(source)} has only one image; a model needs many to learn from"
             )
         if size is not None and not 4 <= size <= 1024:
-            raise InputError(f"--size is {size}; images are from 4 to 1024 pixels")
+            raise InputError(f"{flag('size')} is {size}; images are from 4 to 1024 pixels")
         sizes, greys = _look(found, skip_unreadable)
         words, longest = vocabulary(captions_of(found, captions, _named(source)))
         distinct = {label for label in found.labels or [] if label is not None}

@@ -34,6 +34,7 @@ from ...core import (
 )
 from ...runs.run import Run, fingerprint
 from ...runtime.device import choose_device, prepare
+from ...runtime.errors import flag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,7 @@ class Latents(EncodedModality, Maskable):
             is learned from.
         """
         if through is None:
-            raise InputError("latents are those of a run: name it with --through")
+            raise InputError(f"latents are those of a run: name it with {flag('through')}")
         run = Run(through)
         latents = cls(str(run.path.resolve()), _known(run))
         if isinstance(latents.space, Tokens):

@@ -30,6 +30,7 @@ from ...core import (
     Scored,
     ScoreFunction,
 )
+from ...runtime.errors import flag
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
 from .._growing_files import follow_rows, readable_parts
@@ -124,9 +125,9 @@ class Series(Modality, Followable, Overlapping):
         drop: Columns to leave out.
         """
         if window < 4:
-            raise InputError(f"--window is {window}; a window has at least 4 moments")
+            raise InputError(f"{flag('window')} is {window}; a window has at least 4 moments")
         if not 1 <= stride <= window:
-            raise InputError(f"--stride is {stride}; it is from 1 to the window, {window}")
+            raise InputError(f"{flag('stride')} is {stride}; it is from 1 to the window, {window}")
         frames = open_series(source)
         if not frames:
             raise InputError("there are no series; give at least one")

@@ -45,6 +45,7 @@ from ...core import (
     held_out_rows,
 )
 from ...runtime.console import is_silent, stderr_console
+from ...runtime.errors import flag
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
 from .._growing_files import follow_rows, readable_parts
@@ -291,7 +292,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             codes = column.encode(array)
             return codes, column.offsets(array, codes)
         except InputError as error:
-            raise InputError(f"{frame.where}: {error}") from error
+            raise InputError(f"{frame.where}: {error.words}") from error
 
     def assemble(self, codes: Tensor, offsets: Tensor) -> Tensor:
         """Codes, int64 (B, columns), and places within modes, float32 (B, columns with modes), as
@@ -371,7 +372,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 return reduce(and_, map(self._unique, words))
             case "together":
                 return reduce(and_, [self._together(text, learned_from) for text in words])
-        unknown, where = option == "constraint", f"--{option}"
+        unknown, where = option == "constraint", flag(option)
         asked = [c for text in words for c in conditions(text, self.columns, self._schema, where)]
         names = {name for condition in asked for name in condition.columns}
 
@@ -388,7 +389,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
 
     def _unique(self, name: str) -> Constraint:
         if name not in {column.name for column in self.columns}:
-            raise self._no_column(name, "--unique")
+            raise self._no_column(name, flag("unique"))
 
         def marks(x: Tensor) -> Tensor:
             ((_, values),) = self._named(x, [name])
@@ -405,14 +406,15 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         names = [name.strip() for name in text.split(",")]
         if learned_from is None:
             raise InputError(
-                "--together looks at the data of the training, which was in memory; train from a"
-                " file"
+                f"{flag('together')} looks at the data of the training, which was in memory; train"
+                " from a file"
             )
         if len(names) < 2:
             raise InputError(
-                f"--together {text!r} names one column; join several by commas, such as city,state"
+                f"{flag('together', text)} names one column; join several by commas, such as"
+                " city,state"
             )
-        columns = [self._learned(name, "--together") for name in names]
+        columns = [self._learned(name, flag("together")) for name in names]
         frame = open_frame(learned_from, self.query)
         parts = [
             np.unique(
@@ -433,10 +435,10 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return Constraint(f"{' and '.join(names)} together", holds, self.resolve)
 
     def balance(self, option: str, column: str) -> Balance:
-        known = self._learned(column, f"--{option}")
+        known = self._learned(column, flag(option))
         if (isinstance(known, Number) and (known.knots or known.modes)) or known.size > FEW:
             raise InputError(
-                f"--{option}: column {column!r} has too many values to have each equally often"
+                f"{flag(option)}: column {column!r} has too many values to have each equally often"
             )
         place, levels = self.learned.index(known), range(known.size - (known.missing > 0))
         values = restore_values(known.typical([])[1], self._schema.field(column).type, known.listed)
@@ -957,7 +959,7 @@ def _sketch(frame: Frame, schema: pa.Schema) -> list[Sketch]:
             try:
                 sketch.add(batch.column(sketch.name), random)
             except InputError as error:
-                raise InputError(f"{frame.where}: {error}") from error
+                raise InputError(f"{frame.where}: {error.words}") from error
     if sketches and sketches[0].rows < 2:
         rows = "only one row" if sketches[0].rows else "no rows"
         raise InputError(f"{frame.where} has {rows}; a model needs many to learn from")

@@ -19,6 +19,7 @@ import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
 from ...core import InputError
+from ...runtime.errors import flag
 
 ENDINGS = frozenset(
     {".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson", ".xlsx", ".xls"}
@@ -220,7 +221,8 @@ def _database(url: str, query: str | None) -> Frame:
     shown = url.split("@")[-1]  # no password
     if not query:
         raise InputError(
-            f"{shown} is a database; say what to read: --query 'SELECT * FROM …', or a table's name"
+            f"{shown} is a database; say what to read: {flag('query', 'SELECT * FROM …')}, or a"
+            " table's name"
         )
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -330,7 +332,7 @@ def _looks_like_a_number(texts: pa.Array) -> pa.Array:
 def _mixed(path: Path, name: str, others: int) -> InputError:
     return InputError(
         f"{path}: column {name!r} holds numbers but for {others:,} values; mend those, or say"
-        f" --category {name}"
+        f" {flag('category', name)}"
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...core import Batch, Data, Followable, InputError, Mask, Maskable, Masked, Modality, Tokens
+from ...runtime.errors import flag
 from .._drawing import save_gif
 from .._growing_files import read_growing
 from ..images.sources import holds_texts
@@ -99,7 +100,7 @@ class Texts(Modality, Maskable, Followable):
         texts = [text for _, text in _opened(source, column, whole)]
         known = learn(texts, tokenizer, vocabulary)
         if length is not None and length < 2:
-            raise InputError(f"--length is {length}; an example has at least two symbols")
+            raise InputError(f"{flag('length')} is {length}; an example has at least two symbols")
         longest = max(map(len, alphabet(known).encode(texts))) + 1
         most = (
             PIECE
@@ -161,8 +162,8 @@ class Texts(Modality, Maskable, Followable):
 
     def mask(self, source: Any) -> Mask:
         raise InputError(
-            "--mask is for images; of a text say how many symbols are --given, or give its"
-            " beginning"
+            f"{flag('mask')} is for images; of a text say how many symbols are {flag('given')}, or"
+            " give its beginning"
         )
 
     def describe(self, data: Data) -> str:
@@ -307,7 +308,7 @@ def _of_column(source: Any, column: str | None) -> list[tuple[str, str]]:
     listed = f"those of text are {', '.join(names) or 'none'}"
     if column is None:
         raise InputError(
-            f"{frame.where} has columns; say which holds the texts with --column: {listed}"
+            f"{frame.where} has columns; say which holds the texts with {flag('column')}: {listed}"
         )
     if column not in names:
         raise InputError(f"{frame.where} has no column of text called {column!r}; {listed}")

@@ -28,6 +28,7 @@ from ...core import (
     Tokens,
     evenly_spaced,
 )
+from ...runtime.errors import flag
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
     Unreadable,
@@ -126,9 +127,9 @@ class Videos(Modality, Maskable, Moving):
         """
         for name, value, least in (("frames", frames, 2), ("stride", stride, 1), ("size", size, 4)):
             if value is not None and not least <= value <= 1024:
-                raise InputError(f"--{name} is {value}; it must be from {least} to 1024")
+                raise InputError(f"{flag(name)} is {value}; it must be from {least} to 1024")
         if fps is not None and not 0 < fps <= 1000:
-            raise InputError(f"--fps is {fps:g}; it must be above 0, and 1000 at most")
+            raise InputError(f"{flag('fps')} is {fps:g}; it must be above 0, and 1000 at most")
         found = open_videos(source)
         seen = list(read_lazily(found.names, lambda i: found.reels[i].head, "looking at videos"))
         refuse_unreadable(
@@ -216,7 +217,8 @@ class Videos(Modality, Maskable, Moving):
 
     def mask(self, source: Any) -> Mask:
         raise InputError(
-            "videos are completed after their first frames: leave out --mask, and say --given"
+            f"videos are completed after their first frames: leave out {flag('mask')}, and say"
+            f" {flag('given')}"
         )
 
     def _checked(

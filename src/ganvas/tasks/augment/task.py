@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from ...core import Augmented, Balance, Given, InputError, LabelledExamples, Samples, seeded_rng
+from ...core.options import Balanced
 from ...runtime.console import stderr_console
+from ...runtime.errors import flag
 from .._progress import with_progress
 from ..sample.rejection import Seen, Tally, batch_size, sample_meeting
 from . import networks, trees
@@ -23,7 +25,7 @@ def augment(
     model: Samples,
     x: Given | LabelledExamples,
     *,
-    target: Balance | None = None,
+    target: Balanced | None = None,
     to_share: float = 0.5,
     per_class: int | None = None,
     seed: int | None = None,
@@ -52,7 +54,7 @@ def augment(
     if isinstance(x, LabelledExamples):
         return _images(model, x, aim, seed)
     if target is None:
-        raise InputError("say whose rare classes shall get new rows: --target COLUMN")
+        raise InputError(f"say whose rare classes shall get new rows: {flag('target', 'COLUMN')}")
     return _rows(model, x, target, aim, seed)
 
 
@@ -65,9 +67,9 @@ class Aim:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise InputError(f"--to-share is {self.share}; it must be above 0 and below 1")
+            raise InputError(f"{flag('to_share')} is {self.share}; it must be above 0 and below 1")
         if self.each is not None and self.each < 1:
-            raise InputError(f"--per-class is {self.each}; it must be at least 1")
+            raise InputError(f"{flag('per_class')} is {self.each}; it must be at least 1")
 
     def wanted(self, classes: np.ndarray, kinds: int) -> np.ndarray:
         """How many examples each class lacks, (kinds,); those of no class, -1, count for none."""
@@ -77,7 +79,7 @@ class Aim:
         )
 
     def __str__(self) -> str:
-        return f"--to-share {self.share}" if self.each is None else f"--per-class {self.each}"
+        return flag("to_share", self.share) if self.each is None else flag("per_class", self.each)
 
 
 def rare_classes(counts: np.ndarray, share: float) -> np.ndarray:
@@ -139,7 +141,8 @@ def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> 
     wanted = aim.wanted(classes, kinds)
     if not wanted.any():
         raise InputError(
-            f"no class is rarer than {aim}; there is nothing to add: ask for more with --per-class"
+            f"no class is rarer than {aim}; there is nothing to add: ask for more with"
+            f" {flag('per_class')}"
         )
     own = torch.from_numpy(np.repeat(np.arange(kinds), wanted))
     with seeded_rng(seed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -13,15 +14,19 @@ from ...core import (
     Completes,
     Filled,
     Given,
+    ImageFiles,
     InputError,
     Interval,
     Mask,
     Masked,
     Predicts,
+    Tabular,
     Tokens,
     seeded_rng,
 )
 from ...core.intervals import FIELDS, check_level, enough_draws, interval_of_draws
+from ...core.options import FileHeededBy, HeededBy
+from ...runtime.errors import flag
 from .._progress import with_progress
 from ..sample.rejection import batch_size
 from .regions import Side, after_beginning, batches, refuse_other_sizes, window_around, with_missing
@@ -35,11 +40,11 @@ def complete(
     model: Completes,
     x: Given | Masked,
     *,
-    mask: Mask | None = None,
-    keep: Side | None = None,
+    mask: Annotated[Mask | None, FileHeededBy(ImageFiles, "images")] = None,
+    keep: Annotated[Side | None, HeededBy(ImageFiles, "images")] = None,
     given: int | None = None,
     draws: int | None = None,
-    interval: float | None = None,
+    interval: Annotated[float | None, HeededBy(Tabular, "rows of tables")] = None,
     seed: int | None = None,
 ) -> Filled | Completed:
     """Fills what is missing, drawn given what is known, which stays as it is.
@@ -62,19 +67,21 @@ def complete(
     Example: ganvas complete runs/inpainter-photos photos/ --mask masks/ --out whole/
     """
     if draws is not None and draws < 1:
-        raise InputError(f"--draws is {draws}; ask for at least one")
+        raise InputError(f"{flag('draws')} is {draws}; ask for at least one")
     with seeded_rng(seed):
         if isinstance(x, Masked):
             if interval is not None:
                 raise InputError(
-                    "--interval is for rows of tables; ask for several --draws instead"
+                    f"{flag('interval')} is for rows of tables; ask for several {flag('draws')}"
+                    " instead"
                 )
             if isinstance(model, Predicts) and mask is None and keep is None and given is None:
                 x = after_beginning(x, model.space, model.given)
             return _completed(model, with_missing(x, model.space, mask, keep, given), draws or 1)
         if mask or keep or given is not None:
             raise InputError(
-                "--mask, --keep and --given are for images; in a table, leave cells empty"
+                f"{flag('mask')}, {flag('keep')} and {flag('given')} are for images; in a table,"
+                " leave cells empty"
             )
         if not isinstance(model.space, Tokens):
             raise InputError(
@@ -131,7 +138,8 @@ def _between(
     draws = max(DRAWS, enough_draws(level)) if draws is None else draws
     if draws < enough_draws(level):
         raise InputError(
-            f"--interval {level} needs {enough_draws(level)} draws at least, and --draws is {draws}"
+            f"{flag('interval', level)} needs {enough_draws(level)} draws at least, and"
+            f" {flag('draws')} is {draws}"
         )
     said = np.full((4, *x.codes.shape), np.nan)
     smaller = [

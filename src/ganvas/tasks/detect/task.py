@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from ...core import (
     Detected,
     Detections,
+    Followable,
     InputError,
     ReferenceScores,
     Scored,
@@ -18,7 +20,9 @@ from ...core import (
     Scores,
     p_values_within,
 )
+from ...core.options import Endless
 from ...runtime.console import is_silent, stderr_console
+from ...runtime.errors import flag
 from .._progress import progress_bar
 
 COMPARED = 2**22  # distances that are worked out at a time
@@ -37,7 +41,7 @@ def detect(
     *,
     fdr: float | None = None,
     alpha: float | None = None,
-    follow: bool = False,
+    follow: Annotated[bool, Endless(Followable, "rows and series in files that grow")] = False,
 ) -> Detections:
     """Scores examples, and finds those that are more anomalous than normal ones are.
 
@@ -55,13 +59,13 @@ def detect(
     """
     for name, share in (("fdr", fdr), ("alpha", alpha)):
         if share is not None and not 0 < share < 1:
-            raise InputError(f"--{name} is {share}; it must be above 0 and below 1")
+            raise InputError(f"{flag(name)} is {share}; it must be above 0 and below 1")
     if fdr and alpha:
-        raise InputError("--fdr and --alpha contradict each other; leave one out")
+        raise InputError(f"{flag('fdr')} and {flag('alpha')} contradict each other; leave one out")
     if fdr and follow:
         raise InputError(
-            "--fdr looks at everything at once, and --follow never has everything; say --alpha"
-            " instead"
+            f"{flag('fdr')} looks at everything at once, and {flag('follow')} never has"
+            f" everything; say {flag('alpha')} instead"
         )
     alpha = alpha or (ALPHA if follow else None)
     tally = Counter[str]()

@@ -6,6 +6,7 @@ import torch
 
 from ...core import Embedded, Encodes, InputError, NamedExamples, evenly_spaced
 from ...runtime.console import stderr_console
+from ...runtime.errors import flag
 from .latents import latents
 from .projection import NAMES, Layout, project
 
@@ -27,7 +28,7 @@ def embed(
     Example: ganvas embed runs/vae-photos photos/ --out map/
     """
     if points < 1:
-        raise InputError(f"--points is {points}; a map has at least one")
+        raise InputError(f"{flag('points')} is {points}; a map has at least one")
     lay = None if map == "none" else project(map, seed)
     z = latents(model, x.x)
     if lay is None:

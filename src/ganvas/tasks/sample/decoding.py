@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...core import DecodingOptions, InputError, Samples, SamplesTokens, ScoresPrompts
+from ...runtime.errors import flag
 
 
 class WithDecodingOptions(Samples):
@@ -21,17 +22,11 @@ class WithDecodingOptions(Samples):
 
 
 def with_decoding_options(model: Samples, **said: Any) -> Samples:
-    """The model, told what was said, if anything was. Raises InputError where it does not draw
-    symbols."""
+    """The model, told what was said, if anything was."""
     said = {name: value for name, value in said.items() if value is not None}
     if not said:
         return model
-    if not isinstance(model, SamplesTokens):
-        words = ", ".join(f"--{name.replace('_', '-')}" for name in said)
-        raise InputError(
-            f"{words}: for models that draw symbols, such as transformer; leave out what this one"
-            " cannot"
-        )
+    assert isinstance(model, SamplesTokens), "others do not heed how symbols are drawn"
     return WithDecodingOptions(model, DecodingOptions(**said))
 
 
@@ -66,6 +61,7 @@ def best_of_several(model: Samples, fit: Samples, y: Tensor | None, best: int) -
         return model
     if best < 1 or y is None or not isinstance(fit, ScoresPrompts):
         raise InputError(
-            f"--best {best}: 1 or more, with a --prompt or --label, of a model such as transformer"
+            f"{flag('best', best)}: 1 or more, with a {flag('prompt')} or {flag('label')}, of a"
+            " model such as transformer"
         )
     return BestOfSeveral(model, fit, best)

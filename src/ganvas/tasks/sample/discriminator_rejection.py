@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...core import EstimatesDensityRatio, InputError, Samples, seeded_rng
+from ...runtime.errors import flag
 
 POOL, PART = 1024, 64
 """Samples from which it is learned what odds are common, and how many of these are drawn at
@@ -17,12 +18,8 @@ TRIES = 1000
 
 
 def with_rejection(model: Samples) -> Samples:
-    """The same model, but for samples that its discriminator does not believe. Raises InputError
-    where it has none."""
-    if not isinstance(model, EstimatesDensityRatio):
-        raise InputError(
-            "--reject asks the discriminator of a GAN, and this model has none; leave it out"
-        )
+    """The same model, but for samples that its discriminator does not believe."""
+    assert isinstance(model, EstimatesDensityRatio), "others do not heed --reject"
     return DiscriminatorRejection(model)
 
 
@@ -57,7 +54,8 @@ class DiscriminatorRejection(Samples):
                 return x
             x[left] = self.model.sample(len(left), None if y is None else y[left], truncation)
         raise InputError(
-            f"--reject drew {len(left)} of {n} samples {TRIES} times and kept none; leave it out"
+            f"{flag('reject')} drew {len(left)} of {n} samples {TRIES} times and kept none; leave"
+            " it out"
         )
 
     def _limit(self, label: int, truncation: float | None) -> float:
