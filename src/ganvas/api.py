@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from .core import InputError
 from .core.options import Rates
@@ -11,17 +11,20 @@ from .evaluation.evaluate import Evaluation
 from .runs.run import Run
 from .runtime import distributed
 from .runtime.device import Precision
+from .runtime.options import InGroup
 from .tasks._trained import Trained
 from .training.start import Schedule, open_training, run_training
+
+DATA, OUTPUT = InGroup("Data"), InGroup("Output")
 
 
 def train(
     model: str,
     source: Any,
     *,
-    out: Path | None = None,
-    as_: str | None = None,
-    through: Path | None = None,
+    out: Annotated[Path | None, OUTPUT] = None,
+    as_: Annotated[str | None, DATA] = None,
+    through: Annotated[Path | None, DATA] = None,
     steps: int | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -35,12 +38,12 @@ def train(
     precision: Precision = "auto",
     device: str = "auto",
     compile: bool = False,
-    held_out: float = 0.1,
+    held_out: Annotated[float, DATA] = 0.1,
     recover: bool = True,
-    save_every: float = 60.0,
-    tensorboard: bool = False,
-    tracker: Literal["mlflow", "tensorboard", "wandb"] | None = None,
-    quiet: bool = False,
+    save_every: Annotated[float, OUTPUT] = 60.0,
+    tensorboard: Annotated[bool, OUTPUT] = False,
+    tracker: Annotated[Literal["mlflow", "tensorboard", "wandb"] | None, OUTPUT] = None,
+    quiet: Annotated[bool, OUTPUT] = False,
     **options: Any,
 ) -> Trained:
     """Trains a model on a person's data and leaves a run behind; goes on with the run where there

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
 
 from .. import __version__
@@ -26,7 +26,27 @@ USAGE = """Train, judge and use GANs and autoencoders on your own images, tables
 Example: ganvas train dcgan photos/ --size 64
          ganvas sample runs/dcgan-photos --n 64 --out new/"""
 
-Json = Annotated[bool, Parameter(negative=(), help="Print the answer as JSON on standard output.")]
+ORDER = ("Options", "For", "Search", "Data", "Model", "Training", "Output")
+"""What options stand under in help, first to last."""
+
+Json = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        help="Print the answer as JSON on standard output.",
+        group=Group("Output", sort_key=(len(ORDER) - 1, "Output")),
+    ),
+]
+
+OUT = registry.Option(
+    "out",
+    Path | None,
+    None,
+    "Folder for everything, or one file to look at; by default RUN/TASK.",
+)
+
+Grouped = Sequence[tuple[str | None, registry.Option]]
+"""Options, each beside the title that it stands under in help; None where it is not shown."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -86,7 +106,7 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_serve, name="serve")
     for task in registry.names("tasks"):
         if argv[:1] == [task]:
-            app.command(_task_command(task), name=task)
+            app.command(_task_command(task, argv), name=task)
         else:
             app.command(App(name=task, help=registry.summary("tasks", task)))
     return app
@@ -120,10 +140,6 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     from .. import api
 
     make = registry.load("models", model)
-    modality = registry.load("modalities", _modality(argv))
-    options = registry.together(
-        modality.learn, make, api.train
-    )  # of the latents, --through is in two of them
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         trained = api.train(model, source, **given)
@@ -137,23 +153,48 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     return _generated(
         command,
         {"source": (str, "Files to learn from.")},
-        options,
+        _training_options(make, argv),
         f"{_first_line(make)}\n\n{example}",
     )
+
+
+def _training_options(make: Any, argv: Sequence[str]) -> Grouped:
+    """Options of a training by the titles that they stand under in help: of the data that is named,
+    or of all that the model can learn."""
+    from .. import api
+    from ..runs.available import readable_modalities
+
+    named = _modality(argv)
+    kinds = readable_modalities(make) if named is None else [named]
+    by_name = dict[str, tuple[str, registry.Option]]()
+    for option in registry.options(api.train):
+        by_name[option.name] = option.kind.group or "Training", option
+    for kind in kinds:
+        for option in registry.options(registry.load("modalities", kind).learn):
+            if option.name not in by_name:
+                by_name[option.name] = _data_title(option.name, kinds), option
+    for option in registry.options(make):
+        by_name[option.name] = "Model", option
+    return [(title, option) for title, option in by_name.values()]
+
+
+def _data_title(option: str, kinds: Sequence[str]) -> str:
+    """The title of an option of data: which kinds of data have it, where not all of them do."""
+    readers = {kind: registry.load("modalities", kind).learn for kind in kinds}
+    having = [kind for kind, learn in readers.items() if registry.takes(learn, option)]
+    return "Data" if len(having) == len(kinds) else f"Data: {', '.join(having)}"
 
 
 def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     """`ganvas tune MODEL DATA` with the options of a search, of training, of the data's modality
     and of the model."""
-    from .. import api
     from . import tuning
 
     make = registry.load("models", model)
-    modality = registry.load("modalities", _modality(argv))
-    options = registry.together(modality.learn, make, api.train, tuning.tune)
-    told = [
-        option for option in options if option.name not in ("minutes", "tracker", "tensorboard")
-    ]
+    searching = registry.options(tuning.tune)
+    own = {option.name for option in searching} | {"minutes", "tracker", "tensorboard"}
+    options = [one for one in _training_options(make, argv) if one[1].name not in own]
+    told = [*(("Search", option) for option in searching), *options]
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         found = tuning.tune(model, source, **given)
@@ -166,8 +207,9 @@ def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     return _generated(command, {"source": (str, "Files to learn from.")}, told, help)
 
 
-def _modality(argv: Sequence[str]) -> str:
-    """The modality named by --as, that of latents with --through, or what the source looks like."""
+def _modality(argv: Sequence[str]) -> str | None:
+    """The modality named by --as, that of latents with --through, or what the source looks like;
+    None where no data is named."""
     words = [
         part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])
     ]
@@ -177,14 +219,15 @@ def _modality(argv: Sequence[str]) -> str:
         return words[words.index("--as") + 1]
     source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None
     if source is None:
-        return "images"
+        return None
     from ..data._recognition import guess_modality
 
     return guess_modality(source)
 
 
-def _task_command(task: str) -> Callable[..., None]:
-    """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
+def _task_command(task: str, argv: Sequence[str]) -> Callable[..., None]:
+    """`ganvas TASK RUN [SOURCE ...]` with the task's own options: those that the run heeds, or
+    where none is named all of them, under who heeds them."""
     from .. import api
     from ..tasks._inputs import sources, takes_several
 
@@ -214,19 +257,34 @@ def _task_command(task: str) -> Callable[..., None]:
         )
 
     places = {"run": (str, "Folder that `ganvas train` made.")} | required
-    out = registry.Option(
-        "out",
-        Path | None,
-        None,
-        "Folder for everything, or one file to look at; by default RUN/TASK.",
-    )
     example = _example(
         function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
     )
-    options = registry.options(function)
     return _generated(
-        command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional
+        command,
+        places,
+        [*_task_options(function, argv), ("Output", OUT)],
+        f"{_first_line(function)}\n\n{example}",
+        optional,
     )
+
+
+def _task_options(function: Any, argv: Sequence[str]) -> Grouped:
+    """Options of a task by the titles that they stand under in help; None hides those that the run
+    does not heed."""
+    from ..runs.run import Run
+
+    options = registry.options(function)
+    if len(argv) < 2 or not (Path(argv[1]) / "run.json").is_file():
+        return [(_title(option), option) for option in options]
+    run = Run(Path(argv[1]))
+    make = registry.load("models", run.config["model"])
+    heeded = {one.name for one in registry.heeded_options(function, make, run.modality)}
+    return [("Options" if option.name in heeded else None, option) for option in options]
+
+
+def _title(option: registry.Option) -> str:
+    return f"For {option.kind.audience}" if option.kind.audience else "Options"
 
 
 def _example(plugin: Any, otherwise: str) -> str:
@@ -238,7 +296,7 @@ def _example(plugin: Any, otherwise: str) -> str:
 def _generated(
     function: Callable[..., None],
     places: Mapping[str, tuple[Any, str]],
-    options: Sequence[registry.Option],
+    options: Grouped,
     help: str,
     optional: Mapping[str, tuple[Any, str]] = {},
 ) -> Callable[..., None]:
@@ -257,7 +315,7 @@ def _generated(
             )
             for n, (t, h) in optional.items()
         ),
-        *map(_parameter, options),
+        *(_parameter(title, option) for title, option in options),
         inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
     ]
 
@@ -272,12 +330,14 @@ def _generated(
     return command
 
 
-def _parameter(option: registry.Option) -> inspect.Parameter:
-    """An option as the command line asks for it."""
+def _parameter(title: str | None, option: registry.Option) -> inspect.Parameter:
+    """An option as the command line asks for it, in help under a title, or not at all."""
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
     words = Parameter(
         name=name,
         help=option.help,
+        group=_group(title) if title else None,
+        show=title is not None,
         negative=() if option.takes(list) or option.default is False else None,
         allow_leading_hyphen=option.plain is str,
     )
@@ -287,6 +347,12 @@ def _parameter(option: registry.Option) -> inspect.Parameter:
         default=option.default,
         annotation=Annotated[option.plain, words],
     )
+
+
+def _group(title: str) -> Group:
+    """Where options stand in help: from what is said most to what is said least."""
+    first = title.split()[0].rstrip(":")
+    return Group(title, sort_key=(ORDER.index(first), title))
 
 
 def _resume(*, resume: Path, json: Json = False) -> None:

@@ -66,7 +66,7 @@ LINES, LETTERS = 12, 4_000
 LISTED = 200
 """Files that are listed."""
 
-OURS = {"out", "quiet", "device", "tensorboard", "tracker", "compile", "follow"}
+OURS = {"out", "quiet", "device", "tensorboard", "tracker", "compile"}
 """Options that are not an assistant's to choose."""
 
 FIRST = ("sheet", "before-and-after", "strip", "typical", "map", "series", "beside")
@@ -113,9 +113,12 @@ class Assistant:
         """What trained runs can be used for: a line each."""
         return _lines("tasks")
 
-    def options(self, name: str) -> str:
+    def options(self, name: str, run: str | None = None) -> str:
         """Options of a model, a task, or a kind of data (images, tables, texts, videos, series), as
-        JSON."""
+        JSON.
+
+        run: Of a task, leave out what this run does not heed.
+        """
         return json.dumps(
             [
                 {
@@ -124,8 +127,8 @@ class Assistant:
                     "default": str(option.default),
                     "help": option.help,
                 }
-                for option in _options(name)
-                if option.name not in OURS
+                for option in (_options(name) if run is None else self._heeded(name, run))
+                if option.name not in OURS and not option.kind.endless
             ]
         )
 
@@ -214,6 +217,12 @@ class Assistant:
         source = None if path is None else str(self._inside(path))
         return json.dumps(self._trained(self._run(run)).evaluate(source, quiet=True).to_json())
 
+    def _heeded(self, task: str, name: str) -> list[registry.Option]:
+        """The options of a task that a run heeds."""
+        run, function = self._run(name), registry.load("tasks", task)
+        make = registry.load("models", run.config["model"])
+        return registry.heeded_options(function, make, run.modality)
+
     @property
     def _jobs(self) -> Jobs:
         return Jobs(self.home, self.trainings)
@@ -258,10 +267,11 @@ class Assistant:
         """Options of the right types, in which every path may be read. Raises InputError where one
         is not."""
         by_name = {option.name: option for option in known}
-        if unknown := set(said) - set(by_name) | set(said) & OURS:
+        ours = OURS | {option.name for option in known if option.kind.endless}
+        if unknown := set(said) - set(by_name) | set(said) & ours:
             raise InputError(
                 f"there is no option {min(unknown)!r}; there are"
-                f" {', '.join(sorted(set(by_name) - OURS))}"
+                f" {', '.join(sorted(set(by_name) - ours))}"
             )
         given = {}
         for name, value in said.items():

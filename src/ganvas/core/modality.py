@@ -123,6 +123,10 @@ class Modality(ABC):
     features: ClassVar[str]
     """Name of the features that examples are best compared by."""
 
+    typical: ClassVar[tuple[tuple[Space, Space | None], ...]] = ()
+    """What one example is, and what goes with it, of such data as people have most: a model that
+    takes one of these takes such data. Empty where that cannot be told beforehand."""
+
     @property
     @abstractmethod
     def space(self) -> Space:

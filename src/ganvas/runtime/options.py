@@ -24,6 +24,9 @@ class OptionType:
     endless: ClassVar[bool] = False
     """Whether it makes a task go on for as long as a file grows."""
 
+    group: str = ""
+    """Under what it stands in help, if not under what its plug-in's options do."""
+
     audience: str = ""
     """Who heeds it, in words; empty where everybody does."""
 
@@ -41,6 +44,13 @@ class OptionType:
     def choices(self, modality: Any) -> tuple[str, ...]:
         """What may be said of such data, where that is known; else empty."""
         return ()
+
+
+@dataclass(frozen=True)
+class InGroup(OptionType):
+    """An option that stands in help under a title of its own."""
+
+    group: str
 
 
 AS_IT_IS = OptionType()

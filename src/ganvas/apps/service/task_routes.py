@@ -250,7 +250,7 @@ class TaskHandlers:
             "metrics": (
                 replies.finite(json.loads(judged.read_text("utf-8"))) if judged.exists() else None
             ),
-            "tasks": {task: _asks(task) for task in trained.tasks},
+            "tasks": {task: _asks(task, trained) for task in trained.tasks},
         }
 
 
@@ -279,12 +279,22 @@ def _short(name: str, path: Path) -> dict[str, Any]:
         }
 
 
-def _asks(task: str) -> dict[str, Any]:
-    form = forms.form(task)
+def _asks(task: str, trained: api.Trained) -> dict[str, Any]:
+    """What a run can be asked to do a task: options and files that it does not heed are left
+    out."""
+    form, options = forms.form(task), registry.options(registry.load("tasks", task))
+    make, modality = type(trained.model), trained.run.modality
+    deaf = {one.name for one in options if not one.kind.heeded(make, modality)}
+    schema = forms.schema(form.options)
+    asked = {name: said for name, said in schema["properties"].items() if name not in deaf}
     return {
         "summary": registry.summary("tasks", task),
-        "files": {name: {"required": source.needed} for name, source in form.sources.items()},
-        "options": forms.schema(form.options),
+        "files": {
+            name: {"required": source.needed}
+            for name, source in form.sources.items()
+            if name not in deaf
+        },
+        "options": schema | {"properties": asked},
     }
 
 

@@ -92,6 +92,10 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
     longest: int = 0
 
     features: ClassVar[str] = "learned"
+    typical = (
+        (Continuous((3, 32, 32)), Tokens(1, 2)),
+        (Continuous((3, 32, 32)), Continuous((3, 32, 32))),
+    )
     endings: ClassVar[frozenset[str]] = ENDINGS | {
         ".zip",
         ".npy",

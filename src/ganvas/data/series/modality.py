@@ -91,6 +91,7 @@ class Series(Modality, Followable, Overlapping):
     classes: ClassVar[tuple[str, ...]] = ()
     condition: ClassVar[None] = None
     features: ClassVar[str] = "plain"
+    typical = ((Continuous((2, 64)), None),)
     endings: ClassVar[frozenset[str]] = ENDINGS
 
     @property

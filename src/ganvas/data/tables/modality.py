@@ -106,6 +106,10 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
 
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
+    typical = (
+        (Tokens(2, 3, (2, 3)), None),
+        (Mixed((1, 3)), None),
+    )
     endings: ClassVar[frozenset[str]] = ENDINGS
 
     def __post_init__(self) -> None:

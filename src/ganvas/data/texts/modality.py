@@ -51,6 +51,7 @@ class Texts(Modality, Maskable, Followable):
     condition: ClassVar[None] = None
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
+    typical = ((Tokens(32, 257, end=256), None),)
     endings: ClassVar[frozenset[str]] = frozenset(
         {*TEXTS, ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"}
     )

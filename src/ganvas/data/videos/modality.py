@@ -72,6 +72,7 @@ class Videos(Modality, Maskable, Moving):
     resident: float | None = None
 
     features: ClassVar[str] = "plain"
+    typical = ((Continuous((3, 8, 32, 32)), Tokens(1, 2)),)
     endings: ClassVar[frozenset[str]] = FILES | {".npy"}
 
     @property
