@@ -74,6 +74,11 @@ def names(kind: Kind) -> list[str]:
     return sorted(_files(kind) | _entries(kind))
 
 
+def own_names(kind: Kind) -> list[str]:
+    """Everything of a kind that ships with Ganvas."""
+    return [*_files(kind)]
+
+
 def load(kind: Kind, name: str) -> Any:
     """The class or function that a plug-in's file is named after. Raises InputError where none has
     that name."""

@@ -76,9 +76,10 @@ from ._inputs import (
     task_hints,
     wanted_by_position,
 )
+from ._methods import TaskMethods
 
 
-class Trained:
+class Trained(TaskMethods):
     """A trained run in a person's hands: every task that its model can do is a method,
     `run.sample(100)`."""
 
@@ -137,7 +138,7 @@ class Trained:
 
     def _meant(self, option: Option, said: Any, function: Callable[..., Any]) -> Any:
         """What an option means here."""
-        if said is None or said == option.default:
+        if said is None or (option.default is not None and said == option.default):
             return said
         modality, kind = self.run.modality, option.kind
         read = lambda source: self._reader(function, {*alternatives(option.type)})(source)  # noqa: E731
@@ -192,9 +193,16 @@ class Trained:
             raise AttributeError(
                 f"no task is called {name!r}; there are {', '.join(registry.names('tasks'))}"
             )
-        return lambda *sources, **options: notebook.for_notebook(
-            self._present(self.do(name, *sources, **options))
-        )
+        return partial(self._use, name)
+
+    def __dir__(self) -> list[str]:
+        """What this run can be asked: no task that its model is not able to do."""
+        others = {*registry.names("tasks")} - {*self.tasks}
+        return sorted({*super().__dir__(), *self.tasks} - others)
+
+    def _use(self, task: str, *sources: Any, **options: Any) -> Any:
+        given = [source for source in sources if source is not None]
+        return notebook.for_notebook(self._present(self.do(task, *given, **options)))
 
     def _given(
         self, function: Callable[..., Any], sources: Sequence[Any], follow: bool

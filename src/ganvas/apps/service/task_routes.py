@@ -24,6 +24,7 @@ from ...core.scoring import Part, score_jointly, score_parts
 from ...results.packed import read_header as unpacked
 from ...runtime import registry
 from ...tasks._inputs import takes_several
+from ...tasks._trained import Trained
 from . import forms
 from . import responses as replies
 from .forms import Form
@@ -279,14 +280,14 @@ def _short(name: str, path: Path) -> dict[str, Any]:
         }
 
 
-def _asks(task: str, trained: api.Trained) -> dict[str, Any]:
+def _asks(task: str, trained: Trained) -> dict[str, Any]:
     """What a run can be asked to do a task: options and files that it does not heed are left
     out."""
     form, options = forms.form(task), registry.options(registry.load("tasks", task))
     make, modality = type(trained.model), trained.run.modality
     deaf = {one.name for one in options if not one.kind.heeded(make, modality)}
     schema = forms.schema(form.options)
-    asked = {name: said for name, said in schema["properties"].items() if name not in deaf}
+    asked = {name: said for name, said in schema.get("properties", {}).items() if name not in deaf}
     return {
         "summary": registry.summary("tasks", task),
         "files": {
