@@ -1,4 +1,4 @@
-# make demo: trains, judges and shows two models on pictures that ship with the package
+# make demo: trains, evaluates and shows two models on images that ship with the package
 # make test: runs the tests        make proofs: those that are long        make lint: style, types        make docs: the documentation, strictly
 PYTHON ?= python3
 VENV := .venv

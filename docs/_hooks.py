@@ -26,8 +26,8 @@ TITLES = {
         "what a trained run is used for; each is a verb of the command line and a method in Python."
     ),
     "metrics": (
-        "what `ganvas evaluate` says of a run; a run is judged by those that its model is able to"
-        " meet."
+        "what `ganvas evaluate` says of a run; a run is evaluated by those whose ability its model"
+        " has."
     ),
     "modalities": (
         "what can be learned from, and how it is read: options of `ganvas train` beside those of"
@@ -175,8 +175,8 @@ def _benchmarks() -> Iterator[str]:
         " it saw, with the "
     )
     yield (
-        "machine, into `benchmarks/results/`, of which this page is made. What fell short is in"
-        " [the log](log.md).\n"
+        "machine, into `benchmarks/results/`, of which this page is made. What it comes to is among"
+        " the [claims](claims.md); what fell short, in [the log](log.md).\n"
     )
     found = [
         json.loads(file.read_text("utf-8"))

@@ -34,7 +34,7 @@ SHELL = {"", "sh", "bash", "shell", "console"}
 """Languages of blocks that hold commands; in one without a language, lines that begin with
 `ganvas`."""
 
-INSTEAD = {"docs/guides/series.md": {"today.csv": "sensors.csv", "live.csv": "sensors.csv"}}
+INSTEAD = {"docs/guides/time-series.md": {"today.csv": "sensors.csv", "live.csv": "sensors.csv"}}
 INSTEAD |= {
     page: {"others": "other-videos"} for page in ("docs/guides/video.md", "docs/models/simvp.md")
 }

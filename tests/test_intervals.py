@@ -19,7 +19,7 @@ from torch import Tensor
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Batch, Calibration, Continuous
-from ganvas.core.intervals import enough_draws, interval_ends, interval_of_draws, predictive_values
+from ganvas.core.intervals import draws_needed, interval_ends, interval_of_draws, predictive_values
 from ganvas.models.vae import VAE
 from ganvas.runs.interval_calibration import plain_calibration
 from ganvas.tasks.reconstruct import reconstruct
@@ -76,7 +76,7 @@ def test_coverage_is_nominal_even_of_a_model_that_is_wrong_about_itself(swagger:
 def test_another_draw_lies_between_the_ends_as_often_as_was_asked(
     seed: int, level: float, more: int
 ) -> None:
-    draws = np.random.default_rng(seed).normal(size=(enough_draws(level) + more, 4, 3))
+    draws = np.random.default_rng(seed).normal(size=(draws_needed(level) + more, 4, 3))
     low, high = interval_ends(draws, level)
     between = (low < draws) & (draws < high)
     assert (

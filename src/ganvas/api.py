@@ -61,17 +61,18 @@ def train(
         minutes: Time to train for.
         batch: Examples per step, over all processes.
         seed: The same seed on the same machine gives the same run.
-        rate: Learning rate by player, such as discriminator=1e-4.
+        lr: Learning rate by player, such as discriminator=1e-4.
         schedule: How the learning rate changes over the training.
-        average: Decay of the averaged weights that are used afterwards; 0 keeps none.
+        ema: Decay of the exponential moving average (EMA) of the weights, which is used
+            afterwards; 0 keeps none.
         accumulate: Batches whose gradients are averaged before each step.
         clip: Gradient norm that no player exceeds.
         precision: Type that networks compute in; auto takes bf16 where the processor has it.
         device: Device to train on; auto takes the best there is.
         compile: Compile the networks first: slower to start, faster after.
         held_out: Share of the data that is kept from the model, to judge it by.
-        heal: Go back and change one thing when a training falls ill, up to three times, unless it
-            is compiled.
+        recover: Go back and change one thing when something is diagnosed, up to three times,
+            unless the networks are compiled.
         save_every: Seconds between saves.
         tensorboard: The same as --tracker tensorboard.
         tracker: Tell this program of the training too: its options, losses, previews and health.

@@ -56,7 +56,7 @@ from .answers import (
     Unpacked,
 )
 from .attributes import Attributes
-from .conformal import p_values, p_values_within
+from .conformal import p_values, p_values_in_order
 from .constraints import Balance, Constraint, Marginals, Queryable, combine
 from .decoding import DecodingOptions
 from .images import (
@@ -197,7 +197,7 @@ __all__ = [
     "mirror_pad",
     "mirror_to_multiple",
     "p_values",
-    "p_values_within",
+    "p_values_in_order",
     "random_flip",
     "resize",
     "seeded_generator",

@@ -67,6 +67,6 @@ def encode_prompt(text: str, words: Sequence[str], length: int) -> Tensor:
     return encode_caption([text], words, length)[0]
 
 
-def decode_caption(words: Sequence[str], length: int) -> Tokens:
+def caption_space(words: Sequence[str], length: int) -> Tokens:
     """The space of such texts."""
     return Tokens(length, len(words) + RARE + 1)

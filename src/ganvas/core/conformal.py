@@ -9,10 +9,10 @@ from torch import Tensor
 def p_values(scores: Tensor, normal: Tensor) -> Tensor:
     """(1 + number of normal scores (N,) that are as high) / (1 + N), of each score (n,);
     float64."""
-    return p_values_within(scores, normal.sort().values)
+    return p_values_in_order(scores, normal.sort().values)
 
 
-def p_values_within(scores: Tensor, ranked: Tensor) -> Tensor:
+def p_values_in_order(scores: Tensor, ranked: Tensor) -> Tensor:
     """`p_values` beside normal scores that are in order."""
     as_high = len(ranked) - torch.searchsorted(ranked, scores.contiguous())
     return (1 + as_high).double() / (1 + len(ranked))

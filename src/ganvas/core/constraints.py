@@ -20,7 +20,7 @@ class Constraint:
 
     words: As it was asked for.
     holds: Whether each of these examples, (B, ...) and settled, meets it: boolean, (B,).
-    settle: Decides what is left to chance in examples (B, *space.shape), so that each is delivered
+    resolve: Decides what is left to chance in examples (B, *space.shape), so that each is delivered
         the same whatever comes with it: (B, ...), longer than they were.
     allowed: Of places of `Tokens`, which of their symbols can meet it: boolean, (alphabet,). Every
         example that holds is allowed; not every one that is allowed holds.

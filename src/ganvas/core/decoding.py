@@ -22,8 +22,8 @@ class DecodingOptions:
         2020).
     guidance: How many times as far as the condition moves them logits are moved (Ho & Salimans,
         2022); 1 as it is.
-    steps: In how many steps a model that draws many symbols at a time draws all; 0 for as many as
-        it likes.
+    decoding_steps: In how many steps a model that draws many symbols at a time draws all; 0 for as
+        many as it likes.
 
     Raises InputError for what is out of range.
     """

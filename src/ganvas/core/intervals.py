@@ -110,7 +110,7 @@ def check_level(level: float) -> float:
     return level
 
 
-def enough_draws(level: float) -> int:
+def draws_needed(level: float) -> int:
     """Draws from which on there are two between which another lies with this probability."""
     return max(ceil(2 / (1 - level) - 1e-6) - 1, 2)
 

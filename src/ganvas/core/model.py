@@ -45,10 +45,10 @@ class Defaults:
     epochs: Passes over the data...
     steps: ...but at least this many steps, for small data.
     schedule: Name of the learning-rate schedule.
-    average: Decay of the averaged weights.
-    decides: Held-out loss whose lowest value says which weights are kept, and that training may end
-        early.
-    reading: How it likes data to be read: options of the modality, where that has them.
+    ema: Decay of the exponential moving average of the weights.
+    early_stopping_metric: Held-out loss whose lowest value says which weights are kept, and that
+        training may end early.
+    data_options: How data is read: options of the modality, where it has them.
     """
 
     batch: int = 128

@@ -29,7 +29,7 @@ class Convolutional(Adversarial):
         discriminator_normalised: Whether it normalises over the batch; better not where slopes are
             penalised.
         conditional: Whether to learn the labels, where the data has them.
-        deviation: Show the discriminator's last layer how much its units vary over the batch
+        minibatch_std: Show the discriminator's last layer how much its units vary over the batch
             (Karras et al., 2018).
     """
 

@@ -26,11 +26,11 @@ class GAN(Adversarial):
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
         normalised: Whether the generator's hidden units are normalised over the batch.
-        deviation: Show the discriminator's last layer how much its units vary over the batch
+        minibatch_std: Show the discriminator's last layer how much its units vary over the batch
             (Karras et al., 2018).
-        waves: Show the discriminator sines and cosines of examples too, of about so many radians a
-            unit (Tancik et al., 2020): for points and rows whose modes are far narrower than the
-            distances between them. 0 for none.
+        fourier_features: Show the discriminator sines and cosines of examples too, of about so many
+            radians a unit (Tancik et al., 2020): for points and rows whose modes are far narrower
+            than the distances between them. 0 for none.
 
     Example: ganvas train gan photos/ --size 32 --out runs/gan-photos
     """

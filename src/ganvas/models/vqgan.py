@@ -39,7 +39,8 @@ class VQGAN(QuantisedAutoencoder):
         perceptual: Weight of the features' distance.
         adversarial: Weight of looking real, beside what lambda makes equal.
         warmup: Steps in which features are learned; they count from then on.
-        joins: Step after which the discriminator plays, once images are worth judging.
+        discriminator_start: Step after which the discriminator plays, once images are worth
+            judging.
         judge: Channels of the discriminator after its first halving.
         features: Channels of the features at full resolution.
 

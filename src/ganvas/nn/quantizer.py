@@ -144,7 +144,7 @@ class Codebook(Quantizer):
         usual = self.counts.mean()
         dead = self.counts < DEAD * usual
         fresh = _some(flat, self.vocabulary)
-        distributed.broadcast_weights(fresh)
+        distributed.broadcast(fresh)
         few = REVIVED * usual
         self.sums.copy_(torch.where(dead.unsqueeze(1), few * fresh, self.sums))
         self.counts.copy_(torch.where(dead, few, self.counts))
@@ -161,7 +161,7 @@ class Codebook(Quantizer):
         counts = counts.clamp(min=1)
         for own, found in ((self.counts, counts), (self.sums, book * counts.unsqueeze(1))):
             own.copy_(found)
-            distributed.broadcast_weights(own)
+            distributed.broadcast(own)
 
 
 class FiniteScalar(Quantizer):

@@ -9,14 +9,29 @@ from typing import Any, get_args, get_type_hints
 
 import torch
 
+from ..core import (
+    Continuous,
+    InputError,
+    LabelledExamples,
+    Lossless,
+    Modality,
+    Model,
+    Packed,
+    Space,
+    Tabular,
+    Unpacked,
+)
 from ..runtime import registry
-from ..core import Continuous, InputError, LabelledExamples, Lossless, Modality, Model, Packed, Space, Tabular, Unpacked
 
 
 def available_tasks(model: type[Model], modality: Modality) -> list[str]:
     """Names of tasks that models of this class can do on data of this kind."""
     tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
-    return [n for n, task in tasks.items() if issubclass(model, registry.needs(task)) and _read(_asked(task), modality)]
+    return [
+        n
+        for n, task in tasks.items()
+        if issubclass(model, registry.needs(task)) and _read(_asked(task), modality)
+    ]
 
 
 @cache
@@ -54,4 +69,9 @@ def _asked(task: Callable[..., Any]) -> set[Any]:
     """All types that a task's signature names."""
     hints = get_type_hints(task)
     hints.pop("return", None)
-    return {kind for hint in hints.values() for kind in (hint, *get_args(hint)) if isinstance(kind, type)}
+    return {
+        kind
+        for hint in hints.values()
+        for kind in (hint, *get_args(hint))
+        if isinstance(kind, type)
+    }

@@ -33,14 +33,18 @@ def learn_after_training(run: Run, name: str, source: Any, learn: Learn) -> dict
         return kept
     lack = f"{run.path} has no {name}.safetensors"
     if not run.state["finished"]:
-        raise InputError(f"{lack}, for its training has not ended; go on with: ganvas train --resume {run.path}")
+        raise InputError(
+            f"{lack}, for its training has not ended; go on with: ganvas train --resume {run.path}"
+        )
     nothing = f"{lack}, for its training held nothing out; train with {flag('held_out', 0.1)}"
     if not run.config["training"]["held_out"]:
         raise InputError(nothing)
     held = _held_out(run, lack, source)
     if not len(held):
         raise InputError(nothing)
-    stderr_console(highlight=False).print(f"{lack}, as older ones do not: making it of its data", soft_wrap=True)
+    stderr_console(highlight=False).print(
+        f"{lack}, as older ones do not: making it of its data", soft_wrap=True
+    )
     made = learn(run, held, False)
     if made and os.access(run.path, os.W_OK):
         run.keep(name, made)
@@ -54,13 +58,19 @@ def data_digest(learn: Data) -> str:
 
 def _held_out(run: Run, lack: str, source: Any) -> Data:
     if source is None:
-        raise InputError(f"{lack}, and was trained on data in memory; give that again once, in Python: "
-                         f"ganvas.api.resume({str(run.path)!r}, source=...)")
+        raise InputError(
+            f"{lack}, and was trained on data in memory; give that again once, in Python: "
+            f"ganvas.api.resume({str(run.path)!r}, source=...)"
+        )
     try:
         learn, held = run.modality.read(source).split(run.config["training"]["held_out"])
     except InputError as error:
-        raise InputError(f"{lack}, and the data of its training cannot be read to make it: {error.words}") from error
+        raise InputError(
+            f"{lack}, and the data of its training cannot be read to make it: {error.words}"
+        ) from error
     if data_digest(learn) != run.state.get("data", data_digest(learn)):
-        raise InputError(f"{lack}, and the data it could be made of has changed since the training; put it back, or "
-                         "train again")
+        raise InputError(
+            f"{lack}, and the data it could be made of has changed since the training; put it back, or "
+            "train again"
+        )
     return held

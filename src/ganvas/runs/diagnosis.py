@@ -64,7 +64,7 @@ class Remedy(NamedTuple):
 class Diagnosis:
     """What is wrong, in words.
 
-    illness: Its usual name.
+    kind: Its usual name.
     since: Step in which the sign began; 0 for what was so before the first.
     words: What is seen, with numbers.
     advice: What to do.
@@ -146,7 +146,7 @@ class Curve(NamedTuple):
 class Facts:
     """What is known of a game beside its log.
 
-    rates: Learning rates by player.
+    lr: Learning rates by player.
     sizes: Root mean squares of the weights that players began with.
     parameters: How many a player has.
     codes: Size of the codebook of a model that has one, as far as a step has places for.

@@ -4,7 +4,7 @@ a pickle.
 run.json               model, options, modality and what it learned, training settings, versions
 log.jsonl              one line per logged step
 state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)   
+weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)
 best.safetensors healthy_ema.safetensors    averaged weights of steps in which nothing was wrong,
 until training is done reference_scores.safetensors     how the model scores what training held out
 calibration.safetensors  how values that training held out came out of the model's intervals
@@ -12,9 +12,7 @@ previews/  report.html
 """
 
 from __future__ import annotations
-from ..runtime.errors import flag
 
-import inspect
 import json
 import os
 from collections.abc import Mapping
@@ -29,8 +27,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..core import Continuous, EncodedModality, InputError, Modality, Model, Promise
 from ..runtime import registry
-from ..core import Continuous, InputError, Modality, Model, Promise, EncodedModality
+from ..runtime.errors import flag
 from .diagnosis import Diagnosis, Intervention
 
 
@@ -40,7 +39,9 @@ class Run:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not (self.path / "run.json").is_file():
-            raise InputError(f"{self.path} is not a run: it has no run.json; name a folder that `ganvas train` made")
+            raise InputError(
+                f"{self.path} is not a run: it has no run.json; name a folder that `ganvas train` made"
+            )
 
     @classmethod
     def create(cls, path: Path, card: Mapping[str, Any]) -> Run:
@@ -58,7 +59,11 @@ class Run:
     def state(self) -> dict[str, Any]:
         """How far the training came: {"step": ..., "seconds": ..., "finished": ...}."""
         file = self.path / "state.json"
-        return json.loads(file.read_text("utf-8")) if file.exists() else {"step": 0, "seconds": 0.0, "finished": False}
+        return (
+            json.loads(file.read_text("utf-8"))
+            if file.exists()
+            else {"step": 0, "seconds": 0.0, "finished": False}
+        )
 
     @property
     def promise(self) -> Promise | None:
@@ -83,7 +88,9 @@ class Run:
         try:
             modality = registry.load("modalities", name)(**state)
         except (TypeError, KeyError) as error:
-            raise self._other_version(f"knows other things of its {name} than this one asks for ({error})") from error
+            raise self._other_version(
+                f"knows other things of its {name} than this one asks for ({error})"
+            ) from error
         return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
 
     def build(self) -> Model:
@@ -98,10 +105,15 @@ class Run:
         Raises InputError where there are none, or they are of a version whose model had other
         parts.
         """
-        model, weights = self.build(), self.tensors("best") or self.tensors("ema") or self.tensors("weights")
+        model, weights = (
+            self.build(),
+            self.tensors("best") or self.tensors("ema") or self.tensors("weights"),
+        )
         if not weights:
-            raise InputError(f"{self.path} has no weights yet: its training ended before its first save; go on with: "
-                             f"ganvas train --resume {self.path}")
+            raise InputError(
+                f"{self.path} has no weights yet: its training ended before its first save; go on with: "
+                f"ganvas train --resume {self.path}"
+            )
         if other := _difference(weights, model.state_dict()):
             raise self._other_version(f"has a {self.config['model']} of other parts ({other})")
         model.load_state_dict(weights)
@@ -110,7 +122,11 @@ class Run:
 
     def _other_version(self, words: str) -> InputError:
         old, new = self.config["versions"]["ganvas"], version("ganvas")
-        known = f"was trained by Ganvas {old}" if old != new else f"was trained by another state of Ganvas {old}"
+        known = (
+            f"was trained by Ganvas {old}"
+            if old != new
+            else f"was trained by another state of Ganvas {old}"
+        )
         return InputError(f"{self.path} {known}, and {words}; use that one, or train again")
 
     def tensors(self, name: str) -> dict[str, Tensor]:
@@ -191,7 +207,10 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
 def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
     """What of saved weights does not fit a model, in words; empty where all does."""
     for name in {**saved, **wanted}:
-        there, asked = (f"of shape {tuple(of[name].shape)}" if name in of else "missing" for of in (saved, wanted))
+        there, asked = (
+            f"of shape {tuple(of[name].shape)}" if name in of else "missing"
+            for of in (saved, wanted)
+        )
         if there != asked:
             return f"{name} is {there} there and {asked} here"
     return ""

@@ -77,7 +77,7 @@ def sum_over_processes(tensors: Iterable[Tensor]) -> None:
 
 
 @torch.no_grad()
-def broadcast_weights(tensor: Tensor) -> None:
+def broadcast(tensor: Tensor) -> None:
     """Gives every process the tensor of the one that leads, in place."""
     if process_count() > 1:
         distributed.broadcast(tensor, 0)

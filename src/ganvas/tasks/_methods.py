@@ -224,7 +224,7 @@ class TaskMethods(ABC):
         strength: From where to where, in standard deviations of all examples along the direction; or
             one number.
         steps: Strengths, both ends included.
-        steps: In which an encoder learns to invert a generator that has none.
+        inversion_steps: In which an encoder learns to invert a generator that has none.
         seed: The same seed gives the same edits.
 
         Latents come from the model's encoder; a generator without one is inverted. Of each example is
@@ -372,8 +372,8 @@ class TaskMethods(ABC):
         top_p: Draw among the likeliest symbols that together have this probability.
         guidance: How many times as much the label or text shall count; above 1 samples fit it better
             and vary less.
-        steps: In how many steps a model that draws many symbols at a time draws all; more take longer
-            and fit better.
+        decoding_steps: In how many steps a model that draws many symbols at a time draws all; more take
+            longer and fit better.
 
         A constraint is met exactly where the model completes: what is asked of one column each is drawn
         first. What is left to be met, and any constraint of another model's rows, is met by drawing

@@ -32,10 +32,10 @@ class Engine:
 
     Arguments:
         model: Whose game is played.
-        rates: Learning rates by player, where they differ from the model's own.
+        lr: Learning rates by player, where they differ from the model's own.
         accumulate: Micro-batches whose gradients are averaged before each step.
         clip: Gradient norm that no player exceeds.
-        average: Decay of the averaged copy of the weights, `averaged`; zero keeps none.
+        ema: Decay of the moving average of the weights, `ema_model`; zero keeps none.
         precision: Type in which networks compute (autocast); None for that of their weights.
     """
 

@@ -81,7 +81,7 @@ class Training:
 
     watch: Called after every step with (step, seconds, share done, log).
     mirror: Called with every line of the log.
-    heal: Whether a game that is ill is treated.
+    recover: Whether a game goes back and changes something when something is diagnosed.
     found: What is wrong with the data, for this model.
     diagnosed: Called with all that is wrong whenever that was looked for.
     say: Called with what was done about it.

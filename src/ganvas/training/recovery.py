@@ -42,8 +42,8 @@ class Recovery:
     Arguments:
         engine: Plays the game.
         first: Makes the model as it was before the first step.
-        treatments: Those that were made, oldest first.
-        healthy: Averaged weights by step, of steps in which nothing grave was wrong.
+        interventions: Those that were made, oldest first.
+        healthy_weights: Averaged weights by step, of steps in which nothing grave was wrong.
     """
 
     engine: Engine

@@ -35,7 +35,7 @@ class TrainingStatus:
     step, seconds: Steps played, and how long that took.
     lines: Its log.
     previews: Images of what it made, the oldest first.
-    health: What is wrong, in words; empty where nothing is.
+    diagnoses: What is wrong, in words; empty where nothing is.
     said: The sentence that it failed with.
     """
 

@@ -35,7 +35,7 @@ from ...core import (
     Tokens,
     mirror_pad,
 )
-from ...core.captions import decode_caption, encode_caption, vocabulary
+from ...core.captions import caption_space, encode_caption, vocabulary
 from ...runtime.errors import flag
 from ...runtime.filenames import image_names
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
@@ -114,7 +114,7 @@ class Images(Modality, ImageFiles, Lossless, Maskable):
         if self.domains:
             return self.first.space
         if self.words:
-            return decode_caption(self.words, self.longest)
+            return caption_space(self.words, self.longest)
         return Tokens(1, len(self.classes)) if self.classes else None
 
     @property

@@ -24,7 +24,7 @@ from ...core import (
     Tokens,
     seeded_rng,
 )
-from ...core.intervals import FIELDS, check_level, enough_draws, interval_of_draws
+from ...core.intervals import FIELDS, check_level, draws_needed, interval_of_draws
 from ...core.options import FileHeededBy, HeededBy
 from ...runtime.errors import flag
 from .._progress import with_progress
@@ -135,10 +135,10 @@ def _between(
     model: Completes, x: Given, parts: list[Tensor], draws: int | None, level: float
 ) -> Interval:
     """What so many draws of every masked region say of it."""
-    draws = max(DRAWS, enough_draws(level)) if draws is None else draws
-    if draws < enough_draws(level):
+    draws = max(DRAWS, draws_needed(level)) if draws is None else draws
+    if draws < draws_needed(level):
         raise InputError(
-            f"{flag('interval', level)} needs {enough_draws(level)} draws at least, and"
+            f"{flag('interval', level)} needs {draws_needed(level)} draws at least, and"
             f" {flag('draws')} is {draws}"
         )
     said = np.full((4, *x.codes.shape), np.nan)

@@ -18,7 +18,7 @@ from ...core import (
     Scored,
     ScoredStream,
     Scores,
-    p_values_within,
+    p_values_in_order,
 )
 from ...core.options import Endless
 from ...runtime.console import is_silent, stderr_console
@@ -88,7 +88,7 @@ def detect(
 def _alone(examples: Examples, normal: ReferenceScores, alpha: float) -> Iterator[Detected]:
     """Each example by its own p-value."""
     for part in examples():
-        p = p_values_within(part.scores, normal.ranked)
+        p = p_values_in_order(part.scores, normal.ranked)
         yield _judged(part, p, p <= alpha, normal)
 
 
@@ -97,7 +97,7 @@ def _apart(
 ) -> Iterator[Detected]:
     """Each example by the p-values of those who came with it."""
     for part in examples():
-        p = p_values_within(part.scores, normal.ranked)
+        p = p_values_in_order(part.scores, normal.ranked)
         found = torch.cat(
             [own <= fdr if len(own) == 1 else discoveries(own, fdr) for own in p.split(sizes)]
         )
@@ -109,7 +109,7 @@ def _together(examples: Examples, normal: ReferenceScores, fdr: float) -> Iterat
     worked out again."""
     p, kept, room = [torch.empty(0, dtype=torch.float64)], list[Scored](), ROOM
     for part in examples():
-        p.append(p_values_within(part.scores, normal.ranked))
+        p.append(p_values_in_order(part.scores, normal.ranked))
         room -= part.x.numel() + part.attribution.numel()
         if room >= 0:
             kept.append(part)

@@ -88,7 +88,7 @@ class InvertedGenerator(Latents):
     standardised
 
     features: f, where there are any.
-    steps: In which the encoder learns; half as many steps does the search take.
+    inversion_steps: In which the encoder learns; half as many steps does the search take.
     """
 
     def __init__(

@@ -66,7 +66,7 @@ def edit(
     strength: From where to where, in standard deviations of all examples along the direction; or
         one number.
     steps: Strengths, both ends included.
-    steps: In which an encoder learns to invert a generator that has none.
+    inversion_steps: In which an encoder learns to invert a generator that has none.
     seed: The same seed gives the same edits.
 
     Latents come from the model's encoder; a generator without one is inverted. Of each example is

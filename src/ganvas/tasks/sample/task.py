@@ -100,8 +100,8 @@ def sample(
     top_p: Draw among the likeliest symbols that together have this probability.
     guidance: How many times as much the label or text shall count; above 1 samples fit it better
         and vary less.
-    steps: In how many steps a model that draws many symbols at a time draws all; more take longer
-        and fit better.
+    decoding_steps: In how many steps a model that draws many symbols at a time draws all; more take
+        longer and fit better.
 
     A constraint is met exactly where the model completes: what is asked of one column each is drawn
     first. What is left to be met, and any constraint of another model's rows, is met by drawing
