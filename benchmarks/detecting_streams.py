@@ -20,7 +20,7 @@ from _common import PEAK, child, report
 CHILD = (
     PEAK
     + """
-from ganvas import cli
+from ganvas.apps import cli
 start = time.perf_counter()
 assert cli.run(sys.argv[1:]) == 0
 print(json.dumps({"peak_mib": peak(), "seconds": time.perf_counter() - start}))

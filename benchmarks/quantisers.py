@@ -50,7 +50,7 @@ def main() -> None:
     }
     modality = next(iter(runs.values())).run.modality
     train_set = modality.read(FASHION)
-    classifier = Learned.fit(train_set, modality, given.runs / ".features", n_steps=given.steps)
+    classifier = Learned.fit(train_set, modality, given.runs / ".features", steps=given.steps)
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather().x
     judged = {of: judge(run, test, classifier) for of, run in runs.items()}
     real = classifier(train_set.gather(most=len(test)).x).double()

@@ -27,7 +27,7 @@ CHILD = (
     PEAK
     + """
 import ganvas
-from ganvas import cli
+from ganvas.apps import cli
 table, run, out, rows = sys.argv[1:]
 start = time.perf_counter()
 trained = ganvas.train("made", table, out=run, epochs=1, quiet=True)
@@ -44,7 +44,7 @@ print(json.dumps({"read_s": fitted - start - learning, "one_epoch_s": learning,
 DRAW = (
     PEAK
     + """
-from ganvas import cli
+from ganvas.apps import cli
 run, out, rows = sys.argv[1:]
 start = time.perf_counter()
 assert cli.run(["sample", run, "--n", rows, "--out", out, "--seed", "0"]) == 0

@@ -273,8 +273,8 @@ def main() -> None:
         crashes = int(not server.is_running() or server.pid != pid)
     busy.append(os.getloadavg()[0])
     told = {
-        way: {key: spread([one[key] for one in n_steps]) for key in n_steps[0]}
-        for way, n_steps in found.items()
+        way: {key: spread([one[key] for one in measured]) for key in measured[0]}
+        for way, measured in found.items()
     }
     faster = [a["requests/s"] / b["requests/s"] for a, b in zip(*found.values(), strict=True)]
     cheaper = [

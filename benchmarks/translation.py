@@ -136,7 +136,7 @@ def classify(x: np.ndarray, y: np.ndarray, given: argparse.Namespace) -> Learned
     source = (x, y)
     modality = Images.learn(source)
     return Learned.fit(
-        modality.read(source), modality, given.runs / ".features", n_steps=given.steps
+        modality.read(source), modality, given.runs / ".features", steps=given.steps
     )
 
 

@@ -52,7 +52,7 @@ for line in sys.stdin:
 """
 MEMORY = """
 import json, resource, sys
-from ganvas import cli
+from ganvas.apps import cli
 code = cli.run(sys.argv[1:])
 print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20]))
 """

@@ -252,7 +252,7 @@ def test_help_says_of_every_option_what_it_is(
 
 def test_help_and_import_never_load_torch() -> None:
     code = (
-        "import sys, ganvas; from ganvas import cli; cli.run(['--help']); sys.exit('torch' in"
+        "import sys, ganvas; from ganvas.apps import cli; cli.run(['--help']); sys.exit('torch' in"
         " sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

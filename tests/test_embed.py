@@ -69,12 +69,12 @@ def people(n: int, seed: int = 0) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def runs(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("embed")
     people(400).to_csv(folder / "people.csv", index=False)
     small: dict[str, Any] = {"steps": 8, "batch": 16, "width": 16, "quiet": True}
-    api.train("vae", photos, out=folder / "images", latent=4, network="perceptron", **small)
-    api.train("ae", photos, out=folder / "plain", latent=4, network="perceptron", **small)
+    api.train("vae", images, out=folder / "images", latent=4, network="perceptron", **small)
+    api.train("ae", images, out=folder / "plain", latent=4, network="perceptron", **small)
     api.train(
         "vae", folder / "people.csv", out=folder / "people", latent=3, **{**small, "steps": 60}
     )
@@ -109,11 +109,11 @@ def content(page: Path) -> dict[str, Any]:
 
 
 def test_images_become_a_table_a_map_and_a_page(
-    runs: dict[str, Path], photos: Path, tmp_path: Path
+    runs: dict[str, Path], images: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "map"
     assert (
-        cli.run(["embed", str(runs["images"]), str(photos), "--points", "60", "--out", str(out)])
+        cli.run(["embed", str(runs["images"]), str(images), "--points", "60", "--out", str(out)])
         == 0
     )
     assert {file.name for file in out.iterdir()} == {"latents.parquet", "map.png", "map.html"}
@@ -150,11 +150,11 @@ def test_rows_are_told_by_their_values_whatever_these_are(
     assert list(pd.read_csv(tmp_path / "z.csv").columns) == ["name", "z0", "z1", "z2"]
 
 
-def test_in_python_latents_are_a_frame(runs: dict[str, Path], photos: Path) -> None:
+def test_in_python_latents_are_a_frame(runs: dict[str, Path], images: Path) -> None:
     run = api.load(runs["images"])
-    table = run.embed(photos, map="none")
+    table = run.embed(images, map="none")
     with torch.no_grad():
-        z = run.model.encode(run.run.modality.read(photos).gather().x)
+        z = run.model.encode(run.run.modality.read(images).gather().x)
     np.testing.assert_allclose(
         table[["z0", "z1", "z2", "z3"]].to_numpy(), z.numpy(), rtol=1e-4, atol=1e-5
     )
@@ -249,8 +249,8 @@ def test_groups_of_rows_are_told_apart_in_words(
     assert len(api.load(runs["people"]).cluster(people(50, 1), k=2)) == 50
 
 
-def test_groups_of_images_are_seen(runs: dict[str, Path], photos: Path, tmp_path: Path) -> None:
-    asked = ["cluster", str(runs["images"]), str(photos), "--k", "3"]
+def test_groups_of_images_are_seen(runs: dict[str, Path], images: Path, tmp_path: Path) -> None:
+    asked = ["cluster", str(runs["images"]), str(images), "--k", "3"]
     assert cli.run([*asked, "--out", str(tmp_path / "groups")]) == 0
     assert {f.name for f in (tmp_path / "groups").iterdir()} == {
         "clusters.csv",
@@ -280,7 +280,7 @@ def test_a_walk_varies_one_number_and_the_widest_comes_first() -> None:
 
 
 def test_walks_of_a_prior_and_of_examples(
-    runs: dict[str, Path], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: dict[str, Path], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "walks"
     assert (
@@ -290,7 +290,7 @@ def test_walks_of_a_prior_and_of_examples(
     assert {file.name for file in out.iterdir()} == {"strip.png", "walk.gif"}
     with Image.open(out / "strip.png") as strip:
         assert strip.size == (5 * 66 + 2, 4 * 66 + 2)
-    walks = api.load(runs["plain"]).traverse(photos, steps=3, most=2)
+    walks = api.load(runs["plain"]).traverse(images, steps=3, most=2)
     assert [len(walk) for walk in walks.values()] == [3, 3]
     table = api.load(runs["people"]).traverse(steps=4, most=1, seed=3)
     assert [len(rows) for rows in table.values()] == [4]

@@ -126,12 +126,12 @@ def test_a_search_goes_on_where_it_was(
     ],
 )
 def test_of_a_model_that_no_loss_decides_what_it_makes_is_measured(
-    model: str, measure: str, player: str, rate: float, table: Path, tmp_path: Path
+    model: str, measure: str, player: str, lr: float, table: Path, tmp_path: Path
 ) -> None:
     found = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
     assert found.search.goal.name == measure
     assert found.best.value > 0
-    assert found.best.params[f"lr.{player}"] == pytest.approx(rate)
+    assert found.best.params[f"lr.{player}"] == pytest.approx(lr)
     again = tune(model, table, trials=1, out=tmp_path, width=8, depth=1, latent=4, **FAST)
     assert measure in [column.header for column in again.table().columns]
 

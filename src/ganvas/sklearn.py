@@ -157,8 +157,9 @@ class Estimator(BaseEstimator, ABC):
         """An estimator over a run folder, whoever trained it; the folder stays where it is, and is
         needed there.
 
-        parameters: Those of the constructor that no run knows. Raises InputError where the run is
-            of no use here.
+        parameters: Those of the constructor that no run knows.
+
+        Raises InputError where the run is of no use here.
         """
         run = load(path).run
         if run.config["modality"]["name"] != "tables":

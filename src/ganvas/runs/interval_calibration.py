@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Calibration, Data, ResamplesPosterior, Tabular, Values, seeded_rng, evenly_spaced
-from ..core.intervals import Measure, split_draws, predictive_values
+from ..core import Calibration, Data, ResamplesPosterior, Tabular, Values, evenly_spaced, seeded_rng
+from ..core.intervals import Measure, predictive_values, split_draws
 from .calibration_store import learn_after_training
 from .run import Run
 

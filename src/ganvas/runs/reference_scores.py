@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Data, InputError, ReferenceScores, Overlapping, Scores, evenly_spaced
+from ..core import Data, InputError, Overlapping, ReferenceScores, Scores, evenly_spaced
+from ..core.scoring import AT_ONCE, score_parts
 from .calibration_store import learn_after_training
 from .run import Run
-from ..core.scoring import AT_ONCE, score_parts
 
 MOST = 10_000  # scores that are kept
 NEIGHBOURS = 20_000  # examples that findings are compared with

@@ -88,8 +88,8 @@ def load(kind: Kind, name: str) -> Any:
         raise InputError(
             f"no {kind.removesuffix('s')} is called {name!r}; there are {', '.join(names(kind))}"
         )
-    place = _files(kind)[name].relative_to(HOUSE.parent).with_suffix("")
-    module = import_module(".".join(place.parts))
+    inside = [name, MAIN[kind]] if _files(kind)[name].stem == MAIN[kind] else [name]
+    module = import_module(".".join([HOUSE.name, *HOMES[kind].split("/"), *inside]))
     (plugin,) = [v for k, v in vars(module).items() if k.lower() == name.lower() and callable(v)]
     return plugin
 
