@@ -358,7 +358,7 @@ WRONG = {
     ),
     "too many groups": (
         ["cluster", "people", "CSV", "--k", "300"],
-        "k=300 needs at least 600 examples",
+        "--k 300 needs at least 600 examples",
     ),
     "no groups": (["cluster", "people", "CSV", "--k", "0"], "at least one group"),
     "rows drawn": (["cluster", "people", "CSV", "--k", "2", "--out", "x.png"], "end --out in .csv"),

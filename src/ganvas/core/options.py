@@ -12,6 +12,7 @@ from torch import Tensor
 from ..runtime import registry
 from ..runtime.errors import InputError, flag
 from ..runtime.options import OptionType
+from .abilities import Samples
 from .constraints import Balance, Constraint, Marginals, Queryable
 from .images import ImageFiles
 from .modality import Modality, data_of
@@ -44,8 +45,9 @@ class HeededBy(OptionType):
     heeds: type
     audience: str
 
-    def heeded(self, model: type, modality: Modality) -> bool:
-        return issubclass(model, self.heeds) or isinstance(data_of(modality), self.heeds)
+    def heeded(self, model: Any, modality: Modality) -> bool:
+        own = model if isinstance(model, type) else type(model)
+        return issubclass(own, self.heeds) or isinstance(data_of(modality), self.heeds)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,11 @@ class _Label(OptionType):
     def parse(self, said: str | int, context: Context) -> int:
         return context.modality.label(said)
 
-    def heeded(self, model: type, modality: Modality) -> bool:
+    def heeded(self, model: Any, modality: Modality) -> bool:
         return bool(modality.classes) and _takes_condition(model)
+
+    def refusal(self, option: str, run: str) -> str:
+        return f"this model learned no labels, so none can be asked for; leave out {flag(option)}"
 
     def choices(self, modality: Modality) -> tuple[str, ...]:
         return modality.classes
@@ -95,8 +100,11 @@ class _Prompt(OptionType):
     def parse(self, said: str, context: Context) -> Tensor:
         return context.modality.prompt(said)
 
-    def heeded(self, model: type, modality: Modality) -> bool:
+    def heeded(self, model: Any, modality: Modality) -> bool:
         return bool(modality.words) and _takes_condition(model)
+
+    def refusal(self, option: str, run: str) -> str:
+        return f"this model learned no captions, so none can be asked for; leave out {flag(option)}"
 
 
 class _Domain(OptionType):
@@ -117,7 +125,7 @@ class _OfRows(OptionType):
 
     audience = "rows of tables"
 
-    def heeded(self, model: type, modality: Modality) -> bool:
+    def heeded(self, model: Any, modality: Modality) -> bool:
         return isinstance(modality, Queryable)
 
     def queryable(self, context: Context) -> Queryable:
@@ -196,5 +204,8 @@ def _rate(words: str) -> tuple[str, float]:
         ) from None
 
 
-def _takes_condition(model: type) -> bool:
-    return registry.takes(model, "condition")
+def _takes_condition(model: Any) -> bool:
+    """Whether something can be asked for: of a model, or of any of a class."""
+    if isinstance(model, type):
+        return registry.takes(model, "condition")
+    return isinstance(model, Samples) and model.condition is not None

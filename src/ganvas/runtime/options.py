@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
+from .errors import flag
+
 
 class OptionType:
     """What there is to say of an option beyond the type of its value: how it is said, what is made
@@ -37,9 +39,17 @@ class OptionType:
         """
         return said
 
-    def heeded(self, model: type, modality: Any) -> bool:
-        """Whether it says something to models of this class, and to the data they learned from."""
+    def heeded(self, model: Any, modality: Any) -> bool:
+        """Whether it says something to a model, or to models of a class, and to the data learned
+        from."""
         return True
+
+    def refusal(self, option: str, run: str) -> str:
+        """What is to be said where it is said and not heeded.
+
+        run: What was asked, in words.
+        """
+        return f"{flag(option)} is for {self.audience}; this is {run}: leave it out"
 
     def choices(self, modality: Any) -> tuple[str, ...]:
         """What may be said of such data, where that is known; else empty."""

@@ -133,8 +133,9 @@ def options(plugin: Callable[..., Any]) -> list[Option]:
     return own + [option for option in inherited if option.name not in {p.name for p in keywords}]
 
 
-def heeded_options(plugin: Callable[..., Any], model: type, modality: Any) -> list[Option]:
-    """The options of a plug-in that say something to models of a class, and to their data."""
+def heeded_options(plugin: Callable[..., Any], model: Any, modality: Any) -> list[Option]:
+    """The options of a plug-in that say something to a model, or to models of a class, and to the
+    data learned from."""
     return [option for option in options(plugin) if option.kind.heeded(model, modality)]
 
 

@@ -143,12 +143,9 @@ class Trained(TaskMethods):
         modality, kind = self.run.modality, option.kind
         read = lambda source: self._reader(function, {*alternatives(option.type)})(source)  # noqa: E731
         meant = kind.parse(said, Context(option.name, modality, self.source, read))
-        if not kind.heeded(type(self.model), modality):
-            raise InputError(
-                f"{flag(option.name)} is for {kind.audience}; this is a run of"
-                f" {self.run.config['model']} on {self.run.config['modality']['name']}: leave it"
-                " out"
-            )
+        if not kind.heeded(self.model, modality):
+            model, data = self.run.config["model"], self.run.config["modality"]["name"]
+            raise InputError(kind.refusal(option.name, f"a run of {model} on {data}"))
         return meant
 
     def _endless(self, function: Callable[..., Any], said: Mapping[str, Any]) -> bool:

@@ -78,10 +78,6 @@ def _check(steps: int, reach: float, most: int) -> None:
 def _asked(model: Decodes, label: int | None) -> Tensor | None:
     """What every example on the walks is asked to be, (1, 1), of a model that can be asked."""
     can = isinstance(model, Samples) and model.condition is not None
-    if label is not None and not can:
-        raise InputError(
-            f"this model learned no labels, so none can be asked for; leave out {flag('label')}"
-        )
     return torch.full((1, 1), label or 0) if can else None
 
 

@@ -284,8 +284,8 @@ def _asks(task: str, trained: Trained) -> dict[str, Any]:
     """What a run can be asked to do a task: options and files that it does not heed are left
     out."""
     form, options = forms.form(task), registry.options(registry.load("tasks", task))
-    make, modality = type(trained.model), trained.run.modality
-    deaf = {one.name for one in options if not one.kind.heeded(make, modality)}
+    model, modality = trained.model, trained.run.modality
+    deaf = {one.name for one in options if not one.kind.heeded(model, modality)}
     schema = forms.schema(form.options)
     asked = {name: said for name, said in schema.get("properties", {}).items() if name not in deaf}
     return {

@@ -88,7 +88,7 @@ def asked(task: str, trained: api.Trained) -> list[Field]:
     """What to ask for a task of this run: options that its model or its data cannot heed are left
     out."""
     function, modality = registry.load("tasks", task), trained.run.modality
-    heeded = registry.heeded_options(function, type(trained.model), modality)
+    heeded = registry.heeded_options(function, trained.model, modality)
     fields = [
         field(option, option.kind.choices(modality), option.kind.names_file)
         for option in heeded

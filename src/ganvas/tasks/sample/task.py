@@ -150,16 +150,11 @@ def sample(
 
 
 def _asked(model: Samples, label: int | None, prompt: Tensor | None) -> Tensor | None:
-    """What every example shall be, (1, *condition.shape). Raises InputError where that cannot be
+    """What every example shall be, (1, *condition.shape). Raises InputError where two things are
     asked for."""
     if label is not None and prompt is not None:
         raise InputError(
             f"{flag('label')} and {flag('prompt')} contradict each other; leave one out"
-        )
-    if (label is not None or prompt is not None) and model.condition is None:
-        kind, option = ("label", "label") if prompt is None else ("caption", "prompt")
-        raise InputError(
-            f"this model learned no {kind}s, so none can be asked for; leave out {flag(option)}"
         )
     if prompt is not None:
         return prompt[None]
