@@ -11,10 +11,10 @@ import pandas as pd
 import polars
 import pytest
 import torch
-from test_constraints import shop
 
 from ganvas import InputError, api
 from ganvas.apps import cli
+from test_constraints import shop
 
 
 @pytest.fixture(scope="module")

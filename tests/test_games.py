@@ -198,7 +198,7 @@ class Known(EstimatesDensityRatio):
 
     def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         wanted = torch.full((len(x),), 0.7) if y is None else torch.tensor([0.7, 0.5])[y.squeeze(1)]
-        near = torch.distributions.ReferenceScores(0, 0.1).log_prob(torch.cat([x, x - 1], 1))
+        near = torch.distributions.Normal(0, 0.1).log_prob(torch.cat([x, x - 1], 1))
         made = (near + torch.tensor([0.8, 0.2]).log()).logsumexp(1)
         return (near + torch.stack([1 - wanted, wanted], 1).log()).logsumexp(1) - made + 5
 

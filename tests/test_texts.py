@@ -207,5 +207,5 @@ def test_bits_per_byte_are_logged_and_judged(trained: Path) -> None:
 
 
 def test_a_model_that_draws_no_symbols_cannot_be_steered() -> None:
-    with pytest.raises(InputError, match="temperature= is for models that draw symbols"):
+    with pytest.raises(InputError, match="temperature=: for models that draw symbols"):
         sample(GAN(Continuous((3,))), n=2, temperature=0.5)

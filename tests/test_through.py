@@ -167,7 +167,7 @@ WRONG = {
     ),
     "none named": (
         ["train", "made", "DATA", "--as", "latents"],
-        "latents are those of a run: name it with through=",
+        "latents are those of a run: name it with --through",
     ),
     "not between": (
         ["interpolate", "VQVAE", "DATA"],

@@ -149,6 +149,6 @@ def _refuse(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
         )
     if not 2 <= codes <= 2**16:
         raise InputError(f"{flag('codes')} is {codes}; there are from 2 to {2**16:,}")
-    for name, value, least in (("factor", factor, 2), ("time-factor", time_factor, 1)):
+    for name, value, least in (("factor", factor, 2), ("time_factor", time_factor, 1)):
         if not least <= value <= 64 or value & (value - 1):
             raise InputError(f"{flag(name)} is {value}; it is a power of two, from {least} to 64")

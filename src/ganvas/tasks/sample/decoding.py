@@ -22,11 +22,17 @@ class WithDecodingOptions(Samples):
 
 
 def with_decoding_options(model: Samples, **said: Any) -> Samples:
-    """The model, told what was said, if anything was."""
+    """The model, told what was said, if anything was. Raises InputError where it does not draw
+    symbols."""
     said = {name: value for name, value in said.items() if value is not None}
     if not said:
         return model
-    assert isinstance(model, SamplesTokens), "others do not heed how symbols are drawn"
+    if not isinstance(model, SamplesTokens):
+        words = ", ".join(map(flag, said))
+        raise InputError(
+            f"{words}: for models that draw symbols, such as transformer; leave out what this one"
+            " cannot"
+        )
     return WithDecodingOptions(model, DecodingOptions(**said))
 
 

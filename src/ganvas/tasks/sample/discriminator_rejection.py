@@ -18,8 +18,13 @@ TRIES = 1000
 
 
 def with_rejection(model: Samples) -> Samples:
-    """The same model, but for samples that its discriminator does not believe."""
-    assert isinstance(model, EstimatesDensityRatio), "others do not heed --reject"
+    """The same model, but for samples that its discriminator does not believe. Raises InputError
+    where it has none."""
+    if not isinstance(model, EstimatesDensityRatio):
+        raise InputError(
+            f"{flag('reject')} asks the discriminator of a GAN, and this model has none; leave it"
+            " out"
+        )
     return DiscriminatorRejection(model)
 
 
