@@ -156,7 +156,7 @@ def pointed(words: str, mixture: Mixture, seed: int, settings: dict[str, Any]) -
     seconds = process_time() - start
     final = engine.ema_model.eval()
     found = judged(mixture, final, reach, seed)
-    if final.game.odds:
+    if final.game.density_ratio:
         found |= {
             f"{name}_with_reject": value
             for name, value in judged(mixture, with_rejection(final), reach, seed).items()

@@ -33,7 +33,7 @@ from PIL import Image
 from ganvas.data.samples import FASHION
 
 IMAGES = 200
-WORDS = "Make new examples"
+WORDS = "Run"
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def trained(learn: Path, runs: Path, steps: list[int]) -> list[ganvas.Trained]:
             captions="names",
             steps=steps[0],
             channels=24,
-            judge=24,
+            discriminator_channels=24,
             codes=512,
             factor=8,
             warmup=150,

@@ -135,9 +135,7 @@ def train(
 def classify(x: np.ndarray, y: np.ndarray, given: argparse.Namespace) -> Learned:
     source = (x, y)
     modality = Images.learn(source)
-    return Learned.fit(
-        modality.read(source), modality, given.runs / ".features", steps=given.steps
-    )
+    return Learned.fit(modality.read(source), modality, given.runs / ".features", steps=given.steps)
 
 
 def accuracy(classifier: Learned, x: np.ndarray, y: np.ndarray) -> float:

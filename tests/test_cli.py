@@ -43,7 +43,7 @@ def test_a_run_holds_what_it_should(runs: dict[str, Path]) -> None:
         "weights.safetensors",
         "ema.safetensors",
         "optimizer.safetensors",
-        "healthy_ema.safetensors",
+        "recovery_points.safetensors",
     }
     assert (run / "previews" / "training.gif").exists()
     card = json.loads((run / "run.json").read_text())
@@ -144,7 +144,7 @@ def test_tensorboard_gets_the_log(images: Path, tmp_path: Path) -> None:
     written = [(e.step, e.value) for e in events.Scalars("autoencoder/kl")]
     assert written == [(line["step"], pytest.approx(line["autoencoder/kl"])) for line in lines]
     assert events.Tags()["images"] == ["preview"]
-    assert {"options/text_summary", "health/text_summary"} <= set(events.Tags()["tensors"])
+    assert {"options/text_summary", "diagnosis/text_summary"} <= set(events.Tags()["tensors"])
 
 
 WRONG = {

@@ -161,7 +161,7 @@ def test_videos_go_on(tmp_path: Path) -> None:
         "3",
         "--discriminator-start",
         "6",
-        "--judge",
+        "--discriminator-channels",
         "4",
         "--features",
         "4",

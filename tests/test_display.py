@@ -30,7 +30,7 @@ def test_a_run_shows_what_it_is_and_what_it_made(run: Trained) -> None:
     assert "a &lt;run&gt;" in html
     assert "2 steps" in html
     assert "sample" in html
-    assert "health" in html
+    assert "diagnosis" in html
     (sheet,) = shown_images(html)
     assert sheet.width > 100
     assert "http" not in html

@@ -170,7 +170,7 @@ def test_judging_changes_nothing() -> None:
     play(engine, repeat(batch), 2)
     before = {k: v.clone() for k, v in engine.ema_model.state_dict().items()}
     terms = {"discriminator/real", "discriminator/fake", "discriminator/ordering", "generator/fool"}
-    assert set(engine.judge([batch, batch])) == terms
+    assert set(engine.evaluate([batch, batch])) == terms
     assert all(torch.equal(v, before[k]) for k, v in engine.ema_model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 

@@ -239,14 +239,16 @@ def test_logits_are_odds_where_the_best_ones_are(loss: Loss) -> None:
     real, fake = torch.tensor([0, 1, 1, 1]), torch.tensor([0, 0, 0, 1])
     pairs = torch.cartesian_prod(real, fake)
     optimizer = torch.optim.SGD([logits], 3.0)
-    for _ in range(200 if game.odds else 1):
+    for _ in range(200 if game.density_ratio else 1):
         optimizer.zero_grad()
         torch.stack(
             [*game.discriminator(logits[pairs[:, 0]], logits[pairs[:, 1]]).values()]
         ).sum().backward()
         optimizer.step()
     apart = (logits[1] - logits[0]).item()
-    assert game.odds == (apart == pytest.approx(2 * torch.tensor(3.0).log().item(), abs=0.01))
+    assert game.density_ratio == (
+        apart == pytest.approx(2 * torch.tensor(3.0).log().item(), abs=0.01)
+    )
 
 
 def test_only_odds_can_reject(
@@ -272,5 +274,5 @@ def test_only_odds_can_reject(
     assert len([*(tmp_path / "made").glob("[0-9]*.png")]) == 5
     capsys.readouterr()
     assert cli.run([*sample, str(tmp_path / "gan-hinge"), "--out", str(tmp_path / "none")]) == 2
-    assert "learned no odds" in capsys.readouterr().err
+    assert "learned no density ratio" in capsys.readouterr().err
     assert cli.run([*sample, str(tmp_path / "ae"), "--out", str(tmp_path / "none")]) == 2

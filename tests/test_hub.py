@@ -136,14 +136,19 @@ def test_a_run_goes_into_a_folder_and_comes_back(run: Trained, tmp_path: Path) -
     assert cli.run(["push", str(run.run.path), str(shared), "--license", "cc-by-4.0"]) == 0
     files = {file.name for file in shared.iterdir()}
     assert {"README.md", "run.json", "state.json", "ema.safetensors", "samples.png"} <= files
-    assert not files & {"optimizer.safetensors", "log.jsonl", "previews", "healthy_ema.safetensors"}
+    assert not files & {
+        "optimizer.safetensors",
+        "log.jsonl",
+        "previews",
+        "recovery_points.safetensors",
+    }
     card = (shared / "README.md").read_text("utf-8")
     for words in (
         'license: "cc-by-4.0"',
         "images",
-        "Health: ",
+        "Diagnosis: ",
         "Privacy: ",
-        "not judged",
+        "not evaluated",
         "samples.png",
         "latent=4",
     ):

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ganvas import api
-from ganvas.apps.jobs import Busy, Job, Jobs, words
+from ganvas.apps.jobs import Busy, Job, Jobs, spell_options
 from ganvas.runs.run import Run
 from ganvas.runtime import registry
 from ganvas.runtime.errors import InputError
@@ -46,7 +46,7 @@ def test_a_training_stops_with_everything_saved_and_goes_on_to_its_end(
     job = jobs.start("one", "ae", data, WIDE)
     assert job.state == "training"
     assert [one.name for one in Jobs(tmp_path / "runs")] == ["one"]
-    with pytest.raises(Busy, match="1 trainings are at work"):
+    with pytest.raises(Busy, match="1 trainings are running"):
         jobs.start("two", "ae", data, WIDE)
     until(lambda: (job.run / "log.jsonl").exists())
     job.stop()
@@ -82,13 +82,13 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, data: Path, name: str) 
 
 def test_options_are_said_as_the_command_line_reads_them() -> None:
     known = registry.options(api.train)
-    said = words(
+    said = spell_options(
         {"steps": 5, "recover": False, "tensorboard": True, "lr": {"network": 0.1}, "batch": None},
         known,
     )
     assert said == ["--steps=5", "--no-recover", "--tensorboard", "--lr=network=0.1"]
     with pytest.raises(InputError, match="no option 'bogus'"):
-        words({"bogus": 1}, known)
+        spell_options({"bogus": 1}, known)
 
 
 def test_a_job_of_a_process_that_is_gone_is_not_training(tmp_path: Path) -> None:
@@ -101,13 +101,13 @@ def test_a_job_of_a_process_that_is_gone_is_not_training(tmp_path: Path) -> None
 def test_doors_that_start_at_once_start_no_more_than_are_allowed(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def launched(jobs: Jobs, name: str, arguments: object, folder: Path) -> Job:
+    def start_process(jobs: Jobs, name: str, arguments: object, folder: Path) -> Job:
         sleep(0.02)  # as a process takes until it is known of
         card = {"pid": os.getpid(), "began": psutil.Process().create_time()}
         (folder / f"{name}.json").write_text(json.dumps(card))
         return Job(jobs.runs, name)
 
-    monkeypatch.setattr(Jobs, "_launched", launched)
+    monkeypatch.setattr(Jobs, "_start_process", start_process)
     Jobs(tmp_path / "runs").refuse_more()
 
     def start(i: int) -> bool:
@@ -118,5 +118,5 @@ def test_doors_that_start_at_once_start_no_more_than_are_allowed(
 
     with ThreadPoolExecutor(8) as doors:
         assert sum(doors.map(start, range(8))) == 2
-    with pytest.raises(InputError, match="at work already"):
+    with pytest.raises(InputError, match="running already"):
         Jobs(tmp_path / "runs", 9)._launch(next(iter(Jobs(tmp_path / "runs"))).name, [])

@@ -4,6 +4,7 @@ can be, or named."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from ganvas import InputError, api
 from ganvas.apps import cli
+from ganvas.runs.run import SCHEMA
 
 
 def people(n: int, seed: int = 0) -> pd.DataFrame:
@@ -199,6 +201,21 @@ def test_a_run_without_weights_says_how_to_get_them(older: Path) -> None:
         file.unlink()
     with pytest.raises(InputError, match="has no weights yet"):
         api.load(older / "vae").sample(2)
+
+
+@pytest.mark.parametrize("schema", [None, 1, 3])
+def test_a_run_of_another_layout_is_refused_in_a_sentence(schema: int | None, older: Path) -> None:
+    def other(config: dict[str, Any]) -> dict[str, Any]:
+        assert config.pop("schema") == SCHEMA
+        return config if schema is None else config | {"schema": schema}
+
+    change(older / "vae" / "run.json", other)
+    run = re.escape(str(older / "vae"))
+    words = f"^{run} was trained by another version of Ganvas.*does not read; train again$"
+    with pytest.raises(InputError, match=words):
+        api.load(older / "vae").sample(2)
+    with pytest.raises(InputError, match=words):
+        api.resume(older / "vae")
 
 
 def test_a_run_of_before_a_setting_goes_on_by_the_same_command(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganvas.nn.perception import Perception, damaged
+from ganvas.nn.perception import Perception, degrade
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def blurred(x: Tensor, by: int) -> Tensor:
 def test_it_learns_from_images_alone(taught: Perception, scenes: Tensor) -> None:
     torch.manual_seed(1)
     fresh = Perception(1, width=8)
-    lost = (damaged(scenes) - scenes).square().mean()
+    lost = (degrade(scenes) - scenes).square().mean()
     assert taught.loss(scenes)["restored"] < 0.6 * min(lost, fresh.loss(scenes)["restored"])
 
 
@@ -76,7 +76,7 @@ def test_a_frozen_one_sends_gradients_on_and_takes_none(taught: Perception, scen
 def test_damage_hides_squares_and_colours() -> None:
     torch.manual_seed(0)
     x = torch.rand(200, 3, 10, 9) * 0.5 + 0.25
-    y = damaged(x)
+    y = degrade(x)
     hidden = (y == 0).all(1).flatten(1).float().mean(1)
     assert y.shape == x.shape
     assert 0.08 < hidden.mean() < 0.2

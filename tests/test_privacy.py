@@ -16,7 +16,7 @@ from ganvas.apps import cli
 from ganvas.core import Promise, Tokens
 from ganvas.data.tables.modality import Tables
 from ganvas.models.made import CLIP, MADE
-from ganvas.nn.losses import clipped, gaussian_noise
+from ganvas.nn.losses import clip_costs, gaussian_noise
 from ganvas.training import privacy
 
 SPACE = Tokens(3, 5, (2, 5, 3))
@@ -69,7 +69,7 @@ def test_the_private_loss_has_the_gradient_of_the_paper() -> None:
 
 def test_no_cost_has_a_long_gradient() -> None:
     costs = torch.ones(3, requires_grad=True)
-    assert clipped(costs, torch.tensor([0.5, 2.0, 0.0]), 1.0).tolist() == [1.0, 0.5, 1.0]
+    assert clip_costs(costs, torch.tensor([0.5, 2.0, 0.0]), 1.0).tolist() == [1.0, 0.5, 1.0]
 
 
 def test_noise_is_a_gradient_and_no_seed_brings_it_back() -> None:

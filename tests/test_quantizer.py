@@ -14,7 +14,7 @@ from ganvas.core import Batch, Continuous, InputError
 from ganvas.models.vqgan import VQGAN
 from ganvas.models.vqvae import VQVAE
 from ganvas.nn.grids import sizes, strides
-from ganvas.nn.quantizer import DECAY, Codebook, FiniteScalar, levels_of, make_quantizer
+from ganvas.nn.quantizer import DECAY, Codebook, FiniteScalar, choose_levels, make_quantizer
 from ganvas.training.engine import Engine
 
 SPACE = Continuous((3, 12, 16))
@@ -110,7 +110,7 @@ def test_use_counts_what_is_used() -> None:
 
 @pytest.mark.parametrize("codes", [2, 8, 25, 64, 512, 1000, 1024, 4096, 16384])
 def test_levels_make_nearly_as_many_codes_as_asked(codes: int) -> None:
-    levels = levels_of(codes)
+    levels = choose_levels(codes)
     assert 0.9 * codes <= prod(levels) <= codes
     assert codes < 25 or min(levels) >= 5
 
@@ -173,7 +173,13 @@ def test_a_round_is_played_alike_from_what_was_saved() -> None:
 def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None:
     torch.manual_seed(0)
     model = VQGAN(
-        SPACE, warmup=2, discriminator_start=3, judge=8, features=4, adversarial=1.0, **SMALL
+        SPACE,
+        warmup=2,
+        discriminator_start=3,
+        discriminator_channels=8,
+        features=4,
+        adversarial=1.0,
+        **SMALL,
     )
     logs = list(islice(Engine(model).steps(repeat(Batch(examples(SPACE)))), 5))
     assert ["perception/restored" in log for log in logs] == [True, True, False, False, False]

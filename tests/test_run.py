@@ -26,7 +26,7 @@ from ganvas.core import Batch, InputError, seeded_rng
 from ganvas.models.ae import AE
 from ganvas.runs.run import Run
 from ganvas.training.loop import PATIENCE
-from ganvas.training.plan import _bytes_of_round
+from ganvas.training.plan import _bytes_of_step
 
 STEPS = 150
 pytestmark = pytest.mark.xdist_group("kills")  # they share the training that was never stopped
@@ -299,7 +299,7 @@ def test_the_memory_of_a_perceptron_is_what_arithmetic_says() -> None:
     """One hidden layer of 64: autograd keeps the input of each linear layer and of each
     activation."""
     measured = (
-        _bytes_of_round(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8))) // 8
+        _bytes_of_step(AE(VECTOR, latent=4, width=64, depth=1), Batch(examples(VECTOR, 8))) // 8
     )
     layers = 2 * (64 * 2) + 6 + 4 + 6 * 3
     assert layers * 4 <= measured <= layers * 4 * 1.6

@@ -1,4 +1,4 @@
-"""The service, asked as strangers ask: what it answers, and what it refuses."""
+"""The service, asked as clients ask: what it answers, and what it refuses."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from schemathesis.specs.openapi.checks import (
 
 from ganvas.apps.jobs import Job, Jobs
 from ganvas.apps.service import Limits, app, command, responses
-from ganvas.apps.service.batching import tried
+from ganvas.apps.service.batching import build_batcher
 from ganvas.apps.service.tokens import Tokens, new_token
-from ganvas.apps.service.uploads import Upload, place
+from ganvas.apps.service.uploads import Upload, write_uploads
 from ganvas.data.tables.sources import open_frame
 from ganvas.runtime.errors import InputError
 
@@ -224,22 +224,22 @@ def test_what_is_gathered_comes_out_as_it_would_alone(client: TestClient) -> Non
     assert [one["status"] for one in alone] == [200 if i % 5 else 422 for i in range(24)]
     assert not alone[0]["detail"].count("/tmp") + alone[0]["detail"].count("/dev/shm")
     counts = client.get("/metrics").text
-    together = float(counts.split("ganvas_together_sum ")[1].split()[0])
-    passes = float(counts.split("ganvas_together_count ")[1].split()[0])
-    assert together > passes, "nothing was done together"
+    requests = float(counts.split("ganvas_batch_size_sum ")[1].split()[0])
+    batches = float(counts.split("ganvas_batch_size_count ")[1].split()[0])
+    assert requests > batches, "nothing was done together"
 
 
 def test_sizes_that_do_not_agree_are_not_used() -> None:
     space = Continuous((2,))
 
-    def weigh(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def score(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return x.sum(1) + (1e-6 if len(x) == 2 else 0), x
 
-    passes = tried(weigh, space, 8)
-    assert passes.sizes == (4, 8)
+    batcher = build_batcher(score, space, 8)
+    assert batcher.sizes == (4, 8)
     x = torch.randn(11, 2)
-    assert torch.equal(passes(x)[0], weigh(x)[0])
-    wild = tried(lambda x: (torch.rand(len(x)), x), space, 8)
+    assert torch.equal(batcher(x)[0], score(x)[0])
+    wild = build_batcher(lambda x: (torch.rand(len(x)), x), space, 8)
     assert wild.sizes == ()
 
 
@@ -465,7 +465,7 @@ def test_numbers_that_end_before_they_begin_are_said_to(client: TestClient) -> N
 
 
 @pytest.fixture
-def parcel(client: TestClient, runs: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+def packed_file(client: TestClient, runs: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
     """The header and the rest of what a run packed."""
     ganvas.train("made", runs.parent / "people.csv", out=runs / "packing", steps=2, quiet=True)
     try:
@@ -479,10 +479,10 @@ def parcel(client: TestClient, runs: Path) -> Iterator[tuple[dict[str, Any], byt
         shutil.rmtree(runs / "packing")
 
 
-def test_a_parcel_that_was_made_up_is_refused(
-    client: TestClient, parcel: tuple[dict[str, Any], bytes]
+def test_a_packed_file_that_was_made_up_is_refused(
+    client: TestClient, packed_file: tuple[dict[str, Any], bytes]
 ) -> None:
-    about, body = parcel
+    about, body = packed_file
     same, stream = pa.array(["a" * 2**20]), io.BytesIO()
     table = pa.table({f"c{i}": same for i in range(1100)})
     with pa.ipc.new_stream(
@@ -510,7 +510,7 @@ def test_a_parcel_that_was_made_up_is_refused(
         ), answer.text
 
 
-def test_no_request_of_a_stranger_is_too_much(client: TestClient) -> None:
+def test_no_request_of_a_client_is_too_much(client: TestClient) -> None:
     """Whatever the schema lets somebody say, of every route."""
     schema = schemathesis.openapi.from_asgi(
         "/openapi.json", client.app, headers={"Host": "localhost"}
@@ -559,17 +559,17 @@ def test_rows_are_sent_while_they_are_made(runs: Path, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def office(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+def service(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """A service whose trainings are written down and not begun."""
 
     def launch(jobs: Jobs, name: str, arguments: list[str]) -> Job:
         (jobs.runs / ".jobs").mkdir(exist_ok=True)
-        card = {
+        record = {
             "command": ["ganvas", *arguments],
             "pid": os.getpid(),
             "began": psutil.Process().create_time(),
         }
-        (jobs.runs / ".jobs" / f"{name}.json").write_text(json.dumps(card))
+        (jobs.runs / ".jobs" / f"{name}.json").write_text(json.dumps(record))
         return Job(jobs.runs, name)
 
     monkeypatch.setattr(Jobs, "_launch", launch)
@@ -581,22 +581,22 @@ def office(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def test_a_training_is_asked_for_and_watched(
-    office: TestClient, monkeypatch: pytest.MonkeyPatch
+    service: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = Path(office.app.state.runs)
+    home = Path(service.app.state.runs)
     said = {
         "name": "new",
         "model": "ae",
         "options": '{"steps": 7, "through": "people", "category": ["--out=/tmp/x"]}',
     }
     files = {"data": ("../../data.csv", b"age,city\n1,Ulm\n2,Bonn\n")}
-    refused = office.post("/jobs", data=said, files=files)
+    refused = service.post("/jobs", data=said, files=files)
     assert (refused.status_code, "no option 'category'" in refused.text) == (
         422,
         True,
     )  # it is not one of latents
     assert not (home / ".data" / "new").exists()
-    begun = office.post(
+    begun = service.post(
         "/jobs", data=said | {"options": '{"steps": 7, "category": ["--out=/tmp/x"]}'}, files=files
     )
     assert (begun.status_code, begun.json()["state"]) == (201, "training"), begun.text
@@ -613,17 +613,17 @@ def test_a_training_is_asked_for_and_watched(
         "--category=--out=/tmp/x",
     ]
     (home / ".jobs" / "new.log").write_text(f"reading {home}/.data\n")
-    told = office.get("/jobs/new").json()
-    assert (told["said"], told["losses"], told["step"]) == ("reading RUNS/.data\n", [], 0)
-    assert office.get("/jobs").json() == [{"name": "new", "state": "training"}]
-    busy = office.post("/jobs", data=said | {"name": "second"}, files=files)
+    status = service.get("/jobs/new").json()
+    assert (status["log"], status["losses"], status["step"]) == ("reading RUNS/.data\n", [], 0)
+    assert service.get("/jobs").json() == [{"name": "new", "state": "training"}]
+    busy = service.post("/jobs", data=said | {"name": "second"}, files=files)
     assert (busy.status_code, busy.headers["retry-after"]) == (429, "60")
-    assert office.post("/jobs/people/resume").json()["state"] == "training"
+    assert service.post("/jobs/people/resume").json()["state"] == "training"
     assert Jobs(home)["people"].command[1:] == ["train", "--resume", str(home / "people")]
     monkeypatch.setattr(Job, "stop", lambda job: (home / ".jobs" / f"{job.name}.json").unlink())
     for way in ("stop", "resume"):
-        assert office.post(f"/jobs/none/{way}").status_code == 404
-    assert office.get("/jobs/none").status_code == 404
+        assert service.post(f"/jobs/none/{way}").status_code == 404
+    assert service.get("/jobs/none").status_code == 404
 
 
 ELSEWHERE = {
@@ -657,21 +657,21 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
-def test_no_training_reads_or_writes_elsewhere(kind: str, office: TestClient) -> None:
+def test_no_training_reads_or_writes_elsewhere(kind: str, service: TestClient) -> None:
     said, words = ELSEWHERE[kind]
-    answer = office.post("/jobs", data=said, files={"data": ("d.csv", b"a,b\n1,2\n3,4\n")})
+    answer = service.post("/jobs", data=said, files={"data": ("d.csv", b"a,b\n1,2\n3,4\n")})
     assert answer.status_code in (404, 422)
     assert words in answer.text
-    assert office.get("/jobs").json() == []
-    assert not list((Path(office.app.state.runs) / ".data").glob("*"))
+    assert service.get("/jobs").json() == []
+    assert not list((Path(service.app.state.runs) / ".data").glob("*"))
 
 
-def test_a_list_of_paths_is_never_read(office: TestClient) -> None:
+def test_a_list_of_paths_is_never_read(service: TestClient) -> None:
     through = (  # what reads then is the run that is learned through
         '{"as_": "tables", "through": "people"}'
     )
     for options in ("{}", '{"as_": "images"}', through):
-        answer = office.post(
+        answer = service.post(
             "/jobs",
             data={"name": "listed", "model": "ae", "options": options},
             files={"data": ("d.csv", b"path\n/etc/passwd\n/etc/hosts\n")},
@@ -709,7 +709,7 @@ def test_a_table_that_unpacks_without_end_is_refused(kind: str, tmp_path: Path) 
     sent, limits = [Upload(f"a.{ending}", packed(kind))], Limits(unpacked=2**22)
     assert len(sent[0].content) < 2**21
     with pytest.raises(InputError, match=r"unpacks to|lists or views"):
-        place(sent, tmp_path / "given", limits)
+        write_uploads(sent, tmp_path / "given", limits)
 
 
 @pytest.mark.parametrize("ending", ["arrows", "feather", "arrow", "parquet", "jsonl"])
@@ -729,7 +729,7 @@ def test_an_honest_table_arrives_as_it_was(
         with new(stream, table.schema, options=options) as writer:
             writer.write_table(table)
     frame = open_frame(
-        place([Upload(f"a.{ending}", stream.getvalue())], tmp_path / "given", Limits())
+        write_uploads([Upload(f"a.{ending}", stream.getvalue())], tmp_path / "given", Limits())
     )
     back = pa.Table.from_batches(frame.batches(), frame.schema).to_pandas()
     assert (

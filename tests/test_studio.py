@@ -17,7 +17,7 @@ from PIL import Image
 
 import ganvas
 from ganvas.apps import cli
-from ganvas.apps.jobs import words
+from ganvas.apps.jobs import spell_options
 from ganvas.runtime import registry as plugins
 from ganvas.runtime.errors import InputError
 from ganvas.runtime.registry import Option
@@ -27,9 +27,9 @@ from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
 from ganvas.apps.studio import charts, latent_explorer, task_results, training_status, uploads
-from ganvas.apps.studio.data_overview import RECOMMENDED, fitting, problems, see
+from ganvas.apps.studio.data_overview import RECOMMENDED, find_models, find_problems, inspect_data
 from ganvas.apps.studio.forms import field, filled_in
-from ganvas.apps.studio.page import Guarded
+from ganvas.apps.studio.page import OriginGuard
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_every_option_of_every_plugin_can_be_asked_for_and_left_alone(kind: plug
 
 
 def test_models_that_fit_are_found_by_trying(table: Path, images: Path) -> None:
-    rows, seen = see(table), see(images)
+    rows, seen = inspect_data(table), inspect_data(images)
     assert (rows.kind, seen.kind) == ("tables", "images")
     assert rows.columns is not None
     assert rows.columns.to_dict("list") == {
@@ -107,14 +107,14 @@ def test_models_that_fit_are_found_by_trying(table: Path, images: Path) -> None:
     assert rows.rows is not None
     assert not rows.images
     assert seen.images[0].shape[2] == 3
-    fits = {"tables": fitting(rows), "images": fitting(seen)}
+    fits = {"tables": find_models(rows), "images": find_models(seen)}
     for kind, found in fits.items():
         assert (found[0].model, found[0].why) == RECOMMENDED[kind][0][::2]
         assert all(one.tasks for one in found)
     assert {"ctgan", "made"} < {one.model for one in fits["tables"]}
     assert not {one.model for one in fits["tables"]} & {"dcgan", "cyclegan", "simvp"}
     assert {"dcgan", "cgan", "rednet"} < {one.model for one in fits["images"]}
-    assert problems(seen, "dcgan")[0].startswith("too few data")
+    assert find_problems(seen, "dcgan")[0].startswith("too few data")
 
 
 def test_recommended_models_and_kinds_are_there() -> None:
@@ -129,7 +129,7 @@ def test_a_second_folder_makes_models_fit_that_translate(tmp_path: Path) -> None
         (tmp_path / kind).mkdir()
         for i in range(4):
             Image.new("RGB", (16, 16), (i, 9, 9)).save(tmp_path / kind / f"{i}.png")
-    found = fitting(see(tmp_path / "horses", options={"to": tmp_path / "zebras"}))
+    found = find_models(inspect_data(tmp_path / "horses", options={"to": tmp_path / "zebras"}))
     assert found[0].model == "cut"
     assert "vae" not in [one.model for one in found]
 
@@ -148,7 +148,7 @@ def zipped(file: Path, members: dict[str, bytes]) -> str:
 
 
 def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
-    found = uploads.kept(
+    found = uploads.store_uploads(
         uploaded(
             tmp_path, zipped(tmp_path / "my cats.zip", {"cats/1.txt": b"a", "cats/2.txt": b"b"})
         ),
@@ -161,7 +161,9 @@ def test_a_folder_comes_as_a_zip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../../out.txt", "/tmp/out.txt", "a/../../../out.txt"])
 def test_no_zip_leads_out(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="leads out of it"):
-        uploads.kept(uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path)
+        uploads.store_uploads(
+            uploaded(tmp_path, zipped(tmp_path / "bad.zip", {name: b"a"})), tmp_path
+        )
     assert [one.name for one in (tmp_path / ".data").iterdir()] == [".uploads"]
 
 
@@ -170,26 +172,26 @@ def test_no_list_of_images_leads_out(tmp_path: Path, named: str) -> None:
     with (tmp_path / "list.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["path"], [named]])
     with pytest.raises(InputError, match="which was not handed in"):
-        uploads.kept(uploaded(tmp_path, tmp_path / "list.csv"), tmp_path)
+        uploads.store_uploads(uploaded(tmp_path, tmp_path / "list.csv"), tmp_path)
 
 
 def test_what_is_no_zip_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad.zip").write_bytes(b"no")
     with pytest.raises(InputError, match="is not a whole zip file"):
-        uploads.kept(uploaded(tmp_path, tmp_path / "bad.zip"), tmp_path)
+        uploads.store_uploads(uploaded(tmp_path, tmp_path / "bad.zip"), tmp_path)
     with pytest.raises(InputError, match="nothing was handed in"):
-        uploads.kept([], tmp_path)
+        uploads.store_uploads([], tmp_path)
 
 
 @pytest.mark.parametrize("named", ["/etc/hostname", ".data/.uploads/../../run.json"])
 def test_what_was_not_uploaded_is_not_read(tmp_path: Path, named: str) -> None:
     with pytest.raises(InputError, match="only what was uploaded"):
-        uploads.kept([str(tmp_path / named)], tmp_path)
+        uploads.store_uploads([str(tmp_path / named)], tmp_path)
 
 
 def test_only_options_that_a_run_can_heed_are_asked_for(runs: Path) -> None:
     rows, images = (
-        {one.name: one for one in task_results.asked("sample", task_results.opened(runs / name))}
+        {one.name: one for one in task_results.asked("sample", task_results.open_run(runs / name))}
         for name in ("rows", "images")
     )
     assert "where" in rows
@@ -237,44 +239,50 @@ def test_images_stand_beside_what_became_of_them(runs: Path, tmp_path: Path) -> 
 
 def test_charts_say_how_far_apart_columns_are() -> None:
     real = pd.DataFrame({"a": ["x"] * 3 + ["y"], "b": np.arange(4.0)})
-    assert "<span>0.0%</span>" in charts.compared(real, real)
-    assert "<span>75.0%</span>" in charts.compared(real[["a"]], pd.DataFrame({"a": ["y"] * 4}))
+    assert "<span>0.0%</span>" in charts.compare_columns(real, real)
+    assert "<span>75.0%</span>" in charts.compare_columns(
+        real[["a"]], pd.DataFrame({"a": ["y"] * 4})
+    )
 
 
 def test_the_explorer_walks_through_latents(runs: Path) -> None:
-    ground = latent_explorer.landscape(runs / "images")
-    u = ground.directions.flatten(1)
+    explorer = latent_explorer.open_explorer(runs / "images")
+    u = explorer.directions.flatten(1)
     apart = u @ u.T
     assert torch.allclose(apart, apart.diag().diag(), atol=1e-3)
-    middle = latent_explorer.place(
+    middle = latent_explorer.click_to_position(
         latent_explorer.ACROSS * latent_explorer.TILE // 2,
         latent_explorer.ACROSS * latent_explorer.TILE // 2,
     )
     assert middle == (0, 0)
-    assert latent_explorer.place(0, 0) == (-latent_explorer.REACH, latent_explorer.REACH)
-    assert torch.equal(ground.between(3, 8, 0.0), ground.decoded(ground.seeded(3)))
-    assert torch.equal(
-        ground.at(latent_explorer.places([0.0] * 4, ground)), ground.decoded(ground.middle)
+    assert latent_explorer.click_to_position(0, 0) == (
+        -latent_explorer.REACH,
+        latent_explorer.REACH,
     )
-    assert latent_explorer.chart(ground).shape == (
+    assert torch.equal(explorer.interpolate(3, 8, 0.0), explorer.decode(explorer.draw_latent(3)))
+    assert torch.equal(
+        explorer.decode_at(latent_explorer.to_position([0.0] * 4, explorer)),
+        explorer.decode(explorer.middle),
+    )
+    assert latent_explorer.draw_map(explorer).shape == (
         latent_explorer.ACROSS * latent_explorer.TILE,
         latent_explorer.ACROSS * latent_explorer.TILE,
         3,
     )
-    image, row = latent_explorer.seen(
-        ground, ground.at(latent_explorer.places([1.0, -1.0], ground))
+    image, row = latent_explorer.render_example(
+        explorer, explorer.decode_at(latent_explorer.to_position([1.0, -1.0], explorer))
     )
     assert image is not None
     assert row is None
-    with pytest.raises(InputError, match="no latents that change smoothly"):
-        latent_explorer.landscape(runs / "rows")
+    with pytest.raises(InputError, match="no continuous latent space"):
+        latent_explorer.open_explorer(runs / "rows")
 
 
 @pytest.mark.parametrize("name", ["", None, "..", "../runs", "/tmp", "nothing"])
 def test_no_run_leads_out(runs: Path, name: str | None) -> None:
     with pytest.raises(InputError, match="choose a run"):
-        training_status.run_at(runs, name)
-    assert training_status.run_at(runs, "rows") == runs / "rows"
+        training_status.find_run(runs, name)
+    assert training_status.find_run(runs, "rows") == runs / "rows"
 
 
 def test_others_come_in_by_password_alone(
@@ -287,7 +295,7 @@ def test_others_come_in_by_password_alone(
 @pytest.mark.parametrize("password", [False, True])
 def test_no_page_of_elsewhere_asks_without_a_password(password: bool) -> None:
     client = TestClient(
-        Guarded(PlainTextResponse("here"), open=password), base_url="http://localhost:8766"
+        OriginGuard(PlainTextResponse("here"), open=password), base_url="http://localhost:8766"
     )
     assert client.get("/", headers={"origin": "http://127.0.0.1:8766"}).text == "here"
     assert "connect-src 'self'" in client.get("/").headers["content-security-policy"]
@@ -303,7 +311,12 @@ def test_the_command_line_reads_what_a_form_says() -> None:
     filled = {"steps": "8", "lr": "a=1", "recover": False, "schedule": "linear"}
     options = [one for one in plugins.options(ganvas.api.train) if one.name in filled]
     said = filled_in([field(one) for one in options], [filled[one.name] for one in options])
-    assert words(said, options) == ["--steps=8", "--lr=a=1", "--schedule=linear", "--no-recover"]
+    assert spell_options(said, options) == [
+        "--steps=8",
+        "--lr=a=1",
+        "--schedule=linear",
+        "--no-recover",
+    ]
 
 
 def test_the_most_anomalous_come_first(runs: Path, table: Path) -> None:
@@ -321,6 +334,10 @@ def test_rows_of_a_kind_stand_beside_real_ones_of_that_kind(runs: Path) -> None:
 
 def test_what_data_cannot_do_is_not_offered(tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("\n".join(f"line {i}" for i in range(40)))
-    (fit,) = [one for one in fitting(see(tmp_path / "lines.txt")) if one.model == "transformer"]
+    (fit,) = [
+        one
+        for one in find_models(inspect_data(tmp_path / "lines.txt"))
+        if one.model == "transformer"
+    ]
     assert {"sample", "complete", "detect"} <= {*fit.tasks}
     assert not {"compress", "decompress", "augment"} & {*fit.tasks}

@@ -81,7 +81,7 @@ def test_from_files_to_a_download(
     asked: list[str] = []
     person.on("request", lambda request: asked.append(request.url))
     page.goto(address)
-    page.get_by_role("heading", name="What do you have?").wait_for()
+    page.get_by_role("heading", name="Training data").wait_for()
 
     drop = page.locator("input[type=file]").first
     (tmp_path / "bad.csv").write_text("a,b\n1\n2,3,4\n")
@@ -93,8 +93,8 @@ def test_from_files_to_a_download(
     page.reload()
 
     page.locator("input[type=file]").first.set_input_files(photos)
-    page.locator("#saw .g-card").wait_for()
-    assert "40 images, 16 × 16 colour" in page.locator("#saw").inner_text()
+    page.locator("#overview .g-card").wait_for()
+    assert "40 images, 16 × 16 colour" in page.locator("#overview").inner_text()
     page.locator("#about .g-card").wait_for()
     assert "vae (recommended)" in page.locator("#model input").input_value()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "fits a phone"
@@ -112,25 +112,25 @@ def test_from_files_to_a_download(
 
     close()  # the studio is gone, and the training goes on: it is of another session
     assert job.state == "training"
-    process = psutil.Process(job._card["pid"])
+    process = psutil.Process(job._record["pid"])
     assert os.getsid(process.pid) != os.getsid(0)
     close = served(runs, port)
     page.reload()
     page.get_by_role("tab", name="Train").click()
     page.get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_role("button", name="Go on", exact=True).wait_for()
+    page.get_by_role("button", name="Resume", exact=True).wait_for()
     assert job.state == "stopped"
     assert "Stopped, with everything saved" in page.locator("#state").inner_text()
 
     other = browser.new_context().new_page()  # somebody else sees nothing of what this person does
     other.goto(address)
-    other.get_by_role("heading", name="What do you have?").wait_for()
+    other.get_by_role("heading", name="Training data").wait_for()
     assert not other.locator("#about .g-card").count()
-    assert not other.locator("#state .g-moment").count()
+    assert not other.locator("#state .g-status").count()
 
     page.get_by_role("button", name="Use it", exact=True).click()
     page.locator("#ask-seed").locator("input, textarea").fill("3")
-    page.get_by_role("button", name="Make new examples", exact=True).click()
+    page.get_by_role("button", name="Run", exact=True).click()
     seen(page.locator("#answer img").first)
     with page.expect_download() as download:
         page.locator("#download a").first.click()

@@ -12,7 +12,7 @@ from PIL import Image
 from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens
-from ganvas.models.adain import AdaIN, moments, restyled
+from ganvas.models.adain import AdaIN, moments, transfer_moments
 from ganvas.tasks import stylise as task
 from test_translate import folder, scene
 
@@ -64,11 +64,13 @@ def run(two: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_restyled_features_have_the_moments_of_the_style_and_the_order_of_the_content() -> None:
     torch.manual_seed(0)
     h, k = torch.randn(2, 5, 8, 9), 3 * torch.randn(1, 5, 4, 6) + 2
-    made = restyled(h, k)
+    made = transfer_moments(h, k)
     for ours, theirs in zip(moments(made), moments(k), strict=True):
         assert torch.allclose(ours, theirs.expand_as(ours), atol=1e-3)
     assert torch.equal(made.flatten(2).argsort(2), h.flatten(2).argsort(2))
-    assert torch.allclose(restyled(h, h), h, atol=1e-5), "in its own style it stays as it is"
+    assert torch.allclose(transfer_moments(h, h), h, atol=1e-5), (
+        "in its own style it stays as it is"
+    )
 
 
 def test_the_loss_is_the_papers() -> None:
@@ -84,7 +86,9 @@ def test_the_loss_is_the_papers() -> None:
     for a, b in zip(ours, theirs, strict=True):
         (da, ma), (db, mb) = (torch.std_mean(part, (2, 3), correction=0) for part in (a, b))
         style = style + ((ma - mb).square().mean() + (da - db).square().mean()) / db.square().mean()
-    content = (ours[-1] - restyled(f(y)[-1], theirs[-1])).square().mean() / db.square().mean()
+    content = (
+        ours[-1] - transfer_moments(f(y)[-1], theirs[-1])
+    ).square().mean() / db.square().mean()
     assert turn.player == "decoder"
     assert torch.allclose(turn.loss["style"], 3 * style, rtol=1e-2)  # it adds a little to variances
     assert torch.allclose(turn.loss["content"], content, rtol=1e-2)  # it adds a little to variances

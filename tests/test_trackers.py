@@ -69,7 +69,7 @@ def test_mlflow_has_one_run_of_a_training_that_was_stopped(
     assert told.data.params["model"] == "vae"
     assert told.data.params["model.latent"] == "4"
     assert told.data.params["data"] == "images.npz"
-    assert told.data.tags["health"] == (
+    assert told.data.tags["diagnosis"] == (
         "; ".join(map(str, Run(run.path).diagnoses)) or "nothing was seen to be wrong"
     )
     name = "autoencoder/reconstruction"

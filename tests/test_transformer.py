@@ -86,8 +86,10 @@ def test_samples_are_as_frequent_as_they_are_likely() -> None:
 def test_guidance_leads_away_from_what_is_said_without_a_condition() -> None:
     given, free = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.0]])
     both = torch.cat([given, free])
-    assert torch.equal(DecodingOptions(guidance=1).guided(both, 1), given)
-    assert torch.equal(DecodingOptions(guidance=3).guided(both, 1), torch.tensor([[2.0, 0.0]]))
+    assert torch.equal(DecodingOptions(guidance=1).apply_guidance(both, 1), given)
+    assert torch.equal(
+        DecodingOptions(guidance=3).apply_guidance(both, 1), torch.tensor([[2.0, 0.0]])
+    )
     model, y = made(SPACES["text"], LABELS), torch.ones(4, 1, dtype=torch.long)
     torch.manual_seed(3)
     assert model.sample_tokens(4, y, DecodingOptions(guidance=2.0)).shape == (4, 8)
@@ -95,12 +97,12 @@ def test_guidance_leads_away_from_what_is_said_without_a_condition() -> None:
 
 def test_steering_leaves_what_it_says() -> None:
     logits = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
-    kept = lambda how: how.tempered(logits).isfinite().sum().item()  # noqa: E731
+    kept = lambda how: how.adjust_logits(logits).isfinite().sum().item()  # noqa: E731
     assert kept(DecodingOptions(top_k=2)) == 2
     assert kept(DecodingOptions(top_p=0.01)) == 1
     assert kept(DecodingOptions(top_p=0.7)) == 2
     assert kept(DecodingOptions()) == 4
-    torch.testing.assert_close(DecodingOptions(temperature=0.5).tempered(logits), 2 * logits)
+    torch.testing.assert_close(DecodingOptions(temperature=0.5).adjust_logits(logits), 2 * logits)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_what_a_latent_costs_is_what_its_places_cost() -> None:
     torch.manual_seed(0)
     model, x = TextVAE(ENDING, latent=2, width=16, depth=1).eval(), EVERY
     costs = model.costs(torch.randn(len(x), 2), x)
-    assert (costs[~ENDING.counted(x)] == 0).all()
+    assert (costs[~ENDING.valid_places(x)] == 0).all()
     bounds = [model.bound(x, samples).mean().item() for samples in (1, 64)]
     assert bounds[1] <= bounds[0] + 0.02
     z = model.encode(x[:5])

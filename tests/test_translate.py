@@ -471,8 +471,8 @@ def test_what_is_wrong_is_said(
 
 
 def test_remembering_models_learn_in_one_process() -> None:
-    assert CycleGAN(COLOUR, GREY, channels=4, blocks=1).alone
-    assert not CycleGAN(COLOUR, GREY, channels=4, blocks=1, pool=0).alone
+    assert CycleGAN(COLOUR, GREY, channels=4, blocks=1).single_process_reason
+    assert not CycleGAN(COLOUR, GREY, channels=4, blocks=1, pool=0).single_process_reason
 
 
 def test_the_discriminator_of_pix2pix_sees_what_it_was_made_of() -> None:

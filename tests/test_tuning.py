@@ -182,7 +182,7 @@ def test_a_search_that_makes_no_sense(
 
 def test_what_nothing_measures_cannot_be_searched() -> None:
     with pytest.raises(InputError, match="no metric says how good adain is"):
-        Goal("").meet(Unmeasured(), None)
+        Goal("").prepare(Unmeasured(), None)
 
 
 class Unmeasured(Run):

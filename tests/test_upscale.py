@@ -153,7 +153,7 @@ def test_judging_moves_nobody() -> None:
     model = small()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.step = 1
-    Engine(model).judge([Batch(torch.rand(2, 3, 16, 16))])
+    Engine(model).evaluate([Batch(torch.rand(2, 3, 16, 16))])
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 

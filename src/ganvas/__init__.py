@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Restored,
         Unpacked,
     )
-    from .evaluation.evaluate import Evaluation
+    from .evaluation.figures import Evaluation
     from .runtime.errors import InputError
     from .training.start import TrainingInterrupted
 
@@ -107,7 +107,7 @@ _HOMES = {
         "Restored",
         "Unpacked",
     ),
-    "evaluation.evaluate": ("Evaluation",),
+    "evaluation.figures": ("Evaluation",),
     "runtime.errors": ("InputError",),
     "training.start": ("TrainingInterrupted",),
 }

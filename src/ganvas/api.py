@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 from .core import InputError
 from .core.options import Rates
-from .evaluation.evaluate import Evaluation
+from .evaluation.figures import Evaluation
 from .runs.run import Run
 from .runtime import distributed
 from .runtime.device import Precision
 from .runtime.options import InGroup
 from .tasks._trained import Trained
 from .training.start import Schedule, open_training, run_training
+
+__all__ = ["Trained", "evaluate", "load", "resume", "train"]
 
 DATA, OUTPUT = InGroup("Data"), InGroup("Output")
 
@@ -71,11 +73,11 @@ def train(
         device: Device to train on; auto takes the best there is.
         compile: Compile the networks first: slower to start, faster after.
         held_out: Share of the data that is kept from the model, to judge it by.
-        recover: Go back and change one thing when something is diagnosed, up to three times,
-            unless the networks are compiled.
+        recover: Go back and change one thing after a grave diagnosis, up to three times, unless it
+            is compiled.
         save_every: Seconds between saves.
         tensorboard: The same as --tracker tensorboard.
-        tracker: Tell this program of the training too: its options, losses, previews and health.
+        tracker: Tell this program of the training too: its options, losses, previews and diagnosis.
         quiet: Say nothing while training.
         options: Options of the modality and of the model.
 

@@ -272,7 +272,7 @@ class Estimator(BaseEstimator, ABC):
         """
         device, made = self.run_.model.device, []
         with torch.no_grad(), seeded_rng(0):
-            for part in x.split(BLOCK):
+            for part in torch.split(x, BLOCK):
                 full = part[torch.arange(BLOCK) % len(part)]
                 made.append(function(full.to(device))[: len(part)].float().cpu())
         return torch.cat(made)
@@ -336,7 +336,8 @@ class AnomalyDetector(OutlierMixin, Estimator):
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal rows are, (n,): minus the model's score. Lower is more anomalous."""
         x, hidden = self._examples(self._rows(X))
-        return -self._blocks(self._model.score, x).double().numpy() - hidden
+        normality: np.ndarray = -self._blocks(self._model.score, x).double().numpy() - hidden
+        return normality
 
     def decision_function(self, X: Any) -> np.ndarray:
         """`score_samples` beyond what a row must reach, (n,); below 0 for outliers."""
@@ -382,8 +383,8 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         z = torch.from_numpy(check_array(X, dtype=np.float32))
         if z.shape[1] != self._n_features_out:
             raise InputError(f"there are {z.shape[1]} columns; latents have {self._n_features_out}")
-        x = self._blocks(self._model.decode, z.unflatten(1, self._latent))
-        rows = self.run_.run.modality.present(x)
+        x = self._blocks(self._model.decode, z.reshape(len(z), *self._latent))
+        rows: pd.DataFrame = self.run_.run.modality.present(x)
         return rows if hasattr(self, "feature_names_in_") else rows.to_numpy(np.float64)
 
     @property

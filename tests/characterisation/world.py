@@ -59,7 +59,7 @@ NOW: dict[str, dict[str, str]] = {
         "minutes": "minutes", "epochs": "epochs", "accumulate": "accumulate", "clip": "clip", "precision": "precision",
         "as": "as", "to": "to", "pairs": "pairs", "captions": "captions", "window": "window", "frames": "frames",
         "waves": "fourier_features", "deviation": "minibatch_std", "most": "most", "found": "found", "rounds": "inversion_steps",
-        "given": "given", "where": "where", "like": "like", "judge": "judge", "joins": "discriminator_start", "features": "features",
+        "given": "given", "where": "where", "like": "like", "judge": "discriminator_channels", "joins": "discriminator_start", "features": "features",
     },
     "value": {},  # values of options: "salt-and-pepper", "boundary"
     "task": {},  # such as {"complete": "impute"}

@@ -41,7 +41,7 @@ SMALL = {
     "codes": 16,
     "warmup": 2,
     "discriminator_start": 3,
-    "judge": 8,
+    "discriminator_channels": 8,
 }
 SMALL |= {"blocks": 1}
 

@@ -1,4 +1,4 @@
-"""The command line: a verb to train, one to judge, one for every task. All options are read from
+"""The command line: a verb to train, one to evaluate, one for every task. All options are read from
 the plug-ins.
 
 Nothing here imports torch before a command needs it, so that help comes at once.
@@ -21,7 +21,8 @@ from ..runtime import registry
 from ..runtime.errors import InputError
 from .spelling import spell_flag
 
-USAGE = """Train, judge and use GANs and autoencoders on your own images, tables, texts and videos.
+USAGE = """Train, evaluate and use GANs and autoencoders on your own images, tables, texts and
+videos.
 
 Example: ganvas train dcgan photos/ --size 64
          ganvas sample runs/dcgan-photos --n 64 --out new/"""
@@ -145,7 +146,7 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
         trained = api.train(model, source, **given)
         state = trained.run.state
         answer = {"run": str(trained.run.path), "step": state["step"], "seconds": state["seconds"]}
-        _answer(
+        _print_answer(
             answer, json, f"done: {trained.run.path}  (open {trained.run.path / 'report.html'})"
         )
 
@@ -198,9 +199,9 @@ def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         found = tuning.tune(model, source, **given)
-        _answer(found.to_json(), json, found.table())
+        _print_answer(found.to_json(), json, found.table())
         if not json:
-            _answer({}, json, f"best: {found.run}\n{found.command}")
+            _print_answer({}, json, f"best: {found.run}\n{found.command}")
 
     example = f"Example: ganvas tune {model} data/ --trials 30 --minutes-each 5"
     help = f"{_first_line(tuning)}\n\n{example}"
@@ -244,17 +245,14 @@ def _task_command(task: str, argv: Sequence[str]) -> Callable[..., None]:
     def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
         from ..results import save
 
-        named = [given.pop(p.name) for p in inputs]
-        given_files = [s for source in named for s in (source if many else [source])]
+        paths = [given.pop(p.name) for p in inputs]
+        named = paths[0] if many else [path for path in paths if path is not None]
         trained = api.load(run)
-        answer = trained.do(task, *[s for s in given_files if s is not None], **given)
+        answer = trained.do(task, *named, **given)
         out = out or trained.run.path / task
-        files = save.save_result(answer, trained.run.modality, out, _telling(json))
-        _answer(
-            {"files": [str(f) for f in files]} | save.figures(answer),
-            json,
-            f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}",
-        )
+        files = save.save_result(answer, trained.run.modality, out, _row_printer(json))
+        wrote = f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}"
+        _print_answer({"files": [str(f) for f in files]} | save.figures(answer), json, wrote)
 
     places = {"run": (str, "Folder that `ganvas train` made.")} | required
     example = _example(
@@ -356,22 +354,23 @@ def _group(title: str) -> Group:
 
 
 def _resume(*, resume: Path, json: Json = False) -> None:
-    """Train a model on your data: ganvas train MODEL SOURCE, or go on with --resume RUN.
+    """Train a model on your data: ganvas train MODEL SOURCE, or resume with --resume RUN.
 
     Example: ganvas train dcgan photos/ --size 64
 
     Arguments:
-        resume: Folder of a run to go on with, exactly where it was saved last.
+        resume: Folder of a run to resume, exactly where it was saved last.
     """
     from .. import api
 
     trained = api.resume(resume)
-    _answer({"run": str(trained.run.path)} | trained.run.state, json, f"done: {trained.run.path}")
+    _print_answer(
+        {"run": str(trained.run.path)} | trained.run.state, json, f"done: {trained.run.path}"
+    )
 
 
 def _tune() -> None:
-    """Search a model's options for those that do best on your data: ganvas tune MODEL DATA --trials
-    30.
+    """Hyperparameter search on your data: ganvas tune MODEL DATA --trials 30.
 
     Example: ganvas tune made people.csv --trials 30 --minutes-each 5
     """
@@ -391,8 +390,8 @@ def _evaluate(
     target: str | None = None,
     json: Json = False,
 ) -> None:
-    """Judge a run on data it has not seen, beside what the figures would be for real data and naive
-    models.
+    """Evaluate a run on data it has not seen, beside the same figures of real data and of
+    baselines.
 
     Example: ganvas evaluate runs/mine held-out-photos/ --out report.html
 
@@ -402,13 +401,13 @@ def _evaluate(
         out: Where the report goes; by default RUN/report.html.
         features: What examples are compared by: learned (for images), imagenet, inception, or
             plain (for tables).
-        size: Examples to judge by, at most.
+        size: Examples to evaluate on, at most.
         target: Column of a table that is to be predicted from samples; by default the last.
     """
     from .. import api
 
     evaluation = api.evaluate(run, source, features=features, size=size, target=target, out=out)
-    _answer(evaluation.to_json(), json, evaluation.table())
+    _print_answer(evaluation.to_json(), json, evaluation.table())
     Console(stderr=True).print(f"report: {out or run / 'report.html'}", soft_wrap=True)
 
 
@@ -420,25 +419,23 @@ def _show(run: Path, *, json: Json = False) -> None:
     Arguments:
         run: Folder that `ganvas train` made.
     """
-    from .. import api
+    from ..runs.run import Run
+    from ..runs.summary import RunSummary, format_options
 
-    trained = api.load(run)
-    card, state = trained.run.config, trained.run.state
+    opened = Run(run)
+    summary = RunSummary(opened)
     lines = [
-        f"{card['model']} on {card['source'] or 'data in memory'}",
-        (
-            f"step {state['step']:,} after {state['seconds']:,.0f}"
-            f" s{'' if state['finished'] else ', not finished'}"
-        ),
-        f"options: {', '.join(f'{k}={v}' for k, v in card['options'].items()) or 'none given'}",
-        f"can: {', '.join(trained.tasks)}",
+        f"{summary.model} on {summary.data}",
+        f"trained: {summary.progress}",
+        f"options: {format_options(summary.options)}",
     ]
-    if promise := trained.run.promise:
-        lines.insert(3, f"privacy: {promise}")
-    lines += [f"health: {one}" for one in trained.diagnoses] + [
-        f"treated: {one}" for one in trained.run.interventions
-    ]
-    _answer(card | {"state": state, "tasks": trained.tasks}, json, "\n".join(lines))
+    if summary.privacy:
+        lines.append(f"privacy: {summary.privacy}")
+    lines.append(f"can: {', '.join(summary.tasks)}")
+    lines += [f"diagnosis: {words}" for words in summary.diagnoses]
+    lines += [f"recovery: {words}" for words in summary.interventions]
+    facts = opened.config | {"state": opened.state, "tasks": summary.tasks}
+    _print_answer(facts, json, "\n".join(lines))
 
 
 def _models(*, json: Json = False) -> None:
@@ -446,7 +443,7 @@ def _models(*, json: Json = False) -> None:
 
     Example: ganvas models
     """
-    _list("models", json)
+    _print_plugins("models", json)
 
 
 def _tasks(*, json: Json = False) -> None:
@@ -454,15 +451,15 @@ def _tasks(*, json: Json = False) -> None:
 
     Example: ganvas tasks
     """
-    _list("tasks", json)
+    _print_plugins("tasks", json)
 
 
-def _list(kind: registry.Kind, json: bool) -> None:
+def _print_plugins(kind: registry.Kind, json: bool) -> None:
     lines = {name: registry.summary(kind, name) for name in registry.names(kind)}
-    _answer(lines, json, _listed(lines))
+    _print_answer(lines, json, _build_listing(lines))
 
 
-def _listed(lines: Mapping[str, str]) -> Any:
+def _build_listing(lines: Mapping[str, str]) -> Any:
     """Names, and beside each what it is."""
     from rich.table import Table
 
@@ -484,7 +481,7 @@ def _samples(out: Path = Path("samples"), *, json: Json = False) -> None:
     from ..data.samples.unpacking import unpack
 
     written = {str(out / name): what for name, what in unpack(out).items()}
-    _answer(written, json, _listed(written))
+    _print_answer(written, json, _build_listing(written))
 
 
 def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int = 1) -> None:
@@ -496,7 +493,7 @@ def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int 
     Arguments:
         runs: Folder of runs, which is read and written.
         data: Folder that may be read besides.
-        trainings: How many may be at work at once.
+        trainings: How many may run at once.
     """
     from . import mcp
 
@@ -504,8 +501,8 @@ def _mcp(runs: Path = Path("runs"), *, data: Path | None = None, trainings: int 
 
 
 def _selftest(model: str | None = None, *, json: Json = False) -> None:
-    """Prove on this machine that models learn: each must beat its untrained copy and a naive model
-    on held-out data.
+    """Prove on this machine that models learn: each must beat its untrained copy and a baseline on
+    held-out data.
 
     Example: ganvas selftest vae
 
@@ -515,7 +512,7 @@ def _selftest(model: str | None = None, *, json: Json = False) -> None:
     from ..training import selftest
 
     proofs = [selftest.prove(name) for name in ([model] if model else registry.names("models"))]
-    _answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
+    _print_answer([proof.to_json() for proof in proofs], json, selftest.table(proofs))
     if not all(proof.learned for proof in proofs):
         raise InputError("not every model learned; see the table above")
 
@@ -544,7 +541,7 @@ def _export(
     from .onnx import export
 
     exported = export(Run(run), to, what, out)
-    _answer(exported.to_json(), json, str(exported))
+    _print_answer(exported.to_json(), json, str(exported))
 
 
 def _push(
@@ -556,8 +553,7 @@ def _push(
     private: bool = False,
     json: Json = False,
 ) -> None:
-    """Publish a run on the Hugging Face Hub, or in a folder, with a card that says what it is;
-    never a pickle.
+    """Publish a run on the Hugging Face Hub, or in a folder, with a model card; never a pickle.
 
     Example: ganvas push runs/mine OWNER/NAME --license apache-2.0
 
@@ -565,7 +561,7 @@ def _push(
         run: Folder that `ganvas train` made.
         repo: OWNER/NAME on the hub; or a folder, which exists or begins with /, ./, ../ or ~.
         license: Under what others may use it, such as apache-2.0 or cc-by-4.0.
-        image: PNG for the card; by default what the model made of nothing, where it makes
+        image: PNG for the card; by default the last preview of a model that generates
             examples.
         private: Let nobody else see it, on the hub.
     """
@@ -573,7 +569,7 @@ def _push(
     from . import hub
 
     place = hub.push(Run(run), repo, license, image, private)
-    _answer({"place": place}, json, f"published: {place}")
+    _print_answer({"place": place}, json, f"published: {place}")
 
 
 def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
@@ -589,7 +585,7 @@ def _pull(repo: str, *, out: Path | None = None, json: Json = False) -> None:
     from . import hub
 
     run = hub.pull(repo, out)
-    _answer({"run": str(run.path)}, json, f"pulled: {run.path}  (ganvas show {run.path})")
+    _print_answer({"run": str(run.path)}, json, f"pulled: {run.path}  (ganvas show {run.path})")
 
 
 def _studio(
@@ -605,11 +601,11 @@ def _studio(
     Example: ganvas studio runs/
 
     Arguments:
-        runs: Folder in which runs are found and made.
+        runs: Folder in which runs are found and written.
         host: Address to listen at; others than this machine's own come in by --password alone.
         port: Port to listen at.
         password: What everybody who opens the page is asked for.
-        most: Trainings that may be at work at once.
+        most: Trainings that may run at once.
     """
     from .studio import open_studio
 
@@ -647,13 +643,13 @@ def _serve(
         new_token: Make a token for somebody of this name, add its hash to --tokens, print it once,
             and end.
         workers: Processes that answer.
-        trainings: Trainings that may be at work at once.
+        trainings: Trainings that may run at once.
         seconds: That a request may take.
         max_body: MiB that a request may have.
-        pixels: That an image may have, and all that are made for a request.
-        rows: That may be sent with a request, or made for it.
-        waiting: Requests that may be inside at once.
-        gather: Examples of several requests that are weighed in one pass; 1 weighs each request
+        pixels: That an image may have, and all that are generated for a request.
+        rows: That may be sent with a request, or generated for it.
+        waiting: Requests that may be answered at once.
+        gather: Examples of several requests that are scored in one batch; 1 scores each request
             alone.
         patience: Seconds in which nobody came, after which those who did are answered.
     """
@@ -661,7 +657,7 @@ def _serve(
 
     if new_token is not None:
         token = command.make_token(tokens, new_token)
-        _answer({"token": token}, json, token)
+        _print_answer({"token": token}, json, token)
         return
     limits = Limits(
         body=int(max_body * 2**20),
@@ -676,9 +672,9 @@ def _serve(
     command.serve(runs, host=host, port=port, tokens=tokens, workers=workers, limits=limits)
 
 
-def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:
-    """Says what was found as it is found: one line each, as JSON on standard output or in words on
-    standard error."""
+def _row_printer(as_json: bool) -> Callable[[dict[str, Any]], None]:
+    """Prints what is anomalous as it is found: one line each, as JSON on standard output or in
+    words on standard error."""
     if as_json:
         return lambda row: print(json.dumps(row, default=str), flush=True)
     console = Console(stderr=True, highlight=False, markup=False)
@@ -692,8 +688,8 @@ def _telling(as_json: bool) -> Callable[[dict[str, Any]], None]:
     return tell
 
 
-def _answer(answer: Any, as_json: bool, words: Any) -> None:
-    """Says what came of a command: for programs, or for people."""
+def _print_answer(answer: Any, as_json: bool, words: Any) -> None:
+    """Prints what came of a command: for programs, or for people."""
     if as_json:
         print(json.dumps(answer))
     else:

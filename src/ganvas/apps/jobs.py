@@ -3,7 +3,7 @@ closed.
 
 RUNS/NAME              the run
 RUNS/.jobs/NAME.json   the command, and the process that carries it out
-RUNS/.jobs/NAME.log    what it said on standard error
+RUNS/.jobs/NAME.log    what it wrote to standard error
 RUNS/.data/NAME/       files that were handed in to learn from
 """
 
@@ -26,6 +26,7 @@ import psutil
 from .. import api
 from ..data._recognition import modality_name
 from ..runs.run import Run, write_atomically
+from ..runs.summary import RunSummary
 from ..runtime import registry
 from ..runtime.errors import InputError
 
@@ -34,7 +35,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Busy(Exception):
-    """As many trainings as are allowed are at work; one more may be started when one of them has
+    """As many trainings as are allowed are running; one more may be started when one of them has
     ended."""
 
 
@@ -52,63 +53,64 @@ class Job:
     @property
     def command(self) -> list[str]:
         """What a person would say to the command line for the same training."""
-        return self._card["command"]
+        return list(self._record["command"])
+
+    @property
+    def summary(self) -> RunSummary | None:
+        """What there is to say of its run, as soon as there is one."""
+        return RunSummary(Run(self.run)) if (self.run / "run.json").is_file() else None
 
     @property
     def state(self) -> State:
-        """Whether it is at work; if not, whether it came to its end, can be gone on with, or went
-        wrong."""
-        if self._process():
+        """Whether it runs; if not, whether it came to its end, can be resumed, or went wrong."""
+        if self._find_process():
             return "training"
-        if (self.run / "run.json").is_file() and Run(self.run).state["finished"]:
+        if self.summary and self.summary.finished:
             return "finished"
         return "failed" if self.error else "stopped"
 
     @property
     def error(self) -> str:
         """The sentence that it failed with, or nothing."""
-        lines = self.said.splitlines()
-        wrong = [line.removeprefix("error: ") for line in lines[-1:] if line.startswith("error: ")]
-        return (
-            wrong[0]
-            if wrong
-            else lines[-1]
-            if any(line.startswith("Traceback") for line in lines)
-            else ""
-        )
+        lines = self.log.splitlines()
+        last = lines[-1] if lines else ""
+        crashed = any(line.startswith("Traceback") for line in lines)
+        if last.startswith("error: ") or crashed:
+            return last.removeprefix("error: ")
+        return ""
 
     @property
-    def said(self) -> str:
-        """All that it said, since it was started or gone on with last."""
+    def log(self) -> str:
+        """All that it wrote to standard error, since it was started or resumed last."""
         log = self.runs / ".jobs" / f"{self.name}.log"
         return log.read_text("utf-8", "replace") if log.exists() else ""
 
     def stop(self, wait: float = 30.0) -> None:
-        """Asks it to save and end, and waits so many seconds for that; it can be gone on with
+        """Asks it to save and end, and waits so many seconds for that; it can be resumed
         afterwards."""
-        if process := self._process():
+        if process := self._find_process():
             process.send_signal(signal.SIGTERM)
             psutil.wait_procs([process], timeout=wait)
 
     @property
-    def _card(self) -> dict[str, Any]:
-        return json.loads((self.runs / ".jobs" / f"{self.name}.json").read_text("utf-8"))
+    def _record(self) -> dict[str, Any]:
+        return dict(json.loads((self.runs / ".jobs" / f"{self.name}.json").read_text("utf-8")))
 
-    def _process(self) -> psutil.Process | None:
+    def _find_process(self) -> psutil.Process | None:
         """The process, if it is still the one that was started, and alive."""
+        record = self._record
         try:
-            process = psutil.Process(self._card["pid"])
+            process = psutil.Process(record["pid"])
             alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-            return (
-                process if alive and abs(process.create_time() - self._card["began"]) < 1 else None
-            )
+            is_same = abs(process.create_time() - record["began"]) < 1
+            return process if alive and is_same else None
         except psutil.NoSuchProcess:
             return None
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """The trainings of a folder of runs, of which so many may be at work at once."""
+    """The trainings of a folder of runs, of which so many may run at once."""
 
     runs: Path
     most: int = 1
@@ -118,10 +120,8 @@ class Jobs:
 
     def __getitem__(self, name: str) -> Job:
         if not NAME.fullmatch(name) or not (self.runs / ".jobs" / f"{name}.json").is_file():
-            raise InputError(
-                f"no training is called {name!r}; there are"
-                f" {', '.join(j.name for j in self) or 'none'}"
-            )
+            names = ", ".join(job.name for job in self) or "none"
+            raise InputError(f"no training is called {name!r}; there are {names}")
         return Job(self.runs, name)
 
     def start(self, name: str, model: str, source: Path, options: Mapping[str, Any]) -> Job:
@@ -136,36 +136,39 @@ class Jobs:
         refuse_name(name)
         if (self.runs / name).exists():
             raise InputError(f"there is a run called {name!r} already; choose another name")
-        said = words(options, known(model, options, source))
-        return self._launch(
-            name, ["train", model, str(source), "--out", str(self.runs / name), *said]
-        )
+        words = spell_options(options, training_options(model, options, source))
+        out = ["--out", str(self.runs / name)]
+        return self._launch(name, ["train", model, str(source), *out, *words])
 
     def resume(self, name: str) -> Job:
-        """Goes on with a run where it was stopped. Raises InputError where there is none, and
+        """Resumes a run where it was stopped. Raises InputError where there is none, and
         Busy."""
         if not NAME.fullmatch(name):
             raise InputError(f"no run is called {name!r}")
         return self._launch(name, ["train", "--resume", str(Run(self.runs / name).path)])
 
+    def count_running(self) -> int:
+        """How many are running."""
+        return sum(job.state == "training" for job in self)
+
     def refuse_more(self) -> None:
-        """Raises Busy where as many are at work as are allowed."""
-        if sum(job.state == "training" for job in self) >= self.most:
+        """Raises Busy where as many are running as are allowed."""
+        if self.count_running() >= self.most:
             raise Busy(
-                f"{self.most} trainings are at work, and no more are allowed at once; wait, or"
+                f"{self.most} trainings are running, and no more are allowed at once; wait, or"
                 " stop one"
             )
 
     def _launch(self, name: str, arguments: Sequence[str]) -> Job:
         folder = self.runs / ".jobs"
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with _lock(folder):
             self.refuse_more()
             if (folder / f"{name}.json").exists() and Job(self.runs, name).state == "training":
-                raise InputError(f"{name} is at work already; stop it first")
-            return self._launched(name, arguments, folder)
+                raise InputError(f"{name} is running already; stop it first")
+            return self._start_process(name, arguments, folder)
 
-    def _launched(self, name: str, arguments: Sequence[str], folder: Path) -> Job:
+    def _start_process(self, name: str, arguments: Sequence[str], folder: Path) -> Job:
         with (folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ganvas", *arguments],
@@ -175,13 +178,13 @@ class Jobs:
                 start_new_session=True,
             )
         began = psutil.Process(process.pid).create_time()
-        card = {"command": ["ganvas", *arguments], "pid": process.pid, "began": began}
-        write_atomically(folder / f"{name}.json", json.dumps(card).encode())
+        record = {"command": ["ganvas", *arguments], "pid": process.pid, "began": began}
+        write_atomically(folder / f"{name}.json", json.dumps(record).encode())
         return Job(self.runs, name)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     """Inside, no other thread, worker or door starts a training of the same folder, so that
     together they start no more than are allowed."""
     with (folder / ".lock").open("wb") as turn:
@@ -197,7 +200,7 @@ def refuse_name(name: str) -> None:
         )
 
 
-def known(model: str, options: Mapping[str, Any], source: Any) -> list[registry.Option]:
+def training_options(model: str, options: Mapping[str, Any], source: Any) -> list[registry.Option]:
     """Every option that a training of this model on this source has, with these options."""
     kind = modality_name(source, options.get("as_"), options.get("through"))
     return registry.together(
@@ -205,33 +208,29 @@ def known(model: str, options: Mapping[str, Any], source: Any) -> list[registry.
     )
 
 
-def words(options: Mapping[str, Any], known: Sequence[registry.Option]) -> list[str]:
-    """Options as they are said on the command line. Raises InputError for one that there is not."""
+def spell_options(options: Mapping[str, Any], known: Sequence[registry.Option]) -> list[str]:
+    """Options as words of the command line, but for those that are as by default. Raises InputError
+    for one that there is not."""
     defaults = {option.name: option.default for option in known}
     if unknown := set(options) - set(defaults):
         raise InputError(
             f"there is no option {min(unknown)!r}; there are {', '.join(sorted(defaults))}"
         )
-    said = {
-        name: value
-        for name, value in options.items()
-        if value is not None and value != defaults[name]
-    }
-    return [
-        word
-        for name, value in said.items()
-        for word in _said(name.rstrip("_").replace("_", "-"), value)
-    ]
+    words = list[str]()
+    for name, value in options.items():
+        if value is not None and value != defaults[name]:
+            words += _spell_option(name.rstrip("_").replace("_", "-"), value)
+    return words
 
 
-def _said(name: str, value: Any) -> list[str]:
+def _spell_option(name: str, value: Any) -> list[str]:
     """Each as one word, so that no value is taken for an option."""
     match value:
         case bool():
             return [f"--{name}" if value else f"--no-{name}"]
         case Mapping():
-            return [f"--{name}={key}={one}" for key, one in value.items()]
+            return [f"--{name}={key}={each}" for key, each in value.items()]
         case list() | tuple():
-            return [f"--{name}={one}" for one in value]
+            return [f"--{name}={each}" for each in value]
         case _:
             return [f"--{name}={value}"]

@@ -1,4 +1,4 @@
-"""Where a door to others opens, and who comes in where it is for this machine alone."""
+"""At which port a server listens, and who may ask where it is for this machine alone."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ def free_port(host: str, port: int) -> None:
     if not 0 <= port < 2**16:
         raise InputError(f"{flag('port')} is {port}; it is a number up to 65535")
     try:
-        with socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        ):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family):
             pass
     except OSError as error:
         words = (error.strerror or str(error)).partition(" (")[0]

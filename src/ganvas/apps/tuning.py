@@ -1,8 +1,8 @@
-"""The best options of a model on one's own data: many short trainings, each chosen by what became
-of others (Optuna).
+"""Hyperparameter search: many short trainings on one's own data, each chosen by what became of
+others (Optuna).
 
 What is searched is read from the signature: numbers around their defaults, words and switches in
-all their kinds, and how fast each player learns. An option that is said stays as it was said.
+all their kinds, and how fast each player learns. An option that is given stays as it is.
 """
 
 from __future__ import annotations
@@ -42,14 +42,13 @@ WIDER = (0.25, 0.5, 1.0, 2.0, 4.0)
 FASTER = 10.0
 """How many times as fast as by default, or as slow, a player learns at most."""
 
-JUDGED = 1000  # held-out examples, at most
+SCORED = 1000  # held-out examples, at most
 FEWEST = 10
-SELDOM = (
-    3  # of the times that a training looks at held-out examples, each so many-th measures it too
-)
+SELDOM = 3
+"""Of the times that a training looks at held-out examples, each so many-th measures it too."""
 LEARNING_RATE = "lr."
 PREFERRED = ("frechet", "restoration", "resolution", "translation", "completion", "reconstruction")
-"""Of metrics that fit a model which no loss decides about, the first of these judges it."""
+"""Of metrics that fit a model without an early-stopping metric, the first of these scores it."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +71,22 @@ class Choice:
         return chosen
 
 
-def choices(make: type[Model], said: Mapping[str, Any]) -> dict[str, Choice]:
-    """What is searched for a model: of its options all that were not said and have more than one
+def choices(make: type[Model], given: Mapping[str, Any]) -> dict[str, Choice]:
+    """What is searched for a model: of its options all that were not given and have more than one
     sensible value.
 
     Numbers that are zero by default stay: zero stands for none, or for what fits, and nothing says
     what else would be sensible. So do those that say what is to be learned rather than how,
-    `Model.aims`.
+    `Model.objective_options`.
     """
-    options = [
-        option
-        for option in registry.options(make)
-        if option.name not in {*said, *make.objective_options}
-    ]
+    fixed = {*given, *make.objective_options}
+    options = [option for option in registry.options(make) if option.name not in fixed]
     found = {option.name: choice for option in options if (choice := _choice(option))}
-    rates = {}
-    for player, how in make.players.items():
-        rate = how.keywords["lr"]  # type: ignore[attr-defined] # partials
-        rates[f"{LEARNING_RATE}{player}"] = _around(rate, FASTER)
-    return found if "lr" in said else found | rates
+    if "lr" not in given:
+        for player, optimizer in make.players.items():
+            lr = optimizer.keywords["lr"]  # type: ignore[attr-defined] # partials
+            found[f"{LEARNING_RATE}{player}"] = _around(lr, FASTER)
+    return found
 
 
 def _choice(option: registry.Option) -> Choice | None:
@@ -121,8 +117,8 @@ def tune(
     out: Path | None = None,
     storage: Path | None = None,
     quiet: bool = False,
-    **said: Any,
-) -> Found:
+    **given: Any,
+) -> SearchResult:
     """Searches a model's options for those with which it does best on what training holds out.
 
     Arguments:
@@ -133,7 +129,7 @@ def tune(
         out: Folder of the search; by default runs/tune-MODEL-SOURCE.
         storage: File that remembers the trials; by default in the folder of the search.
         quiet: Say nothing on the way.
-        said: Options of the training, the modality and the model, which stay as they are said.
+        given: Options of the training, the modality and the model, which stay as they are.
 
     Raises InputError where an option is wrong or nothing measures the model, Interrupted after
     Ctrl-C: the same again goes on.
@@ -142,16 +138,17 @@ def tune(
         raise InputError("ganvas tune needs an extra: pip install 'ganvas[tune]'")
     if trials < 1:
         raise InputError(f"{flag('trials')} is {trials}; it must be at least 1")
-    said = {name: value for name, value in said.items() if value is not None}
-    said |= {"minutes": minutes_each} if minutes_each else {}
+    given = {name: value for name, value in given.items() if value is not None}
+    given |= {"minutes": minutes_each} if minutes_each else {}
     out = Path(out or f"runs/tune-{model}-{source_name(source)}")
-    return Search(model, source, out, said, Path(storage or out / "trials.db"), quiet).go(trials)
+    search = Search(model, source, out, given, Path(storage or out / "trials.db"), quiet)
+    return search.run(trials)
 
 
 class Search:
     """Many short trainings of a model, in a folder; goes on with what is remembered.
 
-    said: Options that stay.
+    given: Options that stay.
     """
 
     def __init__(
@@ -159,27 +156,22 @@ class Search:
         model: str,
         source: Any,
         out: Path,
-        said: Mapping[str, Any],
+        given: Mapping[str, Any],
         storage: Path,
         quiet: bool,
     ) -> None:
-        self.model, self.source, self.out, self.said, self.storage = (
-            model,
-            source,
-            out,
-            said,
-            storage,
-        )
+        self.model, self.source, self.given = model, source, given
+        self.out, self.storage = out, storage
         self.console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
         self.make = registry.load("models", model)
-        self.choices = choices(self.make, said)
+        self.choices = choices(self.make, given)
         self.goal = Goal(self.make.defaults.early_stopping_metric)
-        self.study = self._study()
+        self.study = self._open_study()
         self.goal.name, self.goal.sign = self.study.user_attrs.get(
             "measure", (self.goal.name, self.goal.sign)
         )
 
-    def _study(self) -> optuna.Study:
+    def _open_study(self) -> optuna.Study:
         """What was tried so far. Raises InputError where that is another search."""
         import optuna
 
@@ -191,10 +183,9 @@ class Search:
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
         )
-        study.sampler = optuna.samplers.TPESampler(
-            seed=len(study.trials)
-        )  # going on is no repetition
-        asked = json.dumps({"data": self.data, **self.said}, default=str)
+        # resuming is no repetition
+        study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
+        asked = json.dumps({"data": self.data, **self.given}, default=str)
         if study.user_attrs.get("asked", asked) != asked:
             raise InputError(
                 f"{self.storage} remembers another search, {study.user_attrs['asked']}, and this is"
@@ -216,22 +207,22 @@ class Search:
     def _database(self) -> str:
         return f"sqlite:///{self.storage.resolve()}"
 
-    def go(self, trials: int) -> Found:
+    def run(self, trials: int) -> SearchResult:
         """Tries until there are so many. The first trial is the model as it is."""
         done = [trial for trial in self.study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
         for number in range(len(done) + 1, trials + 1):
-            self.console.print(f"trial {number} of {trials}: {self._try()}", soft_wrap=True)
-        best = self._best
-        if best is None:
+            self.console.print(f"trial {number} of {trials}: {self._run_trial()}", soft_wrap=True)
+        if not self.complete:
             raise InputError(
                 f"no training came to its end; give each more {flag('steps')}, or try more of them"
             )
+        best = self.complete[0]
         run = Run(self.folder(best.number))
         if not (run.path / "report.html").exists():
             run_training(run, self.source, quiet=True)
-        return Found(self, best)
+        return SearchResult(self, best)
 
-    def _try(self) -> str:
+    def _run_trial(self) -> str:
         """One more training, of which nothing stays unless it is the best so far; what came of it,
         in words."""
         import optuna
@@ -241,9 +232,9 @@ class Search:
         options = {name: choice.suggest(name, trial) for name, choice in self.choices.items()}
         value, state, words = None, states.FAIL, ""
         try:
-            value = self._trained(trial, options)
+            value = self._train(trial, options)
             self.study.set_user_attr("measure", (self.goal.name, self.goal.sign))
-            state, words = states.COMPLETE, f"{self.goal.name} {self.goal.shown(value)}"
+            state, words = states.COMPLETE, f"{self.goal.name} {self.goal.format(value)}"
         except optuna.TrialPruned:
             state, words = states.PRUNED, "given up early, behind the others"
         except InputError as error:
@@ -258,10 +249,10 @@ class Search:
         finally:
             with suppress(KeyError):  # there is no study any more
                 self.study.tell(trial, value, state)
-            self._sweep()
+            self._remove_losers()
         return words
 
-    def _trained(self, trial: optuna.Trial, options: Mapping[str, Value]) -> float:
+    def _train(self, trial: optuna.Trial, options: Mapping[str, Value]) -> float:
         """Trains with these options, and says how good that is: less is better. Raises TrialPruned
         where it falls behind."""
         import optuna
@@ -272,85 +263,80 @@ class Search:
             if not any(name.startswith("held_out/") for name in line):
                 return
             look = next(looks)
-            if (value := self.goal.glance(line, model, look)) is not None:
+            if (value := self.goal.score_step(line, model, look)) is not None:
                 trial.report(value, look)
                 if trial.should_prune():
                     raise optuna.TrialPruned
 
-        run, source = self._begun(trial.number, {**self.said, **_spoken(options)})
-        self.goal.meet(run, source)
-        return self.goal.final(run_training(run, source, True, follow))
+        run, source = self._open_run(trial.number, {**self.given, **_to_options(options)})
+        self.goal.prepare(run, source)
+        return self.goal.score_run(run_training(run, source, True, follow))
 
-    def _begun(self, number: int, said: Mapping[str, Any]) -> tuple[Run, Any]:
-        """The run of a training with all that is said of it."""
+    def _open_run(self, number: int, given: Mapping[str, Any]) -> tuple[Run, Any]:
+        """The run of a training with these options, and its source as it is read."""
         places = ("out", "as_", "through", "quiet")
-        usual = {
-            option.name: option.default
-            for option in registry.options(api.train)
-            if option.name not in places
-        }
-        settings = {name: said.get(name, default) for name, default in usual.items()}
-        options = {name: value for name, value in said.items() if name not in {*usual, *places}}
+        known = [one for one in registry.options(api.train) if one.name not in places]
+        settings = {option.name: given.get(option.name, option.default) for option in known}
+        others = {*settings, *places}
+        options = {name: value for name, value in given.items() if name not in others}
         shutil.rmtree(self.folder(number), ignore_errors=True)
         return open_training(
             self.model,
             self.source,
             self.folder(number),
-            said.get("as_"),
-            said.get("through"),
+            given.get("as_"),
+            given.get("through"),
             settings,
             options,
         )
 
     @property
-    def _best(self) -> optuna.trial.FrozenTrial | None:
-        done = [
-            trial
-            for trial in self.study.trials
-            if trial.value is not None and trial.state.name == "COMPLETE"
-        ]
-        return min(done, key=lambda trial: trial.value or 0.0) if done else None
+    def complete(self) -> list[optuna.trial.FrozenTrial]:
+        """Trials that came to their end, the best first."""
+        trials = [trial for trial in self.study.trials if trial.state.name == "COMPLETE"]
+        return sorted(trials, key=_value_of)
 
     def folder(self, number: int) -> Path:
         """Where a trial's training lies."""
         return self.out / f"trial-{number}"
 
-    def _sweep(self) -> None:
+    def _remove_losers(self) -> None:
         """Leaves nothing of all trainings but the best."""
         with suppress(KeyError):
-            kept = self.folder(self._best.number) if self._best else None
+            kept = [self.folder(trial.number) for trial in self.complete[:1]]
             for folder in self.out.glob("trial-*"):
-                if folder != kept and folder.is_dir():
+                if folder not in kept and folder.is_dir():
                     shutil.rmtree(folder)
 
 
-def _spoken(options: Mapping[str, Value]) -> dict[str, Any]:
-    """What was chosen, as it is said to a training: numbers with the digits that matter."""
-    told = {
-        name: float(f"{value:.3g}") if isinstance(value, float) else value
-        for name, value in options.items()
-    }
-    rates = {
-        name.removeprefix(LEARNING_RATE): value
-        for name, value in told.items()
-        if name.startswith(LEARNING_RATE)
-    }
-    own = {name: value for name, value in told.items() if not name.startswith(LEARNING_RATE)}
-    return own | ({"lr": rates} if rates else {})
+def _value_of(trial: optuna.trial.FrozenTrial) -> float:
+    """Less is better."""
+    return torch.inf if trial.value is None else trial.value
+
+
+def _to_options(chosen: Mapping[str, Value]) -> dict[str, Any]:
+    """What was chosen, as options of a training: numbers with the digits that matter."""
+    options, rates = dict[str, Any](), dict[str, Any]()
+    for name, value in chosen.items():
+        short = float(f"{value:.3g}") if isinstance(value, float) else value
+        if name.startswith(LEARNING_RATE):
+            rates[name.removeprefix(LEARNING_RATE)] = short
+        else:
+            options[name] = short
+    return options | ({"lr": rates} if rates else {})
 
 
 class Goal:
-    """What decides between trainings, as a number of which less is better: the held-out loss that
-    decides which weights are kept, where a model has one; else the first metric that fits, on what
-    training holds out."""
+    """What decides between trainings, as a number of which less is better: the early-stopping
+    metric, where a model has one; else the first metric that fits, on what training holds out."""
 
     evidence: Evidence | None = None
 
-    def __init__(self, decides: str) -> None:
-        self.name = self.early_stopping_metric = decides
+    def __init__(self, early_stopping_metric: str) -> None:
+        self.name = self.early_stopping_metric = early_stopping_metric
         self.sign = 1.0
 
-    def meet(self, run: Run, source: Any) -> None:
+    def prepare(self, run: Run, source: Any) -> None:
         """Looks at the model and the data, once. Raises InputError where nothing measures such a
         model."""
         if self.early_stopping_metric or self.evidence:
@@ -363,28 +349,27 @@ class Goal:
                 f"no metric says how good {run.config['model']} is, so that options could be"
                 " compared"
             )
-        self.evidence = _evidence(
-            run, source, isinstance(model, Samples) and model.condition is not None
-        )
+        conditional = isinstance(model, Samples) and model.condition is not None
+        self.evidence = _gather_evidence(run, source, conditional)
 
-    def glance(self, line: Mapping[str, float], model: Model, look: int) -> float | None:
+    def score_step(self, line: Mapping[str, float], model: Model, look: int) -> float | None:
         """How good a model in training is, where that is looked at in this step."""
         if self.early_stopping_metric:
             return line.get(self.early_stopping_metric)
-        return self._measured(model) if look % SELDOM == 0 else None
+        return self._measure(model) if look % SELDOM == 0 else None
 
-    def final(self, run: Run) -> float:
+    def score_run(self, run: Run) -> float:
         """How good a trained one is."""
-        return (
-            run.state["best"]["loss"] if self.early_stopping_metric else self._measured(run.model)
-        )
+        if self.early_stopping_metric:
+            return float(run.state["best"]["loss"])
+        return self._measure(run.model)
 
-    def shown(self, value: float) -> str:
-        """The number as it is called."""
+    def format(self, value: float) -> str:
+        """The number as its name says."""
         return f"{self.sign * value:.5g}"
 
     @torch.no_grad()
-    def _measured(self, model: Model) -> float:
+    def _measure(self, model: Model) -> float:
         training = model.training
         model.eval()
         try:
@@ -394,13 +379,13 @@ class Goal:
                 for name, larger in measured.larger_is_better.items():
                     if larger is not None:
                         self.name, self.sign = name, -1.0 if larger else 1.0
-                        return self.sign * measured.numbers[name].value
+                        return self.sign * float(measured.numbers[name].value)
         finally:
             model.train(training)
         raise InputError("what training holds out says nothing of how good this model is")
 
 
-def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
+def _gather_evidence(run: Run, source: Any, conditional: bool) -> Evidence:
     """What metrics look at: examples that training holds out, at most so many, and some that it
     learns from."""
     modality, device = run.modality, choose_device()
@@ -413,7 +398,7 @@ def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
     features = registry.load("features", modality.features).fit(
         train, modality, run.path.parent / ".features"
     )
-    seen, unseen = train.gather(JUDGED).to(device), held.gather(JUDGED).to(device)
+    seen, unseen = train.gather(SCORED).to(device), held.gather(SCORED).to(device)
     paired = isinstance(modality, ImageFiles) and modality.pairs
     asked = unseen.y if conditional else None
     return Evidence(
@@ -422,7 +407,7 @@ def _evidence(run: Run, source: Any, conditional: bool) -> Evidence:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search came to."""
 
     search: Search
@@ -436,31 +421,25 @@ class Found:
     @property
     def command(self) -> str:
         """What trains with the best options, and as long as the model likes."""
-        from .jobs import known, words
+        from .jobs import spell_options, training_options
 
         search = self.search
-        stay = {
-            name: value
-            for name, value in search.said.items()
-            if name not in ("steps", "epochs", "minutes")
-        }
-        options = known(search.model, search.said, search.source)
-        spoken = words(stay | _spoken(self.best.params), options)
-        return shlex.join(["ganvas", "train", search.model, search.data, *spoken])
+        lengths = ("steps", "epochs", "minutes")
+        given = {name: value for name, value in search.given.items() if name not in lengths}
+        options = training_options(search.model, search.given, search.source)
+        words = spell_options(given | _to_options(self.best.params), options)
+        return shlex.join(["ganvas", "train", search.model, search.data, *words])
 
     def table(self) -> Table:
         """Every trial that came to its end, the best first; what is not as by default stands
         out."""
         search = self.search
-        done = [
-            trial
-            for trial in search.study.trials
-            if trial.value is not None and trial.state.name == "COMPLETE"
-        ]
         table = Table("trial", search.goal.name or "value", *search.choices)
-        for trial in sorted(done, key=lambda trial: trial.value or 0.0):
-            cells = [_cell(trial.params[name], choice) for name, choice in search.choices.items()]
-            table.add_row(str(trial.number), search.goal.shown(trial.value or 0.0), *cells)
+        for trial in search.complete:
+            cells = [
+                _format_cell(trial.params[name], choice) for name, choice in search.choices.items()
+            ]
+            table.add_row(str(trial.number), search.goal.format(_value_of(trial)), *cells)
         return table
 
     def to_json(self) -> dict[str, Any]:
@@ -472,12 +451,12 @@ class Found:
             "trial": self.best.number,
             "measure": self.search.goal.name,
             "value": value,
-            "options": _spoken(self.best.params),
+            "options": _to_options(self.best.params),
             "command": self.command,
             "trials": len(self.search.study.trials),
         }
 
 
-def _cell(value: Value, choice: Choice) -> str:
+def _format_cell(value: Value, choice: Choice) -> str:
     words = f"{value:.3g}" if isinstance(value, float) else str(value)
     return words if value == choice.default else f"[bold]{words}"

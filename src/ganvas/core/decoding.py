@@ -1,4 +1,4 @@
-"""How a model that draws symbols is told to draw them."""
+"""Decoding options of models that sample tokens: temperature, top-k, top-p, guidance."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .space import draw_symbol
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """How boldly symbols are drawn; as the model has it where nothing is said.
+    """How tokens are sampled from logits; by default from the model's own distribution.
 
-    temperature: Logits are divided by it: below 1 likely symbols become likelier still.
-    top_k: Draw among so many of the likeliest symbols (Fan et al., 2018); 0 for all.
-    top_p: Draw among the likeliest symbols that together have this probability (Holtzman et al.,
+    temperature: Logits are divided by it: below 1 likely tokens become likelier still.
+    top_k: Sample among so many of the likeliest tokens (Fan et al., 2018); 0 for all.
+    top_p: Sample among the likeliest tokens that together have this probability (Holtzman et al.,
         2020).
-    guidance: How many times as far as the condition moves them logits are moved (Ho & Salimans,
-        2022); 1 as it is.
-    decoding_steps: In how many steps a model that draws many symbols at a time draws all; 0 for as
-        many as it likes.
+    guidance: Weight of the difference that the condition makes to logits (Ho & Salimans, 2022);
+        1 for none beyond the model's own.
+    decoding_steps: In how many steps a model that draws many tokens at a time draws all; 0 for the
+        model's default.
 
     Raises InputError for what is out of range.
     """
@@ -42,12 +42,12 @@ class DecodingOptions:
             "guidance": (self.guidance >= 0, "0 or more"),
             "decoding_steps": (self.decoding_steps >= 0, "0 or more"),
         }
-        for name, (right, words) in fits.items():
-            if not right:
+        for name, (fit, words) in fits.items():
+            if not fit:
                 raise InputError(f"{flag(name)} is {getattr(self, name):g}; it must be {words}")
 
-    def tempered(self, logits: Tensor) -> Tensor:
-        """Logits (B, K) of what is to be drawn from."""
+    def adjust_logits(self, logits: Tensor) -> Tensor:
+        """Logits (B, K) with temperature, top-k and top-p applied."""
         logits = logits.float() / self.temperature
         if 0 < self.top_k < logits.shape[-1]:
             least = logits.topk(self.top_k, -1).values[:, -1:]
@@ -60,17 +60,17 @@ class DecodingOptions:
         return logits
 
     def draw(self, logits: Tensor) -> Tensor:
-        """Symbols (B,) from logits (B, K)."""
-        return draw_symbol(self.tempered(logits))
+        """Tokens (B,) from logits (B, K)."""
+        return draw_symbol(self.adjust_logits(logits))
 
-    def guided(self, logits: Tensor, n: int) -> Tensor:
-        """Logits (n, ...), float32; of twice as many, from those with the condition and, below
-        these, those without."""
+    def apply_guidance(self, logits: Tensor, n: int) -> Tensor:
+        """Guided logits (n, ...), float32, from 2 n: with the condition, then without; n stay as
+        they are."""
         if len(logits) == n:
             return logits.float()
         given, free = logits.float().chunk(2)
         return torch.where(free.isinf(), free, free + self.guidance * (given - free))
 
 
-AS_IT_IS = DecodingOptions()
-"""Nothing is said."""
+DEFAULT_DECODING = DecodingOptions()
+"""The model's own distribution."""

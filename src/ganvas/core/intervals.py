@@ -1,4 +1,4 @@
-"""Intervals: between what a value lies with the probability that was asked for."""
+"""Prediction intervals: the ends between which a value lies with a given probability."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..runtime.errors import InputError, flag
 from .abilities import ResamplesPosterior
 
 DRAWS = 32
-"""Draws of each example that tell how far its values vary."""
+"""Draws of each example from which its intervals are estimated."""
 
 FIELDS = ("middle", "low", "high", "share")
-"""Of `Interval`, what is said of every value."""
+"""The fields of `Interval` that every value has."""
 
-SPAN = 0.8  # of these draws lies between the two ends that intervals are measured in
+SPAN = 0.8  # of draws lie between the two ends that intervals are measured in
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,12 @@ Measure = Callable[[Tensor], Values]
 
 @dataclass(frozen=True)
 class Interval:
-    """What values are held to be, and between what they lie with a probability; of examples as
-    `Values`, (n, V).
+    """Predicted values and the intervals that they lie in; of examples as `Values`, (n, V).
 
-    level: The probability.
-    middle: What is shown; nan where nothing is said.
-    low, high: Of a number; nan for the rest.
-    share: Of a category, the probability of the one that is shown; nan for the rest.
+    level: The probability of the intervals.
+    middle: The predicted value; nan where there is none.
+    low, high: The ends of a number's interval; nan for the rest.
+    share: The probability of the predicted category; nan for the rest.
     """
 
     level: float
@@ -53,22 +52,20 @@ class Interval:
     high: np.ndarray
     share: np.ndarray
 
-    def shaped(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The ends of examples that have nothing but numbers, both shaped like these."""
-        low, high = (
-            torch.from_numpy(end).to(x.dtype).view(x.shape) for end in (self.low, self.high)
-        )
-        return low, high
+    def ends_like(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The ends of examples x that have nothing but numbers, both shaped like x."""
+        low, high = torch.from_numpy(self.low), torch.from_numpy(self.high)
+        return low.to(x.dtype).view(x.shape), high.to(x.dtype).view(x.shape)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How examples that a model did not learn from came out of its intervals.
+    """Errors of a model on held-out examples, relative to its intervals.
 
     measure: The modality's.
-    scores: How far each value lay from its reconstruction, in times the way from there to where 80
-        % of its draws end, (N, V); nan where it was missing.
-    least: Ways that are taken for so long at least, (V,).
+    scores: How far each value lay from its reconstruction, as a multiple of the distance from there
+        to the end of the interval of 80 % of its draws, (N, V); nan where it was missing.
+    least: Such distances are taken for so large at least, (V,).
     """
 
     measure: Measure
@@ -76,9 +73,9 @@ class Calibration:
     least: np.ndarray
 
     def reach(self, level: float) -> np.ndarray:
-        """How many of those ways an interval must reach for a new value to lie inside with a
-        probability of `level` at least, (V,): split conformal prediction (Romano et al., 2019,
-        theorem 1; scaled, as Kivaranovic et al., 2020).
+        """By which multiple of those distances an interval must reach for a new value to lie inside
+        with a probability of `level` at least, (V,): split conformal prediction (Romano et al.,
+        2019, theorem 1; scaled, as Kivaranovic et al., 2020).
 
         Raises InputError where too few examples were held out for that.
         """
@@ -97,12 +94,11 @@ class Calibration:
 
 
 Calibrated = Callable[[], Calibration]
-"""What a run knows of how sure its model may be, for those who ask. Raises InputError where it
-cannot know."""
+"""Loads the calibration of a run's model. Raises InputError where there is none."""
 
 
 def check_level(level: float) -> float:
-    """A level that was asked for. Raises InputError for what is none."""
+    """The level, if it is one. Raises InputError for what is none."""
     if not 0 < level < 1:
         raise InputError(
             f"{flag('interval')} is {level}; it is a probability above 0 and below 1, such as 0.9"
@@ -116,21 +112,26 @@ def draws_needed(level: float) -> int:
 
 
 def interval_ends(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Those of draws (D, n, V) between which another draw lies with a probability of `level` at
+    """The two of draws (D, n, V) between which another draw lies with a probability of `level` at
     least, both (n, V).
 
-    Of D draws and another one, each rank is as likely, so that from the k-th to the k-th last lie D
-    + 1 - 2 k of D + 1. What is nan does not count; nan where all is.
+    Of D draws and another one, each rank is as likely, so that D + 1 - 2 k of D + 1 lie from the
+    k-th to the k-th last. nan does not count, and stays where all are nan.
     """
     ranked = np.sort(draws, 0)
     there = (~np.isnan(ranked)).sum(0)
     k = np.maximum(np.floor((there + 1) * (1 - level) / 2 + 1e-9).astype(int), 1)
-    pick = lambda rank: np.take_along_axis(ranked, np.clip(rank, 0, len(draws) - 1)[None], 0)[0]  # noqa: E731
-    return pick(k - 1), pick(there - k)
+    return _ranked(ranked, k - 1), _ranked(ranked, there - k)
+
+
+def _ranked(draws: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Of draws (D, n, V) in order, those of these ranks, (n, V)."""
+    places = np.clip(rank, 0, len(draws) - 1)[None]
+    return np.take_along_axis(draws, places, 0).squeeze(0)
 
 
 def interval_of_draws(draws: np.ndarray, categories: np.ndarray, level: float) -> Interval:
-    """What draws (D, n, V) say: of a number the middle one and its interval, of a category the most
+    """Of draws (D, n, V) the interval: of a number its median and ends, of a category the most
     frequent."""
     low, high = interval_ends(draws, level)
     middle, share = np.sort(draws, 0)[len(draws) // 2], np.full(low.shape, np.nan)
@@ -143,9 +144,10 @@ def interval_of_draws(draws: np.ndarray, categories: np.ndarray, level: float) -
 
 
 @dataclass(frozen=True)
-class Ways:
-    """Values of examples and of their reconstructions, (n, V), how far below and above these 80 %
-    of draws end, and of categories the share of draws that the reconstruction's has."""
+class PredictiveValues:
+    """Values of examples and of their reconstructions, (n, V); how far below and above these the
+    interval of 80 % of draws ends; and of a category the share of draws that agree with the
+    reconstruction."""
 
     given: np.ndarray
     shown: Values
@@ -157,33 +159,35 @@ class Ways:
         """`Calibration.scores` of these examples."""
         error = self.given - self.shown.x
         scores = np.abs(error) / np.maximum(np.where(error < 0, self.below, self.above), least)
-        lost = np.isnan(self.shown.x) & ~np.isnan(self.given)  # held to be missing, and was not
+        lost = np.isnan(self.shown.x) & ~np.isnan(
+            self.given
+        )  # predicted to be missing, and was not
         return np.where(lost, np.inf, scores)
 
-    def reaching(self, reach: np.ndarray, least: np.ndarray, level: float) -> Interval:
-        """Intervals that reach so many ways, (V,)."""
+    def interval(self, reach: np.ndarray, least: np.ndarray, level: float) -> Interval:
+        """Intervals that reach by these multiples, (V,)."""
         x, categories = self.shown.x, self.shown.categories
-        low, high = (
-            x - reach * np.maximum(self.below, least),
-            x + reach * np.maximum(self.above, least),
-        )
+        low = x - reach * np.maximum(self.below, least)
+        high = x + reach * np.maximum(self.above, least)
         low[:, categories], high[:, categories] = np.nan, np.nan
         return Interval(level, x, low, high, self.share)
 
 
 def predictive_values(
     model: ResamplesPosterior, x: Tensor, shown: Tensor, measure: Measure
-) -> Ways:
-    """What draws of examples x through a model say of what is shown for them, both (n,
-    *space.shape)."""
+) -> PredictiveValues:
+    """Draws of examples x through a model beside their reconstructions, both (n, *space.shape)."""
     values = measure(shown)
     draws = np.stack([measure(part).x for part in model.resample_posterior(x, DRAWS)])
     low, high = interval_ends(draws, SPAN)
     share = np.where(values.categories, (draws == values.x).mean(0), np.nan)
-    way = lambda length: np.nan_to_num(np.maximum(length, 0))  # noqa: E731 # where draws are all missing there is none
-    return Ways(measure(x).x, values, way(values.x - low), way(high - values.x), share)
+    # where draws are all missing there is no way to their ends
+    below = np.nan_to_num(np.maximum(values.x - low, 0))
+    above = np.nan_to_num(np.maximum(high - values.x, 0))
+    return PredictiveValues(measure(x).x, values, below, above, share)
 
 
 def split_draws(x: Tensor) -> tuple[Tensor, ...]:
     """Examples in parts whose draws fit into memory."""
-    return x.split(max(floor(2**22 / (DRAWS * x[0].numel())), 1))
+    parts: tuple[Tensor, ...] = x.split(max(floor(2**22 / (DRAWS * x[0].numel())), 1))
+    return parts

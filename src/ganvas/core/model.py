@@ -29,8 +29,7 @@ def adamw(lr: float, betas: tuple[float, float] = (0.9, 0.99), decay: float = 0.
 
 
 class Turn(NamedTuple):
-    """One player's move: the named terms whose sum its parameters descend, and what to watch
-    meanwhile."""
+    """One player's move: the named terms whose sum its parameters descend, and notes to log."""
 
     player: str
     loss: Mapping[str, Tensor]
@@ -39,16 +38,16 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Defaults:
-    """How a model likes to train where the person does not say.
+    """How a model is trained by default.
 
     batch: Examples per step.
-    epochs: Passes over the data...
-    steps: ...but at least this many steps, for small data.
+    epochs: Passes over the data.
+    steps: Steps at least, for small data.
     schedule: Name of the learning-rate schedule.
     ema: Decay of the exponential moving average of the weights.
-    early_stopping_metric: Held-out loss whose lowest value says which weights are kept, and that
-        training may end early.
-    data_options: How data is read: options of the modality, where it has them.
+    early_stopping_metric: Held-out loss whose lowest value decides which weights are kept, and
+        whether training ends early.
+    data_options: Options of the modality that data is read with, where that has them.
     """
 
     batch: int = 128
@@ -63,9 +62,9 @@ class Defaults:
 class Model(nn.Module, ABC):
     """Networks, and the game in which they learn: one player for an autoencoder, two for a GAN.
 
-    The keyword-only arguments of a model's constructor are its configuration. A model that can be
-    asked for a kind of example takes a second positional argument, `condition`: the space of what
-    is asked (a label is one token), or None where the data has no labels.
+    The keyword-only arguments of a model's constructor are its configuration. A conditional model
+    takes a second positional argument, `condition`: the space of conditions (a label is one token),
+    or None where the data has none.
     """
 
     players: ClassVar[Mapping[str, Optimizer]]
@@ -75,8 +74,8 @@ class Model(nn.Module, ABC):
     defaults: Defaults = Defaults()
 
     objective_options: ClassVar[frozenset[str]] = frozenset()
-    """Options that say what is to be learned rather than how: models that differ in these are not
-    comparable."""
+    """Options that change the objective rather than how it is reached: models that differ in these
+    are not comparable."""
 
     step: int = 0
     """The step being played, from 1; the engine counts."""
@@ -88,10 +87,9 @@ class Model(nn.Module, ABC):
         """Weights in the losses that may be changed while it learns; `turns` reads them in each
         step."""
         self.second_order = False
-        """Whether its losses hold gradients of its networks, which are then differentiated
-        twice."""
-        self.alone = ""
-        """Why one process alone can train it, in words; empty where several can."""
+        """Whether its losses hold gradients of networks, which are then differentiated twice."""
+        self.single_process_reason = ""
+        """Why only a single process can train it, in words; empty where several can."""
 
     @abstractmethod
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -102,8 +100,8 @@ class Model(nn.Module, ABC):
         """Endless batches from step `start` on: epochs in an order that depends on the seed and
         the epoch alone.
 
-        A model that is particular about what it practises on says so here; it too must be able to
-        start anywhere.
+        A model with a sampling scheme of its own overrides this; it too must be able to start
+        anywhere.
         """
         per_epoch = max(len(data) // size, 1)
         step = start
@@ -115,9 +113,10 @@ class Model(nn.Module, ABC):
                 step += 1
 
     def team(self, player: str) -> list[nn.Parameter]:
-        """The parameters a player steps: those of the submodule of its name; who plays alone has
-        them all."""
-        return list((self if len(self.players) == 1 else self.get_submodule(player)).parameters())
+        """The parameters of a player: those of the submodule of its name; a single player has them
+        all."""
+        module = self if len(self.players) == 1 else self.get_submodule(player)
+        return list(module.parameters())
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,4 @@
-"""Examples on their way to be judged: read in parts, weighed by a model, and none kept."""
+"""Scores of examples that are read in parts."""
 
 from __future__ import annotations
 
@@ -16,40 +16,33 @@ Part = tuple[Data, Tensor]
 
 
 def score_parts(
-    modality: Modality, parts: Iterable[Part], weigh: ScoreFunction
+    modality: Modality, parts: Iterable[Part], score: ScoreFunction
 ) -> Iterator[Scored]:
-    """Examples, or the moments of windows, with their scores."""
+    """Examples, or the time steps of windows, with their scores."""
     if isinstance(modality, Overlapping):
-        yield from modality.time_steps(parts, weigh)
+        yield from modality.time_steps(parts, score)
         return
     for data, hidden in parts:
         for rows in torch.arange(len(data)).split(AT_ONCE):
             x = data.batch(rows).x
             own = data if len(rows) == len(data) else data.subset(rows)
-            yield _weighed(x, own.names, *weigh(x), hidden[rows] if hidden.dim() else hidden)
+            yield _scored(x, own.names, *score(x), hidden[rows] if hidden.dim() else hidden)
 
 
-def score_jointly(several: Sequence[Sequence[Part]], weigh: ScoreFunction) -> Scored:
-    """What `weighed` gives of several sources, as one batch. Windows cannot be weighed so."""
-    taken = [
-        (data.batch(torch.arange(len(data))).x, data.names, hidden)
-        for parts in several
-        for data, hidden in parts
-    ]
-    x = torch.cat([own for own, _, _ in taken])
-    scores, attribution = weigh(x)
-    if any(hidden.dim() for _, _, hidden in taken):
-        beyond = torch.cat(
-            [hidden.expand(len(own), *attribution.shape[1:]) for own, _, hidden in taken]
-        )
-    else:
-        beyond = torch.zeros(())
-    return _weighed(
-        x, [name for _, names, _ in taken for name in names], scores, attribution, beyond
-    )
+def score_jointly(several: Sequence[Sequence[Part]], score: ScoreFunction) -> Scored:
+    """The scores of several sources, as one batch. Windows cannot be scored so."""
+    parts = [part for source in several for part in source]
+    names = [name for data, _ in parts for name in data.names]
+    x = torch.cat([data.batch(torch.arange(len(data))).x for data, _ in parts])
+    scores, attribution = score(x)
+    beyond = torch.zeros(())
+    if any(hidden.dim() for _, hidden in parts):
+        shape = attribution.shape[1:]
+        beyond = torch.cat([hidden.expand(len(data), *shape) for data, hidden in parts])
+    return _scored(x, names, scores, attribution, beyond)
 
 
-def _weighed(
+def _scored(
     x: Tensor, names: list[str], scores: Tensor, attribution: Tensor, hidden: Tensor
 ) -> Scored:
     scores, attribution = scores.float().cpu(), attribution.float().cpu()

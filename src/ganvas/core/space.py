@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from math import log, pi
 from typing import Literal
 
@@ -16,9 +15,8 @@ from torch.nn import functional as F
 from ..runtime.errors import InputError, flag
 
 Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
-Stated = Literal[Likelihood, "softmax"]
-"""What `Continuous` knows to cost: `softmax` is for models whose networks put out a logit for each
-level."""
+AnyLikelihood = Literal[Likelihood, "softmax"]
+"""All likelihoods of `Continuous`: `softmax` is for networks with a logit for each level."""
 
 LEVELS = 256  # of 8-bit data
 
@@ -26,8 +24,7 @@ HALF_BIN = 1 / 255  # half the distance between two of the 256 levels that share
 
 
 class Space(ABC):
-    """Where examples live. `x` is a batch of examples (B, *shape); `raw` is network output (B,
-    *raw)."""
+    """Where examples live: `x` is a batch of them (B, *shape), `raw` network output (B, *raw)."""
 
     @property
     @abstractmethod
@@ -54,8 +51,8 @@ class Space(ABC):
         *places)."""
 
     def nll(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Negative log likelihood of each example under `raw`, in nats, shape (B,): what its places
-        cost."""
+        """Negative log likelihood of each example under `raw`, in nats, shape (B,): the sum of its
+        places' costs."""
         return self.costs(raw, x).flatten(1).sum(1)
 
     @abstractmethod
@@ -63,12 +60,12 @@ class Space(ABC):
         """The one raw output, shape (1, *raw), that describes all of `x` best: independent
         coordinates, no network."""
 
-    def under(self, likelihood: Stated) -> Space:
+    def under(self, likelihood: AnyLikelihood) -> Space:
         """The same space with another likelihood, where it has a choice of them."""
         return self
 
     def mean(self, raw: Tensor) -> Tensor:
-        """Like `activate`, but leaves nothing to chance: of a category the probabilities."""
+        """Like `activate`, but deterministic: of a category the probabilities."""
         return self.activate(raw)
 
     def draw(self, raw: Tensor) -> Tensor:
@@ -76,17 +73,16 @@ class Space(ABC):
         return self.activate(raw)
 
     def noisy(self, raw: Tensor) -> Tensor:
-        """Like `draw`, with the noise of the likelihood where it learns how much there is; which
-        may lie beyond."""
+        """Like `draw`, with noise where the likelihood learns a scale; may leave [-1, 1]."""
         return self.draw(raw)
 
     def likeliest(self, raw: Tensor) -> Tensor:
-        """Like `draw`, but leaves nothing to chance: what a reconstruction is."""
+        """Like `draw`, but deterministic: what a reconstruction is."""
         return self.activate(raw)
 
     def observe(self, x: Tensor) -> Tensor:
-        """The examples as the likelihood sees them; random where it is one of dequantised or
-        binarised data."""
+        """The examples as the likelihood sees them: dequantised or binarised at random, where it is
+        one of such data."""
         return x
 
 
@@ -101,15 +97,15 @@ class Continuous(Space):
     - `binary`: the same of black-or-white values, drawn afresh each time (Salakhutdinov & Murray,
       2008)
     - `gaussian`: N(x; tanh r, s^2), x dequantised (Theis et al., 2016); raw output r and log s
-    - `logistic`: mass of x's level under a logistic (Salimans et al., 2017, equation 2); raw output
-      r and log s
+    - `logistic`: mass of x's level under a logistic distribution (Salimans et al., 2017, equation
+      2); raw output r and log s
     - `softmax`: -log softmax(r) of x's level (van den Oord et al., 2016); raw output 256 r's
 
     The last four are likelihoods of 8-bit data: bits per dimension may be quoted.
     """
 
     shape: tuple[int, ...] = ()
-    likelihood: Stated = "squared"
+    likelihood: AnyLikelihood = "squared"
 
     @property
     def raw(self) -> tuple[int, ...]:
@@ -126,16 +122,16 @@ class Continuous(Space):
     def is_likelihood(self) -> bool:
         return self.likelihood in ("binary", "gaussian", "logistic", "softmax")
 
-    def under(self, likelihood: Stated) -> Continuous:
+    def under(self, likelihood: AnyLikelihood) -> Continuous:
         return replace(self, likelihood=likelihood)
 
     def activate(self, raw: Tensor) -> Tensor:
         if self.likelihood in ("bernoulli", "binary"):
             return 2 * raw.sigmoid() - 1
         if self.likelihood == "softmax":
-            return torch.tensordot(
-                raw.float().softmax(1), from_levels(torch.arange(LEVELS)).to(raw.device), ([1], [0])
-            )
+            values = from_levels(torch.arange(LEVELS)).to(raw.device)
+            expected: Tensor = torch.tensordot(raw.float().softmax(1), values, ([1], [0]))
+            return expected
         return (raw.chunk(2, 1)[0] if self.scaled else raw).tanh()
 
     def noisy(self, raw: Tensor) -> Tensor:
@@ -143,11 +139,10 @@ class Continuous(Space):
             return self.activate(raw)
         mean, log_scale = raw.float().chunk(2, 1)
         log_scale = log_scale.clamp(min=log(HALF_BIN))
-        noise = (
-            torch.randn_like(mean)
-            if self.likelihood == "gaussian"
-            else torch.rand_like(mean).logit(1e-6)
-        )
+        if self.likelihood == "gaussian":
+            noise = torch.randn_like(mean)
+        else:
+            noise = torch.rand_like(mean).logit(1e-6)
         return mean.tanh() + log_scale.exp() * noise
 
     def observe(self, x: Tensor) -> Tensor:
@@ -163,9 +158,8 @@ class Continuous(Space):
             case "squared":
                 return (raw.tanh() - x).square()
             case "bernoulli" | "binary":
-                return torch.addcmul(
-                    F.softplus(raw), x + 1, raw, value=-0.5
-                )  # cross-entropy, in few passes
+                # cross-entropy, in few passes over memory
+                return torch.addcmul(F.softplus(raw), x + 1, raw, value=-0.5)
             case "gaussian":
                 mean, log_scale = raw.chunk(2, 1)
                 return _gaussian_nll(mean, log_scale, x)
@@ -173,12 +167,7 @@ class Continuous(Space):
                 mean, log_scale = raw.chunk(2, 1)
                 return _logistic_nll(mean, log_scale, x)
             case "softmax":
-                parts = zip(
-                    raw.split(64), to_levels(x).split(64), strict=True
-                )  # logits of many images are large
-                return torch.cat(
-                    [F.cross_entropy(logits, levels, reduction="none") for logits, levels in parts]
-                )
+                return _softmax_nll(raw, to_levels(x))
 
     def marginal(self, x: Tensor) -> Tensor:
         if self.likelihood == "softmax":
@@ -210,6 +199,14 @@ def _gaussian_nll(raw: Tensor, log_scale: Tensor, x: Tensor) -> Tensor:
     return error.square() / 2 + log_scale + log(2 * pi) / 2 - log(2 * HALF_BIN)
 
 
+def _softmax_nll(logits: Tensor, levels: Tensor) -> Tensor:
+    """-log p of levels, in nats, in parts, for logits of many images are large."""
+    costs = []
+    for part, own in zip(logits.split(64), levels.split(64), strict=True):
+        costs.append(F.cross_entropy(part, own, reduction="none"))
+    return torch.cat(costs)
+
+
 def log_between(upper: Tensor, lower: Tensor) -> Tensor:
     """log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)):
     nothing cancels."""
@@ -233,13 +230,11 @@ class Mixed(Space):
     """A table row: a width per column, 1 for a number in [-1, 1] and k for one of k categories
     (one-hot).
 
-    | likelihood | -log p(x) of a number                                                   | raw
-                   | | ---------- |
-                   ----------------------------------------------------------------------- |
-                   ---------------------- |
-    | `squared`  | (tanh r - x)^2                                                          | r
-                   | | `gaussian` | N(x; tanh r, s^2), s at least 0.01 (Xu et al., 2019, section
-                   4.5: TVAE) | r; log s after all r's |
+    Likelihoods, with -log p(x) of a number and its raw output r:
+
+    - `squared`: (tanh r - x)^2
+    - `gaussian`: N(x; tanh r, s^2), s at least 0.01 (Xu et al., 2019, section 4.5: TVAE); log s
+      after all r's
 
     Of a category it is the cross-entropy of softmax r.
     """
@@ -264,66 +259,65 @@ class Mixed(Space):
     def is_likelihood(self) -> bool:
         return 1 not in self.columns
 
-    def under(self, likelihood: Stated) -> Mixed:
+    def under(self, likelihood: AnyLikelihood) -> Mixed:
         return replace(self, likelihood="gaussian" if likelihood == "gaussian" else "squared")
 
     def activate(self, raw: Tensor) -> Tensor:
         """Numbers by tanh, categories by Gumbel-softmax (Jang et al., 2017), so that gradients
         pass."""
-        raw, _ = self._parts(raw)
-        return self._activated(raw, (raw - (-torch.rand_like(raw).log()).log()) / 0.2)
+        raw, _ = self._split_scales(raw)
+        return self._activate_parts(raw, (raw - (-torch.rand_like(raw).log()).log()) / 0.2)
 
     def mean(self, raw: Tensor) -> Tensor:
-        raw, _ = self._parts(raw)
-        return self._activated(raw, raw)
+        raw, _ = self._split_scales(raw)
+        return self._activate_parts(raw, raw)
 
-    def _activated(self, raw: Tensor, logits: Tensor) -> Tensor:
+    def _activate_parts(self, raw: Tensor, logits: Tensor) -> Tensor:
         """Numbers by tanh of raw output, categories by softmax of logits, both (B, coordinates)."""
         pairs = zip(raw.split(self.columns, -1), logits.split(self.columns, -1), strict=True)
         return torch.cat([r.tanh() if r.shape[-1] == 1 else n.softmax(-1) for r, n in pairs], -1)
 
     def draw(self, raw: Tensor) -> Tensor:
-        raw, log_scale = self._parts(raw)
+        raw, log_scale = self._split_scales(raw)
         scales = iter(log_scale.exp().unbind(-1))
-        hard = partial(F.gumbel_softmax, hard=True)
-        return torch.cat(
-            [
-                self._number(p, scales) if p.shape[-1] == 1 else hard(p)
-                for p in raw.split(self.columns, -1)
-            ],
-            -1,
-        )
+        drawn = []
+        for part in raw.split(self.columns, -1):
+            if part.shape[-1] == 1:
+                drawn.append(self._draw_number(part, scales))
+            else:
+                drawn.append(F.gumbel_softmax(part, hard=True))
+        return torch.cat(drawn, -1)
 
     def likeliest(self, raw: Tensor) -> Tensor:
-        parts = self._parts(raw)[0].split(self.columns, -1)
-        hard = [
-            p.tanh() if p.shape[-1] == 1 else F.one_hot(p.argmax(-1), p.shape[-1]).to(p)
-            for p in parts
-        ]
-        return torch.cat(hard, -1)
+        raw, _ = self._split_scales(raw)
+        likeliest = []
+        for part in raw.split(self.columns, -1):
+            if part.shape[-1] == 1:
+                likeliest.append(part.tanh())
+            else:
+                likeliest.append(F.one_hot(part.argmax(-1), part.shape[-1]).to(part))
+        return torch.cat(likeliest, -1)
 
-    def swapped(self, x: Tensor, others: Tensor, share: float) -> Tensor:
+    def swap_categories(self, x: Tensor, others: Tensor, share: float) -> Tensor:
         """Rows x with the numbers of others, shape like x, and for a share of their categories
         those of another row."""
         widths = torch.tensor(self.columns, device=x.device)
         lost = torch.rand(len(x), len(widths), device=x.device) < share
-        swapped = torch.where(
-            lost.repeat_interleave(widths, 1), x[torch.randperm(len(x), device=x.device)], x
-        )
+        shuffled = x[torch.randperm(len(x), device=x.device)]
+        swapped = torch.where(lost.repeat_interleave(widths, 1), shuffled, x)
         return torch.where((widths == 1).repeat_interleave(widths), others, swapped)
 
-    def _number(self, raw: Tensor, scales: Iterator[Tensor]) -> Tensor:
+    def _draw_number(self, raw: Tensor, scales: Iterator[Tensor]) -> Tensor:
         if not self.scales:
             return raw.tanh()
         return (raw.tanh() + next(scales).unsqueeze(-1) * torch.randn_like(raw)).clamp(-1, 1)
 
     def costs(self, raw: Tensor, x: Tensor) -> Tensor:
-        raw, log_scale = self._parts(raw)
+        raw, log_scale = self._split_scales(raw)
         pairs = list(zip(raw.split(self.columns, -1), x.split(self.columns, -1), strict=True))
         costs = torch.zeros(len(x), len(self.columns), device=x.device)
-        owner = torch.repeat_interleave(torch.tensor(self.columns)).to(
-            x.device
-        )  # the column of each coordinate
+        # the column of each coordinate
+        owner = torch.repeat_interleave(torch.tensor(self.columns)).to(x.device)
         number = torch.tensor(self.columns, device=x.device)[owner] == 1
         if categories := [(r.log_softmax(-1), v) for r, v in pairs if v.shape[-1] > 1]:
             logs, chosen = (torch.cat(part, -1) for part in zip(*categories, strict=True))
@@ -336,31 +330,27 @@ class Mixed(Space):
             costs = costs.index_add(1, owner[number], error)
         return costs
 
-    def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw output of every coordinate, and the log-scale of every number, in the range TVAE
-        keeps it in."""
+    def _split_scales(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw output of every coordinate, and the log-scale of every number, bounded as in TVAE."""
         raw, log_scale = raw.float().split((sum(self.columns), self.scales), -1)
         return raw, log_scale.clamp(log(0.01), 0)
 
     def marginal(self, x: Tensor) -> Tensor:
         edge = 1 - HALF_BIN
-        means, deviations = (
-            part.split(self.columns, -1)
-            for part in (x.mean(0, keepdim=True), x.std(0, keepdim=True))
-        )
-        raw = [
-            m.clamp(-edge, edge).atanh() if m.shape[-1] == 1 else (m + 1e-6).log() for m in means
-        ]
-        scales = (
-            [d.clamp(min=0.01).log() for d in deviations if d.shape[-1] == 1] if self.scales else []
-        )
+        raw, scales = list[Tensor](), list[Tensor]()
+        for mean in x.mean(0, keepdim=True).split(self.columns, -1):
+            is_number = mean.shape[-1] == 1
+            raw.append(mean.clamp(-edge, edge).atanh() if is_number else (mean + 1e-6).log())
+        for deviation in x.std(0, keepdim=True).split(self.columns, -1):
+            if self.scales and deviation.shape[-1] == 1:
+                scales.append(deviation.clamp(min=0.01).log())
         return torch.cat([*raw, *scales], -1)
 
 
 @dataclass(frozen=True)
 class Tokens(Space):
-    """A sequence of symbols, int64 in [0, vocabulary): text, the codes of a quantiser, or (length
-    1) a class label.
+    """A sequence of tokens, int64 in [0, vocabulary): text, the codes of a quantiser, or (length 1)
+    a class label.
 
     alphabets: Where every place has an alphabet of its own, as the columns of a table do, their
         sizes; the vocabulary is then the largest of them, and raw output has one place's logits
@@ -368,9 +358,9 @@ class Tokens(Space):
     grid: Where the places lie on a grid, row after row, its sides: (H, W) of images' codes, (T,
         H, W) of videos'.
     covers: Of codes on a grid, how many pixels, or frames, each stands for along every side.
-    end: The symbol that ends an example which is shorter than the others; what comes after it costs
+    end: The token that ends an example which is shorter than the others; what comes after it costs
         nothing.
-    bytes: Of text, how many bytes each symbol stands for.
+    bytes: Of text, how many bytes each token stands for.
     """
 
     length: int
@@ -398,28 +388,28 @@ class Tokens(Space):
     def is_likelihood(self) -> bool:
         return True
 
-    def counted(self, x: Tensor) -> Tensor:
+    def valid_places(self, x: Tensor) -> Tensor:
         """Which places of examples count, boolean (B, length): all up to the first end."""
         if self.end is None:
             return torch.ones_like(x, dtype=torch.bool)
         ends = x == self.end
         return ends.cumsum(1) - ends.long() == 0
 
-    def ended(self, x: Tensor) -> Tensor:
+    def fill_after_end(self, x: Tensor) -> Tensor:
         """Examples (B, length) with nothing but ends after their first end."""
-        return x if self.end is None else x.masked_fill(~self.counted(x), self.end)
+        return x if self.end is None else x.masked_fill(~self.valid_places(x), self.end)
 
     def size_in_bytes(self, x: Tensor) -> Tensor:
         """Bytes of text of each example, int64 (B,)."""
         widths = torch.tensor(self.bytes, device=x.device)
-        return (widths[x] * self.counted(x)).sum(1)
+        return (widths[x] * self.valid_places(x)).sum(1)
 
     def places(self, raw: Tensor) -> tuple[Tensor, ...]:
         """The logits of each place, (B, its alphabet)."""
         return raw.split(self.alphabets, 1) if self.alphabets else raw.unbind(1)
 
     def activate(self, raw: Tensor) -> Tensor:
-        """The likeliest symbol at each place; no gradient passes."""
+        """The likeliest token at each place; no gradient passes."""
         return torch.stack([logits.argmax(-1) for logits in self.places(raw)], 1)
 
     def draw(self, raw: Tensor) -> Tensor:
@@ -427,21 +417,19 @@ class Tokens(Space):
 
     def costs(self, raw: Tensor, x: Tensor) -> Tensor:
         if not self.alphabets:
-            logs = (
-                raw.float().log_softmax(-1).expand(len(x), -1, -1)
-            )  # of one raw output for all, worked out once
-            return -logs.gather(2, x[..., None]).squeeze(2) * self.counted(x)
-        costs = [
-            F.cross_entropy(p, x[:, i], reduction="none")
-            for i, p in enumerate(self.places(raw.float()))
-        ]
+            # one raw output for all examples is computed once
+            logs = raw.float().log_softmax(-1).expand(len(x), -1, -1)
+            return -logs.gather(2, x[..., None]).squeeze(2) * self.valid_places(x)
+        costs = []
+        for i, logits in enumerate(self.places(raw.float())):
+            costs.append(F.cross_entropy(logits, x[:, i], reduction="none"))
         return torch.stack(costs, 1)
 
     def marginal(self, x: Tensor) -> Tensor:
-        counts = [
-            torch.bincount(x[:, i], minlength=size) / len(x) for i, size in enumerate(self.sizes)
-        ]
-        return (torch.cat(counts) + 1e-6).log().view(1, *self.raw)
+        shares = []
+        for i, size in enumerate(self.sizes):
+            shares.append(torch.bincount(x[:, i], minlength=size) / len(x))
+        return (torch.cat(shares) + 1e-6).log().view(1, *self.raw)
 
 
 def label(condition: Space | None) -> Tokens | None:
@@ -456,7 +444,7 @@ def label(condition: Space | None) -> Tokens | None:
 
 
 def draw_symbol(logits: Tensor) -> Tensor:
-    """A symbol (B,) from logits (B, K): the first that the probabilities, summed up, reach a
-    uniform number with."""
+    """A token (B,) from logits (B, K), by inverting the cumulative distribution at a uniform
+    number."""
     summed = logits.float().softmax(-1).cumsum(-1)
     return (summed < summed[:, -1:] * torch.rand(len(logits), 1, device=logits.device)).sum(-1)

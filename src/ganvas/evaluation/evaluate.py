@@ -300,7 +300,7 @@ def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
         isinstance(run.model, Samples) and run.model.condition is not None and run.modality.classes
     )
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
-    images = [Image(file, f"What it makes at the end of its training.{asked}") for file in last]
+    images = [Image(file, f"Preview at the end of training.{asked}") for file in last]
     images += [
         Image(run.path / name, words)
         for name, words in CAPTIONS.items()

@@ -4,19 +4,15 @@ nothing fetched."""
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import cycle
-from math import ceil
 from pathlib import Path
-from typing import Any
 
 from ..runs.run import Run, write_atomically
-from .figures import Evaluation, direction_arrow, format_interval, format_number
-
-COLOURS = ("#3066be", "#d1495b", "#2e933c", "#b8860b", "#7d53de", "#00798c")
-WIDE, HIGH, LEFT, BOTTOM = 460, 220, 56, 24  # of a chart, and the room for its axes
+from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
+from .figures import Evaluation, Figure, direction_arrow, format_interval, format_number
+from .loss_charts import draw_losses
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2433; --paper: #fff; --soft: #5c667a;
@@ -63,21 +59,19 @@ def write_report(
     target: Path,
 ) -> Path:
     """Writes the page of a run. Images become part of it."""
-    card = run.config
+    summary = RunSummary(run)
     sections = [
-        ("", _summary(run)),
-        ("What it makes", _images(images)),
-        ("How good it is", _figures(evaluation, run)),
-        ("Health", _health(run)),
-        ("How it learned", charts(run.read_log())),
-        ("How to use it", _usage(run, tasks)),
+        ("", _summary(summary)),
+        ("Examples", _images(images)),
+        ("Evaluation", _figures(evaluation, run)),
+        ("Diagnosis", _diagnosis(run, summary)),
+        ("Losses", draw_losses(run.read_log())),
+        ("Usage", _usage(run, tasks)),
     ]
     body = "".join(
         f"<h2>{title}</h2>{content}" if title else content for title, content in sections if content
     )
-    title = (
-        f"{card['model']} on {Path(card['source']).name if card['source'] else 'data in memory'}"
-    )
+    title = f"{summary.model} on {summary.data_name or IN_MEMORY}"
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport"'
         ' content="width=device-width">'
@@ -88,188 +82,79 @@ def write_report(
     return target
 
 
-def _summary(run: Run) -> str:
-    card, state = run.config, run.state
-    done = "" if state["finished"] else " (not finished)"
-    training = {
-        k: v for k, v in card["training"].items() if v is not None and v is not False and v != {}
-    }
+def _summary(summary: RunSummary) -> str:
     rows = {
-        "learned from": card["source"] or "data in memory",
-        "trained": f"{state['step']:,} steps in {_clock(state['seconds'])}{done}",
-        "options": _listed(card["options"]) or "all as they are by default",
-        "training": _listed(training),
-        "versions": _listed(card["versions"], " "),
+        "trained on": summary.data,
+        "trained": summary.progress,
+        "options": format_options(summary.options),
+        "training": format_options(summary.training),
+        "versions": format_options(summary.versions, " "),
     }
-    if run.promise:
-        rows["privacy"] = str(run.promise)
-    items = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in rows.items())
+    if summary.privacy:
+        rows["privacy"] = summary.privacy
+    items = "".join(f"<dt>{name}</dt><dd>{escape(words)}</dd>" for name, words in rows.items())
     return f"<dl>{items}</dl>"
 
 
-def _health(run: Run) -> str:
+def _diagnosis(run: Run, summary: RunSummary) -> str:
     """What was wrong, since when, what to do about it, and what was done."""
     if "diagnoses" not in run.state:
         return ""
-    ills = "".join(
+    lines = [
         f"<li><b>{escape(one.kind)}</b>{escape(str(one).removeprefix(one.kind))}</li>"
         for one in run.diagnoses
-    )
-    done = "".join(
-        f"<li class=soft>treated in {escape(str(one))}</li>" for one in run.interventions
-    )
-    return f"<ul>{ills}{done}</ul>" if ills or done else "<p>Nothing was seen to be wrong.</p>"
+    ]
+    lines += [f"<li class=soft>recovery in {escape(words)}</li>" for words in summary.interventions]
+    return f"<ul>{''.join(lines)}</ul>" if lines else f"<p>{NO_DIAGNOSIS.capitalize()}.</p>"
 
 
 def _images(images: Sequence[Image]) -> str:
-    shown = ""
-    for image in images:
-        words, content = escape(image.caption), _embedded(image.file)
-        shown += (
-            f'<figure><img src="{content}" alt="{words}"><figcaption>{words}</figcaption></figure>'
-        )
+    shown = "".join(_draw_image(image) for image in images)
     return f'<div class="images">{shown}</div>' if shown else ""
+
+
+def _draw_image(image: Image) -> str:
+    kind = {".gif": "gif", ".png": "png"}[image.file.suffix]
+    content = base64.b64encode(image.file.read_bytes()).decode()
+    words = escape(image.caption)
+    return (
+        f'<figure><img src="data:image/{kind};base64,{content}" alt="{words}">'
+        f"<figcaption>{words}</figcaption></figure>"
+    )
 
 
 def _figures(evaluation: Evaluation | None, run: Run) -> str:
     if evaluation is None:
-        return f"<p>Not judged yet: <code>ganvas evaluate {escape(str(run.path))}</code></p>"
-    tables = "".join(_table(rivals, figures) for rivals, figures in evaluation.groups())
+        return f"<p>Not evaluated yet: <code>ganvas evaluate {escape(str(run.path))}</code></p>"
+    tables = "".join(_table(baselines, figures) for baselines, figures in evaluation.groups())
     notes = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
     verdict = "".join(f"<p><b>{escape(sentence)}</b></p>" for sentence in evaluation.verdict)
     return f"{verdict}{tables}<ul class=soft>{notes}</ul>"
 
 
-def _table(rivals: list[str], figures: Iterable[Any]) -> str:
-    head = "".join(
-        f"<th>{escape(name)}</th>" for name in ("", "this model", "95 % interval", *rivals)
-    )
-    rows = ""
-    for f in figures:
-        beside = "".join(f"<td>{format_number(f.beside[rival].value)}</td>" for rival in rivals)
-        name, value = escape(f"{f.name} {direction_arrow(f)}"), format_number(f.value.value)
-        rows += (
-            f"<tr><td>{name}</td><td><b>{value}</b></td><td"
-            f" class=soft>{format_interval(f.value)}</td>{beside}</tr>"
-        )
+def _table(baselines: list[str], figures: Iterable[Figure]) -> str:
+    titles = ("", "this model", "95 % interval", *baselines)
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    rows = "".join(_row(figure, baselines) for figure in figures)
     return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
 
 
-def charts(log: list[dict[str, Any]]) -> str:
-    """One chart a player: its terms over the steps, and the same terms on held-out data,
-    dashed."""
-    players: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for line in log for name in line):
-        if (
-            name not in ("step", "seconds")
-            and not name.startswith(("held_out/", "seen/"))
-            and not name.endswith("/gradient")
-        ):
-            players.setdefault(name.partition("/")[0], []).append(name)
-    charts = "".join(_chart(player, names, log) for player, names in players.items())
-    return f'<div class="charts">{charts}</div>' if charts else ""
-
-
-def _chart(player: str, names: list[str], log: list[dict[str, Any]]) -> str:
-    curves: list[tuple[str, str, str, list[tuple[float, float]]]] = []
-    for name, colour in zip(names, cycle(COLOURS), strict=False):
-        term = name.partition("/")[2]
-        for key, label, dash in (
-            (name, term, ""),
-            (f"held_out/{name}", f"{term}, held out", "5 4"),
-        ):
-            points = [(line["step"], line[key]) for line in log if key in line]
-            if len(points) > 1:
-                curves.append((label, colour, dash, _thinned(points)))
-    if not curves:
-        return ""
-    xs, ys = ([point[axis] for *_, points in curves for point in points] for axis in (0, 1))
-    low, high = _most(ys)
-    drawn = "".join(
-        _curve(points, colour, dash, (min(xs), max(xs)), (low, high))
-        for _, colour, dash, points in curves
-    )
-    ticks = "".join(_tick(low + (high - low) * part, part) for part in (0, 0.25, 0.5, 0.75, 1))
-    steps = "".join(
-        f'<text x="{x}" y="{HIGH - 6}" text-anchor="{a}">{v:,.0f}</text>'
-        for x, a, v in ((LEFT, "start", min(xs)), (WIDE - 8, "end", max(xs)))
-    )
-    key = "".join(
-        f'<span><b style="color:{colour}">{"┄" if dash else "—"}</b> {escape(label)}</span>'
-        for label, colour, dash, _ in curves
-    )
+def _row(figure: Figure, baselines: Sequence[str]) -> str:
+    name = escape(f"{figure.name} {direction_arrow(figure)}")
+    value = format_number(figure.value.value)
+    numbers = [format_number(figure.beside[baseline].value) for baseline in baselines]
+    beside = "".join(f"<td>{number}</td>" for number in numbers)
     return (
-        f'<figure><svg viewBox="0 0 {WIDE} {HIGH}" role="img"'
-        f' aria-label="{escape(player)}">{ticks}{steps}{drawn}</svg><figcaption>{escape(player)}'
-        f' over steps<div class="key">{key}</div></figcaption></figure>'
+        f"<tr><td>{name}</td><td><b>{value}</b></td><td"
+        f" class=soft>{format_interval(figure.value)}</td>{beside}</tr>"
     )
-
-
-def _curve(
-    points: list[tuple[float, float]],
-    colour: str,
-    dash: str,
-    x: tuple[float, float],
-    y: tuple[float, float],
-) -> str:
-    across = (WIDE - LEFT - 8) / max(x[1] - x[0], 1e-12)
-    up = (HIGH - BOTTOM - 10) / max(y[1] - y[0], 1e-12)
-    base = HIGH - BOTTOM
-    path = " ".join(
-        f"{LEFT + (p - x[0]) * across:.1f},{base - (min(max(q, y[0]), y[1]) - y[0]) * up:.1f}"
-        for p, q in points
-    )
-    return (
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"'
-        f' stroke-dasharray="{dash}"/>'
-    )
-
-
-def _tick(value: float, part: float) -> str:
-    y = HIGH - BOTTOM - part * (HIGH - BOTTOM - 10)
-    return (
-        f'<line x1="{LEFT}" x2="{WIDE - 8}" y1="{y:.1f}" y2="{y:.1f}" stroke="#8884"'
-        f' stroke-width=".6"/><text x="{LEFT - 6}" y="{y + 4:.1f}"'
-        f' text-anchor="end">{format_number(value)}</text>'
-    )
-
-
-def _most(values: list[float]) -> tuple[float, float]:
-    """A range that shows all but the wildest hundredth of the values at either end."""
-    ordered = sorted(values)
-    cut = len(ordered) // 100
-    low, high = ordered[cut], ordered[-1 - cut]
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _thinned(points: list[tuple[float, float]], most: int = 300) -> list[tuple[float, float]]:
-    """Means over neighbouring points, so that a curve has no more than it can show."""
-    size = ceil(len(points) / most)
-    parts = [points[i : i + size] for i in range(0, len(points), size)]
-    return [
-        (sum(p for p, _ in part) / len(part), sum(q for _, q in part) / len(part)) for part in parts
-    ]
 
 
 def _usage(run: Run, tasks: Sequence[str]) -> str:
     path = str(run.path)
-    lines = [f"ganvas {task} {path} --out {task}/" for task in tasks]
-    lines += [f"ganvas evaluate {path} other-images/", f"ganvas train --resume {path}"]
-    python = f'import ganvas\n\nrun = ganvas.load("{path}")\n' + "\n".join(
-        f"run.{task}(…)" for task in tasks
-    )
-    return f"<pre>{escape(chr(10).join(lines))}</pre><pre>{escape(python)}</pre>"
-
-
-def _embedded(file: Path) -> str:
-    kind = {".gif": "gif", ".png": "png"}[file.suffix]
-    return f"data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def _listed(values: Mapping[str, Any], join: str = "=") -> str:
-    return ", ".join(f"{name}{join}{value}" for name, value in values.items())
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+    commands = [f"ganvas {task} {path} --out {task}/" for task in tasks]
+    commands += [f"ganvas evaluate {path} other-images/", f"ganvas train --resume {path}"]
+    calls = [f"run.{task}(…)" for task in tasks]
+    python = ["import ganvas", "", f'run = ganvas.load("{path}")', *calls]
+    blocks = ["\n".join(commands), "\n".join(python)]
+    return "".join(f"<pre>{escape(block)}</pre>" for block in blocks)

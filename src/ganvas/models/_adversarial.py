@@ -32,8 +32,7 @@ Augment = Literal["none", "fixed", "adaptive"]
 
 
 def refuse_tokens(space: Space) -> None:
-    """Raises InputError for a space of symbols: what a discriminator says of them has no gradient
-    to follow."""
+    """Raises InputError for a space of tokens, through which a discriminator gives no gradient."""
     if isinstance(space, Tokens):
         raise InputError(
             "a GAN needs examples that change smoothly, and tokens do not; use an autoencoder here"
@@ -41,29 +40,28 @@ def refuse_tokens(space: Space) -> None:
 
 
 def refuse_but_images(
-    space: Space,
-    name: str,
-    *,
-    square: bool = True,
-    instead: str = f"another {flag('size')} or model",
+    space: Space, name: str, *, square: bool = True, instead: str = "another --size or model"
 ) -> None:
     """Raises InputError for a space of anything but images of 16 to 256 pixels a side, which
     networks halve to 4."""
     sides = space.shape[1:] if isinstance(space, Continuous) and len(space.shape) == 3 else ()
     if not sides or min(sides) < 16 or max(sides) > 256 or (square and len(set(sides)) > 1):
-        what = "square images" if square else "images"
-        raise InputError(f"{name} makes {what} of 16 to 256 pixels, not {space}; choose {instead}")
+        kind = "square images" if square else "images"
+        raise InputError(
+            f"{name} generates {kind} of 16 to 256 pixels, not {space}; choose {instead}"
+        )
 
 
 class Adversarial(Model, EstimatesDensityRatio):
-    """min over G, max over D of  E log D(x) + E log(1 - D(G(z)))    (Goodfellow et al., 2014,
-    equation 1).
+    """The game of Goodfellow et al. (2014, equation 1):
+
+    min over G, max over D of  E log D(x) + E log(1 - D(G(z)))
 
     A step is algorithm 1 of the paper: the discriminator moves first, on one batch; every
-    `discriminator_steps`-th step the generator moves too, and meets the discriminator that just
-    learned.
+    `discriminator_steps`-th step the generator moves too, against the discriminator that was just
+    updated.
 
-    What the players minimise, and what holds the discriminator back, may be chosen freely.
+    The players' losses and the discriminator's regularisation can be combined freely.
 
     Arguments:
         loss: What the players minimise; `minimax` is the value of the game above, the others are
@@ -72,13 +70,13 @@ class Adversarial(Model, EstimatesDensityRatio):
             algorithm 1).
         r1: Weight of D's squared gradient at real examples, as it sees them, halved (Mescheder et
             al., 2018).
-        r2: The same at made examples.
-        gradient_penalty: Weight of (|gradient| - 1)^2 between real and made examples (Gulrajani et
-            al., 2017).
+        r2: The same at generated examples.
+        gradient_penalty: Weight of (|gradient| - 1)^2 between real and generated examples
+            (Gulrajani et al., 2017).
         consistency: Weight of how far real examples' logits move when they are transformed (Zhang
             et al., 2020).
-        lazy: Penalties come in every so many steps, that much heavier (Karras et al., 2020,
-            StyleGAN2).
+        lazy: Penalties are computed every so many steps only, with that much more weight (Karras et
+            al., 2020, StyleGAN2).
         augment: Transform what the discriminator sees: always (Zhao et al., 2020) or as it overfits
             (Karras et al.).
         spectral: Divide each of the discriminator's weights by its largest singular value (Miyato
@@ -107,11 +105,10 @@ class Adversarial(Model, EstimatesDensityRatio):
         super().__init__(space)
         refuse_tokens(space)
         if loss not in GAMES or augment not in get_args(Augment):
-            known = (
+            raise InputError(
                 f"{flag('loss')} is one of {', '.join(GAMES)}, {flag('augment')} of"
-                f" {', '.join(get_args(Augment))}"
+                f" {', '.join(get_args(Augment))}; not {loss!r} and {augment!r}"
             )
-            raise InputError(f"{known}; not {loss!r} and {augment!r}")
         weights = {
             "r1": r1,
             "r2": r2,
@@ -126,23 +123,20 @@ class Adversarial(Model, EstimatesDensityRatio):
                 f"{flag('augment')} and {flag('consistency')} transform images, and these are"
                 f" {space}; leave them out"
             )
-        self.condition, self.latent, self.discriminator_steps = (
-            label(condition),
-            latent,
-            discriminator_steps,
-        )
+        self.condition, self.latent = label(condition), latent
+        self.discriminator_steps = discriminator_steps
         self.game, self.lazy, self.spectral = GAMES[loss], lazy, spectral
         self.hyperparameters |= weights
         self.second_order = bool(r1 or r2 or gradient_penalty)
         if augment == "adaptive":
-            self.alone = (
+            self.single_process_reason = (
                 f"{flag('augment', 'adaptive')} follows one discriminator, where"
                 f" {flag('augment', 'fixed')} follows none"
             )
         if grids:
             self.hyperparameters["augmentation"] = float(augment == "fixed")
-        self.transformed = Augmentation(DIFFERENTIABLE if augment == "fixed" else None)
-        self.shifted = Augmentation(Policy(geometric=(whole_shift,)))
+        self.augmentation = Augmentation(DIFFERENTIABLE if augment == "fixed" else None)
+        self.translation = Augmentation(Policy(geometric=(whole_shift,)))
         self.adaptive = Adaptive() if augment == "adaptive" else None
 
     @abstractmethod
@@ -156,26 +150,26 @@ class Adversarial(Model, EstimatesDensityRatio):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         y = self.labels(batch.y, len(batch))
         fake = self.space.activate(self.generate(self.prior(len(batch)), y))
-        loss, order = self._judge(batch.x, fake.detach(), y)
+        loss, order = self._discriminator_loss(batch.x, fake.detach(), y)
         yield Turn("discriminator", loss, {"ordering": order})
         if self.adaptive is not None:
             self.adaptive.step(order, len(batch))
         if self.step % self.discriminator_steps == 0:
-            logits = [self.discriminate(self._seen(fake), y).float()]
+            logits = [self.discriminate(self._augment(fake), y).float()]
             if self.game.relative:
                 with torch.no_grad():
-                    logits.append(self.discriminate(self._seen(batch.x), y).float())
+                    logits.append(self.discriminate(self._augment(batch.x), y).float())
             yield Turn("generator", self.game.generator(*logits))
 
-    def _judge(
+    def _discriminator_loss(
         self, real: Tensor, fake: Tensor, y: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """What the discriminator minimises, and the share of pairs it orders. Penalties are for who
-        learns."""
+        """The discriminator's loss, with the penalties that are due while it learns, and the share
+        of pairs that it orders."""
         due = torch.is_grad_enabled() and self.step % self.lazy == 0
         weight = {name: self.lazy * w for name, w in self.hyperparameters.items() if w and due}
-        real = self._seen(real).detach().requires_grad_("r1" in weight)
-        fake = self._seen(fake).detach().requires_grad_("r2" in weight)
+        real = self._augment(real).detach().requires_grad_("r1" in weight)
+        fake = self._augment(fake).detach().requires_grad_("r2" in weight)
         real_logits, fake_logits = (self.discriminate(x, y).float() for x in (real, fake))
         loss = dict(self.game.discriminator(real_logits, fake_logits))
         if "r1" in weight:
@@ -188,24 +182,28 @@ class Adversarial(Model, EstimatesDensityRatio):
             )
             loss["gradient_penalty"] = weight["gradient_penalty"] * penalty.mean()
         if "consistency" in weight:
-            moved = self.discriminate(self.shifted(real.detach(), 1.0), y) - real_logits
+            moved = self.discriminate(self.translation(real.detach(), 1.0), y) - real_logits
             loss["consistency"] = weight["consistency"] * moved.square().mean()
         return loss, ordering(real_logits, fake_logits)
 
-    def _seen(self, x: Tensor) -> Tensor:
+    def _augment(self, x: Tensor) -> Tensor:
         """Examples as the discriminator sees them."""
         p = self.hyperparameters.get("augmentation", 0.0)
-        return self.transformed(x, p if self.adaptive is None else self.adaptive.p.clamp(min=p))
+        if self.adaptive is None:
+            return self.augmentation(x, p)
+        return self.augmentation(x, self.adaptive.p.clamp(min=p))
 
-    def constrained(self, network: nn.Module) -> nn.Module:
-        """A discriminator's network as it was chosen: with spectral normalisation, or as it is."""
-        for module in [*network.modules()] if self.spectral else []:
-            if isinstance(weight := getattr(module, "weight", None), Tensor) and weight.dim() > 1:
-                spectral_norm(module)
+    def constrain(self, network: nn.Module) -> nn.Module:
+        """Adds spectral normalisation to a discriminator's network, if that was chosen."""
+        if self.spectral:
+            for module in [*network.modules()]:
+                weight = getattr(module, "weight", None)
+                if isinstance(weight, Tensor) and weight.dim() > 1:
+                    spectral_norm(module)
         return network
 
     def labels(self, y: Tensor | None, n: int) -> Tensor | None:
-        """The labels a conditional model works with, (n,): those given, or every class in turn."""
+        """Labels (n,) for a conditional model: those given, or every class in turn; else None."""
         if self.condition is None:
             return None
         if y is None:
@@ -216,10 +214,11 @@ class Adversarial(Model, EstimatesDensityRatio):
         return self.decode(self.prior(n, truncation), y)
 
     def log_density_ratio(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        if not self.game.odds:
-            fit = ", ".join(name for name, game in GAMES.items() if game.odds)
+        if not self.game.density_ratio:
+            fit = ", ".join(name for name, game in GAMES.items() if game.density_ratio)
             raise InputError(
-                f"its discriminator learned no odds; of games played by {flag('loss', fit)} it does"
+                f"its discriminator learned no density ratio; of games played by {flag('loss')}"
+                f" {fit} it does"
             )
         return self.discriminate(x, self.labels(y, len(x))).float()
 

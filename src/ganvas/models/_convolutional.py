@@ -1,5 +1,4 @@
-"""Adversaries on images by strided convolutions: networks of Radford et al. (2015), whatever the
-game."""
+"""GANs of strided convolutions (Radford et al., 2015), whatever the loss."""
 
 from __future__ import annotations
 
@@ -21,16 +20,16 @@ class Convolutional(Adversarial):
     <embedding(y), features(x)> to its logit (projection; Miyato & Koyama, 2018).
 
     Arguments:
-        latent: Dimensions of the noise an image is made from.
+        latent: Dimensions of the noise that an image is generated from.
         channels: Channels at half the image's resolution; doubled with each halving, up to
             eightfold.
-        discriminator_channels: The same of the discriminator, where it is to be another size than
-            the generator.
-        discriminator_normalised: Whether it normalises over the batch; better not where slopes are
+        discriminator_channels: The same of the discriminator; by default as many as the
+            generator's.
+        discriminator_normalised: Whether it has batch normalisation; better not where gradients are
             penalised.
         conditional: Whether to learn the labels, where the data has them.
-        minibatch_std: Show the discriminator's last layer how much its units vary over the batch
-            (Karras et al., 2018).
+        minibatch_std: Give the discriminator's last layer the standard deviation of its units over
+            the batch (Karras et al., 2018).
     """
 
     objective_options = frozenset({"conditional"})
@@ -54,17 +53,16 @@ class Convolutional(Adversarial):
         widths = doubling(space.shape[-1], channels)
         classes = 0 if condition is None else condition.vocabulary
         self.generator = Generator(space.shape, latent, widths[::-1], classes)
-        judging = doubling(space.shape[-1], discriminator_channels or channels)
         self.discriminator = Discriminator(
             space.shape,
-            judging,
+            doubling(space.shape[-1], discriminator_channels or channels),
             classes,
             discriminator_normalised,
             minibatch_std,
             not self.game.unanchored,
         )
         self.apply(initialise)
-        self.constrained(self.discriminator)
+        self.constrain(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z, y)

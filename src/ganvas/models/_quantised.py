@@ -1,4 +1,4 @@
-"""What autoencoders whose latents are whole numbers share (van den Oord et al., 2017)."""
+"""What autoencoders with discrete latents share (van den Oord et al., 2017)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..nn.quantizer import Kind, Quantized, Quantizer, make_quantizer
 from ..runtime.errors import flag
 
 
-class Passed(NamedTuple):
-    """What became of examples on their way: vectors (B, D, *grid), without gradients; quantised;
-    and raw output."""
+class Coded(NamedTuple):
+    """Examples on their way through an autoencoder: vectors (B, D, *grid), without gradients; these
+    quantised; and raw output."""
 
     z: Tensor
     quantised: Quantized
@@ -30,25 +30,24 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder, self.quantizer, self.decoder = encoder, quantizer, decoder
 
-    def forward(self, x: Tensor) -> Passed:
+    def forward(self, x: Tensor) -> Coded:
         z = self.encoder(x)
         quantised = self.quantizer(z)
-        return Passed(z.detach(), quantised, self.decoder(quantised.vectors))
+        return Coded(z.detach(), quantised, self.decoder(quantised.vectors))
 
 
 class QuantisedAutoencoder(Model, Tokenizes, Scores):
     """An encoder and a decoder of images or video, and between them a grid of codes.
 
-    Sides that cannot be divided are rounded up, and what is too much is cut off again.
+    Sides that cannot be divided are rounded up, and outputs cropped.
 
     Arguments:
         codes: How many codes there are to choose from at each place.
-        latent: Channels of the latent: dimensions of what a code stands for, where these are
-            vectors.
+        latent: Channels of the latent: dimensions of the codebook's vectors.
         channels: Channels at half resolution, doubled with each halving, up to fourfold.
         depth: Residual blocks at each resolution.
         factor: How many times shorter the sides of the grid of codes are, a power of two.
-        time_factor: How many times fewer frames it has, of video, a power of two.
+        time_factor: Of video, how many times fewer frames it has, a power of two.
         quantizer: Nearest vectors of a codebook that learns, or finite scalars (Mentzer et al.,
             2023).
         start: Whether a codebook begins with k-means on the first batch.
@@ -80,18 +79,13 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
             raise InputError(
                 f"{name} learns images and video; choose another model for texts, rows and vectors"
             )
-        _refuse(codes, factor, time_factor, quantizer)
+        _check_options(codes, factor, time_factor, quantizer)
         sides = space.shape[1:]
         covers = (factor, factor) if len(sides) == 2 else (time_factor, factor, factor)
         self.halvings = strides(covers)
         self.grid = sizes(sides, self.halvings)[-1]
-        self.autoencoder = _autoencoder(
-            space,
-            self.halvings,
-            make_quantizer(quantizer, codes, latent, start, revival),
-            channels,
-            depth,
-        )
+        coder = make_quantizer(quantizer, codes, latent, start, revival)
+        self.autoencoder = _autoencoder(space, self.halvings, coder, channels, depth)
         self.latents = Tokens(
             prod(self.grid), self.autoencoder.quantizer.vocabulary, grid=self.grid, covers=covers
         )
@@ -102,16 +96,13 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
         }
 
     def commitment(self, quantised: Quantized) -> dict[str, Tensor]:
-        """What pulls vectors to their codes, where codes are vectors."""
-        weight = self.hyperparameters["commitment"]
-        return (
-            {"commitment": weight * quantised.commitment}
-            if self.autoencoder.quantizer.commits
-            else {}
-        )
+        """The commitment loss, where codes are vectors."""
+        if not self.autoencoder.quantizer.commits:
+            return {}
+        return {"commitment": self.hyperparameters["commitment"] * quantised.commitment}
 
-    def follow(self, passed: Passed) -> None:
-        """Once the networks have learned from a batch, the codebook does."""
+    def follow(self, passed: Coded) -> None:
+        """Updates the codebook, once the networks have learned from a batch."""
         if self.training:
             self.autoencoder.quantizer.follow(passed.z, passed.quantised.codes)
 
@@ -124,7 +115,7 @@ class QuantisedAutoencoder(Model, Tokenizes, Scores):
         return self.space.likeliest(self.autoencoder.decoder(vectors)).float()
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What it costs to make an example of its codes, and of that each place's part."""
+        """The cost of an example's reconstruction from its codes, and each place's part of it."""
         costs = self.space.costs(self.autoencoder(x).raw, x)
         return costs.flatten(1).sum(1), costs
 
@@ -136,13 +127,13 @@ def _autoencoder(
     decoder = GridDecoder(
         quantizer.width, space.shape[0], space.shape[1:], halvings, channels, depth
     )
-    return Autoencoder(
-        encoder, quantizer, WithScale(decoder, space.shape) if space.scaled else decoder
-    )
+    if space.scaled:
+        return Autoencoder(encoder, quantizer, WithScale(decoder, space.shape))
+    return Autoencoder(encoder, quantizer, decoder)
 
 
-def _refuse(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
-    """Raises InputError for options that make no autoencoder."""
+def _check_options(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
+    """Raises InputError for options out of range."""
     if quantizer not in get_args(Kind):
         raise InputError(
             f"{flag('quantizer')} is {quantizer!r}; it is one of {', '.join(get_args(Kind))}"

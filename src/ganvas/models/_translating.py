@@ -11,9 +11,9 @@ from ..nn.losses import ordering
 from ..nn.translation import PatchDiscriminator, initialise
 from ..runtime.errors import flag
 
-COMPARED = 256  # patches' logits that say how well a discriminator tells real from made
+COMPARED = 256  # patches' logits that the ordering of real and generated ones is estimated from
 PATCHES = {3: 70, 2: 34, 1: 16}
-"""Sides of what a discriminator sees, by its halvings."""
+"""Sides of a discriminator's patches, by its halvings."""
 
 
 class Translating(Model, Translates):
@@ -50,48 +50,46 @@ class Translating(Model, Translates):
             )
         super().__init__(space)
         self.space, self.condition = space, condition
-        self.halvings = halvings or _fitting(min(space.shape[1:]))
+        self.halvings = halvings or _most_halvings(min(space.shape[1:]))
         if self.halvings not in PATCHES or not _fits(min(space.shape[1:]), self.halvings):
-            most = _fitting(min(space.shape[1:]))
+            most = _most_halvings(min(space.shape[1:]))
             raise InputError(
                 f"{flag('halvings')} is {halvings}; it is from 1 to {most} for images of this"
                 " size, or 0"
             )
 
-    def judge(self, channels: int, width: int) -> PatchDiscriminator:
-        """A discriminator of images with so many channels."""
+    def make_discriminator(self, channels: int, width: int) -> PatchDiscriminator:
+        """A discriminator of patches, for images with so many channels."""
         return PatchDiscriminator(channels, width, self.halvings)
 
-    def begin(self) -> None:
-        """Draws the weights that a model begins with."""
+    def initialise_weights(self) -> None:
+        """Draws the first weights."""
         self.apply(initialise)
 
 
-def told_apart(real: Tensor, fake: Tensor) -> Tensor:
-    """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, of some of
-    them."""
-    return ordering(
-        *(
-            logits.flatten()[evenly_spaced(logits.numel(), COMPARED)].float()
-            for logits in (real, fake)
-        )
-    )
+def patch_ordering(real: Tensor, fake: Tensor) -> Tensor:
+    """The share of pairs of patches' logits (B, 1, h, w) that are in the right order, estimated
+    from some of them."""
+    return ordering(_some_logits(real), _some_logits(fake))
 
 
-def fooled(logits: Tensor) -> Tensor:
-    """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: least squares in place of
-    logarithms)."""
+def _some_logits(logits: Tensor) -> Tensor:
+    return logits.flatten()[evenly_spaced(logits.numel(), COMPARED)].float()
+
+
+def fooling_loss(logits: Tensor) -> Tensor:
+    """(D(G(y)) - 1)^2 of patches' logits (Zhu et al., 2017, section 4: the loss of LSGAN)."""
     return (logits.float() - 1).square().mean()
 
 
-def absolute(a: Tensor, b: Tensor) -> Tensor:
+def absolute_error(a: Tensor, b: Tensor) -> Tensor:
     """|a - b|, on average."""
     return F.l1_loss(a.float(), b.float())
 
 
-def _fitting(side: int) -> int:
-    """Halvings of a discriminator that fits: patches are half as large as images, or all of
-    them."""
+def _most_halvings(side: int) -> int:
+    """The most halvings of a discriminator whose patches are at most 1.25 times as long as an
+    image's shorter side."""
     return max(h for h in PATCHES if h == 1 or (PATCHES[h] <= 1.25 * side and _fits(side, h)))
 
 

@@ -1,5 +1,4 @@
-"""What networks share that make images larger: learn from pixels first, then play (Ledig et al.,
-2017)."""
+"""What super-resolution models share: pixel losses first, then a game (Ledig et al., 2017)."""
 
 from __future__ import annotations
 
@@ -31,35 +30,35 @@ from ..runtime.errors import flag
 
 Scale = Literal[2, 4, 8]
 
-SEEN = 16  # channels of the features at full resolution
-WIDTHS = (32, 64, 128)  # and of the discriminator at a half, a quarter, an eighth
-EVERY = 4  # steps in one of which the features learn, while they do
+FEATURES = 16  # channels of the features at full resolution
+WIDTHS = (32, 64, 128)  # of the discriminator at a half, a quarter, an eighth
+EVERY = 4  # warm-up steps for each one in which the features learn
 
 
 class Upscaling(Model, Upscales):
-    """Two generators G of one kind, each of which adds to a bicubic enlargement what that lacks.
+    """Two generators G of one kind, each of which adds details to a bicubic enlargement.
 
-    In the first `warmup` steps the faithful one learns to get pixels right, the features f learn
-    to see, and the other generator follows the faithful one as its average; then both begin from
-    that average. From there on the faithful one stays as it is, f too, and the other plays against
-    a discriminator of patches:
+    In the first `warmup` steps the faithful one learns with a pixel loss, the features f learn too,
+    and the other generator is the faithful one's moving average; then both go on from that average.
+    From there on the faithful one and f stay as they are, and the other plays against a
+    discriminator of patches:
 
-    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + absolute |G(low) -
-    x|
+    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))]
+        + absolute |G(low) - x|
 
-    `fidelity` leads from one to the other: weights are (1 - fidelity) G + fidelity G_faithful (Wang
-    et al., 2018, ESRGAN, section 3.4).
+    `fidelity` interpolates between the two: weights are (1 - fidelity) G + fidelity G_faithful
+    (Wang et al., 2018, ESRGAN, section 3.4).
 
     Arguments:
         scale: How many times as many pixels a side: 2, 4 or 8.
         degrade: How images were made smaller: `bicubic`, or `real` for blur, noise and JPEG,
             twice over.
-        warmup: Steps in which pixels alone are learned, and features; half of a training is a good
-            share.
+        warmup: Steps with the pixel loss alone, in which features are learned; half of a training
+            is a good share.
         loss: What the players minimise afterwards.
-        content: Weight of the distance between features...
-        adversarial: ...of what the discriminator says...
-        absolute: ...and of the absolute error of pixels, in the game.
+        content: Weight of the distance between features in the game.
+        adversarial: Weight of the adversarial loss in the game.
+        absolute: Weight of the absolute error of pixels in the game.
     """
 
     players = {
@@ -117,42 +116,42 @@ class Upscaling(Model, Upscales):
     def assemble(self, width: int, body: Callable[[], nn.Module]) -> None:
         """Makes two generators, which begin alike, the features and the discriminator.
 
-        body: Makes what a generator does at low resolution, from and to so many channels.
+        body: Makes a generator's layers at low resolution, from and to so many channels.
         """
         channels = self.space.shape[0]
         self.faithful, self.generator = (
-            Raising(channels, width, self.scale, body()) for _ in range(2)
+            Upscaler(channels, width, self.scale, body()) for _ in range(2)
         )
         self.generator.load_state_dict(self.faithful.state_dict())
-        self.perception = Perception(channels, SEEN)
+        self.perception = Perception(channels, FEATURES)
         self.discriminator = PatchDiscriminator(channels, WIDTHS, anchored=not self.game.unanchored)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = crop_to_multiple(batch.x, self.scale)
         low = self.degrade(x)
-        yield from self._faithfully(x, low) if self.step <= self.warmup else self._game(x, low)
+        yield from (
+            self._warmup_turns(x, low) if self.step <= self.warmup else self._game_turns(x, low)
+        )
 
-    def _faithfully(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
+    def _warmup_turns(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
         if self.step % EVERY == 1:
             yield Turn("perception", self.perception.loss(x))
         y = self.enlarge(self.faithful, low)
         yield Turn("faithful", {"pixels": (y - x).abs().mean()}, {"PSNR (dB)": _psnr(y, x)})
         if torch.is_grad_enabled():
-            self._follow()
+            self._track_faithful()
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """The generator becomes more like the faithful one's average; in the last step that
-        becomes its average."""
-        slow, fast = (
-            list[Tensor](self.generator.parameters()),
-            list[Tensor](self.faithful.parameters()),
-        )
+    def _track_faithful(self) -> None:
+        """Makes the generator the moving average of the faithful one, which takes the average over
+        in the last step of the warm-up."""
+        slow: list[Tensor] = list(self.generator.parameters())
+        fast: list[Tensor] = list(self.faithful.parameters())
         torch._foreach_lerp_(slow, fast, 1 - min(self.defaults.ema, self.step / (self.step + 10)))
         if self.step == self.warmup:
             torch._foreach_copy_(fast, slow)
 
-    def _game(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
+    def _game_turns(self, x: Tensor, low: Tensor) -> Iterator[Turn]:
         y = self.enlarge(self.generator, low)
         real, fake = self.discriminator(x).float(), self.discriminator(y.detach()).float()
         yield Turn(
@@ -168,27 +167,27 @@ class Upscaling(Model, Upscales):
         terms = {
             "content": weight["content"] * self.perception.distance(y, x).mean(),
             "absolute": weight["absolute"] * (y - x).abs().mean(),
-            **{
-                name: weight["adversarial"] * term
-                for name, term in self.game.generator(*logits).items()
-            },
         }
+        for name, term in self.game.generator(*logits).items():
+            terms[name] = weight["adversarial"] * term
         yield Turn("generator", terms, {"PSNR (dB)": _psnr(y, x)})
 
     def enlarge(self, network: nn.Module, low: Tensor) -> Tensor:
-        """Images (B, C, H, W) as a generator would have them, (B, C, scale H, scale W)."""
+        """Images (B, C, H, W) enlarged by a generator, (B, C, scale H, scale W)."""
         return upscale_bicubic(low, self.scale) + network(low).to(low.dtype)
 
     def degrade(self, x: Tensor) -> Tensor:
         return self.lower(x)
 
     def upscale(self, x: Tensor, fidelity: float = 0.0) -> Tensor:
-        return self.enlarge(self._between(fidelity), x).clamp(-1, 1)
+        return self.enlarge(self._interpolate(fidelity), x).clamp(-1, 1)
 
-    def _between(self, fidelity: float) -> nn.Module:
+    def _interpolate(self, fidelity: float) -> nn.Module:
         """The generator, the faithful one, or one between them."""
-        if fidelity in (0, 1):
-            return self.faithful if fidelity else self.generator
+        if fidelity == 0:
+            return self.generator
+        if fidelity == 1:
+            return self.faithful
         return Interpolated(self.generator, self.faithful, fidelity)
 
 
@@ -198,20 +197,19 @@ class Interpolated(nn.Module):
     def __init__(self, a: nn.Module, b: nn.Module, share: float) -> None:
         super().__init__()
         self.network = a
-        theirs = dict(b.named_parameters())
-        self.weights = {name: p.lerp(theirs[name], share) for name, p in a.named_parameters()}
+        others = dict(b.named_parameters())
+        self.weights = {name: p.lerp(others[name], share) for name, p in a.named_parameters()}
 
     def forward(self, x: Tensor) -> Tensor:
         return functional_call(self.network, self.weights, (x,))
 
 
-class Raising(nn.Module):
-    """Images (B, C, H, W) to (B, C, scale H, scale W): all that is costly happens at low
-    resolution, and pixels come out of channels at the end (Shi et al., 2016, ESPCN). It says little
-    at first.
+class Upscaler(nn.Module):
+    """Images (B, C, H, W) to (B, C, scale H, scale W): most layers work at low resolution, and
+    channels become pixels at the end (Shi et al., 2016, ESPCN). Its output is small at first.
 
     Arguments:
-        body: From and to channels, at one resolution; what goes in is added to what comes out.
+        body: Layers at low resolution, whose input is added to their output.
     """
 
     def __init__(self, channels: int, width: int, scale: int, body: nn.Module) -> None:
@@ -228,8 +226,8 @@ class Raising(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Images (B, C, H, W) to logits of their patches, (N,): halved by strided convolutions,
-    nothing normalised."""
+    """Images (B, C, H, W) to logits of their patches, (N,), by strided convolutions without
+    normalisation."""
 
     def __init__(self, channels: int, widths: Sequence[int], anchored: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""AdaIN: the style of any one image, by the moments of features (Huang & Belongie, 2017)."""
+"""AdaIN: style transfer by the moments of features (Huang & Belongie, 2017)."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ EPSILON = 1e-5
 
 
 class AdaIN(Model, Stylises):
-    """A decoder g learns to draw features f of one image that were given the moments of
-    another's:
+    """A decoder g of features f of one image that were given the moments of another's:
 
     AdaIN(h, k) = sigma(k) (h - mu(h)) / sigma(h) + mu(k)    (equation 8 of the paper)
-    t = AdaIN(f(y), f(x)),   made = g(t)
-    min over g of   |f(made) - t|^2 + style sum_i (|mu(f_i(made)) - mu(f_i(x))|^2 + |sigma(...) -
-    sigma(...)|^2)
+    t = AdaIN(f(y), f(x)),   x' = g(t)
+    min over g of   |f(x') - t|^2
+        + style sum_i (|mu(f_i(x')) - mu(f_i(x))|^2 + |sigma(f_i(x')) - sigma(f_i(x))|^2)
 
-    where mu and sigma are the mean and the deviation of each channel over all places: what is where
-    stays, colours and textures become those of x, any image of the second domain. Nothing about a
-    style is memorised, so that one never seen can be asked for too.
+    where mu and sigma are the mean and the deviation of each channel over all places: the content
+    of y stays, its colours and textures become those of x, any image of the second domain. No style
+    is memorised, so that unseen ones work too.
 
     Departs from the paper in f: three resolutions, learned from the images of both domains in the
-    first steps and fixed from then on, where the paper has a VGG that learned ImageNet; as these
-    have no scale of their own, what each resolution adds is divided by the variance that the
-    style's features have there. g learns nothing before.
+    first steps and fixed from then on, where the paper has a VGG trained on ImageNet; as these have
+    no scale of their own, the terms of each resolution are divided by the variance of the style's
+    features there. g learns nothing before.
 
     Arguments:
-        style: Weight of the moments' differences, beside that of the content.
+        style: Weight of the moments' differences, beside the content loss.
         warmup: Steps in which features are learned; the decoder learns in the rest.
         channels: Of the features at full resolution; they double with each halving.
 
@@ -99,29 +98,32 @@ class AdaIN(Model, Stylises):
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x, y = batch.x, batch.y
-        assert y is not None, "a model that stylises is given what"
+        assert y is not None, "style transfer needs content images"
         if self.step <= self.warmup:
             yield Turn("perception", self.perception.loss(torch.cat([x, y])))
             return
         with torch.no_grad():
             theirs = self.perception.features(mirror_to_multiple(x, 4))
-            wanted = restyled(self.perception.features(mirror_to_multiple(y, 4))[-1], theirs[-1])
+            wanted = transfer_moments(
+                self.perception.features(mirror_to_multiple(y, 4))[-1], theirs[-1]
+            )
         ours = self.perception.features(self.decoder(wanted.to(x.dtype)).tanh())
-        style = torch.stack([_apart(a, b) for a, b in zip(ours, theirs, strict=True)]).sum()
-        content = F.mse_loss(ours[-1].float(), wanted) / _unit(theirs[-1])
+        style = torch.stack(
+            [_moments_distance(a, b) for a, b in zip(ours, theirs, strict=True)]
+        ).sum()
+        content = F.mse_loss(ours[-1].float(), wanted) / _variance(theirs[-1])
         yield Turn("decoder", {"content": content, "style": self.hyperparameters["style"] * style})
 
     def stylise(self, x: Tensor, style: Tensor, strength: float = 1.0) -> Tensor:
         height, width = x.shape[2:]
         h, k = (self.perception.features(mirror_to_multiple(part, 4))[-1] for part in (x, style))
-        mixed = torch.lerp(h.float(), restyled(h, k), strength)
+        mixed = torch.lerp(h.float(), transfer_moments(h, k), strength)
         return self.decoder(mixed.to(h.dtype)).tanh()[:, :, :height, :width]
 
 
 class Decoder(nn.Module):
-    """Features (B, 4 width, H, W) to raw images (B, C, 4 H, 4 W): what `Perception` does, back to
-    front, without anything that normalises, which would take styles away. Edges are repeated, and
-    pixels as it enlarges."""
+    """Features (B, 4 width, H, W) to raw images (B, C, 4 H, 4 W): `Perception` backwards, without
+    normalisation, which would remove styles. Upsampling repeats pixels, and padding edges."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -156,20 +158,20 @@ def moments(h: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + EPSILON).sqrt()
 
 
-def restyled(h: Tensor, k: Tensor) -> Tensor:
+def transfer_moments(h: Tensor, k: Tensor) -> Tensor:
     """Features h (B, D, H, W) with the moments of features k, float32."""
     (mean, deviation), (wanted, spread) = moments(h), moments(k)
     return spread * (h - mean) / deviation + wanted
 
 
-def _apart(a: Tensor, b: Tensor) -> Tensor:
+def _moments_distance(a: Tensor, b: Tensor) -> Tensor:
     """Squared differences of moments of features a and b, on average over channels, in units of
-    b."""
-    terms = [F.mse_loss(ours, theirs) for ours, theirs in zip(moments(a), moments(b), strict=True)]
-    return torch.stack(terms).sum() / _unit(b)
+    b's variance."""
+    pairs = zip(moments(a), moments(b), strict=True)
+    terms = [F.mse_loss(ours, theirs) for ours, theirs in pairs]
+    return torch.stack(terms).sum() / _variance(b)
 
 
-def _unit(h: Tensor) -> Tensor:
-    """Variance of features, on average: learned ones have no scale of their own, and deep ones are
-    small."""
+def _variance(h: Tensor) -> Tensor:
+    """Variance of features, on average: learned ones have no scale of their own."""
     return moments(h)[1].square().mean()

@@ -1,5 +1,4 @@
-"""Autoencoder: squeeze an example through a narrow latent (Hinton & Salakhutdinov, 2006);
-denoising, Vincent 2008."""
+"""Autoencoder (Hinton & Salakhutdinov, 2006), denoising if asked (Vincent et al., 2008)."""
 
 from __future__ import annotations
 
@@ -24,19 +23,19 @@ from ..nn.degradations import Degradation, Kind
 
 
 class AE(Model, Tokenizes, Restores, Scores):
-    """Encoder f and decoder g learn to give back what they were given:
+    """Encoder f and decoder g learn to reconstruct examples from a narrow latent:
 
     min over f, g of  E -log p(x | g(f(x~)))
 
-    where x~ is x, or x corrupted, so that the model must undo it (denoising; Vincent et al., 2008,
-    section 2.3).
+    where x~ is x, or x corrupted, so that the model learns to undo that (denoising; Vincent et al.,
+    2008, section 2.3).
 
     Arguments:
-        latent: Numbers an example is squeezed into.
-        corrupt: Damage the model learns to undo.
+        latent: Dimensions of the latent.
+        corrupt: Corruption that the model learns to undo.
         strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of what
             is lost.
-        blind: Damage every example by a strength of its own, up to `strength`.
+        blind: Corrupt every example with a strength of its own, up to `strength`.
         network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
             rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
@@ -63,8 +62,8 @@ class AE(Model, Tokenizes, Restores, Scores):
     ) -> None:
         super().__init__(space)
         self.latents = Continuous((latent,))
-        self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
-        self.damage.fit(space)
+        self.degradation, self.corruption = corrupt, Degradation(corrupt, strength, blind)
+        self.corruption.fit(space)
         self.encoder = encoder(space, latent, network, width, depth)
         self.decoder = decoder(self.space, latent, network, width, depth)
 
@@ -73,7 +72,7 @@ class AE(Model, Tokenizes, Restores, Scores):
         yield Turn("autoencoder", {"reconstruction": self.space.nll(raw, batch.x).mean()})
 
     def degrade(self, x: Tensor) -> Tensor:
-        return self.damage(x, self.space)
+        return self.corruption(x, self.space)
 
     def restore(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))

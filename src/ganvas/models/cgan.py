@@ -1,4 +1,4 @@
-"""Conditional GAN: ask for a class, and be judged on it (Mirza & Osindero, 2014)."""
+"""Conditional GAN: samples of a class (Mirza & Osindero, 2014)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from ._adversarial import Adversarial
 
 
 class CGAN(Adversarial):
-    """Both players of the first GAN are told the label y.
+    """The first GAN, with both players conditioned on the label y (equation 2 of the paper):
 
-    min over G, max over D of  E log D(x | y) + E log(1 - D(G(z | y) | y))    (Mirza & Osindero,
-    2014, equation 2)
+    min over G, max over D of  E log D(x | y) + E log(1 - D(G(z | y) | y))
 
-    The discriminator hears of y in one of two ways: `concatenation` puts its embedding beside x, as
-    in the paper; `projection` adds <embedding(y), features(x)> to the logit (Miyato & Koyama, 2018,
+    The discriminator gets y in one of two ways: `concatenation` puts its embedding beside x, as in
+    the paper; `projection` adds <embedding(y), features(x)> to the logit (Miyato & Koyama, 2018,
     equation 3).
 
     Arguments:
-        latent: Dimensions of the noise an example is made from.
+        latent: Dimensions of the noise that an example is generated from.
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
-        labels: How the discriminator hears of the label.
+        labels: How the discriminator gets the label.
 
     Example: ganvas train cgan photos/ --size 32 --out runs/cgan-photos
     """
@@ -69,7 +68,7 @@ class CGAN(Adversarial):
                 ),
             }
         )
-        self.constrained(self.discriminator)
+        self.constrain(self.discriminator)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         joined = torch.cat([z, self.generator["embed"](y)], 1)
@@ -77,10 +76,9 @@ class CGAN(Adversarial):
 
     def discriminate(self, x: Tensor, y: Tensor | None) -> Tensor:
         label, flat = self.discriminator["embed"](y), x.flatten(1)
-        features = self.discriminator["layers"](
-            flat if self.projects else torch.cat([flat, label], 1)
-        )
+        joined = flat if self.projects else torch.cat([flat, label], 1)
+        features = self.discriminator["layers"](joined)
         logit = self.discriminator["head"](features).squeeze(1)
-        return (
-            logit + (label * features).sum(1) / features.shape[1] ** 0.5 if self.projects else logit
-        )
+        if not self.projects:
+            return logit
+        return logit + (label * features).sum(1) / features.shape[1] ** 0.5

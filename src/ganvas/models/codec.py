@@ -1,5 +1,4 @@
-"""Learned transform coding: images in fewer bits, at a loss that one chooses (Ballé et al.,
-2017)."""
+"""Codec: learned transform coding of images at any quality (Ballé et al., 2017)."""
 
 from __future__ import annotations
 
@@ -25,12 +24,11 @@ from ..core import (
     adam,
 )
 from ..core.space import from_levels, to_levels
-from ..nn.transforms import Analysis, Density, Synthesis, steps
+from ..nn.transforms import Analysis, Density, Synthesis, resolutions
 from ..runtime.errors import flag
 
 FEWEST, MOST = 10.0, 4000.0
-"""What an error is worth at qualities 0 and 100: bits a value that one pays to lower the mean
-squared error by one."""
+"""lambda at qualities 0 and 100: bits per value that are worth a squared error lower by one."""
 
 REACH = 127  # symbols to either side of zero
 MIDDLE = 50
@@ -41,14 +39,12 @@ class Codec(Model, Compresses, Autoencodes, Scores):
     """Learns transforms f and g and a density p that make rate and distortion small together
     (equation 9 of the paper):
 
-    min  E  -log2 P(bin of y~) + lambda |x - g(y~)|^2,    y = f(x),  y~ = y + s u,  u uniform in
-    [-1/2, 1/2]
+    min  E  -log2 P(bin of y~) + lambda |x - g(y~)|^2
+    y = f(x),   y~ = y + s u,   u uniform in [-1/2, 1/2]
 
-    where noise stands for rounding y to whole multiples of s, as is done when an image is packed.
-    One model serves all
-    qualities: lambda is drawn afresh for each example, and s follows it, for each channel in its
-        own way (gain units;
-    Cui et al., 2021).
+    where noise stands for rounding y to whole multiples of s, as compression does. One model serves
+    all qualities: lambda is drawn afresh for each example, and s depends on it, for each channel in
+    its own way (gain units; Cui et al., 2021).
 
     Arguments:
         latent: Channels of the latent.
@@ -70,7 +66,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         super().__init__(space)
         if not 1 <= halvings <= 6:
             raise InputError(f"{flag('halvings')} is {halvings}; it is from 1 to 6")
-        self.grid = (latent, *steps(space.shape, halvings)[-1])
+        self.grid = (latent, *resolutions(space.shape, halvings)[-1])
         self.analysis = Analysis(space.shape, latent, channels, halvings)
         self.synthesis = Synthesis(space.shape, latent, channels, halvings)
         self.density = Density(self.grid)
@@ -81,13 +77,11 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         worth, step = worth_of(quality), self.step_of(quality)
         y = self.analysis(batch.x).float()
         noisy = y + step * (torch.rand_like(y) - 0.5)
-        rate = -self.density.log_mass(noisy, step).flatten(1).sum(1) / (
-            log(2) * prod(self.space.shape)
-        )
+        nats = -self.density.log_mass(noisy, step).flatten(1).sum(1)
+        rate = nats / (log(2) * prod(self.space.shape))
         error = (self.synthesis(noisy).float() - batch.x).square().flatten(1).mean(1)
-        share = (
-            worth / worth_of(torch.tensor(0.5))
-        ).rsqrt()  # both terms are as large at every quality
+        # makes both terms as large at every quality
+        share = (worth / worth_of(torch.tensor(0.5))).rsqrt()
         loss = {"rate": (share * rate).mean(), "distortion": (share * worth * error).mean()}
         yield Turn("codec", loss, {"bits": rate.mean(), "error": error.mean()})
 
@@ -95,8 +89,8 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         """How far apart the values are that latents are rounded to, by channel, (B, latent, 1, 1);
         quality in [0, 1].
 
-        At high resolution rounding costs s^2 / 12, and rate and distortion balance where that is 1
-        / (2 lambda ln 2): there s begins.
+        At high resolution rounding costs s^2 / 12, and rate and distortion balance where that is
+        1 / (2 lambda ln 2): there s begins.
         """
         usual = (6 / (log(2) * worth_of(quality))).log().view(-1, 1, 1, 1) / 2
         return (usual + self.gain[0] + self.gain[1] * (quality.view(-1, 1, 1, 1) - 0.5)).exp()
@@ -109,11 +103,8 @@ class Codec(Model, Compresses, Autoencodes, Scores):
                 " loss"
             )
         step = self.step_of(torch.tensor([quality / 100], device=self.device))
-        fold, unfold, restore = (
-            partial(self._fold, step),
-            partial(self._unfold, step),
-            partial(self._restore, step),
-        )
+        fold, unfold = partial(self._fold, step), partial(self._unfold, step)
+        restore = partial(self._restore, step)
         return CodingScheme(prod(self.grid), quality, fold, unfold, restore)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -125,8 +116,8 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         return self.synthesis(z).float().clamp(-1, 1)
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared error of what is left at the middle quality, and of no pixel its bits, at what
-        they are worth."""
+        """Squared error at the middle quality, plus the bits at their worth, which belong to no
+        pixel."""
         middle = torch.tensor([MIDDLE / 100], device=x.device)
         z, worth = self.encode(x), worth_of(middle)
         bits = -self.density.log_mass(z, self.step_of(middle)).flatten(1).sum(1) / log(2)
@@ -143,7 +134,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         return torch.cat([to_levels(self.decode(k * step)).flatten(1) for k in parts])
 
     def _unfold(self, step: Tensor, symbols: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """The latents are independent: what stands at other places changes nothing."""
+        """The latents are independent: symbols at other places change nothing."""
         values = torch.arange(-REACH, REACH + 1, device=self.device).view(-1, 1, 1, 1) * step
         logits = self.density.log_mass(values, step).flatten(1)
         for place in range(logits.shape[1]):

@@ -1,4 +1,4 @@
-"""CUT: one way only, every patch recognised by the patch it was made of (Park et al., 2020)."""
+"""CUT: contrastive unpaired translation, in one direction (Park et al., 2020)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..core import Batch, InputError, Space, Turn, with_channels
 from ..nn.losses import least_squares_loss
 from ..nn.translation import ResidualTranslator
 from ..runtime.errors import flag
-from ._translating import Translating, fooled, told_apart
+from ._translating import Translating, fooling_loss, patch_ordering
 
-FEATURES = 256  # numbers that say what there is at a place
+FEATURES = 256  # of a place
 
 
 class CUT(Translating):
@@ -23,16 +23,15 @@ class CUT(Translating):
     patches E_z l(H(E(G(z)))_s, H(E(z))_s, H(E(z))_others)    for z = y, and for z = x,
     l(v, v+, v-) = -log ( exp(v.v+ / t) / (exp(v.v+ / t) + sum exp(v.v- / t)) )
 
-    (Park et al., 2020, section 3): what the generator's first half E sees at a place s of what was
-    made is to be told, by what it sees at that place of the image it was made of, from what it
-    sees at other places of that image. So
-    content stays where it is without a way back: one generator and one discriminator, half of
+    (Park et al., 2020, section 3): features of the generator's first half E at a place s of a
+    translated image shall be more like those at s of its source than like those at other places. So
+    content stays where it is without a generator back: one generator and one discriminator, half of
     CycleGAN's work.
 
     Arguments:
-        patches: Weight of the patches' loss (lambda).
+        patches: Weight of the contrastive loss of patches (lambda).
         places: Of an image that are compared at each stage, at random (256 in the paper).
-        temperature: By which likenesses are divided (tau).
+        temperature: By which similarities are divided (tau).
         channels: Channels of the generator at full resolution (64 in the paper), and of the
             discriminator.
         blocks: Residual blocks of the generator (9 in the paper, for 256 pixels).
@@ -67,58 +66,49 @@ class CUT(Translating):
         self.stages = [0, 1, 2, 3, 3 + max(blocks // 2, 1)]
         heads = nn.ModuleList(Head(network.widths[stage]) for stage in self.stages)
         self.generator = nn.ModuleDict({"network": network, "heads": heads})
-        self.discriminator = self.judge(x, channels)
-        self.begin()
+        self.discriminator = self.make_discriminator(x, channels)
+        self.initialise_weights()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        assert batch.y is not None, "a model that translates is given what from"
+        assert batch.y is not None, "translation needs images of both domains"
         x, y = batch.x, batch.y
         height, width = x.shape[2:]
         given = torch.cat([y, with_channels(x, y.shape[1])])
-        *looked_at, raw = self.network.seen(given, [*self.stages, len(self.network.stages)])
-        made = raw[:, :, :height, :width].tanh()
-        fake = made[: len(y)]
-        real_logits, fake_logits = (
-            self.discriminator(torch.cat([x, fake.detach().to(x.dtype)])).float().chunk(2)
-        )
-        yield Turn(
-            "discriminator",
-            least_squares_loss(real_logits, fake_logits),
-            {"ordering": told_apart(real_logits, fake_logits)},
-        )
-        recognised = self._recognised(with_channels(made, y.shape[1]), looked_at)
-        yield Turn(
-            "generator",
-            {
-                "fool": fooled(self.discriminator(fake)),
-                "patches": self.hyperparameters["patches"] * recognised,
-            },
-        )
+        stages = [*self.stages, len(self.network.stages)]
+        *sources, raw = self.network.stage_inputs(given, stages)
+        translated = raw[:, :, :height, :width].tanh()
+        fake = translated[: len(y)]
+        logits = self.discriminator(torch.cat([x, fake.detach().to(x.dtype)])).float().chunk(2)
+        loss = least_squares_loss(*logits)
+        yield Turn("discriminator", loss, {"ordering": patch_ordering(*logits)})
+        patches = self._patches_loss(with_channels(translated, y.shape[1]), sources)
+        loss = {"fool": fooling_loss(self.discriminator(fake))}
+        loss["patches"] = self.hyperparameters["patches"] * patches
+        yield Turn("generator", loss)
 
     @property
     def network(self) -> ResidualTranslator:
-        """The generator without what compares patches."""
+        """The generator without the heads that compare patches."""
         network = self.generator["network"]
         assert isinstance(network, ResidualTranslator)
         return network
 
-    def _recognised(self, made: Tensor, looked_at: Sequence[Tensor]) -> Tensor:
-        """What it costs to find patches of made images among those, as stages saw them, of what
-        they were made of."""
+    def _patches_loss(self, translated: Tensor, sources: Sequence[Tensor]) -> Tensor:
+        """The contrastive loss of translated images (B, C, H, W) and the inputs of stages for their
+        sources, on average over stages."""
         costs, heads = [], self.generator["heads"]
         assert isinstance(heads, nn.ModuleList)
-        for head, now, then in zip(
-            heads, self.network.seen(made, self.stages), looked_at, strict=True
-        ):
+        inputs = self.network.stage_inputs(translated, self.stages)
+        for head, now, then in zip(heads, inputs, sources, strict=True):
             places = torch.randperm(now[0, 0].numel(), device=now.device)[: self.places]
             with torch.no_grad():
                 right = head(then, places)
-            costs.append(self._told(head(now, places), right))
+            costs.append(self._contrastive_loss(head(now, places), right))
         return torch.stack(costs).mean()
 
-    def _told(self, made: Tensor, given: Tensor) -> Tensor:
-        """-log p of the right place among those that were looked at, of features (B, S, F)."""
-        alike = (made @ given.transpose(1, 2)).float() / self.temperature
+    def _contrastive_loss(self, translated: Tensor, source: Tensor) -> Tensor:
+        """-log p of the same place among all S, of features (B, S, F)."""
+        alike = (translated @ source.transpose(1, 2)).float() / self.temperature
         right = torch.arange(alike.shape[1], device=alike.device).expand(len(alike), -1)
         return F.cross_entropy(alike.flatten(0, 1), right.flatten())
 
@@ -127,8 +117,7 @@ class CUT(Translating):
 
 
 class Head(nn.Module):
-    """What there is at some places of a grid (B, C, H, W), as unit vectors (B, S, F): a perceptron
-    of two layers."""
+    """Some places of a grid (B, C, H, W) as unit vectors (B, S, F), by a small perceptron."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""CycleGAN: there and back again, so that two folders need no pairs (Zhu et al., 2017)."""
+"""CycleGAN: image-to-image translation learned without pairs (Zhu et al., 2017)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core import Batch, InputError, Space, Turn
 from ..nn.losses import least_squares_loss
 from ..nn.translation import Memory, ResidualTranslator
 from ..runtime.errors import flag
-from ._translating import Translating, absolute, fooled, told_apart
+from ._translating import Translating, absolute_error, fooling_loss, patch_ordering
 
 
 class CycleGAN(Translating):
@@ -20,22 +20,24 @@ class CycleGAN(Translating):
     E (D_X(G(y)) - 1)^2 + E (D_Y(F(x)) - 1)^2 + cycle (E |F(G(y)) - y| + E |G(F(x)) - x|)
         + cycle identity (E |G(x) - x| + E |F(y) - y|)
 
-    for the generators G, from the first domain to the second, and F, back; and E (D(x) - 1)^2 / 2 +
-    E D(G(y))^2 / 2 for each discriminator of patches (Zhu et al., 2017, section 3). That what was
-    translated can be translated back keeps what it shows; what it looks like, the discriminators
-    see to, which half of the time are shown images that were made up to 50 steps ago (section
-    4). The identity loss is where both domains have as many channels alone.
+    for the generators G, from the first domain to the second, and F, back; and
+
+    E (D(x) - 1)^2 / 2 + E D(G(y))^2 / 2
+
+    for each discriminator of patches (Zhu et al., 2017, section 3). The cycle loss keeps the
+    content, the discriminators change its looks; half of the time they see images that were
+    generated up to 50 steps ago (section 4). There is an identity loss only where both domains have
+    as many channels.
 
     Arguments:
         cycle: Weight of what is lost on the way there and back (lambda).
-        identity: Weight, beside that, of what changes in an image that is of the domain already.
+        identity: Weight, beside that, of changes in an image that is of the domain already.
         channels: Channels of the generators at full resolution (64 in the paper), and of the
             discriminators.
         blocks: Residual blocks of the generators (6 in the paper for 128 pixels, 9 for 256).
         halvings: Of the discriminators: 3 sees patches of 70 pixels, 2 of 34, 1 of 16; 0 takes what
             fits.
-        pool: Images of each domain that were made before and are remembered for the
-            discriminators.
+        pool: Generated images of each domain that are remembered for the discriminators.
 
     Example: ganvas train cyclegan horses/ --to zebras/ --out runs/horses
     """
@@ -69,56 +71,57 @@ class CycleGAN(Translating):
             }
         )
         self.discriminator = nn.ModuleDict(
-            {"there": self.judge(x[0], channels), "back": self.judge(y[0], channels)}
+            {
+                "there": self.make_discriminator(x[0], channels),
+                "back": self.make_discriminator(y[0], channels),
+            }
         )
         self.pool = nn.ModuleDict({"there": Memory(pool, x), "back": Memory(pool, y)})
         if pool:
-            self.alone = (
+            self.single_process_reason = (
                 "the images that cyclegan remembers are those of one process, where"
                 f" {flag('pool', 0)} has none"
             )
-        self.begin()
+        self.initialise_weights()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        assert batch.y is not None, "a model that translates is given what from"
+        assert batch.y is not None, "translation needs images of both domains"
         x, y = batch.x, batch.y
-        made_x, same_x = self._to("there", y, x)
-        made_y, same_y = self._to("back", x, y)
-        (again_y, _), (again_x, _) = self._to("back", made_x), self._to("there", made_y)
-        loss = {
-            "fool": (
-                fooled(self.discriminator["there"](made_x))
-                + fooled(self.discriminator["back"](made_y))
-            ),
-            "cycle": self.hyperparameters["cycle"] * (absolute(again_x, x) + absolute(again_y, y)),
-        }
+        made_x, same_x = self._translate("there", y, x)
+        made_y, same_y = self._translate("back", x, y)
+        again_y, _ = self._translate("back", made_x)
+        again_x, _ = self._translate("there", made_y)
+        fool_there = fooling_loss(self.discriminator["there"](made_x))
+        fool_back = fooling_loss(self.discriminator["back"](made_y))
+        cycle = absolute_error(again_x, x) + absolute_error(again_y, y)
+        loss = {"fool": fool_there + fool_back, "cycle": self.hyperparameters["cycle"] * cycle}
         if same_x is not None and same_y is not None:
             weight = self.hyperparameters["cycle"] * self.hyperparameters["identity"]
-            loss["identity"] = weight * (absolute(same_x, x) + absolute(same_y, y))
+            loss["identity"] = weight * (absolute_error(same_x, x) + absolute_error(same_y, y))
         yield Turn("generator", loss)
-        judged = [self._judged("there", x, made_x), self._judged("back", y, made_y)]
-        terms = {
-            name: torch.stack([of[name] for of, _ in judged]).sum() for name in ("real", "fake")
-        }
-        yield Turn(
-            "discriminator", terms, {"ordering": torch.stack([order for _, order in judged]).mean()}
-        )
+        there, order_there = self._discriminator_loss("there", x, made_x)
+        back, order_back = self._discriminator_loss("back", y, made_y)
+        terms = {name: torch.stack([there[name], back[name]]).sum() for name in ("real", "fake")}
+        order = torch.stack([order_there, order_back]).mean()
+        yield Turn("discriminator", terms, {"ordering": order})
 
-    def _to(
+    def _translate(
         self, way: str, x: Tensor, already: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Images x translated, and some that are of that domain already, in one pass; none where
-        nobody asks."""
+        """Images x translated, and images that are of that domain already, if the identity loss
+        needs them, in one pass."""
         if already is None or not self.hyperparameters["identity"]:
             return self.generator[way](x).tanh(), None
         return self.generator[way](torch.cat([x, already])).tanh().split([len(x), len(already)])
 
-    def _judged(self, way: str, real: Tensor, made: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """What a discriminator minimises, and the share of pairs of patches that it orders."""
-        shown = self.pool[way](made)
-        logits = self.discriminator[way](torch.cat([real, shown.to(real.dtype)])).float()
-        for_real, for_fake = logits.split([len(real), len(shown)])
-        return least_squares_loss(for_real, for_fake), told_apart(for_real, for_fake)
+    def _discriminator_loss(
+        self, way: str, real: Tensor, made: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """A discriminator's loss, and the share of pairs of patches that it orders."""
+        fake = self.pool[way](made)
+        logits = self.discriminator[way](torch.cat([real, fake.to(real.dtype)])).float()
+        for_real, for_fake = logits.split([len(real), len(fake)])
+        return least_squares_loss(for_real, for_fake), patch_ordering(for_real, for_fake)
 
     def translate(self, x: Tensor, back: bool = False) -> Tensor:
         return self.generator["back" if back else "there"](x).tanh()

@@ -1,5 +1,4 @@
-"""Deep convolutional GAN: the first architecture that made images reliably (Radford et al.,
-2015)."""
+"""Deep convolutional GAN (Radford et al., 2015)."""
 
 from __future__ import annotations
 
@@ -12,9 +11,9 @@ class DCGAN(Convolutional):
 
     min over G, max over D of  E log D(x) + E log(1 - D(G(z)))
 
-    Weights start from N(0, 0.02) and Adam runs with rate 2e-4 and first decay 0.5 (section 4 of the
-    paper). With 64 channels and 64-pixel images these are the networks of figure 1 at half their
-    width.
+    Weights start from N(0, 0.02) and Adam runs with learning rate 2e-4 and beta_1 0.5 (section 4
+    of the paper). With 64 channels and 64-pixel images these are the networks of figure 1 at half
+    their width.
 
     Example: ganvas train dcgan photos/ --size 64 --out runs/dcgan-photos
     """

@@ -12,19 +12,19 @@ from ..core import Space, adam
 from ..nn.losses import Loss
 from ._upscaling import Upscaling
 
-SHARE = 0.2  # of what is added to what was there (section 3.1 of the paper)
+SHARE = 0.2  # of residuals (section 3.1 of the paper)
 
 
 class ESRGAN(Upscaling):
-    """SRGAN with residual-in-residual dense blocks, and a discriminator that says which of two is
-    the more real:
+    """SRGAN with residual-in-residual dense blocks and a relativistic discriminator:
 
-    min over D of  E -log sigmoid(D(x) - D(G(low))),    min over G of  content |f(G(low)) - f(x)|^2
-        + adversarial E -log sigmoid(D(G(low)) - D(x)) + absolute |G(low) - x|
+    min over D of  E -log sigmoid(D(x) - D(G(low)))
+    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E -log sigmoid(D(G(low)) - D(x))
+        + absolute |G(low) - x|
 
     The paper compares each image with the mean of the other kind; here each patch is compared
-    with its own counterpart, which shows the same (Jolicoeur-Martineau, 2019, has both). For the
-    rest it departs from the paper as SRGAN does, and is as small.
+    with its own counterpart (Jolicoeur-Martineau, 2019, has both). For the rest it departs from the
+    paper as SRGAN does, and is as small.
 
     Arguments:
         channels: Channels between the dense blocks, of which each layer within adds half as many.
@@ -33,7 +33,7 @@ class ESRGAN(Upscaling):
     Example: ganvas train esrgan photos/ --scale 4 --out runs/esrgan-photos
     """
 
-    players = {**Upscaling.players, "faithful": adam(2e-3)}  # what blocks add is small at first
+    players = {**Upscaling.players, "faithful": adam(2e-3)}  # residuals are small at first
 
     def __init__(
         self,
@@ -49,8 +49,8 @@ class ESRGAN(Upscaling):
 
 
 class Dense(nn.Module):
-    """h + SHARE f(h), with f five convolutions of which each sees what all before it said (Huang et
-    al., 2017)."""
+    """h + SHARE f(h), with f five convolutions, each on the outputs of all before it (Huang et al.,
+    2017)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -59,10 +59,10 @@ class Dense(nn.Module):
         self.last = convolution(width + 4 * grown, width)
 
     def forward(self, h: Tensor) -> Tensor:
-        said = [h]
+        outputs = [h]
         for layer in self.layers:
-            said.append(nn.functional.leaky_relu(layer(torch.cat(said, 1)), 0.2))
-        return h + SHARE * self.last(torch.cat(said, 1))
+            outputs.append(nn.functional.leaky_relu(layer(torch.cat(outputs, 1)), 0.2))
+        return h + SHARE * self.last(torch.cat(outputs, 1))
 
 
 class RRDB(nn.Module):

@@ -1,4 +1,4 @@
-"""f-AnoGAN: what a generator of normal examples cannot make is anomalous (Schlegl et al., 2019)."""
+"""f-AnoGAN: anomaly detection by inverting a generator (Schlegl et al., 2019)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,18 @@ from ._adversarial import refuse_tokens
 
 
 class FAnoGAN(Model, Generates, Autoencodes, Scores):
-    """A Wasserstein GAN (Gulrajani et al., 2017), and an encoder E that finds the latent an example
-    was made from:
+    """A Wasserstein GAN (Gulrajani et al., 2017), and an encoder E that inverts its generator:
 
-    D maximises E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2,      G maximises E D(G(z)),
-    E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2      (izi_f of the
-    paper)
+    D maximises E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2,      G maximises E D(G(z))
+    E minimises A(x) = mean (x - G(E(x)))^2 + kappa mean (f(x) - f(G(E(x))))^2
 
-    with f the features that D judges by. The same A says afterwards how anomalous an example is. G
-    and D never see the
-    encoder: an example that is not normal has no latent, and stays far from all that G makes.
-        Errors of categories
-    are cross-entropies. The encoder plays in every step, against the generator of that step,
-    where the paper trains it afterwards.
+    (izi_f of the paper) with f the features of D's last layer. A is also the anomaly score. G and D
+    learn nothing from the encoder: an anomalous example has no latent, and stays far from all
+    samples. Errors of categories are cross-entropies. The encoder plays in every step, against the
+    generator of that step, where the paper trains it afterwards.
 
     Arguments:
-        latent: Dimensions of the noise an example is made from.
+        latent: Dimensions of the noise that an example is generated from.
         kappa: Weight of the features' error.
         penalty: Weight of the gradient penalty.
         discriminator_steps: Steps the discriminator plays for each one of the generator's.
@@ -70,10 +66,10 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x, fake = batch.x, self.space.activate(self.generator(self.prior(len(batch))))
-        slope = gradient_penalty(self.discriminator, x, fake.detach()).mean()
-        judged = self.discriminator(x), self.discriminator(fake.detach())
-        terms = critic_loss(*judged) | {"penalty": self.penalty * slope}
-        yield Turn("discriminator", terms, {"ordering": ordering(*judged)})
+        penalty = gradient_penalty(self.discriminator, x, fake.detach()).mean()
+        logits = self.discriminator(x), self.discriminator(fake.detach())
+        terms = critic_loss(*logits) | {"penalty": self.penalty * penalty}
+        yield Turn("discriminator", terms, {"ordering": ordering(*logits)})
         if self.step % self.discriminator_steps == 0:
             yield Turn("generator", critic_generator_loss(self.discriminator(fake)))
         costs, features = self.residuals(x)
@@ -86,8 +82,8 @@ class FAnoGAN(Model, Generates, Autoencodes, Scores):
         return self.space.costs(raw, x), self.kappa * apart.float().square().mean(1)
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A(x) times the number of places, which then add their costs; the features' error belongs
-        to no place."""
+        """A(x) times the number of places, so that it is the sum of their costs and the features'
+        error, which belongs to no place."""
         costs, features = self.residuals(x)
         return costs.flatten(1).sum(1) + costs[0].numel() * features, costs
 

@@ -1,5 +1,4 @@
-"""Generative adversarial network: a forger and a detective teach each other (Goodfellow et al.,
-2014)."""
+"""Generative adversarial network: a forger and a detective (Goodfellow et al., 2014)."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from ..core import InputError, Space
 from ..nn import perceptron
-from ..nn.perceptron import WAVES, FourierFeatures, MinibatchStandardDeviation
+from ..nn.perceptron import FREQUENCIES, FourierFeatures, MinibatchStandardDeviation
 from ..runtime.errors import flag
 from ._adversarial import Adversarial
 
@@ -22,13 +21,13 @@ class GAN(Adversarial):
     min over G, max over D of  E log D(x) + E log(1 - D(G(z))),    z ~ N(0, 1)
 
     Arguments:
-        latent: Dimensions of the noise an example is made from.
+        latent: Dimensions of the noise that an example is generated from.
         width: Units of each hidden layer.
         depth: Hidden layers of each player.
-        normalised: Whether the generator's hidden units are normalised over the batch.
-        minibatch_std: Show the discriminator's last layer how much its units vary over the batch
-            (Karras et al., 2018).
-        fourier_features: Show the discriminator sines and cosines of examples too, of about so many
+        normalised: Whether the generator has batch normalisation.
+        minibatch_std: Give the discriminator's last layer the standard deviation of its units over
+            the batch (Karras et al., 2018).
+        fourier_features: Give the discriminator sines and cosines of examples too, of about so many
             radians a unit (Tancik et al., 2020): for points and rows whose modes are far narrower
             than the distances between them. 0 for none.
 
@@ -64,20 +63,17 @@ class GAN(Adversarial):
         )
         self.generator = nn.Sequential(layers, nn.Unflatten(1, space.raw))
         anchored = not self.game.unanchored
-        into = prod(space.shape)
-        seeing, seen = (
-            ([FourierFeatures(into, fourier_features)], into + 2 * WAVES)
-            if fourier_features
-            else ([], into)
-        )
-        judging = perceptron(seen, *hidden, 1, activation=partial(nn.LeakyReLU, 0.2), bias=anchored)
+        into, features = prod(space.shape), list[nn.Module]()
+        if fourier_features:
+            features = [FourierFeatures(into, fourier_features)]
+            into += 2 * FREQUENCIES
+        leaky = partial(nn.LeakyReLU, 0.2)
+        critic = perceptron(into, *hidden, 1, activation=leaky, bias=anchored)
         if minibatch_std:
-            judging[-1] = nn.Sequential(
-                MinibatchStandardDeviation(), nn.Linear(width + 1, 1, bias=anchored)
-            )
-        self.discriminator = self.constrained(
-            nn.Sequential(nn.Flatten(), *seeing, judging, nn.Flatten(0))
-        )
+            last = nn.Linear(width + 1, 1, bias=anchored)
+            critic[-1] = nn.Sequential(MinibatchStandardDeviation(), last)
+        network = nn.Sequential(nn.Flatten(), *features, critic, nn.Flatten(0))
+        self.discriminator = self.constrain(network)
 
     def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.generator(z)

@@ -1,4 +1,4 @@
-"""GANomaly: what a reconstruction's latent does not give back is anomalous (Akcay et al., 2018)."""
+"""GANomaly: anomaly detection by the distance of latents (Akcay et al., 2018)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from ._adversarial import refuse_tokens
 
 
 class GANomaly(Model, Autoencodes, Scores):
-    """An autoencoder x -> z -> x' within a GAN, and a second encoder E that reads a latent z' out
-    of x' again:
+    """An autoencoder x -> z -> x' within a GAN, and a second encoder E from x' to a latent z':
 
     z = G_E(x),  x' = G_D(z),  z' = E(x');       D maximises E log D(x) + E log(1 - D(x'))
     G minimises  adversarial |f(x) - f(x')|^2 + contextual |x - x'|_1 + latents |z - z'|^2
 
     the adversarial, contextual and encoder loss of the paper, each the mean over coordinates; f are
-    the features that D judges by. The score is the paper's, A(x) = |z - z'|_1; its authors' program
-    squares the difference.
+    the features of D's last layer. The anomaly score is the paper's, A(x) = |z - z'|_1; its
+    authors' program squares the difference.
 
     Arguments:
-        latent: Numbers an example is squeezed into.
+        latent: Dimensions of the latent.
         adversarial: Weight of the features' distance (w_adv).
         contextual: Weight of the reconstruction's error (w_con).
         latents: Weight of the latents' distance (w_enc).
@@ -66,19 +65,17 @@ class GANomaly(Model, Autoencodes, Scores):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = batch.x
         z = self.encode(x)
-        remade = self.space.mean(self.generator["decoder"](z))
-        judged = self.discriminator(x), self.discriminator(remade.detach())
-        yield Turn("discriminator", discriminator_loss(*judged), {"ordering": ordering(*judged)})
-        apart = self.discriminator.features(x).detach() - self.discriminator.features(remade)
-        yield Turn(
-            "generator",
-            {
-                "adversarial": self.adversarial * apart.float().square().mean(),
-                "contextual": self.contextual * (x - remade).abs().mean(),
-                "latents": self.latents
-                * (z - self.generator["again"](remade)).float().square().mean(),
-            },
-        )
+        fake = self.space.mean(self.generator["decoder"](z))
+        logits = self.discriminator(x), self.discriminator(fake.detach())
+        yield Turn("discriminator", discriminator_loss(*logits), {"ordering": ordering(*logits)})
+        apart = self.discriminator.features(x).detach() - self.discriminator.features(fake)
+        loss = {
+            "adversarial": self.adversarial * apart.float().square().mean(),
+            "contextual": self.contextual * (x - fake).abs().mean(),
+        }
+        error = (z - self.generator["again"](fake)).float()
+        loss["latents"] = self.latents * error.square().mean()
+        yield Turn("generator", loss)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.generator["encoder"](x)
@@ -87,8 +84,8 @@ class GANomaly(Model, Autoencodes, Scores):
         return self.space.activate(self.generator["decoder"](z))
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A(x). Latents have no places: each place is given its share of the reconstruction's cost,
-        of the score."""
+        """A(x). As latents have no places, it is attributed in proportion to the reconstruction's
+        costs."""
         z = self.encode(x)
         raw = self.generator["decoder"](z)
         score = (z - self.generator["again"](self.space.mean(raw))).float().abs().sum(1)

@@ -1,5 +1,4 @@
-"""Inpainter: fills masked regions of images from what is around them (Pathak et al., 2016; gated as
-in Yu et al., 2019)."""
+"""Inpainter: a context encoder (Pathak et al., 2016) of gated convolutions (Yu et al., 2019)."""
 
 from __future__ import annotations
 
@@ -33,21 +32,20 @@ KNOWN = 1 / 6  # weight of pixels that are known (Liu et al., 2018)
 
 
 class Inpainter(Model, Completes):
-    """A generator sees an image without its masked region, and where that is; a discriminator says
-    of each patch of an image whether it is real (context encoders; Pathak et al., 2016):
+    """A generator sees an image without its masked region, and the mask; a discriminator gives a
+    logit for each patch of an image (context encoders; Pathak et al., 2016):
 
-    G minimises  E |x - G(x m, m)| over the masked region + 1/6 of it elsewhere - adversarial E
-    D(x^),   x^ = m x + (1 - m) G D minimises  E max(0, 1 - D(x)) + E max(0, 1 + D(x^))
+    G minimises  E |x - G(x m, m)| in the masked region + 1/6 of it elsewhere - adversarial E D(x^)
+    D minimises  E max(0, 1 - D(x)) + E max(0, 1 + D(x^)),    x^ = m x + (1 - m) G(x m, m)
 
-    with m 1 where x is known. G's convolutions are gated, phi(f(h)) sigmoid(g(h)): they learn what
-    to make of places that are empty (Yu et al., 2019). D is a stack of strided convolutions with
-    spectral normalisation, which gives a logit for every patch (SN-PatchGAN, ibid.). Masked regions
-    are rectangles, strokes and halves. What is known comes back exactly, and images of any size can
-    be completed; the same masked region is always filled alike.
+    with m = 1 where x is known. G's convolutions are gated, phi(f(h)) sigmoid(g(h)): they learn to
+    ignore masked places (Yu et al., 2019). D is a stack of strided convolutions with spectral
+    normalisation (SN-PatchGAN, ibid.). Masks are rectangles, strokes and halves. Known pixels come
+    back exactly, and images of any size can be completed; the same mask is always filled alike.
 
     Arguments:
-        adversarial: Weight of what the discriminator says: sharper with more, nearer to the truth
-            on average with less.
+        adversarial: Weight of the adversarial loss: sharper with more, nearer to the truth on
+            average with less.
         channels: Channels at half resolution; doubled with each halving.
 
     Example: ganvas train inpainter photos/ --out runs/inpainter-photos
@@ -80,22 +78,19 @@ class Inpainter(Model, Completes):
         x, missing = batch.x, draw_masks(batch.x).to(batch.x.dtype)
         made = self.generator(x, 1 - missing)
         whole = torch.lerp(x, made.to(x.dtype), missing)
-        real, fake = (
-            self.discriminator(torch.cat([seen, missing], 1)) for seen in (x, whole.detach())
-        )
+        real = self.discriminator(torch.cat([x, missing], 1))
+        fake = self.discriminator(torch.cat([whole.detach(), missing], 1))
         yield Turn("discriminator", hinge_loss(real.float(), fake.float()))
         error = (made - x).float().abs()
         share = missing.mean().clamp(min=1e-6)
         logits = self.discriminator(torch.cat([whole, missing], 1)).float()
-        weight = self.hyperparameters["adversarial"]
-        yield Turn(
-            "generator",
-            {
-                "masked region": (error * missing).mean() / share,
-                "known": KNOWN * (error * (1 - missing)).mean() / (1 - share).clamp(min=1e-6),
-                **{name: weight * term for name, term in critic_generator_loss(logits).items()},
-            },
-        )
+        loss = {
+            "masked region": (error * missing).mean() / share,
+            "known": KNOWN * (error * (1 - missing)).mean() / (1 - share).clamp(min=1e-6),
+        }
+        for name, term in critic_generator_loss(logits).items():
+            loss[name] = self.hyperparameters["adversarial"] * term
+        yield Turn("generator", loss)
 
     def complete(
         self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
@@ -120,10 +115,9 @@ class Generator(nn.Module):
     """Images (B, C, H, W) and where they are known, 1 or 0 (B, 1, H, W), to whole images (B, C,
     H, W).
 
-    The first halving moves pixels into channels; what there was at a resolution is seen again on
-    the way up; at the lowest resolution dilated convolutions look far (Iizuka et al., 2017).
-    Nothing squashes what comes out: where much is black or white, a tanh soon saturates, and no
-    gradient passes any more.
+    The first halving moves pixels into channels; features of each resolution are joined again on
+    the way up; at the lowest resolution dilated convolutions look far (Iizuka et al., 2017). The
+    output has no tanh: where much is black or white, it soon saturates, and no gradient passes.
     """
 
     def __init__(self, channels: int, width: int) -> None:

@@ -1,5 +1,4 @@
-"""Least squares GAN: fakes are pulled to the real ones from either side of the boundary (Mao et
-al., 2017)."""
+"""Least squares GAN: fakes are pulled to the decision boundary (Mao et al., 2017)."""
 
 from __future__ import annotations
 
@@ -11,10 +10,9 @@ from ._convolutional import Convolutional
 
 
 class LSGAN(Convolutional):
-    """The networks of DCGAN, which do not judge whether but how far from it.
+    """The networks of DCGAN with least-squares losses (equation 9):
 
     min over D of  E (D(x) - 1)^2 / 2 + E D(G(z))^2 / 2,    min over G of  E (D(G(z)) - 1)^2 / 2
-    (equation 9)
 
     Example: ganvas train lsgan photos/ --size 32 --out runs/lsgan-photos
     """

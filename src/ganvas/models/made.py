@@ -1,5 +1,4 @@
-"""MADE: the likelihood of a row, column by column, by one masked autoencoder (Germain et al.,
-2015)."""
+"""MADE: likelihoods of rows, column by column, by a masked autoencoder (Germain et al., 2015)."""
 
 from __future__ import annotations
 
@@ -31,18 +30,17 @@ from ..core import (
     Turn,
 )
 from ..core.space import draw_symbol
-from ..nn.losses import clipped, gaussian_noise
+from ..nn.losses import clip_costs, gaussian_noise
 from ..nn.masked import MaskedPerceptron, Tape
 from ..runtime.errors import flag
 
 CLIP = 1.0
-"""How long the gradient of one example may be in private training. Adam's steps do not depend on
+"""Norm of the gradient of one example in private training, at most; Adam's steps do not depend on
 it."""
 
 
 class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Private):
-    """Fits p(x) = product over k of p(x_k | what comes before x_k) to sequences of symbols, all
-    factors at once.
+    """Fits p(x) to sequences of tokens, all factors at once:
 
     -log p(x) = -sum over k of log p(x_k | x_<k)    (equations 3 to 5 of the paper)
 
@@ -52,14 +50,14 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
     that examples are drawn and scored in.
 
     With an epsilon it learns by DP-SGD (Abadi et al., 2016): every example takes part in a step
-    with the same probability, its gradient is clipped, noise hides what is left of it. Nothing of
-    that comes from the seed.
+    with the same probability, its gradient is clipped, and noise is added. None of these random
+    numbers comes from the seed.
 
     Arguments:
         width: Units of each hidden layer.
         depth: Residual blocks of two masked layers.
-        agnostic: Share of batches that are learned in an order of their own; 0 for those who
-            complete nothing.
+        agnostic: Share of batches that are learned in an order of their own; 0 where nothing is to
+            be completed.
         epsilon: Differential privacy of each example, such as 3; 0 for none. Needs `pip install
             'ganvas[privacy]'`.
         delta: Probability that the promise of privacy does not hold; 0 for 1 / examples^1.1.
@@ -94,9 +92,7 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         delta: float = 0.0,
     ) -> None:
         if not isinstance(space, Tokens):
-            raise InputError(
-                "made learns symbols: rows of a table, text; not what changes smoothly"
-            )
+            raise InputError("made learns tokens: rows of a table, text; not what changes smoothly")
         super().__init__(space)
         if epsilon < 0 or not 0 <= delta < 1:
             raise InputError(
@@ -104,7 +100,9 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
                 " between 0 and 1"
             )
         self.sizes, self.agnostic, self.epsilon, self.delta = space.sizes, agnostic, epsilon, delta
-        self.alone = f"{flag('epsilon')} is promised for one process" if epsilon else ""
+        self.single_process_reason = (
+            f"{flag('epsilon')} is promised for one process" if epsilon else ""
+        )
         self.promise: Promise | None = None
         self.expected = 0
         self.autoencoder = MaskedPerceptron(space.sizes, width, depth)
@@ -117,18 +115,14 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         return self.autoencoder(x, position, tape).unflatten(1, self.space.raw)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        position = (
-            torch.randperm(len(self.sizes)).to(batch.x.device)
-            if torch.rand(()) < self.agnostic
-            else None
-        )
+        position = None
+        if torch.rand(()) < self.agnostic:
+            position = torch.randperm(len(self.sizes)).to(batch.x.device)
         if self.promise and self.training:
             yield self._private_turn(batch.x, position, self.promise)
         else:
-            yield Turn(
-                "autoencoder",
-                {"nll": self.space.nll(self.logits(batch.x, position), batch.x).mean()},
-            )
+            nll = self.space.nll(self.logits(batch.x, position), batch.x).mean()
+            yield Turn("autoencoder", {"nll": nll})
 
     def _private_turn(self, x: Tensor, position: Tensor | None, promise: Promise) -> Turn:
         """A loss whose gradient is the mean of clipped gradients with noise, all in float32 so that
@@ -136,38 +130,34 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         with torch.autocast(x.device.type, enabled=False):
             tape: Tape = []
             costs = self.space.nll(self.logits(x, position, tape), x)
-            slopes = torch.autograd.grad(
-                costs.sum(), [product.y for product in tape], retain_graph=True
-            )
-            parts = [
-                product.squared_norms(slope) for product, slope in zip(tape, slopes, strict=True)
-            ]
+            outputs = [product.y for product in tape]
+            gradients = torch.autograd.grad(costs.sum(), outputs, retain_graph=True)
+            pairs = zip(tape, gradients, strict=True)
+            parts = [product.squared_norms(gradient) for product, gradient in pairs]
             norms = torch.stack(parts).sum(0).sqrt()
             noise = gaussian_noise(self.parameters(), promise.noise * CLIP)
-            loss = {"clipped": clipped(costs, norms, CLIP).sum(), "noise": noise}
             share = 1 / self.expected
-            return Turn(
-                "autoencoder", {k: v * share for k, v in loss.items()}, {"nll": costs.sum() * share}
-            )
+            clipped = clip_costs(costs, norms, CLIP).sum()
+            loss = {"clipped": clipped * share, "noise": noise * share}
+            return Turn("autoencoder", loss, {"nll": costs.sum() * share})
 
     def protect(self, promise: Promise, batch: int) -> None:
         self.promise, self.expected = promise, batch
-        self.defaults = replace(
-            self.defaults, early_stopping_metric=""
-        )  # held-out rows have a right to privacy too
+        # held-out rows have a right to privacy too
+        self.defaults = replace(self.defaults, early_stopping_metric="")
 
     def batches(self, data: Data, size: int, seed: int, start: int = 0) -> Iterator[Batch]:
         if not self.promise:
             yield from super().batches(data, size, seed, start)
             return
-        chance = torch.Generator()
-        chance.seed()
+        random = torch.Generator()
+        random.seed()
         for step in count(start):
-            drawn = torch.rand(len(data), generator=chance) < size / len(data)
+            drawn = torch.rand(len(data), generator=random) < size / len(data)
             yield data.batch(drawn.nonzero().squeeze(1), step)
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p(x) in nats, exact; and of it -log p(x_k | x_<k), how anomalous each symbol is
+        """-log p(x) in nats, exact; and its parts -log p(x_k | x_<k), how anomalous each token is
         after those before it."""
         costs = self.space.costs(self.logits(x), x)
         return costs.flatten(1).sum(1), costs
@@ -180,40 +170,39 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         return self.score(x)
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self._fill(self._blank(n), list(range(len(self.sizes))), 0)[0]
+        return self._fill(self._empty_rows(n), list(range(len(self.sizes))), 0)[0]
 
     def complete(
         self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
     ) -> Tensor:
-        """What is not known drawn given what is; rows that know the same places are completed
+        """Missing places drawn given the known ones; rows that lack the same places are completed
         together."""
         x = x.clone()
         for pattern in known.unique(dim=0):
             rows = (known == pattern).all(1)
-            given, wanted = (
-                pattern.nonzero().flatten().tolist(),
-                (~pattern).nonzero().flatten().tolist(),
-            )
+            given = pattern.nonzero().flatten().tolist()
+            wanted = (~pattern).nonzero().flatten().tolist()
             x[rows] = self._fill(x[rows], given + wanted, len(given), allowed)[0]
         return x
 
     def conditional_start(self, n: int, allowed: Mapping[int, Tensor]) -> ConditionalStart:
-        """The places of which something is asked come first, the least likely to be allowed before
-        the others.
+        """The constrained places come first, the least likely to be allowed before the others.
 
-        Drawing each among its allowed symbols has the density p(x) / product over k of P(x_k
-        allowed | x_<k), and the first factor is the same for all rows; kept with the product of the
-        others, rows are distributed as p.
+        Drawing each among its allowed tokens has the density p(x) / product over k of P(x_k allowed
+        | x_<k), and the first factor is the same for all rows; kept with the product of the others
+        as probability, rows are distributed as p.
         """
-        alone = {k: float(self._fill(self._blank(1), [k], 0, allowed)[1].exp()) for k in allowed}
+        alone = {
+            k: float(self._fill(self._empty_rows(1), [k], 0, allowed)[1].exp()) for k in allowed
+        }
         order = sorted(alone, key=lambda k: alone[k])
-        x, mass = self._fill(self._blank(n), order, 0, allowed)
+        x, mass = self._fill(self._empty_rows(n), order, 0, allowed)
         known = torch.zeros_like(x, dtype=torch.bool)
         known[:, order] = True
         likely = alone[order[0]] if order else 1.0
         return ConditionalStart(x, known, mass.exp() / likely, likely)
 
-    def _blank(self, n: int) -> Tensor:
+    def _empty_rows(self, n: int) -> Tensor:
         return torch.zeros(n, len(self.sizes), dtype=torch.int64, device=self.device)
 
     def _fill(
@@ -224,9 +213,8 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         mass = torch.zeros(len(x), device=x.device)
         for place, logits in self.autoencoder.unfold(x, order, known):
             if allowed and place in allowed:
-                logits = (
-                    logits.float().log_softmax(-1).masked_fill(~allowed[place].to(x.device), -inf)
-                )
+                logs = logits.float().log_softmax(-1)
+                logits = logs.masked_fill(~allowed[place].to(x.device), -inf)
                 mass = mass + logits.logsumexp(-1)
             x[:, place] = draw_symbol(logits)
         return x, mass

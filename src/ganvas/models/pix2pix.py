@@ -1,4 +1,4 @@
-"""Pix2Pix: images and what they shall become, in pairs (Isola et al., 2017)."""
+"""Pix2Pix: image-to-image translation learned from pairs (Isola et al., 2017)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from ..core import Batch, Defaults, InputError, Space, Turn
 from ..nn.losses import discriminator_loss, non_saturating_generator_loss
 from ..nn.translation import UNet
 from ..runtime.errors import flag
-from ._translating import Translating, absolute, told_apart
+from ._translating import Translating, absolute_error, patch_ordering
 
 DEEPEST = 6  # halvings of the generator
 
 
 class Pix2Pix(Translating):
-    """min over G, max over D of  E log D(y, x) + E log(1 - D(y, G(y))) + pixels E |x - G(y)|_1
+    """A conditional GAN with a pixel loss (equation 4 of the paper):
 
-    (Isola et al., 2017, equation 4.) D judges patches of an image beside what it was made of; G is
-    a U-Net, so that what need not change can pass by. The pixels' loss sees to what is where, the
-    discriminator to what looks real.
+    min over G, max over D of  E log D(y, x) + E log(1 - D(y, G(y))) + pixels E |x - G(y)|_1
 
-    The two players' losses are those of the paper, G's the one that does not saturate; D's is
-    halved (section 3.3). Batch normalisation of one image at a time, as the paper tests, is what
-    instance normalisation always does.
+    D gives a logit for each patch of an image beside its source; G is a U-Net, so that what need
+    not change can pass by. The pixel loss keeps the content, the discriminator makes it look real.
+
+    The two players' losses are those of the paper, G's the non-saturating one; D's is halved
+    (section 3.3). Instance normalisation stands for batch normalisation of one image at a time, as
+    the paper tests it.
 
     Arguments:
         pixels: Weight of absolute differences between pixels (lambda).
@@ -33,7 +34,7 @@ class Pix2Pix(Translating):
             discriminator.
         depth: Halvings of the generator; 0 goes on until 2 pixels a side or less are left, but at
             most six times.
-        dropout: Share of what its first doublings give that is dropped while it learns (0.5 in the
+        dropout: Share of the first doublings' outputs that is dropped while it learns (0.5 in the
             paper).
         halvings: Of the discriminator: 3 sees patches of 70 pixels, 2 of 34, 1 of 16; 0 takes what
             fits.
@@ -72,8 +73,8 @@ class Pix2Pix(Translating):
         depth = depth or min(max(min(self.space.shape[1:]).bit_length() - 2, 2), DEEPEST)
         self.hyperparameters["pixels"] = pixels
         self.generator = UNet(y, x, channels, depth, dropout)
-        self.discriminator = self.judge(y + x, channels)
-        self.begin()
+        self.discriminator = self.make_discriminator(y + x, channels)
+        self.initialise_weights()
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         assert batch.y is not None, "a model that translates is given what from"
@@ -82,16 +83,12 @@ class Pix2Pix(Translating):
         beside = torch.cat([torch.cat([y, y]), torch.cat([x, made.detach().to(x.dtype)])], 1)
         real, fake = self.discriminator(beside).float().chunk(2)
         halved = {name: term / 2 for name, term in discriminator_loss(real, fake).items()}
-        yield Turn("discriminator", halved, {"ordering": told_apart(real, fake)})
-        fool = non_saturating_generator_loss(
-            self.discriminator(torch.cat([y, made.to(y.dtype)], 1)).float()
-        )
-        error = absolute(made, x)
-        yield Turn(
-            "generator",
-            fool | {"pixels": self.hyperparameters["pixels"] * error},
-            {"error": error.detach()},
-        )
+        yield Turn("discriminator", halved, {"ordering": patch_ordering(real, fake)})
+        logits = self.discriminator(torch.cat([y, made.to(y.dtype)], 1)).float()
+        error = absolute_error(made, x)
+        loss = non_saturating_generator_loss(logits)
+        loss["pixels"] = self.hyperparameters["pixels"] * error
+        yield Turn("generator", loss, {"error": error.detach()})
 
     def translate(self, x: Tensor, back: bool = False) -> Tensor:
         return self.generator(x).tanh()

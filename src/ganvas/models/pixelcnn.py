@@ -1,5 +1,4 @@
-"""PixelCNN: the likelihood of an image, pixel by pixel, from those before it (van den Oord et al.,
-2016)."""
+"""PixelCNN: the likelihood of an image, pixel by pixel (van den Oord et al., 2016)."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ from ..core import (
 from ..core.space import draw_symbol, from_levels, to_levels
 from ..nn.causal import CausalWindow
 
-AT_ONCE = 2**16  # places that are worked out together
+AT_ONCE = 2**16  # places that are computed together
 
 
 class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
@@ -37,15 +36,15 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
     -log p(x) = -sum over i of log softmax(f(x_<i))[x_i]    (equations 1 and 2 of the paper)
 
     f sees a window of the pixels before, as wide as `reach`, and where in the image it is. A
-    bounded window loses little (Zhang et al., 2021) and is what lets thousands of images be coded
-    together, pixel after pixel. Each batch learns from some pixels of many images, because those
-    of one image have much the same to teach.
+    bounded window loses little (Zhang et al., 2021) and lets thousands of images be coded together,
+    pixel after pixel. Each batch has some pixels of many images, because those of one image are
+    much alike.
 
     Arguments:
         width: Units of each layer.
         depth: Residual blocks of two layers.
         reach: Rows above and columns to either side that a pixel is predicted from.
-        pixels: How many of an image's pixels are learned from in a step, drawn afresh each time.
+        pixels: How many of an image's pixels count in a step, drawn afresh each time.
 
     Example: ganvas train pixelcnn photos/ --size 32 --out runs/pixelcnn-photos
     """
@@ -80,8 +79,8 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         yield Turn("network", {"nll": costs.sum(1).mean() * (self.places / self.learned)})
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p(x) in nats, exact; and of it -log p(x_i | x_<i), how anomalous each pixel is after
-        those before it."""
+        """-log p(x) in nats, exact; and its parts -log p(x_i | x_<i), how anomalous each pixel is
+        after those before it."""
         parts = torch.arange(self.places, device=x.device).split(max(AT_ONCE // len(x), 1))
         costs = torch.cat([self._costs(x, places.expand(len(x), -1)) for places in parts], 1)
         channels, height, width = self.space.shape
@@ -92,17 +91,17 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         return self.score(x)
 
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+        channels = self.space.shape[0]
         canvas, pixels = (
             self.network.canvas(x.unflatten(1, self.space.shape)),
-            self.places // self.space.shape[0],
+            self.places // channels,
         )
         for place in torch.arange(self.places, device=x.device).view(-1, 1, 1):
-            pixel, channel = divmod(int(place), self.space.shape[0])
+            pixel, channel = divmod(int(place), channels)
             at = channel * pixels + pixel
             yield at, self.network(canvas, place).squeeze(1)
-            canvas[:, self.network.cell(place).flatten() + channel] = x[:, at : at + 1].to(
-                torch.uint8
-            )
+            cell = self.network.cell(place).flatten() + channel
+            canvas[:, cell] = x[:, at : at + 1].to(torch.uint8)
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         x = torch.zeros(n, self.places, dtype=torch.int64, device=self.device)
@@ -116,6 +115,5 @@ class PixelCNN(Model, Samples, Scores, Bounds, Factorises):
         logits = self.network(self.network.canvas(levels), places)
         raster = levels.permute(0, 2, 3, 1).flatten(1)
         wanted = raster.gather(1, places)
-        return F.cross_entropy(
-            logits.flatten(0, 1).float(), wanted.flatten(), reduction="none"
-        ).view_as(wanted)
+        flat = logits.flatten(0, 1).float()
+        return F.cross_entropy(flat, wanted.flatten(), reduction="none").view_as(wanted)

@@ -22,15 +22,14 @@ EXPANSION = 2  # channels inside of a block for each one outside
 
 
 class R3GAN(Adversarial):
-    """Pairs of a real and a made image, gradients held down at both, and two residual networks
-    without tricks:
+    """A relativistic loss on pairs of a real and a generated image, with R1 and R2 penalties:
 
-    max over D, min over G of  E f(D(G(z)) - D(x)) - r1/2 E |grad D(x)|^2 - r2/2 E |grad D(G(z))|^2,
-    f(t) = -log(1 + e^t)
+    max over D, min over G of
+        E f(D(G(z)) - D(x)) - r1/2 E |grad D(x)|^2 - r2/2 E |grad D(G(z))|^2,   f(t) = -log(1 + e^t)
 
-    D has no use for one yardstick by which all made images are bad: each is compared with a real
-    one, so that none of the data may be left out; the two penalties make the game converge where G
-    is the data (section 2 of the paper).
+    Each generated image is compared with a real one, so that no mode of the data can be dropped;
+    the two penalties make the game converge where G has the distribution of the data (section 2 of
+    the paper).
 
     `--networks residual` are those of configuration E (section 4): from a learned 4 x 4 image
     scaled by z, blocks of 1 x 1, grouped 3 x 3 and 1 x 1 convolutions, bilinear resampling, no
@@ -39,24 +38,24 @@ class R3GAN(Adversarial):
 
     Images of 16 to 256 pixels, halved (rounding up) until 4 are left; labels as in DCGAN.
 
-    Departs from the paper to be fast on a processor: fewer channels; of residual networks one block
-    at each resolution, and none at full resolution, where most of the time would go, but a strided
-    convolution. Adam's rate is 1e-3, for hundreds of thousands of images and not many millions;
-    it falls by a cosine, and penalties keep their weights.
+    Departs from the paper to be fast on a CPU: fewer channels; of residual networks one block at
+    each resolution, and none at full resolution, where most of the time would go, but a strided
+    convolution. Adam's learning rate is 1e-3, for hundreds of thousands of images and not many
+    millions; it falls by a cosine, and penalties keep their weights.
 
     Arguments:
-        latent: Dimensions of the noise an image is made from.
+        latent: Dimensions of the noise that an image is generated from.
         networks: Strided convolutions, quick to learn, or the paper's residual blocks.
         channels: Channels at half the image's resolution, a multiple of 8; doubled with each
-            halving...
-        most: ...up to so many; of residual networks 128 by default, of strided ones eight times the
+            halving.
+        most: Channels at most; of residual networks 128 by default, of strided ones eight times the
             first.
         blocks: Residual blocks at each resolution.
         finest: Residual blocks at full resolution; with none, one strided convolution leads to it.
         conditional: Whether to learn the labels, where the data has them.
-        r1: Weight of the gradient at real images; by default 0.5 for 32 pixels, and by their
-            number for others.
-        r2: Weight of the gradient at made images; by default that of r1.
+        r1: Weight of the gradient penalty at real images; by default 0.5 for 32 x 32 pixels, in
+            proportion to their number for others.
+        r2: Weight of the gradient penalty at generated images; by default that of r1.
 
     Example: ganvas train r3gan photos/ --size 64 --out runs/r3gan-photos
     """
@@ -84,14 +83,11 @@ class R3GAN(Adversarial):
     ) -> None:
         strided = networks == "strided"
         refuse_but_images(
-            space,
-            "r3gan",
-            square=strided,
-            instead=f"another {flag('size')}, {flag('networks')} or model",
+            space, "r3gan", square=strided, instead="another --size, --networks or model"
         )
         if game.get("spectral"):
             raise InputError(
-                "r3gan holds slopes down by penalties, and residual blocks begin at zero; leave out"
+                "r3gan has gradient penalties, and residual blocks begin at zero; leave out"
                 f" {flag('spectral')}"
             )
         most = most or (8 * channels if strided else 128)
@@ -115,10 +111,8 @@ class R3GAN(Adversarial):
         self.discriminator: nn.Module
         if not strided:
             stages = Stages(space.shape, channels, most, blocks, finest)
-            self.generator, self.discriminator = (
-                Generator(stages, latent, classes),
-                Discriminator(stages, classes),
-            )
+            self.generator = Generator(stages, latent, classes)
+            self.discriminator = Discriminator(stages, classes)
             return
         widths = [min(width, most) for width in deep.doubling(space.shape[-1], channels)]
         anchored = not self.game.unanchored
@@ -148,11 +142,9 @@ class Stages:
         self.blocks = [finest or blocks, *[blocks] * (len(self.sizes) - 1)]
 
     def level(self, level: int) -> list[nn.Module]:
-        width = self.widths[level]
-        return [
-            Bottleneck(width, EXPANSION * width, sum(self.blocks))
-            for _ in range(self.blocks[level])
-        ]
+        """The residual blocks of a level."""
+        width, total = self.widths[level], sum(self.blocks)
+        return [Bottleneck(width, EXPANSION * width, total) for _ in range(self.blocks[level])]
 
     def first(self) -> nn.Module:
         """From images to channels of level 0."""
@@ -161,11 +153,9 @@ class Stages:
     def last(self) -> nn.Module:
         """From channels of level 0 to images."""
         channels, height, width = self.shape
-        return (
-            Upsample(self.widths[0], channels, (height, width))
-            if self.strided
-            else mix(self.widths[0], channels)
-        )
+        if self.strided:
+            return Upsample(self.widths[0], channels, (height, width))
+        return mix(self.widths[0], channels)
 
 
 class Generator(nn.Module):
@@ -173,11 +163,11 @@ class Generator(nn.Module):
 
     def __init__(self, stages: Stages, latent: int, classes: int) -> None:
         super().__init__()
-        widths, steps = stages.widths, stages.sizes
+        widths, sizes = stages.widths, stages.sizes
         self.embed = nn.Embedding(classes, latent) if classes else None
-        layers: list[nn.Module] = [Basis(latent * (2 if classes else 1), widths[-1], steps[-1])]
+        layers: list[nn.Module] = [Basis(latent * (2 if classes else 1), widths[-1], sizes[-1])]
         for level in range(len(widths) - 1, 0, -1):
-            layers += [*stages.level(level), Up(widths[level], widths[level - 1], steps[level - 1])]
+            layers += [*stages.level(level), Up(widths[level], widths[level - 1], sizes[level - 1])]
         layers += [*stages.level(0), stages.last()]
         self.layers = nn.Sequential(*layers)
 
@@ -202,4 +192,5 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
         features = self.layers(x)
-        return (features * (self.head if self.embed is None else self.head + self.embed(y))).sum(1)
+        weight = self.head if self.embed is None else self.head + self.embed(y)
+        return (features * weight).sum(1)

@@ -1,5 +1,4 @@
-"""RED-Net: a convolutional autoencoder with symmetric skip connections that restores images (Mao
-et al., 2016)."""
+"""RED-Net: image restoration by an autoencoder with skip connections (Mao et al., 2016)."""
 
 from __future__ import annotations
 
@@ -28,21 +27,20 @@ RESOLUTIONS = 3  # a half, a quarter, an eighth
 
 
 class REDNet(Model, Restores):
-    """The encoder halves the image again and again, the decoder doubles it, and what the encoder
-    had is added to what the decoder has at the same resolution (Mao et al., 2016, section 3.1).
-    Only the damage is learned (Zhang et al., 2017, DnCNN):
+    """The encoder halves the image again and again, the decoder doubles it, and features of the
+    encoder are added to those of the decoder at the same resolution (Mao et al., 2016, section
+    3.1). Only the residual is learned (Zhang et al., 2017, DnCNN):
 
     min over f of  E |x~ + f(x~) - x|^2
 
-    where x~ is x, damaged. The first halving moves pixels into channels and loses nothing (Zhang et
-    al., 2018, FFDNet).
-    There is no fully connected layer: images of any size can be restored.
+    where x~ is x, corrupted. The first halving moves pixels into channels and loses nothing (Zhang
+    et al., 2018, FFDNet). There is no fully connected layer: images of any size can be restored.
 
     Arguments:
-        corrupt: Damage the model learns to undo.
+        corrupt: Corruption that the model learns to undo.
         strength: Standard deviation of gaussian noise (values reach from -1 to 1), or share of
             values lost.
-        blind: Damage every image by a strength of its own, up to `strength`.
+        blind: Corrupt every image with a strength of its own, up to `strength`.
         channels: Channels at half resolution; they double with each halving.
         depth: Residual blocks at each resolution, on the way down and on the way up.
 
@@ -74,9 +72,11 @@ class REDNet(Model, Restores):
         if not isinstance(space, Continuous) or len(space.shape) != 3:
             raise InputError("rednet restores images; choose ae for everything else")
         if corrupt == "none":
-            raise InputError(f"rednet learns to undo damage; say which with {flag('corrupt')}")
-        self.degradation, self.damage = corrupt, Degradation(corrupt, strength, blind)
-        self.damage.fit(space)
+            raise InputError(
+                f"rednet learns to undo a corruption; choose one with {flag('corrupt')}"
+            )
+        self.degradation, self.corruption = corrupt, Degradation(corrupt, strength, blind)
+        self.corruption.fit(space)
         widths = [channels * 2**level for level in range(RESOLUTIONS)]
         self.enter = nn.Sequential(
             nn.PixelUnshuffle(2), nn.Conv2d(4 * space.shape[0], channels, 3, 1, 1)
@@ -90,7 +90,7 @@ class REDNet(Model, Restores):
         )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        error = (self(self.damage(batch.x)) - batch.x).square().mean()
+        error = (self(self.corruption(batch.x)) - batch.x).square().mean()
         yield Turn(
             "autoencoder",
             {"squared error": error},
@@ -98,7 +98,7 @@ class REDNet(Model, Restores):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Damaged images (B, C, H, W), restored; of any height and width."""
+        """Corrupted images (B, C, H, W), restored; of any height and width."""
         h = self.enter(mirror_to_multiple(x, 2**RESOLUTIONS))
         kept = []
         for blocks, down in zip(self.encoder, self.down, strict=False):
@@ -110,7 +110,7 @@ class REDNet(Model, Restores):
         return x + self.leave(h)[:, :, : x.shape[2], : x.shape[3]].to(x.dtype)
 
     def degrade(self, x: Tensor) -> Tensor:
-        return self.damage(x)
+        return self.corruption(x)
 
     def restore(self, x: Tensor) -> Tensor:
         return self(x).clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""SimVP: convolutions alone say how a video goes on (Gao et al., 2022; gated attention: Tan et al.,
+"""SimVP: video prediction by convolutions alone (Gao et al., 2022; gated attention: Tan et al.,
 2022)."""
 
 from __future__ import annotations
@@ -23,30 +23,29 @@ from ..core import (
 )
 from ..runtime.errors import flag
 
-REDUCED = 4  # times that a frame's sides are smaller where motion is worked out
+REDUCED = 4  # times that a frame's sides are smaller in the translator
 
 
 class SimVP(Model, Predicts, Scores):
-    """Frames that follow, from those that came before, all at once and without a recurrent state:
+    """Predicts following frames from those before, all at once and without a recurrent state:
 
-    min over f of  -E [x' log p + (1 - x') log(1 - p)],   p = sigmoid(f(x_1 ... x_g)),   x' = (1 +
-    x_(g+1) ... x_T) / 2
+    min over f of  -E [x' log p + (1 - x') log(1 - p)]
+    p = sigmoid(f(x_1 ... x_g)),   x' = (1 + x_(g+1) ... x_T) / 2
 
-    f encodes each frame by itself, lays the codes of all frames one behind the other as channels,
-    lets blocks that look far around work out where everything goes (the translator; Gao et al.,
-    2022, section 3), and decodes each following frame. A block is h + attention(h), then +
-    perceptron(h) at each place (gSTA; Tan et al., 2022):
+    f encodes each frame by itself, stacks the features of all frames as channels, applies blocks
+    with large receptive fields (the translator; Gao et al., 2022, section 3), and decodes each
+    following frame. A block is h + attention(h), then + perceptron(h) at each place (gSTA; Tan et
+    al., 2022):
 
     attention(h) = W (a * sigmoid(b)),   a, b = W' D_7(D_5(h))
 
-    with D_5 and D_7 convolutions of each channel alone, the second over every third place. As for
-    squared error, the
-    mean of what may follow is best: where several things may, it is a blur. But what never changes
-    costs nothing in the end, and black background becomes black (the loss of Srivastava et al.,
-    2015, and of ConvLSTM: Shi et al., 2015).
+    with D_5 and D_7 convolutions of each channel alone, the second over every third place. As with
+    squared error, the mean of possible futures is best, which is a blur where there are several.
+    But what never changes costs nothing in the end, and black background becomes black (the loss of
+    Srivastava et al., 2015, and of ConvLSTM: Shi et al., 2015).
 
     Arguments:
-        given: Frames that it goes on from; 0 for half of them.
+        given: Conditioning frames; 0 for half of them.
         channels: Channels of a frame at half resolution, doubled at a quarter.
         translator: Channels of the translator.
         depth: Blocks of the translator.
@@ -75,7 +74,7 @@ class SimVP(Model, Predicts, Scores):
     ) -> None:
         super().__init__(space)
         if not isinstance(space, Continuous) or len(space.shape) != 4:
-            raise InputError("simvp goes on with videos; choose another model for everything else")
+            raise InputError("simvp predicts videos; choose another model for everything else")
         colours, frames, *sides = space.shape
         if any(side % REDUCED for side in sides):
             raise InputError(
@@ -114,10 +113,9 @@ class SimVP(Model, Predicts, Scores):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         seen, following = batch.x[:, :, : self.given], batch.x[:, :, self.given :]
         raw = self(seen)
-        cost = binary_cross_entropy_with_logits(raw, (1 + following) / 2, reduction="sum") / len(
-            seen
-        )
-        error = (_between(raw.detach().float()) - following).square().mean()
+        target = (1 + following) / 2
+        cost = binary_cross_entropy_with_logits(raw, target, reduction="sum") / len(seen)
+        error = (_to_values(raw.detach().float()) - following).square().mean()
         yield Turn("predictor", {"cross-entropy": cost}, {"PSNR (dB)": 10 * (4 / error).log10()})
 
     def forward(self, seen: Tensor) -> Tensor:
@@ -130,24 +128,23 @@ class SimVP(Model, Predicts, Scores):
         return self.leave(torch.cat([h, kept], 1)).unflatten(0, (n, -1)).transpose(1, 2)
 
     def predict(self, seen: Tensor) -> Tensor:
-        return _between(self(seen).float())
+        return _to_values(self(seen).float())
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """How far each example is from what was to be expected after its first frames, which are
-        not to attribution."""
-        errors = (self.predict(x[:, :, : self.given]) - x[:, :, self.given :]).square()
-        return errors.flatten(1).sum(1), torch.cat(
-            [torch.zeros_like(x[:, :, : self.given]), errors], 2
-        )
+        """Squared error of the prediction from each example's first frames, to which nothing is
+        attributed."""
+        seen, following = x[:, :, : self.given], x[:, :, self.given :]
+        errors = (self.predict(seen) - following).square()
+        return errors.flatten(1).sum(1), torch.cat([torch.zeros_like(seen), errors], 2)
 
 
-def _between(logits: Tensor) -> Tensor:
-    """Values from -1 to 1 of logits: 2 sigmoid(logits) - 1."""
+def _to_values(logits: Tensor) -> Tensor:
+    """Values in [-1, 1] of logits: 2 sigmoid(logits) - 1."""
     return (logits / 2).tanh()
 
 
 class Block(nn.Module):
-    """h + f(h), then h + g(h): f looks far around with gates, g mixes channels."""
+    """h + f(h), then h + g(h): f is gated attention, g a perceptron at each place."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -168,7 +165,7 @@ class Block(nn.Module):
 
 
 class Gated(nn.Module):
-    """W (a * sigmoid(b)), where a and b come of a neighbourhood of 23 x 23 places."""
+    """W (a * sigmoid(b)), where a and b depend on 23 x 23 places around."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""SRGAN: photographs made larger, with detail that looks real (Ledig et al., 2017)."""
+"""SRGAN: photo-realistic super-resolution (Ledig et al., 2017)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ._upscaling import Upscaling
 
 
 class SRGAN(Upscaling):
-    """A residual network is taught by pixels, and then by features and by a discriminator:
+    """A residual network learns with a pixel loss, then with a perceptual and an adversarial one:
 
-    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))] + absolute |G(low) -
-    x|
+    min over G of  content |f(G(low)) - f(x)|^2 + adversarial E[-log D(G(low))]
+        + absolute |G(low) - x|
 
-    Pixels alone make all that is uncertain blurred, which is the mean of what may be there; a
-    discriminator asks for one of these that could be (section 3 of the paper). low is x,
-    bicubically made smaller and rounded to 8 bits, or with `--degrade real` as photographs of the
-    world are (Wang et al., 2021).
+    A pixel loss alone blurs all that is uncertain, for the mean of the possible images is best; a
+    discriminator asks for one that is possible (section 3 of the paper). low is x, bicubically
+    downscaled and rounded to 8 bits, or with `--degrade real` degraded as photographs of the world
+    are (Wang et al., 2021).
 
-    Departs from the paper to be fast on a processor: narrower, without batch normalisation (Lim et
-    al., 2017, EDSR), the bicubic enlargement added at the end, pixels out of channels in one step
-    at the very end; the discriminator judges patches, nothing normalised. Features are learned from
-    the same images in the warm-up, where the paper has a VGG that learned ImageNet. Both results
-    and all between can be had: `upscale --fidelity`.
+    Departs from the paper to be fast on a CPU: narrower, without batch normalisation (Lim et al.,
+    2017, EDSR), the bicubic enlargement added at the end, one sub-pixel layer at the very end; the
+    discriminator has no normalisation and a logit for each patch. Features are learned from the
+    same images in the warm-up, where the paper has a VGG trained on ImageNet. Both results and all
+    between are available: `upscale --fidelity`.
 
     Arguments:
         channels: Channels of the residual blocks.

@@ -1,5 +1,4 @@
-"""Text VAE: whole sentences as points of a space that words are written from (Bowman et al.,
-2016)."""
+"""Text VAE: a variational autoencoder of sentences (Bowman et al., 2016)."""
 
 from __future__ import annotations
 
@@ -26,37 +25,36 @@ from ..core import (
     Turn,
     adamw,
 )
-from ..core.decoding import AS_IT_IS
+from ..core.decoding import DEFAULT_DECODING
 from ..nn import standard_normal
 from ..nn.losses import kl_standard_normal
 from ..nn.transformer import TokenTransformer
 from ..runtime.errors import flag
 
 HEAD = 64  # width of a head
-WORDS = 4  # vectors that a latent is told to the decoder in
-ROOM = 2**25  # logits that are worked out together where examples are weighed
+WORDS = 4  # vectors that a latent is given to the decoder in
+ROOM = 2**25  # logits that are computed together where examples are scored
 LIKELIEST = DecodingOptions(top_k=1)
 
 
 class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
-    """A variational autoencoder whose decoder writes symbol after symbol, each given the latent and
-    those before it:
+    """A variational autoencoder with an autoregressive decoder:
 
     log p(x) >= E_q(z|x) sum over k of log p(x_k | x_<k, z) - KL(q(z | x) || N(0, 1))
 
-    A decoder that can do without the latent leaves it unused. What is done about it: the KL term
-    grows to its weight, some symbols are hidden from the decoder (both in the paper, section 3.1),
-    and each latent dimension may spend some nats for nothing (Kingma et al., 2016). The log says
-    what latents tell, in bits, and the share that is active.
+    A decoder that can do without the latent leaves it unused (posterior collapse). Against that the
+    KL term grows to its weight, some tokens are hidden from the decoder (both in the paper, section
+    3.1), and some nats of KL are free in each latent dimension (Kingma et al., 2016). The log has
+    the bits that latents carry, and the share that is active.
 
     Arguments:
         latent: Dimensions of the latent.
-        width: Of the vectors that tell of each place.
+        width: Of the vectors of each place.
         depth: Layers of encoder and decoder.
-        word_dropout: Share of symbols that are hidden from the decoder while it learns.
-        free_bits: Nats of KL that each latent dimension may spend for nothing.
+        word_dropout: Share of tokens that are hidden from the decoder while it learns.
+        free_bits: Nats of KL that are free in each latent dimension.
         warmup: Steps over which the KL term grows to its weight.
-        dropout: Share of what the decoder's layers add that is left out at random while learning.
+        dropout: Share of the decoder's layers' outputs that is left out at random while learning.
 
     Example: ganvas train textvae lines.txt --latent 32 --out runs/textvae-lines
     """
@@ -86,7 +84,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     ) -> None:
         if not isinstance(space, Tokens):
             raise InputError(
-                "textvae learns symbols, such as texts; vae is for images, rows and vectors"
+                "textvae learns tokens, such as texts; vae is for images, rows and vectors"
             )
         if not 0 <= word_dropout < 1 or not 0 <= dropout < 1:
             raise InputError(
@@ -107,42 +105,42 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
             space, 1, width=width, depth=depth, heads=heads, causal=False
         )
         self.posterior_head = nn.Linear(width, 2 * latent)
-        self.told = nn.Linear(latent, WORDS * width)
+        self.words = nn.Linear(latent, WORDS * width)
         self.decoder = TokenTransformer(
             space, WORDS, width=width, depth=depth, heads=heads, dropout=dropout
         )
 
     @property
-    def _some(self) -> int:
-        """How many examples are weighed together."""
+    def _examples_at_once(self) -> int:
+        """How many examples are scored together."""
         return max(ROOM // (self.places.length * self.places.vocabulary), 1)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (B, latent)."""
-        asked = self.encoder.special.expand(len(x), 1, -1)
-        mean, logvar = self.posterior_head(self.encoder.whole(x, asked)[:, 0]).float().chunk(2, 1)
+        query = self.encoder.special.expand(len(x), 1, -1)
+        mean, logvar = (
+            self.posterior_head(self.encoder.with_condition(x, query)[:, 0]).float().chunk(2, 1)
+        )
         return mean, logvar
 
     def costs(self, z: Tensor, x: Tensor, hidden: Tensor | None = None) -> Tensor:
         """-log p(x_k | x_<k, z) of every place, (B, length)."""
-        counted = self.places.counted(x)
+        counted = self.places.valid_places(x)
         longest = int(counted.sum(1).max())
         part, own = x[:, :longest], counted[:, :longest]
-        h = self.decoder(part, self._said(z), None if hidden is None else hidden[:, :longest])
+        h = self.decoder(part, self._words_of(z), None if hidden is None else hidden[:, :longest])
         return torch.zeros(x.shape, device=x.device).masked_scatter(
             counted, self.decoder.costs(h, part, own)
         )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         mean, logvar = self.posterior(batch.x)
-        beta = self.hyperparameters["beta"] * (
-            min(self.step / self.warmup, 1.0) if self.warmup else 1.0
-        )
+        warm = min(self.step / self.warmup, 1.0) if self.warmup else 1.0
+        beta = self.hyperparameters["beta"] * warm
         z = mean + (logvar / 2).exp() * torch.randn_like(mean)
-        learns = torch.is_grad_enabled() and self.word_dropout > 0
-        hidden = (
-            torch.rand(batch.x.shape, device=batch.x.device) < self.word_dropout if learns else None
-        )
+        hidden = None
+        if torch.is_grad_enabled() and self.word_dropout > 0:
+            hidden = torch.rand(batch.x.shape, device=batch.x.device) < self.word_dropout
         reconstruction = self.costs(z, batch.x, hidden).sum(1).mean()
         kl = kl_standard_normal(mean, logvar)
         spent = kl.mean(0).clamp(min=self.free_bits).sum()
@@ -155,10 +153,15 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     def _notes(
         self, reconstruction: Tensor, kl: Tensor, mean: Tensor, x: Tensor
     ) -> dict[str, Tensor]:
-        """bound: minus the ELBO, in nats; bits: KL from the prior; active: share of latents whose
-        means vary by more than 0.01 over the batch (Burda et al., 2016, section 5.2); and bits of a
-        symbol, both terms together."""
-        symbols = self.places.counted(x).sum() / len(x)
+        """What the log shows beside the loss.
+
+        bound: Minus the ELBO, in nats.
+        bits: KL from the prior.
+        active: Share of latents whose means have a variance above 0.01 over the batch (Burda et
+            al., 2016, section 5.2).
+        bits_per_token: The bound of each token.
+        """
+        symbols = self.places.valid_places(x).sum() / len(x)
         return {
             "bound": reconstruction + kl,
             "bits": kl / log(2),
@@ -170,7 +173,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no
         place."""
         parts = []
-        for part in x.split(self._some):
+        for part in x.split(self._examples_at_once):
             mean, logvar = self.posterior(part)
             parts.append((self.costs(mean, part), kl_standard_normal(mean, logvar).sum(1)))
         costs, kl = (torch.cat(own) for own in zip(*parts, strict=True))
@@ -180,7 +183,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016)."""
         mean, logvar = self.posterior(x)
         total = torch.full((len(x),), -torch.inf, device=x.device)
-        most = max(self._some // len(x), 1)
+        most = max(self._examples_at_once // len(x), 1)
         for start in range(0, samples, most):
             count = min(most, samples - start)
             total = torch.logaddexp(total, self._log_weights(x, mean, logvar, count).logsumexp(0))
@@ -196,7 +199,7 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
         return log_prior - log_posterior - costs
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self._written(self.prior(n, truncation), AS_IT_IS)
+        return self._write(self.prior(n, truncation), DEFAULT_DECODING)
 
     def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         if how.guidance != 1 or how.decoding_steps:
@@ -204,24 +207,24 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
                 f"{flag('guidance')} and {flag('decoding_steps')} are for transformer; textvae has"
                 f" {flag('temperature')}, {flag('top_k')}, {flag('top_p')}"
             )
-        return self._written(self.prior(n), how)
+        return self._write(self.prior(n), how)
 
     def prior(self, n: int, truncation: float | None = None) -> Tensor:
         return standard_normal(n, self.latent, self.device, truncation)
 
     def encode(self, x: Tensor) -> Tensor:
-        return torch.cat([self.posterior(part)[0] for part in x.split(self._some)])
+        return torch.cat([self.posterior(part)[0] for part in x.split(self._examples_at_once)])
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Texts of latents, at every place the likeliest symbol."""
-        return self._written(z, LIKELIEST)
+        """Texts of latents, at every place the likeliest token."""
+        return self._write(z, LIKELIEST)
 
-    def _said(self, z: Tensor) -> Tensor:
-        """A latent as the decoder is told it, (B, WORDS, width)."""
-        return self.told(z).unflatten(1, (WORDS, -1))
+    def _words_of(self, z: Tensor) -> Tensor:
+        """Latents as the decoder gets them, (B, WORDS, width)."""
+        return self.words(z).unflatten(1, (WORDS, -1))
 
-    def _written(self, z: Tensor, how: DecodingOptions) -> Tensor:
+    def _write(self, z: Tensor, how: DecodingOptions) -> Tensor:
         blank = torch.full((len(z), self.places.length), self.places.end or 0, device=z.device)
         return self.decoder.fill(
-            blank, torch.zeros_like(blank, dtype=torch.bool), self._said(z), how
+            blank, torch.zeros_like(blank, dtype=torch.bool), self._words_of(z), how
         )

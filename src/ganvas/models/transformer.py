@@ -1,5 +1,4 @@
-"""Transformer: symbols one after another, each given all before it, or many at a time (Vaswani et
-al., 2017)."""
+"""Transformer: tokens one after another, or many at a time (Vaswani et al., 2017)."""
 
 from __future__ import annotations
 
@@ -28,19 +27,18 @@ from ..core import (
     adamw,
     seeded_generator,
 )
-from ..core.decoding import AS_IT_IS
-from ..nn.transformer import TokenTransformer, forbidden
+from ..core.decoding import DEFAULT_DECODING
+from ..nn.transformer import TokenTransformer, mask_forbidden
 from ..runtime.errors import flag
 
 Order = Literal["causal", "masked"]
 
-HEAD = 64  # width of a head, where nothing else is said
-ROOM = 2**25  # logits that are worked out together where examples are weighed
+HEAD = 64  # width of a head, by default
+ROOM = 2**25  # logits that are computed together where examples are scored
 STEPS = 12  # of parallel decoding
 BLOCKS = 16  # that a masked model's likelihood is made of
 CHOICE = 4.5
-"""How much chance there is at first in which symbols are kept: the temperature of Chang et al.'s
-choice."""
+"""Temperature, at first, of the choice which tokens are kept (Chang et al., 2022)."""
 
 
 class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes, Factorises):
@@ -50,20 +48,20 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
     attention(Q, K, V) = softmax(Q K' / sqrt(d)) V    (equation 1 of the paper)
 
     with the parts that decoders have today: norms of root mean squares before each layer, rotary
-    positions, gated layers. Text, rows of tables and codes of images are alike to it. A
-    condition, a label or a text, comes before the symbols; now and then it is left out while
-    learning, so that samples can be guided (Ho & Salimans, 2022).
+    positions, gated layers. It is the same for text, rows of tables and codes of images. A
+    condition, a label or a text, is a prefix; now and then it is left out while learning, so that
+    samples can be guided (Ho & Salimans, 2022).
 
-    `--order masked` is MaskGIT (Chang et al., 2022): a share cos(pi u / 2) of the symbols, u even
-    in [0, 1], is hidden and told from all others; samples are drawn in a few steps, of which each
-    keeps the surest symbols.
+    `--order masked` is MaskGIT (Chang et al., 2022): a share cos(pi u / 2) of the tokens, u uniform
+    in [0, 1], is masked and predicted from all others; samples are drawn in a few steps, of which
+    each keeps the surest tokens.
 
     Arguments:
-        width: Of the vectors that tell of each place.
+        width: Of the vectors of each place.
         depth: Layers of attention, each with a gated layer.
         heads: Of each attention; 0 for one for every 64 of the width.
-        dropout: Share of what layers add that is left out at random while learning.
-        order: Symbols one after another, or in steps of many: causal or masked.
+        dropout: Share of layers' outputs that is left out at random while learning.
+        order: Tokens one after another, or many at a time: causal or masked.
         label_dropout: Share of conditions that are left out while learning.
 
     Example: ganvas train transformer lines.txt --out runs/transformer-lines
@@ -95,7 +93,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
     ) -> None:
         if not isinstance(space, Tokens):
             raise InputError(
-                "transformer learns symbols: text, rows of a table, codes of images"
+                "transformer learns tokens: text, rows of a table, codes of images"
                 f" {flag('through')} a run"
             )
         if condition is not None and not isinstance(condition, Tokens):
@@ -128,43 +126,43 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         )
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        y = self._said(batch.y)
+        y = self._drop_conditions(batch.y)
         if self.causal:
-            counted = self.places.counted(batch.x)
+            counted = self.places.valid_places(batch.x)
             x, counted = (part[:, : int(counted.sum(1).max())] for part in (batch.x, counted))
             costs = self.network.costs(self.network(x, y), x, counted)
         else:
-            x, hidden = batch.x, self._hidden(batch.x)
+            x, hidden = batch.x, self._draw_hidden(batch.x)
             costs = self.network.costs(self.network(x, y, hidden), x, hidden)
-        yield Turn("network", {"nll": costs.mean()}, self._told(costs.detach(), x))
+        yield Turn("network", {"nll": costs.mean()}, self._notes(costs.detach(), x))
 
-    def _told(self, costs: Tensor, x: Tensor) -> dict[str, Tensor]:
-        """Bits of a symbol; and of a byte, where it is text that is told in order."""
-        told = {"bits_per_token": costs.mean() / log(2)}
+    def _notes(self, costs: Tensor, x: Tensor) -> dict[str, Tensor]:
+        """Bits of a token; and of a byte, where it is text that is predicted in order."""
+        notes = {"bits_per_token": costs.mean() / log(2)}
         if self.causal and self.places.bytes:
-            told["bits_per_byte"] = costs.sum() / log(2) / self.places.size_in_bytes(x).sum()
-        return told
+            notes["bits_per_byte"] = costs.sum() / log(2) / self.places.size_in_bytes(x).sum()
+        return notes
 
-    def _said(self, y: Tensor | None) -> Tensor | None:
-        """Conditions, of which some say nothing while learning."""
-        if self.condition is None or y is None or not torch.is_grad_enabled():
-            return y if self.condition is not None else None
-        silent = torch.rand(len(y), 1, device=y.device) < self.label_dropout
-        return y.masked_fill(silent, self.network.nothing)
+    def _drop_conditions(self, y: Tensor | None) -> Tensor | None:
+        """Conditions, some of which are null tokens while learning."""
+        if self.condition is None:
+            return None
+        if y is None or not torch.is_grad_enabled():
+            return y
+        dropped = torch.rand(len(y), 1, device=y.device) < self.label_dropout
+        return y.masked_fill(dropped, self.network.null_token)
 
-    def _hidden(self, x: Tensor) -> Tensor:
-        """Which symbols are hidden, boolean like x: at least one of each example."""
+    def _draw_hidden(self, x: Tensor) -> Tensor:
+        """Which tokens are hidden, boolean like x: at least one of each example."""
         share = (torch.rand(len(x), 1, device=x.device) * (pi / 2)).cos()
         ranks = torch.rand(x.shape, device=x.device).argsort(1).argsort(1)
         return ranks < (share * x.shape[1]).ceil().clamp(min=1)
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-log p(x) in nats, and of it what each symbol costs, of examples of any label.
+        """-log p(x) in nats, of examples of any label, and its parts, the costs of each token.
 
-        Causal: exact. Masked: that of drawing the symbols in 16 blocks, of an order that is the
-        same for all examples,
-        those of a block independently of each other given the blocks before: the probability of a
-        way to draw them.
+        Causal: exact. Masked: of drawing the tokens in 16 blocks, in an order that is the same for
+        all examples, those of a block independently of each other given the blocks before.
         """
         costs = self._costs(x, None)
         return costs.sum(1), costs
@@ -176,82 +174,83 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         return self._causal_costs(x, y) if self.causal else self._masked_costs(x, y)
 
     def bound(self, x: Tensor, samples: int = 1) -> Tensor:
-        """-log p(x) as it is weighed: there is nothing to sample."""
+        """-log p(x) as `score` has it: there is nothing to sample."""
         return self.score(x)
 
     @property
-    def _some(self) -> int:
-        """How many examples are weighed together."""
+    def _examples_at_once(self) -> int:
+        """How many examples are scored together."""
         return max(ROOM // (self.places.length * self.places.vocabulary), 1)
 
     def _causal_costs(self, x: Tensor, y: Tensor | None) -> Tensor:
-        counted = self.places.counted(x)
+        counted = self.places.valid_places(x)
         costs = torch.zeros(x.shape, device=x.device)
-        for rows in torch.arange(len(x)).split(self._some):
-            part, own, said = x[rows], counted[rows], None if y is None else y[rows]
-            costs[rows] = costs[rows].masked_scatter(
-                own, self.network.costs(self.network(part, said), part, own)
-            )
+        for rows in torch.arange(len(x)).split(self._examples_at_once):
+            part, own = x[rows], counted[rows]
+            h = self.network(part, None if y is None else y[rows])
+            found = self.network.costs(h, part, own)
+            costs[rows] = costs[rows].masked_scatter(own, found)
         return costs
 
     def _masked_costs(self, x: Tensor, y: Tensor | None) -> Tensor:
         order = torch.randperm(x.shape[1], generator=seeded_generator(0)).to(x.device)
         costs, start = torch.zeros(x.shape, device=x.device), 0
         hidden = torch.ones_like(x, dtype=torch.bool)
-        for round in range(1, BLOCKS + 1):
-            stop = x.shape[1] - int(cos(pi / 2 * round / BLOCKS) * x.shape[1] + 1e-9)
+        for number in range(1, BLOCKS + 1):
+            stop = x.shape[1] - int(cos(pi / 2 * number / BLOCKS) * x.shape[1] + 1e-9)
             block = torch.zeros_like(hidden)
             block[:, order[start:stop]] = True
-            for rows in torch.arange(len(x)).split(self._some if stop > start else len(x)):
+            for rows in torch.arange(len(x)).split(
+                self._examples_at_once if stop > start else len(x)
+            ):
                 h = self.network(x[rows], None if y is None else y[rows], hidden[rows])
-                costs[rows] = costs[rows].masked_scatter(
-                    block[rows], self.network.costs(h, x[rows], block[rows])
-                )
+                found = self.network.costs(h, x[rows], block[rows])
+                costs[rows] = costs[rows].masked_scatter(block[rows], found)
             hidden, start = hidden & ~block, stop
         return costs
 
     def unfold(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
         if self.causal:
-            yield from self._clipped(self.network.unfold(x, None))
+            yield from self._limit_to_alphabets(self.network.unfold(x, None))
             return
         hidden = torch.ones_like(x, dtype=torch.bool)
         for place in range(x.shape[1]):
-            yield from self._clipped(
-                [(place, self.network.logits(self.network(x, None, hidden))[:, place])]
-            )
+            logits = self.network.logits(self.network(x, None, hidden))[:, place]
+            yield from self._limit_to_alphabets([(place, logits)])
             hidden[:, place] = False
 
-    def _clipped(self, told: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
+    def _limit_to_alphabets(
+        self, told: Iterable[tuple[int, Tensor]]
+    ) -> Iterator[tuple[int, Tensor]]:
         """Logits of each place's own alphabet alone."""
         for place, logits in told:
             yield place, logits[:, : self.places.sizes[place]]
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
-        return self.sample_tokens(n, y, AS_IT_IS)
+        return self.sample_tokens(n, y, DEFAULT_DECODING)
 
     def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         blank = torch.full((n, self.places.length), self.places.end or 0, device=self.device)
-        return self._filled(
-            blank, torch.zeros_like(blank, dtype=torch.bool), self._asked(n, y), how
+        return self._fill(
+            blank, torch.zeros_like(blank, dtype=torch.bool), self._conditions(n, y), how
         )
 
     def complete(
         self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
     ) -> Tensor:
-        """What is not known, drawn. Causal: from left to right, given what precedes alone: it does
-        not look ahead, so that what is known further on may not fit. Masked: given all that is
-        known."""
-        return self._filled(x, known, None, AS_IT_IS, allowed)
+        """Missing places, drawn. Causal: from left to right, given what precedes alone, so that
+        what is known further on may not fit. Masked: given all that is known."""
+        return self._fill(x, known, None, DEFAULT_DECODING, allowed)
 
-    def _asked(self, n: int, y: Tensor | None) -> Tensor | None:
-        """What each example shall be: as it was said; else labels in turn, and of texts none."""
+    def _conditions(self, n: int, y: Tensor | None) -> Tensor | None:
+        """Conditions of n samples: those given, else labels in turn, and no texts."""
         if self.condition is None or (y is None and self.condition.length > 1):
             return None
         if y is None:
             return (torch.arange(n, device=self.device) % self.condition.vocabulary)[:, None]
         return y.to(self.device)
 
-    def _filled(
+    def _fill(
         self,
         x: Tensor,
         known: Tensor,
@@ -270,12 +269,12 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
                 f" {flag('order', 'masked')}; this one draws place by place"
             )
         if how.guidance != 1 and y is not None:
-            y = torch.cat([y, torch.full_like(y, self.network.nothing)])
+            y = torch.cat([y, torch.full_like(y, self.network.null_token)])
         if self.causal:
             return self.network.fill(x, known, y, how, allowed or {})
-        return self._in_steps(x, known, y, how, allowed or {})
+        return self._fill_in_steps(x, known, y, how, allowed or {})
 
-    def _in_steps(
+    def _fill_in_steps(
         self,
         x: Tensor,
         known: Tensor,
@@ -283,24 +282,23 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         how: DecodingOptions,
         allowed: Mapping[int, Tensor],
     ) -> Tensor:
-        """Parallel decoding: all that is hidden is drawn, the surest symbols are kept, the rest is
-        hidden again."""
+        """Parallel decoding: all masked tokens are drawn, the surest are kept, the rest is masked
+        again."""
         hidden, wanted = ~known, (~known).sum(1, keepdim=True)
         n_steps = min(how.decoding_steps or STEPS, x.shape[1])
-        for round in range(1, n_steps + 1):
+        for number in range(1, n_steps + 1):
             logits = self._all_logits(x, hidden, y, how)
             for place, fits in allowed.items():
-                logits[:, place] = forbidden(logits[:, place], fits)
-            chances = how.tempered(logits.flatten(0, 1)).log_softmax(-1).unflatten(0, x.shape)
+                logits[:, place] = mask_forbidden(logits[:, place], fits)
+            chances = how.adjust_logits(logits.flatten(0, 1)).log_softmax(-1).unflatten(0, x.shape)
             drawn = how.draw(logits.flatten(0, 1)).view_as(x)
             x = torch.where(hidden, drawn, x)
             noise = -torch.rand(x.shape, device=x.device).clamp(min=1e-20).log().neg().log()
-            surety = (
-                chances.gather(2, x[..., None])[..., 0] + CHOICE * (1 - round / n_steps) * noise
-            )
-            left = (cos(pi / 2 * round / n_steps) * wanted + 1e-6).floor()
+            chosen = chances.gather(2, x[..., None])[..., 0]
+            surety = chosen + CHOICE * (1 - number / n_steps) * noise
+            left = (cos(pi / 2 * number / n_steps) * wanted + 1e-6).floor()
             hidden = hidden & (surety.masked_fill(~hidden, inf).argsort(1).argsort(1) < left)
-        return torch.where(known, x, self.places.ended(x))
+        return torch.where(known, x, self.places.fill_after_end(x))
 
     def _all_logits(
         self, x: Tensor, hidden: Tensor, y: Tensor | None, how: DecodingOptions
@@ -308,4 +306,4 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         """Logits of all places, (B, length, vocabulary)."""
         times = 1 if y is None else len(y) // len(x)
         h = self.network(x.repeat(times, 1), y, hidden.repeat(times, 1))
-        return how.guided(self.network.logits(h), len(x))
+        return how.apply_guidance(self.network.logits(h), len(x))

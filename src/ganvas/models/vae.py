@@ -34,15 +34,15 @@ from ..runtime.errors import flag
 
 Score = Literal["elbo", "regret"]
 
-SWEEPS = 40  # in which a masked region is filled again and again
-PACE = 0.05  # of Adam on the posterior of a single example
+SWEEPS = 40  # in which missing values are drawn again and again
+PACE = 0.05  # learning rate of Adam on the posterior of a single example
 
 
 class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Completes):
     """Maximises a lower bound of log p(x), the ELBO:
 
-    log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z)),    q(z | x) = N(mean(x), var(x)),
-     p(z) = N(0, 1)
+    log p(x) >= E_q(z|x) log p(x | z) - beta KL(q(z | x) || p(z))
+    q(z | x) = N(mean(x), var(x)),    p(z) = N(0, 1)
 
     with z = mean(x) + sqrt(var(x)) noise, so that gradients pass (equations 3 and 10 of the paper);
     beta from Higgins et al. (2017), free bits from Kingma et al. (2016, equation 15).
@@ -54,9 +54,8 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
             maximised.
         beta: Weight of the KL term once warm.
         warmup: Steps over which the KL term grows to its weight.
-        free_bits: Nats of KL each latent dimension may spend for nothing.
-        score: Of how anomalous an example is: `elbo` for minus its ELBO, `regret` for what that
-            lacks of its best.
+        free_bits: Nats of KL that are free in each latent dimension.
+        score: Anomaly score: `elbo` for minus the ELBO, `regret` for how far that is from its best.
         network: Kind of network; `fitting` takes convolutions for images and a perceptron for the
             rest.
         width: Units of a layer, or channels at half resolution; 0 for 512 units or 32 channels.
@@ -105,27 +104,19 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x = self.space.observe(batch.x)
         mean, logvar = self.posterior(x)
-        beta = self.hyperparameters["beta"] * (
-            min(self.step / self.warmup, 1.0) if self.warmup else 1.0
-        )
+        warm = min(self.step / self.warmup, 1.0) if self.warmup else 1.0
+        beta = self.hyperparameters["beta"] * warm
         if self.samples > 1:
             weights = self._log_weights(x, mean, logvar, self.samples, beta)
-            yield Turn(
-                "autoencoder",
-                {"bound": (log(self.samples) - weights.logsumexp(0)).mean()},
-                _told(mean, logvar),
-            )
-            return
-        raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
-        kl = kl_standard_normal(mean, logvar).mean(0)
-        yield Turn(
-            "autoencoder",
-            {
+            loss = {"bound": (log(self.samples) - weights.logsumexp(0)).mean()}
+        else:
+            raw = self.decoder(mean + (logvar / 2).exp() * torch.randn_like(mean))
+            kl = kl_standard_normal(mean, logvar).mean(0)
+            loss = {
                 "reconstruction": self.space.nll(raw, x).mean(),
                 "kl": beta * kl.clamp(min=self.free_bits).sum(),
-            },
-            _told(mean, logvar),
-        )
+            }
+        yield Turn("autoencoder", loss, _notes(mean, logvar))
 
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         return self.space.draw(self.decoder(self.prior(n, truncation)))
@@ -147,27 +138,28 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
     def complete(
         self, x: Tensor, known: Tensor, allowed: Mapping[int, Tensor] | None = None
     ) -> Tensor:
-        """Sweeps of z ~ q(z | x), x' = what p(x | z) expects, masked regions filled from x' and
-        what is
-        known kept: a chain that comes near p(missing | known) (Rezende et al., 2014, appendix F),
-        from masked regions filled by the prior's middle.
+        """Sweeps of z ~ q(z | x), x' = the mean of p(x | z), of which missing values are taken, and
+        known ones kept: a chain that comes near p(missing | known) (Rezende et al., 2014, appendix
+        F), from the decoded mean of the prior.
 
-        The paper draws x'; here numbers have no noise, which would be seen, and the last z is the
-        posterior's mean.
+        The paper draws x'; here numbers have no noise, which would be visible, and the last z is
+        the posterior's mean.
         """
         filled = torch.where(
-            known, x, self._filling(x.new_zeros(len(x), self.latent, dtype=torch.float32), allowed)
+            known,
+            x,
+            self._draw_filling(x.new_zeros(len(x), self.latent, dtype=torch.float32), allowed),
         )
         for sweep in range(SWEEPS):
             mean, logvar = self.posterior(filled)
             noise = torch.randn_like(mean) if sweep < SWEEPS - 1 else torch.zeros_like(mean)
             filled = torch.where(
-                known, x, self._filling(mean + (logvar / 2).exp() * noise, allowed)
+                known, x, self._draw_filling(mean + (logvar / 2).exp() * noise, allowed)
             )
         return filled
 
-    def _filling(self, z: Tensor, allowed: Mapping[int, Tensor] | None) -> Tensor:
-        """What examples of latents are filled with: symbols are drawn, among the allowed."""
+    def _draw_filling(self, z: Tensor, allowed: Mapping[int, Tensor] | None) -> Tensor:
+        """Values of decoded latents for what is missing; tokens are drawn, among those allowed."""
         raw = self.decoder(z)
         if not isinstance(self.space, Tokens):
             return self.space.likeliest(raw)
@@ -177,8 +169,8 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
         return torch.stack([draw_symbol(logits) for logits in places], 1)
 
     def score_with_attribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Minus the ELBO at the posterior's mean, in nats; of it, the KL term belongs to no place.
-        Or the regret."""
+        """Minus the ELBO at the posterior's mean, in nats, of which the KL term belongs to no
+        place; or the regret."""
         if self.by_regret:
             return self.regret(x)
         mean, logvar = self.posterior(x)
@@ -189,29 +181,28 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
         """How much the ELBO of each example gains, in nats, from a posterior fitted to it alone;
         and at which places.
 
-        Likelihood regret (Xiao et al., 2020): the decoder stays, and the mean and variance of q(z |
-        x) take `steps` of Adam from where the encoder put them. What the fit costs in KL is taken
-        off the places' gains in proportion.
+        Likelihood regret (Xiao et al., 2020): the decoder stays, and the mean and variance of
+        q(z | x) take `steps` of Adam from the encoder's. The fit's cost in KL is taken off the
+        places' gains in proportion.
         """
         noise = torch.randn(1, self.latent, generator=seeded_generator(0)).to(x.device)
-        noise = torch.stack(
-            [noise, -noise]
-        )  # the same for all examples and steps: the objective is a fixed function
+        # the same for all examples and steps, so that the objective is a fixed function
+        noise = torch.stack([noise, -noise])
         first = self.posterior(x)
         costs, kl = self._elbo(x, noise, *first)
-        best_costs, best_kl = self._elbo(x, noise, *self._fitted(x, noise, first, steps))
+        best_costs, best_kl = self._elbo(x, noise, *self._fit_posterior(x, noise, first, steps))
         gains = costs - best_costs
         gained = gains.flatten(1).sum(1)
         regret = (gained + kl - best_kl).clamp(min=0)
         kept = torch.where(gained > regret, regret / gained, 1.0)
         return regret, gains * kept.view(-1, *[1] * (gains.dim() - 1))
 
-    @torch.enable_grad()  # scores are asked for where nothing else learns
-    def _fitted(
+    @torch.enable_grad()  # scores are computed under no_grad
+    def _fit_posterior(
         self, x: Tensor, noise: Tensor, first: tuple[Tensor, Tensor], steps: int
     ) -> list[Tensor]:
-        """Mean and log-variance of q(z | x), both (B, latent), that are better for each x than the
-        first ones."""
+        """Mean and log-variance of q(z | x), both (B, latent), fitted to each x from the first
+        ones."""
         fitted = [part.detach().clone().requires_grad_() for part in first]
         optimizer = torch.optim.Adam(fitted, lr=PACE)
         for _ in range(steps):
@@ -224,8 +215,8 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
     def _elbo(
         self, x: Tensor, noise: Tensor, mean: Tensor, logvar: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The two terms of minus the ELBO: costs of places (B, *places) averaged over noise (S, 1,
-        latent), KL (B,)."""
+        """The terms of minus the ELBO: costs of places (B, *places), averaged over noise
+        (S, 1, latent), and KL (B,)."""
         z = mean + (logvar / 2).exp() * noise
         repeated = x.expand(len(noise), *x.shape).flatten(0, 1)
         costs = self.space.costs(self.decoder(z.flatten(0, 1)), repeated)
@@ -235,8 +226,8 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
         """-log of the mean over `samples` of p(x, z) / q(z | x), z ~ q (Burda et al., 2016,
         equation 8).
 
-        One sample gives the ELBO. Examples are observed once: binarised, or dequantised, where the
-        likelihood is.
+        One sample gives the ELBO. Examples are binarised or dequantised once, where the likelihood
+        needs that.
         """
         x = self.space.observe(x)
         mean, logvar = self.posterior(x)
@@ -261,12 +252,12 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
 
 
 @torch.no_grad()
-def _told(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
-    """What posteriors, mean and log-variance (B, latent), say about examples.
+def _notes(mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
+    """How much latents say about examples, from posteriors' mean and log-variance, (B, latent).
 
-    bits: KL from the prior, of all latents. active: share of latents whose means vary by more than
-        0.01 over the batch
-    (active units; Burda et al., 2016, section 5.2).
+    bits: KL from the prior, of all latents.
+    active: Share of latents whose means have a variance above 0.01 over the batch (active units;
+        Burda et al., 2016, section 5.2).
     """
     bits = kl_standard_normal(mean, logvar).sum(1).mean() / log(2)
     return {"bits": bits, "active": (mean.var(0, correction=0) > 0.01).float().mean()}

@@ -1,5 +1,4 @@
-"""VQGAN: codes whose images look real, by a judge of patches and by features (Esser et al.,
-2021)."""
+"""VQGAN: VQ-VAE with a perceptual and an adversarial loss (Esser et al., 2021)."""
 
 from __future__ import annotations
 
@@ -18,30 +17,28 @@ from ..runtime.errors import flag
 from ._quantised import QuantisedAutoencoder
 
 MOST = 1e4
-"""Of lambda."""
+"""The highest lambda."""
 
 
 class VQGAN(QuantisedAutoencoder):
-    """A quantised autoencoder (see `vqvae`) whose images shall be like the original, look like
-    it, and look real:
+    """A quantised autoencoder (see `vqvae`) with a pixel, a perceptual and an adversarial loss:
 
-    autoencoder:    |x - x'| + perceptual d(x, x') + commitment |z - sg(e)|^2 - adversarial lambda E
-        D(x'),
-    discriminator:  E max(0, 1 - D(x)) + E max(0, 1 + D(x')),
+    autoencoder:    |x - x'| + perceptual d(x, x') + commitment |z - sg(e)|^2
+        - adversarial lambda E D(x')
+    discriminator:  E max(0, 1 - D(x)) + E max(0, 1 + D(x'))
     lambda = |grad (|x - x'| + perceptual d)| / (|grad E D(x')| + 1e-6)    (equation 7 of the paper)
 
-    with gradients of the decoder's last layer, so that neither drowns the other; D judges patches
-    (Isola et al., 2017).
-    d compares features, and no trained network is needed for them: a third player, `perception`,
-    learns them from the data in the first steps, and then stays as it is. Of video it sees frames.
+    with gradients of the decoder's last layer, so that neither drowns the other; D gives a logit
+    for each patch (Isola et al., 2017). d compares features, and no trained network is needed for
+    them: a third player, `perception`, learns them from the data in the first steps, and then stays
+    as it is. Of video it sees frames.
 
     Arguments:
         perceptual: Weight of the features' distance.
-        adversarial: Weight of looking real, beside what lambda makes equal.
+        adversarial: Weight of the adversarial loss, beside lambda.
         warmup: Steps in which features are learned; they count from then on.
-        discriminator_start: Step after which the discriminator plays, once images are worth
-            judging.
-        judge: Channels of the discriminator after its first halving.
+        discriminator_start: Step after which the discriminator plays, once images are good enough.
+        discriminator_channels: Channels of the discriminator after its first halving.
         features: Channels of the features at full resolution.
 
     Example: ganvas train vqgan photos/ --size 64 --out runs/vqgan
@@ -62,7 +59,7 @@ class VQGAN(QuantisedAutoencoder):
         adversarial: float = 0.5,
         warmup: int = 500,
         discriminator_start: int = 1500,
-        judge: int = 32,
+        discriminator_channels: int = 32,
         features: int = 16,
         **quantised: Any,
     ) -> None:
@@ -74,7 +71,9 @@ class VQGAN(QuantisedAutoencoder):
             )
         self.warmup, self.discriminator_start = warmup, discriminator_start
         self.hyperparameters |= {"perceptual": perceptual, "adversarial": adversarial}
-        self.discriminator = PatchDiscriminator(space.shape[0], self.halvings, judge)
+        self.discriminator = PatchDiscriminator(
+            space.shape[0], self.halvings, discriminator_channels
+        )
         self.perception = Perception(space.shape[0], features)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
@@ -83,11 +82,11 @@ class VQGAN(QuantisedAutoencoder):
             yield Turn("perception", self.perception.loss(_frames(x)))
         passed = self.autoencoder(x)
         made = self.space.activate(passed.raw)
-        loss = {"reconstruction": (made - x).abs().mean(), **self._perceived(made, x)}
+        loss = {"reconstruction": (made - x).abs().mean(), **self._perceptual_loss(made, x)}
         notes = self.autoencoder.quantizer.use(passed.quantised.codes)
         if self.step > self.discriminator_start:
             (fooled,) = critic_generator_loss(self.discriminator(made).float()).values()
-            notes["lambda"] = self._balance(loss, fooled)
+            notes["lambda"] = self._adaptive_weight(loss, fooled)
             loss["fool"] = self.hyperparameters["adversarial"] * notes["lambda"] * fooled
         yield Turn("autoencoder", loss | self.commitment(passed.quantised), notes)
         self.follow(passed)
@@ -99,24 +98,24 @@ class VQGAN(QuantisedAutoencoder):
                 {"ordering": ordering(real.mean(1), fake.mean(1))},
             )
 
-    def _perceived(self, made: Tensor, x: Tensor) -> dict[str, Tensor]:
+    def _perceptual_loss(self, made: Tensor, x: Tensor) -> dict[str, Tensor]:
         """How different examples look, once features are learned."""
         weight = self.hyperparameters["perceptual"]
         if self.step <= self.warmup or not weight:
             return {}
         return {"perceptual": weight * self.perception.distance(_frames(made), _frames(x)).mean()}
 
-    def _balance(self, likeness: dict[str, Tensor], fooled: Tensor) -> Tensor:
-        """lambda; where nobody learns, one."""
+    def _adaptive_weight(self, likeness: dict[str, Tensor], fooled: Tensor) -> Tensor:
+        """lambda; in evaluation, one."""
         if not torch.is_grad_enabled():
             return fooled.new_ones(())
         decoder = self.autoencoder.decoder
         assert isinstance(decoder, GridDecoder), "of raw output without scales, the decoder is one"
-        alike, real = (
-            torch.autograd.grad(term, decoder.last.weight, retain_graph=True)[0].float().norm()
-            for term in (sum(likeness.values(), fooled.new_zeros(())), fooled)
-        )
-        return (alike / (real + 1e-6)).clamp(max=MOST)
+        total, norms = sum(likeness.values(), fooled.new_zeros(())), []
+        for term in (total, fooled):
+            (gradient,) = torch.autograd.grad(term, decoder.last.weight, retain_graph=True)
+            norms.append(gradient.float().norm())
+        return (norms[0] / (norms[1] + 1e-6)).clamp(max=MOST)
 
 
 def _frames(x: Tensor) -> Tensor:

@@ -1,5 +1,4 @@
-"""VQ-VAE: an autoencoder whose latents are whole numbers, codes of a codebook (van den Oord et al.,
-2017)."""
+"""VQ-VAE: an autoencoder with discrete latents, codes of a codebook (van den Oord et al., 2017)."""
 
 from __future__ import annotations
 
@@ -15,14 +14,12 @@ class VQVAE(QuantisedAutoencoder):
     """Every place of a small grid becomes the nearest of K vectors e_k, whose number k is the code:
 
     loss = -log p(x | e) + commitment |z - sg(e)|^2,    z = f(x),  e = the nearest e_k to z
-    (equation 3)
 
-    with sg the stop of gradients, which pass from e to z as if they were the same. The vectors
-    themselves follow the means of what they stand for (appendix A.1 there). Both terms are means
-    over numbers, so that neither depends on how large images are.
+    (equation 3) with sg the stop of gradients, which pass from e to z as if they were the same. The
+    vectors themselves follow the means of what they stand for (appendix A.1 there). Both terms are
+    means over numbers, so that neither depends on how large images are.
 
-    What it learns, a model of symbols may learn from: `ganvas train MODEL photos/ --through
-    runs/vqvae`.
+    A model of tokens can learn its codes: `ganvas train MODEL photos/ --through runs/vqvae`.
 
     Arguments:
         likelihood: p(x | e) of a value; see `ganvas.core.Continuous`.

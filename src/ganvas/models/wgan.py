@@ -1,5 +1,4 @@
-"""Wasserstein GAN: its critic says how far apart real and made images lie (Gulrajani et al.,
-2017)."""
+"""Wasserstein GAN with gradient penalty (Gulrajani et al., 2017)."""
 
 from __future__ import annotations
 
@@ -18,7 +17,8 @@ class WGAN(Convolutional):
     max over D, min over G of  E D(x) - E D(G(z)) - penalty E (|grad D| - 1)^2    (equation 3)
 
     The critic plays five steps for each one of the generator's, and Adam has no first moment
-    (algorithm 1). Its rate is 5e-4, where the paper has 1e-4 for hundreds of thousands of steps.
+    (algorithm 1). Its learning rate is 5e-4, where the paper has 1e-4 for hundreds of thousands of
+    steps.
 
     Example: ganvas train wgan photos/ --size 32 --out runs/wgan-photos
     """

@@ -17,8 +17,8 @@ __all__ = [
     "FeatureDiscriminator",
     "Network",
     "decoder",
+    "discriminator",
     "encoder",
-    "judge",
     "perceptron",
     "standard_normal",
 ]
@@ -37,8 +37,8 @@ def encoder(
     depth: Hidden layers, or layers at each resolution (all but one residual blocks); 0 for 2 hidden
         layers or 1.
     """
-    if _on_a_grid(space, network):
-        body = ConvolutionalEncoder(_image(space), out, width or 32, depth or 1)
+    if _is_convolutional(space, network):
+        body = ConvolutionalEncoder(_image_shape(space), out, width or 32, depth or 1)
         return nn.Sequential(nn.Flatten(1, -3), body) if len(space.shape) > 3 else body
     return PerceptronEncoder(space, out, width or 512, depth or 2)
 
@@ -46,33 +46,34 @@ def encoder(
 def decoder(
     space: Space, into: int, network: Network = "fitting", width: int = 0, depth: int = 0
 ) -> nn.Module:
-    """Maps vectors (B, into) to raw output (B, *space.raw); the arguments are those of
-    `encoder`."""
+    """Maps vectors (B, into) to raw output (B, *space.raw); other arguments as for `encoder`."""
     body: nn.Module
-    if _on_a_grid(space, network):
-        body = ConvolutionalDecoder(_image(space), into, width or 32, depth or 1)
+    if _is_convolutional(space, network):
+        body = ConvolutionalDecoder(_image_shape(space), into, width or 32, depth or 1)
         if len(space.shape) > 3:
             body = nn.Sequential(body, nn.Unflatten(1, space.shape[:-2]))
     else:
         body = PerceptronDecoder(space, into, width or 512, depth or 2)
     if isinstance(space, Continuous) and space.scaled:
         return WithScale(body, space.shape)
-    return WithScale(body, (space.scales,)) if isinstance(space, Mixed) and space.scales else body
+    if isinstance(space, Mixed) and space.scales:
+        return WithScale(body, (space.scales,))
+    return body
 
 
 def discriminator(
     space: Space, network: Network = "fitting", width: int = 0, depth: int = 0
 ) -> FeatureDiscriminator:
-    """A discriminator whose features can be looked at; the arguments are those of `encoder`."""
+    """A discriminator whose features can be compared; the arguments are those of `encoder`."""
     return FeatureDiscriminator(encoder(space, FEATURES, network, width, depth))
 
 
-def _on_a_grid(space: Space, network: Network) -> bool:
+def _is_convolutional(space: Space, network: Network) -> bool:
     return network != "perceptron" and isinstance(space, Continuous) and len(space.shape) >= 3
 
 
-def _image(space: Space) -> tuple[int, ...]:
-    """(C, H, W) of an image; of a clip, all frames are channels of one: convolutions see them all
-    at once."""
+def _image_shape(space: Space) -> tuple[int, ...]:
+    """(C, H, W) of an image; the frames of a clip are channels of one, so that convolutions see
+    all of them at once."""
     *channels, height, width = space.shape
     return prod(channels), height, width

@@ -1,5 +1,4 @@
-"""Networks that look back: what they say of a place of an image comes from the places before
-it."""
+"""Causal networks: their output at a place of an image depends on the places before it."""
 
 from __future__ import annotations
 
@@ -17,8 +16,8 @@ class CausalWindow(nn.Module):
 
     Places are in raster order, and of one pixel channel after channel (van den Oord et al., 2016,
     section 3.1). The network is a masked convolution followed by residual blocks of 1 x 1
-    convolutions, but it is worked out only where
-    it is asked for: an image can be unfolded place by place at the cost of one pass.
+    convolutions, but it is computed only where it is asked for: an image can be unfolded place by
+    place at the cost of one pass.
 
     shape: (channels, height, width) of images.
     width: Units of each layer.
@@ -33,11 +32,7 @@ class CausalWindow(nn.Module):
         super().__init__()
         self.shape, self.reach, channels = shape, reach, shape[0]
         self.stride = shape[2] + 2 * reach  # pixels of a row of the canvas
-        window = [
-            (i, j) for i in range(-reach, 1) for j in range(-reach, reach + 1) if (i, j) < (0, 0)
-        ]
-        window.sort(key=lambda at: at[0] ** 2 + at[1] ** 2)
-        pixels = torch.tensor([i * self.stride + j for i, j in window])
+        pixels = torch.tensor([i * self.stride + j for i, j in _window(reach)])
         before = (pixels[:, None] * channels + torch.arange(channels)).flatten()
         self.register_buffer(
             "offsets", torch.cat([torch.arange(channels - 1), before]), persistent=False
@@ -71,15 +66,20 @@ class CausalWindow(nn.Module):
         if own:  # of the pixel's own channels, those that are not yet known
             known = torch.arange(own, device=channel.device) < channel.unsqueeze(-1)
             seen = torch.cat([seen[..., :own] * known, seen[..., own:]], -1)
-        where = torch.stack([pixel // self.shape[2], pixel % self.shape[2], channel], -1).expand(
-            *seen.shape[:2], -1
-        )
+        where = torch.stack([pixel // self.shape[2], pixel % self.shape[2], channel], -1)
+        where = where.expand(*seen.shape[:2], -1)
         symbols = torch.cat([seen[..., : self.looked_up].long(), where], -1) + self.starts
-        looked_up = F.embedding_bag(symbols.flatten(0, 1), self.table, mode="sum").unflatten(
-            0, seen.shape[:2]
-        )
+        embedded = F.embedding_bag(symbols.flatten(0, 1), self.table, mode="sum")
+        embedded = embedded.unflatten(0, seen.shape[:2])
         h = self.inlet(from_levels(seen))
-        return self.outlet(self.blocks(F.silu(h + looked_up.to(h.dtype))))
+        return self.outlet(self.blocks(F.silu(h + embedded.to(h.dtype))))
+
+
+def _window(reach: int) -> list[tuple[int, int]]:
+    """(rows, columns) from a place to those before it, the nearest first."""
+    rows, columns = range(-reach, 1), range(-reach, reach + 1)
+    before = [(i, j) for i in rows for j in columns if (i, j) < (0, 0)]
+    return sorted(before, key=lambda at: at[0] ** 2 + at[1] ** 2)
 
 
 class PointBlock(nn.Module):

@@ -13,12 +13,11 @@ from .strided import Double, Halve
 
 
 def sizes(shape: tuple[int, ...], smallest: int = 4) -> list[tuple[int, int]]:
-    """(height, width) at each resolution, halved (rounding up) until neither is longer than
-    `smallest`."""
-    steps = [(shape[-2], shape[-1])]
-    while max(steps[-1]) > smallest:
-        steps.append((ceil(steps[-1][0] / 2), ceil(steps[-1][1] / 2)))
-    return steps
+    """(height, width) at each resolution, halved (rounding up) down to at most `smallest`."""
+    found = [(shape[-2], shape[-1])]
+    while max(found[-1]) > smallest:
+        found.append((ceil(found[-1][0] / 2), ceil(found[-1][1] / 2)))
+    return found
 
 
 class Block(nn.Module):
@@ -55,7 +54,7 @@ class SmallBlock(nn.Module):
 
 
 class Crop(nn.Module):
-    """Cuts grids (B, C, *sides), such as images, to a size: what doubling made too large."""
+    """Cuts grids (B, C, *sides), such as images, to a size, after doubling made them too large."""
 
     def __init__(self, *sides: int) -> None:
         super().__init__()
@@ -66,8 +65,8 @@ class Crop(nn.Module):
 
 
 class ConvolutionalEncoder(nn.Module):
-    """Images (B, C, H, W) to vectors (B, out): halved by strided convolutions, channels doubled
-    up to eightfold."""
+    """Images (B, C, H, W) to vectors (B, out): strided convolutions halve, channels double, up to
+    eightfold."""
 
     def __init__(self, shape: tuple[int, ...], out: int, width: int, depth: int) -> None:
         super().__init__()
@@ -85,8 +84,7 @@ class ConvolutionalEncoder(nn.Module):
 
 
 class ConvolutionalDecoder(nn.Module):
-    """Vectors (B, into) to raw output for one value of each pixel, (B, C, H, W): the encoder,
-    backwards."""
+    """Vectors (B, into) to one raw value of each pixel, (B, C, H, W): the encoder, backwards."""
 
     def __init__(self, shape: tuple[int, ...], into: int, width: int, depth: int) -> None:
         super().__init__()

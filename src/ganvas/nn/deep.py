@@ -1,5 +1,4 @@
-"""Deep convolutional players: strided convolutions from 4 x 4 up, and down again (Radford et al.,
-2015)."""
+"""DCGAN's players: strided convolutions from 4 x 4 up, and down again (Radford et al., 2015)."""
 
 from __future__ import annotations
 
@@ -60,9 +59,9 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
         features = self.layers(x)
         logit = self.head(self.beside(features)).flatten()
-        return (
-            logit if self.embed is None else logit + (self.embed(y) * features.sum((2, 3))).sum(1)
-        )
+        if self.embed is None:
+            return logit
+        return logit + (self.embed(y) * features.sum((2, 3))).sum(1)
 
 
 def doubling(size: int, channels: int) -> list[int]:

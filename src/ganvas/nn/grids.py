@@ -1,10 +1,9 @@
-"""Convolutional networks from grids to smaller grids and back, in two dimensions or three: images
-and video."""
+"""Convolutional networks from grids to smaller grids and back, in 2D and 3D: images and video."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from math import gcd, prod
 
 import torch
@@ -23,26 +22,27 @@ WIDEST = 4  # times as many channels as at first
 
 
 def strides(factors: Sides) -> list[Sides]:
-    """Powers of two as products of ones and twos, (4, 4) as [(2, 2), (2, 2)]: in each step some
-    sides are halved."""
-    steps = max(factor.bit_length() - 1 for factor in factors)
-    return [tuple(2 if factor >> (step + 1) else 1 for factor in factors) for step in range(steps)]
+    """Powers of two as products of ones and twos: (4, 2) as [(2, 2), (2, 1)]."""
+    halvings = max(factor.bit_length() - 1 for factor in factors)
+    return [_stride(factors, number) for number in range(halvings)]
+
+
+def _stride(factors: Sides, number: int) -> Sides:
+    """Which sides one of the halvings divides by 2, and which by 1."""
+    return tuple(2 if factor >> (number + 1) else 1 for factor in factors)
 
 
 def sizes(sides: Sides, halvings: Sequence[Sides]) -> list[Sides]:
     """Sides of a grid, and after each halving, rounding up."""
-    return list(
-        accumulate(
-            halvings,
-            lambda size, by: tuple(-(-n // k) for n, k in zip(size, by, strict=True)),
-            initial=sides,
-        )
-    )
+    found = [sides]
+    for by in halvings:
+        found.append(tuple(-(-n // k) for n, k in zip(found[-1], by, strict=True)))
+    return found
 
 
 class PlainBlock(nn.Module):
-    """x + f(x) on grids (B, width, *sides), with f two convolutions and no normalisation, which
-    would forget how bright an image is."""
+    """x + f(x) on grids (B, width, *sides), with f two convolutions, and no normalisation, since
+    that forgets how bright an image is."""
 
     def __init__(self, width: int, dimensions: int = 2) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class PlainBlock(nn.Module):
 class GridEncoder(nn.Module):
     """Grids (B, C, *sides) to small grids (B, out, *small).
 
-    halvings: By which of 1 and 2 each side is divided, step after step.
+    halvings: By which of 1 and 2 each side is divided, layer after layer.
     width: Channels after the first halving, doubled with each, up to fourfold.
     depth: Residual blocks after each.
     """
@@ -73,16 +73,11 @@ class GridEncoder(nn.Module):
         dimensions = len(halvings[0])
         convolution = CONVOLUTIONS[dimensions]
         layers: list[nn.Module] = []
-        for (a, b), by in zip(
-            pairwise([channels, *_widths(width, halvings)]), halvings, strict=True
-        ):
-            layers += [
-                convolution(a, b, 3, by, 1),
-                *(PlainBlock(b, dimensions) for _ in range(depth)),
-            ]
-        self.layers = nn.Sequential(
-            *layers, nn.SiLU(), convolution(_widths(width, halvings)[-1], out, 1)
-        )
+        widths = _widths(width, halvings)
+        for (a, b), by in zip(pairwise([channels, *widths]), halvings, strict=True):
+            layers.append(convolution(a, b, 3, by, 1))
+            layers += [PlainBlock(b, dimensions) for _ in range(depth)]
+        self.layers = nn.Sequential(*layers, nn.SiLU(), convolution(widths[-1], out, 1))
         begin(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,7 +87,7 @@ class GridEncoder(nn.Module):
 class GridDecoder(nn.Module):
     """Small grids (B, into, *small) to grids (B, C, *sides): the encoder, backwards.
 
-    last: The layer that puts out the grid.
+    last: The layer that gives the grid.
     """
 
     def __init__(
@@ -105,15 +100,15 @@ class GridDecoder(nn.Module):
         depth: int,
     ) -> None:
         super().__init__()
-        dimensions, steps, widths = len(sides), sizes(sides, halvings), _widths(width, halvings)
+        dimensions, widths = len(sides), _widths(width, halvings)
+        sides_at = sizes(sides, halvings)
         layers: list[nn.Module] = [CONVOLUTIONS[dimensions](into, widths[-1], 1)]
         for level in range(len(halvings) - 1, -1, -1):
-            layers += [*(PlainBlock(widths[level], dimensions) for _ in range(depth)), nn.SiLU()]
+            layers += [PlainBlock(widths[level], dimensions) for _ in range(depth)]
+            layers.append(nn.SiLU())
             if level:
-                layers += [
-                    _doubling(widths[level], widths[level - 1], halvings[level]),
-                    Crop(*steps[level]),
-                ]
+                layers.append(_doubling(widths[level], widths[level - 1], halvings[level]))
+                layers.append(Crop(*sides_at[level]))
         self.layers = nn.Sequential(*layers)
         self.last, self.crop = _doubling(widths[0], channels, halvings[0]), Crop(*sides)
         begin(self)
@@ -132,11 +127,12 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         convolution, widths = CONVOLUTIONS[len(halvings[0])], _widths(width, halvings)
         layers: list[nn.Module] = []
-        for level, ((a, b), by) in enumerate(
-            zip(pairwise([channels, *widths]), halvings, strict=True)
-        ):
-            norm = [nn.GroupNorm(gcd(8, b), b)] if level else []
-            layers += [convolution(a, b, tuple(2 + k for k in by), by, 1), *norm, nn.LeakyReLU(0.2)]
+        for (a, b), by in zip(pairwise([channels, *widths]), halvings, strict=True):
+            first = not layers
+            layers.append(convolution(a, b, tuple(2 + k for k in by), by, 1))
+            if not first:
+                layers.append(nn.GroupNorm(gcd(8, b), b))
+            layers.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*layers, convolution(widths[-1], 1, 3, 1, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -150,9 +146,9 @@ def _doubling(channels: int, out: int, by: Sides) -> Transposed:
 
 @torch.no_grad()
 def begin(network: nn.Module) -> None:
-    """Weights from N(0, 2 / n), n the numbers that each output is made of (He et al., 2015):
-    without normalisation all images would else look the same after a few layers. What residual
-    blocks add is small at first."""
+    """Weights from N(0, 2 / n), n the inputs of each output (He et al., 2015): without
+    normalisation all images would else look the same after a few layers. What residual blocks add
+    is small at first."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d | Transposed):
             per_output = prod(module.kernel_size) * module.in_channels

@@ -1,4 +1,4 @@
-"""Noise that examples are made from."""
+"""Noise that samples are generated from."""
 
 from __future__ import annotations
 
@@ -16,6 +16,5 @@ def standard_normal(
     """
     if truncation is None:
         return torch.randn(n, width, device=device)
-    return torch.nn.init.trunc_normal_(
-        torch.empty(n, width, device=device), a=-truncation, b=truncation
-    )
+    empty = torch.empty(n, width, device=device)
+    return torch.nn.init.trunc_normal_(empty, a=-truncation, b=truncation)

@@ -13,28 +13,23 @@ Loss = Literal["non-saturating", "minimax", "least-squares", "hinge", "wasserste
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """-log D(x) - log(1 - D(G(z))) of logits, shape (B,): call the real real and the fake fake.
-
-    Goodfellow et al., 2014, equation 1.
-    """
+    """-log D(x) - log(1 - D(G(z))) of logits, shape (B,) (Goodfellow et al., 2014, equation 1)."""
     return {"real": softplus(-real).mean(), "fake": softplus(fake).mean()}
 
 
 def minimax_generator_loss(fake: Tensor) -> dict[str, Tensor]:
-    """log(1 - D(G(z))) of logits, shape (B,): the game's own value (Goodfellow et al., 2014,
-    equation 1)."""
+    """log(1 - D(G(z))) of logits, shape (B,): the value of the game itself (ibid., equation 1)."""
     return {"fool": -softplus(fake).mean()}
 
 
 def non_saturating_generator_loss(fake: Tensor) -> dict[str, Tensor]:
-    """-log D(G(z)) of logits, shape (B,): the same fixed point, with gradients that last (ibid.,
-    section 3)."""
+    """-log D(G(z)) of logits, shape (B,): the same fixed point, with gradients that do not vanish
+    (ibid., section 3)."""
     return {"fool": softplus(-fake).mean()}
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """E D(G(z)) - E D(x) of scores, shape (B,): the less real below the more real (Arjovsky et al.,
-    2017)."""
+    """E D(G(z)) - E D(x) of scores, shape (B,) (Arjovsky et al., 2017)."""
     return {"real": -real.mean(), "fake": fake.mean()}
 
 
@@ -63,8 +58,7 @@ def hinge_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 
 
 def relativistic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """-log sigmoid(D(x) - D(G(z))) of logits, shape (B,): of each pair call the real one the more
-    real.
+    """-log sigmoid(D(x) - D(G(z))) of logits, shape (B,): which of each pair is the real one.
 
     Jolicoeur-Martineau, 2019; Huang et al., 2024, equation 2.
     """
@@ -72,37 +66,41 @@ def relativistic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 
 
 def relativistic_generator_loss(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """-log sigmoid(D(G(z)) - D(x)) of logits, shape (B,): the same the other way step (ibid.)."""
+    """-log sigmoid(D(G(z)) - D(x)) of logits, shape (B,): the same the other way round (ibid.)."""
     return {"fool": softplus(real - fake).mean()}
 
 
 class Game(NamedTuple):
     """What the players minimise.
 
-    discriminator: Of logits of real and of made examples, each (B,).
-    generator: Of logits of made examples, and of real ones where they are compared.
+    discriminator: Of logits of real and of generated examples, each (B,).
+    generator: Of logits of generated examples, and of real ones where they are compared.
     relative: Whether they are.
     unanchored: Whether only differences between logits matter, so that a bias of the last layer
         would learn nothing.
-    odds: Whether logits at their best are log p(x) - log q(x) of the data and of what is made, but
-        for a constant.
+    density_ratio: Whether optimal logits are log p(x) - log q(x), p the density of the data and q
+        of samples, but for a constant.
     """
 
     discriminator: Callable[[Tensor, Tensor], dict[str, Tensor]]
     generator: Callable[..., dict[str, Tensor]]
     relative: bool = False
     unanchored: bool = False
-    odds: bool = False
+    density_ratio: bool = False
 
 
 GAMES: Mapping[Loss, Game] = {
-    "non-saturating": Game(discriminator_loss, non_saturating_generator_loss, odds=True),
-    "minimax": Game(discriminator_loss, minimax_generator_loss, odds=True),
+    "non-saturating": Game(discriminator_loss, non_saturating_generator_loss, density_ratio=True),
+    "minimax": Game(discriminator_loss, minimax_generator_loss, density_ratio=True),
     "least-squares": Game(least_squares_loss, least_squares_generator_loss),
     "hinge": Game(hinge_loss, critic_generator_loss),
     "wasserstein": Game(critic_loss, critic_generator_loss, unanchored=True),
     "relativistic": Game(
-        relativistic_loss, relativistic_generator_loss, relative=True, unanchored=True, odds=True
+        relativistic_loss,
+        relativistic_generator_loss,
+        relative=True,
+        unanchored=True,
+        density_ratio=True,
     ),
 }
 
@@ -111,31 +109,31 @@ def ordering(real: Tensor, fake: Tensor) -> Tensor:
     """The share of pairs of logits (B,) that are in the right order, the real one above, whatever
     their zero is.
 
-    It is the area under the discriminator's ROC curve: 1/2 where it cannot tell, 1 where it always
-    can.
+    It is the area under the discriminator's ROC curve: 1/2 where real and generated examples get
+    the same logits, 1 where all real ones get higher ones.
     """
     apart = real.detach().unsqueeze(1) - fake.detach()
     return ((apart > 0).float() + (apart == 0).float() / 2).mean()
 
 
 def zero_centred_penalty(logits: Tensor, x: Tensor) -> Tensor:
-    """|grad D|^2 at each example, shape (B,): R1 where they are real, R2 where they are made
-    (Mescheder et al., 2018).
+    """|grad D|^2 at each example, shape (B,): R1 of real ones, R2 of generated ones (Mescheder et
+    al., 2018).
 
-    logits: D(x), shape (B,), as it was worked out from x, which requires a gradient.
+    logits: D(x), shape (B,), as computed from x, which requires a gradient.
     """
-    (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    return slope.flatten(1).float().square().sum(1)
+    (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    return gradient.flatten(1).float().square().sum(1)
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    """(|grad D| - 1)^2 somewhere between each real and its fake example, shape (B,) (Gulrajani et
-    al., 2017)."""
+    """(|grad D| - 1)^2 at a random point between each real and its fake example, shape (B,)
+    (Gulrajani et al., 2017)."""
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-    with torch.enable_grad():  # also where nobody learns, and the penalty is only looked at
+    with torch.enable_grad():  # also in evaluation, where the penalty is only logged
         between = real.lerp(fake.to(real.dtype), share).requires_grad_()
-        (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square()
+        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square()
 
 
 def kl_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
@@ -144,9 +142,10 @@ def kl_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     return (mean.square() + logvar.exp() - 1 - logvar) / 2
 
 
-def clipped(costs: Tensor, norms: Tensor, most: float) -> Tensor:
-    """Costs (B,) of which none has a gradient longer than `most`; norms (B,) are those of their own
-    gradients.
+def clip_costs(costs: Tensor, norms: Tensor, most: float) -> Tensor:
+    """Costs (B,), scaled so that none has a gradient longer than `most`.
+
+    norms: Of their own gradients, (B,).
 
     Abadi et al., 2016, algorithm 1, "clip gradient".
     """
@@ -154,12 +153,14 @@ def clipped(costs: Tensor, norms: Tensor, most: float) -> Tensor:
 
 
 def gaussian_noise(parameters: Iterable[Tensor], deviation: float) -> Tensor:
-    """<noise, parameters>, which has noise for a gradient: N(0, deviation^2) that no seed can bring
-    back.
+    """<noise, parameters>, whose gradient is noise from N(0, deviation^2), which no seed repeats.
 
     Abadi et al., 2016, algorithm 1, "add noise".
     """
-    noise = torch.Generator()
-    noise.seed()
-    drawn = [(torch.randn(p.shape, generator=noise).to(p.device), p) for p in parameters]
-    return deviation * torch.stack([(ours * p).sum() for ours, p in drawn]).sum()
+    random = torch.Generator()
+    random.seed()
+    products = []
+    for p in parameters:
+        noise = torch.randn(p.shape, generator=random).to(p.device)
+        products.append((noise * p).sum())
+    return deviation * torch.stack(products).sum()

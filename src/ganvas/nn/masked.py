@@ -1,4 +1,4 @@
-"""Layers that see only what comes before: masked perceptrons (Germain et al., 2015)."""
+"""Masked perceptrons, whose outputs depend on the places before alone (Germain et al., 2015)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PACE = 10.0
-"""How much faster than weights the last layer's biases learn: alone they say how frequent the first
-symbols are."""
+"""How much faster than weights the last layer's biases learn: they alone model how frequent the
+first tokens are."""
 
 
 class Product(NamedTuple):
@@ -25,14 +25,14 @@ class Product(NamedTuple):
     mask: Tensor
     pace: float
 
-    def squared_norms(self, slope: Tensor) -> Tensor:
+    def squared_norms(self, gradient: Tensor) -> Tensor:
         """Of each example's gradient of weight and bias, (B,), from the gradient of y, (B, out).
 
-        The gradient of one example is (slope x') * mask, so that its squared norm needs no gradient
-        to be written down.
+        The gradient of one example is (gradient x') * mask, so that its squared norm needs no
+        gradient of the weight to be computed.
         """
-        slope = slope.square()
-        return ((slope @ self.mask) * self.x.square()).sum(1) + self.pace**2 * slope.sum(1)
+        g = gradient.square()
+        return ((g @ self.mask) * self.x.square()).sum(1) + self.pace**2 * g.sum(1)
 
 
 Tape = list[Product]
@@ -41,7 +41,7 @@ Tape = list[Product]
 def masked_linear(
     x: Tensor, weight: Tensor, mask: Tensor, bias: Tensor, tape: Tape | None, pace: float = 1
 ) -> Tensor:
-    """x (weight * mask)' + pace * bias; a tape remembers it."""
+    """x (weight * mask)' + pace * bias, appended to a tape if there is one."""
     y = F.linear(x, weight * mask, pace * bias if pace != 1 else bias)
     if tape is not None:
         tape.append(Product(x, y, mask, pace))
@@ -52,7 +52,7 @@ class MaskedPerceptron(nn.Module):
     """Symbols (B, places) to the logits of every place, each of which depends on the places before
     it alone.
 
-    What "before" means is said with each call. A hidden unit of degree m sees the places whose
+    What "before" means is an argument of each call. A hidden unit of degree m sees the places whose
     position is below m, directly or through units of no higher degree; a place at position p is
     computed from units of degree p or less (equations 8 and 9 of the paper). Degrees of units never
     change, so that only the masks of the first and the last layer depend on the order.
@@ -89,21 +89,22 @@ class MaskedPerceptron(nn.Module):
         """Logits (B, symbols) of x (B, places), int64, in the order that gives each place its
         position (places,).
 
-        tape: Is given all products on the way, which every parameter takes part in once.
+        tape: Gets all products on the way, which every parameter takes part in once.
         """
-        chosen = torch.zeros(len(x), len(self.embed), device=x.device).scatter_(
-            1, x + self.starts, 1.0
-        )
-        h = masked_linear(chosen, self.embed.T, self.sees(position).T, self.bias, tape)
+        chosen = torch.zeros(len(x), len(self.embed), device=x.device)
+        chosen.scatter_(1, x + self.starts, 1.0)
+        h = masked_linear(chosen, self.embed.T, self.input_mask(position).T, self.bias, tape)
         for block in self.blocks:
             h = block(h, self.below, tape)
-        return masked_linear(F.silu(h), self.out, self.seen_by(position), self.out_bias, tape, PACE)
+        return masked_linear(
+            F.silu(h), self.out, self.output_mask(position), self.out_bias, tape, PACE
+        )
 
-    def sees(self, position: Tensor) -> Tensor:
+    def input_mask(self, position: Tensor) -> Tensor:
         """Which units see each symbol, (symbols, width)."""
         return (position[:, None] < self.degrees).to(self.embed.dtype)[self.place]
 
-    def seen_by(self, position: Tensor) -> Tensor:
+    def output_mask(self, position: Tensor) -> Tensor:
         """Which units each symbol's logit is computed from, (symbols, width)."""
         return (position[:, None] >= self.degrees).to(self.embed.dtype)[self.place]
 
@@ -111,30 +112,25 @@ class MaskedPerceptron(nn.Module):
         """(place, its logits) along an order from position `known` on; x[:, place] is read once it
         has been filled in.
 
-        A unit of degree m depends on the positions below m alone: each is worked out once, when its
+        A unit of degree m depends on the positions below m alone: each is computed once, when its
         degree is reached, so that all places together cost as much as one call.
         """
-        units = [
-            x.new_empty(len(x), len(self.bias), dtype=self.bias.dtype)
-            for _ in range(2 * len(self.blocks) + 1)
-        ]
+        empty = x.new_empty(len(x), len(self.bias), dtype=self.bias.dtype)
+        units = [torch.empty_like(empty) for _ in range(2 * len(self.blocks) + 1)]
         reached = self.degrees.bincount(minlength=len(order) + 1).cumsum(0).tolist()
         symbols, done = x + self.starts, 0
         for at, place in enumerate(order):
             done, before = reached[at], done
-            self._advance(symbols[:, order[:at]], units, before, done)
+            self._compute_units(symbols[:, order[:at]], units, before, done)
             if at >= known:
-                rows = slice(int(self.starts[place]), int(self.starts[place]) + self.sizes[place])
-                yield (
-                    place,
-                    F.linear(
-                        units[-1][:, :done], self.out[rows, :done], PACE * self.out_bias[rows]
-                    ),
-                )
+                start = int(self.starts[place])
+                rows = slice(start, start + self.sizes[place])
+                weight, bias = self.out[rows, :done], PACE * self.out_bias[rows]
+                yield place, F.linear(units[-1][:, :done], weight, bias)
                 symbols[:, place] = self.starts[place] + x[:, place]
 
-    def _advance(self, symbols: Tensor, units: list[Tensor], start: int, stop: int) -> None:
-        """Works out the units from start to stop, of one degree, in every layer: they see all of
+    def _compute_units(self, symbols: Tensor, units: list[Tensor], start: int, stop: int) -> None:
+        """Computes the units from start to stop, of one degree, in every layer: they see all of
         these symbols."""
         if start == stop:
             return
@@ -145,12 +141,9 @@ class MaskedPerceptron(nn.Module):
         for number, block in enumerate(self.blocks):
             assert isinstance(block, MaskedBlock)
             entry, inner, left = units[2 * number : 2 * number + 3]
-            inner[:, new] = F.silu(
-                F.linear(entry[:, known], block.first[new, known] * below, block.biases[0, new])
-            )
-            h = h + F.linear(
-                inner[:, known], block.second[new, known] * below, block.biases[1, new]
-            )
+            first, second = block.first[new, known] * below, block.second[new, known] * below
+            inner[:, new] = F.silu(F.linear(entry[:, known], first, block.biases[0, new]))
+            h = h + F.linear(inner[:, known], second, block.biases[1, new])
             left[:, new] = F.silu(h)
 
 

@@ -1,6 +1,8 @@
-"""What is cut out of images on purpose: what a model practises to fill in, and is judged by."""
+"""Random masks of images, for training and evaluating inpainting."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -11,8 +13,7 @@ STROKES = 4  # lines that follow each other
 
 
 def draw_masks(x: Tensor) -> Tensor:
-    """Where images x (B, C, H, W) are to be empty, boolean (B, 1, H, W), by torch's random
-    numbers.
+    """Where images x (B, C, H, W) are masked, boolean (B, 1, H, W), by torch's random numbers.
 
     One of three kinds for each: a rectangle with sides of a quarter to a half of the image's;
     four thick lines, one beginning where another ends, as Yu et al. (2019) draw them; a half.
@@ -23,12 +24,9 @@ def draw_masks(x: Tensor) -> Tensor:
     )
     place = torch.stack([down, right], -1)
     kind = torch.rand(n).view(-1, 1, 1)
-    cut = torch.where(
-        kind < 0.4,
-        _rectangles(place, n),
-        torch.where(kind < 0.8, _strokes(place, n), _halves(place, n)),
-    )
-    return cut.unsqueeze(1).to(x.device)
+    rectangles, strokes, halves = _rectangles(place, n), _strokes(place, n), _halves(place, n)
+    mask = torch.where(kind < 0.4, rectangles, torch.where(kind < 0.8, strokes, halves))
+    return mask.unsqueeze(1).to(x.device)
 
 
 def _rectangles(place: Tensor, n: int) -> Tensor:
@@ -40,16 +38,10 @@ def _rectangles(place: Tensor, n: int) -> Tensor:
 def _strokes(place: Tensor, n: int) -> Tensor:
     """Lines through five points, each near the one before, and as thick as a twelfth to a sixth of
     the image."""
-    points = (torch.rand(n, 1, 2) + (torch.rand(n, STROKES + 1, 2) - 0.5).mul(0.7).cumsum(1)).clamp(
-        0, 1
-    )
+    start, moves = torch.rand(n, 1, 2), (torch.rand(n, STROKES + 1, 2) - 0.5).mul(0.7)
+    points = (start + moves.cumsum(1)).clamp(0, 1).unbind(1)
     thick = (1 + torch.rand(n, 1, 1)) / 24
-    far = torch.stack(
-        [
-            _distance(place, a, b)
-            for a, b in zip(points.unbind(1), points.unbind(1)[1:], strict=False)
-        ]
-    )
+    far = torch.stack([_distance(place, a, b) for a, b in pairwise(points)])
     return far.amin(0) <= thick
 
 
@@ -57,9 +49,8 @@ def _distance(place: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """How far each place (H, W, 2) is from the line from a to b, both (n, 2): (n, H, W)."""
     along = (b - a)[:, None, None]
     from_a = place - a[:, None, None]
-    share = (from_a * along).sum(-1, keepdim=True) / along.square().sum(-1, keepdim=True).clamp(
-        min=1e-9
-    )
+    length = along.square().sum(-1, keepdim=True).clamp(min=1e-9)
+    share = (from_a * along).sum(-1, keepdim=True) / length
     return (from_a - share.clamp(0, 1) * along).norm(dim=-1)
 
 
@@ -71,8 +62,7 @@ def _halves(place: Tensor, n: int) -> Tensor:
 
 
 def show_completions(model: Completes, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Images with masked regions, always the same ones, in grey, and completed; both shaped like
-    x."""
+    """Images with the same masks every time, grey there, and completed; both shaped like x."""
     with seeded_rng(0):
         known = ~draw_masks(x).expand_as(x)
         return torch.where(known, x, 0.0), model.complete(x, known).float()

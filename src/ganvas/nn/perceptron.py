@@ -30,29 +30,27 @@ def perceptron(
     return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1], bias=bias))
 
 
-WAVES = 32
-"""Frequencies that waves have."""
+FREQUENCIES = 32
+"""Of Fourier features, by default."""
 
 
 class FourierFeatures(nn.Module):
-    """x with sin(fx) and cos(fx) appended, (B, into + 2 count), of frequencies f ~ N(0, scale^2)
-    that stay as they are.
+    """x with sin(fx) and cos(fx) appended, (B, into + 2 count), of fixed frequencies
+    f ~ N(0, scale^2).
 
-    Rectifiers learn what is coarse first, and of waves even what is fine is coarse (Tancik et al.,
-    2020). Those of two examples have the inner product count exp(-scale^2 |x - x'|^2 / 2), nearly
-    (Rahimi & Recht, 2007).
+    Networks of rectifiers learn low frequencies first, and Fourier features make high ones low
+    (Tancik et al., 2020). Those of two examples have nearly the inner product
+    count exp(-scale^2 |x - x'|^2 / 2) (Rahimi & Recht, 2007).
     """
 
     frequencies: Tensor
 
-    def __init__(self, into: int, scale: float, count: int = WAVES) -> None:
+    def __init__(self, into: int, scale: float, count: int = FREQUENCIES) -> None:
         super().__init__()
         self.register_buffer("frequencies", scale * torch.randn(into, count))
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(
-            x.device.type, enabled=False
-        ):  # a phase in bf16 is off by more than waves are apart
+        with torch.autocast(x.device.type, enabled=False):  # phases in bf16 would be meaningless
             phases = x.float() @ self.frequencies
         return torch.cat([x, phases.sin(), phases.cos()], 1)
 
@@ -78,7 +76,7 @@ def residual(into: int, width: int, blocks: int, out: int) -> nn.Sequential:
     )
 
 
-class Appending(nn.Module):
+class Append(nn.Module):
     """x with ReLU(normalised f(x)) appended, (B, into + width) (Xu et al., 2019, section 4.4)."""
 
     def __init__(self, into: int, width: int) -> None:
@@ -89,11 +87,11 @@ class Appending(nn.Module):
         return torch.cat([x, self.layers(x)], 1)
 
 
-class Middleware(nn.Module):
-    """Leaky ReLU, then dropout, as one product with what both let through.
+class LeakyDropout(nn.Module):
+    """Leaky ReLU, then dropout, as a product with one factor.
 
     The factor is piecewise constant, and autograd takes it for constant: second derivatives, which
-    a gradient penalty asks for, do not run back through it to find that they are zero.
+    a gradient penalty needs, do not run back through it to find that they are zero.
 
     slope: Of the negative part.
     dropped: Share of the units that are left out in training.
@@ -113,8 +111,8 @@ class Middleware(nn.Module):
 class MinibatchStandardDeviation(nn.Module):
     """Appends one feature, or one channel: how much all the others vary over the batch, on average.
 
-    (B, C, ...) to (B, C + 1, ...). Made examples too much alike give themselves away (Karras et
-    al., 2018, section 3).
+    (B, C, ...) to (B, C + 1, ...). Generated examples that are too much alike are found out (Karras
+    et al., 2018, section 3).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,15 +120,19 @@ class MinibatchStandardDeviation(nn.Module):
         return torch.cat([x, varied.expand(len(x), 1, *x.shape[2:])], 1)
 
 
+EMBEDDING = 32  # numbers that stand for a token
+
+
 class PerceptronEncoder(nn.Module):
     """Examples (B, *space.shape) to vectors (B, out)."""
 
     def __init__(self, space: Space, out: int, width: int, depth: int) -> None:
         super().__init__()
-        self.embed = (
-            nn.Embedding(space.vocabulary, 32) if isinstance(space, Tokens) else nn.Identity()
-        )
-        into = prod(space.shape) * (32 if isinstance(space, Tokens) else 1)
+        self.embed: nn.Module = nn.Identity()
+        into = prod(space.shape)
+        if isinstance(space, Tokens):
+            self.embed = nn.Embedding(space.vocabulary, EMBEDDING)
+            into *= EMBEDDING
         self.layers = residual(into, width, depth - 1, out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -138,8 +140,7 @@ class PerceptronEncoder(nn.Module):
 
 
 class PerceptronDecoder(nn.Module):
-    """Vectors (B, into) to raw output for one value of each coordinate, (B, *space.raw) but for
-    log-scales."""
+    """Vectors (B, into) to raw output without log-scales: one value of each coordinate."""
 
     def __init__(self, space: Space, into: int, width: int, depth: int) -> None:
         super().__init__()
@@ -153,8 +154,8 @@ class PerceptronDecoder(nn.Module):
 
 
 class WithScale(nn.Module):
-    """A decoder of means, (B, C, ...), with learnt log-scales of this shape, the same for all,
-    after them."""
+    """A decoder of means (B, C, ...) followed by learned log-scales of this shape, the same for all
+    examples."""
 
     def __init__(self, means: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -1,5 +1,4 @@
-"""Quantisers: vectors to whole numbers that a decoder can be given in their place, with gradients
-that pass."""
+"""Quantisers: vectors to whole numbers that stand for them, and back, with gradients that pass."""
 
 from __future__ import annotations
 
@@ -18,9 +17,9 @@ Kind = Literal["vector", "finite"]
 DECAY = 0.99  # of the codebook's averages
 DEAD = 0.02  # share of the vectors of an evenly used code, below which a code is dead
 REVIVED = 0.1  # the same, that it is given when it is moved
-LEAST = 1e-6  # vectors that a code stands for at least, so that its mean can be told
-LLOYD = 10  # steps of k-means
-AT_ONCE = 2**14  # vectors that are held against all codes together
+LEAST = 1e-6  # vectors that a code stands for at least, so that it has a mean
+LLOYD = 10  # iterations of k-means
+AT_ONCE = 2**14  # vectors that are compared with all codes together
 FEWEST, MOST = 5, 16  # levels of a number
 
 
@@ -29,8 +28,8 @@ class Quantized(NamedTuple):
 
     vectors: What stands for them, (B, D, *grid); gradients pass straight through (Bengio et al.,
         2013).
-    codes: Which that is, int64 (B, *grid).
-    commitment: Mean squared distance between the two, whose gradient pulls vectors to their codes.
+    codes: Their numbers, int64 (B, *grid).
+    commitment: Mean squared distance to what stands for them, whose gradient pulls vectors there.
     """
 
     vectors: Tensor
@@ -49,7 +48,7 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, z: Tensor) -> Quantized:
-        """What vectors (B, width, *grid) become."""
+        """Quantises vectors (B, width, *grid)."""
 
     @abstractmethod
     def vectors(self, codes: Tensor) -> Tensor:
@@ -76,16 +75,16 @@ class Codebook(Quantizer):
     """The nearest of K vectors, which follow what they stand for (van den Oord et al., 2017,
     appendix A.1):
 
-    N_i <- decay N_i + (1 - decay) n_i,    m_i <- decay m_i + (1 - decay) sum_j z_ij,    e_i = m_i /
-    N_i
+    N_i <- decay N_i + (1 - decay) n_i
+    m_i <- decay m_i + (1 - decay) sum_j z_ij
+    e_i = m_i / N_i
 
     over the n_i vectors z_ij of a batch that are nearest to e_i. It begins with k-means on the
     first batch; a code that stands for next to nothing is dead, and is moved to a vector of the
     batch (Dhariwal et al., 2020).
 
-    N and m are what is kept, and is averaged where weights are: there a code is a mean over all
-    that it ever stood for, and one that was dead is where it was moved to, since it counted for
-    nothing before.
+    The buffers are N and m. In averaged weights a code is then a mean over all that it ever stood
+    for, and one that was dead is where it was moved to, since it counted for nothing before.
 
     Arguments:
         codes: K.
@@ -112,14 +111,14 @@ class Codebook(Quantizer):
 
     def forward(self, z: Tensor) -> Quantized:
         with torch.autocast(z.device.type, enabled=False):
-            flat = _listed(z)
+            flat = _to_rows(z)
             if self.training and self.start and self.counts.sum() < 1:
-                self._begin(flat.detach())
+                self._start_with_k_means(flat.detach())
             book = self.codebook
             codes = _nearest(flat.detach(), book)
             stands = book[codes]
             return Quantized(
-                _gridded(flat + (stands - flat).detach(), z),
+                _to_grid(flat + (stands - flat).detach(), z),
                 codes.view(len(z), *z.shape[2:]),
                 (flat - stands).square().mean(),
             )
@@ -129,35 +128,35 @@ class Codebook(Quantizer):
 
     @torch.no_grad()
     def follow(self, z: Tensor, codes: Tensor) -> None:
-        flat = _listed(z)
-        counts, sums = _tallied(flat, codes.flatten(), self.vocabulary)
+        flat = _to_rows(z)
+        counts, sums = _count_and_sum(flat, codes.flatten(), self.vocabulary)
         distributed.sum_over_processes([counts, sums])
         self.counts.lerp_(counts, 1 - DECAY)
         self.sums.lerp_(sums, 1 - DECAY)
         if self.revival:
             self._revive(flat)
-        lost = (LEAST / self.counts).clamp(min=1)  # what is never used stays where it is
-        self.counts.mul_(lost)
-        self.sums.mul_(lost.unsqueeze(1))
+        floor = (LEAST / self.counts).clamp(min=1)  # what is never used stays where it is
+        self.counts.mul_(floor)
+        self.sums.mul_(floor.unsqueeze(1))
 
     def _revive(self, flat: Tensor) -> None:
         usual = self.counts.mean()
         dead = self.counts < DEAD * usual
-        fresh = _some(flat, self.vocabulary)
+        fresh = _pick(flat, self.vocabulary)
         distributed.broadcast(fresh)
         few = REVIVED * usual
         self.sums.copy_(torch.where(dead.unsqueeze(1), few * fresh, self.sums))
         self.counts.copy_(torch.where(dead, few, self.counts))
 
     @torch.no_grad()
-    def _begin(self, flat: Tensor) -> None:
-        """k-means on vectors (N, width), from some of them; what is nearest to none is put on
-        another of them."""
-        book = _some(flat, self.vocabulary)
+    def _start_with_k_means(self, flat: Tensor) -> None:
+        """k-means on vectors (N, width), from some of them; a mean of no vectors is put on another
+        of them."""
+        book = _pick(flat, self.vocabulary)
         for _ in range(LLOYD):
-            counts, sums = _tallied(flat, _nearest(flat, book), self.vocabulary)
+            counts, sums = _count_and_sum(flat, _nearest(flat, book), self.vocabulary)
             means = sums / counts.clamp(min=1).unsqueeze(1)
-            book = torch.where(counts.unsqueeze(1) > 0, means, _some(flat, self.vocabulary))
+            book = torch.where(counts.unsqueeze(1) > 0, means, _pick(flat, self.vocabulary))
         counts = counts.clamp(min=1)
         for own, found in ((self.counts, counts), (self.sums, book * counts.unsqueeze(1))):
             own.copy_(found)
@@ -165,16 +164,16 @@ class Codebook(Quantizer):
 
 
 class FiniteScalar(Quantizer):
-    """Steps every number of a vector to one of a few levels; their combination is its code
+    """Rounds every number of a vector to one of a few levels; their combination is its code
     (Mentzer et al., 2023):
 
     z^_i = the nearest of L_i even steps from -1 to 1 to tanh(z_i),    codes = product over i of L_i
 
-    Nothing is learned, so no code is ever dead. There are as many codes as the levels make of at
+    Nothing is learned, so no code is ever dead. There are as many codes as levels combine to, at
     most those asked for.
 
     Arguments:
-        codes: Most codes.
+        codes: How many there are at most.
     """
 
     commits = False
@@ -184,7 +183,7 @@ class FiniteScalar(Quantizer):
 
     def __init__(self, codes: int) -> None:
         super().__init__()
-        levels = levels_of(codes)
+        levels = choose_levels(codes)
         self.width, self.vocabulary = len(levels), prod(levels)
         bases = [prod(levels[:i]) for i in range(len(levels))]
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
@@ -192,12 +191,12 @@ class FiniteScalar(Quantizer):
 
     def forward(self, z: Tensor) -> Quantized:
         with torch.autocast(z.device.type, enabled=False):
-            soft = _listed(z).tanh()
+            soft = _to_rows(z).tanh()
             steps = ((soft.detach() + 1) / 2 * (self.levels - 1)).round()
             hard = 2 * steps / (self.levels - 1) - 1
             codes = (steps.long() * self.bases).sum(1)
             return Quantized(
-                _gridded(soft + (hard - soft).detach(), z),
+                _to_grid(soft + (hard - soft).detach(), z),
                 codes.view(len(z), *z.shape[2:]),
                 soft.new_zeros(()),
             )
@@ -213,33 +212,27 @@ class FiniteScalar(Quantizer):
 def make_quantizer(kind: Kind, codes: int, width: int, start: bool, revival: bool) -> Quantizer:
     """A quantiser of this kind: a codebook of vectors of this width, or finite scalars, whose width
     follows."""
-    return (
-        FiniteScalar(codes)
-        if kind == "finite"
-        else Codebook(codes, width, start=start, revival=revival)
-    )
+    if kind == "finite":
+        return FiniteScalar(codes)
+    return Codebook(codes, width, start=start, revival=revival)
 
 
-def levels_of(codes: int) -> tuple[int, ...]:
-    """Levels whose product is at most `codes`, and as near as can be; five at least, as many
-    numbers as that allows."""
+def choose_levels(codes: int) -> tuple[int, ...]:
+    """Levels of each number: as many numbers as have at least five levels, whose product is as near
+    to `codes` as can be and no more."""
     numbers = max(int(log(codes) / log(FEWEST) + 1e-9), 1)
     if numbers == 1:
         return (codes,)
-    fit = (
-        some
-        for some in combinations_with_replacement(range(FEWEST, MOST + 1), numbers)
-        if prod(some) <= codes
-    )
-    return max(fit, key=prod)[::-1]
+    choices = combinations_with_replacement(range(FEWEST, MOST + 1), numbers)
+    return max((levels for levels in choices if prod(levels) <= codes), key=prod)[::-1]
 
 
-def _listed(z: Tensor) -> Tensor:
+def _to_rows(z: Tensor) -> Tensor:
     """Vectors on grids (B, D, *grid), one after the other: float32 (N, D)."""
     return z.movedim(1, -1).flatten(0, -2).float()
 
 
-def _gridded(flat: Tensor, like: Tensor) -> Tensor:
+def _to_grid(flat: Tensor, like: Tensor) -> Tensor:
     """Vectors (N, D) back on grids, (B, D, *grid) like `like`."""
     return flat.view(len(like), *like.shape[2:], -1).movedim(-1, 1)
 
@@ -253,22 +246,22 @@ def _nearest(z: Tensor, book: Tensor) -> Tensor:
     middle = book.mean(0)
     book = book - middle
     costs = book.square().sum(1)
-    return torch.cat(
-        [torch.addmm(costs, part - middle, book.T, alpha=-2).argmin(1) for part in z.split(AT_ONCE)]
-    )
+    found = []
+    for part in z.split(AT_ONCE):
+        found.append(torch.addmm(costs, part - middle, book.T, alpha=-2).argmin(1))
+    return torch.cat(found)
 
 
-def _tallied(z: Tensor, codes: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]:
+def _count_and_sum(z: Tensor, codes: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]:
     """How many vectors (N, D) have each code, (K,), and their sums, (K, D)."""
     counts = codes.bincount(minlength=vocabulary).to(z.dtype)
     return counts, z.new_zeros(vocabulary, z.shape[1]).index_add_(0, codes, z)
 
 
-def _some(z: Tensor, n: int) -> Tensor:
+def _pick(z: Tensor, n: int) -> Tensor:
     """Vectors (n, D) out of z (N, D), each once where there are enough."""
-    order = (
-        torch.randperm(len(z), device=z.device)
-        if len(z) >= n
-        else torch.randint(len(z), (n,), device=z.device)
-    )
+    if len(z) >= n:
+        order = torch.randperm(len(z), device=z.device)
+    else:
+        order = torch.randint(len(z), (n,), device=z.device)
     return z[order[:n]]

@@ -1,5 +1,5 @@
-"""Residual networks without normalisation, which start as the identity (Huang et al., 2024, section
-4)."""
+"""Residual networks without normalisation, initialised as the identity (Huang et al., 2024,
+section 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Bottleneck(nn.Module):
     """x + f(x), with f convolutions of 1 x 1, 3 x 3 in groups of 16 channels, and 1 x 1; leaky ReLU
     between them.
 
-    Begins as fix-up says (Zhang et al., 2019): the last convolution at zero, the others at L^(-1/4)
+    Initialised by Fixup (Zhang et al., 2019): the last convolution at zero, the others at L^(-1/4)
     times what keeps the variance, where L is the number of blocks of the network.
 
     width: Channels outside of the block.
@@ -34,7 +34,7 @@ class Bottleneck(nn.Module):
         middle = Convolution(inside, inside, 3, 1, 1, groups=max(inside // GROUP, 1))
         leave = Convolution(inside, width, 1, bias=False)
         for layer in (enter, middle):
-            _start(layer, sqrt(2 / (1 + SLOPE**2)) * blocks**-0.25)
+            _initialise(layer, sqrt(2 / (1 + SLOPE**2)) * blocks**-0.25)
         nn.init.zeros_(leave.weight)
         self.layers = nn.Sequential(enter, LeakyReLU(), middle, LeakyReLU(), leave)
 
@@ -45,7 +45,7 @@ class Bottleneck(nn.Module):
 def mix(channels: int, out: int) -> Convolution:
     """A linear map of channels at each place, without a bias, that keeps the variance."""
     layer = Convolution(channels, out, 1, bias=False)
-    _start(layer, 1.0)
+    _initialise(layer, 1.0)
     return layer
 
 
@@ -54,12 +54,12 @@ class Downsample(nn.Module):
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
-        self.shrunk = Halve(channels, out, bias=False)
-        nn.init.normal_(self.shrunk.weight, 0.0, (16 * channels) ** -0.5)
+        self.convolution = Halve(channels, out, bias=False)
+        nn.init.normal_(self.convolution.weight, 0.0, (16 * channels) ** -0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         odd = (0, x.shape[3] % 2, 0, x.shape[2] % 2)
-        return self.shrunk(F.pad(x, odd) if any(odd) else x)
+        return self.convolution(F.pad(x, odd) if any(odd) else x)
 
 
 class Upsample(nn.Module):
@@ -67,19 +67,17 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int, out: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.doubled = Double(channels, out, bias=False)
-        nn.init.normal_(
-            self.doubled.weight, 0.0, (4 * channels) ** -0.5
-        )  # four places of each kernel meet a pixel
+        self.convolution = Double(channels, out, bias=False)
+        # four places of each kernel meet a pixel
+        nn.init.normal_(self.convolution.weight, 0.0, (4 * channels) ** -0.5)
         self.crop = Crop(*size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.crop(self.doubled(x))
+        return self.crop(self.convolution(x))
 
 
 class Down(nn.Module):
-    """(B, C, H, W) to (B, O, H/2, W/2), rounded up: bilinear, which halves by averaging four, and a
-    map of channels."""
+    """(B, C, H, W) to (B, O, H/2, W/2), rounded up: means of four pixels, and a map of channels."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -105,8 +103,8 @@ class Up(nn.Module):
 
 
 class Basis(nn.Module):
-    """Vectors (B, into) to images (B, C, h, w): one learned image, each channel of it scaled by
-    what z says."""
+    """Vectors z (B, into) to images (B, C, h, w): one learned image, its channels scaled by a
+    linear map of z."""
 
     def __init__(self, into: int, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -119,8 +117,8 @@ class Basis(nn.Module):
 
 
 class Summary(nn.Module):
-    """Images (B, C, h, w) to vectors (B, C): each channel weighed by a learned image of its
-    own, in float32."""
+    """Images (B, C, h, w) to vectors (B, C): each channel weighted by a learned image, in
+    float32."""
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -130,7 +128,7 @@ class Summary(nn.Module):
         return (self.weight * x).sum((2, 3))
 
 
-def _start(layer: nn.Conv2d, gain: float) -> None:
+def _initialise(layer: nn.Conv2d, gain: float) -> None:
     """Weights from N(0, gain^2 / inputs), no biases."""
     nn.init.normal_(layer.weight, 0.0, gain / sqrt(layer.weight[0].numel()))
     if layer.bias is not None:

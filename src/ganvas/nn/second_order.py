@@ -1,7 +1,6 @@
-"""Layers for networks whose gradient is penalised: what they learn from it is worked out as fast as
-all else.
+"""Layers for networks whose gradient is penalised: their second derivatives, fast.
 
-Torch differentiates a gradient right, but slowly: a grouped convolution group by group, and the
+Torch differentiates a gradient correctly, but slowly: a grouped convolution group by group, and the
 second derivative of a leaky ReLU, zero everywhere, as numbers that are then carried back through
 the whole network.
 """
@@ -14,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .autograd import Function
+
 SLOPE = 0.2  # of leaky ReLU
 
 
@@ -24,7 +25,7 @@ class LeakyReLU(nn.Module):
         return _Leaky.apply(x)
 
 
-class _Leaky(torch.autograd.Function):
+class _Leaky(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         y = F.leaky_relu(x, SLOPE)
@@ -34,11 +35,11 @@ class _Leaky(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return _Sloped.apply(gradient, y.detach())
+        return _LeakyGradient.apply(gradient, y.detach())
 
 
-class _Sloped(torch.autograd.Function):
-    """Numbers times the slope of leaky ReLU where it gave y; linear in the numbers, so its own
+class _LeakyGradient(Function):
+    """A gradient times the slope of leaky ReLU where it gave y; linear in the gradient, so its own
     derivative."""
 
     @staticmethod
@@ -48,28 +49,25 @@ class _Sloped(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Sloped.apply(gradient, *ctx.saved_tensors), None
+        return _LeakyGradient.apply(gradient, *ctx.saved_tensors), None
 
 
 class Convolution(nn.Conv2d):
     """A convolution of stride 1 that pads with zeros.
 
-    With `create_graph`, gradients of inputs can be asked for, and not those of its weight: there
-    are none.
+    With `create_graph`, only gradients of inputs can be computed: those of its weight are None.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        kind = (
-            torch.get_autocast_dtype(x.device.type)
-            if torch.is_autocast_enabled(x.device.type)
-            else x.dtype
-        )
+        kind = x.dtype
+        if torch.is_autocast_enabled(x.device.type):
+            kind = torch.get_autocast_dtype(x.device.type)
         weight = self.weight.to(kind)
-        y = _Convolved.apply(x.to(kind), weight, self.padding, self.groups)
+        y = _Convolve.apply(x.to(kind), weight, self.padding, self.groups)
         return y if self.bias is None else y + self.bias.to(kind)[:, None, None]
 
 
-class _Convolved(torch.autograd.Function):
+class _Convolve(Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int
@@ -81,14 +79,17 @@ class _Convolved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
-        if (
-            torch.is_grad_enabled()
-        ):  # to be differentiated again; ctx does not tell that the weight's is not asked for
-            return _Returned.apply(gradient, weight, x.detach(), *ctx.how), None, None, None
+        if torch.is_grad_enabled():  # again; ctx cannot know that only x is asked for
+            return (
+                _ConvolutionGradient.apply(gradient, weight, x.detach(), *ctx.how),
+                None,
+                None,
+                None,
+            )
         return *_gradients(gradient, x, weight, *ctx.how, *ctx.needs_input_grad[:2]), None, None
 
 
-class _Returned(torch.autograd.Function):
+class _ConvolutionGradient(Function):
     """The gradient of a convolution's input: linear in the gradient of its output, and in its
     weight."""
 

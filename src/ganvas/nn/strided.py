@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 
+from .autograd import Function
+
 
 class _Strided(nn.Module):
     """Weight (channels of the small image, channels of the large, kernel, kernel); padding is 1
@@ -34,7 +36,7 @@ class Halve(_Strided):
         super().__init__(out, channels, kernel, out if bias else None)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not _as_products(x, self.weight, _halved(x, self.weight)):
+        if not _as_products(x, self.weight, _half_size(x, self.weight)):
             return F.conv2d(x, self.weight, self.bias, 2, 1)
         return _add(_Products.apply(*_cast(x, self.weight), None), self.bias)
 
@@ -82,7 +84,7 @@ def _add(y: Tensor, bias: Tensor | None) -> Tensor:
     return y if bias is None else y + bias.to(y.dtype)[:, None, None]
 
 
-class _Products(torch.autograd.Function):
+class _Products(Function):
     """Doubles x to a size, or halves it where there is none; each is what the other does to
     gradients."""
 
@@ -96,33 +98,25 @@ class _Products(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         small, large = (x, gradient) if ctx.doubles else (gradient, x)
-        if (
-            torch.is_grad_enabled()
-        ):  # to be differentiated again: by operations that torch knows the derivatives of
-            back = (
-                F.conv2d(gradient, weight, None, 2, 1)
-                if ctx.doubles
-                else _transposed(gradient, weight, x)
-            )
+        if torch.is_grad_enabled():  # differentiated again: by operations that torch can derive
+            if ctx.doubles:
+                back = F.conv2d(gradient, weight, None, 2, 1)
+            else:
+                back = _transposed_convolution(gradient, weight, x)
             return back, conv2d_weight(large, weight.shape, small, 2, 1), None
         back = _halve(gradient, weight) if ctx.doubles else _double(gradient, weight, x.shape[2:])
-        return (
-            back,
-            _weight_gradient(small, large, weight) if ctx.needs_input_grad[1] else None,
-            None,
-        )
+        learned = _weight_gradient(small, large, weight) if ctx.needs_input_grad[1] else None
+        return back, learned, None
 
 
-def _transposed(small: Tensor, weight: Tensor, large: Tensor) -> Tensor:
+def _transposed_convolution(small: Tensor, weight: Tensor, large: Tensor) -> Tensor:
     """The transposed convolution that gives images of the size of `large`."""
-    extra = [
-        a - 2 * b - weight.shape[-1] + 4
-        for a, b in zip(large.shape[2:], small.shape[2:], strict=True)
-    ]
+    sides = zip(large.shape[2:], small.shape[2:], strict=True)
+    extra = [a - 2 * b - weight.shape[-1] + 4 for a, b in sides]
     return F.conv_transpose2d(small, weight, None, 2, 1, extra)
 
 
-def _halved(large: Tensor, weight: Tensor) -> tuple[int, int]:
+def _half_size(large: Tensor, weight: Tensor) -> tuple[int, int]:
     """Height and width once halved."""
     kernel = weight.shape[-1]
     return (large.shape[2] + 2 - kernel) // 2 + 1, (large.shape[3] + 2 - kernel) // 2 + 1
@@ -130,7 +124,7 @@ def _halved(large: Tensor, weight: Tensor) -> tuple[int, int]:
 
 def _patches(large: Tensor, weight: Tensor) -> Tensor:
     """What each position of the small image sees: (B h w, kernel kernel C)."""
-    kernel, small = weight.shape[-1], _halved(large, weight)
+    kernel, small = weight.shape[-1], _half_size(large, weight)
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
     (batch, _, _, channels), (b, h, w, c) = padded.shape, padded.stride()
     windows = padded.as_strided(
@@ -151,7 +145,7 @@ def _flat(weight: Tensor) -> Tensor:
 
 def _halve(x: Tensor, weight: Tensor) -> Tensor:
     y = _patches(x, weight) @ _flat(weight).t()
-    return y.view(len(x), *_halved(x, weight), len(weight)).permute(0, 3, 1, 2)
+    return y.view(len(x), *_half_size(x, weight), len(weight)).permute(0, 3, 1, 2)
 
 
 def _double(x: Tensor, weight: Tensor, size: Sequence[int]) -> Tensor:

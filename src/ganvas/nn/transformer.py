@@ -1,5 +1,5 @@
-"""Transformers over symbols (Vaswani et al., 2017), as they are built today; what a condition says
-comes first."""
+"""Transformers over tokens (Vaswani et al., 2017), as they are built today, with conditions as a
+prefix."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import DecodingOptions, Tokens
-from ..core.decoding import AS_IT_IS
+from ..core.decoding import DEFAULT_DECODING
 
 BASE = 10_000.0  # of the wavelengths of rotary positions, as in the paper
 SCALE = 0.02  # of vectors to begin with
-# places up to which a processor multiplies whole matrices of attention faster than it walks through
-# them
-SHORT = 512
+SHORT = 512  # places up to which a CPU is faster with dense matrices of attention
 
 
 @dataclass
 class Memory:
-    """Keys and values of the places seen so far, of every layer, so that no place is worked out
-    twice.
+    """Keys and values of the places so far, of every layer, so that no place is computed twice.
 
-    kept: (layers, 2, B, heads, places, width of a head); of the places only the first `length` mean
-        something.
+    kept: (layers, 2, B, heads, places, width of a head); only the first `length` places are valid.
     """
 
     kept: Tensor
@@ -63,7 +59,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     """
     places, seen = q.shape[-2], k.shape[-2]
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and seen <= SHORT:
-        return _whole(q, k, v, causal)
+        return _dense_attention(q, k, v, causal)
     if not causal or places == 1:
         return F.scaled_dot_product_attention(q, k, v)
     if places == seen:
@@ -72,9 +68,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, sees)
 
 
-def _whole(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
-    """`attention` by matrices that are written down, which processors are two to three times faster
-    with in bf16."""
+def _dense_attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """`attention` by dense matrices, two to three times faster on CPUs in bf16."""
     n, places, seen = len(q), q.shape[-2], k.shape[-2]
     above = q.new_zeros(places, seen)
     if causal and places > 1:
@@ -85,7 +80,7 @@ def _whole(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
 
 
 class Block(nn.Module):
-    """h + attention(norm h), then h + SwiGLU(norm h) (Shazeer, 2020); both begin as nothing.
+    """h + attention(norm h), then h + SwiGLU(norm h) (Shazeer, 2020); both terms begin as zero.
 
     Norms are of root mean squares (Zhang & Sennrich, 2019), before what they feed; no layer has a
     bias.
@@ -104,11 +99,11 @@ class Block(nn.Module):
             nn.init.zeros_(last.weight)
 
     def forward(self, h: Tensor, rotary: Rotary, memory: Memory | None, layer: int) -> Tensor:
-        h = h + self._dropped(self.out(self._attended(self.norms[0](h), rotary, memory, layer)))
+        h = h + self._drop(self.out(self._attend(self.norms[0](h), rotary, memory, layer)))
         gate, value = self.gates(self.norms[1](h)).chunk(2, -1)
-        return h + self._dropped(self.down(F.silu(gate) * value))
+        return h + self._drop(self.down(F.silu(gate) * value))
 
-    def _attended(self, h: Tensor, rotary: Rotary, memory: Memory | None, layer: int) -> Tensor:
+    def _attend(self, h: Tensor, rotary: Rotary, memory: Memory | None, layer: int) -> Tensor:
         start = memory.length if memory else 0
         q, k, v = self.qkv(h).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k = rotary(q, start), rotary(k, start)
@@ -119,7 +114,7 @@ class Block(nn.Module):
             k, v = kept[:, :, :, :stop]
         return attention(q, k, v, self.causal).transpose(1, 2).flatten(2)
 
-    def _dropped(self, h: Tensor) -> Tensor:
+    def _drop(self, h: Tensor) -> Tensor:
         return F.dropout(h, self.dropout, self.training) if self.dropout else h
 
 
@@ -155,19 +150,19 @@ class Stack(nn.Module):
 
 
 class TokenTransformer(nn.Module):
-    """Symbols (B, places), int64, to vectors (B, places, width) that tell of each place, and these
-    to logits.
+    """Tokens (B, places), int64, to vectors (B, places, width) that predict each place, and to
+    logits.
 
-    What a condition says comes before the symbols, in an alphabet of its own with one symbol more,
-    which says nothing. Where it is causal, a place is told by those before it, the first by a
-    vector that begins; where it is not, by all that are not hidden, and that vector stands for what
-    is.
+    A condition is a prefix of tokens, from a vocabulary of its own with one more, the null token,
+    which stands for no condition. In a causal network a place is predicted from those before it,
+    the first from a special vector; in others from all that are not hidden, which that vector
+    replaces.
 
     Places of a grid have learned vectors for each axis, those with alphabets of their own one each;
     all others have rotary positions alone.
 
-    condition: What comes before: symbols of a space, or so many vectors that are given as they are.
-    tied: Symbols are told by the vectors that they come in as (Press & Wolf, 2017).
+    condition: The prefix: tokens of a space, or a number of vectors that are given as they are.
+    tied: Whether output embeddings are the input embeddings (Press & Wolf, 2017).
     """
 
     index: Tensor
@@ -187,16 +182,16 @@ class TokenTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.causal, self.own = causal, bool(space.alphabets)
-        words = condition if isinstance(condition, Tokens) else Tokens(condition or 0, 0)
-        self.end, self.said, self.nothing = space.end, words.length, words.vocabulary
+        prefix = condition if isinstance(condition, Tokens) else Tokens(condition or 0, 0)
+        self.end, self.prefix, self.null_token = space.end, prefix.length, prefix.vocabulary
         symbols = sum(space.alphabets) or space.vocabulary
         self.special = nn.Parameter(torch.randn(width) * SCALE)
         self.symbols = _embedding(symbols, width)
         self.outward = None if tied else _embedding(symbols, width)
-        self.condition = _embedding(self.nothing + 1, width) if self.nothing else None
+        self.condition = _embedding(self.null_token + 1, width) if self.null_token else None
         self.sides = space.grid or ((space.length,) if self.own else ())
         self.axes = nn.ParameterList(torch.randn(side, width) * SCALE for side in self.sides)
-        self.stack = Stack(width, depth, heads, self.said + space.length, dropout, causal)
+        self.stack = Stack(width, depth, heads, self.prefix + space.length, dropout, causal)
         sizes, within = torch.tensor(space.sizes)[:, None], torch.arange(space.vocabulary)
         starts = (sizes.cumsum(0) - sizes) * self.own
         index = starts + within.minimum(sizes - 1) if self.own else starts
@@ -204,38 +199,34 @@ class TokenTransformer(nn.Module):
         self.register_buffer("beyond", within >= sizes if self.own else None, persistent=False)
 
     def forward(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
-        """Vectors that tell of the places of x (B, places), of which the last may be left out where
-        it is causal.
+        """Vectors that predict the places of x (B, places); if it is causal, x may lack the last.
 
-        y: (B, condition.length), or vectors (B, condition, width); None says nothing.
-        hidden: Which symbols are hidden, boolean like x.
+        y: Condition, (B, condition.length), or vectors (B, condition, width); None for none.
+        hidden: Which tokens are hidden, boolean like x.
         """
-        return self.whole(x, y, hidden)[:, self.said :]
+        return self.with_condition(x, y, hidden)[:, self.prefix :]
 
-    def whole(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
-        """The same, and before these the vectors of what comes before, (B, said + places,
-        width)."""
+    def with_condition(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
+        """The same after the vectors of the condition, (B, prefix + places, width)."""
         if self.causal:
-            return self.stack(
-                self._entering(x[:, :-1], y, None if hidden is None else hidden[:, :-1])
-            )
-        h = self._symbols(x, 0, hidden) + self._places(0, x.shape[1])
-        return self.stack(torch.cat([self._prefix(y, len(x)), h], 1))
+            hidden = None if hidden is None else hidden[:, :-1]
+            return self.stack(self._embed_sequence(x[:, :-1], y, hidden))
+        h = self._embed_tokens(x, 0, hidden) + self._embed_places(0, x.shape[1])
+        return self.stack(torch.cat([self._embed_condition(y, len(x)), h], 1))
 
     def logits(self, h: Tensor, start: int = 0) -> Tensor:
-        """Logits (B, places, vocabulary) of vectors that tell of the places from `start` on; -inf
+        """Logits (B, places, vocabulary) of vectors that predict the places from `start` on; -inf
         beyond alphabets."""
         weight = self.symbols.weight if self.outward is None else self.outward.weight
         if not self.own:
             return F.linear(h, weight)
         span = slice(start, start + h.shape[1])
-        return torch.einsum("btw,tvw->btv", h, weight[self.index[span]]).masked_fill(
-            self.beyond[span], -inf
-        )
+        logits = torch.einsum("btw,tvw->btv", h, weight[self.index[span]])
+        return logits.masked_fill(self.beyond[span], -inf)
 
     def costs(self, h: Tensor, x: Tensor, chosen: Tensor) -> Tensor:
-        """-log p of the chosen (boolean) symbols of x (B, places), which h (B, places, width) tells
-        of: (chosen,)."""
+        """-log p of the chosen (boolean) tokens of x (B, places), which h (B, places, width)
+        predicts: (chosen,)."""
         logits = self.logits(h)[chosen] if self.own else self.logits(h[chosen])
         return F.cross_entropy(logits.float(), x[chosen], reduction="none")
 
@@ -243,65 +234,66 @@ class TokenTransformer(nn.Module):
         """(place, its logits (B, vocabulary)) from place `known` on; x[:, place] is read when the
         next is asked for.
 
-        Where y has more rows than x, a multiple, rows of x are taken that often.
+        Where y has a multiple of the rows of x, x is repeated that often.
         """
         times = 1 if y is None else len(y) // len(x)
         memory = self.stack.memory(times * len(x), self.special)
-        h = self._entering(x[:, :known].repeat(times, 1), y)
+        h = self._embed_sequence(x[:, :known].repeat(times, 1), y)
         for place in range(known, len(self.index)):
             yield place, self.logits(self.stack(h, memory)[:, -1:], place)[:, 0]
-            h = self._symbols(x[:, place : place + 1].repeat(times, 1), place) + self._places(
-                place + 1, place + 2
-            )
+            h = self._embed_tokens(
+                x[:, place : place + 1].repeat(times, 1), place
+            ) + self._embed_places(place + 1, place + 2)
 
     def fill(
         self,
         x: Tensor,
         known: Tensor,
         y: Tensor | None = None,
-        how: DecodingOptions = AS_IT_IS,
+        how: DecodingOptions = DEFAULT_DECODING,
         allowed: Mapping[int, Tensor] = {},
     ) -> Tensor:
         """x with what is not known drawn, from left to right, until all examples have ended.
 
-        y: As in `unfold`; of twice as many rows, the second half what guidance leads away from.
+        y: As in `unfold`; for guidance, twice as many rows: conditions, then none.
         allowed: As in `Completes.complete`.
         """
         x, done = x.clone(), torch.zeros(len(x), dtype=torch.bool, device=x.device)
         there = int(known.all(0).long().cumprod(0).sum())
         for place, logits in self.unfold(x, y, there):
-            drawn = how.draw(forbidden(how.guided(logits, len(x)), allowed.get(place)))
+            drawn = how.draw(mask_forbidden(how.apply_guidance(logits, len(x)), allowed.get(place)))
             if self.end is not None:
                 drawn = drawn.masked_fill(done, self.end)
             x[:, place] = torch.where(known[:, place], x[:, place], drawn)
             if self.end is not None:
                 done |= x[:, place] == self.end
                 if done.all():
-                    x[:, place + 1 :] = torch.where(
-                        known[:, place + 1 :], x[:, place + 1 :], self.end
-                    )
+                    rest = slice(place + 1, None)
+                    x[:, rest] = torch.where(known[:, rest], x[:, rest], self.end)
                     break
         return x
 
-    def _entering(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
-        """What enters for the first symbols of examples, (B, said + 1 + places, width)."""
+    def _embed_sequence(self, x: Tensor, y: Tensor | None, hidden: Tensor | None = None) -> Tensor:
+        """Input vectors of the first tokens of examples, (B, prefix + 1 + places, width)."""
         first = self.special.expand(len(x), 1, -1)
-        h = torch.cat([first, self._symbols(x, 0, hidden)], 1) + self._places(0, x.shape[1] + 1)
-        return torch.cat([self._prefix(y, len(x)), h], 1) if self.said else h
+        h = torch.cat([first, self._embed_tokens(x, 0, hidden)], 1) + self._embed_places(
+            0, x.shape[1] + 1
+        )
+        return torch.cat([self._embed_condition(y, len(x)), h], 1) if self.prefix else h
 
-    def _symbols(self, x: Tensor, start: int, hidden: Tensor | None = None) -> Tensor:
+    def _embed_tokens(self, x: Tensor, start: int, hidden: Tensor | None = None) -> Tensor:
         h = self.symbols(x + self.index[start : start + x.shape[1], 0])
         return h if hidden is None else torch.where(hidden[..., None], self.special, h)
 
-    def _prefix(self, y: Tensor | None, n: int) -> Tensor:
+    def _embed_condition(self, y: Tensor | None, n: int) -> Tensor:
         if self.condition is None:
             return self.special.new_empty(n, 0, len(self.special)) if y is None else y
         if y is None:
-            y = torch.full((n, self.said), self.nothing, device=self.special.device)
+            y = torch.full((n, self.prefix), self.null_token, device=self.special.device)
         return self.condition(y)
 
-    def _places(self, start: int, stop: int) -> Tensor:
-        """What is added at places from start to stop, (places, width), or zero."""
+    def _embed_places(self, start: int, stop: int) -> Tensor:
+        """Vectors of places from start to stop, (places, width), or zero."""
         at = torch.zeros((), device=self.special.device)
         for axis, vectors in enumerate(self.axes):
             own = [1] * len(self.sides)
@@ -311,13 +303,13 @@ class TokenTransformer(nn.Module):
 
 
 def _embedding(symbols: int, width: int) -> nn.Embedding:
-    made = nn.Embedding(symbols, width)
-    nn.init.normal_(made.weight, std=SCALE)
-    return made
+    embedding = nn.Embedding(symbols, width)
+    nn.init.normal_(embedding.weight, std=SCALE)
+    return embedding
 
 
-def forbidden(logits: Tensor, allowed: Tensor | None) -> Tensor:
-    """Logits (..., vocabulary) without the symbols that are not allowed, boolean (alphabet,); None
+def mask_forbidden(logits: Tensor, allowed: Tensor | None) -> Tensor:
+    """Logits (..., vocabulary), -inf for tokens that are not allowed, boolean (alphabet,); None
     allows all."""
     if allowed is None:
         return logits

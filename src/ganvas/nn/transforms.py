@@ -1,8 +1,8 @@
-"""Transforms of images to few numbers that are worth coding, and back, with a density of these
-numbers."""
+"""Transforms of images to few numbers that are worth coding, and back, with their density."""
 
 from __future__ import annotations
 
+from itertools import product
 from math import pi
 
 import torch
@@ -18,7 +18,7 @@ MIXED = 3  # logistics that each density is made of
 PACE = 10.0  # how much faster a density learns than the transforms whose numbers it follows
 
 
-def steps(shape: tuple[int, ...], halvings: int) -> list[tuple[int, int]]:
+def resolutions(shape: tuple[int, ...], halvings: int) -> list[tuple[int, int]]:
     """(height, width) at each resolution, halved (rounding up) so many times."""
     found = [(shape[1], shape[2])]
     for _ in range(halvings):
@@ -27,18 +27,16 @@ def steps(shape: tuple[int, ...], halvings: int) -> list[tuple[int, int]]:
 
 
 class Analysis(nn.Module):
-    """Images (B, *shape) to latents (B, latent, h, w): cosines of blocks, as it begins, and what
-    a network adds.
+    """Images (B, *shape) to latents (B, latent, h, w): a linear map of blocks, at first their
+    cosine transform, plus a network.
 
     width: Channels at half resolution, doubled where resolution is halved.
     """
 
     def __init__(self, shape: tuple[int, ...], latent: int, width: int, halvings: int) -> None:
         super().__init__()
-        self.missing = [
-            2**halvings * small - large
-            for small, large in zip(*_ends(shape, halvings), strict=True)
-        ]
+        small = resolutions(shape, halvings)[-1]
+        self.missing = [2**halvings * small[axis] - shape[axis + 1] for axis in (0, 1)]
         self.blocks = nn.Conv2d(shape[0], latent, 2**halvings, 2**halvings, bias=False)
         self.blocks.weight.data.copy_(cosines(shape[0], latent, 2**halvings))
         channels, layers = shape[0], list[nn.Module]()
@@ -47,7 +45,7 @@ class Analysis(nn.Module):
             layers += [Halve(channels, wide, 3), PlainBlock(wide)]
             channels = wide
         self.network = nn.Sequential(
-            *layers, nn.SiLU(), _silent(nn.Conv2d(channels, latent, 3, 1, 1))
+            *layers, nn.SiLU(), _zero_weights(nn.Conv2d(channels, latent, 3, 1, 1))
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +58,7 @@ class Synthesis(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], latent: int, width: int, halvings: int) -> None:
         super().__init__()
-        sizes, channels = steps(shape, halvings), width * min(2 ** (halvings - 1), 4)
+        sizes, channels = resolutions(shape, halvings), width * min(2 ** (halvings - 1), 4)
         self.blocks = nn.ConvTranspose2d(latent, shape[0], 2**halvings, 2**halvings, bias=False)
         self.blocks.weight.data.copy_(cosines(shape[0], latent, 2**halvings))
         layers: list[nn.Module] = [nn.Conv2d(latent, channels, 3, 1, 1)]
@@ -70,7 +68,7 @@ class Synthesis(nn.Module):
             channels = wide
         self.crop = Crop(*sizes[0])
         self.network = nn.Sequential(
-            *layers, nn.SiLU(), _silent(nn.Conv2d(channels, shape[0], 3, 1, 1))
+            *layers, nn.SiLU(), _zero_weights(nn.Conv2d(channels, shape[0], 3, 1, 1))
         )
 
     def forward(self, y: Tensor) -> Tensor:
@@ -83,9 +81,7 @@ def cosines(channels: int, latent: int, side: int) -> Tensor:
     n = torch.arange(side)
     waves = torch.cos(pi / side * (n + 0.5) * n.unsqueeze(1)) * (2 / side) ** 0.5
     waves[0] /= 2**0.5
-    frequencies = sorted(
-        ((i, j) for i in range(side) for j in range(side)), key=lambda at: (sum(at), at)
-    )
+    frequencies = sorted(product(range(side), repeat=2), key=lambda at: (sum(at), at))
     found = torch.zeros(latent, channels, side, side)
     for number in range(min(latent, channels * side**2)):
         i, j = frequencies[number // channels]
@@ -93,14 +89,8 @@ def cosines(channels: int, latent: int, side: int) -> Tensor:
     return found
 
 
-def _ends(shape: tuple[int, ...], halvings: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """(height, width) at the lowest and at the full resolution."""
-    sizes = steps(shape, halvings)
-    return sizes[-1], sizes[0]
-
-
-def _silent(layer: nn.Conv2d) -> nn.Conv2d:
-    """A layer that begins by saying nothing."""
+def _zero_weights(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, with zero weights to begin with."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -110,8 +100,8 @@ def _silent(layer: nn.Conv2d) -> nn.Conv2d:
 class Density(nn.Module):
     """A mixture of logistics for each of some independent numbers, (*shape).
 
-    P(bin of width s around y) = sum over k of w_k [F((y + s/2 - m_k) / c_k) - F((y - s/2 - m_k) /
-    c_k)],  F the sigmoid
+    P(bin of width s around y)
+        = sum over k of w_k [F((y + s/2 - m_k) / c_k) - F((y - s/2 - m_k) / c_k)],  F the sigmoid
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -124,10 +114,8 @@ class Density(nn.Module):
     def log_mass(self, y: Tensor, step: Tensor) -> Tensor:
         """log P(the bin around y) for y (B, *shape), of this width (broadcasts)."""
         inverse = (-PACE * self.log_scale).exp()
-        centred, half = (
-            (y.unsqueeze(1) - PACE * self.mean) * inverse,
-            step.unsqueeze(1) / 2 * inverse,
-        )
+        centred = (y.unsqueeze(1) - PACE * self.mean) * inverse
+        half = step.unsqueeze(1) / 2 * inverse
         mirrored = -centred.abs()  # F(a) - F(b) = F(-b) - F(-a): taken where nothing cancels
         inside = log_between(mirrored + half, mirrored - half)
         return (inside + (PACE * self.weight).log_softmax(0)).logsumexp(1)

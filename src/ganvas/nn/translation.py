@@ -1,5 +1,4 @@
-"""Networks that turn images into others of the same height and width, and one that judges patch
-by patch."""
+"""Networks that turn images into others of the same size, and a discriminator of patches."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core import mirror_to_multiple
+from .autograd import Function
 
 EPSILON = 1e-5
 
@@ -20,17 +20,16 @@ class Normalise(nn.Module):
     """(x - mean) / deviation of each channel of each image: instance normalisation (Ulyanov et
     al., 2016).
 
-    On a CPU images stay as they lie, channels last, where torch's own would copy them there and
-    back.
+    On a CPU images with channels last stay so, where torch's own would copy them there and back.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last):
-            return _Normalised.apply(x)
+            return _InstanceNorm.apply(x)
         return F.instance_norm(x, eps=EPSILON)
 
 
-class _Normalised(torch.autograd.Function):
+class _InstanceNorm(Function):
     """Of x, (B, C, H, W) with the channels last; sums are float32, whatever x is."""
 
     @staticmethod
@@ -107,12 +106,12 @@ class ResidualTranslator(nn.Module):
         """Channels of what each stage is given."""
 
     def forward(self, x: Tensor) -> Tensor:
-        *_, raw = self.seen(x, (len(self.stages),))
+        *_, raw = self.stage_inputs(x, (len(self.stages),))
         return raw[:, :, : x.shape[2], : x.shape[3]]
 
-    def seen(self, x: Tensor, stages: Collection[int]) -> Iterator[Tensor]:
-        """What the stages of these numbers are given on the way from x, and no further; one beyond
-        the last, what it gives."""
+    def stage_inputs(self, x: Tensor, stages: Collection[int]) -> Iterator[Tensor]:
+        """Inputs of the stages of these numbers, on the way from x, and no further; the number
+        after the last stage stands for its output."""
         h, last = mirror_to_multiple(x, 4), max(stages)
         for number, stage in enumerate(self.stages[:last]):
             if number in stages:
@@ -124,13 +123,12 @@ class ResidualTranslator(nn.Module):
 class UNet(nn.Module):
     """Images (B, C, H, W) to raw ones (B, O, H, W) of any size: halved again and again, then
     doubled, each time joined by what there was at that resolution on the way down (Ronneberger et
-    al., 2015; Isola et al., 2017,
-    appendix: C64-C128-C256-C512-...).
+    al., 2015; Isola et al., 2017, appendix: C64-C128-C256-C512-...).
 
     Arguments:
         channels: At half resolution; they double with each halving, up to eightfold.
         depth: Halvings.
-        dropout: Share of what the first doublings give that is dropped while learning.
+        dropout: Share of the first doublings' outputs that is dropped while learning.
     """
 
     def __init__(
@@ -140,24 +138,17 @@ class UNet(nn.Module):
         self.multiple = 2**depth
         widths = [channels * min(2**level, 8) for level in range(depth)]
         self.down = nn.ModuleList([nn.Conv2d(inputs, widths[0], 4, 2, 1)])
-        self.down += [
-            nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(a, b, 4, 2, 1, bias=False), Normalise())
-            for a, b in pairwise(widths)
-        ]
+        for a, b in pairwise(widths):
+            convolution = nn.Conv2d(a, b, 4, 2, 1, bias=False)
+            self.down.append(nn.Sequential(nn.LeakyReLU(0.2), convolution, Normalise()))
         self.up = nn.ModuleList()
         for level in range(depth - 1, 0, -1):
             joined = widths[level] * (1 if level == depth - 1 else 2)
-            layers = [
-                nn.ReLU(),
-                nn.ConvTranspose2d(joined, widths[level - 1], 4, 2, 1, bias=False),
-                Normalise(),
-            ]
-            self.up.append(
-                nn.Sequential(*layers, nn.Dropout(dropout if depth - level <= 3 else 0.0))
-            )
-        self.last = nn.Sequential(
-            nn.ReLU(), nn.ConvTranspose2d(widths[0] * min(depth, 2), outputs, 4, 2, 1)
-        )
+            doubling = nn.ConvTranspose2d(joined, widths[level - 1], 4, 2, 1, bias=False)
+            drop = nn.Dropout(dropout if depth - level <= 3 else 0.0)
+            self.up.append(nn.Sequential(nn.ReLU(), doubling, Normalise(), drop))
+        last = nn.ConvTranspose2d(widths[0] * min(depth, 2), outputs, 4, 2, 1)
+        self.last = nn.Sequential(nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
         kept = [self.down[0](mirror_to_multiple(x, self.multiple))]
@@ -194,11 +185,11 @@ class PatchDiscriminator(nn.Module):
 
 
 class Memory(nn.Module):
-    """Images that were made before, of which every other one that is asked for is one
-    (Shrivastava et al., 2017, section 2.3; Zhu et al., 2017, section 4): who judges them does not
-    chase the last ones alone.
+    """Images that were generated before, which replace half of the new ones (Shrivastava et al.,
+    2017, section 2.3; Zhu et al., 2017, section 4), so that a discriminator does not follow the
+    last ones alone.
 
-    It remembers only while it is learning.
+    It remembers in training mode only.
 
     Arguments:
         size: How many are remembered; with none it gives back what it was given.
@@ -214,17 +205,14 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def forward(self, fresh: Tensor) -> Tensor:
-        """Made images (B, *shape), each as it is or in its place one that was made before; no
-        gradient passes."""
+        """Generated images (B, *shape), each as it is or in its place an earlier one; no gradient
+        passes."""
         size = len(self.images)
         if not self.training or not size:
             return fresh.detach()
         given = fresh.detach().clone()
-        held, coins, slots = (
-            int(self.held),
-            torch.rand(len(fresh)),
-            torch.randint(size, (len(fresh),)),
-        )
+        held = int(self.held)
+        coins, slots = torch.rand(len(fresh)), torch.randint(size, (len(fresh),))
         for i, image in enumerate(fresh.detach()):
             slot = held if held < size else int(slots[i])
             if held < size:

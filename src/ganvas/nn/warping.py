@@ -1,8 +1,8 @@
-"""Linear maps of images that can be differentiated any number of times: each one's gradient is
-its own transpose.
+"""Linear maps of images that can be differentiated any number of times: each gradient is the
+transpose of the map.
 
-No matrix product takes part: training lets these be rounded to bfloat16 or TF32, and a place or a
-colour may not be.
+No matrix product takes part: in training those may be rounded to bfloat16 or TF32, which is too
+coarse for places and colours.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from .autograd import Function
 
 Beyond = Literal["reflection", "zeros"]
 """What lies beyond an image's edges."""
@@ -35,9 +37,8 @@ def warp(x: Tensor, matrices: Tensor, beyond: Beyond = "reflection") -> Tensor:
     u = torch.arange(width, device=x.device, dtype=x.dtype) - (width - 1) / 2
     v = torch.arange(height, device=x.device, dtype=x.dtype).unsqueeze(1) - (height - 1) / 2
     (a, b, c), (d, e, f) = (row[:, :, None, None].unbind(1) for row in matrices[:, :2].unbind(1))
-    places = torch.stack(
-        [(a * u + b * v + c) * (2 / width), (d * u + e * v + f) * (2 / height)], -1
-    )
+    across, down = (a * u + b * v + c) * (2 / width), (d * u + e * v + f) * (2 / height)
+    places = torch.stack([across, down], -1)
     still = (matrices == torch.eye(3, device=x.device)).all(2).all(1)
     return _Gather.apply(x, places, still.view(-1, 1, 1, 1), beyond)
 
@@ -49,35 +50,31 @@ def recolour(x: Tensor, matrices: Tensor) -> Tensor:
         constant.
     """
     channels = x.shape[1]
-    return (
-        _Mix.apply(x, matrices[:, :channels, :channels].detach())
-        + matrices[:, :channels, channels, None, None]
-    )
+    mixed = _Mix.apply(x, matrices[:, :channels, :channels].detach())
+    return mixed + matrices[:, :channels, channels, None, None]
 
 
-class _Gather(torch.autograd.Function):
-    """What images have at places (B, H, W, 2), as `grid_sample` defines them; those that stand
+class _Gather(Function):
+    """Pixels of images at places (B, H, W, 2), as `grid_sample` defines them; images that stand
     still are not touched.
 
-    torch 2.6, with which Ganvas still works, cannot differentiate the gradient of `grid_sample`.
+    torch 2.7, with which Ganvas still works, cannot differentiate the gradient of `grid_sample`.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, places: Tensor, still: Tensor, beyond: Beyond) -> Tensor:
         ctx.save_for_backward(places, still)
         ctx.beyond = beyond
-        return torch.where(
-            still, x, F.grid_sample(x, places, padding_mode=beyond, align_corners=False)
-        )
+        moved = F.grid_sample(x, places, padding_mode=beyond, align_corners=False)
+        return torch.where(still, x, moved)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         return _Scatter.apply(gradient, *ctx.saved_tensors, ctx.beyond), None, None, None
 
 
-class _Scatter(torch.autograd.Function):
-    """The transpose of `_Gather`: adds what images have to the places that it was gathered
-    from."""
+class _Scatter(Function):
+    """The transpose of `_Gather`: adds pixels to the places that they were gathered from."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, places: Tensor, still: Tensor, beyond: Beyond) -> Tensor:
@@ -91,7 +88,7 @@ class _Scatter(torch.autograd.Function):
         return _Gather.apply(gradient, *ctx.saved_tensors, ctx.beyond), None, None, None
 
 
-class _Mix(torch.autograd.Function):
+class _Mix(Function):
     """Colours (B, C, H, W) by matrices (B, C, C)."""
 
     @staticmethod

@@ -440,7 +440,7 @@ def _unsure(
 ) -> list[Path]:
     """The sheet has rows in threes: what was given, what became of it, and how wide the intervals
     are, as heat."""
-    low, high = between.shaped(after)
+    low, high = between.ends_like(after)
     heat = (high.clamp(-1, 1) - low.clamp(-1, 1)) - 1  # as wide as all values is white
     sheet = partial(_stacked, (before, after, heat), modality)
     if out.suffix:

@@ -1,5 +1,4 @@
-"""What a trained model can be used for: tasks that it is able to do, on what its data can be read
-as."""
+"""Which tasks a trained model can do, on what its data can be read as."""
 
 from __future__ import annotations
 
@@ -27,11 +26,8 @@ from ..runtime import registry
 def available_tasks(model: type[Model], modality: Modality) -> list[str]:
     """Names of tasks that models of this class can do on data of this kind."""
     tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
-    return [
-        n
-        for n, task in tasks.items()
-        if issubclass(model, registry.needs(task)) and _read(_asked(task), modality)
-    ]
+    able = [name for name, task in tasks.items() if issubclass(model, registry.needs(task))]
+    return [name for name in able if _can_give(modality, _types_asked_for(tasks[name]))]
 
 
 @cache
@@ -57,21 +53,17 @@ def _takes(model: type[Model], space: Space, condition: Space | None) -> bool:
     return True
 
 
-def _read(asked: set[Any], modality: Modality) -> bool:
+def _can_give(modality: Modality, types: set[Any]) -> bool:
     """Whether data of this kind is ever what a task asks for."""
-    if asked & {Unpacked, Packed}:
+    if types & {Unpacked, Packed}:
         return isinstance(modality, Lossless)
-    return LabelledExamples not in asked or isinstance(modality, Tabular) or bool(modality.classes)
+    return LabelledExamples not in types or isinstance(modality, Tabular) or bool(modality.classes)
 
 
 @cache
-def _asked(task: Callable[..., Any]) -> set[Any]:
+def _types_asked_for(task: Callable[..., Any]) -> set[Any]:
     """All types that a task's signature names."""
     hints = get_type_hints(task)
     hints.pop("return", None)
-    return {
-        kind
-        for hint in hints.values()
-        for kind in (hint, *get_args(hint))
-        if isinstance(kind, type)
-    }
+    named = [kind for hint in hints.values() for kind in (hint, *get_args(hint))]
+    return {kind for kind in named if isinstance(kind, type)}

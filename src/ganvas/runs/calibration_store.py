@@ -1,5 +1,4 @@
-"""What a run keeps of how its model does on what training held out; of an older run, made when it
-is asked for."""
+"""What a run keeps of how its model does on held-out data; of an older run, computed on demand."""
 
 from __future__ import annotations
 
@@ -70,7 +69,7 @@ def _held_out(run: Run, lack: str, source: Any) -> Data:
         ) from error
     if data_digest(learn) != run.state.get("data", data_digest(learn)):
         raise InputError(
-            f"{lack}, and the data it could be made of has changed since the training; put it back, or "
-            "train again"
+            f"{lack}, and the data it could be made of has changed since the training; put it back,"
+            " or train again"
         )
     return held

@@ -1,5 +1,4 @@
-"""How far values that a model did not learn from lie from what it makes of them: what intervals are
-scaled by."""
+"""How far held-out values lie from a model's reconstructions: what intervals are scaled by."""
 
 from __future__ import annotations
 
@@ -29,14 +28,18 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor
     if not isinstance(model, ResamplesPosterior) or not len(held_out):
         return {}
     most = min(MOST, max(ROOM // held_out.batch(torch.tensor([0])).x.numel(), FEWEST))
-    x, measure = held_out.subset(evenly_spaced(len(held_out), most)).gather().x, measure_coverage(run)
+    x = held_out.subset(evenly_spaced(len(held_out), most)).gather().x
+    measure = measure_coverage(run)
     console = Console(stderr=True, quiet=quiet)
+    found = []
     with seeded_rng(0):
-        parts = track(split_draws(x), "how sure it is", console=console, transient=True)
-        found = [predictive_values(model, part, model.decode(model.encode(part)), measure)
-                 for part in (part.to(model.device) for part in parts)]
+        for part in track(split_draws(x), "calibrating intervals", console=console, transient=True):
+            some = part.to(model.device)
+            shown = model.decode(model.encode(some))
+            found.append(predictive_values(model, some, shown, measure))
     given = np.concatenate([part.given for part in found])
-    least = np.maximum(np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf), 1e-6) * FINEST
+    span = np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf)
+    least = np.maximum(span, 1e-6) * FINEST
     scores = np.concatenate([part.scores(least) for part in found])
     return {"scores": torch.from_numpy(scores).float(), "least": torch.from_numpy(least).double()}
 
@@ -47,7 +50,8 @@ def calibration(run: Run, source: Any) -> Calibration:
     source: The data of the training, or None where it is not at hand.
     """
     kept = learn_after_training(run, "calibration", source, learn_calibration)
-    return Calibration(measure_coverage(run), *(kept[name].double().numpy() for name in ("scores", "least")))
+    scores, least = kept["scores"].double().numpy(), kept["least"].double().numpy()
+    return Calibration(measure_coverage(run), scores, least)
 
 
 def measure_coverage(run: Run) -> Measure:

@@ -1,4 +1,5 @@
-"""What is normal to a trained model: how it scores examples that it did not learn from."""
+"""How a trained model scores held-out examples: the reference that anomaly scores are held
+against."""
 
 from __future__ import annotations
 
@@ -28,9 +29,15 @@ def learn_reference_scores(run: Run, held_out: Data, quiet: bool) -> dict[str, T
     if not isinstance(run.modality, Overlapping):
         held_out = held_out.subset(evenly_spaced(len(held_out), MOST))
     console = Console(stderr=True, quiet=quiet)
-    parts = score_parts(run.modality, [(held_out, torch.zeros(()))], lambda x: model.score_with_attribution(x.to(model.device)))
+    parts = score_parts(
+        run.modality,
+        [(held_out, torch.zeros(()))],
+        lambda x: model.score_with_attribution(x.to(model.device)),
+    )
     scores, total = list[Tensor](), torch.zeros(())
-    for part in track(parts, "what is normal", len(held_out) / AT_ONCE, console=console, transient=True):
+    for part in track(
+        parts, "scoring held-out examples", len(held_out) / AT_ONCE, console=console, transient=True
+    ):
         scores.append(part.scores)
         total = total + part.attribution.sum(0)
     every = torch.cat(scores)
@@ -38,18 +45,25 @@ def learn_reference_scores(run: Run, held_out: Data, quiet: bool) -> dict[str, T
 
 
 def reference_scores(run: Run, source: Any) -> ReferenceScores:
-    """What is normal to the model of a run. Raises InputError where the run cannot know.
+    """The reference scores of a run's model. Raises InputError where the run cannot have them.
 
     source: The data of the training, or None where it is not at hand.
     """
     kept = learn_after_training(run, "reference_scores", source, learn_reference_scores)
-    examples, names = torch.empty(0, *run.modality.space.shape), list[str]()
+    examples, names = _normal_examples(run, source)
+    scores, attribution = kept["scores"], kept["attribution"]
+    return ReferenceScores(scores, attribution, examples, names, run.modality.vectors)
+
+
+def _normal_examples(run: Run, source: Any) -> tuple[Tensor, list[str]]:
+    """Training examples that findings are compared with, and their names; none where the data is
+    not at hand, was moved or has changed, or consists of time steps, which are near nothing."""
+    none = torch.empty(0, *run.modality.space.shape)
+    if source is None or isinstance(run.modality, Overlapping):
+        return none, []
     try:
-        here = source is not None and not isinstance(run.modality, Overlapping)  # moments are near nothing
-        learn = run.modality.read(source).split(run.config["training"]["held_out"])[0] if here else None
-    except InputError:  # moved or changed since: findings go without their nearest normal example
-        learn = None
-    if learn is not None:
-        some = learn.subset(evenly_spaced(len(learn), NEIGHBOURS))
-        examples, names = some.gather().x.cpu(), some.names
-    return ReferenceScores(kept["scores"], kept["attribution"], examples, names, run.modality.vectors)
+        learn, _ = run.modality.read(source).split(run.config["training"]["held_out"])
+    except InputError:
+        return none, []
+    some = learn.subset(evenly_spaced(len(learn), NEIGHBOURS))
+    return some.gather().x.cpu(), some.names

@@ -1,14 +1,19 @@
 """A run is a folder of plain files: what was trained, on what, how it went, and the weights. Never
 a pickle.
 
-run.json               model, options, modality and what it learned, training settings, versions
-log.jsonl              one line per logged step
-state.json             the step that the weights belong to: writing it is what commits a save
-weights.safetensors    ema.safetensors    optimizer.safetensors (and the random state)
-best.safetensors healthy_ema.safetensors    averaged weights of steps in which nothing was wrong,
-until training is done reference_scores.safetensors     how the model scores what training held out
-calibration.safetensors  how values that training held out came out of the model's intervals
-previews/  report.html
+run.json    schema, model, options, modality and what it learned, training settings, versions
+log.jsonl   one line per logged step
+state.json  the step that the weights belong to: writing it is what commits a save
+
+weights.safetensors           the model's weights
+ema.safetensors               their exponential moving average
+best.safetensors              those with the lowest held-out loss, where that decides
+optimizer.safetensors         what optimizers remember, and the random state
+recovery_points.safetensors   averaged weights of steps without a grave diagnosis, while it trains
+reference_scores.safetensors  how the model scores what training held out
+calibration.safetensors       how often its intervals hold values that training held out
+
+previews/   report.html
 """
 
 from __future__ import annotations
@@ -32,6 +37,9 @@ from ..runtime import registry
 from ..runtime.errors import flag
 from .diagnosis import Diagnosis, Intervention
 
+SCHEMA = 2
+"""Number of the layout of a run's files. Each change of what they hold takes the next."""
+
 
 class Run:
     """The folder: the only thing that trainer, command line, studio and service share."""
@@ -40,20 +48,30 @@ class Run:
         self.path = Path(path)
         if not (self.path / "run.json").is_file():
             raise InputError(
-                f"{self.path} is not a run: it has no run.json; name a folder that `ganvas train` made"
+                f"{self.path} is not a run: it has no run.json; name a folder that `ganvas train`"
+                " made"
             )
 
     @classmethod
-    def create(cls, path: Path, card: Mapping[str, Any]) -> Run:
-        """Makes a new run folder, which then has its card and nothing else."""
+    def create(cls, path: Path, config: Mapping[str, Any]) -> Run:
+        """Makes a new run folder, which then has its configuration and nothing else."""
         path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "run.json", json.dumps(card, indent=2, ensure_ascii=False).encode())
+        whole = {"schema": SCHEMA, **config}
+        content = json.dumps(whole, indent=2, ensure_ascii=False).encode()
+        write_atomically(path / "run.json", content)
         return cls(path)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What was trained, on what, and how."""
-        return json.loads((self.path / "run.json").read_text("utf-8"))
+        """What was trained, on what, and how. Raises InputError where the run has another layout
+        than this version reads."""
+        config: dict[str, Any] = json.loads((self.path / "run.json").read_text("utf-8"))
+        if config.get("schema") != SCHEMA:
+            raise InputError(
+                f"{self.path} was trained by another version of Ganvas, whose layout of runs this"
+                " one does not read; train again"
+            )
+        return config
 
     @cached_property
     def state(self) -> dict[str, Any]:
@@ -77,7 +95,7 @@ class Run:
 
     @property
     def interventions(self) -> list[Intervention]:
-        """What was done about it on the way."""
+        """What recovery changed on the way, oldest first."""
         return [Intervention(**one) for one in self.state.get("interventions", [])]
 
     @cached_property
@@ -111,8 +129,8 @@ class Run:
         )
         if not weights:
             raise InputError(
-                f"{self.path} has no weights yet: its training ended before its first save; go on with: "
-                f"ganvas train --resume {self.path}"
+                f"{self.path} has no weights yet: its training ended before its first save; go on"
+                f" with: ganvas train --resume {self.path}"
             )
         if other := _difference(weights, model.state_dict()):
             raise self._other_version(f"has a {self.config['model']} of other parts ({other})")
@@ -201,27 +219,30 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
             f"{model} does not translate; leave out {flag('to')}, or choose a model that does,"
             " such as cyclegan"
         )
-    return make(modality.space, *([modality.condition] if conditional else []), **options)
+    spaces = [modality.space, modality.condition] if conditional else [modality.space]
+    built: Model = make(*spaces, **options)
+    return built
 
 
 def _difference(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
     """What of saved weights does not fit a model, in words; empty where all does."""
     for name in {**saved, **wanted}:
-        there, asked = (
-            f"of shape {tuple(of[name].shape)}" if name in of else "missing"
-            for of in (saved, wanted)
-        )
-        if there != asked:
-            return f"{name} is {there} there and {asked} here"
+        there, here = _shape_words(saved, name), _shape_words(wanted, name)
+        if there != here:
+            return f"{name} is {there} there and {here} here"
     return ""
 
 
+def _shape_words(weights: Mapping[str, Tensor], name: str) -> str:
+    return f"of shape {tuple(weights[name].shape)}" if name in weights else "missing"
+
+
 def fingerprint(run: Run, model: Model) -> str:
-    """Tells a model's weights, and what its modality learned, from all others."""
-    known = blake2b(json.dumps(run.config["modality"], sort_keys=True).encode(), digest_size=16)
+    """A digest of a model's weights and of what its modality learned."""
+    digest = blake2b(json.dumps(run.config["modality"], sort_keys=True).encode(), digest_size=16)
     for name, value in sorted(model.state_dict().items()):
-        known.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return known.hexdigest()
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def describe_modality(modality: Modality) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from .errors import InputError
-from .options import Option, option_type
+from .options import Option as Option
+from .options import option_type
 
 Kind = Literal["models", "tasks", "metrics", "modalities", "features"]
 

@@ -45,7 +45,7 @@ class TaskMethods(ABC):
         rows the average precision of the classes that got new ones, of images the share named
         rightly, all classes counting alike.
         """
-        return self._use(
+        answer: Any = self._use(
             "augment",
             x,
             target=target,
@@ -53,6 +53,7 @@ class TaskMethods(ABC):
             per_class=per_class,
             seed=seed,
         )
+        return answer
 
     def cluster(
         self,
@@ -71,12 +72,13 @@ class TaskMethods(ABC):
         10,000 examples so many, evenly spread, decide where groups are. The criterion is that of
         Schwarz (1978).
         """
-        return self._use(
+        answer: Any = self._use(
             "cluster",
             x,
             k=k,
             seed=seed,
         )
+        return answer
 
     def complete(
         self,
@@ -106,7 +108,7 @@ class TaskMethods(ABC):
         gets the middle one of its draws, or of a category the most frequent, and beside it how probable
         that is.
         """
-        return self._use(
+        answer: Any = self._use(
             "complete",
             x,
             mask=mask,
@@ -116,6 +118,7 @@ class TaskMethods(ABC):
             interval=interval,
             seed=seed,
         )
+        return answer
 
     def compress(
         self,
@@ -131,11 +134,12 @@ class TaskMethods(ABC):
 
         quality: Of models that lose something, from 0 (few bits) to 100 (little loss); by default 50.
         """
-        return self._use(
+        answer: bytes = self._use(
             "compress",
             x,
             quality=quality,
         )
+        return answer
 
     def decompress(
         self,
@@ -146,10 +150,11 @@ class TaskMethods(ABC):
 
         Where the model loses something, what it kept at the quality that was asked for.
         """
-        return self._use(
+        answer: Any = self._use(
             "decompress",
             x,
         )
+        return answer
 
     def denoise(
         self,
@@ -160,10 +165,11 @@ class TaskMethods(ABC):
 
         Where tiles overlap, one fades into the next.
         """
-        return self._use(
+        answer: Any = self._use(
             "denoise",
             x,
         )
+        return answer
 
     def detect(
         self,
@@ -184,13 +190,14 @@ class TaskMethods(ABC):
         that are as anomalous: if it is one of them, p is below a with a probability of a at most,
         whatever the model (Vovk et al., 2005).
         """
-        return self._use(
+        answer: Any = self._use(
             "detect",
             *x,
             fdr=fdr,
             alpha=alpha,
             follow=follow,
         )
+        return answer
 
     def edit(
         self,
@@ -231,7 +238,7 @@ class TaskMethods(ABC):
         told how faithfully it is rendered before it is edited, and how much of its identity is kept, by
         features learned without labels.
         """
-        return self._use(
+        answer: list[dict[str, Any]] = self._use(
             "edit",
             x,
             attribute=attribute,
@@ -247,6 +254,7 @@ class TaskMethods(ABC):
             inversion_steps=inversion_steps,
             seed=seed,
         )
+        return answer
 
     def embed(
         self,
@@ -266,13 +274,14 @@ class TaskMethods(ABC):
         who is whose neighbour is what it shows. Latents of more than 50 numbers are brought to their 50
         principal components first.
         """
-        return self._use(
+        answer: Any = self._use(
             "embed",
             x,
             map=map,
             points=points,
             seed=seed,
         )
+        return answer
 
     def interpolate(
         self,
@@ -290,7 +299,7 @@ class TaskMethods(ABC):
         label: What the new examples shall be, where the model learned labels.
         seed: The same seed gives the same walks.
         """
-        return self._use(
+        answer: Any = self._use(
             "interpolate",
             x,
             steps=steps,
@@ -298,6 +307,7 @@ class TaskMethods(ABC):
             label=label,
             seed=seed,
         )
+        return answer
 
     def reconstruct(
         self,
@@ -318,12 +328,13 @@ class TaskMethods(ABC):
         so that values which are like those lie inside as often as was asked (conformalised quantiles:
         Romano et al., 2019).
         """
-        return self._use(
+        answer: Any = self._use(
             "reconstruct",
             x,
             interval=interval,
             seed=seed,
         )
+        return answer
 
     def sample(
         self,
@@ -380,7 +391,7 @@ class TaskMethods(ABC):
         until enough rows do; which way it was, and what share was accepted, is said on standard error.
         Raises InputError where too few are found.
         """
-        return self._use(
+        answer: Any = self._use(
             "sample",
             n=n,
             label=label,
@@ -401,6 +412,7 @@ class TaskMethods(ABC):
             guidance=guidance,
             decoding_steps=decoding_steps,
         )
+        return answer
 
     def stylise(
         self,
@@ -417,12 +429,13 @@ class TaskMethods(ABC):
             most.
         strength: How much of the style, from 0 (none) to 1.
         """
-        return self._use(
+        answer: Any = self._use(
             "stylise",
             x,
             style=style,
             strength=strength,
         )
+        return answer
 
     def translate(
         self,
@@ -438,11 +451,12 @@ class TaskMethods(ABC):
         to: Name of the domain to go to, as its folder was called; by default the second, that of --to
             in training.
         """
-        return self._use(
+        answer: Any = self._use(
             "translate",
             x,
             to=to,
         )
+        return answer
 
     def traverse(
         self,
@@ -469,7 +483,7 @@ class TaskMethods(ABC):
         given examples' latents. How much a latent changes is the mean squared difference between
         neighbouring stops.
         """
-        return self._use(
+        answer: Any = self._use(
             "traverse",
             x,
             steps=steps,
@@ -479,6 +493,7 @@ class TaskMethods(ABC):
             label=label,
             seed=seed,
         )
+        return answer
 
     def upscale(
         self,
@@ -498,9 +513,10 @@ class TaskMethods(ABC):
                 something of both.
             scale: How many times as many pixels a side; by default the model's, or one of its powers.
         """
-        return self._use(
+        answer: Any = self._use(
             "upscale",
             x,
             fidelity=fidelity,
             scale=scale,
         )
+        return answer

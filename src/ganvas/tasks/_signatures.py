@@ -53,9 +53,14 @@ def _method(name: str, task: Callable[..., Any]) -> str:
     """A task as a method."""
     lines = ["", f"    def {name}(", *_parameters(task), f"    ) -> {_returned(task)}:"]
     lines += [f'        """{_indented(_documentation(task))}"""']
-    lines += ["        return self._use(", f'            "{name}",']
-    lines += [f"            {one}," for one in _arguments(task)]
-    return "\n".join([*lines, "        )"])
+    lines += [
+        f"        answer: {_returned(task)} = self._use(",
+        f'            "{name}",',
+        *(f"            {one}," for one in _arguments(task)),
+        "        )",
+        "        return answer",
+    ]
+    return "\n".join(lines)
 
 
 def _parameters(task: Callable[..., Any]) -> Iterator[str]:

@@ -55,7 +55,8 @@ from ..core import (
 from ..core.options import Context
 from ..core.scoring import score_parts
 from ..data.images import attributes
-from ..evaluation.evaluate import Evaluation, evaluate_run
+from ..evaluation.evaluate import evaluate_run
+from ..evaluation.figures import Evaluation
 from ..results import cluster_table, embedding_map
 from ..results.detection_table import detection_table
 from ..results.packed import pack_bytes, unpack_bytes
@@ -128,7 +129,8 @@ class Trained(TaskMethods):
             said = self._parsed(function, options)
             read = self._given(function, given, self._endless(function, said))
             own = [self._kept(kind) for kind in task_hints(function).values() if kind in KEPT]
-            return function(self._able(function), *read, *own, **said)
+            answer: Answer = function(self._able(function), *read, *own, **said)
+            return answer
 
     def _parsed(self, function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Options as the task takes them, of what was said. Raises InputError for what cannot be
@@ -330,7 +332,7 @@ class Trained(TaskMethods):
             case Pairs(after=rows) if isinstance(modality, Tabular):
                 return present(rows)
             case Pairs(a, b, Interval() as between):
-                return list(zip(*map(present, (a, b, *between.shaped(b.cpu()))), strict=True))
+                return list(zip(*map(present, (a, b, *between.ends_like(b.cpu()))), strict=True))
             case Filled(given, draws) if isinstance(modality, Tabular):
                 frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
                 return frames if len(frames) > 1 else frames[0]
@@ -378,7 +380,7 @@ class Trained(TaskMethods):
                 return dict(zip(names, walks, strict=True)) if names else walks
 
     def _repr_html_(self) -> str:
-        return notebook.run_html(self.run, self.tasks)
+        return notebook.run_html(self.run)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"

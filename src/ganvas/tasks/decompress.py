@@ -1,4 +1,4 @@
-"""Unpack rows or images that were compressed."""
+"""Decompression: unpack rows or images that were compressed."""
 
 from __future__ import annotations
 

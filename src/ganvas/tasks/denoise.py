@@ -1,4 +1,4 @@
-"""Undo damage: noise, missing pixels, JPEG artefacts."""
+"""Denoising and restoration: remove noise, missing pixels and JPEG artefacts."""
 
 from __future__ import annotations
 

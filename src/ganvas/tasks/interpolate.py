@@ -1,4 +1,4 @@
-"""Walk through the latents from one example to another."""
+"""Latent interpolation: walk through the latents from one example to another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Send examples through the latent and back."""
+"""Reconstruction: encode examples, and decode them again."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed
             after = model.decode(model.encode(part))
             shown.append(after)
             said.append(
-                predictive_values(model, part, after, calibration.measure).reaching(
+                predictive_values(model, part, after, calibration.measure).interval(
                     reach, calibration.least, level
                 )
             )

@@ -1,4 +1,4 @@
-"""Give images the style of one other image."""
+"""Style transfer: give images the style of one other image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn images of one kind into another kind."""
+"""Image-to-image translation: turn images of one domain into images of another."""
 
 from __future__ import annotations
 

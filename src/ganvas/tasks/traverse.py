@@ -1,4 +1,4 @@
-"""Vary one latent at a time, to see what it means."""
+"""Latent traversal: vary one latent at a time, to see what it means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make images larger, and add the detail that they lack."""
+"""Super-resolution: make images larger, and add the detail that they lack."""
 
 from __future__ import annotations
 

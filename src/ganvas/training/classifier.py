@@ -37,10 +37,15 @@ class Network(Model):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stubs
 
     def features(self, x: Tensor) -> Tensor:
-        return self.layers(F.adaptive_avg_pool2d(x, 64) if x.shape[-1] > 64 else x).mean((2, 3))
+        """Images (B, C, S, S) as vectors (B, 128)."""
+        if x.shape[-1] > 64:
+            x = F.adaptive_avg_pool2d(x, 64)
+        grid: Tensor = self.layers(x)
+        return grid.mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+        logits: Tensor = self.head(self.features(x))
+        return logits
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         x, y = self.question(batch)
@@ -48,7 +53,7 @@ class Network(Model):
         yield Turn("classifier", {"cross-entropy": loss})
 
     def question(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Images, and what is to be said of each: its class, or how often it was turned."""
+        """Images and their targets: their classes, or by how many quarters they were turned."""
         if self.classes and batch.y is not None:
             return batch.x, batch.y.squeeze(1)
         turns = torch.arange(len(batch)) % 4
@@ -56,8 +61,8 @@ class Network(Model):
         return x, turns.to(x.device)
 
     @torch.no_grad()
-    def named(self, x: Tensor) -> Tensor:
-        """What it takes each image for: class numbers (N,)."""
+    def classify(self, x: Tensor) -> Tensor:
+        """Class numbers of images, (N,)."""
         return torch.cat([self(part).argmax(1) for part in x.split(256)])
 
 

@@ -1,10 +1,9 @@
-"""What can be seen in data before anything learns from it: a glance at some examples, and at the
-keys of all."""
+"""Checks of data before a model learns from it: of some examples, and of the keys of all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -33,29 +32,26 @@ NEIGHBOURS = 10
 
 
 def check_data(data: Data, vectors: Callable[[Tensor], Tensor], model: Model) -> list[Diagnosis]:
-    """All that is wrong with data for this model. Raises InputError where an example is not made of
-    numbers.
+    """Diagnoses of data for this model. Raises InputError where an example holds what is no number.
 
     vectors: Examples as vectors (N, D) whose distances mean something: `Modality.vectors`.
     """
     some = data.gather(most=EXAMPLES)
-    _numbers(some.x, data)
+    _refuse_non_finite(some.x, data)
     x = vectors(some.x).cpu()
-    distinct = cache(
-        lambda: _distinct(data)
-    )  # looks at all of the data: once, and where it matters
-    signs = (
-        constant(x),
-        duplicates(len(data), distinct, model),
-        few(distinct, model),
-        unrelated_labels(x, some, model),
-        narrow(x, model),
+    distinct = cache(partial(_count_distinct, data))  # reads all of the data: once, if it matters
+    results = (
+        find_constant(x),
+        find_duplicates(len(data), distinct, model),
+        find_few(distinct, model),
+        find_unrelated_labels(x, some, model),
+        find_narrow_latent(x, model),
     )
-    found = [sign for sign in signs if sign]
+    found = [diagnosis for diagnosis in results if diagnosis]
     return found[:1] if found and found[0].kind == "constant data" else found
 
 
-def constant(x: Tensor) -> Diagnosis | None:
+def find_constant(x: Tensor) -> Diagnosis | None:
     """Examples that are all the same leave nothing to learn."""
     if x.std(0, correction=0).max() > 1e-6:
         return None
@@ -63,41 +59,35 @@ def constant(x: Tensor) -> Diagnosis | None:
     return Diagnosis("constant data", 0, words, "check the source, and how it is read", grave=True)
 
 
-def duplicates(n: int, distinct: Callable[[], int], model: Model) -> Diagnosis | None:
-    """What comes again is memorised (Lee et al., 2022; Carlini et al., 2023). Rows may well
-    come again."""
+def find_duplicates(n: int, distinct: Callable[[], int], model: Model) -> Diagnosis | None:
+    """Duplicates are memorised (Lee et al., 2022; Carlini et al., 2023). Rows may well
+    occur twice."""
     if not isinstance(model.space, Continuous) or distinct() > 0.7 * n:
         return None
     words = (
         f"{1 - distinct() / n:.0%} of {n:,} examples are copies of others; {distinct():,} are"
         " distinct"
     )
-    return Diagnosis("duplicates", 0, words, "leave each in once, or it will be made by heart")
+    return Diagnosis("duplicates", 0, words, "leave each in once, or it will be memorised")
 
 
-def few(distinct: Callable[[], int], model: Model) -> Diagnosis | None:
-    """A discriminator knows few examples by heart, and its gradients mean nothing then (Karras et
-    al., 2020)."""
+def find_few(distinct: Callable[[], int], model: Model) -> Diagnosis | None:
+    """A discriminator memorises few examples, and its gradients mean nothing then (Karras et al.,
+    2020)."""
     if len(model.players) == 1 or not isinstance(model, Samples) or distinct() >= FEW:
         return None
-    words = (
-        f"there are {distinct():,} distinct examples, and a discriminator soon knows so few by"
-        " heart"
-    )
+    words = f"there are {distinct():,} distinct examples, and a discriminator soon memorises so few"
     return Diagnosis(
         "too few data", 0, words, "give more, mirror them (--flip), or use --augment adaptive"
     )
 
 
-def unrelated_labels(x: Tensor, some: Batch, model: Model) -> Diagnosis | None:
+def find_unrelated_labels(x: Tensor, some: Batch, model: Model) -> Diagnosis | None:
     """Labels that neighbours do not share (Cover & Hart, 1967): each example's by the vote of its
     nearest others."""
-    if (
-        some.y is None
-        or not isinstance(model, Samples)
-        or model.condition is None
-        or some.y.shape[1] > 1
-    ):
+    if not isinstance(model, Samples) or model.condition is None:
+        return None
+    if some.y is None or some.y.shape[1] > 1:
         return None
     y = some.y.squeeze(1).cpu()
     shares = y.bincount(minlength=model.condition.vocabulary) / len(y)
@@ -115,9 +105,9 @@ def unrelated_labels(x: Tensor, some: Batch, model: Model) -> Diagnosis | None:
     return Diagnosis("labels that go with nothing", 0, words, advice)
 
 
-def narrow(x: Tensor, model: Model) -> Diagnosis | None:
-    """What is made from n numbers has n dimensions at most, and the data more (Arjovsky & Bottou,
-    2017, lemma 1)."""
+def find_narrow_latent(x: Tensor, model: Model) -> Diagnosis | None:
+    """Samples made of n numbers have n dimensions at most, and the data has more (Arjovsky &
+    Bottou, 2017, lemma 1)."""
     if not isinstance(model, Generates) or len(x) < 10 * NEIGHBOURS:
         return None
     with seeded_rng(0), torch.no_grad():
@@ -147,12 +137,12 @@ def dimension(x: Tensor, k: int = NEIGHBOURS) -> float:
     return (1 / inverse.clamp(min=1e-12)).item()
 
 
-def _distinct(data: Data) -> int:
-    """How many examples differ, as far as their keys tell."""
+def _count_distinct(data: Data) -> int:
+    """How many examples differ, as far as their keys show."""
     return len(data) if data.parts else len(data.keys().unique())
 
 
-def _numbers(x: Tensor, data: Data) -> None:
+def _refuse_non_finite(x: Tensor, data: Data) -> None:
     bad = ~x.float().flatten(1).isfinite().all(1)
     if bad.any():
         where = data.names[int(evenly_spaced(len(data), EXAMPLES)[bad][0])]

@@ -1,5 +1,4 @@
-"""Whether what a model makes while it learns is as varied as real examples: a glance, where metrics
-are a judgement."""
+"""How varied samples are beside real examples: a quick look while a model learns."""
 
 from __future__ import annotations
 
@@ -13,12 +12,12 @@ from ..evaluation.metrics.precision_recall import neighbour_radius
 
 EXAMPLES = 256
 COMPONENTS = 16
-"""Principal components of real examples that are compared by: enough to tell kinds of examples
-apart, too few for distances to be about noise."""
+"""Principal components of real examples that distances are measured in: enough to tell kinds of
+examples apart, too few for distances to be about noise."""
 
 
 class Diversity:
-    """Real examples that samples are held against, in their first principal components.
+    """Real examples that samples are compared with, in their first principal components.
 
     Arguments:
         real: Real examples, of which some are taken.
@@ -29,26 +28,27 @@ class Diversity:
         self.vectors = vectors
         x = vectors(real.gather(most=EXAMPLES).x).cpu()
         self.mean, self.axes = x.mean(0), principal_components(x)
-        self.real = self._seen(x)
+        self.real = self._project(x)
         self.reach = neighbour_radius(self.real)
 
     def of(self, made: Tensor) -> dict[str, float]:
-        """What can be said of samples.
+        """Coverage and diversity of samples.
 
-        coverage: share of real examples whose neighbourhood, which reaches to the fifth other, has
-            a sample inside
-        (Naeem et al., 2020, equation 6). diversity: mean distance between samples over that between
-        real examples.
+        made/coverage: Share of real examples whose neighbourhood, which reaches to the fifth
+            nearest other, has a sample inside (Naeem et al., 2020, equation 6).
+        made/diversity: Mean distance between samples over that between real examples.
         """
-        x = self._seen(self.vectors(made).cpu())
+        x = self._project(self.vectors(made).cpu())
         covered = (torch.cdist(self.real, x) <= self.reach[:, None]).any(1)
         apart = torch.pdist(x).mean() / torch.pdist(self.real).mean().clamp(min=1e-12)
         return {"made/coverage": covered.float().mean().item(), "made/diversity": apart.item()}
 
-    def _seen(self, x: Tensor) -> Tensor:
+    def _project(self, x: Tensor) -> Tensor:
+        """Vectors (N, D) on the principal components, (N, at most COMPONENTS)."""
         return (x - self.mean) @ self.axes
 
 
 def principal_components(x: Tensor, most: int = COMPONENTS) -> Tensor:
     """The directions in which vectors (N, D) vary most, shape (D, at most `most`)."""
-    return torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh[:most].T
+    axes: Tensor = torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh
+    return axes[:most].T

@@ -18,9 +18,7 @@ from ..runtime import distributed
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda t: 1.0,
-    "linear": lambda t: min(
-        1.0, 2 * (1 - t)
-    ),  # constant for the first half, as in Zhu et al. (2017)
+    "linear": lambda t: min(1.0, 2 * (1 - t)),  # second half, as in Zhu et al. (2017)
     "cosine": lambda t: (1 + cos(pi * t)) / 2,
     "one-cycle": lambda t: min(t / 0.1, (1 + cos(pi * max(t - 0.1, 0) / 0.9)) / 2) + 1e-3,
 }
@@ -35,7 +33,7 @@ class Engine:
         lr: Learning rates by player, where they differ from the model's own.
         accumulate: Micro-batches whose gradients are averaged before each step.
         clip: Gradient norm that no player exceeds.
-        ema: Decay of the moving average of the weights, `ema_model`; zero keeps none.
+        ema: Decay of the exponential moving average of the weights, `ema_model`; zero keeps none.
         precision: Type in which networks compute (autocast); None for that of their weights.
     """
 
@@ -56,14 +54,12 @@ class Engine:
             player: make(self.teams[player], **chosen.get(player, {}))
             for player, make in model.players.items()
         }
-        self.lr = {
+        self.lr: dict[str, float] = {
             player: optimizer.param_groups[0]["lr"] for player, optimizer in self.optimizers.items()
         }
         self.since = 0
-        self.decay, self.ema_model = (
-            ema,
-            deepcopy(model).requires_grad_(False).eval() if ema else model,
-        )
+        self.decay = ema
+        self.ema_model = deepcopy(model).requires_grad_(False).eval() if ema else model
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[dict[str, Tensor]]:
         """Plays for as long as it is asked. Each value is a finished step's terms and notes, still
@@ -74,33 +70,27 @@ class Engine:
             self.model.step += 1
             games = [self.model.turns(batch) for batch in micro]
             log: dict[str, Tensor] = {}
-            while turns := [turn for game in games if (turn := self._move(game)) is not None]:
+            while turns := self._next_turns(games):
                 player = _player(turns, len(games))
-                log |= _report(turns) | {f"{player}/gradient": self._learn(player)}
-            self._average()
+                log |= _report(turns) | {f"{player}/gradient": self._step_optimizer(player)}
+            self._update_ema()
             yield log
 
     @torch.no_grad()
-    def judge(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
-        """The same steps with nobody learning, averaged over batches: held-out losses of the
-        averaged weights."""
+    def evaluate(self, batches: Iterable[Batch]) -> dict[str, Tensor]:
+        """Losses and notes of the averaged weights, without learning, averaged over batches."""
         self.ema_model.eval()
         self.ema_model.step = self.model.step
-        reports = []
+        reports: list[dict[str, Tensor]] = []
         for batch in batches:
+            report: dict[str, Tensor] = {}
             with self._autocast():
-                reports.append(
-                    {
-                        k: v
-                        for turn in self.ema_model.turns(batch)
-                        for k, v in _report([turn]).items()
-                    }
-                )
-        return (
-            {name: torch.stack([r[name] for r in reports]).mean() for name in reports[0]}
-            if reports
-            else {}
-        )
+                for turn in self.ema_model.turns(batch):
+                    report |= _report([turn])
+            reports.append(report)
+        if not reports:
+            return {}
+        return {name: torch.stack([r[name] for r in reports]).mean() for name in reports[0]}
 
     def set_lr_factor(self, share: float) -> None:
         """Sets every player's learning rate to this share of its own: what a schedule says."""
@@ -108,20 +98,25 @@ class Engine:
             for group in optimizer.param_groups:
                 group["lr"] = self.lr[player] * share
 
-    def _move(self, game: Iterator[Turn]) -> Turn | None:
-        """Lets one game come to its next turn, and works out the gradients of that turn's player
+    def _next_turns(self, games: Iterable[Iterator[Turn]]) -> list[Turn]:
+        """The next turn of each game that is not over."""
+        turns = [self._play_turn(game) for game in games]
+        return [turn for turn in turns if turn is not None]
+
+    def _play_turn(self, game: Iterator[Turn]) -> Turn | None:
+        """Lets one game come to its next turn, and computes the gradients of that turn's player
         alone."""
         with self._autocast():
             turn = next(game, None)
             if turn is None:
                 return None
             loss: Any = sum(turn.loss.values())
-        (loss if self.accumulate == 1 else loss / self.accumulate).backward(
-            inputs=self.teams[turn.player]
-        )
+        if self.accumulate > 1:
+            loss = loss / self.accumulate
+        loss.backward(inputs=self.teams[turn.player])
         return turn
 
-    def _learn(self, player: str) -> Tensor:
+    def _step_optimizer(self, player: str) -> Tensor:
         """Steps a player's optimizer; the norm of its gradient before it was clipped."""
         team, optimizer = self.teams[player], self.optimizers[player]
         gradients = [p.grad for p in team if p.grad is not None]
@@ -134,7 +129,7 @@ class Engine:
         return norm
 
     @torch.no_grad()
-    def _average(self) -> None:
+    def _update_ema(self) -> None:
         """Moves the averaged weights towards the model's, faster in the first steps after
         `since`."""
         if self.ema_model is self.model:
@@ -154,12 +149,12 @@ class Engine:
 
     def state(self) -> dict[str, Tensor]:
         """What the optimizers remember, one tensor a name: {"generator.3.exp_avg": ...}."""
-        return {
-            f"{player}.{number}.{name}": value
-            for player, optimizer in self.optimizers.items()
-            for number, parameter in enumerate(self.teams[player])
-            for name, value in optimizer.state[parameter].items()
-        }
+        state = {}
+        for player, optimizer in self.optimizers.items():
+            for number, parameter in enumerate(self.teams[player]):
+                for name, value in optimizer.state[parameter].items():
+                    state[f"{player}.{number}.{name}"] = value
+        return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Takes up what `state` gave. Each memory gets the layout of the parameter it belongs
@@ -167,12 +162,8 @@ class Engine:
         for key, value in state.items():
             player, number, name = key.split(".")
             parameter = self.teams[player][int(number)]
-            like = (
-                torch.empty_like(parameter)
-                if value.shape == parameter.shape
-                else torch.empty_like(value)
-            )
-            self.optimizers[player].state[parameter][name] = like.copy_(value)
+            like = parameter if value.shape == parameter.shape else value
+            self.optimizers[player].state[parameter][name] = torch.empty_like(like).copy_(value)
 
 
 def _player(turns: list[Turn], games: int) -> str:

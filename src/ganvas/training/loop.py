@@ -40,8 +40,7 @@ from .previews import previews_of
 from .recovery import Recovery, RecoveryOrder
 
 PREVIEWS = 24
-# share of the training without a better held-out loss after which there is none to hope for
-PATIENCE = 0.3
+PATIENCE = 0.3  # share of the training without a better held-out loss that ends it early
 LOG_EVERY = 10
 EXAMINE_EVERY = 50
 
@@ -58,9 +57,8 @@ class Best:
         """Keeps these weights if they are better."""
         if loss < self.loss:
             self.loss, self.share = loss, share
-            self.weights = {
-                name: value.detach().clone() for name, value in model.state_dict().items()
-            }
+            weights = model.state_dict()
+            self.weights = {name: value.detach().clone() for name, value in weights.items()}
 
 
 @dataclass(frozen=True)
@@ -81,10 +79,10 @@ class Training:
 
     watch: Called after every step with (step, seconds, share done, log).
     mirror: Called with every line of the log.
-    recover: Whether a game goes back and changes something when something is diagnosed.
-    found: What is wrong with the data, for this model.
-    diagnosed: Called with all that is wrong whenever that was looked for.
-    say: Called with what was done about it.
+    recover: Whether a game with a grave diagnosis is set back and changed.
+    data_diagnoses: What is wrong with the data, for this model.
+    show_diagnoses: Called with all diagnoses whenever they were looked for.
+    say: Called with each intervention, in words.
     """
 
     run: Run
@@ -100,18 +98,18 @@ class Training:
     watch: Callable[[int, float, float, dict[str, Tensor]], None] = lambda *_: None
     mirror: Callable[[dict[str, float]], None] = lambda _: None
     recover: bool = True
-    found: Sequence[Diagnosis] = ()
-    diagnosed: Callable[[Sequence[Diagnosis]], None] = lambda _: None
+    data_diagnoses: Sequence[Diagnosis] = ()
+    show_diagnoses: Callable[[Sequence[Diagnosis]], None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
     stopped: threading.Event = field(default_factory=threading.Event)
     best: Best = field(default_factory=lambda: Best())
     lines: list[Mapping[str, float]] = field(default_factory=list)
-    seen: list[Diagnosis] = field(default_factory=list)
-    ill: Diagnosis | None = None
+    game_diagnoses: list[Diagnosis] = field(default_factory=list)
+    reason: Diagnosis | None = None
     facts: Facts = field(default_factory=Facts)
 
     def __post_init__(self) -> None:
-        self.recovery = Recovery(self.engine, self._first)
+        self.recovery = Recovery(self.engine, self._first_model)
 
     def play(self) -> bool:
         """Trains until done or stopped, saving on the way; true if done. Raises InputError if
@@ -131,11 +129,10 @@ class Training:
             self.watch(step, seconds, share, log)
             due = int(PREVIEWS * before**0.5) < int(PREVIEWS * share**0.5) or step == 1
             if due or step % LOG_EVERY == 0:
-                self._heal(
-                    self._record(step, seconds, share, log, due)
-                    if distributed.is_main_process()
-                    else RecoveryOrder()
-                )
+                order = RecoveryOrder()
+                if distributed.is_main_process():
+                    order = self._record(step, seconds, share, log, due)
+                self._recover(order)
             self.engine.set_lr_factor(SCHEDULES[self.schedule](share))
             if share >= 1 or stop or save:
                 self._save(seconds, finished=share >= 1)
@@ -152,41 +149,34 @@ class Training:
             self.run.rewind()
         if state["step"] == 0:
             return
-        self.best = (
-            Best(**state["best"], weights=self.run.tensors("best")) if "best" in state else Best()
-        )
-        self.recovery.restore(state, self.run.tensors("healthy_ema"))
-        self.seen = [one for one in self.run.diagnoses if one.since]
-        begun = max((treatment.step for treatment in self.recovery.interventions), default=0)
-        self.lines = recent_lines([line for line in self.run.read_log() if line["step"] > begun])
+        if "best" in state:
+            self.best = Best(**state["best"], weights=self.run.tensors("best"))
+        self.recovery.restore(state, self.run.tensors("recovery_points"))
+        self.game_diagnoses = [one for one in self.run.diagnoses if one.since]
+        last = max((made.step for made in self.recovery.interventions), default=0)
+        self.lines = recent_lines([line for line in self.run.read_log() if line["step"] > last])
         model.load_state_dict(self.run.tensors("weights"))
         if engine.ema_model is not model:
             engine.ema_model.load_state_dict(self.run.tensors("ema"))
         memory = self.run.tensors("optimizer")
-        engine.restore(
-            {
-                k.removeprefix("optimizer."): v
-                for k, v in memory.items()
-                if k.startswith("optimizer.")
-            }
-        )
+        prefix = "optimizer."
+        own = [name for name in memory if name.startswith(prefix)]
+        engine.restore({name.removeprefix(prefix): memory[name] for name in own})
         model.step = state["step"]
-        if f"random.{distributed.rank()}" in memory:
-            torch.set_rng_state(memory[f"random.{distributed.rank()}"])
-        if f"random.cuda.{distributed.rank()}" in memory:
-            torch.cuda.set_rng_state(memory[f"random.cuda.{distributed.rank()}"], self.device)
+        rank = distributed.rank()
+        if f"random.{rank}" in memory:
+            torch.set_rng_state(memory[f"random.{rank}"])
+        if f"random.cuda.{rank}" in memory:
+            torch.cuda.set_rng_state(memory[f"random.cuda.{rank}"], self.device)
 
     def _batches(self, step: int) -> Iterator[Batch]:
         """Batches from step `step` on, this process's share of each, on the device."""
-        stream = self.engine.model.batches(
-            self.train, self.batch, self.seed, step * self.engine.accumulate
-        )
+        start = step * self.engine.accumulate
+        stream = self.engine.model.batches(self.train, self.batch, self.seed, start)
         if self.train.ahead:
             stream = prepare_batch(stream, self.train.ahead)
-        return (
-            batch.share(distributed.rank(), distributed.process_count()).to(self.device)
-            for batch in stream
-        )
+        rank, processes = distributed.rank(), distributed.process_count()
+        return (batch.share(rank, processes).to(self.device) for batch in stream)
 
     def _agree(self, share: float, save: bool) -> tuple[float, bool, bool]:
         """Processes that train together save and end together: (share done, whether to stop,
@@ -200,61 +190,62 @@ class Training:
         self, step: int, seconds: float, share: float, log: dict[str, Tensor], due: bool
     ) -> RecoveryOrder:
         """Writes a line of the log, and a preview where one is due; what is to be done about what
-        the log says."""
-        line = {
-            "step": step,
-            "seconds": round(seconds, 3),
-            **{name: value.item() for name, value in log.items()},
-        }
+        the log shows."""
+        line: dict[str, float] = {"step": step, "seconds": round(seconds, 3)}
+        line |= {name: value.item() for name, value in log.items()}
         whole = all(map(isfinite, line.values()))
         if due and whole:
-            line |= (judged := self._judge()) | self._glance(judged)
-            if (decides := self.engine.model.defaults.early_stopping_metric) in judged:
-                self.best.meet(judged[decides], share, self.engine.ema_model)
+            losses = self._held_out_losses()
+            line |= losses | self._sample_quality(losses)
+            metric = self.engine.model.defaults.early_stopping_metric
+            if metric in losses:
+                self.best.meet(losses[metric], share, self.engine.ema_model)
             preview(self.engine.ema_model, self.run.modality, self.held_out, self.run.path, step)
         self.lines = recent_lines([*self.lines, line])
         logged = {name: value for name, value in line.items() if isfinite(value)}
         self.run.log(logged)
         self.mirror(logged)
-        return (
-            self._examine(due) if due or not whole or step % EXAMINE_EVERY == 0 else RecoveryOrder()
-        )
+        if due or not whole or step % EXAMINE_EVERY == 0:
+            return self._examine(due)
+        return RecoveryOrder()
 
     def _examine(self, due: bool) -> RecoveryOrder:
-        """Looks for what is wrong, and decides what to do. Raises InputError where a loss is lost
+        """Looks for diagnoses, and decides what to do. Raises InputError where a loss is no number
         and nothing helps."""
         history = History(self.lines, replace(self.facts, lr=dict(self.engine.lr)))
-        self.seen = diagnose(history, self.seen)
-        self.diagnosed(self._wrong)
-        self.ill, order = (
-            self.recovery.decide(self.seen, keep=due) if self.recover else (None, RecoveryOrder())
-        )
-        if self.ill is None and (lost := history.lost):
-            tried = "; ".join(map(str, self.recovery.interventions))
-            raise InputError(
-                f"{lost[0]} became {lost[1]} in step {history.step}: training cannot go on from"
-                f" here{f', and nothing helped ({tried})' if tried else ''}; the last save is"
-                f" whole. Try again with a lower {flag('lr')}, or {flag('clip', 1)}"
-            )
+        self.game_diagnoses = diagnose(history, self.game_diagnoses)
+        self.show_diagnoses(self._diagnoses)
+        self.reason, order = None, RecoveryOrder()
+        if self.recover:
+            self.reason, order = self.recovery.decide(self.game_diagnoses, keep=due)
+        if self.reason is None and history.non_finite_term is not None:
+            raise self._non_finite(*history.non_finite_term)
         return order
 
-    @property
-    def _wrong(self) -> list[Diagnosis]:
-        """All that is wrong, with the game and with the data, the gravest first."""
-        return sorted((*self.seen, *self.found), key=lambda one: not one.grave)
-
-    def _heal(self, order: RecoveryOrder) -> None:
-        """Does what the process that leads decided."""
-        order = RecoveryOrder(*distributed.max_over_processes(order, self.device))
-        treatment = self.recovery.obey(
-            order, self.engine.model.step, self.ill.kind if self.ill else ""
+    def _non_finite(self, name: str, value: float) -> InputError:
+        tried = "; ".join(map(str, self.recovery.interventions))
+        return InputError(
+            f"{name} became {value} in step {self.engine.model.step}: training cannot go on from"
+            f" here{f', and nothing helped ({tried})' if tried else ''}; the last save is"
+            f" whole. Try again with a lower {flag('lr')}, or {flag('clip', 1)}"
         )
-        if treatment is not None:
-            self.lines, self.seen = [], []
-            if self.ill:
-                self.say(f"{self.ill}. Done: {treatment}")
 
-    def _first(self) -> Model:
+    @property
+    def _diagnoses(self) -> list[Diagnosis]:
+        """Of the game and of the data, the gravest first."""
+        return sorted((*self.game_diagnoses, *self.data_diagnoses), key=lambda one: not one.grave)
+
+    def _recover(self, order: RecoveryOrder) -> None:
+        """Does what the main process decided."""
+        order = RecoveryOrder(*distributed.max_over_processes(order, self.device))
+        kind = self.reason.kind if self.reason else ""
+        intervention = self.recovery.obey(order, self.engine.model.step, kind)
+        if intervention is not None:
+            self.lines, self.game_diagnoses = [], []
+            if self.reason:
+                self.say(f"{self.reason}. Done: {intervention}")
+
+    def _first_model(self) -> Model:
         """The model as it was before the first step, with what it takes from the data before
         it."""
         with seeded_rng(self.seed):
@@ -262,32 +253,32 @@ class Training:
         model.batches(self.train, self.batch, self.seed)
         return model
 
-    def _judge(self) -> dict[str, float]:
-        """Losses on held-out data, with the same random numbers every time: on more of it where
-        they decide."""
-        return {f"held_out/{name}": value for name, value in self._judged(self.held_out).items()}
+    def _held_out_losses(self) -> dict[str, float]:
+        return {f"held_out/{name}": loss for name, loss in self._losses_on(self.held_out).items()}
 
-    def _judged(self, data: Data) -> dict[str, float]:
+    def _losses_on(self, data: Data) -> dict[str, float]:
+        """Losses with the same random numbers every time: on more data where early stopping depends
+        on them."""
+        if not len(data):
+            return {}
         most = (8 if self.engine.model.defaults.early_stopping_metric else 2) * self.batch
-        batches = (
-            (b.to(self.device) for b in data.in_batches(self.batch, most=most)) if len(data) else ()
-        )
+        batches = (part.to(self.device) for part in data.in_batches(self.batch, most=most))
         with seeded_rng(0):
-            return {name: value.item() for name, value in self.engine.judge(batches).items()}
+            return {name: value.item() for name, value in self.engine.evaluate(batches).items()}
 
-    def _glance(self, judged: Mapping[str, float]) -> dict[str, float]:
-        """Of a game, how varied samples are, and how it does on examples it has seen beside
-        held-out ones."""
+    def _sample_quality(self, losses: Mapping[str, float]) -> dict[str, float]:
+        """Of a game, how varied samples are, and how the discriminator does on training examples
+        beside held-out ones."""
         model = self.engine.ema_model
         if len(model.players) == 1 or not isinstance(model, Samples):
             return {}
         parts = [len(part) for part in torch.arange(EXAMPLES).split(self.batch)]
         with seeded_rng(0), torch.no_grad():
-            made = self._diversity.of(torch.cat([model.sample(n).float() for n in parts]))
-        told = "discriminator/ordering"
-        return made | (
-            {f"seen/{told}": self._judged(self.train)[told]} if f"held_out/{told}" in judged else {}
-        )
+            quality = self._diversity.of(torch.cat([model.sample(n).float() for n in parts]))
+        ordering = "discriminator/ordering"
+        if f"held_out/{ordering}" in losses:
+            quality[f"seen/{ordering}"] = self._losses_on(self.train)[ordering]
+        return quality
 
     @cached_property
     def _diversity(self) -> Diversity:
@@ -299,15 +290,15 @@ class Training:
         randoms = _random_states(self.device)
         if not distributed.is_main_process():
             return
-        model, averaged = self.engine.model, self.engine.ema_model
+        model, ema_model = self.engine.model, self.engine.ema_model
         files = {"weights": model.state_dict()}
-        if averaged is not model:
-            files["ema"] = averaged.state_dict()
+        if ema_model is not model:
+            files["ema"] = ema_model.state_dict()
         files["optimizer"] = {f"optimizer.{k}": v for k, v in self.engine.state().items()} | randoms
         state = self.run.state | {"step": model.step, "seconds": seconds, "finished": finished}
-        state |= {"diagnoses": [one.to_json() for one in self._wrong], **self.recovery.state()}
+        state |= {"diagnoses": [one.to_json() for one in self._diagnoses], **self.recovery.state()}
         if self.recover:
-            files["healthy_ema"] = {} if finished else self.recovery.tensors()
+            files["recovery_points"] = {} if finished else self.recovery.tensors()
         if self.best.weights:
             files["best"] = self.best.weights
             state["best"] = {"loss": self.best.loss, "share": self.best.share}
@@ -343,15 +334,15 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
 
 
 def prepare_batch(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
-    """The same batches, made by a thread that stays this many ahead."""
+    """The same batches, read by a thread that stays this many ahead."""
     queue: Queue[Batch | BaseException] = Queue(ahead)
-    left = threading.Event()
+    ended = threading.Event()
 
     def fill() -> None:
         try:
             for batch in batches:
                 queue.put(batch)
-                if left.is_set():
+                if ended.is_set():
                     return
         except Exception as error:  # raised again below, in the thread that asks
             queue.put(error)
@@ -365,7 +356,7 @@ def prepare_batch(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
                 raise batch
             yield batch
     finally:
-        left.set()
+        ended.set()
         while thread.is_alive():  # a thread at work while Python ends would take the process down
             with suppress(Empty):
                 queue.get(timeout=0.05)
@@ -394,11 +385,11 @@ def stop_on_signal(event: threading.Event) -> Iterator[None]:
 
 def _random_states(device: torch.device) -> dict[str, Tensor]:
     """Every process's random state: {"random.0": ..., "random.cuda.0": ...}, uint8."""
-    states = {"random": torch.get_rng_state()}
+    own = {"random": torch.get_rng_state()}
     if device.type == "cuda":
-        states["random.cuda"] = torch.cuda.get_rng_state(device)
-    return {
-        f"{name}.{i}": one
-        for name, own in states.items()
-        for i, one in enumerate(distributed.gather(own, device))
-    }
+        own["random.cuda"] = torch.cuda.get_rng_state(device)
+    states: dict[str, Tensor] = {}
+    for name, state in own.items():
+        gathered = distributed.gather(state, device)
+        states |= {f"{name}.{rank}": one for rank, one in enumerate(gathered)}
+    return states

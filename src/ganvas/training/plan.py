@@ -24,14 +24,14 @@ class Plan:
         whatever its batch.
     example_bytes: What one example of a batch leaves behind for the backward pass.
     batch: Examples per step, on this machine.
-    seconds_per_round: As measured.
+    seconds_per_step: As measured.
     """
 
     parameters: dict[str, int]
     model_bytes: int
     example_bytes: int
     batch: int
-    seconds_per_round: float
+    seconds_per_step: float
 
     @property
     def bytes(self) -> int:
@@ -47,12 +47,12 @@ def make_plan(engine: Engine, data: Data, batch: int, device: torch.device) -> P
     model_bytes = 4 * copies * sum(p.numel() for p in model.parameters())
     rows = torch.arange(min(len(data), batch))
     with seeded_rng(0):
-        two, four = (_bytes_of_round(model, data.batch(rows[:n]).to(device)) for n in (2, 4))
+        two, four = (_bytes_of_step(model, data.batch(rows[:n]).to(device)) for n in (2, 4))
         example_bytes = (four - two) // 2 if len(rows) > 2 else two // 2
         model_bytes += two - 2 * example_bytes
         plan = Plan(parameters, model_bytes, example_bytes, batch, 0.0)
         _refuse(plan, device)
-        seconds = _seconds_per_round(engine, data.batch(rows).to(device))
+        seconds = _seconds_per_step(engine, data.batch(rows).to(device))
     return Plan(parameters, model_bytes, example_bytes, batch, seconds)
 
 
@@ -60,18 +60,16 @@ def _refuse(plan: Plan, device: torch.device) -> None:
     free = free_memory(device)
     if free is not None and plan.bytes > free:
         fits = max((free - plan.model_bytes) // max(plan.example_bytes, 1), 0)
-        advice = (
-            f"try --batch {fits} (with --accumulate to make up for it)"
-            if fits
-            else "choose a smaller model"
-        )
+        advice = "choose a smaller model"
+        if fits:
+            advice = f"try --batch {fits} (with --accumulate to make up for it)"
         raise InputError(
             f"training would take {_gib(plan.bytes)} and {_gib(free)} are free on {device};"
             f" {advice}"
         )
 
 
-def _bytes_of_round(model: Model, batch: Batch) -> int:
+def _bytes_of_step(model: Model, batch: Batch) -> int:
     """Counts what autograd keeps for the backward pass in one step, each storage once."""
     kept: dict[int, int] = {}
     held: list[Tensor] = []
@@ -90,7 +88,7 @@ def _bytes_of_round(model: Model, batch: Batch) -> int:
     return sum(size for address, size in kept.items() if address not in own)
 
 
-def _seconds_per_round(engine: Engine, batch: Batch) -> float:
+def _seconds_per_step(engine: Engine, batch: Batch) -> float:
     """The faster of two steps after a first, played by a copy."""
     copy = Engine(deepcopy(engine.model), ema=engine.decay, precision=engine.precision)
     times = []

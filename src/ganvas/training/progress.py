@@ -1,5 +1,4 @@
-"""What a person sees while a run is trained: the plan, then one line that lives. All of it on
-standard error."""
+"""Progress of a training on standard error: the plan, then one line that is kept up to date."""
 
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from ..runs.diagnosis import NOTES, Diagnosis
 from ..runs.run import Run
+from ..runtime.durations import format_duration
 from .loop import Until
 from .plan import Plan
 
@@ -24,7 +24,7 @@ SPEAK_EVERY = 10.0  # seconds between lines where nobody watches a terminal
 
 
 class Progress:
-    """The progress of one training. A context manager: the line lives inside."""
+    """The progress of one training. A context manager: the line is shown inside."""
 
     def __init__(self, run: Run, examples: int, quiet: bool = False) -> None:
         self.run, self.examples = run, examples
@@ -68,13 +68,14 @@ class Progress:
         self.console.print(Panel(table, title="plan", title_align="left", expand=False))
 
     def say(self, *words: object) -> None:
-        """Sentences that stay, above the line that lives."""
+        """Prints diagnoses and interventions, which stay above the progress line."""
         for sentence in words:
-            self.console.print(f"[bold yellow]health:[/] {escape(str(sentence))}", soft_wrap=True)
+            escaped = escape(str(sentence))
+            self.console.print(f"[bold yellow]diagnosis:[/] {escaped}", soft_wrap=True)
 
-    def diagnosed(self, seen: Sequence[Diagnosis]) -> None:
-        """Takes the gravest illness into the line."""
-        self.kind = f"{seen[0].kind} · " if seen else ""
+    def show_diagnoses(self, diagnoses: Sequence[Diagnosis]) -> None:
+        """Takes the gravest diagnosis into the line."""
+        self.kind = f"{diagnoses[0].kind} · " if diagnoses else ""
 
     def watch(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> None:
         """Shows one step: losses per player, examples per second, time left. Reads the losses ten
@@ -93,8 +94,8 @@ class Progress:
     def _words(self, step: int, seconds: float, share: float, log: dict[str, Tensor]) -> str:
         first_step, first_seconds = self.first or (step, seconds)
         speed = (step - first_step) * self.examples / max(seconds - first_seconds, 1e-9)
-        left = seconds * (1 - share) / max(share, 1e-9)
-        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {_clock(left)} left · step {step:,}"
+        left = format_duration(seconds * (1 - share) / max(share, 1e-9))
+        return f"{self.kind}{_losses(log)} · {speed:,.0f}/s · {left} left · step {step:,}"
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -116,16 +117,10 @@ def _losses(log: dict[str, Tensor]) -> str:
 
 
 def _time_expected(plan: Plan, until: Until) -> str:
-    seconds = min(until.steps * plan.seconds_per_round, until.seconds)
-    speed = plan.batch / plan.seconds_per_round
-    n_steps = min(until.steps, until.seconds / plan.seconds_per_round)
+    seconds = min(until.steps * plan.seconds_per_step, until.seconds)
+    speed = plan.batch / plan.seconds_per_step
+    n_steps = min(until.steps, until.seconds / plan.seconds_per_step)
     return (
-        f"about {_clock(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a trial of"
-        " two steps)"
+        f"about {format_duration(seconds)} for {n_steps:,.0f} steps ({speed:,.0f} examples/s in a"
+        " trial of two steps)"
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

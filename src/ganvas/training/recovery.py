@@ -1,4 +1,4 @@
-"""Treats a game that is ill: back to weights that were healthy, and one thing changed. A bounded
+"""Recovery from a grave diagnosis: back to weights from before it, and one thing changed. A bounded
 number of times."""
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ..runs.diagnosis import Diagnosis, Facts, Intervention, Remedy
 from .engine import Engine
 
 TRIES = 3
-BEFORE = (
-    100  # steps before the first sign of an illness that weights must be from to count as healthy
-)
-KEPT = 2  # sets of healthy weights: the newer may prove to be from too late
+BEFORE = 100  # steps that weights must be older than the first sign of a diagnosis
+KEPT = 2  # recovery points: the newer may prove to be from too late
 
 
 class RecoveryOrder(NamedTuple):
-    """What is to be done after a step, in numbers, so that processes can tell each other.
+    """What is to be done after a step, in numbers, so that processes can send it to each other.
 
-    keep: 1 where the weights are healthy. number: of what is changed, from 1; 0 for nothing. back:
-        step to go to.
+    keep: 1 where the weights of this step become a recovery point.
+    number: Of what is changed, from 1; 0 for nothing.
+    factor, least, most: As in `Remedy`.
+    back: Step to go back to.
     """
 
     keep: float = 0.0
@@ -37,121 +37,112 @@ class RecoveryOrder(NamedTuple):
 
 @dataclass
 class Recovery:
-    """What was done to a game so far, and what it can go back to.
+    """What was changed in a game so far, and what it can go back to.
 
     Arguments:
         engine: Plays the game.
         first: Makes the model as it was before the first step.
         interventions: Those that were made, oldest first.
-        healthy_weights: Averaged weights by step, of steps in which nothing grave was wrong.
+        recovery_points: Averaged weights by step, of steps without a grave diagnosis.
     """
 
     engine: Engine
     first: Callable[[], Model]
     interventions: list[Intervention] = field(default_factory=list)
-    healthy_weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    recovery_points: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
     def decide(
-        self, seen: Sequence[Diagnosis], keep: bool
+        self, diagnoses: Sequence[Diagnosis], keep: bool
     ) -> tuple[Diagnosis | None, RecoveryOrder]:
-        """What to do about what is wrong: at most one thing. No diagnosis where there is nothing to
-        do.
+        """What to do about diagnoses: at most one thing. None, where there is nothing to do.
 
-        keep: Whether the weights of this step are to be kept, if they are healthy.
+        keep: Whether the weights of this step become a recovery point, if no diagnosis is grave.
         """
-        if not seen or not any(diagnosis.grave for diagnosis in seen):
+        grave = [diagnosis for diagnosis in diagnoses if diagnosis.grave]
+        if not grave:
             return None, RecoveryOrder(keep=float(keep))
-        for diagnosis in seen:
-            remedy = (
-                self._next(diagnosis)
-                if diagnosis.grave and len(self.interventions) < TRIES
-                else None
-            )
-            if remedy is not None:
-                back = max(
-                    (step for step in self.healthy_weights if step <= diagnosis.since - BEFORE),
-                    default=0,
-                )
-                return diagnosis, RecoveryOrder(
-                    0.0, self._names.index(remedy.what) + 1, *remedy[1:], back
-                )
+        if len(self.interventions) < TRIES:
+            for diagnosis in grave:
+                remedy = self._next_remedy(diagnosis)
+                if remedy is not None:
+                    return diagnosis, self._order(diagnosis, remedy)
         return None, RecoveryOrder()
 
-    def obey(self, order: RecoveryOrder, step: int, illness: str) -> Intervention | None:
-        """Does what was decided; the same in every process."""
+    def obey(self, order: RecoveryOrder, step: int, kind: str) -> Intervention | None:
+        """Does what was decided; the same in every process.
+
+        kind: Of the diagnosis that it was decided for.
+        """
         if order.keep:
-            weights = self.engine.ema_model.state_dict()
-            self.healthy_weights[step] = {
-                k: v.detach().to("cpu", copy=True) for k, v in weights.items()
-            }
-            for old in sorted(self.healthy_weights)[:-KEPT]:
-                del self.healthy_weights[old]
+            self._keep_weights(step)
         if not order.number:
             return None
         remedy = Remedy(self._names[int(order.number) - 1], order.factor, order.least, order.most)
-        before = self._value(remedy.what)
-        self._go_back(int(order.back))
-        self.healthy_weights = {
-            round: weights for round, weights in self.healthy_weights.items() if round <= order.back
-        }
-        self._change(remedy)
-        self.interventions.append(
-            Intervention(
-                step, illness, remedy.what, before, self._value(remedy.what), int(order.back)
-            )
-        )
-        return self.interventions[-1]
+        before, back = self._value(remedy.what), int(order.back)
+        self._go_back(back)
+        self._apply(remedy)
+        made = Intervention(step, kind, remedy.what, before, self._value(remedy.what), back)
+        self.interventions.append(made)
+        return made
 
     def facts(self, batch: int) -> Facts:
         """What a history should know of the game, before its first step; batch: examples of a
         step."""
         model, teams = self.engine.model, self.engine.teams
         parameters = {player: sum(p.numel() for p in team) for player, team in teams.items()}
-        sizes = {
-            player: _size([p.detach() for p in team if p.dim() > 1])
-            for player, team in teams.items()
-        }
+        sizes = {}
+        for player, team in teams.items():
+            sizes[player] = _root_mean_square([p.detach() for p in team if p.dim() > 1])
         codes, places = (model.hyperparameters.get(name, 0) for name in ("codes", "places"))
         return Facts(dict(self.engine.lr), sizes, parameters, int(min(codes, places * batch)))
 
     def state(self) -> dict[str, Any]:
         """What JSON needs to know to go on exactly."""
-        changed = {"rates": self.engine.lr, "hyperparameters": self.engine.model.hyperparameters}
-        return {"interventions": [treatment._asdict() for treatment in self.interventions]} | (
-            changed if self.interventions else {}
-        )
+        state: dict[str, Any] = {"interventions": [made._asdict() for made in self.interventions]}
+        if self.interventions:
+            state["lr"] = self.engine.lr
+            state["hyperparameters"] = self.engine.model.hyperparameters
+        return state
 
     def tensors(self) -> dict[str, Tensor]:
-        """The healthy weights, by step and name."""
-        return {
-            f"{step}.{name}": value
-            for step, weights in self.healthy_weights.items()
-            for name, value in weights.items()
-        }
+        """The recovery points, by step and name: {"300.encoder.weight": ...}."""
+        tensors: dict[str, Tensor] = {}
+        for step, weights in self.recovery_points.items():
+            tensors |= {f"{step}.{name}": value for name, value in weights.items()}
+        return tensors
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Takes up what `state` and `tensors` gave."""
-        self.interventions = [
-            Intervention(**treatment) for treatment in state.get("interventions", [])
-        ]
+        self.interventions = [Intervention(**made) for made in state.get("interventions", [])]
         self.engine.since = self.interventions[-1].step if self.interventions else 0
-        self.engine.lr.update(state.get("rates", {}))
+        self.engine.lr.update(state.get("lr", {}))
         for model in (self.engine.model, self.engine.ema_model):
             model.hyperparameters.update(state.get("hyperparameters", {}))
-        self.healthy_weights = {}
+        self.recovery_points = {}
         for key, value in tensors.items():
             step, _, name = key.partition(".")
-            self.healthy_weights.setdefault(int(step), {})[name] = value
+            self.recovery_points.setdefault(int(step), {})[name] = value
 
-    def _next(self, diagnosis: Diagnosis) -> Remedy | None:
+    def _next_remedy(self, diagnosis: Diagnosis) -> Remedy | None:
         """The first remedy that was not tried yet and that changes something."""
-        tried = sum(treatment.kind == diagnosis.kind for treatment in self.interventions)
-        fit = [r for r in diagnosis.remedies if r.what in self._names]
-        left = [r for r in fit[tried:] if r.changed(self._value(r.what)) != self._value(r.what)]
-        return left[0] if left else None
+        tried = sum(made.kind == diagnosis.kind for made in self.interventions)
+        known = [remedy for remedy in diagnosis.remedies if remedy.what in self._names]
+        for remedy in known[tried:]:
+            value = self._value(remedy.what)
+            if remedy.apply(value) != value:
+                return remedy
+        return None
+
+    def _order(self, diagnosis: Diagnosis, remedy: Remedy) -> RecoveryOrder:
+        """To go back to the last recovery point from well before the diagnosis, and apply a
+        remedy."""
+        early = [step for step in self.recovery_points if step <= diagnosis.since - BEFORE]
+        number = self._names.index(remedy.what) + 1
+        return RecoveryOrder(0.0, number, *remedy[1:], max(early, default=0))
 
     @property
     def _names(self) -> list[str]:
+        """What a remedy can change, in an order that all processes share."""
         players = [f"lr.{player}" for player in self.engine.lr]
         return ["lr", *players, *sorted(self.engine.model.hyperparameters)]
 
@@ -160,31 +151,43 @@ class Recovery:
             return self.engine.model.hyperparameters[what]
         return self.engine.lr.get(what.removeprefix("lr."), max(self.engine.lr.values()))
 
-    def _change(self, remedy: Remedy) -> None:
+    def _apply(self, remedy: Remedy) -> None:
         if remedy.what in self.engine.model.hyperparameters:
-            value = remedy.changed(self._value(remedy.what))
+            value = remedy.apply(self._value(remedy.what))
             for model in (self.engine.model, self.engine.ema_model):
                 model.hyperparameters[remedy.what] = value
             return
         for player in self.engine.lr:
             if remedy.what in ("lr", f"lr.{player}"):
-                self.engine.lr[player] = remedy.changed(self.engine.lr[player])
+                self.engine.lr[player] = remedy.apply(self.engine.lr[player])
+
+    def _keep_weights(self, step: int) -> None:
+        """Makes the weights of this step a recovery point; the oldest makes room."""
+        weights = self.engine.ema_model.state_dict()
+        self.recovery_points[step] = {
+            name: value.detach().to("cpu", copy=True) for name, value in weights.items()
+        }
+        for old in sorted(self.recovery_points)[:-KEPT]:
+            del self.recovery_points[old]
 
     def _go_back(self, step: int) -> None:
-        """Gives both models healthy weights; optimizers forget, and averaging begins anew."""
-        model = self.engine.model
-        weights = self.healthy_weights.get(step) or {
-            k: v for k, v in self.first().state_dict().items() if v.is_floating_point()
-        }
-        for one in (model, self.engine.ema_model):
-            one.load_state_dict(one.state_dict() | weights)
+        """Gives both models the weights of a recovery point, or those of before the first step;
+        optimizers forget, averaging begins anew, and later points are dropped."""
+        weights = self.recovery_points.get(step) or self._first_weights()
+        for model in (self.engine.model, self.engine.ema_model):
+            model.load_state_dict(model.state_dict() | weights)
         for optimizer in self.engine.optimizers.values():
             optimizer.state.clear()
-        self.engine.since = model.step
+        self.engine.since = self.engine.model.step
+        for later in [point for point in self.recovery_points if point > step]:
+            del self.recovery_points[later]
+
+    def _first_weights(self) -> dict[str, Tensor]:
+        weights = self.first().state_dict()
+        return {name: value for name, value in weights.items() if value.is_floating_point()}
 
 
-def _size(weights: Sequence[Tensor]) -> float:
-    """The root mean square of all numbers in weights; 0 where there are none."""
-    return (
-        sum(w.square().sum().item() for w in weights) / max(sum(w.numel() for w in weights), 1)
-    ) ** 0.5
+def _root_mean_square(weights: Sequence[Tensor]) -> float:
+    """Of all numbers in weights; 0 where there are none."""
+    total = sum(float(w.square().sum()) for w in weights)
+    return float((total / max(sum(w.numel() for w in weights), 1)) ** 0.5)

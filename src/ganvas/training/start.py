@@ -129,7 +129,7 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         settings["save_every"],
         device,
         recover=settings.get("recover", False) and run.promise is None and not settings["compile"],
-        found=found,
+        data_diagnoses=found,
     )
     progress = Progress(
         run, batch * settings["accumulate"], quiet=quiet or not distributed.is_main_process()
@@ -138,11 +138,8 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         plan = make_plan(engine, learn, max(batch // distributed.process_count(), 2), device)
         progress.announce(run.modality.describe(data), len(learn), len(held), plan, until)
         progress.say(*found)
-    training.watch, training.diagnosed, training.say = (
-        progress.watch,
-        progress.diagnosed,
-        progress.say,
-    )
+    training.watch, training.say = progress.watch, progress.say
+    training.show_diagnoses = progress.show_diagnoses
     with (
         stop_on_signal(training.stopped),
         progress,
@@ -254,8 +251,8 @@ def _engine(run: Run, device: torch.device) -> Engine:
     torch.manual_seed(settings["seed"])
     model = run.build()
     prepare(model, device)
-    if model.alone and distributed.process_count() > 1:
-        raise InputError(f"{model.alone}; start it without torchrun")
+    if model.single_process_reason and distributed.process_count() > 1:
+        raise InputError(f"{model.single_process_reason}; start it without torchrun")
     if settings["compile"]:
         if model.second_order:
             raise InputError(

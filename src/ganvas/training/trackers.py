@@ -1,9 +1,8 @@
-"""A training told to a program that keeps many of them side by side: TensorBoard, MLflow or Weights
-& Biases.
+"""Experiment trackers that log many trainings side by side: TensorBoard, MLflow, Weights & Biases.
 
 Each by its own client, which finds its server as it always does (MLFLOW_TRACKING_URI, WANDB_MODE,
-...). Told are options, losses, previews, and in the end what was wrong; no weights. A training that
-goes on does so where it was told before.
+...). What is logged are options, losses, previews, and in the end the diagnoses; no weights. A
+training that is resumed goes on in the record that it began.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from ..core import InputError, Model
 from ..runs.run import Run, write_atomically
@@ -28,13 +27,13 @@ State = Literal["finished", "stopped", "failed"]
 
 
 class Tracker(ABC):
-    """One training as another program sees it.
+    """The record of one training in another program.
 
-    known: What the training is called there, where it was told of before.
+    known: The record's name there, where the training began one before.
     """
 
-    told: int = 0
-    """The last step that was told of before: what is played again is not told again."""
+    last_step: int = 0
+    """The last step that was logged before: what is played again is not logged again."""
 
     @abstractmethod
     def __init__(self, run: Run, known: str | None) -> None: ...
@@ -42,18 +41,18 @@ class Tracker(ABC):
     @property
     @abstractmethod
     def id(self) -> str:
-        """What the training is called there."""
+        """The record's name there."""
 
     @abstractmethod
     def values(self, step: int, values: Mapping[str, float]) -> None:
-        """Tells what was logged in a step."""
+        """Logs the values of a step."""
 
     @abstractmethod
     def image(self, step: int, file: Path) -> None:
-        """Tells what was made in a step."""
+        """Logs the preview of a step."""
 
     @abstractmethod
-    def end(self, health: str, state: State) -> None:
+    def end(self, diagnosis: str, state: State) -> None:
         """Tells what was wrong in the end, and that nothing more comes for now."""
 
 
@@ -65,9 +64,8 @@ class TensorBoard(Tracker):
 
         self.board = SummaryWriter(run.path / "tensorboard", purge_step=run.state["step"] + 1)
         if known is None:
-            self.board.add_text(
-                "options", "\n".join(f"- {name}: {value}" for name, value in options(run).items())
-            )
+            lines = [f"- {name}: {value}" for name, value in options(run).items()]
+            self.board.add_text("options", "\n".join(lines))
 
     @property
     def id(self) -> str:
@@ -87,8 +85,8 @@ class TensorBoard(Tracker):
                 "preview", np.asarray(image.convert("RGB")), step, dataformats="HWC"
             )
 
-    def end(self, health: str, state: State) -> None:
-        self.board.add_text("health", health)
+    def end(self, diagnosis: str, state: State) -> None:
+        self.board.add_text("diagnosis", diagnosis)
         self.board.close()
 
 
@@ -109,30 +107,29 @@ class MLflow(Tracker):
         else:
             self._id = known
             self.client.update_run(known, status="RUNNING")
-            self.told = max(
-                (self._last(name) for name in self.client.get_run(known).data.metrics), default=0
-            )
+            metrics = self.client.get_run(known).data.metrics
+            self.last_step = max((self._last_step_of(name) for name in metrics), default=0)
 
-    def _last(self, name: str) -> int:
-        return max(metric.step for metric in self.client.get_metric_history(self._id, name))
+    def _last_step_of(self, name: str) -> int:
+        history = self.client.get_metric_history(self._id, name)
+        return max(int(metric.step) for metric in history)
 
     @property
     def id(self) -> str:
-        return self._id
+        return str(self._id)
 
     def values(self, step: int, values: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
         now = int(time() * 1000)
-        self.client.log_batch(
-            self._id, [Metric(_word(name), value, now, step) for name, value in values.items()]
-        )
+        metrics = [Metric(_word(name), value, now, step) for name, value in values.items()]
+        self.client.log_batch(self._id, metrics)
 
     def image(self, step: int, file: Path) -> None:
         self.client.log_artifact(self._id, str(file), "previews")
 
-    def end(self, health: str, state: State) -> None:
-        self.client.set_tag(self._id, "health", health)
+    def end(self, diagnosis: str, state: State) -> None:
+        self.client.set_tag(self._id, "diagnosis", diagnosis)
         self.client.set_terminated(
             self._id, {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}[state]
         )
@@ -153,11 +150,11 @@ class WandB(Tracker):
             config=options(run),
             dir=run.path,
         )
-        self.told = int(self.run.step) - 1 if known else 0
+        self.last_step = int(self.run.step) - 1 if known else 0
 
     @property
     def id(self) -> str:
-        return self.run.id
+        return str(self.run.id)
 
     def values(self, step: int, values: Mapping[str, float]) -> None:
         self.run.log(dict(values), step=step)
@@ -167,8 +164,8 @@ class WandB(Tracker):
 
         self.run.log({"preview": wandb.Image(str(file))}, step=step)
 
-    def end(self, health: str, state: State) -> None:
-        self.run.summary["health"] = health
+    def end(self, diagnosis: str, state: State) -> None:
+        self.run.summary["diagnosis"] = diagnosis
         self.run.finish(exit_code=int(state == "failed"))
 
 
@@ -180,34 +177,35 @@ TRACKERS: Mapping[str, type[Tracker]] = {
 
 
 class Following:
-    """Tells a tracker every line of a log once, and what was made in that step."""
+    """Passes every line of a log, and the preview of that step, to a tracker once."""
 
     def __init__(self, run: Run, tracker: Tracker) -> None:
         self.run, self.tracker = run, tracker
 
     def __call__(self, line: Mapping[str, float], model: Model) -> None:
         step = int(line["step"])
-        if step <= self.tracker.told:
+        if step <= self.tracker.last_step:
             return
-        self.tracker.values(
-            step, {name: value for name, value in line.items() if name not in ("step", "seconds")}
-        )
-        if (file := self.run.path / "previews" / f"{step:08d}.png").exists():
-            self.tracker.image(step, file)
+        values = {name: line[name] for name in line if name not in ("step", "seconds")}
+        self.tracker.values(step, values)
+        preview = self.run.path / "previews" / f"{step:08d}.png"
+        if preview.exists():
+            self.tracker.image(step, preview)
 
 
 @contextmanager
-def open_trackers(run: Run, leads: bool) -> Iterator[list[Following]]:
-    """Inside, who tells the tracker that a run was started with, if there is one and this process
-    is who speaks.
+def open_trackers(run: Run, is_main_process: bool) -> Iterator[list[Following]]:
+    """Inside, what passes lines of the log to the tracker that a run was started with, if there is
+    one and this is the main process.
 
     Raises InputError where the tracker is not installed.
     """
-    name = _chosen(run.config["training"])
-    if name is None or not leads:
+    name = _tracker_name(run.config["training"])
+    if name is None or not is_main_process:
         yield []
         return
-    tracker, state = _opened(run, name), cast("State", "failed")
+    tracker = _open_tracker(run, name)
+    state: State = "failed"
     try:
         yield [Following(run, tracker)]
         state = "finished" if run.state["finished"] else "stopped"
@@ -215,12 +213,12 @@ def open_trackers(run: Run, leads: bool) -> Iterator[list[Following]]:
         tracker.end("; ".join(map(str, run.diagnoses)) or "nothing was seen to be wrong", state)
 
 
-def _chosen(settings: Mapping[str, Any]) -> str | None:
+def _tracker_name(settings: Mapping[str, Any]) -> str | None:
     return settings.get("tracker") or ("tensorboard" if settings.get("tensorboard") else None)
 
 
-def _opened(run: Run, name: str) -> Tracker:
-    """The training there, new or as it was left."""
+def _open_tracker(run: Run, name: str) -> Tracker:
+    """The training's record there, new or as it was left."""
     file = run.path / "tracker.json"
     known = json.loads(file.read_text("utf-8")) if file.exists() else {}
     try:
@@ -234,20 +232,18 @@ def _opened(run: Run, name: str) -> Tracker:
 
 
 def options(run: Run) -> dict[str, str]:
-    """What a training was asked, by name: the model's own options, then the training's that were
-    said."""
-    card = run.config
-    source = (
-        Path(card["source"]).name.partition("?")[0] if card["source"] else "in memory"
-    )  # no passwords
-    said = {"model": card["model"], "data": source, "modality": card["modality"]["name"]}
-    said |= {f"model.{name}": value for name, value in card["options"].items()}
-    said |= {
-        f"training.{name}": value
-        for name, value in card["training"].items()
-        if value not in (None, {}, False)
-    }
-    return {name: str(value)[:LONGEST] for name, value in said.items()}
+    """The configuration of a training by name: the model's own options, then the training's that
+    were set."""
+    config = run.config
+    source = "in memory"
+    if config["source"]:
+        source = Path(config["source"]).name.partition("?")[0]  # no passwords
+    values = {"model": config["model"], "data": source, "modality": config["modality"]["name"]}
+    values |= {f"model.{name}": value for name, value in config["options"].items()}
+    for name, value in config["training"].items():
+        if value not in (None, {}, False):
+            values[f"training.{name}"] = value
+    return {name: str(value)[:LONGEST] for name, value in values.items()}
 
 
 def _word(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,8 +16,8 @@ from ..loopback import free_port, is_loopback
 from .limits import Limits
 from .tokens import Tokens, new_token
 
-SAID = "GANVAS_SERVE"
-"""The variable by which processes learn what was said on the command line."""
+SETTINGS = "GANVAS_SERVE"
+"""The variable by which processes of the server learn the options of the command line."""
 
 
 def serve(
@@ -32,35 +32,22 @@ def serve(
 ) -> None:
     """Serves a folder of runs until SIGTERM or Ctrl-C; what was begun is finished. Raises
     InputError."""
-    uvicorn = _needed()
-    for field in fields(limits):
-        if getattr(limits, field.name) <= 0 and field.name != "patience":
-            raise InputError(
-                f"{flag(field.name)} is {getattr(limits, field.name)}; it must be above zero"
-            )
-    if workers < 1:
-        raise InputError(f"{flag('workers')} is {workers}; it takes one at least")
-    if not runs.is_dir():
-        raise InputError(f"{runs} is no folder of runs; name one")
-    if tokens is None and not is_loopback(host):
-        make = "ganvas serve --new-token NAME --tokens FILE"
-        raise InputError(
-            f"{host} can be reached by others, so they need tokens: {make} makes one; say"
-            f" {flag('tokens', 'FILE')}"
-        )
-    if tokens is not None:
-        Tokens(tokens)
+    uvicorn = _import_uvicorn()
+    _check_options(runs, host, tokens, workers, limits)
     free_port(host, port)
-    said = {"runs": str(runs), "tokens": str(tokens) if tokens else None, "limits": asdict(limits)}
-    os.environ[SAID] = json.dumps(said)
-    Console(stderr=True, highlight=False).print(
-        f"serving {runs} at http://{host}:{port}", soft_wrap=True
-    )
+    settings = {
+        "runs": str(runs),
+        "tokens": str(tokens) if tokens else None,
+        "limits": asdict(limits),
+    }
+    os.environ[SETTINGS] = json.dumps(settings)
+    console = Console(stderr=True, highlight=False)
+    console.print(f"serving {runs} at http://{host}:{port}", soft_wrap=True)
     with TemporaryDirectory(prefix="ganvas-counts-") as counts:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
         uvicorn.run(
-            f"{__name__}:made",
+            f"{__name__}:create_app",
             factory=True,
             host=host,
             port=port,
@@ -74,13 +61,13 @@ def serve(
         )
 
 
-def made() -> Any:
-    """The application that was asked for on the command line, in a process of the server."""
+def create_app() -> Any:
+    """The application that the command line described, in a process of the server."""
     from .application import application
 
-    said = json.loads(os.environ[SAID])
-    tokens = Tokens(Path(said["tokens"])) if said["tokens"] else None
-    return application(Path(said["runs"]), replace(Limits(), **said["limits"]), tokens)
+    settings = json.loads(os.environ[SETTINGS])
+    tokens = Tokens(Path(settings["tokens"])) if settings["tokens"] else None
+    return application(Path(settings["runs"]), Limits(**settings["limits"]), tokens)
 
 
 def make_token(file: Path | None, name: str) -> str:
@@ -93,7 +80,29 @@ def make_token(file: Path | None, name: str) -> str:
     return new_token(file, name)
 
 
-def _needed() -> Any:
+def _check_options(
+    runs: Path, host: str, tokens: Path | None, workers: int, limits: Limits
+) -> None:
+    """Raises InputError where an option is wrong, or others could ask without a token."""
+    for field in fields(limits):
+        value = getattr(limits, field.name)
+        if value <= 0 and field.name != "patience":
+            raise InputError(f"{flag(field.name)} is {value}; it must be above zero")
+    if workers < 1:
+        raise InputError(f"{flag('workers')} is {workers}; it takes one at least")
+    if not runs.is_dir():
+        raise InputError(f"{runs} is no folder of runs; name one")
+    if tokens is not None:
+        Tokens(tokens)
+    elif not is_loopback(host):
+        raise InputError(
+            f"{host} can be reached by others, so they need tokens: ganvas serve --new-token NAME"
+            f" {flag('tokens', 'FILE')} makes one; say {flag('tokens', 'FILE')}"
+        )
+
+
+def _import_uvicorn() -> Any:
+    """Raises InputError where something lacks that the service needs."""
     try:
         import fastapi  # noqa: F401 # with the rest of what is needed
         import prometheus_client  # noqa: F401 # likewise

@@ -18,10 +18,10 @@ from ...tasks._inputs import sources
 MOST, LONGEST = 2**31 - 1, 10_000  # of whole numbers; of letters
 
 
-class Sent(BaseModel):
-    """Something to work on; exactly one kind of it."""
+class SentData(BaseModel):
+    """What a task works on; exactly one kind of it."""
 
-    model_config = ConfigDict(extra="forbid", title="Sent")
+    model_config = ConfigDict(extra="forbid", title="Data")
 
     images: list[str] | None = Field(None, description="Images as PNG, JPEG or WebP, in base64.")
     rows: list[dict[str, Any]] | None = Field(None, description="Rows of a table, as records.")
@@ -38,7 +38,7 @@ class File(BaseModel):
     base64: str = Field(description="Its content.")
 
 
-Sent.model_rebuild()
+SentData.model_rebuild()
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Form:
 
 
 @cache
-def form(task: str) -> Form:
+def task_form(task: str) -> Form:
     """The form of a task."""
     function = registry.load("tasks", task)
     hints = get_type_hints(function)
@@ -108,16 +108,16 @@ def form(task: str) -> Form:
     }
     fields = {option.name: _field(option) for option in options if option.name not in found}
     helps = {option.name: option.help for option in options}
-    return formed(task, found, fields, helps)
+    return build_form(task, found, fields, helps)
 
 
-def formed(
+def build_form(
     name: str, sources: Mapping[str, Source], fields: Mapping[str, Any], helps: Mapping[str, str]
 ) -> Form:
     """A form of sources and of fields as pydantic makes models of them."""
     sent: dict[str, Any] = {
         own: (
-            Sent if source.needed else Sent | None,
+            SentData if source.needed else SentData | None,
             Field(... if source.needed else None, description=helps.get(own) or "What to work on."),
         )
         for own, source in sources.items()
@@ -165,46 +165,42 @@ def _union(kinds: list[Any]) -> Any:
     return whole
 
 
-def checked(model: type[BaseModel], said: Any) -> BaseModel:
-    """What was said, as it is meant. Raises InputError where it does not fit the form."""
+def validate(model: type[BaseModel], said: Any) -> BaseModel:
+    """Options as the types that the form wants. Raises InputError where one does not fit."""
     try:
         return model.model_validate(said)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)[:5]
-        raise InputError(
-            "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in wrong)
-        ) from None
+        sentences = [f"{_format_location(one['loc'])}: {one['msg']}" for one in wrong]
+        raise InputError("; ".join(sentences)) from None
 
 
-def _place(steps: Sequence[int | str]) -> str:
+def _format_location(steps: Sequence[int | str]) -> str:
     """Where in a body something is, such as x.images[3]."""
-    return (
-        "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in steps).lstrip(".")
-        or "the body"
-    )
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return words.lstrip(".") or "the body"
 
 
 def schema(model: type[BaseModel]) -> dict[str, Any]:
     """A JSON schema that stands alone."""
     whole = model.model_json_schema()
     parts = whole.pop("$defs", {})
-    return _inlined(whole, parts)
+    return {name: _inline_references(value, parts) for name, value in whole.items()}
 
 
-def _inlined(part: Any, parts: Mapping[str, Any]) -> Any:
+def _inline_references(part: Any, parts: Mapping[str, Any]) -> Any:
     if isinstance(part, list):
-        return [_inlined(one, parts) for one in part]
+        return [_inline_references(one, parts) for one in part]
     if not isinstance(part, dict):
         return part
     if "$ref" in part:
-        return _inlined(
-            parts[part["$ref"].rpartition("/")[2]] | {k: v for k, v in part.items() if k != "$ref"},
-            parts,
-        )
-    return {name: _inlined(value, parts) for name, value in part.items()}
+        target = parts[part["$ref"].rpartition("/")[2]]
+        own = {name: value for name, value in part.items() if name != "$ref"}
+        return _inline_references(target | own, parts)
+    return {name: _inline_references(value, parts) for name, value in part.items()}
 
 
-def body(form: Form, raw: bool = True) -> dict[str, Any]:
+def request_body(form: Form, raw: bool = True) -> dict[str, Any]:
     """What a request may hold, as OpenAPI says it: JSON, a form with files, or a source as it
     is."""
     options = schema(form.options)

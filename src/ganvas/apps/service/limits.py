@@ -11,13 +11,13 @@ class Limits:
 
     body: Bytes of a request.
     unpacked: Bytes that files of a request may come to when they are unpacked.
-    pixels: Of one image that is sent, and of all that are made for a request.
-    rows: That are sent with a request, or made for it.
+    pixels: Of one image that is sent, and of all that are generated for a request.
+    rows: That are sent with a request, or generated for it.
     seconds: That a request is waited for, and that it waits for its answer.
     waiting: Requests at once.
-    gather: Examples of several requests that are weighed in one pass; 1 weighs each request alone.
+    gather: Examples of several requests that are scored in one batch; 1 scores each request alone.
     patience: Seconds in which nobody came, after which those who did are answered.
-    trainings: That may be at work at once.
+    trainings: That may run at once.
     loaded: Runs that are kept in memory.
     """
 

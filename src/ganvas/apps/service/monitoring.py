@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
-TOGETHER = (1, 2, 4, 8, 16, 32, 64)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the folder in which several processes count."""
 
@@ -24,18 +24,21 @@ class Monitoring:
         self.seconds = Histogram(
             "seconds", "Until an answer began", ["route"], buckets=SECONDS, **own
         )
-        self.together = Histogram(
-            "together", "Errands that were done together", buckets=TOGETHER, **own
+        self.batch_size = Histogram(
+            "batch_size", "Requests that were answered together", buckets=BATCH_SIZES, **own
         )
-        self.inside = Gauge(
-            "inside", "Requests that are being answered", multiprocess_mode="livesum", **own
+        self.in_flight = Gauge(
+            "in_flight", "Requests that are being answered", multiprocess_mode="livesum", **own
         )
-        self.waiting = Gauge(
-            "waiting", "Errands that wait for the models", multiprocess_mode="livesum", **own
+        self.queued = Gauge(
+            "queued", "Work items that wait for the models", multiprocess_mode="livesum", **own
         )
-        self.trainings = Gauge("trainings", "Trainings at work", multiprocess_mode="livemax", **own)
+        self.trainings = Gauge(
+            "trainings", "Trainings that are running", multiprocess_mode="livemax", **own
+        )
 
-    def said(self) -> bytes:
+    def render(self) -> bytes:
+        """All counts in the format of Prometheus."""
         if SHARED not in os.environ:
             return generate_latest(self.registry)
         shared = CollectorRegistry()

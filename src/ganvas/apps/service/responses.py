@@ -72,10 +72,10 @@ class Reply:
     name: str
 
 
-def wanted(accept: str) -> str:
-    """The kind that an Accept header asks for. Raises NotThat where it asks for none that there
-    is."""
-    asked = [_weighted(part) for part in (accept or "*/*").split(",")]
+def negotiate(accept: str) -> str:
+    """The media type that an Accept header asks for. Raises NotThat where it asks for none that
+    there is."""
+    asked = [_read_weight(part) for part in (accept or "*/*").split(",")]
     for weight, kind in sorted(asked, key=lambda pair: -pair[0]):
         fits = [
             one
@@ -87,7 +87,7 @@ def wanted(accept: str) -> str:
     raise NotThat(f"answers come as {', '.join(KINDS)}")
 
 
-def _weighted(part: str) -> tuple[float, str]:
+def _read_weight(part: str) -> tuple[float, str]:
     kind, *parameters = (word.strip().lower() for word in part.split(";"))
     weights = [word[2:] for word in parameters if word.startswith("q=")]
     try:
@@ -214,7 +214,7 @@ def records(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    values = column.to_pylist()
+    values: list[Any] = column.to_pylist()
     if not pa.types.is_floating(column.type):
         return values
     return [value if value is None or abs(value) < float("inf") else None for value in values]

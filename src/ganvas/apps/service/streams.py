@@ -1,4 +1,5 @@
-"""Rows that are sent while they are still made: the hand writes a file, the answer reads behind."""
+"""Rows that are sent while they are still generated: the worker writes a file, the response reads
+behind."""
 
 from __future__ import annotations
 
@@ -13,56 +14,56 @@ import pyarrow as pa
 from .responses import PIECE, ROWS
 
 
-class Stopped(Exception):
+class ReaderLeft(Exception):
     """Nobody reads any more."""
 
 
 class Stream:
     """A file that one thread writes and the event loop reads, and that nothing else knows of.
 
-    begun: Done with the first bytes.
+    started: Done with the first bytes.
     """
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.begun = self.loop.create_future()
+        self.started = self.loop.create_future()
         self._file = TemporaryFile()  # noqa: SIM115 # closed when it has been read
         self._more, self._size, self._ended, self._left = asyncio.Event(), 0, False, False
-        self._wrong: Exception | None = None
+        self._error: Exception | None = None
 
     def fill(self, tables: Iterable[pa.Table], kind: str) -> None:
-        """Writes tables as a kind, as they are made. Raises what making the first one raises; what
-        is wrong later, the reader hears."""
-        parts, begun = iter(tables), False
+        """Writes tables as a media type, as they are generated. Raises what the first one raises;
+        what is wrong later, the reader hears."""
+        parts, started = iter(tables), False
         first = next(parts)
         try:
             with ROWS[kind](_Writer(self), first.schema) as write:
                 write(first)
-                begun = True
-                self.loop.call_soon_threadsafe(_begin, self.begun)
+                started = True
+                self.loop.call_soon_threadsafe(_mark_started, self.started)
                 for table in parts:
                     write(table)
-        except Stopped:
+        except ReaderLeft:
             return
         except Exception as error:
-            if not begun:
+            if not started:
                 raise
-            self._wrong = error  # the answer can only be broken off
+            self._error = error  # the answer can only be broken off
         finally:
-            self._tell(ended=True)
+            self._notify(ended=True)
 
     def add(self, content: bytes) -> int:
-        """Raises Stopped where nobody reads any more."""
+        """Raises ReaderLeft where nobody reads any more."""
         if self._left:
-            raise Stopped
+            raise ReaderLeft
         size = self._file.write(content)
         self._file.flush()
         self._size += size
-        self._tell(ended=False)
+        self._notify(ended=False)
         return size
 
     async def read(self) -> AsyncIterator[bytes]:
-        """What was written, as it is. Raises what went wrong."""
+        """What was written, piece by piece. Raises what went wrong."""
         place = 0
         try:
             while True:
@@ -75,8 +76,8 @@ class Stream:
                     break
                 await self._more.wait()
                 self._more.clear()
-            if self._wrong:
-                raise self._wrong
+            if self._error:
+                raise self._error
         finally:
             self.leave()
 
@@ -84,18 +85,20 @@ class Stream:
         """Nobody reads any more."""
         self._left = True
 
-    def _tell(self, ended: bool) -> None:
-        def tell() -> None:
+    def _notify(self, ended: bool) -> None:
+        """Wakes the reader, from the thread of the worker."""
+
+        def wake() -> None:
             self._ended |= ended
             self._more.set()
 
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(tell)
+            self.loop.call_soon_threadsafe(wake)
 
 
-def _begin(begun: asyncio.Future[Any]) -> None:
-    if not begun.done():
-        begun.set_result(None)
+def _mark_started(started: asyncio.Future[Any]) -> None:
+    if not started.done():
+        started.set_result(None)
 
 
 class _Writer:

@@ -1,4 +1,4 @@
-"""What runs are asked: one route for each task, and cards that say what a run is and can."""
+"""What runs are asked: one route for each task, and descriptions of what a run is and can do."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import prod
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from PIL import Image
@@ -21,7 +21,9 @@ from starlette.responses import StreamingResponse
 
 from ...core import Answer, Continuous, InputError, Made, Packed, ScoredStream, Tabular, data_of
 from ...core.scoring import Part, score_jointly, score_parts
-from ...results.packed import read_header as unpacked
+from ...results.packed import read_header
+from ...runs.run import Run
+from ...runs.summary import RunSummary
 from ...runtime import registry
 from ...tasks._inputs import takes_several
 from ...tasks._trained import Trained
@@ -29,182 +31,167 @@ from . import forms
 from . import responses as replies
 from .forms import Form
 from .limits import Limits
-from .requests import asked
+from .requests import TaskRequest, read_request
 from .responses import Reply
-from .run_cache import Opened, RunCache
+from .run_cache import OpenedRun, RunCache
+from .schemas import ANSWERS, ERRORS
 from .streams import Stream
-from .uploads import Asked, fit, place
-from .worker import Late, Worker
+from .uploads import check_endings, write_uploads
+from .worker import Worker, WorkTimeout
 
-TOGETHER = 64  # examples that a request may bring to be weighed with those of others
+TOGETHER = 64  # examples that a request may bring to be scored with those of others
 MEMORY, SMALL = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None, 2**22
 """Where files are kept that have no more bytes than this, where there is such a place: it has no
 disk to wait for."""
 
-Thing = tuple[str, Form, Asked]
-"""A run, a task and what was asked."""
+
+class Question(NamedTuple):
+    """A task that a run is asked to do."""
+
+    run: str
+    form: Form
+    request: TaskRequest
 
 
 class TaskHandlers:
     """Answers what tasks are asked."""
 
-    def __init__(self, shelf: RunCache, hand: Worker, limits: Limits) -> None:
-        self.shelf, self.hand, self.limits = shelf, hand, limits
+    def __init__(self, run_cache: RunCache, worker: Worker, limits: Limits) -> None:
+        self.run_cache, self.worker, self.limits = run_cache, worker, limits
 
     async def answer(self, run: str, form: Form, request: Request) -> Response:
         """Does a task as a request asks."""
-        self.shelf.path(run)
-        kind = replies.wanted(request.headers.get("accept", ""))
-        thing = run, form, await asked(request, form, self.limits)
+        self.run_cache.path(run)
+        kind = replies.negotiate(request.headers.get("accept", ""))
+        question = Question(run, form, await read_request(request, form, self.limits))
         if kind == replies.JSON and takes_several(registry.load("tasks", form.name)):
-            key = (run, form.name, repr(thing[2].options))
-            return _response(
-                await self._waited(
-                    self.hand.together(self._together, thing, key, self.limits.seconds)
-                )
-            )
+            key = (run, form.name, repr(question.request.options))
+            work = self.worker.submit(self._answer_together, question, key, self.limits.seconds)
+            return _to_response(await self._wait_for(work))
         if kind in replies.ROWS:
-            return await self._streamed(thing, kind)
-        return _response(
-            await self._waited(self.hand.do(lambda: self._alone(thing, kind), self.limits.seconds))
-        )
+            return await self._stream_rows(question, kind)
+        alone = partial(self._answer_alone, question, kind)
+        return _to_response(await self._wait_for(self.worker.run(alone, self.limits.seconds)))
 
-    async def _waited(self, coming: Awaitable[Any]) -> Any:
+    async def _wait_for(self, work: Awaitable[Any]) -> Any:
         try:
-            return await coming
-        except Late:
-            raise self._late() from None
+            return await work
+        except WorkTimeout:
+            raise self._timeout() from None
 
-    def _late(self) -> HTTPException:
+    def _timeout(self) -> HTTPException:
         words = f"it was not done within {self.limits.seconds:g} seconds; ask again, or for less"
         return HTTPException(503, words, {"retry-after": "5"})
 
-    async def _streamed(self, thing: Thing, kind: str) -> Response:
-        """A table, sent while it is made where it is made in parts."""
+    async def _stream_rows(self, question: Question, kind: str) -> Response:
+        """A table, sent while it is generated where it is generated in parts."""
         stream = Stream()
-        done = asyncio.ensure_future(self.hand.do(lambda: self._alone(thing, kind, stream)))
-        first = {done, stream.begun}
+        work = self.worker.run(partial(self._answer_alone, question, kind, stream))
+        done = asyncio.ensure_future(work)
+        first = {done, stream.started}
         await asyncio.wait(first, timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED)
-        if stream.begun.done():
+        if stream.started.done():
             return StreamingResponse(stream.read(), media_type=kind)
         stream.leave()
         if done.done():
-            return _response(done.result())
+            return _to_response(done.result())
         done.cancel()
-        raise self._late()
+        raise self._timeout()
 
-    def _alone(self, thing: Thing, kind: str, stream: Stream | None = None) -> Reply:
-        """The hand's work for one request."""
-        run, form, asking = thing
+    def _answer_alone(self, question: Question, kind: str, stream: Stream | None = None) -> Reply:
+        """What the worker does for one request."""
         with self._folder() as folder:
-            opened = self.shelf.open(run)
+            opened = self.run_cache.open(question.run)
             modality = opened.trained.run.modality
-            with _whole(form):
-                answer = self._answered(opened, form, asking, folder / "given")
+            with _explaining_packed(question.form):
+                answer = self._do(opened, question, folder / "given")
                 if stream and isinstance(answer, Made) and isinstance(modality, Tabular):
                     stream.fill(modality.finish(answer.parts), kind)
                     return Reply(kind, b"", "rows")
                 return replies.reply(answer, modality, kind, folder / "answer")
 
-    def _answered(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> Answer:
-        trained = opened.trained
-        files = self._placed(opened, form, asking, folder)
-        given: list[Any] = [
-            path for name, path in files.items() if not form.sources[name].by_option
-        ]
-        if takes_several(registry.load("tasks", form.name)):
-            modality, path = trained.run.modality, given[0]
-            given = [
-                ScoredStream(
-                    lambda _: score_parts(
-                        modality, modality.read_any(path), opened.score_with_attribution
-                    )
-                )
-            ]
+    def _do(self, opened: OpenedRun, question: Question, folder: Path) -> Answer:
+        trained, form = opened.trained, question.form
+        files = self._write_files(opened, question, folder)
         options = {name: path for name, path in files.items() if form.sources[name].by_option}
-        return trained.do(form.name, *given, **asking.options, **options)
+        given: list[Any] = [path for name, path in files.items() if name not in options]
+        if takes_several(registry.load("tasks", form.name)):
+            given = [_score_in_batches(opened, given[0])]
+        return trained.do(form.name, *given, **question.request.options, **options)
 
-    def _placed(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> dict[str, Path]:
+    def _write_files(self, opened: OpenedRun, question: Question, folder: Path) -> dict[str, Path]:
         """What was sent, as files. Raises InputError where the run cannot do the task, or it would
         be too much."""
-        trained = opened.trained
+        form, run = question.form, opened.trained.run
         if form.name not in opened.tasks:
             raise InputError(
-                f"{trained.run.config['model']} cannot {form.name}; it can"
-                f" {', '.join(opened.tasks)}"
+                f"{run.config['model']} cannot {form.name}; it can {', '.join(opened.tasks)}"
             )
-        self._bound(opened, form, asking)
-        modality = trained.run.modality
-        return {
-            name: fit(
-                place(files, Path(f"{folder}-{name}"), self.limits),
-                modality,
-                form.sources[name].kinds,
-            )
-            for name, files in asking.files.items()
-        }
+        self._refuse_too_much(opened, question)
+        written = dict[str, Path]()
+        for name, files in question.request.files.items():
+            path = write_uploads(files, Path(f"{folder}-{name}"), self.limits)
+            written[name] = check_endings(path, run.modality, form.sources[name].kinds)
+        return written
 
-    def _bound(self, opened: Opened, form: Form, asking: Asked) -> None:
-        """Raises InputError where more is to be made than is allowed."""
-        said = {
-            name: asking.options[name]
-            for name, default in form.counts.items()
-            if asking.options[name] != default
-        }
-        parcels = [
-            file
-            for name, files in asking.files.items()
-            if Packed in form.sources[name].kinds
-            for file in files
-        ]
-        said |= {
-            f"{file.name}:": unpacked(file.content, file.name)[0]["examples"] for file in parcels
-        }
+    def _refuse_too_much(self, opened: OpenedRun, question: Question) -> None:
+        """Raises InputError where more is to be generated than is allowed."""
+        counts = _read_counts(question)
         space = data_of(opened.trained.run.modality).space
-        drawn = isinstance(space, Continuous) and len(space.shape) > 2
-        each, most = (prod(space.shape[1:]), self.limits.pixels) if drawn else (1, self.limits.rows)
-        if prod(max(number, 1) for number in said.values() if number is not None) * each > most:
-            asks = ", ".join(f"{name} {number:,}" for name, number in said.items())
-            raise InputError(
-                f"{asks} would be more than {most:,} {'pixels' if drawn else 'rows'}; ask for less"
-            )
+        if isinstance(space, Continuous) and len(space.shape) > 2:
+            each, most, what = prod(space.shape[1:]), self.limits.pixels, "pixels"
+        else:
+            each, most, what = 1, self.limits.rows, "rows"
+        if prod(max(count, 1) for count in counts.values()) * each > most:
+            named = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+            raise InputError(f"{named} would be more than {most:,} {what}; ask for less")
 
-    def _together(self, things: Sequence[Thing]) -> list[Reply | Exception]:
-        """The hand's work for requests of one run, task and options, whose examples are weighed as
-        one batch."""
-        with self._folder(small=sum(asking.size for _, _, asking in things) < SMALL) as folder:
-            run, form, _ = things[0]
-            opened = self.shelf.open(run)
-            read = [
-                _tried(partial(self._read, opened, form, asking, folder / str(i)))
-                for i, (_, _, asking) in enumerate(things)
+    def _answer_together(self, questions: Sequence[Question]) -> list[Reply | Exception]:
+        """What the worker does for requests of one run, task and options: their examples are scored
+        as one batch."""
+        size = sum(question.request.size for question in questions)
+        with self._folder(small=size < SMALL) as folder:
+            opened = self.run_cache.open(questions[0].run)
+            examples = [
+                _catch(partial(self._read_examples, opened, question, folder / str(number)))
+                for number, question in enumerate(questions)
             ]
-            small = [parts for parts in read if isinstance(parts, list)]
-            ready = iter(self._judged(opened, things[0], small) if small else [])
+            few = [parts for parts in examples if isinstance(parts, list)]
+            scored = iter(self._score_together(opened, questions[0], few) if few else [])
             return [
-                (
-                    next(ready)
-                    if isinstance(parts, list)
-                    else parts or _tried(partial(self._alone, thing, replies.JSON))
-                )
-                for thing, parts in zip(things, read, strict=True)
+                self._pick_outcome(question, parts, scored)
+                for question, parts in zip(questions, examples, strict=True)
             ]
 
-    def _judged(self, opened: Opened, thing: Thing, several: list[list[Part]]) -> list[Reply]:
+    def _pick_outcome(
+        self, question: Question, parts: list[Part] | Exception | None, scored: Iterator[Reply]
+    ) -> Reply | Exception:
+        """The reply to one of several requests: its own of the batch, why it cannot be read, or
+        what it gets alone."""
+        if isinstance(parts, list):
+            return next(scored)
+        if parts is not None:
+            return parts
+        outcome: Reply | Exception = _catch(partial(self._answer_alone, question, replies.JSON))
+        return outcome
+
+    def _score_together(
+        self, opened: OpenedRun, question: Question, requests: list[list[Part]]
+    ) -> list[Reply]:
         """What a task finds among the examples of each of several requests."""
-        _, form, asking = thing
-        sizes = tuple(sum(len(data) for data, _ in parts) for parts in several)
-        whole = score_jointly(several, opened.score_with_attribution)
-        answer = opened.trained.do(
-            form.name, ScoredStream(lambda _: iter([whole]), sizes), **asking.options
-        )
+        sizes = tuple(sum(len(data) for data, _ in parts) for parts in requests)
+        whole = score_jointly(requests, opened.score_with_attribution)
+        stream = ScoredStream(lambda _: iter([whole]), sizes)
+        answer = opened.trained.do(question.form.name, stream, **question.request.options)
         return replies.judged_apart(answer, opened.trained.run.modality, sizes)
 
-    def _read(self, opened: Opened, form: Form, asking: Asked, folder: Path) -> list[Part] | None:
-        """The examples of a request, or None where they are many, or hang together."""
+    def _read_examples(
+        self, opened: OpenedRun, question: Question, folder: Path
+    ) -> list[Part] | None:
+        """The examples of a request, or None where they are many, or overlap."""
         with self._folder(folder):
-            (path,) = self._placed(opened, form, asking, folder).values()
-            if opened.alone:
+            (path,) = self._write_files(opened, question, folder).values()
+            if opened.overlaps:
                 return None
             parts, examples = list[Part](), 0
             for part in opened.trained.run.modality.read_any(path):
@@ -215,93 +202,112 @@ class TaskHandlers:
             return parts
 
     @contextmanager
-    def _folder(self, at: Path | None = None, small: bool = False) -> Any:
+    def _folder(self, at: Path | None = None, small: bool = False) -> Iterator[Path]:
         """A new folder that is gone afterwards; what is said of files in it does not tell where it
         was."""
         folder = at or Path(mkdtemp(prefix="ganvas-", dir=MEMORY if small else None))
-        usual, Image.MAX_IMAGE_PIXELS = (
-            Image.MAX_IMAGE_PIXELS,
-            self.limits.pixels // 2,
-        )  # it refuses twice as many
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = self.limits.pixels // 2  # Pillow refuses twice as many
         try:
             yield folder
         except InputError as error:
             words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", error.words)
-            raise InputError(words.replace(str(self.shelf.runs), "RUNS")) from error
+            raise InputError(self.run_cache.hide_paths(words)) from error
         finally:
-            Image.MAX_IMAGE_PIXELS = usual
+            Image.MAX_IMAGE_PIXELS = before
             if at is None:
                 rmtree(folder, ignore_errors=True)
 
-    def listed(self) -> list[dict[str, Any]]:
+    def list_runs(self) -> list[dict[str, Any]]:
         """All runs in short."""
-        return [_short(name, self.shelf.path(name)) for name in self.shelf]
+        return [_describe_briefly(self.run_cache.path(name)) for name in self.run_cache]
 
-    def config(self, name: str) -> dict[str, Any]:
+    def describe_run(self, name: str) -> dict[str, Any]:
         """What a run is, how far it came, how well it is, and what it can be asked."""
-        trained, path = self.shelf.open(name).trained, self.shelf.path(name)
-        run, judged = trained.run, path / "evaluation.json"
-        return _short(name, path) | {
-            "options": replies.finite(run.config["options"]),
+        trained, path = self.run_cache.open(name).trained, self.run_cache.path(name)
+        run, summary, metrics = trained.run, RunSummary(trained.run), path / "evaluation.json"
+        evaluation = json.loads(metrics.read_text("utf-8")) if metrics.exists() else None
+        return _describe_briefly(path) | {
+            "options": replies.finite(summary.options),
             "training": run.config["training"],
             "seconds": run.state["seconds"],
-            "health": [str(one) for one in run.diagnoses],
-            "treated": [str(one) for one in run.interventions],
-            "privacy": str(run.promise) if run.promise else None,
-            "metrics": (
-                replies.finite(json.loads(judged.read_text("utf-8"))) if judged.exists() else None
-            ),
-            "tasks": {task: _asks(task, trained) for task in trained.tasks},
+            "diagnoses": summary.diagnoses,
+            "recoveries": summary.interventions,
+            "privacy": summary.privacy,
+            "metrics": replies.finite(evaluation),
+            "tasks": {task: _describe_task(task, trained) for task in trained.tasks},
         }
 
 
-def _short(name: str, path: Path) -> dict[str, Any]:
+def _describe_briefly(path: Path) -> dict[str, Any]:
     """What a run is, without its weights. Of its data no more than what it was called."""
-    try:
-        card = json.loads((path / "run.json").read_text("utf-8"))
-        state = path / "state.json"
-        known = json.loads(state.read_text("utf-8")) if state.exists() else {}
-        return {
-            "name": name,
-            "model": card["model"],
-            "modality": card["modality"]["name"],
-            "data": Path(card["source"]).name if card["source"] else None,
-            "step": known.get("step", 0),
-            "finished": known.get("finished", False),
+    known: dict[str, Any] = {
+        "model": None,
+        "modality": None,
+        "data": None,
+        "step": 0,
+        "finished": False,
+    }
+    with suppress(ValueError, KeyError, TypeError, OSError):  # half-written, or another program's
+        summary = RunSummary(Run(path))
+        known = {
+            "model": summary.model,
+            "modality": summary.modality,
+            "data": summary.data_name,
+            "step": summary.step,
+            "finished": summary.finished,
         }
-    except (ValueError, KeyError, TypeError, OSError):
-        return {
-            "name": name,
-            "model": None,
-            "modality": None,
-            "data": None,
-            "step": 0,
-            "finished": False,
-        }
+    return {"name": path.name} | known
 
 
-def _asks(task: str, trained: Trained) -> dict[str, Any]:
+def _describe_task(task: str, trained: Trained) -> dict[str, Any]:
     """What a run can be asked to do a task: options and files that it does not heed are left
     out."""
-    form, options = forms.form(task), registry.options(registry.load("tasks", task))
+    form, options = forms.task_form(task), registry.options(registry.load("tasks", task))
     model, modality = trained.model, trained.run.modality
-    deaf = {one.name for one in options if not one.kind.heeded(model, modality)}
+    deaf = {option.name for option in options if not option.kind.heeded(model, modality)}
+    files = {
+        name: {"required": source.needed}
+        for name, source in form.sources.items()
+        if name not in deaf
+    }
     schema = forms.schema(form.options)
-    asked = {name: said for name, said in schema.get("properties", {}).items() if name not in deaf}
+    properties = schema.get("properties", {})
+    asked = {name: one for name, one in properties.items() if name not in deaf}
     return {
         "summary": registry.summary("tasks", task),
-        "files": {
-            name: {"required": source.needed}
-            for name, source in form.sources.items()
-            if name not in deaf
-        },
+        "files": files,
         "options": schema | {"properties": asked},
     }
 
 
+def _read_counts(question: Question) -> dict[str, int]:
+    """How many of something are asked for, by options that are not as by default, and by what
+    packed files say they hold."""
+    options = question.request.options
+    counts: dict[str, int] = {
+        name: int(options[name])
+        for name, default in question.form.counts.items()
+        if options[name] not in (default, None)
+    }
+    for name, files in question.request.files.items():
+        if Packed in question.form.sources[name].kinds:
+            for file in files:
+                counts[f"{file.name}:"] = read_header(file.content, file.name)[0]["examples"]
+    return counts
+
+
+def _score_in_batches(opened: OpenedRun, path: Path) -> ScoredStream:
+    """The examples of a path, scored as those of several requests are."""
+    modality = opened.trained.run.modality
+    return ScoredStream(
+        lambda _: score_parts(modality, modality.read_any(path), opened.score_with_attribution)
+    )
+
+
 @contextmanager
-def _whole(form: Form) -> Any:
-    """Inside, whatever is wrong in a parcel is said in a sentence: its checksum proves that it
+def _explaining_packed(form: Form) -> Iterator[None]:
+    """Inside, whatever is wrong in a packed file is said in a sentence: its checksum proves that it
     arrived as it was sent, and not that it was sent as it was packed."""
     try:
         yield
@@ -315,114 +321,56 @@ def _whole(form: Form) -> Any:
         ) from error
 
 
-def _tried(do: Callable[[], Any]) -> Any:
-    """What is done, or what went wrong."""
+def _catch(function: Callable[[], Any]) -> Any:
+    """What a function returns, or what it raises."""
     try:
-        return do()
+        return function()
     except Exception as error:  # one request's trouble is not the others'
         return error
 
 
-def _response(reply: Reply) -> Response:
-    headers = (
-        {}
-        if reply.kind == replies.JSON
-        else {"content-disposition": f'attachment; filename="{reply.name}"'}
-    )
+def _to_response(reply: Reply) -> Response:
+    headers = dict[str, str]()
+    if reply.kind != replies.JSON:
+        headers["content-disposition"] = f'attachment; filename="{reply.name}"'
     if isinstance(reply.content, bytes):
         return Response(reply.content, media_type=reply.kind, headers=headers)
     return StreamingResponse(replies.pieces(reply.content), media_type=reply.kind, headers=headers)
 
 
-WRONG: dict[int | str, dict[str, Any]] = {
-    code: {
-        "description": words,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"detail": {"type": "string"}},
-                    "required": ["detail"],
-                }
-            }
-        },
-    }
-    for code, words in {
-        400: "The request is malformed",
-        401: "No token, or one that is not known",
-        403: "A page of elsewhere asks",
-        404: "There is no such run",
-        406: "The answer cannot be had in this form",
-        408: "The request came too slowly",
-        409: "The run cannot be used yet",
-        413: "Too much was sent",
-        415: "What was sent is of no kind that is read",
-        422: "What was sent, or an option, is wrong",
-        503: "Too busy, or it would take too long; ask again",
-    }.items()
-}
-ANSWERS: dict[str, Any] = {
-    "application/json": {
-        "schema": {
-            "type": "object",
-            "required": ["figures", "rows", "files"],
-            "properties": {
-                "figures": {"type": "object", "description": "What the answer says in numbers."},
-                "rows": {"type": "array", "items": {"type": "object"}},
-                "files": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            "name": {"type": "string"},
-                            "type": {"type": "string"},
-                            "base64": {"type": "string"},
-                            "text": {"type": "string"},
-                            "rows": {"type": "array"},
-                        },
-                        "required": ["name", "type"],
-                    },
-                },
-            },
-        }
-    },
-    **{
-        kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in replies.KINDS[1:]
-    },
-}
-
-
-def routes(desk: TaskHandlers) -> APIRouter:
+def routes(handlers: TaskHandlers) -> APIRouter:
     """Runs, and one route for every task."""
-    router = APIRouter(tags=["runs"], responses=WRONG)
+    router = APIRouter(tags=["runs"], responses=ERRORS)
 
     @router.get("/runs", summary="All runs")
     async def runs() -> list[dict[str, Any]]:
-        return await asyncio.to_thread(desk.listed)
+        return await asyncio.to_thread(handlers.list_runs)
 
     @router.get("/runs/{run}", summary="What a run is, how well it is, and what it can be asked")
-    async def card(run: str) -> dict[str, Any]:
-        desk.shelf.path(run)
-        return await desk.hand.do(lambda: desk.config(run), desk.limits.seconds)
+    async def describe(run: str) -> dict[str, Any]:
+        handlers.run_cache.path(run)
+        return await handlers.worker.run(
+            partial(handlers.describe_run, run), handlers.limits.seconds
+        )
 
     for task in registry.names("tasks"):
-        form = forms.form(task)
+        form = forms.task_form(task)
         router.add_api_route(
             f"/runs/{{run}}/{task}",
-            _endpoint(desk, form),
+            _endpoint(handlers, form),
             methods=["POST"],
             name=task,
             operation_id=task,
             summary=registry.summary("tasks", task),
             response_class=Response,
             responses={200: {"description": "The answer", "content": ANSWERS}},
-            openapi_extra={"requestBody": forms.body(form)},
+            openapi_extra={"requestBody": forms.request_body(form)},
         )
     return router
 
 
-def _endpoint(desk: TaskHandlers, form: Form) -> Callable[..., Any]:
+def _endpoint(handlers: TaskHandlers, form: Form) -> Callable[..., Awaitable[Response]]:
     async def endpoint(run: str, request: Request) -> Response:
-        return await desk.answer(run, form, request)
+        return await handlers.answer(run, form, request)
 
     return endpoint

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 from hashlib import sha256
 from pathlib import Path
 
 from ...runtime.errors import InputError, flag
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Tokens:
@@ -17,7 +20,7 @@ class Tokens:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._read, self._hashes = 0, list[bytes]()
+        self._read_at, self._hashes = 0, list[bytes]()
         self._refresh()
 
     def know(self, token: str) -> bool:
@@ -26,8 +29,9 @@ class Tokens:
             self._refresh()
         except InputError:  # nobody is known until the file can be read again
             return False
-        asked = hashed(token).encode()
-        return any([hmac.compare_digest(asked, known) for known in self._hashes])  # noqa: C419 # a generator would stop
+        own = hash_token(token).encode()
+        matches = [hmac.compare_digest(own, known) for known in self._hashes]
+        return any(matches)  # of a list, since a generator would stop at the first
 
     def _refresh(self) -> None:
         try:
@@ -35,10 +39,10 @@ class Tokens:
         except OSError as error:
             raise InputError(
                 f"{self.file} cannot be read; make one: ganvas serve --new-token NAME --tokens FILE"
-            ) from (error)
-        if changed != self._read:
-            self._hashes = _hashes(self.file)
-            self._read = changed
+            ) from error
+        if changed != self._read_at:
+            self._hashes = _read_hashes(self.file)
+            self._read_at = changed
 
 
 def new_token(file: Path, name: str) -> str:
@@ -53,21 +57,22 @@ def new_token(file: Path, name: str) -> str:
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as stream:
-        stream.write(f"{hashed(token)} {name.strip()}\n")
+        stream.write(f"{hash_token(token)} {name.strip()}\n")
     return token
 
 
-def hashed(token: str) -> str:
+def hash_token(token: str) -> str:
     """What a file holds of a token, which is 256 random bits: nothing slower than SHA-256 is called
     for."""
     return sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def _hashes(file: Path) -> list[bytes]:
+def _read_hashes(file: Path) -> list[bytes]:
     lines = [line.split() for line in file.read_text("utf-8", "replace").splitlines()]
-    found = [words[0].lower() for words in lines if words and not words[0].startswith("#")]
-    if wrong := [word for word in found if len(word) != 64 or set(word) - set("0123456789abcdef")]:
-        raise InputError(
-            f"{file} holds {wrong[0][:8]!r}…, which is no SHA-256; each line is one, and a name"
-        )
-    return [word.encode() for word in found]
+    hashes = [words[0].lower() for words in lines if words and not words[0].startswith("#")]
+    for word in hashes:
+        if not SHA256.fullmatch(word):
+            raise InputError(
+                f"{file} holds {word[:8]!r}…, which is no SHA-256; each line is one, and a name"
+            )
+    return [word.encode() for word in hashes]

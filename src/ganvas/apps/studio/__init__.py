@@ -1,5 +1,4 @@
-"""A room with a view: everything Ganvas does, in the browser. Forms are made of the signatures of
-the plug-ins."""
+"""Everything Ganvas does, in the browser. Forms are made of the signatures of the plug-ins."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ def open_studio(runs: Path, host: str, port: int, password: str | None, most: in
             f" {flag('host')} as it is"
         )
     if runs.exists() and not runs.is_dir():
-        raise InputError(f"{runs} is no folder; name one in which runs are found and made")
+        raise InputError(f"{runs} is no folder; name one in which runs are found and written")
     runs.mkdir(parents=True, exist_ok=True)
     try:
         from .page import serve

@@ -1,7 +1,9 @@
-"""Real beside synthetic, column by column, as an image of bars that can be read aloud."""
+"""Real beside synthetic, column by column, as bar charts that can be read aloud."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
@@ -11,79 +13,105 @@ import pandas as pd
 BINS = 16
 LEVELS = 12
 WIDE, HIGH, FOOT = 300, 110, 16
-REAL, MADE = "var(--g-real)", "var(--g-made)"
+REAL, SYNTHETIC = "var(--g-real)", "var(--g-synthetic)"
 
 
-def compared(real: pd.DataFrame, made: pd.DataFrame, called: str = "real") -> str:
-    """A chart for each column that both have: how often each value comes, and the share that would
-    have to move.
+@dataclass(frozen=True, eq=False)
+class ColumnShares:
+    """How often each value of a column comes.
 
-    called: What the real ones are.
-
-    That share is the total variation distance: 0 where both are alike, 1 where they have nothing in
-    common.
+    labels: What the bars stand for: ranges of numbers, or levels.
+    real, synthetic: The share of values in each.
     """
-    shared = [name for name in real.columns if name in made.columns]
-    drawn = [_column(str(name), *_counted(real[name], made[name])) for name in shared]
-    key = (
-        f'<p class=soft><b style="color:{REAL}">■</b> {called} <b style="color:{MADE}">■</b>'
-        " synthetic; the number is the share of synthetic values that would have to be others.</p>"
-    )
-    return f'{key}<div class="g-columns">{"".join(drawn)}</div>' if drawn else ""
+
+    labels: list[str]
+    real: np.ndarray
+    synthetic: np.ndarray
+
+    @property
+    def distance(self) -> float:
+        """Total variation distance: 0 where both are alike, 1 where they have nothing in common."""
+        return float(abs(self.real - self.synthetic).sum() / 2)
 
 
-def _counted(real: pd.Series, made: pd.Series) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names of bars, and the share of real and of synthetic values in each."""
-    if pd.api.types.is_numeric_dtype(real) and real.nunique() > LEVELS:
-        low, high = real.quantile([0.005, 0.995])
-        widths = np.linspace(low, high if high > low else low + 1, BINS + 1)
-        names = [f"{low:,.4g} to {high:,.4g}" for low, high in pairwise(widths)]
-        inside = [
-            np.clip(pd.to_numeric(one, errors="coerce").dropna(), widths[0], widths[-1])
-            for one in (real, made)
-        ]
-        counts = [np.histogram(one, widths)[0] / max(len(one), 1) for one in inside]
-        return names, counts[0], counts[1]
-    levels = [str(level) for level in real.astype(str).value_counts().index[:LEVELS]]
-    shares = [
-        one.astype(str).value_counts(normalize=True).reindex(levels, fill_value=0).to_numpy()
-        for one in (real, made)
+def compare_columns(real: pd.DataFrame, synthetic: pd.DataFrame, label: str = "real") -> str:
+    """A chart for each column that both have: how often each value comes, and the total variation
+    distance.
+
+    label: What the real ones are.
+    """
+    shared = [name for name in real.columns if name in synthetic.columns]
+    charts = [
+        _draw_column(str(name), _count_values(real[name], synthetic[name])) for name in shared
     ]
-    return levels, shares[0], shares[1]
+    key = (
+        f'<p class=soft><b style="color:{REAL}">■</b> {label} <b style="color:{SYNTHETIC}">■</b>'
+        " synthetic; the number is the total variation distance: the share of synthetic values"
+        " that would have to be others.</p>"
+    )
+    return f'{key}<div class="g-columns">{"".join(charts)}</div>' if charts else ""
 
 
-def _column(name: str, names: list[str], real: np.ndarray, made: np.ndarray) -> str:
-    apart = abs(real - made).sum() / 2
-    top, step = max(real.max(initial=0), made.max(initial=0), 1e-9), WIDE / max(len(names), 1)
-    bars = "".join(
-        _bar(
-            i * step + step * (0.08 + 0.43 * j),
-            step * 0.41,
-            value / top,
-            colour,
-            f"{words}: {value:.1%}",
-        )
-        for i, words in enumerate(names)
-        for j, (value, colour) in enumerate(((real[i], REAL), (made[i], MADE)))
-    )
-    foot = "".join(
-        f'<text x="{x}" y="{HIGH - 3}" text-anchor="{a}">{escape(words)}</text>'
-        for x, a, words in ((2, "start", names[0][:22]), (WIDE - 2, "end", names[-1][:22]))
-    )
-    words = f"{name}: {apart:.1%} of synthetic values would have to be others"
-    drawn = (
-        f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img"'
-        f' aria-label="{escape(words)}">{bars}{foot}</svg>'
-    )
-    return (
-        f"<figure><figcaption><b>{escape(name)}</b>"
-        f" <span>{apart:.1%}</span></figcaption>{drawn}</figure>"
-    )
+def _count_values(real: pd.Series, synthetic: pd.Series) -> ColumnShares:
+    if pd.api.types.is_numeric_dtype(real) and real.nunique() > LEVELS:
+        return _count_numbers(real, synthetic)
+    levels = [str(level) for level in real.astype(str).value_counts().index[:LEVELS]]
+    return ColumnShares(levels, _level_shares(real, levels), _level_shares(synthetic, levels))
 
 
-def _bar(x: float, width: float, height: float, colour: str, words: str) -> str:
+def _count_numbers(real: pd.Series, synthetic: pd.Series) -> ColumnShares:
+    low, high = real.quantile([0.005, 0.995])
+    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    labels = [f"{low:,.4g} to {high:,.4g}" for low, high in pairwise(edges)]
+    return ColumnShares(labels, _bin_shares(real, edges), _bin_shares(synthetic, edges))
+
+
+def _bin_shares(values: pd.Series, edges: np.ndarray) -> np.ndarray:
+    numbers = pd.to_numeric(values, errors="coerce").dropna()
+    counts = np.histogram(np.clip(numbers, edges[0], edges[-1]), edges)[0]
+    shares: np.ndarray = counts / max(len(numbers), 1)
+    return shares
+
+
+def _level_shares(values: pd.Series, levels: list[str]) -> np.ndarray:
+    shares = values.astype(str).value_counts(normalize=True)
+    return shares.reindex(levels, fill_value=0).to_numpy()
+
+
+def _draw_column(name: str, shares: ColumnShares) -> str:
+    distance = f"{shares.distance:.1%}"
+    words = escape(f"{name}: {distance} of synthetic values would have to be others")
+    content = _draw_bars(shares) + _draw_ends(shares.labels)
+    chart = f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="{words}">{content}</svg>'
+    caption = f"<figcaption><b>{escape(name)}</b> <span>{distance}</span></figcaption>"
+    return f"<figure>{caption}{chart}</figure>"
+
+
+def _draw_bars(shares: ColumnShares) -> str:
+    top = max(shares.real.max(initial=0), shares.synthetic.max(initial=0), 1e-9)
+    step = WIDE / max(len(shares.labels), 1)
+    bars = ""
+    for i, label in enumerate(shares.labels):
+        left = i * step + step * 0.08
+        real, synthetic = float(shares.real[i]), float(shares.synthetic[i])
+        bars += _draw_bar(left, step, real / top, REAL, f"{label}: {real:.1%}")
+        right = left + step * 0.43
+        bars += _draw_bar(right, step, synthetic / top, SYNTHETIC, f"{label}: {synthetic:.1%}")
+    return bars
+
+
+def _draw_bar(x: float, step: float, height: float, colour: str, words: str) -> str:
     high = height * (HIGH - FOOT - 4)
     return (
-        f'<rect x="{x:.1f}" y="{HIGH - FOOT - high:.1f}" width="{width:.1f}" height="{high:.1f}"'
-        f' rx="1.5" fill="{colour}"><title>{escape(words)}</title></rect>'
+        f'<rect x="{x:.1f}" y="{HIGH - FOOT - high:.1f}" width="{step * 0.41:.1f}"'
+        f' height="{high:.1f}" rx="1.5" fill="{colour}"><title>{escape(words)}</title></rect>'
+    )
+
+
+def _draw_ends(labels: Sequence[str]) -> str:
+    """The first and the last label, below the bars."""
+    ends = (2, "start", labels[0]), (WIDE - 2, "end", labels[-1])
+    return "".join(
+        f'<text x="{x}" y="{HIGH - 3}" text-anchor="{anchor}">{escape(label[:22])}</text>'
+        for x, anchor, label in ends
     )

@@ -33,14 +33,14 @@ def component(field: Field) -> gr.components.Component:
                 label=f"{field.label}: {field.help}" if field.help else field.label, height=110
             )
     value = "" if field.value is None else str(field.value)
-    return gr.Textbox(value, placeholder="as usual" if field.empty else None, **named)
+    return gr.Textbox(value, placeholder="default" if field.empty else None, **named)
 
 
 def form(fields: Sequence[Field], first: int = FIRST) -> list[gr.components.Component]:
     """Components of all fields; those beyond the first few lie in an accordion."""
     with gr.Row(equal_height=False):
-        asked = [component(field) for field in fields[:first]]
+        components = [component(field) for field in fields[:first]]
     if len(fields) > first:
         with gr.Accordion("More options", open=False), gr.Row():
-            asked += [component(field) for field in fields[first:]]
-    return asked
+            components += [component(field) for field in fields[first:]]
+    return components

@@ -1,13 +1,12 @@
-"""What Ganvas sees in data that is handed in: of what kind it is, what is wrong with it, and which
-models fit."""
+"""What data is that was handed in: its modality, what is wrong with it, and which models fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,52 +20,65 @@ from ...runtime import registry
 from ...training.data_checks import check_data
 
 SHOWN = 24  # images, or rows
-GLANCE = 200  # rows that models are tried on
+TRIED = 200  # rows that models are tried on
 SIDE = 128  # pixels of an image that is shown
 
-Recommendation = tuple[str, float, str]
+
+class Recommendation(NamedTuple):
+    """A model to begin with, minutes that do for some thousand examples, and why."""
+
+    model: str
+    minutes: float
+    why: str
+
+
 RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
     "images": (
-        (
+        Recommendation(
             "vae",
             1,
-            (
-                "It learns in minutes on any computer and can do the most afterwards; r3gan is"
-                " sharper, but wants thousands of images and hours."
-            ),
+            "It learns in minutes on any computer and can do the most afterwards; r3gan is"
+            " sharper, but wants thousands of images and hours.",
         ),
-        ("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
+        Recommendation("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
     ),
     "tables": (
-        (
+        Recommendation(
             "made",
             2,
-            (
-                "It learns a table within minutes and can be asked for rows of a kind, fill in"
-                " masked regions, find what is not normal, and pack."
-            ),
+            "It learns a table within minutes, and can sample rows under constraints, impute"
+            " missing values, detect anomalies, and compress.",
         ),
     ),
-    "texts": (("transformer", 10, "It writes best, goes on with texts and finds unusual ones."),),
-    "videos": (("simvp", 15, "It says how a video goes on and finds what is unexpected."),),
-    "series": (("ae", 3, "It learns in a minute what is normal and says which sensor is not."),),
+    "texts": (
+        Recommendation(
+            "transformer", 10, "It writes best, continues texts and detects anomalous ones."
+        ),
+    ),
+    "videos": (
+        Recommendation("simvp", 15, "It predicts frames and detects what is unexpected in them."),
+    ),
+    "series": (
+        Recommendation(
+            "ae", 3, "It learns in a minute what is normal, and says which sensor is anomalous."
+        ),
+    ),
 }
-"""By the kind of data, what to begin with: the first that fits, minutes that do for some thousand
-examples, and why."""
+"""By the modality, what to begin with: the first that fits."""
 
 
 @dataclass(frozen=True)
-class Fit:
+class ModelFit:
     """A model that fits data.
 
-    sentence: What it is.
+    summary: What it is.
     tasks: What it can do afterwards.
     minutes: To train it for.
     why: Why it is recommended, if it is.
     """
 
     model: str
-    sentence: str
+    summary: str
     tasks: tuple[str, ...]
     minutes: float
     why: str = ""
@@ -74,7 +86,7 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class DataOverview:
-    """Data as it was seen.
+    """Data as it was read.
 
     kind: Name of the modality.
     options: How the modality reads it.
@@ -87,7 +99,7 @@ class DataOverview:
     data: Data
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What was read, in a sentence."""
         return self.modality.describe(self.data)
 
@@ -101,7 +113,7 @@ class DataOverview:
     def rows(self) -> pd.DataFrame | None:
         """The first rows of a table, or some texts, where they are that."""
         x = self.data.gather(most=SHOWN).x
-        return None if self.images else said(x, self.modality)
+        return None if self.images else to_frame(x, self.modality)
 
     @property
     def columns(self) -> pd.DataFrame | None:
@@ -111,93 +123,103 @@ class DataOverview:
         return pd.DataFrame(self.modality.kinds.items(), columns=["column", "taken for"])
 
 
-def see(
+def inspect_data(
     source: Path, kind: str | None = None, options: Mapping[str, Any] | None = None
 ) -> DataOverview:
-    """Looks at data once. Raises InputError where it is none that Ganvas reads, or something is
-    wrong with it."""
+    """Reads data once. Raises InputError where it is none that Ganvas reads, or something is wrong
+    with it."""
     kind = kind or guess_modality(source)
-    reader, said = registry.load("modalities", kind), dict(options or {})
-    usual = [
-        registry.load("models", model).defaults.data_options
-        for model, *_ in RECOMMENDED.get(kind, ())[:1]
-    ]
-    modality = reader.learn(source, **_known(reader, {**next(iter(usual), {}), **said}))
-    return DataOverview(source, kind, said, modality, modality.read(source))
+    reader, given = registry.load("modalities", kind), dict(options or {})
+    recommended = RECOMMENDED.get(kind, ())[:1]
+    liked = dict[str, Any]()
+    for recommendation in recommended:
+        liked |= registry.load("models", recommendation.model).defaults.data_options
+    modality = reader.learn(source, **_select_known(reader, liked | given))
+    return DataOverview(source, kind, given, modality, modality.read(source))
 
 
-def fitting(sight: DataOverview) -> list[Fit]:
-    """Models that fit data, the recommended one first: each is tried on a glance at it."""
-    tried = dict(_tried(sight))
-    advised = [one for one in RECOMMENDED.get(sight.kind, ()) if one[0] in tried]
-    first, minutes, why = advised[0] if advised else (next(iter(tried), ""), 10.0, "")
-    names = sorted(tried, key=lambda name: name != first)
+def find_models(overview: DataOverview) -> list[ModelFit]:
+    """Models that fit data, the recommended one first: each is tried on some of it."""
+    fitting = dict(_try_models(overview))
+    recommended = [one for one in RECOMMENDED.get(overview.kind, ()) if one.model in fitting]
+    first = recommended[0] if recommended else Recommendation(next(iter(fitting), ""), 10.0, "")
+    names = sorted(fitting, key=lambda name: name != first.model)
     return [
-        Fit(
+        ModelFit(
             name,
             registry.summary("models", name),
-            tuple(available_tasks(type(tried[name]), sight.modality)),
-            minutes,
-            why if name == first else "",
+            tuple(available_tasks(type(fitting[name]), overview.modality)),
+            first.minutes,
+            first.why if name == first.model else "",
         )
         for name in names
     ]
 
 
-def problems(sight: DataOverview, model: str) -> list[str]:
+def find_problems(overview: DataOverview, model: str) -> list[str]:
     """What is wrong with data for a model, in words. Raises InputError where nothing can be learned
     from it."""
-    built = _build(model, sight, _glance(sight), {})
-    return (
-        [str(one) for one in check_data(sight.data, sight.modality.vectors, built)] if built else []
-    )
+    built = _Trial(overview).build(model)
+    if built is None:
+        return []
+    return [str(one) for one in check_data(overview.data, overview.modality.vectors, built)]
 
 
-def _tried(sight: DataOverview) -> Iterator[tuple[str, Model]]:
-    glance, known = _glance(sight), dict[str, Modality | None]()
+def to_frame(x: Tensor, modality: Modality) -> pd.DataFrame:
+    """Examples that cannot be seen, as rows."""
+    frame = modality.frame(x)
+    if frame is not None:
+        return frame
+    return pd.DataFrame({"text": [str(example)[:300] for example in modality.present(x)]})
+
+
+def _try_models(overview: DataOverview) -> Iterator[tuple[str, Model]]:
+    trial = _Trial(overview)
     for name in registry.names("models"):
-        if built := _build(name, sight, glance, known):
-            yield name, built
+        model = trial.build(name)
+        if model is not None:
+            yield name, model
 
 
-def _glance(sight: DataOverview) -> Any:
-    """Some rows of a table, so that what models ask to know of it is known soon; else the data."""
-    frame = sight.modality.frame(sight.data.gather(most=GLANCE).x)
-    return sight.source if frame is None else frame
+@dataclass
+class _Trial:
+    """Builds models for data that is read as each of them likes it.
 
-
-def _build(
-    model: str, sight: DataOverview, glance: Any, known: dict[str, Modality | None]
-) -> Model | None:
-    """A model for data that is read as the model likes it; None where it does not fit.
-
-    known: The modality by how it reads, as far as that was tried; more is added.
+    learned: Modalities by how they read, as far as that was tried; None where it does not fit.
     """
-    reader = registry.load("modalities", sight.kind)
-    reading = _known(
-        reader, {**registry.load("models", model).defaults.data_options, **sight.options}
-    )
-    try:
-        if (key := repr(sorted(reading.items()))) not in known:
-            known[key] = None
-            known[key] = reader.learn(glance, **reading)
-        modality = known[key]
-        return None if modality is None else build(model, {}, modality)
-    except InputError:
-        return None
+
+    overview: DataOverview
+    learned: dict[str, Modality | None] = field(default_factory=dict)
+
+    def build(self, model: str) -> Model | None:
+        """A model; None where it does not fit."""
+        try:
+            modality = self._learn(model)
+            return None if modality is None else build(model, {}, modality)
+        except InputError:
+            return None
+
+    def _learn(self, model: str) -> Modality | None:
+        """The modality as the model likes it. Raises InputError where the data cannot be read
+        so."""
+        reader = registry.load("modalities", self.overview.kind)
+        liked = registry.load("models", model).defaults.data_options
+        options = _select_known(reader, {**liked, **self.overview.options})
+        key = repr(sorted(options.items()))
+        if key not in self.learned:
+            self.learned[key] = None
+            self.learned[key] = reader.learn(self._sample, **options)
+        return self.learned[key]
+
+    @cached_property
+    def _sample(self) -> Any:
+        """Some rows of a table, so that what models ask to know of it is known soon; else the
+        data."""
+        frame = self.overview.modality.frame(self.overview.data.gather(most=TRIED).x)
+        return self.overview.source if frame is None else frame
 
 
-def _known(reader: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def _select_known(reader: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Those options that a modality has."""
     own = {option.name for option in registry.options(reader.learn)}
     return {name: value for name, value in options.items() if name in own}
-
-
-def said(x: Tensor, modality: Modality) -> pd.DataFrame:
-    """Examples that cannot be seen, as rows."""
-    frame = modality.frame(x)
-    return (
-        pd.DataFrame({"text": [str(one)[:300] for one in modality.present(x)]})
-        if frame is None
-        else frame
-    )

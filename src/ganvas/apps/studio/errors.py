@@ -16,7 +16,7 @@ HIDDEN: dict[str, Any] = {"api_visibility": "private"}
 """Of listeners: nobody calls them but the page."""
 
 
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
+def show_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     """A listener whose InputError and Busy become a message on the page."""
 
     @wraps(function)

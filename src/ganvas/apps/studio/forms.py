@@ -3,7 +3,7 @@ filled in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -85,10 +85,10 @@ def field(option: Option, choices: Sequence[str] = (), file: bool = False) -> Fi
     if file or Path in kinds:
         return Field(kind="file", empty=True, **base)
     listed = [(word, word) for word in choices] or [
-        (said(str(v)), v) for kind in kinds for v in _literal(kind)
+        (format_name(str(v)), v) for kind in kinds for v in _literal(kind)
     ]
     if listed:
-        usual = [("as usual", "")] if empty else []
+        usual = [("default", "")] if empty else []
         return Field(kind="choice", choices=(*usual, *listed), empty=empty, **base)
     kind: Kind = "words"
     match kinds:
@@ -110,26 +110,16 @@ def filled_in(fields: Sequence[Field], values: Sequence[Any]) -> dict[str, Any]:
     return {field.name: meant[field.name] for field in fields if meant[field.name] != field.usual}
 
 
-def said(name: str) -> str:
+def format_name(name: str) -> str:
     """A name as a person would write it."""
     return name.strip("_").replace("_", " ")
-
-
-def command(words: Sequence[str], options: Mapping[str, Any]) -> str:
-    """A line for the command line."""
-    from shlex import join
-
-    from ..jobs import words as spelled
-
-    known = [Option(name, Any, None, "") for name in options]
-    return join(["ganvas", *words, *spelled(options, known)])
 
 
 def _named(option: Option) -> tuple[str, str]:
     """What an option is called, and its help; where the name is a letter or two, the help is the
     better name."""
     if len(option.name) > 2 or not option.help:
-        return said(option.name), option.help
+        return format_name(option.name), option.help
     label, _, rest = option.help.partition("; ")
     return label.rstrip("."), rest
 

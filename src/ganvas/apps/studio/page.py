@@ -33,7 +33,14 @@ POLICY = (
 """Nothing is loaded from elsewhere, and browsers see to it."""
 
 
-class Guarded:
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+
+class OriginGuard:
     """The application, whose answers tell browsers to load nothing from elsewhere.
 
     open: Whether anybody who reaches it may ask; otherwise pages of elsewhere may not, nor by
@@ -44,31 +51,27 @@ class Guarded:
         self.app, self.open = app, open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def answer(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = {
-                    "content-security-policy": POLICY,
-                    "x-content-type-options": "nosniff",
-                    "referrer-policy": "no-referrer",
-                }
-                message["headers"] = [
-                    *message["headers"],
-                    *((k.encode(), v.encode()) for k, v in own.items()),
-                ]
+                own = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-        elif not self.open and (
-            anomalous := is_from_elsewhere({k: v.decode("latin-1") for k, v in scope["headers"]})
-        ):
-            words = (
-                f"{anomalous[:100]!r} may not ask here without a password; start the studio with"
-                " --password"
-            )
-            await PlainTextResponse(words, 403)(scope, receive, send)
+        elif origin := self._find_stranger(scope):
+            words = f"{origin[:100]!r} may not ask here without a password; start the studio with"
+            await PlainTextResponse(f"{words} --password", 403)(scope, receive, send)
         else:
-            await self.app(scope, receive, answer if scope["type"] == "http" else send)
+            answer = send_with_headers if scope["type"] == "http" else send
+            await self.app(scope, receive, answer)
+
+    def _find_stranger(self, scope: Scope) -> str:
+        """The page of elsewhere that asks and may not; nothing where there is none."""
+        if self.open:
+            return ""
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        return is_from_elsewhere(headers)
 
 
 def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> Callable[[], None]:
@@ -76,28 +79,7 @@ def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> 
     where the port is taken."""
     free_port(host, port)
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(runs / UPLOADS)}
-    page = build(runs, most)
-    page.queue(default_concurrency_limit=4)
-    page.has_launched = (
-        True  # or else Gradio takes any path that a request names for one that was uploaded
-    )
-    outer = FastAPI(middleware=[Middleware(Guarded, open=bool(password))], openapi_url=None)
-    app = gr.mount_gradio_app(
-        outer,
-        page,
-        "/",
-        allowed_paths=[str(runs / ANSWERS)],
-        show_error=False,
-        footer_links=[],
-        ssr_mode=False,
-        pwa=False,
-        max_file_size=SIZE,
-        theme=theme(),
-        css_paths=Path(__file__).with_name("studio.css"),
-        auth=(
-            (lambda _, word: compare_digest(word.encode(), password.encode())) if password else None
-        ),
-    )
+    app = _mount_page(runs, password, most)
     server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
@@ -111,9 +93,36 @@ def serve(runs: Path, host: str, port: int, password: str | None, most: int) -> 
     return close
 
 
+def _mount_page(runs: Path, password: str | None, most: int) -> FastAPI:
+    """The page as an application; asks for the password where there is one."""
+    page = build(runs, most)
+    page.queue(default_concurrency_limit=4)
+    # or else Gradio takes any path that a request names for one that was uploaded
+    page.has_launched = True
+    outer = FastAPI(middleware=[Middleware(OriginGuard, open=bool(password))], openapi_url=None)
+
+    def is_password(_: str, word: str) -> bool:
+        return compare_digest(word.encode(), (password or "").encode())
+
+    app: FastAPI = gr.mount_gradio_app(
+        outer,
+        page,
+        "/",
+        allowed_paths=[str(runs / ANSWERS)],
+        show_error=False,
+        footer_links=[],
+        ssr_mode=False,
+        pwa=False,
+        max_file_size=SIZE,
+        theme=theme(),
+        css_paths=Path(__file__).with_name("studio.css"),
+        auth=is_password if password else None,
+    )
+    return app
+
+
 def theme() -> gr.themes.Base:
-    """Calm: a green that is used for what is to be pressed, greys for the rest, and the fonts that
-    are there."""
+    """Calm: a green for what is to be pressed, greys for the rest, and the fonts that are there."""
     return gr.themes.Base(
         primary_hue="emerald",
         neutral_hue="slate",
@@ -141,20 +150,19 @@ def theme() -> gr.themes.Base:
 def build(runs: Path, most: int = 1) -> gr.Blocks:
     """The page over a folder of runs."""
     jobs = Jobs(runs, most)
-    with gr.Blocks(
-        title="Ganvas studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)
-    ) as page:
+    page = gr.Blocks(title="Ganvas studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600))
+    with page:
         gr.HTML(
             '<header class="g-top"><h1>Ganvas studio</h1><p>Train a generative model on your own'
             " data, and use it. Everything stays on this machine.</p></header>",
             padding=False,
         )
         with gr.Tabs(selected="data", elem_id="steps") as steps:
-            with gr.Tab("1  Your data", id="data", elem_classes="g-room"):
+            with gr.Tab("1  Your data", id="data", elem_classes="g-step"):
                 data = data_step.build(runs)
-            with gr.Tab("2  Train", id="train", elem_classes="g-room"):
+            with gr.Tab("2  Train", id="train", elem_classes="g-step"):
                 train = train_step.build(page, jobs, data)
-            with gr.Tab("3  Use", id="use", elem_classes="g-room") as last:
+            with gr.Tab("3  Use", id="use", elem_classes="g-step") as last:
                 use_step.build(page, runs, train, last)
         data.onward.click(lambda: gr.Tabs(selected="train"), None, steps, api_visibility="private")
         train.onward.click(lambda: gr.Tabs(selected="use"), None, steps, api_visibility="private")

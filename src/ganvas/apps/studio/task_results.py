@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -32,6 +31,7 @@ from ...results.save import figures, save_result
 from ...runtime import registry
 from ...tasks._inputs import sources as task_sources
 from ...tasks._inputs import training_examples
+from ..uploads import zip_files
 from . import charts, uploads
 from .forms import Field, field
 
@@ -69,13 +69,13 @@ class Shown:
     chart: str = ""
 
 
-def opened(run: Path) -> api.Trained:
+def open_run(run: Path) -> api.Trained:
     """A trained run, which is loaded once for as long as its weights are the same."""
-    return _opened(run, (run / "state.json").stat().st_mtime_ns)
+    return _open_run(run, (run / "state.json").stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _opened(run: Path, saved: int) -> api.Trained:
+def _open_run(run: Path, saved: int) -> api.Trained:
     return api.load(run)
 
 
@@ -105,15 +105,15 @@ def do(
 ) -> Shown:
     """Does a task on files that were handed in. Raises InputError where something is wrong with
     them."""
-    trained = opened(run)
+    trained = open_run(run)
     files = {one.name for one in asked(task, trained) if one.kind == "file"}
-    held = [uploads.kept(one, runs) if one else None for one in given]
+    held = [uploads.store_uploads(one, runs) if one else None for one in given]
     said = {
-        name: str(uploads.kept([value], runs)) if name in files else value
+        name: str(uploads.store_uploads([value], runs)) if name in files else value
         for name, value in options.items()
     }
     answer = trained.do(task, *(str(one) for one in held if one), **said)
-    out = uploads.answers(runs) / task
+    out = uploads.create_answer_folder(runs) / task
     written = save_result(answer, trained.run.modality, out)
     if isinstance(answer, Packed):
         return _packed(answer, written, trained, held[0])
@@ -127,7 +127,7 @@ def do(
 
 def judged(run: Path, runs: Path) -> Shown:
     """The report of a run that was judged on the share of its data that training held out."""
-    opened(run).evaluate(quiet=True)
+    open_run(run).evaluate(quiet=True)
     return report(run, runs)
 
 
@@ -138,7 +138,7 @@ def report(run: Path, runs: Path) -> Shown:
         raise InputError(
             "there is no report yet: it is written when the training has come to its end"
         )
-    copy = shutil.copy(file, uploads.answers(runs))
+    copy = shutil.copy(file, uploads.create_answer_folder(runs))
     return Shown(files=(Path(copy),), page=file.read_text("utf-8"))
 
 
@@ -146,10 +146,7 @@ def parcel(files: Sequence[Path], out: Path) -> list[str]:
     """What there is to download: the files, or where they are many, one zip."""
     if len(files) <= 3:
         return [str(file) for file in files]
-    with zipfile.ZipFile(packed := out / "everything.zip", "w", zipfile.ZIP_STORED) as archive:
-        for file in files:
-            archive.write(file, file.relative_to(out))
-    return [str(packed)]
+    return [str(zip_files(files, out, out / "everything.zip"))]
 
 
 def _shown(
@@ -277,7 +274,7 @@ def _beside(
         return ""
     if real is None or real.empty:
         return ""
-    return charts.compared(
+    return charts.compare_columns(
         real, pd.read_csv(files[0], nrows=REAL), "real ones of that kind" if where else "real"
     )
 
@@ -294,12 +291,11 @@ def _meeting(x: Tensor, where: Sequence[str], trained: api.Trained) -> Tensor:
 
 def _first_rows(file: Path) -> pd.DataFrame:
     if file.suffix == ".parquet":
-        return parquet.ParquetFile(file).read_row_group(0).slice(0, ROWS).to_pandas()
-    return (
-        pd.read_csv(file, nrows=ROWS)
-        if file.suffix == ".csv"
-        else pd.read_json(file, lines=True, nrows=ROWS)
-    )
+        rows: pd.DataFrame = parquet.ParquetFile(file).read_row_group(0).slice(0, ROWS).to_pandas()
+        return rows
+    if file.suffix == ".csv":
+        return pd.read_csv(file, nrows=ROWS)
+    return pd.read_json(file, lines=True, nrows=ROWS)
 
 
 def _lines_of(texts: Sequence[Path]) -> pd.DataFrame:

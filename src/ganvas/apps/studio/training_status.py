@@ -1,5 +1,5 @@
-"""A training as it is at this moment, read from its run: how far it is, how it goes, what it
-makes."""
+"""A training as it is at this moment, read from its run: how far it is, how it goes, and its
+previews."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from ...evaluation.report import charts
+from ...evaluation.loss_charts import draw_losses
 from ...runs.diagnosis import NOTES, History, diagnose, recent_lines
-from ...runs.run import Run
+from ...runs.summary import RunSummary
+from ...runtime.durations import format_duration
 from ...runtime.errors import InputError
 from ..jobs import Job, State
 
@@ -21,9 +22,9 @@ SHOWN = 8  # previews
 
 WORDS: Mapping[State, str] = {
     "training": "Training",
-    "stopped": "Stopped, with everything saved: it can be gone on with",
+    "stopped": "Stopped, with everything saved: it can be resumed",
     "finished": "Finished",
-    "failed": "It could not go on",
+    "failed": "Failed",
 }
 
 
@@ -32,62 +33,55 @@ class TrainingStatus:
     """How far a training is.
 
     share: How much of it is done, in [0, 1].
-    step, seconds: Steps played, and how long that took.
+    step, seconds: Steps done, and how long they took.
     lines: Its log.
-    previews: Images of what it made, the oldest first.
+    previews: Images of what it generates, the oldest first.
     diagnoses: What is wrong, in words; empty where nothing is.
-    said: The sentence that it failed with.
+    error: The sentence that it failed with.
     """
 
     name: str
     state: State
-    share: float
-    step: int
-    seconds: float
-    lines: tuple[Mapping[str, Any], ...]
-    previews: tuple[Path, ...]
-    diagnoses: tuple[str, ...]
-    said: str
+    share: float = 0.0
+    step: int = 0
+    seconds: float = 0.0
+    lines: tuple[Mapping[str, Any], ...] = ()
+    previews: tuple[Path, ...] = ()
+    diagnoses: tuple[str, ...] = ()
+    error: str = ""
 
     @property
     def html(self) -> str:
-        """State, a bar, and health, to be read by eye or aloud."""
-        return (
-            f'<div class="g-moment" aria-live="polite">{self._head}{self._bar}{self._health}</div>'
-        )
+        """State, a bar, and the diagnosis, to be read by eye or aloud."""
+        content = f"{self._head}{self._bar}{self._diagnosis}"
+        return f'<div class="g-status" aria-live="polite">{content}</div>'
 
     @property
     def curves(self) -> str:
         """Losses over steps."""
-        terms = [
-            {k: v for k, v in line.items() if not k.endswith(NOTES) and not k.startswith("made/")}
-            for line in self.lines
-        ]
-        return f'<div class="g-curves">{charts(terms)}</div>' if len(terms) > 1 else ""
+        if len(self.lines) < 2:
+            return ""
+        losses = [_select_losses(line) for line in self.lines]
+        return f'<div class="g-curves">{draw_losses(losses)}</div>'
 
     @property
     def _head(self) -> str:
-        words = WORDS[self.state]
-        if self.state == "training":
-            words = (
-                "Getting ready"
-                if not self.step
-                else "Judging what it learned"
-                if self.share >= 1
-                else "Training"
-            )
-        n_steps = (
-            f"step {self.step:,} after {_clock(self.seconds)}"
-            if self.step
-            else "the data is read first"
-        )
-        left = self.seconds * (1 - self.share) / self.share if self.share else 0
-        more = (
-            f", about {_clock(left)} left"
-            if self.state == "training" and 0 < self.share < 1
-            else ""
-        )
-        return f"<p><b>{escape(self.name)}</b> · {words}</p><p class=soft>{n_steps}{more}</p>"
+        done = "the data is read first"
+        if self.step:
+            done = f"step {self.step:,} after {format_duration(self.seconds)}"
+        if self.state == "training" and 0 < self.share < 1:
+            left = self.seconds * (1 - self.share) / self.share
+            done += f", about {format_duration(left)} left"
+        return f"<p><b>{escape(self.name)}</b> · {self._phase}</p><p class=soft>{done}</p>"
+
+    @property
+    def _phase(self) -> str:
+        """The state, and of a training what it does at this moment."""
+        if self.state != "training":
+            return WORDS[self.state]
+        if not self.step:
+            return "Getting ready"
+        return "Evaluating" if self.share >= 1 else "Training"
 
     @property
     def _bar(self) -> str:
@@ -101,27 +95,25 @@ class TrainingStatus:
         )
 
     @property
-    def _health(self) -> str:
-        if self.said:
-            return f'<p class="g-ill"><b>Why:</b> {escape(self.said)}</p>'
-        ills = "".join(f'<p class="g-ill">{escape(one)}</p>' for one in self.diagnoses)
-        return ills or (
-            '<p class="g-well">Health: nothing is wrong so far.</p>' if self.step else ""
-        )
+    def _diagnosis(self) -> str:
+        if self.error:
+            return f'<p class="g-bad"><b>Why:</b> {escape(self.error)}</p>'
+        if self.diagnoses:
+            return "".join(f'<p class="g-bad">{escape(words)}</p>' for words in self.diagnoses)
+        return '<p class="g-good">Diagnosis: nothing is wrong so far.</p>' if self.step else ""
 
 
-def moment(job: Job) -> TrainingStatus:
+def read_status(job: Job) -> TrainingStatus:
     """Reads how far a training is."""
-    state, lines, wrong = job.state, list[Mapping[str, Any]](), list[str]()
-    step, seconds, share = 0, 0.0, 0.0
-    if (job.run / "run.json").is_file():
-        run = Run(job.run)
-        lines += run.read_log(unsaved=True)
-        step, seconds = (lines[-1]["step"], lines[-1]["seconds"]) if lines else (0, 0.0)
-        share = 1.0 if run.state["finished"] else _share(run.config["training"], step, seconds)
-        wrong += map(str, diagnose(History(recent_lines(lines)), run.diagnoses))
-        wrong += [str(one) for one in run.diagnoses if not one.since]
-        wrong += [f"treated in {one}" for one in run.interventions]
+    state = job.state
+    error = job.error if state == "failed" else ""
+    summary = job.summary
+    if summary is None:
+        return TrainingStatus(job.name, state, error=error)
+    run = summary.run
+    lines = run.read_log(unsaved=True)
+    step, seconds = (lines[-1]["step"], lines[-1]["seconds"]) if lines else (0, 0.0)
+    share = 1.0 if summary.finished else _compute_share(run.config["training"], step, seconds)
     return TrainingStatus(
         job.name,
         state,
@@ -129,38 +121,55 @@ def moment(job: Job) -> TrainingStatus:
         step,
         seconds,
         tuple(lines),
-        previews(job.run),
-        tuple(wrong),
-        job.error if state == "failed" else "",
+        find_previews(job.run),
+        tuple(_diagnose_now(summary, lines)),
+        error,
     )
 
 
-def previews(run: Path) -> tuple[Path, ...]:
+def find_previews(run: Path) -> tuple[Path, ...]:
     """Some previews of a run, evenly spread up to the newest, as far as they are written to their
     end."""
     files = sorted((run / "previews").glob("*.png"))
-    while files and not _whole(files[-1]):
+    while files and not _is_complete(files[-1]):
         files.pop()
-    chosen = (
-        {round(i * (len(files) - 1) / (SHOWN - 1)) for i in range(SHOWN)} if files else set[int]()
-    )
+    if not files:
+        return ()
+    chosen = {round(i * (len(files) - 1) / (SHOWN - 1)) for i in range(SHOWN)}
     return tuple(files[i] for i in sorted(chosen))
 
 
-def trained(runs: Path) -> list[str]:
+def list_runs(runs: Path) -> list[str]:
     """Names of runs that can be used, the newest first."""
-    found = (
-        [folder for folder in runs.iterdir() if (folder / "state.json").is_file()]
-        if runs.exists()
-        else []
-    )
-    return [
-        run.name
-        for run in sorted(found, key=lambda folder: -(folder / "state.json").stat().st_mtime)
-    ]
+    states = sorted(runs.glob("*/state.json"), key=lambda file: -file.stat().st_mtime)
+    return [file.parent.name for file in states]
 
 
-def _whole(file: Path) -> bool:
+def find_run(runs: Path, name: str | None) -> Path:
+    """The folder of a run. Raises InputError where none has that name."""
+    if not name or name not in list_runs(runs):
+        raise InputError("choose a run that has been trained for a moment at least")
+    return runs / name
+
+
+def _diagnose_now(summary: RunSummary, lines: list[dict[str, Any]]) -> list[str]:
+    """What is wrong by the log, what was wrong before the training, and what was done."""
+    known = summary.run.diagnoses
+    words = [str(one) for one in diagnose(History(recent_lines(lines)), known)]
+    words += [str(one) for one in known if not one.since]
+    return words + [f"recovery in {one}" for one in summary.interventions]
+
+
+def _select_losses(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of the log without what is noted for the diagnosis."""
+    return {
+        name: value
+        for name, value in line.items()
+        if not name.endswith(NOTES) and not name.startswith("made/")
+    }
+
+
+def _is_complete(file: Path) -> bool:
     try:
         with Image.open(file) as image:
             image.load()
@@ -169,18 +178,9 @@ def _whole(file: Path) -> bool:
         return False
 
 
-def _share(training: Mapping[str, Any], step: int, seconds: float) -> float:
+def _compute_share(training: Mapping[str, Any], step: int, seconds: float) -> float:
+    """How much of a training is done, by its steps and its minutes, in [0, 1]."""
     steps, minutes = training["steps"], training["minutes"]
-    return min(max(step / steps if steps else 0.0, seconds / 60 / minutes if minutes else 0.0), 1.0)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def run_at(runs: Path, name: str | None) -> Path:
-    """The folder of a run. Raises InputError where none has that name."""
-    if not name or name not in trained(runs):
-        raise InputError("choose a run that has been trained for a moment at least")
-    return runs / name
+    by_steps = step / steps if steps else 0.0
+    by_time = seconds / 60 / minutes if minutes else 0.0
+    return min(max(by_steps, by_time), 1.0)

@@ -13,145 +13,136 @@ from PIL import Image
 
 from ...runtime import registry
 from ...runtime.errors import InputError
-from . import explore_step
-from . import task_results as using
+from . import explore_step, task_results
 from .components import form
-from .errors import HIDDEN, told
+from .errors import HIDDEN, show_errors
 from .errors import words as words_of
 from .forms import Field, filled_in
-from .latent_explorer import explorable
+from .latent_explorer import is_explorable
 from .task_results import Shown
 from .train_step import TrainStep
-from .training_status import run_at, trained
+from .training_status import find_run, list_runs
 
 EXPLORE, REPORT = "explore", "report"
 FIRST = "sample"
 FEW = 12  # images that are shown larger
+QUEUE: dict[str, Any] = {"concurrency_id": "tasks", "concurrency_limit": 2, **HIDDEN}
+"""Of what keeps a model busy: two at once."""
 
 
 def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
     """Draws the step and connects it."""
     answer = gr.State(None)
-    gr.Markdown("## Use a run")
+    gr.Markdown("## Trained run")
     run = gr.Dropdown([], label="Run", elem_id="run", filterable=True, interactive=True)
-    task = gr.Radio(
-        [], label="What to do with it", elem_classes="g-tasks", elem_id="task", interactive=True
-    )
+    task = gr.Radio([], label="Task", elem_classes="g-tasks", elem_id="task", interactive=True)
 
-    @gr.render(inputs=[run, task], triggers=[run.change, task.change])
-    def room(name: str | None, doing: str | None) -> None:
+    def draw_task(name: str | None, task: str | None) -> None:
         try:
-            folder = run_at(runs, name)
-            if doing not in _able(folder):
-                return
-            if doing == EXPLORE:
-                explore_step.build(folder)
-            elif doing == REPORT:
-                _report(folder, runs, answer)
-            else:
-                _form(folder, doing, runs, answer)
+            _draw_task(find_run(runs, name), task, runs, answer)
         except InputError as error:
             gr.Markdown(words_of(error))
 
-    @gr.render(inputs=[answer])
-    def result(shown: Shown | None) -> None:
+    def draw_answer(shown: Shown | None) -> None:
         if shown is not None:
             show(shown)
 
-    fresh = {"fn": partial(_runs, runs), "inputs": [train.watched, run], "outputs": run, **HIDDEN}
+    gr.render(inputs=[run, task], triggers=[run.change, task.change])(draw_task)
+    gr.render(inputs=[answer])(draw_answer)
+    update_runs = partial(_update_runs, runs)
+    fresh = {"fn": update_runs, "inputs": [train.watched, run], "outputs": run, **HIDDEN}
     tab.select(**fresh)
     page.load(**fresh)
     gr.on([run.change, task.change], lambda: None, None, answer, **HIDDEN)
-    run.change(told(partial(_tasks, runs)), [run, task], task, **HIDDEN)
+    run.change(show_errors(partial(_update_tasks, runs)), [run, task], task, **HIDDEN)
 
 
-def _runs(runs: Path, watched: str | None, chosen: str | None) -> Any:
+def _draw_task(run: Path, task: str | None, runs: Path, answer: gr.State) -> None:
+    """The room for what is done with a run; nothing where it cannot do that."""
+    if task is None or task not in _list_tasks(run):
+        return
+    if task == EXPLORE:
+        explore_step.build(run)
+    elif task == REPORT:
+        _draw_report(run, runs, answer)
+    else:
+        _draw_form(run, task, runs, answer)
+
+
+def _update_runs(runs: Path, watched: str | None, chosen: str | None) -> Any:
     """Runs that can be used; that which was just trained is chosen."""
-    names = trained(runs)
-    first = next((one for one in (watched, chosen) if one in names), names[0] if names else None)
-    return gr.Dropdown(names, value=first)
+    names = list_runs(runs)
+    wanted = [name for name in (watched, chosen, *names) if name in names]
+    return gr.Dropdown(names, value=wanted[0] if wanted else None)
 
 
-def _able(run: Path) -> dict[str, str]:
+def _list_tasks(run: Path) -> dict[str, str]:
     """What a run can be used for, in words, by name; what is done most comes first."""
-    known = using.opened(run)
-    names = sorted(known.tasks, key=lambda name: name != FIRST)
-    able = {name: registry.summary("tasks", name).rstrip(".") for name in names}
-    more = (
-        {EXPLORE: "Walk through what it can make, on a map and by sliders"}
-        if explorable(known)
-        else {}
-    )
-    return able | more | {REPORT: "Read its report, or judge it on data it has not seen"}
+    trained = task_results.open_run(run)
+    names = sorted(trained.tasks, key=lambda name: name != FIRST)
+    tasks = {name: registry.summary("tasks", name).rstrip(".") for name in names}
+    if is_explorable(trained):
+        tasks[EXPLORE] = "Latent space: a map, sliders, and interpolation"
+    tasks[REPORT] = "Evaluation: the report, and figures on held-out data"
+    return tasks
 
 
-def _tasks(runs: Path, name: str | None, chosen: str | None) -> Any:
-    able = _able(run_at(runs, name)) if name else {}
-    value = chosen if chosen in able else next(iter(able), None)
-    return gr.Radio([(words, task) for task, words in able.items()], value=value)
+def _update_tasks(runs: Path, name: str | None, chosen: str | None) -> Any:
+    tasks = _list_tasks(find_run(runs, name)) if name else {}
+    value = chosen if chosen in tasks else next(iter(tasks), None)
+    return gr.Radio([(words, task) for task, words in tasks.items()], value=value)
 
 
-def _form(run: Path, task: str, runs: Path, answer: gr.State) -> None:
+def _draw_form(run: Path, task: str, runs: Path, answer: gr.State) -> None:
     """The form of a task, made of its signature."""
-    words = registry.summary("tasks", task)
-    gr.Markdown(f"### {words.rstrip('.')}")
-    files = [
-        gr.File(
-            file_count="multiple",
-            height=140,
-            elem_id=f"source-{name}",
-            label=(
-                f"Files to work on{'' if must else ', if you like'}: single ones, or a folder as"
-                " a zip"
-            ),
-        )
-        for name, must in using.sources(task)
-    ]
-    fields = using.asked(task, using.opened(run))
+    name, _, sentence = registry.summary("tasks", task).rstrip(".").partition(": ")
+    gr.Markdown(f"### {name}\n\n{sentence[:1].upper()}{sentence[1:]}.")
+    files = [_draw_source(source, needed) for source, needed in task_results.sources(task)]
+    fields = task_results.asked(task, task_results.open_run(run))
     components = form(fields)
-    go = gr.Button(words.split(",")[0].split(":")[0].rstrip("."), variant="primary", elem_id="do")
-    go.click(
-        told(partial(_do, run, task, runs, len(files), fields)),
+    start = gr.Button("Run", variant="primary", elem_id="do")
+    start.click(
+        show_errors(partial(_run_task, run, task, runs, len(files), fields)),
         [*files, *components],
         answer,
-        concurrency_id="tasks",
-        concurrency_limit=2,
-        **HIDDEN,
+        **QUEUE,
     )
 
 
-def _do(
+def _draw_source(name: str, needed: bool) -> gr.File:
+    optional = "" if needed else " (optional)"
+    return gr.File(
+        file_count="multiple",
+        height=140,
+        elem_id=f"source-{name}",
+        label=f"Files to work on{optional}: single ones, or a folder as a zip",
+    )
+
+
+def _run_task(
     run: Path, task: str, runs: Path, sources: int, fields: Sequence[Field], *values: Any
 ) -> Shown:
     """Does a task with what was filled in."""
     given = [[one] if isinstance(one, str) else one or [] for one in values[:sources]]
-    for (name, must), files in zip(using.sources(task), given, strict=True):
-        if must and not files:
-            raise InputError(
-                f"{task} needs something to work on; hand in files{f' for {name}' * (sources > 1)}"
-            )
-    return using.do(run, task, given, filled_in(fields, values[sources:]), runs)
+    for (name, needed), files in zip(task_results.sources(task), given, strict=True):
+        if needed and not files:
+            which = f" for {name}" if sources > 1 else ""
+            raise InputError(f"{task} needs something to work on; hand in files{which}")
+    return task_results.do(run, task, given, filled_in(fields, values[sources:]), runs)
 
 
-def _report(run: Path, runs: Path, answer: gr.State) -> None:
-    gr.Markdown("### The report")
+def _draw_report(run: Path, runs: Path, answer: gr.State) -> None:
+    gr.Markdown("### Evaluation")
     with gr.Row():
-        read = gr.Button("Read it", variant="primary", elem_id="do")
-        judge = gr.Button("Judge it on data it has not seen (takes a minute or more)")
-    read.click(told(partial(using.report, run, runs)), None, answer, **HIDDEN)
-    judge.click(
-        told(partial(using.judged, run, runs)),
-        None,
-        answer,
-        concurrency_id="tasks",
-        concurrency_limit=2,
-        **HIDDEN,
-    )
+        read = gr.Button("Open the report", variant="primary", elem_id="do")
+        evaluate = gr.Button("Evaluate on held-out data (takes a minute or more)")
+    read.click(show_errors(partial(task_results.report, run, runs)), None, answer, **HIDDEN)
+    evaluate.click(show_errors(partial(task_results.judged, run, runs)), None, answer, **QUEUE)
 
 
 def show(shown: Shown) -> None:
     """Draws an answer: only what there is of it."""
-    gr.Markdown("### What came of it")
+    gr.Markdown("### Result")
     if shown.words:
         gr.Markdown(shown.words)
     for before, after in shown.pairs[:6]:
@@ -160,18 +151,7 @@ def show(shown: Shown) -> None:
             both, label=f"{before.name}: before and after", max_height=420, interactive=False
         )
     if shown.images:
-        named = [(str(file), file.stem) for file in shown.images]
-        gr.Gallery(
-            named,
-            label="Images",
-            columns=min(8, len(named)),
-            interactive=False,
-            show_label=False,
-            object_fit="contain",
-            elem_classes="g-grew" if len(named) <= FEW else None,
-            elem_id="answer",
-            buttons=["download", "fullscreen"],
-        )
+        _draw_gallery(shown.images)
     for film in shown.films[:6]:
         gr.Video(str(film), label=film.name, interactive=False)
     if shown.page:
@@ -181,9 +161,24 @@ def show(shown: Shown) -> None:
             padding=False,
         )
     if shown.table is not None:
-        gr.Dataframe(shown.table, label="The first rows", interactive=False, max_height=420)
+        gr.Dataframe(shown.table, label="First rows", interactive=False, max_height=420)
     if shown.chart:
         gr.HTML(shown.chart, elem_id="quality")
     gr.File(
         [str(file) for file in shown.files], label="Download", elem_id="download", interactive=False
+    )
+
+
+def _draw_gallery(images: Sequence[Path]) -> None:
+    named = [(str(file), file.stem) for file in images]
+    gr.Gallery(
+        named,
+        label="Images",
+        columns=min(8, len(named)),
+        interactive=False,
+        show_label=False,
+        object_fit="contain",
+        elem_classes="g-large" if len(named) <= FEW else None,
+        elem_id="answer",
+        buttons=["download", "fullscreen"],
     )

@@ -158,7 +158,7 @@ class Texts(Modality, Maskable, Followable):
         """Beginnings: what comes after the last symbol of a text is missing."""
         found = self.read(source)
         x = found.gather().x
-        known = self.space.counted(x) & (x != END)
+        known = self.space.valid_places(x) & (x != END)
         return Masked([*x], [*known], found.names, [(self.length,)] * len(x))
 
     def mask(self, source: Any) -> Mask:
@@ -170,7 +170,7 @@ class Texts(Modality, Maskable, Followable):
     def describe(self, data: Data) -> str:
         assert isinstance(data, Lines)
         x = data.x.long()
-        places, size = int(self.space.counted(x).sum()), int(self.space.size_in_bytes(x).sum())
+        places, size = int(self.space.valid_places(x).sum()), int(self.space.size_in_bytes(x).sum())
         symbols = f"one of {len(self.alphabet.widths):,}" if self.learned else "a byte"
         return (
             f"{len(data):,} texts of {self.length} symbols at most, {places / len(data):.0f} on"
@@ -179,7 +179,7 @@ class Texts(Modality, Maskable, Followable):
 
     def present(self, x: Tensor) -> list[str]:
         x = x.long()  # what shows examples may have made numbers of them
-        ends = self.space.counted(x).sum(1).tolist()
+        ends = self.space.valid_places(x).sum(1).tolist()
         return [self._text(row[:count]) for row, count in zip(x.tolist(), ends, strict=True)]
 
     def _text(self, symbols: Sequence[int]) -> str:
@@ -190,7 +190,7 @@ class Texts(Modality, Maskable, Followable):
         """How frequent each of 256 kinds of symbols is, as square roots: distances are then those
         of Hellinger."""
         x = x.long()
-        counted = self.space.counted(x)
+        counted = self.space.valid_places(x)
         counts = torch.zeros(len(x), BUCKETS, device=x.device).scatter_add_(
             1, x % BUCKETS, counted.float()
         )
@@ -203,7 +203,7 @@ class Texts(Modality, Maskable, Followable):
         self, x: Tensor, attribution: Tensor, nearest: Tensor, names: list[str], folder: Path
     ) -> list[Path]:
         """One page of all, the symbols that are more anomalous than usual in red."""
-        ends = self.space.counted(x).sum(1).tolist()
+        ends = self.space.valid_places(x).sum(1).tolist()
         rows = [row[:count] for row, count in zip(x.tolist(), ends, strict=True)]
         parts = [["⏎" if symbol == END else self._text([symbol]) for symbol in row] for row in rows]
         own = [one[:count].numpy() for one, count in zip(attribution, ends, strict=True)]

@@ -66,7 +66,7 @@ class Learned(Features):
         return self.network.features(x)
 
     def classify(self, x: Tensor) -> Tensor | None:
-        return self.network.named(x) if self.network.classes else None
+        return self.network.classify(x) if self.network.classes else None
 
 
 def _train(network: Network, data: Data, steps: int) -> float:
@@ -87,4 +87,4 @@ def _train(network: Network, data: Data, steps: int) -> float:
 @torch.no_grad()
 def _right(network: Network, batch: Batch) -> Tensor:
     x, y = network.question(batch)
-    return network.named(x) == y
+    return network.classify(x) == y

@@ -30,7 +30,7 @@ def likelihood(model: Bounds, evidence: Evidence) -> Measured:
         f"-log p, {SAMPLES} samples (nats)": bootstrap_mean(tight),
     }
     if isinstance(model.space, Tokens) and model.space.bytes:
-        numbers["bits per token"] = _ratio(tight, model.space.counted(x).sum(1))
+        numbers["bits per token"] = _ratio(tight, model.space.valid_places(x).sum(1))
         numbers["bits per byte"] = _ratio(tight, model.space.size_in_bytes(x))
     elif model.space.is_likelihood:
         numbers["bits per dimension"] = bootstrap_mean(tight / (prod(x.shape[1:]) * log(2)))

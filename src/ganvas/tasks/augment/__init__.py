@@ -1,1 +1,2 @@
-"""Add new examples of rare classes, and say on held-out ones whether that helped."""
+"""Data augmentation: add new examples of rare classes, and say on held-out ones whether that
+helped."""

@@ -103,7 +103,7 @@ def _right(way: Way, held: Cases, classes: int, seed: int, step: Callable[[], No
         network = Network(space, classes, weights)
         for _ in training_batches(network, Varied(way, seed), STEPS, BATCH, seed, held.x.device):
             step()
-    return (network.named(held.x) == held.y).cpu().numpy().astype(float)
+    return (network.classify(held.x) == held.y).cpu().numpy().astype(float)
 
 
 class Varied(Data):

@@ -1,4 +1,5 @@
-"""Add new examples of rare classes, and say on held-out ones whether that helped."""
+"""Data augmentation: add new examples of rare classes, and say on held-out ones whether that
+helped."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Put examples that are alike into groups."""
+"""Clustering: put examples that are alike into groups."""

@@ -1,4 +1,4 @@
-"""Put examples that are alike into groups."""
+"""Clustering: put examples that are alike into groups."""
 
 from __future__ import annotations
 

@@ -1,1 +1,2 @@
-"""Fill in what is missing: masked regions of rows, of images, what follows a beginning."""
+"""Inpainting and imputation: fill in masked regions, missing values, or what follows a
+beginning."""

@@ -1,1 +1,1 @@
-"""Pack rows or images into few bytes, to be had again bit for bit, or nearly so."""
+"""Compression: pack rows or images into few bytes, lossless or nearly so."""

@@ -1,4 +1,4 @@
-"""Pack rows or images into few bytes, to be had again bit for bit, or nearly so."""
+"""Compression: pack rows or images into few bytes, lossless or nearly so."""
 
 from __future__ import annotations
 

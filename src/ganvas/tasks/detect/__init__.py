@@ -1,1 +1,1 @@
-"""Find what is not normal, and say how sure that is and why."""
+"""Anomaly detection: find what is anomalous, and say how sure that is and why."""

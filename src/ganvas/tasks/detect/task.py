@@ -1,4 +1,4 @@
-"""Find what is not normal, and say how sure that is and why."""
+"""Anomaly detection: find what is anomalous, and say how sure that is and why."""
 
 from __future__ import annotations
 

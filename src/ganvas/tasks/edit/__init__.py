@@ -1,1 +1,1 @@
-"""Change what images mean: more of a smile, older, longer sleeves."""
+"""Semantic editing: change what images mean, such as more of a smile, older, longer sleeves."""

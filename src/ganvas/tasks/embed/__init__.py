@@ -1,1 +1,1 @@
-"""Summarise examples as latents, and lay these out as a map."""
+"""Embeddings: summarise examples as latents, and lay these out as a map."""

@@ -1,4 +1,4 @@
-"""Summarise examples as latents, and lay these out as a map."""
+"""Embeddings: summarise examples as latents, and lay these out as a map."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Make new examples."""
+"""Sampling: generate new examples."""

@@ -1,4 +1,4 @@
-"""Make new examples."""
+"""Sampling: generate new examples."""
 
 from __future__ import annotations
 

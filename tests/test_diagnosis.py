@@ -1,4 +1,4 @@
-"""A game that is ill is told so in words, and treated; one that is well is left alone."""
+"""A game that goes wrong gets a diagnosis in words and recovers; a sound one is left alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from test_run import same
 
 Column = Callable[[int], float] | float
 RARE = ("made/", "seen/", "held_out/")
-WELL: dict[str, Column] = {
+SOUND: dict[str, Column] = {
     "discriminator/ordering": 0.85,
     "discriminator/gradient": 3.0,
     "generator/gradient": 2.0,
@@ -76,44 +76,46 @@ def history(n_steps: int = 1000, facts: Facts | None = None, **columns: Column) 
     return History(lines, facts or Facts({"discriminator": 2e-4, "generator": 2e-4}))
 
 
-def ill(**columns: Column) -> History:
-    return history(**{name.replace("/", "__"): column for name, column in WELL.items()} | columns)
+def failing(**columns: Column) -> History:
+    return history(**{name.replace("/", "__"): column for name, column in SOUND.items()} | columns)
 
 
-SICK: dict[str, History] = {
-    "divergence": ill(generator__gradient=lambda step: 2.0 if step < 980 else 1e6),
-    "discriminator has won": ill(
+FAILING: dict[str, History] = {
+    "divergence": failing(generator__gradient=lambda step: 2.0 if step < 980 else 1e6),
+    "discriminator has won": failing(
         discriminator__ordering=lambda step: 0.9 if step < 200 else 1.0,
         made__coverage=0.1,
         made__diversity=0.6,
     ),
-    "discriminator has lost": ill(
+    "discriminator has lost": failing(
         discriminator__ordering=0.4, made__coverage=0.1, made__diversity=0.6
     ),
-    "vanishing gradients": ill(
+    "vanishing gradients": failing(
         discriminator__ordering=0.99,
         generator__gradient=lambda step: math.exp(-step / 50),
         made__coverage=0.1,
         made__diversity=0.3,
     ),
-    "oscillation": ill(
+    "oscillation": failing(
         discriminator__ordering=lambda step: 0.6 + 0.39 * math.sin(step / 60), made__coverage=0.1
     ),
-    "mode collapse": ill(
+    "mode collapse": failing(
         made__coverage=lambda step: 0.6 if step < 600 else 0.05,
         made__diversity=lambda step: 0.8 if step < 600 else 0.1,
     ),
-    "slow collapse": ill(
+    "slow collapse": failing(
         discriminator__ordering=1.0,
         made__coverage=lambda step: min(step / 500, 0.98) - max(step - 600, 0) / 1600,
     ),
-    "memorisation": ill(seen__discriminator__ordering=0.99, held_out__discriminator__ordering=0.6),
+    "memorisation": failing(
+        seen__discriminator__ordering=0.99, held_out__discriminator__ordering=0.6
+    ),
     "small generator": replace(
-        ill(discriminator__ordering=0.99, made__coverage=0.05, made__diversity=0.6),
+        failing(discriminator__ordering=0.99, made__coverage=0.05, made__diversity=0.6),
         facts=Facts(parameters={"generator": 1000, "discriminator": 1_000_000}),
     ),
     "learning rate too high": replace(
-        ill(discriminator__real=lambda step: 500.0 if step == 50 else 0.7),
+        failing(discriminator__real=lambda step: 500.0 if step == 50 else 0.7),
         facts=Facts({"discriminator": 0.01}, sizes={"discriminator": 0.02}),
     ),
     "posterior collapse": history(
@@ -126,26 +128,26 @@ SICK: dict[str, History] = {
 }
 
 
-@pytest.mark.parametrize("illness", SICK)
-def test_an_illness_is_named(illness: str) -> None:
-    found = {diagnosis.kind: diagnosis for diagnosis in diagnose(SICK[illness])}
-    named = illness.partition(" of ")[0]
+@pytest.mark.parametrize("kind", FAILING)
+def test_a_failing_game_gets_its_diagnosis(kind: str) -> None:
+    found = {diagnosis.kind: diagnosis for diagnosis in diagnose(FAILING[kind])}
+    named = kind.partition(" of ")[0]
     assert named in found
     diagnosis = found[named]
-    assert 0 < diagnosis.since <= SICK[illness].step
+    assert 0 < diagnosis.since <= FAILING[kind].step
     assert re.search(r"\d", diagnosis.words), "no number in it"
     assert diagnosis.advice
     assert Diagnosis.from_json(json.loads(json.dumps(diagnosis.to_json()))) == diagnosis
 
 
 @pytest.mark.parametrize(
-    ("illness", "step"), [("posterior collapse", 300), ("discriminator has won", 200)]
+    ("kind", "step"), [("posterior collapse", 300), ("discriminator has won", 200)]
 )
-def test_it_says_since_when(illness: str, step: int) -> None:
-    (diagnosis,) = (one for one in diagnose(SICK[illness]) if one.kind == illness)
+def test_it_says_since_when(kind: str, step: int) -> None:
+    (diagnosis,) = (one for one in diagnose(FAILING[kind]) if one.kind == kind)
     assert step <= diagnosis.since <= step + 100
     earlier = replace(diagnosis, since=17)
-    (again,) = (one for one in diagnose(SICK[illness], [earlier]) if one.kind == illness)
+    (again,) = (one for one in diagnose(FAILING[kind], [earlier]) if one.kind == kind)
     assert again.since == 17
 
 
@@ -155,7 +157,7 @@ def test_it_says_since_when(illness: str, step: int) -> None:
     ids=["little lost", "it is fooled at times", "it is fooled often"],
 )
 def test_a_fall_from_the_best_is_no_collapse_by_itself(ordering: float, end: float) -> None:
-    falling = ill(
+    falling = failing(
         discriminator__ordering=ordering, made__coverage=lambda step: 0.98 if step < 600 else end
     )
     assert diagnose(falling) == []
@@ -165,7 +167,7 @@ def test_a_fall_from_the_best_is_no_collapse_by_itself(ordering: float, end: flo
 def test_a_slow_collapse_is_said_of_the_fall_alone_and_at_the_second_look(best: float) -> None:
     """The same whatever the best was, and not before it has lasted."""
     for n_steps, told in ((800, []), (900, ["slow collapse"]), (1000, ["slow collapse"])):
-        columns = {name.replace("/", "__"): column for name, column in WELL.items()}
+        columns = {name.replace("/", "__"): column for name, column in SOUND.items()}
         columns |= {
             "discriminator__ordering": 1.0,
             "made__coverage": lambda step: best if step < 800 else best - 0.2,
@@ -175,20 +177,20 @@ def test_a_slow_collapse_is_said_of_the_fall_alone_and_at_the_second_look(best: 
         assert all(diagnosis.since == 800 and diagnosis.grave for diagnosis in found)
 
 
-def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> None:
-    engine, healing = ward()
+def test_recovery_from_a_slow_collapse_goes_back_to_weights_from_before_it() -> None:
+    engine, recovery = game()
     for step in (600, 700, 800):
         play(engine, 1)
-        healing.obey(healing.decide([], keep=True)[1], step, "")
+        recovery.obey(recovery.decide([], keep=True)[1], step, "")
     (diagnosis,) = diagnose(
-        ill(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6)
+        failing(discriminator__ordering=1.0, made__coverage=lambda step: 0.9 if step < 900 else 0.6)
     )
     for model in (engine.model, engine.ema_model):
         model.hyperparameters["r1"] = 0.0
-    _, order = healing.decide([diagnosis], keep=False)
-    treatment = healing.obey(order, 1000, diagnosis.kind)
-    assert treatment is not None
-    assert (treatment.what, treatment.after, treatment.to_step) == ("r1", 1.0, 800)
+    _, order = recovery.decide([diagnosis], keep=False)
+    intervention = recovery.obey(order, 1000, diagnosis.kind)
+    assert intervention is not None
+    assert (intervention.what, intervention.after, intervention.to_step) == ("r1", 1.0, 800)
 
 
 @settings(max_examples=50, deadline=None)
@@ -198,7 +200,7 @@ def test_before_a_slow_collapse_is_treated_weights_from_before_it_are_kept() -> 
     noise=st.floats(0, 0.06),
     n_steps=st.integers(1, 300),
 )
-def test_a_healthy_game_is_left_alone(
+def test_a_sound_game_gets_no_diagnosis(
     seed: int, winning: float, noise: float, n_steps: int
 ) -> None:
     """Whatever its scale, with the noise of batches, at any age."""
@@ -213,7 +215,7 @@ def test_a_healthy_game_is_left_alone(
         "made/coverage": lambda step: min(step / 1000, 0.7) + chance.uniform(0, 0.1),
         "autoencoder/bits": 7.0,
     }
-    names = {name.replace("/", "__"): column for name, column in (WELL | well).items()}
+    names = {name.replace("/", "__"): column for name, column in (SOUND | well).items()}
     facts = Facts(
         {"generator": 2e-4},
         sizes={"generator": 0.02},
@@ -223,20 +225,23 @@ def test_a_healthy_game_is_left_alone(
     assert diagnose(history(10 * n_steps, facts, **names)) == []
 
 
-@given(st.sets(st.sampled_from(sorted(WELL))))
+@given(st.sets(st.sampled_from(sorted(SOUND))))
 @settings(max_examples=30, deadline=None)
 def test_what_is_not_logged_is_not_judged(lacking: set[str]) -> None:
-    left = {name.replace("/", "__"): column for name, column in WELL.items() if name not in lacking}
+    left = {
+        name.replace("/", "__"): column for name, column in SOUND.items() if name not in lacking
+    }
     assert diagnose(history(**left)) == []
     assert diagnose(History([])) == []
 
 
 def test_every_diagnosis_cites_its_paper() -> None:
-    assert all(re.search(r"\(.*(19|20)\d\d", inspect.getdoc(look) or "") for look in DIAGNOSES)
+    docs = [" ".join((inspect.getdoc(look) or "").split()) for look in DIAGNOSES]
+    assert all(re.search(r"\(.*(19|20)\d\d", doc) for doc in docs)
 
 
 def test_of_a_long_log_only_what_matters_is_kept() -> None:
-    long = ill().lines * 10
+    long = failing().lines * 10
     kept = recent_lines(long)
     assert kept[-200:] == long[-200:]
     assert [line for line in kept if "made/coverage" in line] == [
@@ -250,21 +255,21 @@ def test_a_curve_is_smoothed_and_followed_back() -> None:
     assert curve.smooth().last == sum(range(10, 20)) / 10
     assert curve.since(lambda value: value >= 5) == 60
     assert curve.since(lambda value: value < 19) is None
-    assert curve.lasting(lambda value: value >= 5, 140) == 60
-    assert curve.lasting(lambda value: value >= 5, 150) is None
+    assert curve.lasting_since(lambda value: value >= 5, 140) == 60
+    assert curve.lasting_since(lambda value: value >= 5, 150) is None
 
 
 @pytest.mark.parametrize("name", registry.names("models"))
 def test_no_model_takes_reckless_steps_by_itself(name: str) -> None:
     engine = Engine(build(name, SPACES["image"]))
-    paces = Recovery(engine, lambda: engine.model).facts(4).paces
-    assert set(paces) == set(engine.model.players)
-    assert max(paces.values()) < RECKLESS
+    steps = Recovery(engine, lambda: engine.model).facts(4).relative_steps
+    assert set(steps) == set(engine.model.players)
+    assert max(steps.values()) < RECKLESS
 
 
 def test_remedies_stay_within_bounds() -> None:
     r1 = Remedy("r1", 10, 1, 100)
-    assert [r1.changed(value) for value in (0, 0.05, 1, 10, 100)] == [1, 1, 10, 100, 100]
+    assert [r1.apply(value) for value in (0, 0.05, 1, 10, 100)] == [1, 1, 10, 100, 100]
 
 
 def test_real_examples_cover_themselves_and_one_example_does_not() -> None:
@@ -338,37 +343,37 @@ def trained(source: Path, out: Path, **more: object) -> ganvas.Trained:
 
 
 @pytest.fixture(scope="module")
-def healed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.Trained:
-    return trained(images, tmp_path_factory.mktemp("runs") / "healed")
+def recovered(images: Path, tmp_path_factory: pytest.TempPathFactory) -> ganvas.Trained:
+    return trained(images, tmp_path_factory.mktemp("runs") / "recovered")
 
 
-def test_absurd_rates_are_healed(healed: ganvas.Trained) -> None:
-    treatments = healed.run.interventions
-    assert 1 <= len(treatments) <= TRIES
-    for treatment in treatments:
-        assert treatment.what == "rate"
-        assert treatment.after == pytest.approx(0.1 * treatment.before)
-    assert healed.run.state["rates"]["generator"] == treatments[-1].after
-    assert "too few data" in [diagnosis.kind for diagnosis in healed.diagnoses]
-    assert all(value.isfinite().all() for value in healed.model.state_dict().values())
+def test_absurd_learning_rates_are_lowered(recovered: ganvas.Trained) -> None:
+    interventions = recovered.run.interventions
+    assert 1 <= len(interventions) <= TRIES
+    for intervention in interventions:
+        assert intervention.what == "lr"
+        assert intervention.after == pytest.approx(0.1 * intervention.before)
+    assert recovered.run.state["lr"]["generator"] == interventions[-1].after
+    assert "too few data" in [diagnosis.kind for diagnosis in recovered.diagnoses]
+    assert all(value.isfinite().all() for value in recovered.model.state_dict().values())
 
 
 def test_what_was_done_is_in_the_report_and_in_words(
-    healed: ganvas.Trained, capsys: pytest.CaptureFixture[str]
+    recovered: ganvas.Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (healed.run.path / "report.html").read_text()
-    assert "<h2>Health</h2>" in page
-    assert "treated in step" in page
-    assert cli.run(["show", str(healed.run.path)]) == 0
+    page = (recovered.run.path / "report.html").read_text()
+    assert "<h2>Diagnosis</h2>" in page
+    assert "recovery in step" in page
+    assert cli.run(["show", str(recovered.run.path)]) == 0
     said = capsys.readouterr().out
-    assert "health: too few data" in said
-    assert f"treated: {healed.run.interventions[0]}" in said.replace("\n", " ")
+    assert "diagnosis: too few data" in said
+    assert f"recovery: {recovered.run.interventions[0]}" in said.replace("\n", " ")
 
 
 @pytest.mark.parametrize("cut", [30, 140])
-def test_a_run_that_was_healed_goes_on_exactly(
+def test_a_run_that_recovered_goes_on_exactly(
     cut: int,
-    healed: ganvas.Trained,
+    recovered: ganvas.Trained,
     images: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -380,13 +385,13 @@ def test_a_run_that_was_healed_goes_on_exactly(
         with pytest.raises(ZeroDivisionError):
             trained(images, tmp_path / "run", save_every=0.05)
     again = trained(images, tmp_path / "run", save_every=0.05)
-    assert same(healed.run.path, again.run.path)
-    assert again.run.interventions == healed.run.interventions
-    assert again.diagnoses == healed.diagnoses
+    assert same(recovered.run.path, again.run.path)
+    assert again.run.interventions == recovered.run.interventions
+    assert again.diagnoses == recovered.diagnoses
 
 
-def test_without_healing_nothing_is_changed(images: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lower lr=") as error:
+def test_without_recovery_nothing_is_changed(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lower --lr") as error:
         ganvas.train(
             "ae",
             images,
@@ -403,7 +408,7 @@ def test_without_healing_nothing_is_changed(images: Path, tmp_path: Path) -> Non
     assert "nothing helped" not in str(error.value)
 
 
-def test_what_cannot_be_healed_ends_with_a_diagnosis(
+def test_what_cannot_recover_ends_with_a_diagnosis(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [
@@ -425,7 +430,7 @@ def test_what_cannot_be_healed_ends_with_a_diagnosis(
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) > TRIES
 
 
-def ward() -> tuple[Engine, Recovery]:
+def game() -> tuple[Engine, Recovery]:
     torch.manual_seed(0)
     engine = Engine(GAN(IMAGE, latent=4, width=8, depth=1), ema=0.9)
     torch.manual_seed(0)
@@ -437,58 +442,58 @@ def play(engine: Engine, n_steps: int) -> None:
     list(zip(range(n_steps), engine.steps(iter([batch] * n_steps)), strict=False))
 
 
-def test_it_goes_back_to_weights_from_before_the_illness() -> None:
-    engine, healing = ward()
+def test_it_goes_back_to_weights_from_before_the_diagnosis() -> None:
+    engine, recovery = game()
     kept = {}
     for step in (100, 200, 300):
         play(engine, 2)
         kept[step] = {k: v.clone() for k, v in engine.ema_model.state_dict().items()}
-        healing.obey(healing.decide([], keep=True)[1], step, "")
-    assert sorted(healing.healthy_weights) == [200, 300]
+        recovery.obey(recovery.decide([], keep=True)[1], step, "")
+    assert sorted(recovery.recovery_points) == [200, 300]
     rate = engine.lr["generator"]
-    fever = Diagnosis(
+    grave = Diagnosis(
         "fever", 310, "38", "rest", True, (Remedy("r9", 2), Remedy("lr.generator", 0.5))
     )
-    diagnosis, order = healing.decide([fever], keep=True)
-    assert diagnosis == fever
-    assert healing.obey(order, 400, "fever") == Intervention(
+    diagnosis, order = recovery.decide([grave], keep=True)
+    assert diagnosis == grave
+    assert recovery.obey(order, 400, "fever") == Intervention(
         400, "fever", "lr.generator", rate, rate / 2, 200
     )
     for model in (engine.model, engine.ema_model):
         assert all(torch.equal(v, kept[200][k]) for k, v in model.state_dict().items())
     assert not engine.state()
     assert engine.lr["discriminator"] == rate
-    assert list(healing.healthy_weights) == [200]
+    assert list(recovery.recovery_points) == [200]
 
 
-def test_of_an_early_illness_it_begins_again_and_gives_up_in_the_end() -> None:
-    engine, healing = ward()
+def test_of_an_early_diagnosis_it_begins_again_and_gives_up_in_the_end() -> None:
+    engine, recovery = game()
     first = {k: v.clone() for k, v in engine.model.state_dict().items()}
     torch.manual_seed(0)
-    healing.first = lambda: engine.ema_model.__class__(IMAGE, latent=4, width=8, depth=1)
+    recovery.first = lambda: engine.ema_model.__class__(IMAGE, latent=4, width=8, depth=1)
     play(engine, 3)
-    fever = Diagnosis("fever", 2, "38", "rest", True, (Remedy("lr", 0.5),) * 9)
-    _, order = healing.decide([fever], keep=False)
+    grave = Diagnosis("fever", 2, "38", "rest", True, (Remedy("lr", 0.5),) * 9)
+    _, order = recovery.decide([grave], keep=False)
     torch.manual_seed(0)
-    assert healing.obey(order, 3, "fever")
+    assert recovery.obey(order, 3, "fever")
     floats = {k: v for k, v in first.items() if v.is_floating_point()}
     assert all(torch.equal(engine.model.state_dict()[k], v) for k, v in floats.items())
     for _ in range(TRIES - 1):
-        assert healing.obey(healing.decide([fever], keep=False)[1], 9, "fever")
-    assert healing.decide([fever], keep=False)[0] is None
+        assert recovery.obey(recovery.decide([grave], keep=False)[1], 9, "fever")
+    assert recovery.decide([grave], keep=False)[0] is None
 
 
 def test_hyperparameters_are_changed_in_both_models_and_taken_up_again() -> None:
-    engine, healing = ward()
+    engine, recovery = game()
     for model in (engine.model, engine.ema_model):
         model.hyperparameters["r1"] = 0.0
-    ill = Diagnosis("fever", 2, "38", "rest", True, (Remedy("r1", 10, 1, 100),))
-    healing.obey(healing.decide([ill], keep=False)[1], 9, "fever")
-    state = json.loads(json.dumps(healing.state()))
-    other, taking = ward()
-    taking.restore(state, {})
+    grave = Diagnosis("fever", 2, "38", "rest", True, (Remedy("r1", 10, 1, 100),))
+    recovery.obey(recovery.decide([grave], keep=False)[1], 9, "fever")
+    state = json.loads(json.dumps(recovery.state()))
+    other, restored = game()
+    restored.restore(state, {})
     assert other.model.hyperparameters["r1"] == other.ema_model.hyperparameters["r1"] == 1
-    assert taking.interventions == healing.interventions
+    assert restored.interventions == recovery.interventions
     assert other.lr == engine.lr
 
 
@@ -499,7 +504,7 @@ def test_numbers_that_are_none_are_refused_with_their_place(tmp_path: Path) -> N
         ganvas.train("gan", x, out=tmp_path / "run", steps=4, quiet=True)
 
 
-def test_a_detector_that_is_healed_still_knows_what_is_normal(tmp_path: Path) -> None:
+def test_a_detector_that_recovered_still_knows_what_is_normal(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
     frame = pd.DataFrame(x, columns=list("abcd"))
     run = ganvas.train(
@@ -511,13 +516,13 @@ def test_a_detector_that_is_healed_still_knows_what_is_normal(tmp_path: Path) ->
 
 
 def test_a_remedy_never_pulls_the_other_way() -> None:
-    assert Remedy("augmentation", 2, 0.2, 0.8).changed(1.0) == 1.0
-    assert Remedy("r1", 10, 1, 100).changed(200.0) == 200.0
-    assert Remedy("r1", 10, 1, 100).changed(0.0) == 1.0
+    assert Remedy("augmentation", 2, 0.2, 0.8).apply(1.0) == 1.0
+    assert Remedy("r1", 10, 1, 100).apply(200.0) == 200.0
+    assert Remedy("r1", 10, 1, 100).apply(0.0) == 1.0
 
 
 def test_diagnoses_are_plain_json() -> None:
-    told = [one.to_json() for name in SICK for one in diagnose(SICK[name])]
+    told = [one.to_json() for name in FAILING for one in diagnose(FAILING[name])]
     assert told
     json.dumps(told, allow_nan=False)
 
