@@ -1,7 +1,7 @@
 """Masked regions in Fashion-MNIST images that were never learned from, filled: PSNR in the masked
 region, and SSIM of the whole.
 
-The masked regions are those of `ganvas.nn.masks`: rectangles, strokes and halves; missing lower
+The masked regions are those of `ganvas.core.random_masks`: rectangles, strokes and halves; missing lower
 halves are also told apart. Beside a VAE and an inpainter stand diffusion from the border of the
 masked region, and the mean of the border.
 
@@ -24,9 +24,10 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 import ganvas
-from ganvas.core import Completes, seeded_rng
-from ganvas.evaluation.metrics._baselines import BorderMean, Diffusion
-from ganvas.nn.masks import draw_masks
+from ganvas.abilities import Completes
+from ganvas.abilities.completing import BorderMean, Diffusion
+from ganvas.core import seeded_rng
+from ganvas.core.random_masks import draw_masks
 
 MODELS: dict[str, dict[str, Any]] = {
     "vae": {"latent": 32, "network": "perceptron", "width": 256, "steps": 2000},
@@ -69,7 +70,7 @@ def main() -> None:
         )
         models[name], about[name] = run.model, {**settings, "seconds": run.run.state["seconds"]}
     space = run.model.space
-    models |= {"diffusion": Diffusion(space), "mean of the border": BorderMean(space)}
+    models |= {"diffusion": Diffusion(space), "border mean": BorderMean(space)}
     kinds = {"random masked regions": random, "lower half missing": upper}
     report(
         "completion",

@@ -32,7 +32,8 @@ from _common import fashion, report
 from torch import Tensor
 
 import ganvas
-from ganvas.core import Batch, Continuous, Data, Edited, seeded_rng
+from ganvas.core import Batch, Continuous, Data, seeded_rng
+from ganvas.results.edited import Edited
 from ganvas.training.classifier import Network, training_batches
 
 SETS = {"shoes": ("boot", 7, 9), "tops": ("long sleeves", 0, 2)}

@@ -21,10 +21,9 @@ import torch
 from _common import FASHION, named, place, report, spread
 
 import ganvas
-from ganvas.core import EncodedModality, data_of, seeded_rng
+from ganvas.core import seeded_rng
+from ganvas.core.statistics import frechet_distance, neighbour_radius
 from ganvas.evaluation.features.learned import Learned
-from ganvas.evaluation.metrics.frechet import frechet_distance
-from ganvas.evaluation.metrics.precision_recall import neighbour_radius
 
 FIGURES = ("frechet", "precision", "recall", "class_accuracy", "worst_class")
 
@@ -44,7 +43,7 @@ def main() -> None:
     runs = {
         (model, seed): train(model, seed, given) for seed in given.seeds for model in given.models
     }
-    modality = data_of(next(iter(runs.values())).run.modality)
+    modality = next(iter(runs.values())).run.modality.inner
     train_set = modality.read(FASHION)
     classifier = Learned.fit(
         train_set, modality, given.runs / ".features", decoding_steps=given.decoding_steps
@@ -98,7 +97,7 @@ def train(words: str, seed: int, given: argparse.Namespace) -> ganvas.Trained:
 def drawn(run: ganvas.Trained, y: torch.Tensor) -> torch.Tensor:
     """One image of each label."""
     x, modality = run.model.sample(len(y), y), run.run.modality
-    return modality.decode(x) if isinstance(modality, EncodedModality) else x.float()
+    return modality.decode(x).float()
 
 
 @torch.no_grad()
@@ -110,7 +109,7 @@ def judge(
         made = torch.cat([drawn(run, part) for part in y.split(500)])
     right = (classifier.classify(made) == y.squeeze(1)).float()
     some = made[y.squeeze(1).argsort(stable=True)][:: len(y) // 100]
-    data_of(run.run.modality).sheet(some, run.run.path / "by-class.png", 10)
+    run.run.modality.inner.sheet(some, run.run.path / "by-class.png", 10)
     real, fake = classifier(x), classifier(made)
     real_reach, fake_reach = neighbour_radius(real, 3), neighbour_radius(fake, 3)
     inside_real = torch.cat(

@@ -37,7 +37,8 @@ from modes_data import (
 )
 
 import ganvas
-from ganvas.core import Batch, Continuous, Samples, seeded_generator, seeded_rng
+from ganvas.abilities import Samples
+from ganvas.core import Batch, Continuous, seeded_generator, seeded_rng
 from ganvas.runtime import registry
 from ganvas.tasks.sample.discriminator_rejection import with_rejection
 from ganvas.training.engine import SCHEDULES, Engine

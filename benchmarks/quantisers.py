@@ -19,8 +19,8 @@ import torch
 from _common import FASHION, named, place, report, spread
 
 import ganvas
+from ganvas.core.statistics import frechet_distance
 from ganvas.evaluation.features.learned import Learned
-from ganvas.evaluation.metrics.frechet import frechet_distance
 
 MODELS = (
     "vqvae",

@@ -40,7 +40,8 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 import ganvas
-from ganvas.core import Batch, ImageFile, seeded_rng, upscale_bicubic
+from ganvas.core import Batch, seeded_rng
+from ganvas.core.images import ImageFile, upscale_bicubic
 from ganvas.nn.perception import Perception
 from ganvas.runtime.device import choose_device, choose_precision, prepare
 from ganvas.tasks.upscale import upscale_image

@@ -80,7 +80,7 @@ def main() -> None:
     out = given.runs / "-".join(map(str, ("verses", *bounds.values())))
     run = ganvas.train("textvae", short["train"], out=out, latent=given.latent, **bounds, **own)
     x = run.run.modality.read(short[given.part][: given.test]).gather().x
-    symbols = float(run.model.places.counted(x).sum() / len(x))
+    symbols = float(run.model.places.valid_places(x).sum() / len(x))
     nats = {
         "decoder alone": scored(alone, x, 1),
         "textvae": scored(run, x, given.samples),

@@ -28,7 +28,8 @@ from dcgan_speed import CPU, alternate, gflops
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas.core import Batch, DecodingOptions, Tokens
+from ganvas.core import Batch, Tokens
+from ganvas.core.decoding import DecodingOptions
 from ganvas.models.transformer import Transformer
 from ganvas.runtime.device import choose_precision, prepare
 from ganvas.training.engine import Engine

@@ -32,7 +32,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganvas.core import Continuous, ImageFile, seeded_generator
+from ganvas.core import Continuous, seeded_generator
+from ganvas.core.images import ImageFile
 from ganvas.models.srgan import SRGAN
 from ganvas.runtime.device import choose_device, prepare
 from ganvas.tasks.upscale import upscale_image

@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=1_000)
     given = parser.parse_args()
     x = torch.from_numpy(clips(given.kind, "test", given.test))
-    ways: dict[str, Predict] = {"last frame again": standing, "as values changed last": onward}
+    ways: dict[str, Predict] = {"last frame": standing, "linear extrapolation": onward}
     trained = {}
     if given.run:
         run = ganvas.load(given.runs / given.run)

@@ -8,7 +8,7 @@ from ganvas.data.samples import FASHION
 
 def main(out: Path = Path("runs/example-inpainter"), **options: object) -> None:
     run = ganvas.train("inpainter", FASHION, out=out, channels=16, **options)
-    unseen = run.run.modality.present(
+    unseen = run.run.modality.to_python(
         run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=8).x
     )
     whole = run.complete(unseen, keep="upper")

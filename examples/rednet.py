@@ -13,7 +13,7 @@ def main(out: Path = Path("runs/example-rednet"), **options: object) -> None:
         run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x
     )
     for number, image in enumerate(run.denoise(damaged)):
-        run.run.modality.write(image[None], out, [f"{number}-after"])
+        run.run.modality.save(image[None], out, [f"{number}-after"])
 
 
 if __name__ == "__main__":

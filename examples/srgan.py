@@ -4,7 +4,7 @@ ones."""
 from pathlib import Path
 
 import ganvas
-from ganvas.core import downscale
+from ganvas.core.images import downscale
 from ganvas.data.samples import FASHION
 
 
@@ -17,7 +17,7 @@ def main(out: Path = Path("runs/example-srgan"), **options: object) -> None:
     )
     for fidelity in (0.0, 1.0):
         for number, image in enumerate(run.upscale(small, fidelity=fidelity)):
-            run.run.modality.write(image[None], out, [f"{number}-fidelity-{fidelity:g}"])
+            run.run.modality.save(image[None], out, [f"{number}-fidelity-{fidelity:g}"])
 
 
 if __name__ == "__main__":

@@ -204,7 +204,7 @@ class World:
             patch.setattr("ganvas.tasks.augment.networks.STEPS", 2)
             patch.setattr("ganvas.tasks.augment.networks.REPEATS", 1)
             patch.setattr("ganvas.tasks.augment.trees.STEPS", 2)
-            patch.setattr("ganvas.evaluation.metrics.usefulness.DRAWS", 3)
+            patch.setattr("ganvas.evaluation.metrics.tstr.DRAWS", 3)
             patch.setattr("ganvas.training.loop.preview", lambda *_: None)
             patch.setattr("ganvas.training.progress.Progress.announce", lambda *_: None)
             patch.setattr("ganvas.training.start.make_plan", lambda *_: None)

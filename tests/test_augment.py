@@ -13,7 +13,9 @@ from PIL import Image
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Augmented, Estimate, random_flip
+from ganvas.core import Estimate, Given
+from ganvas.core.images import random_flip
+from ganvas.results.augmented import Augmented
 from ganvas.runtime.filenames import folder_names
 from ganvas.tasks.augment.comparison import compare, describe_gain
 from ganvas.tasks.augment.networks import Cases, Varied, Way, accuracy, augment_shift
@@ -123,7 +125,7 @@ def test_rows_that_are_held_out_are_those_of_the_training_and_none_is_added(
     runs: dict[str, api.Trained],
 ) -> None:
     run, given = runs["made"], payments()
-    rows = run.run.modality.given(given, 0.1)  # type: ignore[attr-defined] # tables
+    rows = run.run.modality.open(given, held_out=0.1).view([Given], "augment")
     keys = run.run.modality.read(given)
     _, held = keys.split(0.1)
     assert int(rows.held_out.sum()) == len(held)

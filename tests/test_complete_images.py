@@ -14,13 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas import InputError, api
+from ganvas.abilities import Completes
+from ganvas.abilities.completing import BorderMean, Diffusion
 from ganvas.apps import cli
-from ganvas.core import Batch, Completes, Continuous, Evidence, Mask, Masked, Space, Tokens
+from ganvas.core import Batch, Continuous, Evidence, Mask, Masked, Space, Tokens
+from ganvas.core.random_masks import draw_masks
 from ganvas.data.images.modality import Images
-from ganvas.evaluation.metrics._baselines import BorderMean, Diffusion
-from ganvas.evaluation.metrics.completion import completion
+from ganvas.evaluation.metrics.inpainting import inpainting
 from ganvas.models.vae import VAE
-from ganvas.nn.masks import draw_masks
 from ganvas.tasks.complete.task import complete
 
 
@@ -176,7 +177,7 @@ def test_what_is_transparent_is_missing(run: api.Trained, photos: Path) -> None:
     alpha = np.full((24, 20), 255, np.uint8)
     alpha[4:8] = 0
     image.putalpha(Image.fromarray(alpha))
-    opened = run.run.modality.masked([image])
+    opened = run.run.modality.open([image]).view([Masked], "complete")
     assert (~opened.known[0]).nonzero()[:, 1].unique().tolist() == [4, 5, 6, 7]
     one, two = run.complete([image], draws=2)
     assert (np.asarray(one[0]) == np.asarray(two[0])).all(), (
@@ -187,10 +188,12 @@ def test_what_is_transparent_is_missing(run: api.Trained, photos: Path) -> None:
 def test_a_pixel_is_known_where_all_of_it_is() -> None:
     mask = np.zeros((1, 32, 32), np.uint8)
     mask[:, 5:9, 16:] = 255
-    (missing,) = Images(size=16, channels=1).mask(mask).missing
+    (missing,) = Images(size=16, channels=1).open(mask).view([Mask], "complete").missing
     assert missing.nonzero()[:, 1].unique().tolist() == [2, 3, 4]
     assert missing.nonzero()[:, 2].min() == 8
-    (whole,) = Images(size=16, channels=3, crop="random").mask(mask[0]).missing
+    (whole,) = (
+        Images(size=16, channels=3, crop="random").open(mask[0]).view([Mask], "complete").missing
+    )
     assert whole.shape == (3, 32, 32)
 
 
@@ -279,7 +282,7 @@ def test_a_vae_fills_holes_better_than_the_border_once_it_has_learned(
         optimizer.step()
     evidence = Evidence(Batch(x[:500]), Batch(x[500:]), None, lambda x: x, None)
     own, border = (
-        completion(m, evidence).numbers["PSNR in masked regions (dB)"]
+        inpainting(m, evidence).numbers["PSNR in masked regions (dB)"]
         for m in (model.eval(), BorderMean(model.space))
     )
     assert own.low > border.value

@@ -14,8 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 import ganvas
+from ganvas.abilities import Completes
 from ganvas.apps import cli
-from ganvas.core import Completes, InputError, from_nearest_known
+from ganvas.core import InputError
+from ganvas.core.masks import from_nearest_known
 from ganvas.data.latents.modality import Decoded, Latents
 from ganvas.runs.run import Run
 

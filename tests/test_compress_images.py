@@ -19,7 +19,7 @@ from ganvas import InputError, api
 from ganvas.apps import cli
 from ganvas.core import Continuous
 from ganvas.core.space import from_levels
-from ganvas.data.images.lossless import Album, is_inside
+from ganvas.data.images.lossless import Album, files_inside
 from ganvas.models.pixelcnn import PixelCNN
 from ganvas.runtime.filenames import image_names
 
@@ -178,12 +178,12 @@ def test_what_would_lose_something_is_refused(grey: api.Trained, tmp_path: Path)
 
 def test_names_stay_inside_and_apart(tmp_path: Path) -> None:
     names = image_names(["../a.png", "a.png", "/b/c.jpg", "c.jpg.png", "d.jpg"], {4: b""})
-    assert is_inside(tmp_path, names)
+    assert files_inside(tmp_path, names)
     for evil in ("../x.png", "/etc/x.png", "a/../../x.png"):
         with pytest.raises(InputError, match="do not trust"):
-            is_inside(tmp_path, [evil])
+            files_inside(tmp_path, [evil])
     album = Album("images", (), names, {1: b"\0\1", 3: b""})
-    assert Album.unpacked(album.packed()) == album
+    assert Album.unpack(album.pack()) == album
 
 
 def test_bits_are_those_of_the_likelihood(

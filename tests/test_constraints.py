@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Constraint, Made, Tokens
+from ganvas.core import Constraint, Tokens
 from ganvas.data.tables.modality import Tables
 from ganvas.data.tables.sql import comparable, conditions
 from ganvas.models.made import MADE
+from ganvas.results.generated import Generated
 from ganvas.tasks.sample.raking import rake, resample
 from ganvas.tasks.sample.task import sample
 
@@ -252,7 +253,7 @@ def test_rows_written_in_parts_are_those_drawn_at_once(
     monkeypatch.setattr("ganvas.tasks.sample.task.batch_size", lambda space: 64)
     run, file = runs["made"], tmp_path / f"new.{ending}"
     answer = run.do("sample", n=150, seed=3, where="age > 30")
-    assert isinstance(answer, Made)
+    assert isinstance(answer, Generated)
     command = [
         "sample",
         str(run.run.path),

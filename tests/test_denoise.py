@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Continuous, Tokens, mirror_pad, seeded_rng
+from ganvas.core import Continuous, Tokens, seeded_rng
+from ganvas.core.images import mirror_pad
 from ganvas.data.images.modality import Images
 from ganvas.models.rednet import REDNet
 from ganvas.nn.degradations import Degradation
@@ -291,7 +292,7 @@ def test_files_never_leave_their_folder_and_never_hide_each_other(
 def test_restoring_is_judged_beside_leaving_it(run: api.Trained) -> None:
     evaluation = run.evaluate(quiet=True, features="plain")
     figure = next(f for f in evaluation.figures if f.name == "PSNR (dB), restored")
-    assert figure.value.value > figure.beside["left as it is"].value + 1
+    assert figure.value.value > figure.beside["identity"].value + 1
     assert (run.run.path / "images" / "restorations.png").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import p_values
+from ganvas.core.conformal import p_values
 from ganvas.tasks.detect.task import discoveries
 
 
@@ -200,3 +201,34 @@ def test_what_is_wrong_is_said(runs: dict[str, api.Trained], tmp_path: Path) -> 
     gan = api.train("gan", payments(50, 0), out=tmp_path / "gan", steps=2, width=8, quiet=True)
     with pytest.raises(InputError, match="cannot detect"):
         gan.detect(payments(5, 0))
+
+
+def test_judging_does_not_read_the_data_of_the_training(
+    runs: dict[str, api.Trained], tmp_path: Path
+) -> None:
+    for name in ("made", "vae"):
+        folder = tmp_path / name
+        shutil.copytree(runs[name].run.path, folder)
+        card = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(card | {"source": str(tmp_path / "gone.csv")}))
+        elsewhere = api.load(folder)
+        for rows in (payments(1, 5), anomalous(1, 2)):
+            answer = elsewhere.detect(rows, alpha=0.05)
+            pd.testing.assert_frame_equal(answer, runs[name].detect(rows, alpha=0.05))
+        assert answer["nearest"].notna().all()
+
+
+def test_without_what_a_run_keeps_and_its_data_nothing_is_near(
+    runs: dict[str, api.Trained], tmp_path: Path
+) -> None:
+    folder = tmp_path / "made"
+    shutil.copytree(runs["made"].run.path, folder)
+    (folder / "neighbours.safetensors").unlink()
+    card = json.loads((folder / "run.json").read_text())
+    near = api.load(folder).detect(anomalous(4, 2))
+    pd.testing.assert_frame_equal(near, runs["made"].detect(anomalous(4, 2)))  # of the data itself
+    (folder / "run.json").write_text(json.dumps(card | {"source": str(tmp_path / "gone.csv")}))
+    answer = api.load(folder).detect(anomalous(4, 2))
+    assert answer["found"].any()
+    assert answer["nearest"].isna().all()
+    pd.testing.assert_frame_equal(answer.drop(columns="nearest"), near.drop(columns="nearest"))

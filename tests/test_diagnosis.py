@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import ganvas
 from conftest import IMAGE, LABELS, SPACES, VECTOR, InMemory, examples
-from contract.test_models import build
+from contract._cases import build
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, InputError
 from ganvas.models.cgan import CGAN

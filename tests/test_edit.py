@@ -15,16 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganvas import InputError, api
+from ganvas.abilities import Autoencodes, Decodes, Generates
 from ganvas.apps import cli
-from ganvas.core import (
-    Attributes,
-    Autoencodes,
-    Continuous,
-    Decodes,
-    Generates,
-    NamedExamples,
-    Tokens,
-)
+from ganvas.core import Continuous, NamedExamples, Tokens
+from ganvas.core.attributes import Attributes
 from ganvas.data.images.attributes import read_attributes
 from ganvas.tasks.edit.directions import (
     Scale,

@@ -21,11 +21,13 @@ from PIL import Image
 from torch import Tensor
 
 from ganvas import InputError, api
+from ganvas.abilities import Decodes, Encodes, Samples
 from ganvas.apps import cli
-from ganvas.core import Decodes, Embedded, Encodes, NamedExamples, Samples, Tokens
+from ganvas.core import NamedExamples, Tokens
 from ganvas.data.images.modality import Images
 from ganvas.results import embedding_map
-from ganvas.results.cluster_table import _apart
+from ganvas.results.clustered import _apart
+from ganvas.results.embedded import Embedded
 from ganvas.tasks.cluster.task import cluster
 from ganvas.tasks.embed.latents import principal_components
 from ganvas.tasks.embed.projection import project

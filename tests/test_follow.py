@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from ganvas import InputError, api
+from ganvas.abilities import Scores
 from ganvas.apps import cli
-from ganvas.core import ReferenceScores, Scored, ScoredStream, ScoreFunction, Scores
-from ganvas.core.scoring import score_parts
+from ganvas.core import NamedExamples
+from ganvas.core.detection import ReferenceScores, Scored, ScoredStream, ScoreFunction
 from ganvas.data._growing_files import follow_rows, read_growing
 from ganvas.runtime import registry
 from test_detect import anomalous, payments
@@ -116,7 +117,7 @@ def test_following_judges_as_reading_does(run: Path, tmp_path: Path, ending: str
         b"".join([whole[40][5:], *whole[41:]]).decode(),
     )
     wait = told(*(add(file, text) for text in (*halves, bad)))
-    parts = list(score_parts(modality, modality.follow(file, wait), weigh))
+    parts = list(modality.score(modality.open(file).follow(wait), weigh))
     scores = torch.cat([part.scores for part in parts])
     assert len(parts) >= 3
     assert np.allclose(scores[: len(seen)], expected["score"], rtol=2e-3)
@@ -204,7 +205,9 @@ def test_very_many_examples_are_weighed_twice_and_not_kept(monkeypatch: pytest.M
         for part in x.split(64):
             yield Scored(part, [""] * len(part), *weigh(part))
 
-    normal = ReferenceScores(torch.randn(5000), torch.zeros(3), torch.empty(0, 3), [], lambda x: x)
+    normal = ReferenceScores(
+        torch.randn(5000), torch.zeros(3), lambda: NamedExamples(torch.empty(0, 3), []), lambda x: x
+    )
     kept = detect(Loud(), ScoredStream(arriving), normal, fdr=0.1).whole.found
     assert len(passes) == 1
     monkeypatch.setitem(detect.__globals__, "ROOM", 1000)

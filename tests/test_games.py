@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 import ganvas
 from conftest import LABELS, SPACES, examples
+from ganvas.abilities import EstimatesDensityRatio
 from ganvas.apps import cli
-from ganvas.core import Batch, Continuous, EstimatesDensityRatio, InputError, Mixed, Tokens
+from ganvas.core import Batch, Continuous, InputError, Mixed, Tokens
 from ganvas.data.samples import ADULT, FASHION
 from ganvas.models.dcgan import DCGAN
 from ganvas.models.gan import GAN

@@ -268,7 +268,7 @@ def test_writing_and_reading_gives_back_the_same(
     out = tmp_path_factory.mktemp("written")
     modality = Images.learn(x)
     values = modality.read(x).gather().x
-    modality.write(values, out)
+    modality.save(values, out)
     assert torch.equal(modality.read(out).gather().x, values)
 
 

@@ -18,10 +18,16 @@ from torch import Tensor
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Batch, Calibration, Continuous
-from ganvas.core.intervals import draws_needed, interval_ends, interval_of_draws, predictive_values
+from ganvas.core import Batch, Continuous
+from ganvas.core.intervals import (
+    Calibration,
+    draws_needed,
+    interval_ends,
+    interval_of_draws,
+    plain_values,
+    predictive_values,
+)
 from ganvas.models.vae import VAE
-from ganvas.runs.interval_calibration import plain_calibration
 from ganvas.tasks.reconstruct import reconstruct
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -58,9 +64,12 @@ def test_coverage_is_nominal_even_of_a_model_that_is_wrong_about_itself(swagger:
     model, held_out, x = Toy(swagger), toys(2000), toys(4000)
     least = np.full(6, 1e-6)
     known = Calibration(
-        plain_calibration,
+        plain_values,
         predictive_values(
-            model, held_out, model.decode(model.encode(held_out)), plain_calibration
+            model.resample_posterior,
+            held_out,
+            model.decode(model.encode(held_out)),
+            plain_values,
         ).scores(least),
         least,
     )

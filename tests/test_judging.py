@@ -53,7 +53,7 @@ def judged(
 
 
 EXPECTED = {
-    "dcgan": {"Fréchet distance", "recall", "coverage", "class accuracy", "near copies"},
+    "dcgan": {"Fréchet distance", "recall", "coverage", "class accuracy", "near duplicates"},
     "vae": {
         "Fréchet distance",
         "recall",
@@ -61,7 +61,7 @@ EXPECTED = {
         "-ELBO (nats)",
         "PSNR (dB)",
         "SSIM",
-        "near copies",
+        "near duplicates",
     },
     "ae": {"mean squared error", "PSNR (dB)", "SSIM"},
 }
@@ -85,7 +85,7 @@ def test_every_figure_stands_beside_rivals_and_in_an_interval(
             < figures["Fréchet distance"].value.value
         )
         assert figures["recall"].beside["real data"].value > 0.6
-        assert figures["near copies"].beside["real data"].value == 1
+        assert figures["near duplicates"].beside["real data"].value == 1
 
 
 @pytest.mark.parametrize("name", EXPECTED)

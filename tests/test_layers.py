@@ -14,11 +14,12 @@ HOUSE = Path(ganvas.__file__).parent
 ORDER = [
     "runtime",
     "core",
+    "results",
+    "abilities",
     "nn",
     "models",
     "runs",
     "data",
-    "results",
     "evaluation",
     "training",
     "tasks",
@@ -32,10 +33,8 @@ ORDER = [
 
 EXCEPTIONS = {
     "evaluation/features/learned.py": {"training"},
-    "evaluation/evaluate.py": {"training"},
 }
-"""What a single file may look into besides: features are learned, as models are; a report has what
-previews have."""
+"""What a single file may look into besides: features are learned, as models are."""
 
 FILES = sorted(HOUSE.rglob("*.py"))
 

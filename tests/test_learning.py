@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from ganvas.apps import cli
 from ganvas.runtime import registry
@@ -32,7 +33,9 @@ def test_a_model_whose_training_does_nothing_is_found_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The peer's defect: backward() commented out, every shape right, every test green."""
-    monkeypatch.setattr("ganvas.training.engine.Engine._learn", lambda self, player: None)
+    monkeypatch.setattr(
+        "ganvas.training.engine.Engine._step_optimizer", lambda self, player: torch.zeros(())
+    )
     monkeypatch.setattr("ganvas.training.selftest.STEPS", (60, 125))
     assert cli.run(["selftest", "vae", "--json"]) == 2
     (proof,) = json.loads(capsys.readouterr().out)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ganvas.core import InputError, Tokens
+from ganvas.evaluation.metrics.c2st import c2st_auc
 from ganvas.evaluation.metrics.columns import _kolmogorov, _trend, _variation
-from ganvas.evaluation.metrics.detection import c2st_auc
 from ganvas.models.made import MADE
 
 SIZES = (2, 3, 4)

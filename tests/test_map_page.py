@@ -16,9 +16,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganvas.core import Embedded, NamedExamples
+from ganvas.core import NamedExamples
 from ganvas.data.images.modality import Images
 from ganvas.results import embedding_map
+from ganvas.results.embedded import Embedded
 from test_embed import Scripts
 
 racer = pytest.importorskip("py_mini_racer", reason="pip install mini-racer")

@@ -13,7 +13,8 @@ import torch
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import Promise, Tokens
+from ganvas.core import Tokens
+from ganvas.core.privacy import Promise
 from ganvas.data.tables.modality import Tables
 from ganvas.models.made import CLIP, MADE
 from ganvas.nn.losses import clip_costs, gaussian_noise

@@ -27,7 +27,11 @@ from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
 from ganvas.apps.studio import charts, latent_explorer, task_results, training_status, uploads
-from ganvas.apps.studio.data_overview import RECOMMENDED, find_models, find_problems, inspect_data
+from ganvas.apps.studio.data_overview import (
+    find_models,
+    find_problems,
+    inspect_data,
+)
 from ganvas.apps.studio.forms import field, filled_in
 from ganvas.apps.studio.page import OriginGuard
 
@@ -108,8 +112,9 @@ def test_models_that_fit_are_found_by_trying(table: Path, images: Path) -> None:
     assert not rows.images
     assert seen.images[0].shape[2] == 3
     fits = {"tables": find_models(rows), "images": find_models(seen)}
-    for kind, found in fits.items():
-        assert (found[0].model, found[0].why) == RECOMMENDED[kind][0][::2]
+    for overview in (rows, seen):
+        found, first = fits[overview.kind], overview.modality.recommended[0]
+        assert (found[0].model, found[0].why) == (first.model, first.why)
         assert all(one.tasks for one in found)
     assert {"ctgan", "made"} < {one.model for one in fits["tables"]}
     assert not {one.model for one in fits["tables"]} & {"dcgan", "cyclegan", "simvp"}
@@ -118,10 +123,10 @@ def test_models_that_fit_are_found_by_trying(table: Path, images: Path) -> None:
 
 
 def test_recommended_models_and_kinds_are_there() -> None:
-    assert set(RECOMMENDED) <= set(plugins.names("modalities"))
-    assert {model for one in RECOMMENDED.values() for model, *_ in one} <= set(
-        plugins.names("models")
-    )
+    every = [plugins.load("modalities", name) for name in plugins.names("modalities")]
+    models = {one.model for modality in every for one in modality.recommended}
+    assert models
+    assert models <= set(plugins.names("models"))
 
 
 def test_a_second_folder_makes_models_fit_that_translate(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_images_of_any_size_take_the_style_of_a_file(
     assert trained.tasks == ["stylise"]
     assert (run / "previews" / "training.gif").exists()
     assert trained.evaluate(quiet=True, features="plain").figures == ()
-    assert (run / "images" / "styles.png").exists()
+    assert (run / "images" / "stylised.png").exists()
 
 
 def test_what_is_wrong_is_said(

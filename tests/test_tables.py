@@ -68,7 +68,7 @@ def everything(tables: Tables, source: Any) -> torch.Tensor:
 def test_a_table_comes_back_as_it_went_in(numbers: Any) -> None:
     frame = people()
     tables = Tables.learn(frame, numbers=numbers)
-    back = tables.present(everything(tables, frame))
+    back = tables.to_python(everything(tables, frame))
     pd.testing.assert_frame_equal(back.head(0), frame.head(0))
     for name in ("age", "member", "score", "town", "size", "nothing", "country", "zip"):
         pd.testing.assert_series_equal(back[name], frame[name])
@@ -94,7 +94,7 @@ def test_the_kinds_of_columns_are_found_and_said() -> None:
     assert found["zip"].startswith("category")
     said = Tables.learn(people(), category=["age"], drop=["income"], id=["zip"])
     assert {c.name: c.described for c in said.columns}["age"].startswith("category")
-    assert "income" not in said.present(everything(said, people())).columns
+    assert "income" not in said.to_python(everything(said, people())).columns
 
 
 def test_it_is_remembered_as_plain_values() -> None:
@@ -105,7 +105,7 @@ def test_it_is_remembered_as_plain_values() -> None:
     tuples = lambda v: tuple(map(tuples, v)) if isinstance(v, list) else v  # noqa: E731
     again = Tables(**{k: tuples(v) for k, v in state.items()})
     x = everything(tables, people())
-    pd.testing.assert_frame_equal(again.present(x), tables.present(x))
+    pd.testing.assert_frame_equal(again.to_python(x), tables.to_python(x))
 
 
 def _write(frame: pd.DataFrame, file: Path) -> Any:
@@ -133,7 +133,7 @@ def test_every_kind_of_file_is_read(ending: str, tmp_path: Path) -> None:
     file = _write(frame, tmp_path / f"people.{ending}")
     assert guess_modality(file) == "tables"
     tables = Tables.learn(file, numbers="bins")
-    back = tables.present(everything(tables, file))
+    back = tables.to_python(everything(tables, file))
     assert back["age"].tolist() == frame["age"].tolist()
     assert back["town"].fillna("-").tolist() == frame["town"].fillna("-").tolist()
     assert back["member"].tolist() == frame["member"].tolist()
@@ -148,7 +148,7 @@ def test_shards_and_frames_of_other_libraries_are_read(tmp_path: Path) -> None:
     kinds = {polars.DataFrame: polars.from_pandas(frame), pa.Table: pa.Table.from_pandas(frame)}
     for kind, source in kinds.items():
         tables = Tables.learn(source)
-        back = tables.present(everything(tables, source))
+        back = tables.to_python(everything(tables, source))
         assert isinstance(back, kind)
         assert back.schema == source.schema
 
@@ -165,7 +165,7 @@ def test_a_database_is_asked(tmp_path: Path) -> None:
         people()[["age", "town"]].to_sql("people", base, index=False)
     url = f"sqlite:///{tmp_path / 'people.db'}"
     tables = Tables.learn(url, query="SELECT * FROM people WHERE age > 30")
-    assert tables.present(everything(tables, url))["age"].min() > 30
+    assert tables.to_python(everything(tables, url))["age"].min() > 30
     assert len(Tables.learn(url, query="people").read(url)) == 300
     with pytest.raises(InputError, match="say what to read"):
         Tables.learn(url)
@@ -232,10 +232,10 @@ def test_rare_levels_share_a_code_and_come_back() -> None:
     )
     tables = Tables.learn(frame, numbers="bins")
     assert max(tables.space.sizes) <= 1001
-    back = tables.present(everything(tables, frame))
+    back = tables.to_python(everything(tables, frame))
     assert set(back["page"]) <= set(frame["page"])
     assert abs(back["page"].nunique() - frame["page"].nunique()) < 0.5 * frame["page"].nunique()
-    unseen = tables.present(everything(tables, frame.head(3).assign(page="/never seen")))
+    unseen = tables.to_python(everything(tables, frame.head(3).assign(page="/never seen")))
     assert (unseen["page"].map(frame["page"].value_counts()) < 30).all()
 
 
@@ -339,10 +339,10 @@ def test_any_table_keeps_its_schema(columns: list[pd.Series], numbers: Any) -> N
     frame["varies"] = range(len(frame))
     tables = Tables.learn(frame, numbers=numbers, number=["varies"])
     x = everything(tables, frame)
-    pd.testing.assert_frame_equal(tables.present(x).head(0), frame.head(0))
-    assert tables.present(x).isna().to_numpy().tolist() == frame.isna().to_numpy().tolist()
+    pd.testing.assert_frame_equal(tables.to_python(x).head(0), frame.head(0))
+    assert tables.to_python(x).isna().to_numpy().tolist() == frame.isna().to_numpy().tolist()
     raw = torch.randn(5, *tables.space.raw)
-    pd.testing.assert_frame_equal(tables.present(tables.space.draw(raw)).head(0), frame.head(0))
+    pd.testing.assert_frame_equal(tables.to_python(tables.space.draw(raw)).head(0), frame.head(0))
 
 
 @settings(
@@ -381,7 +381,7 @@ def test_thousands_of_columns_are_learned(tmp_path: Path) -> None:
     assert sum(tables.space.sizes) <= 30_300  # ten each, and spikes
     data = tables.read(frame)
     assert len(tables.describe(data)) < 5000
-    back = tables.present(data.batch(torch.arange(5)).x)
+    back = tables.to_python(data.batch(torch.arange(5)).x)
     assert back.shape == (5, 3_000)
 
 
@@ -432,7 +432,7 @@ def test_rows_are_judged_beside_real_ones_and_independent_columns(tmp_path: Path
         "pair trends",
         "C2ST AUC",
         "recall",
-        "near copies",
+        "near duplicates",
         "bits per dimension",
     } <= names
     beside = next(f for f in judged.figures if f.name == "C2ST AUC").beside

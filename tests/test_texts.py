@@ -51,7 +51,7 @@ def test_a_long_text_is_cut_into_pieces_that_join_again() -> None:
         "",
         "",
     ]
-    pieces = BYTES.present(data.gather().x)
+    pieces = BYTES.to_python(data.gather().x)
     assert "".join(pieces[:3]) == text
     assert pieces[3:] == ["", "y" * 16]
     space = BYTES.space
@@ -85,10 +85,10 @@ def test_sources_of_every_kind(tmp_path: Path) -> None:
     )
     assert len(BYTES.read(tmp_path / "folder").names) == 2 * 4
     column = Texts.learn(tmp_path / "rows.jsonl", column="body")
-    assert column.present(column.read(tmp_path / "rows.jsonl").gather().x) == LINES
+    assert column.to_python(column.read(tmp_path / "rows.jsonl").gather().x) == LINES
     whole = Texts.learn(tmp_path / "lines.txt", whole=True, tokenizer="bytes", length=64)
     assert (
-        "".join(whole.present(whole.read(tmp_path / "lines.txt").gather().x))
+        "".join(whole.to_python(whole.read(tmp_path / "lines.txt").gather().x))
         == "\n".join(LINES) + "\n\n"
     )
 
@@ -188,13 +188,13 @@ def test_anomalous_lines_are_found_and_marked(trained: Path, tmp_path: Path) -> 
 
 def test_lines_are_followed_as_they_are_added(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(b"one line\n\nanother\nnot whole")
-    parts = list(BYTES.follow(tmp_path / "a.log", lambda _: True))
+    parts = list(BYTES.open(tmp_path / "a.log").follow(lambda _: True))
     assert [name for data, _ in parts for name in data.names] == [
         "line 1: one line",
         "line 3: another",
     ]
     with pytest.raises(InputError, match="cannot be followed"):
-        next(BYTES.follow(tmp_path / "a.csv", lambda _: True))
+        next(BYTES.open(tmp_path / "a.csv").follow(lambda _: True))
 
 
 def test_bits_per_byte_are_logged_and_judged(trained: Path) -> None:

@@ -100,7 +100,7 @@ def test_samples_are_judged_beside_real_images_and_likelihoods_are_of_codes(
     beside = {figure.name: set(figure.beside) for figure in judged.figures}
     assert beside["Fréchet distance"] == {"real data", "real with noise", "per-pixel Gaussian"}
     assert beside["bits per dimension"] == {"independent coordinates"}
-    assert beside["PSNR in masked regions (dB)"] == {"diffusion", "mean of the border"}
+    assert beside["PSNR in masked regions (dB)"] == {"diffusion", "border mean"}
     assert 0 < judged["bits per dimension"].value < 5
     assert any("decoded" in note for note in judged.notes)
     assert Image.open(tmp_path / "made" / "images" / "neighbours.png").mode == "RGB"

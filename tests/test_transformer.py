@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from conftest import SPACES, examples
-from ganvas.core import Batch, Continuous, DecodingOptions, InputError, Tokens
+from ganvas.core import Batch, Continuous, InputError, Tokens
+from ganvas.core.decoding import DecodingOptions
 from ganvas.models.textvae import TextVAE
 from ganvas.models.transformer import Transformer
 
@@ -55,7 +56,7 @@ def test_probabilities_of_all_examples_sum_to_one(order: str) -> None:
 
 
 def test_probabilities_of_all_that_ends_sum_to_one() -> None:
-    distinct = ENDING.ended(EVERY).unique(dim=0)
+    distinct = ENDING.fill_after_end(EVERY).unique(dim=0)
     assert len(distinct) < len(EVERY)
     assert made(ENDING).score(distinct).neg().exp().sum().item() == pytest.approx(1, abs=1e-4)
 

@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganvas import InputError, api
+from ganvas.abilities.translating import IdentityTranslation
 from ganvas.apps import cli
-from ganvas.core import Batch, Continuous, Tokens, with_channels
-from ganvas.data._recognition import guess_modality
+from ganvas.core import Batch, Continuous, Tokens
+from ganvas.core.images import with_channels
 from ganvas.data.images.modality import Images
-from ganvas.evaluation.metrics._baselines import IdentityTranslation
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
 from ganvas.models.pix2pix import Pix2Pix
@@ -285,7 +285,7 @@ def test_a_run_keeps_both_domains_and_shows_them(run: Path, two: tuple[Path, Pat
     assert (run / "previews" / "training.gif").exists()
     evaluation = api.load(run).evaluate(quiet=True, features="plain")
     figures = {figure.name: figure for figure in evaluation.figures}
-    assert set(figures["Fréchet distance, translated"].beside) == {"real data", "left as it is"}
+    assert set(figures["Fréchet distance, translated"].beside) == {"real data", "identity"}
     assert figures["PSNR (dB), there and back"].beside == {}, (
         "what is left as it is comes back as it was"
     )
@@ -329,7 +329,7 @@ def test_pairs_are_judged_beside_the_truth(tmp_path: Path) -> None:
     }
     held = trained.run.modality.read(ours).split(0.4)[1].gather()
     left = (IdentityTranslation(trained.model).translate(held.y) - held.x).abs().mean().item()
-    assert figures["absolute error, translated"].beside["left as it is"].value == pytest.approx(
+    assert figures["absolute error, translated"].beside["identity"].value == pytest.approx(
         left, abs=1e-5
     )
     with pytest.raises(InputError, match="one way only"):
@@ -467,7 +467,7 @@ def test_what_is_wrong_is_said(
             api.train("cyclegan", source, **other, out=tmp_path / "out")
         assert "\n" not in str(refusal.value), "an array is not shown"
     with pytest.raises(InputError, match=r"^the dict looks like nothing"):
-        guess_modality({"a": 1})
+        api.guess_modality({"a": 1})
 
 
 def test_remembering_models_learn_in_one_process() -> None:

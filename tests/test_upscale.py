@@ -17,15 +17,12 @@ from torch import Tensor
 
 from ganvas import InputError, api
 from ganvas.apps import cli
-from ganvas.core import (
-    Batch,
-    Continuous,
+from ganvas.core import Batch, Continuous, Tokens, seeded_rng
+from ganvas.core.images import (
     ImageFile,
-    Tokens,
     downscale,
     image_from_levels,
     image_to_levels,
-    seeded_rng,
     upscale_bicubic,
 )
 from ganvas.models.esrgan import ESRGAN
@@ -295,13 +292,13 @@ def test_photographs_are_enlarged_through_the_command_line(
 def test_it_is_judged_beside_bicubic_and_shown(run: api.Trained) -> None:
     found = run.evaluate(quiet=True, features="plain", size=24)
     figure = next(
-        f for f in found.figures if f.name == "PSNR of luma (dB), enlarged with fidelity 1"
+        f for f in found.figures if f.name == "PSNR of luma (dB), upscaled with fidelity 1"
     )
     assert figure.value.value > figure.beside["bicubic"].value
     assert not next(
-        f for f in found.figures if f.name.startswith("looks different")
+        f for f in found.figures if f.name.startswith("feature distance")
     ).larger_is_better
-    assert (run.run.path / "images" / "enlargements.png").exists()
+    assert (run.run.path / "images" / "upscaled.png").exists()
     assert list((run.run.path / "previews").glob("*.png"))
     assert not any(one.kind == "duplicates" for one in run.run.diagnoses), (
         "squares of an image are no copies"

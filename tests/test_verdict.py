@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganvas.abilities.sampling import HeldSamples
 from ganvas.core import Batch, Evidence, InputError, Measured, seeded_rng
 from ganvas.evaluation.associations import associations, draw_associations
 from ganvas.evaluation.figures import Evaluation, Figure
-from ganvas.evaluation.metrics._baselines import TrainingSamples
+from ganvas.evaluation.metrics.c2st import c2st
 from ganvas.evaluation.metrics.columns import columns
-from ganvas.evaluation.metrics.detection import detection
 from ganvas.evaluation.metrics.privacy import privacy
-from ganvas.evaluation.metrics.usefulness import usefulness
+from ganvas.evaluation.metrics.tstr import tstr
 from ganvas.evaluation.verdict import verdict
 
 N = 300
@@ -58,9 +58,9 @@ def judged(x: Tensor) -> list[Figure]:
     at_hand = evidence()
     real = at_hand.train.x[:N]
     figures = []
-    for metric in (columns, detection, usefulness, privacy):
+    for metric in (columns, c2st, tstr, privacy):
         own, floor, naive = (
-            metric(TrainingSamples(part, None), at_hand) for part in (x, real, alone(real))
+            metric(HeldSamples(part, None), at_hand) for part in (x, real, alone(real))
         )
         for name, value in own.numbers.items():
             beside = {"real data": floor.numbers[name], "independent columns": naive.numbers[name]}
@@ -71,16 +71,17 @@ def judged(x: Tensor) -> list[Figure]:
 def test_real_rows_pass() -> None:
     good, *rest = verdict(judged(rows(3)))
     assert good.startswith("Close to real data: ")
-    assert all(name in good for name in ("pair trends", "C2ST AUC", "rich predicted (AUC)"))
+    assert all(name in good for name in ("pair trends", "C2ST AUC", "TSTR AUC of rich"))
     assert rest == [
-        "Privacy: no sign that examples were copied; that is no proof that none could be inferred."
+        "Privacy: no sign of memorisation; that is no proof that no training example could be"
+        " inferred."
     ]
 
 
 def test_independent_columns_are_distrusted() -> None:
     sentences = " ".join(verdict(judged(alone(rows(3)))))
     distrusted = sentences.partition("Distrust what depends on: ")[2]
-    for name in ("pair trends", "C2ST AUC", "rich predicted (AUC)"):
+    for name in ("pair trends", "C2ST AUC", "TSTR AUC of rich"):
         assert name in distrusted
 
 
@@ -92,7 +93,7 @@ def test_columns_of_the_wrong_shape_are_distrusted() -> None:
 def test_copies_are_found_out() -> None:
     sentences = " ".join(verdict(judged(rows(1, 3 * N)[:N])))
     assert "do not share them" in sentences
-    assert "exact copies beyond chance 1.00" in sentences
+    assert "exact duplicates beyond chance 1.00" in sentences
     assert "membership inference" in sentences
 
 
@@ -104,15 +105,15 @@ def test_verdict_is_kept_with_the_figures() -> None:
 
 
 def useful(x: Tensor, target: str | None = None) -> Measured:
-    return usefulness(TrainingSamples(x, None), evidence(target))
+    return tstr(HeldSamples(x, None), evidence(target))
 
 
 def test_what_real_rows_teach_holds_for_others_and_what_noise_teaches_does_not() -> None:
     taught, misled = useful(rows(3)).numbers, useful(alone(rows(3))).numbers
-    assert taught["rich predicted (AUC)"].value > 0.97
-    assert misled["rich predicted (AUC)"].low < 0.6
-    assert taught["rich predicted (F1)"].value > misled["rich predicted (F1)"].value + 0.2
-    number = useful(rows(3), "b").numbers["b predicted (R²)"]
+    assert taught["TSTR AUC of rich"].value > 0.97
+    assert misled["TSTR AUC of rich"].low < 0.6
+    assert taught["TSTR F1 of rich"].value > misled["TSTR F1 of rich"].value + 0.2
+    number = useful(rows(3), "b").numbers["TSTR R² of b"]
     assert number.low < number.value < number.high
     assert number.value > 0.7
 
@@ -120,7 +121,7 @@ def test_what_real_rows_teach_holds_for_others_and_what_noise_teaches_does_not()
 def test_a_class_that_was_never_made_is_a_guess() -> None:
     poor = rows(3)
     poor[:, 2] = 0
-    assert useful(poor).numbers["rich predicted (AUC)"].value == 0.5
+    assert useful(poor).numbers["TSTR AUC of rich"].value == 0.5
 
 
 def test_an_unknown_target_is_named() -> None:

@@ -26,8 +26,6 @@ from ganvas.data.series.sources import Bridge, Stretch
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from windows_data import FAULTS, faulty, machine
 
-from ganvas.core.scoring import score_parts
-
 W = 32
 
 
@@ -144,7 +142,7 @@ def test_windows_are_slices_and_scaling_can_be_undone() -> None:
     data = windows.read(series)
     assert data.batch(torch.tensor([4, 0])).x.shape == (2, 2, 16)
     start = int(data.starts[4])
-    measured = windows.present(data.batch(torch.tensor([4])).x)[0]
+    measured = windows.to_python(data.batch(torch.tensor([4])).x)[0]
     given = series[start : start + 16]
     inside = np.abs((given - windows.centre) / windows.scale) <= 1
     assert np.allclose(measured[inside], given[inside], rtol=1e-4)
@@ -197,7 +195,7 @@ def test_moments_of_a_series_do_not_depend_on_the_parts_it_comes_in(
             Stretch([str(i) for i in range(a, b)], series[a:b], np.zeros((b - a, 2), bool))
             for a, b in pairwise(edges)
         ]
-        found = list(windows.time_steps(windows._windows(iter(cut), "cpu"), weigh))
+        found = list(windows.score(windows.open(None).cut_windows(iter(cut)), weigh))
         names = [name for part in found for name in part.names]
         return names, torch.cat([part.scores for part in found]) if found else torch.empty(0)
 
@@ -306,7 +304,7 @@ def test_what_is_wrong_is_said(
     with pytest.raises(InputError, match="no column 'b'"):
         learned.read(pd.DataFrame(series[:, :1], columns=["a"]))
     with pytest.raises(InputError, match="shorter than a window"):
-        next(learned.read_any(pd.DataFrame(series[:20], columns=["a", "b"])))
+        next(learned.open(pd.DataFrame(series[:20], columns=["a", "b"])).parts())
     assert cli.run(["train", "ae", str(tmp_path / "no.csv"), "--as", "series"]) == 2
     assert "does not exist" in capsys.readouterr().err
 
@@ -327,8 +325,8 @@ def test_a_series_is_followed_a_window_behind(run: Path, tmp_path: Path) -> None
         return more is None
 
     modality = trained.run.modality
-    for part in score_parts(
-        modality, modality.follow(file, wait), torch.no_grad()(trained.model.score_with_attribution)
+    for part in modality.score(
+        modality.open(file).follow(wait), torch.no_grad()(trained.model.score_with_attribution)
     ):
         parts.append(part)
     assert [name for part in parts for name in part.names] == list(expected["time"])

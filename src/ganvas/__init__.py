@@ -1,13 +1,11 @@
-"""Ganvas trains, judges and uses GANs and autoencoders on your own images, tables, text and
+"""Ganvas trains, evaluates and uses GANs and autoencoders on your own images, tables, text and
 video."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Trained, evaluate, load, resume, train
-    from .core import Continuous, Mixed, Modality, Model, Tokens, Turn
-    from .core.abilities import (
+    from .abilities import (
         Autoencodes,
         Bounds,
         Completes,
@@ -30,45 +28,31 @@ if TYPE_CHECKING:
         Translates,
         Upscales,
     )
-    from .core.answers import (
-        Augmented,
-        Clustered,
-        Completed,
-        Detections,
-        Edited,
-        Embedded,
-        Enlarged,
-        Filled,
-        Frames,
-        Made,
-        Packed,
-        Pairs,
-        Restored,
-        Unpacked,
-    )
+    from .api import evaluate, load, resume, train
+    from .core import Continuous, Mixed, Modality, Model, Result, Tokens, Turn
     from .evaluation.figures import Evaluation
+    from .results.augmented import Augmented, AugmentedImages, AugmentedRows
+    from .results.clustered import Clustered
+    from .results.completed import Completed
+    from .results.detections import Detections
+    from .results.edited import Edited
+    from .results.embedded import Embedded
+    from .results.frames import Frames
+    from .results.generated import Generated
+    from .results.image_pairs import ImagePairs
+    from .results.imputed import ImputationIntervals, Imputed
+    from .results.packed import Packed
+    from .results.pairs import Pairs
+    from .results.reconstruction_intervals import ReconstructionIntervals
+    from .results.unpacked import Unpacked
     from .runtime.errors import InputError
+    from .tasks._trained import Trained
     from .training.start import TrainingInterrupted
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": (
-        "Trained",
-        "evaluate",
-        "load",
-        "resume",
-        "train",
-    ),
-    "core": (
-        "Continuous",
-        "Mixed",
-        "Modality",
-        "Model",
-        "Tokens",
-        "Turn",
-    ),
-    "core.abilities": (
+    "abilities": (
         "Autoencodes",
         "Bounds",
         "Completes",
@@ -91,30 +75,53 @@ _HOMES = {
         "Translates",
         "Upscales",
     ),
-    "core.answers": (
-        "Augmented",
-        "Clustered",
-        "Completed",
-        "Detections",
-        "Edited",
-        "Embedded",
-        "Enlarged",
-        "Filled",
-        "Frames",
-        "Made",
-        "Packed",
-        "Pairs",
-        "Restored",
-        "Unpacked",
+    "api": (
+        "evaluate",
+        "load",
+        "resume",
+        "train",
+    ),
+    "core": (
+        "Continuous",
+        "Mixed",
+        "Modality",
+        "Model",
+        "Result",
+        "Tokens",
+        "Turn",
     ),
     "evaluation.figures": ("Evaluation",),
+    "results.augmented": (
+        "Augmented",
+        "AugmentedImages",
+        "AugmentedRows",
+    ),
+    "results.clustered": ("Clustered",),
+    "results.completed": ("Completed",),
+    "results.detections": ("Detections",),
+    "results.edited": ("Edited",),
+    "results.embedded": ("Embedded",),
+    "results.frames": ("Frames",),
+    "results.generated": ("Generated",),
+    "results.image_pairs": ("ImagePairs",),
+    "results.imputed": (
+        "ImputationIntervals",
+        "Imputed",
+    ),
+    "results.packed": ("Packed",),
+    "results.pairs": ("Pairs",),
+    "results.reconstruction_intervals": ("ReconstructionIntervals",),
+    "results.unpacked": ("Unpacked",),
     "runtime.errors": ("InputError",),
+    "tasks._trained": ("Trained",),
     "training.start": ("TrainingInterrupted",),
 }
 """Public names by the module that they live in."""
 
 __all__ = [
     "Augmented",
+    "AugmentedImages",
+    "AugmentedRows",
     "Autoencodes",
     "Bounds",
     "Clustered",
@@ -127,24 +134,26 @@ __all__ = [
     "Edited",
     "Embedded",
     "Encodes",
-    "Enlarged",
     "EstimatesDensityRatio",
     "Evaluation",
     "Factorises",
-    "Filled",
     "Frames",
+    "Generated",
     "Generates",
+    "ImagePairs",
+    "ImputationIntervals",
+    "Imputed",
     "InputError",
-    "Made",
     "Mixed",
     "Modality",
     "Model",
     "Packed",
     "Pairs",
     "Predicts",
+    "ReconstructionIntervals",
     "ResamplesPosterior",
-    "Restored",
     "Restores",
+    "Result",
     "Samples",
     "SamplesTokens",
     "Scores",

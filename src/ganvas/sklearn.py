@@ -40,18 +40,10 @@ from sklearn.utils import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from .abilities import Autoencodes, Bounds, Samples, Scores, StartsConditionally
 from .api import Trained, load, train
-from .core import (
-    Autoencodes,
-    Bounds,
-    InputError,
-    Samples,
-    Scores,
-    StartsConditionally,
-    Tokens,
-    p_values,
-    seeded_rng,
-)
+from .core import InputError, Tokens, seeded_rng
+from .core.conformal import p_values
 from .runtime import registry
 from .runtime.device import choose_device, prepare
 
@@ -259,8 +251,8 @@ class Estimator(BaseEstimator, ABC):
 
     def _examples(self, rows: pd.DataFrame) -> tuple[Tensor, np.ndarray]:
         """Rows as examples (n, *space.shape), and what that hides in nats, float64 (n,): see
-        `Modality.read_any`."""
-        data, hidden = zip(*self.run_.run.modality.read_any(rows), strict=True)
+        `Source.parts`."""
+        data, hidden = zip(*self.run_.run.modality.open(rows).parts(), strict=True)
         x = torch.cat([part.gather().x for part in data])
         return x, torch.cat(hidden).double().flatten(1).sum(1).numpy()
 
@@ -384,7 +376,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         if z.shape[1] != self._n_features_out:
             raise InputError(f"there are {z.shape[1]} columns; latents have {self._n_features_out}")
         x = self._blocks(self._model.decode, z.reshape(len(z), *self._latent))
-        rows: pd.DataFrame = self.run_.run.modality.present(x)
+        rows: pd.DataFrame = self.run_.run.modality.to_python(x)
         return rows if hasattr(self, "feature_names_in_") else rows.to_numpy(np.float64)
 
     @property

@@ -79,6 +79,9 @@ VOLATILE = {
     "resident", "started_at", "finished_at",
 }  # fmt: skip
 """Keys of JSON whose values no two runs share."""
+SINCE = {"neighbours.safetensors"}
+"""Files that runs did not have when this was pinned."""
+
 SKIPPED = {".html", ".lock", ".ipynb", ".mp4"}
 """Files that are there, and not looked into; the threads of an encoder of videos do not always
 write the same."""
@@ -436,7 +439,7 @@ class Layers:
 
     def file(self, where: str, file: Path) -> None:
         kind = file.suffix.lower()
-        if kind in SKIPPED:
+        if kind in SKIPPED or file.name in SINCE:
             self.name(f"{where}: is there")
         elif kind == ".safetensors":
             with safe_open(file, "pt") as tensors:

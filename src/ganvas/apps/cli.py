@@ -243,16 +243,14 @@ def _task_command(task: str, argv: Sequence[str]) -> Callable[..., None]:
     optional = {p.name: (str, "Files to work on.") for p in inputs if p.default is not p.empty}
 
     def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
-        from ..results import save
-
         paths = [given.pop(p.name) for p in inputs]
         named = paths[0] if many else [path for path in paths if path is not None]
         trained = api.load(run)
-        answer = trained.do(task, *named, **given)
+        result = trained.do(task, *named, **given)
         out = out or trained.run.path / task
-        files = save.save_result(answer, trained.run.modality, out, _row_printer(json))
+        files = result.save(trained.run.modality, out, _row_printer(json))
         wrote = f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}"
-        _print_answer({"files": [str(f) for f in files]} | save.figures(answer), json, wrote)
+        _print_answer({"files": [str(f) for f in files]} | result.figures(), json, wrote)
 
     places = {"run": (str, "Folder that `ganvas train` made.")} | required
     example = _example(

@@ -23,12 +23,14 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from ..core import EncodedModality, InputError, Samples
+from ..abilities import Samples
+from ..core import InputError
 from ..evaluation.figures import Evaluation, Figure, format_interval, format_number
-from ..runs.run import Run, fingerprint, write_atomically
+from ..runs.run import Run, fingerprint
 from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
 from ..runtime import registry
 from ..runtime.errors import flag
+from ..runtime.files import write_atomically
 from .uploads import describe_error
 
 TENSORS = ("weights", "ema", "best", "reference_scores", "calibration")
@@ -101,8 +103,8 @@ def _lay_out(run: Run, folder: Path, license: str, repo: str, image: Path | None
     """The run as others get it, in a new folder."""
     run.model  # noqa: B018 # raises where it is not whole
     config = _without_places(run.config)
-    if isinstance(run.modality, EncodedModality):
-        inner = Run(_lay_out(Run(run.modality.through), folder / "through", license, repo))
+    if encoder := run.modality.encoder:
+        inner = Run(_lay_out(Run(encoder), folder / "through", license, repo))
         own = WITHIN | {"fingerprint": fingerprint(inner, inner.model)}
         config["modality"]["state"] |= own
     folder.mkdir(parents=True, exist_ok=True)

@@ -25,10 +25,11 @@ import psutil
 
 from .. import api
 from ..data._recognition import modality_name
-from ..runs.run import Run, write_atomically
+from ..runs.run import Run
 from ..runs.summary import RunSummary
 from ..runtime import registry
 from ..runtime.errors import InputError
+from ..runtime.files import write_atomically
 
 State = Literal["training", "stopped", "finished", "failed"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

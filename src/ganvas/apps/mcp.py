@@ -17,9 +17,8 @@ from typing import Any
 from PIL import Image
 
 from .. import __version__, api
-from ..core import IMAGE_ENDINGS
+from ..core.images import IMAGE_ENDINGS
 from ..data._recognition import guess_modality
-from ..results import save as delivery
 from ..runs.run import Run
 from ..runs.summary import RunSummary
 from ..runtime import registry
@@ -187,10 +186,10 @@ class Assistant:
         given = self._convert_options(options or {}, registry.options(function))
         _refuse_too_much(task, given)
         sources = [str(self._find_data(path)) for path in paths or []]
-        answer = self._load(found).do(task, *sources, **given)
+        result = self._load(found).do(task, *sources, **given)
         out = _next_folder(found.path / "answers", task)
-        files = delivery.save_result(answer, found.modality, out)
-        figures = json.dumps(delivery.figures(answer))[:LETTERS]
+        files = result.save(found.modality, out)
+        figures = json.dumps(result.figures())[:LETTERS]
         words = [f"wrote {len(files):,} files below {out}", figures, *_read_beginning(files)]
         return ["\n".join(words), *_show_image(files)]
 

@@ -20,42 +20,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..core import (
-    Completes,
-    Continuous,
-    Decodes,
-    Encodes,
-    Generates,
-    InputError,
-    Mixed,
-    Model,
-    Predicts,
-    Restores,
-    Samples,
-    Scores,
-    Space,
-    Stylises,
-    Tokens,
-    Translates,
-    Upscales,
-    seeded_rng,
-)
+from ..abilities import Signature, signatures
+from ..core import InputError, Mixed, Model, Space, Tokens, seeded_rng
 from ..runs.run import Run
 from ..runtime.errors import flag
 
 To = Literal["onnx", "torch"]
-What = Literal[
-    "sampler",
-    "translator",
-    "upscaler",
-    "denoiser",
-    "stylist",
-    "predictor",
-    "scorer",
-    "encoder",
-    "decoder",
-    "completer",
-]
 ENDINGS: Mapping[To, str] = {"onnx": ".onnx", "torch": ".pt2"}
 
 TOLERANCE = 1e-4
@@ -69,134 +39,29 @@ Given = dict[str, Tensor]
 """What goes in, by name."""
 
 
-@dataclass(frozen=True)
-class Use:
-    """One thing that a model can do, as a function of tensors.
-
-    ability: Who can do it.
-    does: What it makes of the model and what goes in; tensors by name.
-    given: What may go in, by name, for so many examples: valid, and random.
-    any_size: Whether images of any height and width may go in.
-    """
-
-    ability: type
-    does: Callable[..., dict[str, Tensor]]
-    given: Callable[[Any, int], Given]
-    any_size: Callable[[Any], bool] = lambda model: False
-
-
-def of_space(space: Space, n: int) -> Tensor:
-    """Random examples of a space, (n, *space.shape)."""
-    return space.draw(torch.randn(n, *space.raw))
-
-
-def _labels(model: Any, n: int) -> Given:
-    """A label for each, where the model is asked for labels."""
-    condition = getattr(model, "condition", None)
-    return (
-        {"y": of_space(condition, n)}
-        if isinstance(condition, Tokens) and condition.length == 1
-        else {}
-    )
-
-
-def _low(model: Any, n: int) -> Tensor:
-    channels, height, width = model.space.shape
-    return of_space(Continuous((channels, height // model.scale, width // model.scale)), n)
-
-
-def _seen(model: Any, n: int) -> Tensor:
-    return of_space(model.space, n)[:, :, : model.given]
-
-
-USES: Mapping[What, Use] = {
-    "sampler": Use(
-        Generates,
-        lambda m, z, y=None: {"x": m.decode(z, y)},
-        lambda m, n: {"z": m.prior(n), **_labels(m, n)},
-    ),
-    "translator": Use(
-        Translates,
-        lambda m, y: {"x": m.translate(y)},
-        lambda m, n: {"y": of_space(m.condition, n)},
-        lambda m: m.any_size,
-    ),
-    "upscaler": Use(
-        Upscales,
-        lambda m, x: {"larger": m.upscale(x)},
-        lambda m, n: {"x": _low(m, n)},
-        lambda m: True,
-    ),
-    "denoiser": Use(
-        Restores,
-        lambda m, x: {"restored": m.restore(x)},
-        lambda m, n: {"x": of_space(m.space, n)},
-        lambda m: m.any_size,
-    ),
-    "stylist": Use(
-        Stylises,
-        lambda m, x, style: {"stylised": m.stylise(x, style)},
-        lambda m, n: {"x": of_space(m.condition, n), "style": of_space(m.space, n)},
-        lambda m: True,
-    ),
-    "predictor": Use(
-        Predicts, lambda m, seen: {"following": m.predict(seen)}, lambda m, n: {"seen": _seen(m, n)}
-    ),
-    "scorer": Use(
-        Scores,
-        lambda m, x: dict(zip(("score", "attribution"), m.score_with_attribution(x), strict=True)),
-        lambda m, n: {"x": of_space(m.space, n)},
-    ),
-    "encoder": Use(
-        Encodes, lambda m, x: {"z": m.encode(x)}, lambda m, n: {"x": of_space(m.space, n)}
-    ),
-    "decoder": Use(
-        Decodes,
-        lambda m, z, y=None: {"x": m.decode(z, y)},
-        lambda m, n: {"z": _latents(m, n), **_labels(m, n)},
-    ),
-    "completer": Use(
-        Completes,
-        lambda m, x, known: {"completed": m.complete(x, known)},
-        lambda m, n: {"x": of_space(m.space, n), "known": torch.rand(n, *m.space.shape) < 0.5},
-        lambda m: m.any_size,
-    ),
-}
-"""What can be exported; without a constraint, the first of these that the model can do."""
-
-
-def _latents(model: Any, n: int) -> Tensor:
-    """Latents that may be decoded: as new examples are made from, or as examples are encoded."""
-    if isinstance(model, Generates):
-        return model.prior(n)
-    if isinstance(model, Encodes):
-        return model.encode(of_space(model.space, n))  # type: ignore[attr-defined] # whoever encodes has a space
-    raise InputError("nobody knows what its latents are like; export another part")
-
-
 class Part(nn.Module):
     """One thing that a model does, as a network of its own, on the processor and in full
     precision."""
 
-    def __init__(self, model: Model, what: What) -> None:
+    def __init__(self, model: Model, what: str) -> None:
         super().__init__()
-        self.what, self.use = what, USES[what]
+        self.what, self.signature = what, exportable(model)[what]
         self.model = deepcopy(model).cpu().float().eval().requires_grad_(False)
         _settle_counts(self.model)
-        self.any_size = self.use.any_size(model)
+        self.any_size = self.signature.any_size(model)
 
     def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.answers(given).values())
 
     def answers(self, given: Iterable[Tensor]) -> Given:
         """What comes out, by name."""
-        return self.use.does(self.model, *given)
+        return self.signature.call(self.model, *given)
 
     def given(self, n: int, times: int = 1) -> Given:
         """Something that may go in, always the same; images so many times as high, where any size
         may go in."""
         with seeded_rng(n):
-            given = self.use.given(self.model, n)
+            given = self.signature.inputs(self.model, n)
         times = times if self.any_size else 1
         return {name: x.repeat(1, 1, times, 1) if times > 1 else x for name, x in given.items()}
 
@@ -216,17 +81,9 @@ def _settle_counts(model: nn.Module) -> None:
                 setattr(module, name, int(value))
 
 
-def exportable(model: Model) -> list[What]:
-    """What of a model can be exported, or tried to."""
-    return [
-        what
-        for what, use in USES.items()
-        if isinstance(model, use.ability) and not _idle(model, what)
-    ]
-
-
-def _idle(model: Model, what: What) -> bool:
-    return what == "denoiser" and isinstance(model, Restores) and model.degradation == "none"
+def exportable(model: Model) -> dict[str, Signature]:
+    """What of a model can be exported, or tried to, by name; what people want most, first."""
+    return {name: one for name, one in signatures(model).items() if one.applies(model)}
 
 
 @torch.no_grad()
@@ -234,7 +91,7 @@ def export(run: Run, to: To = "onnx", what: str | None = None, out: Path | None 
     """Writes a file that does what a run's model does, without Ganvas.
 
     to: `onnx`, or `torch` for a program of torch.export.
-    what: Which of the things that the model can do; by default the first of `USES`.
+    what: Which of the things that the model can do; by default the first of `exportable`.
     out: Where the file goes; by default into the run.
 
     The number of examples is free. File and model are run on the same examples, several times;
@@ -285,19 +142,16 @@ class Exported:
         return {"file": str(self.file), "difference": self.apart, **self.about}
 
 
-def _chosen(run: Run, what: str | None) -> What:
+def _chosen(run: Run, what: str | None) -> str:
     can = exportable(run.model)
     for name in can:
         if what in (None, name):
             return name
-    turns = (
-        " (it makes examples in turns, not of noise in one go)"
-        if isinstance(run.model, Samples)
-        else ""
-    )
+    might = signatures(run.model).get(what or "")
+    why = f" ({might.otherwise})" if might and might.otherwise else ""
     raise InputError(
-        f"{run.config['model']} has no {what or 'part'} to"
-        f" export{turns if what == 'sampler' else ''}; it has {', '.join(can) or 'none'}"
+        f"{run.config['model']} has no {what or 'part'} to export{why}; it has"
+        f" {', '.join(can) or 'none'}"
     )
 
 
@@ -306,9 +160,9 @@ def _refuse_chance(part: Part, model: str) -> None:
     sample."""
     given = part.given(n := BATCHES[1])
     once, again = part(*given.values()), part(*given.values())
-    if part.what == "sampler" and isinstance(part.model, Generates):
+    if part.signature.reference:
         with seeded_rng(n):  # the noise that was given
-            again = (part.model.sample(n, given.get("y")),)
+            again = part.signature.reference(part.model, n, given)
     if _apart(once, again):
         raise InputError(
             f"the {part.what} of {model} draws at random beyond what goes in, which no such file"
@@ -474,23 +328,8 @@ def _port(name: str, x: Tensor, part: Part) -> dict[str, Any]:
         "name": name,
         "type": str(x.dtype).removeprefix("torch."),
         "shape": shape,
-        "means": _meaning(name, x, part),
+        "means": part.signature.meanings(part.model).get(name) or _of_space(x, part.model.space),
     }
-
-
-def _meaning(name: str, x: Tensor, part: Part) -> str:
-    """What numbers of this name are, in words."""
-    labels = x.dtype == torch.int64 and x.shape[1:] == (1,)
-    said = {
-        "z": "latents, as the encoder gives them",
-        "score": "how anomalous each example is: higher is more anomalous",
-        "attribution": "what each place adds to the score",
-        "known": "true where x is known",
-        "y": "the number of the class, from 0" if labels else "",
-    }
-    if name == "z" and isinstance(part.model, Generates) and part.what != "encoder":
-        return "noise: independent normal numbers, mean 0, deviation 1"
-    return said.get(name) or _of_space(x, part.model.space)
 
 
 def _of_space(x: Tensor, space: Space) -> str:

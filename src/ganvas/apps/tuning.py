@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import api
-from ..core import Evidence, ImageFiles, InputError, Model, Samples, seeded_rng
+from ..abilities import Samples
+from ..core import Evidence, InputError, Model, seeded_rng
 from ..data._recognition import source_name
 from ..runs.run import Run
 from ..runtime import registry
@@ -47,7 +48,14 @@ FEWEST = 10
 SELDOM = 3
 """Of the times that a training looks at held-out examples, each so many-th measures it too."""
 LEARNING_RATE = "lr."
-PREFERRED = ("frechet", "restoration", "resolution", "translation", "completion", "reconstruction")
+PREFERRED = (
+    "frechet",
+    "restoration",
+    "super_resolution",
+    "translation",
+    "inpainting",
+    "reconstruction",
+)
 """Of metrics that fit a model without an early-stopping metric, the first of these scores it."""
 
 
@@ -399,7 +407,7 @@ def _gather_evidence(run: Run, source: Any, conditional: bool) -> Evidence:
         train, modality, run.path.parent / ".features"
     )
     seen, unseen = train.gather(SCORED).to(device), held.gather(SCORED).to(device)
-    paired = isinstance(modality, ImageFiles) and modality.pairs
+    paired = modality.pairs
     asked = unseen.y if conditional else None
     return Evidence(
         seen, unseen, asked, lambda x: features(x.cpu()), None, modality.frame, None, paired

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from ..core import lists_images
+from ..core.images import lists_images
 from ..runtime.errors import InputError
 
 PRIVATE = (".", "__MACOSX")

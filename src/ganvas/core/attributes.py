@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ..runtime.errors import InputError
+from .inputs import Input
 
 
 @dataclass(frozen=True)
-class Attributes:
+class Attributes(Input):
     """A table of attributes, a row for each example.
 
     names: Which example each row is about.

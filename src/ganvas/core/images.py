@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..runtime.errors import InputError
+from .inputs import Input
 
 IMAGE_ENDINGS = (".png", ".jpg", ".webp")
 """Endings of files that something is drawn into."""
@@ -73,7 +73,7 @@ class ImageFile:
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class ImageSet(Input):
     """Images as they were given.
 
     names: Where each came from.
@@ -81,6 +81,8 @@ class ImageSet:
     channels: Of the model's images.
     form: What they came as, as the modality calls it.
     """
+
+    refusal: ClassVar[str] = "{asker} is for images, and these are {data}"
 
     names: list[str]
     own: Callable[[int], ImageFile]
@@ -96,39 +98,9 @@ class ImageSet:
         return self.own(number).examples(self.channels)
 
 
-class ImageFiles(ABC):
+class ImageFiles:
     """A modality whose examples are images, which it can also read and write as they are, one at
     a time."""
-
-    domains: tuple[str, ...] = ()
-    """Names of the two that images are translated between, the first one first; empty where there
-    is one kind."""
-
-    pairs: bool = False
-    """Whether every image of the one has a counterpart in the other."""
-
-    def domain(self, name: str | int) -> int:
-        """The number of a domain, by its name. Raises InputError where there is none."""
-        if name in self.domains:
-            return self.domains.index(str(name))
-        known = " and ".join(self.domains) or "none: the model learned from one kind of image"
-        raise InputError(f"no domain is called {name!r}; there are {known}")
-
-    @abstractmethod
-    def whole(self, source: Any) -> ImageSet:
-        """Opens images of any size. Raises InputError on bad input."""
-
-    @abstractmethod
-    def album(self, images: Iterable[ImageFile], form: str) -> Any:
-        """Images as a person in Python wants them, in the form that they were given in."""
-
-    @abstractmethod
-    def hang(self, images: Iterable[ImageFile], files: list[Path]) -> list[Path]:
-        """Writes images, one at a time, each into its file, with all that such a file can hold;
-        returns the files.
-
-        Raises InputError where one is too large for its format.
-        """
 
 
 def image_from_levels(levels: Tensor, white: int) -> Tensor:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..runtime.errors import InputError, flag
-from .abilities import ResamplesPosterior
 
 DRAWS = 32
 """Draws of each example from which its intervals are estimated."""
@@ -30,6 +29,12 @@ class Values:
 
     x: np.ndarray
     categories: np.ndarray
+
+
+def plain_values(x: Tensor) -> Values:
+    """Examples (n, ...) as they are."""
+    values = x.flatten(1).float().cpu().numpy()
+    return Values(values, np.zeros(values.shape[1], bool))
 
 
 Measure = Callable[[Tensor], Values]
@@ -174,11 +179,14 @@ class PredictiveValues:
 
 
 def predictive_values(
-    model: ResamplesPosterior, x: Tensor, shown: Tensor, measure: Measure
+    resample: Callable[[Tensor, int], Tensor], x: Tensor, shown: Tensor, measure: Measure
 ) -> PredictiveValues:
-    """Draws of examples x through a model beside their reconstructions, both (n, *space.shape)."""
+    """Draws of examples x through a model beside their reconstructions, both (n, *space.shape).
+
+    resample: `ResamplesPosterior.resample_posterior` of the model.
+    """
     values = measure(shown)
-    draws = np.stack([measure(part).x for part in model.resample_posterior(x, DRAWS)])
+    draws = np.stack([measure(part).x for part in resample(x, DRAWS)])
     low, high = interval_ends(draws, SPAN)
     share = np.where(values.categories, (draws == values.x).mean(0), np.nan)
     # where draws are all missing there is no way to their ends

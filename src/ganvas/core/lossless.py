@@ -14,15 +14,10 @@ class Lossless(ABC):
     rest."""
 
     @abstractmethod
-    def exact(self, source: Any) -> tuple[Tensor, bytes]:
-        """All there is of a source: codes, whole numbers (n, places), and the rest. Raises
-        InputError on bad input."""
-
-    @abstractmethod
     def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
-        """What `exact` took apart, equal to the last bit, as a person in Python wants it."""
+        """What was taken apart, equal to the last bit, as a person in Python wants it."""
 
     @abstractmethod
     def rebuild(self, codes: Tensor, rest: bytes, out: Path) -> list[Path]:
-        """Writes what `exact` took apart into a folder, or a file where `out` has an ending;
+        """Writes what was taken apart into a folder, or a file where `out` has an ending;
         returns the files."""

@@ -1,22 +1,22 @@
-"""Examples of which parts are missing, and what the modality does that reads them."""
+"""Examples of which parts are missing, and masks that say which."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
+from .inputs import Input
 
 
 @dataclass(frozen=True)
-class Mask:
+class Mask(Input):
     """Where something is to be filled in: of each example by its name, or where it is one, of all.
 
     missing: Boolean, like an example each.
@@ -24,13 +24,15 @@ class Mask:
     sizes: Height and width of each as it was given.
     """
 
+    refusal: ClassVar[str] = f"{flag('mask')} is for images, and these are {{data}}"
+
     missing: Sequence[Tensor]
     names: list[str]
-    sizes: list[tuple[int, ...]]
+    sizes: Sequence[tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Masked:
+class Masked(Input):
     """Examples of which parts may be missing.
 
     x: Each as the model takes it, (*space.shape), or of images of any size; means nothing where
@@ -41,10 +43,12 @@ class Masked:
     form: What they came as, as the modality calls it.
     """
 
+    refusal: ClassVar[str] = "{asker} fills in images, videos, texts and rows; these are {data}"
+
     x: Sequence[Tensor]
     known: Sequence[Tensor]
     names: list[str]
-    sizes: list[tuple[int, ...]]
+    sizes: Sequence[tuple[int, ...]]
     form: str = ""
 
     def but(self, mask: Mask) -> Masked:
@@ -75,19 +79,6 @@ def from_nearest_known(x: Tensor, known: Tensor) -> Tensor:
         if not ring.any():
             return x
         x, there = torch.where(ring, mean(x, 3, 1, 1) / near, x), there | ring
-
-
-class Maskable(ABC):
-    """A modality whose examples can be read with parts missing, and masks that say which."""
-
-    @abstractmethod
-    def masked(self, source: Any) -> Masked:
-        """Opens examples, with what they themselves say is missing. Raises InputError on bad
-        input."""
-
-    @abstractmethod
-    def mask(self, source: Any) -> Mask:
-        """Opens masks, made to fit as examples are. Raises InputError on bad input."""
 
 
 def _own(mask: Mask, name: str, size: tuple[int, ...]) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 
 import torch
 from torch import Tensor
@@ -16,101 +15,43 @@ from ..runtime.errors import flag
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .source import Source
+
 from ..runtime.errors import InputError
-from .abilities import Completes
 from .captions import encode_prompt
+from .data import Data
+from .detection import Detected, Scored, ScoreFunction
+from .intervals import Values, plain_values
+from .scoring import Part, score_examples
 from .space import Space, Tokens
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Examples x, (B, *space.shape), and what goes with them, y, (B, *condition.shape), if anything
-    does."""
+class Recommendation(NamedTuple):
+    """A model to begin with.
 
-    x: Tensor
-    y: Tensor | None = None
+    minutes: That do for some thousand examples.
+    why: In a sentence or two.
+    """
 
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def to(self, device: torch.device) -> Batch:
-        y = None if self.y is None else self.y.to(device, non_blocking=True)
-        return Batch(self.x.to(device, non_blocking=True), y)
-
-    def share(self, rank: int, ranks: int) -> Batch:
-        """This process's part of the batch, when several train together."""
-        pick = slice(len(self) * rank // ranks, len(self) * (rank + 1) // ranks)
-        return Batch(self.x[pick], None if self.y is None else self.y[pick])
+    model: str
+    minutes: float
+    why: str
 
 
-class Data(ABC):
-    """Examples that can be counted and fetched by number; how they are kept is its own affair."""
-
-    names: list[str]
-    """Where each example came from: a file, or a place in an array."""
-
-    ahead: int = 0
-    """Batches worth preparing in the background while the model learns: none where they are in
-    memory already."""
-
-    parts: bool = False
-    """Whether examples are parts of larger things, which are held out as a whole: they have the
-    keys of these."""
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
-        """The examples numbered `rows`, int64 (B,), as the model will see them.
-
-        step: The step they are practised in, which alone decides how they are augmented; None
-            leaves them as they are.
-        """
-
-    @abstractmethod
-    def keys(self) -> Tensor:
-        """A 64-bit hash of each example's content, or of what it is part of, int64 (N,): equal
-        content, equal keys."""
-
-    @abstractmethod
-    def subset(self, rows: Tensor) -> Data:
-        """The same data, restricted to the examples numbered `rows`."""
-
-    def split(self, share: float, level: int = 0) -> tuple[Data, Data]:
-        """Practice and held-out data. The content decides who is held out, so it stays so when
-        examples are added.
-
-        level: Splits of different levels, 0 to 3, have nothing to do with each other: to split a
-            part again.
-        """
-        out = held_out_rows(self.keys(), share, level)
-        return self.subset((~out).nonzero().squeeze(1)), self.subset(out.nonzero().squeeze(1))
-
-    def in_batches(self, size: int = 256, most: int | None = None) -> Iterator[Batch]:
-        """All the examples once, in order, not augmented; at most `most` of them, evenly spread."""
-        for part in evenly_spaced(len(self), most).split(size):
-            yield self.batch(part)
-
-    def gather(self, most: int | None = None) -> Batch:
-        """The examples as one batch."""
-        batches = list(self.in_batches(most=most))
-        y = [b.y for b in batches if b.y is not None]
-        return Batch(torch.cat([b.x for b in batches]), torch.cat(y) if y else None)
+Items = Tensor | Iterable[Any]
+"""What leaves a modality: examples as one tensor, (n, *space.shape), or one by one, of images
+each of its own size; where they are images, as `ImageFile`; where they are rows, tables."""
 
 
-def held_out_rows(keys: Tensor, share: float, level: int = 0) -> Tensor:
-    """Which examples are held out, by their keys (N,), as `Data.split` has it: boolean (N,)."""
-    return ((keys >> 16 * level) & 0xFFFF) < share * 0x10000
+def stack_items(items: Items) -> Tensor:
+    """Examples of one size as one tensor, (n, *space.shape)."""
+    return items if isinstance(items, Tensor) else torch.stack([*items])
 
 
-def evenly_spaced(n: int, most: int | None = None) -> Tensor:
-    """The numbers 0 to n - 1, or at most `most` of them, evenly spread; int64."""
-    return (
-        torch.arange(n)
-        if most is None or most >= n
-        else torch.linspace(0, n - 1, most).round().long()
-    )
+def folder_and_names(target: Path, names: list[str] | None) -> tuple[Path, list[str] | None]:
+    """The folder that examples are written into, and what they are called: as `target`, where it
+    has an ending."""
+    return (target.parent, [target.name]) if target.suffix else (target, names)
 
 
 class Modality(ABC):
@@ -120,8 +61,53 @@ class Modality(ABC):
     endings: ClassVar[frozenset[str]]
     """File endings, lower case, that mark a source as this modality's."""
 
+    lists: ClassVar[frozenset[str]] = frozenset()
+    """Those of files that may list others by their paths, which a service never opens."""
+
     features: ClassVar[str]
     """Name of the features that examples are best compared by."""
+
+    recommended: ClassVar[tuple[Recommendation, ...]] = ()
+    """What to begin with: the first that fits."""
+
+    opens: ClassVar[type[Source]]
+    """What data is opened as."""
+
+    overlapping: ClassVar[bool] = False
+    """Whether examples are windows of a series, which overlap: what is scored are the time steps
+    that they share, of which x is (n, columns) and so is the attribution."""
+
+    @property
+    def encoder(self) -> Path | None:
+        """Folder of the run whose model encodes the data, where examples are what it makes of
+        them."""
+        return None
+
+    @property
+    def inner(self) -> Modality:
+        """The modality of the data itself. Raises InputError where it is encoded, and the run that
+        did is gone, or has changed."""
+        return self
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Examples of this modality, on the CPU where they are encoded, of examples of the inner
+        one, (n, *inner.space.shape)."""
+        return x
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Examples of the inner modality, (n, *inner.space.shape), on the CPU where they were
+        encoded, of examples of this one."""
+        return x
+
+    def completing(self, model: Any) -> Any:
+        """A model that completes examples of this modality, as one that completes those of the
+        inner modality; None where a part of an example here is of the whole of one there."""
+        return model
+
+    def beside(self, run: Path) -> Self:
+        """The same for the run in this folder, from which it finds the run that encodes the data
+        where both were moved together."""
+        return self
 
     typical: ClassVar[tuple[tuple[Space, Space | None], ...]] = ()
     """What one example is, and what goes with it, of such data as people have most: a model that
@@ -165,6 +151,25 @@ class Modality(ABC):
             )
         return encode_prompt(text, self.words, self.condition.length)
 
+    domains: tuple[str, ...] = ()
+    """Names of the two that examples are translated between, the first one first; empty where
+    there is one kind."""
+
+    pairs: bool = False
+    """Whether every example of the first domain has a counterpart in the second."""
+
+    def domain(self, name: str | int) -> int:
+        """The number of a domain, by its name. Raises InputError where there is none."""
+        if name in self.domains:
+            return self.domains.index(str(name))
+        known = " and ".join(self.domains) or "none: the model learned from one kind of image"
+        raise InputError(f"no domain is called {name!r}; there are {known}")
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each column is, in words, where examples are rows of a table; else empty."""
+        return {}
+
     @classmethod
     @abstractmethod
     def recognises(cls, source: Any) -> bool:
@@ -176,33 +181,52 @@ class Modality(ABC):
         """Looks at the data once and remembers what reading and writing need. Raises InputError on
         bad input."""
 
-    @abstractmethod
-    def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
-        """Opens data that must look like what was learned from. Raises InputError on bad input."""
+    @final
+    def open(
+        self,
+        source: Any,
+        device: str | torch.device = "cpu",
+        held_out: float = 0.0,
+        fingerprint: Callable[[], str] = str,
+    ) -> Source:
+        """What a person gave, from which each view reads what a task asks for; nothing is read yet.
 
-    @abstractmethod
-    def read_any(
-        self, source: Any, device: str | torch.device = "cpu"
-    ) -> Iterator[tuple[Data, Tensor]]:
-        """Reads data, part after part, that may hold what was never learned: it reads as what comes
-        nearest.
-
-        Beside each part what that hides, in nats for each place of each example, or (): to be added
-        to `Space.costs`.
+        device: Where what is read lives.
+        held_out: Share that the model's training held out.
+        fingerprint: Tells the model's weights and what its modality learned from all others.
         """
+        return self.opens(self, source, torch.device(device), held_out, fingerprint)
+
+    @final
+    def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
+        """The examples of a source, which must look like what was learned from. Raises InputError
+        on bad input."""
+        return self.open(source, device).examples()
+
+    def score(self, parts: Iterable[Part], weigh: ScoreFunction) -> Iterator[Scored]:
+        """Parts of examples, as `Source.parts` gives them, with their scores; of `overlapping` ones
+        every time step that they cover."""
+        return score_examples(parts, weigh)
 
     @abstractmethod
     def describe(self, data: Data) -> str:
         """What was read, in one or two plain sentences."""
 
     @abstractmethod
-    def present(self, x: Tensor) -> Any:
-        """Examples as a person in Python wants them: what came in decides what goes out."""
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        """Examples as a person in Python wants them.
+
+        form: What they came as, as the modality calls it; by default what the training's did.
+        """
 
     @abstractmethod
     def vectors(self, x: Tensor) -> Tensor:
         """Examples as vectors (N, D), float32, whose distances mean what they can mean without
         learning features."""
+
+    def measure(self, x: Tensor) -> Values:
+        """Examples as values: of rows in the units of the table, of all else as they are."""
+        return plain_values(x)
 
     @abstractmethod
     def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
@@ -219,6 +243,11 @@ class Modality(ABC):
         """Draws where in examples the attribution lies, beside the nearest normal examples (none,
         or as many), where that can be seen. Returns the files written."""
 
+    def trace(self, parts: Iterable[Detected], folder: Path) -> list[Path]:
+        """Draws series with what was found on them, and lists it as stretches of time, where
+        examples overlap. Returns the files written."""
+        return []
+
     @abstractmethod
     def thumbnails(self, x: Tensor, most: int) -> Tensor | None:
         """Examples as small images, uint8 (n, side, side, 3) with a side of at most so many
@@ -229,8 +258,9 @@ class Modality(ABC):
         """Examples as a data frame, where they are rows of a table; else None."""
 
     @abstractmethod
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
-        """Writes examples where people can open them; returns the files written."""
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        """Writes examples where people can open them: into a folder, or one into a file where
+        `target` has an ending; returns the files written."""
 
     @abstractmethod
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
@@ -245,42 +275,3 @@ class Modality(ABC):
     @abstractmethod
     def film(self, sheets: list[Path], target: Path) -> Path:
         """Joins sheets written before into one thing that moves. Returns the file written."""
-
-
-class EncodedModality(Modality):
-    """A modality whose examples are what the model of another run makes of data, of that run's
-    modality."""
-
-    through: str
-    """Folder of that run."""
-
-    @property
-    @abstractmethod
-    def inner(self) -> Modality:
-        """What stands between people and what is encoded. Raises InputError where the run is gone,
-        or has changed."""
-
-    @abstractmethod
-    def encode(self, x: Tensor) -> Tensor:
-        """Examples of this modality, on the CPU, of examples of the inner one, (n,
-        *inner.space.shape)."""
-
-    @abstractmethod
-    def decode(self, x: Tensor) -> Tensor:
-        """Examples of the inner modality, (n, *inner.space.shape), on the CPU, of examples of this
-        one."""
-
-    @abstractmethod
-    def completing(self, model: Completes) -> Completes | None:
-        """A model that completes examples of this modality, as one that completes those of the
-        inner modality; None where a part of an example here is of the whole of one there."""
-
-    @abstractmethod
-    def beside(self, run: Path) -> Self:
-        """The same for the run in this folder, from which it finds the other where both were moved
-        together."""
-
-
-def data_of(modality: Modality) -> Modality:
-    """The modality of data itself: of latents, that of what they are latents of."""
-    return modality.inner if isinstance(modality, EncodedModality) else modality

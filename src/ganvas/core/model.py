@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..runtime.random import seeded_generator
-from .modality import Batch, Data
+from .data import Batch, Data
 from .space import Space
 
 Optimizer = Callable[..., torch.optim.Optimizer]

@@ -12,10 +12,8 @@ from torch import Tensor
 from ..runtime import registry
 from ..runtime.errors import InputError, flag
 from ..runtime.options import OptionType
-from .abilities import Samples
 from .constraints import Balance, Constraint, Marginals, Queryable
-from .images import ImageFiles
-from .modality import Modality, data_of
+from .modality import Modality
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,10 @@ class HeededBy(OptionType):
 
     def heeded(self, model: Any, modality: Modality) -> bool:
         own = model if isinstance(model, type) else type(model)
-        return issubclass(own, self.heeds) or isinstance(data_of(modality), self.heeds)
+        return issubclass(own, self.heeds) or isinstance(modality.inner, self.heeds)
 
 
-@dataclass(frozen=True)
-class Endless(HeededBy):
+class Endless(OptionType):
     """Makes a task go on for as long as a file grows."""
 
     endless: ClassVar[bool] = True
@@ -112,12 +109,8 @@ class _Domain(OptionType):
 
     plain: ClassVar[Any] = str | int
 
-    def parse(self, said: str | int, context: Context) -> str | int:
-        modality = context.modality
-        return modality.domain(said) if isinstance(modality, ImageFiles) else said
-
-    def choices(self, modality: Modality) -> tuple[str, ...]:
-        return modality.domains if isinstance(modality, ImageFiles) else ()
+    def parse(self, said: str | int, context: Context) -> int:
+        return context.modality.domain(said)
 
 
 class _OfRows(OptionType):
@@ -176,7 +169,7 @@ class _Rates(OptionType):
 
 Label = Annotated[int, _Label()]
 Prompt = Annotated[Tensor, _Prompt()]
-Domain = Annotated[str | int, _Domain()]
+Domain = Annotated[int, _Domain()]
 Where = Annotated[Constraint, _Constrains("where")]
 Check = Annotated[Constraint, _Constrains("constraint")]
 Unique = Annotated[Constraint, _Constrains("unique")]
@@ -208,4 +201,4 @@ def _takes_condition(model: Any) -> bool:
     """Whether something can be asked for: of a model, or of any of a class."""
     if isinstance(model, type):
         return registry.takes(model, "condition")
-    return isinstance(model, Samples) and model.condition is not None
+    return getattr(model, "condition", None) is not None

@@ -7,21 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from . import Data, Modality, Overlapping, Scored, ScoreFunction
+from .data import Data
+from .detection import Scored, ScoreFunction
 
 AT_ONCE = 1024
 
 Part = tuple[Data, Tensor]
-"""Examples, and what reading them hides of each, as `Modality.read_any` gives them."""
+"""Examples, and what reading them hides of each, in nats for each place, or () where nothing is."""
 
 
-def score_parts(
-    modality: Modality, parts: Iterable[Part], score: ScoreFunction
-) -> Iterator[Scored]:
-    """Examples, or the time steps of windows, with their scores."""
-    if isinstance(modality, Overlapping):
-        yield from modality.time_steps(parts, score)
-        return
+def score_examples(parts: Iterable[Part], score: ScoreFunction) -> Iterator[Scored]:
+    """Examples with their scores."""
     for data, hidden in parts:
         for rows in torch.arange(len(data)).split(AT_ONCE):
             x = data.batch(rows).x

@@ -6,14 +6,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .intervals import Interval, Measure, Values
+from .inputs import Input
+from .intervals import Interval, Measure
+from .modality import Items
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(Input):
     """Rows as they were given.
 
     codes: What is in them, int64 (B, columns): the examples of a space of `Tokens`. Means nothing
@@ -40,8 +44,10 @@ class Given:
         learned from.
     features: These rows as numbers but for one column (by name), or where examples are given,
         those.
-    measure: `Tabular.measure`.
+    measure: `Modality.measure`.
     """
+
+    refusal: ClassVar[str] = "{asker} is for rows of tables, and these are {data}"
 
     codes: Tensor
     known: Tensor
@@ -60,46 +66,26 @@ class Tabular(ABC):
     """A modality whose examples are rows of tables, which can be finished one part after the
     other."""
 
-    @property
     @abstractmethod
-    def kinds(self) -> dict[str, str]:
-        """What each column is, in words."""
-
-    @abstractmethod
-    def given(self, source: Any, held_out: float = 0.0) -> Given:
-        """Opens rows that may lack values and whole columns, of which training held out a share.
-        Raises InputError on bad input."""
-
-    @abstractmethod
-    def extended(self, given: Given, x: Tensor) -> Any:
+    def extended(self, given: Given, x: Tensor) -> pa.Table:
         """Given rows as a table, as they were, and below them examples (n, ...)."""
 
     @abstractmethod
-    def filled(self, given: Given, x: Tensor) -> Any:
+    def filled(self, given: Given, x: Tensor) -> pa.Table:
         """Given rows as a table, their missing values filled from examples (B, *space.shape), all
         else as it was."""
 
     @abstractmethod
-    def measure(self, x: Tensor) -> Values:
-        """Examples in the units of the table."""
-
-    @abstractmethod
-    def ranged(self, between: Interval, given: Given | None = None) -> Any:
+    def ranged(self, between: Interval, given: Given | None = None) -> pa.Table:
         """What values are held to be as a table, and beside each column, where something is said of
         it, its low and high or its probability. Of given rows what was known stays, and only of
         missing values something is said."""
 
     @abstractmethod
-    def finish(self, parts: Iterable[Tensor]) -> Iterator[Any]:
+    def tables(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
         """Parts of examples, (b, ...) and settled or not, as tables that together are one:
         identifiers go on."""
 
     @abstractmethod
-    def collect(self, tables: Iterable[Any], form: str | None = None) -> Any:
-        """Tables as one, as a person in Python wants it: in the form that rows were given in, or
-        were learned from."""
-
-    @abstractmethod
-    def save(self, tables: Iterable[Any], target: Path) -> Path:
-        """Writes tables one after the other into a file, of which no more than one is held; returns
-        the file."""
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        """`Modality.to_python`, of tables too: as one."""

@@ -33,7 +33,7 @@ def read_growing(file: Path, wait: Callable[[float], bool]) -> Iterator[tuple[bo
     another took its place (that is read to its end before). What has no end of line yet is waited
     for.
     """
-    stream, rest, fresh = _opened(file), b"", True
+    stream, rest, fresh = _open(file), b"", True
     try:
         while True:
             if chunk := stream.read(CHUNK):
@@ -41,23 +41,23 @@ def read_growing(file: Path, wait: Callable[[float], bool]) -> Iterator[tuple[bo
                 if whole:
                     yield fresh, [line.rstrip(b"\r") for line in whole]
                     fresh = False
-            elif _replaced(file, stream):
+            elif _was_replaced(file, stream):
                 stream.close()
-                stream, rest, fresh = _opened(file), b"", True
+                stream, rest, fresh = _open(file), b"", True
             elif wait(POLL):
                 return
     finally:
         stream.close()
 
 
-def _opened(file: Path) -> BinaryIO:
+def _open(file: Path) -> BinaryIO:
     try:
         return file.open("rb")
     except OSError as error:
         raise InputError(f"{file} cannot be followed ({error.strerror}); check the path") from error
 
 
-def _replaced(file: Path, stream: BinaryIO) -> bool:
+def _was_replaced(file: Path, stream: BinaryIO) -> bool:
     """Whether another file has this name now, or the file is shorter than what was read of it."""
     if not file.exists():  # between two names
         return False

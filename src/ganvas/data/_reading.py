@@ -112,7 +112,7 @@ def natural_size(sizes: np.ndarray) -> int:
     if (sizes == sizes[0]).all() and width == height and 8 <= width <= 64:
         return int(width)
     median = max(int(np.median(sizes.min(1))), 1)
-    return min(max(2 ** (median.bit_length() - 1), 16), 64)
+    return min(max(1 << (median.bit_length() - 1), 16), 64)
 
 
 def memory_budget(gib: float | None, device: torch.device) -> float:

@@ -25,7 +25,7 @@ def guess_modality(source: Any) -> str:
     shown = repr(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
     raise InputError(
         f"{shown} looks like nothing Ganvas reads; say what it is with {flag('as_')}, or see"
-        f" `ganvas --help`"
+        " `ganvas --help`"
     )
 
 

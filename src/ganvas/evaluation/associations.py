@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from .metrics.detection import as_numbers
+from .metrics.c2st import as_numbers
 
 LEVELS = 10  # that a column is cut into: bins of a number, the most frequent levels of a category
 MOST = 40  # columns that are drawn

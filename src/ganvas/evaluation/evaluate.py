@@ -12,27 +12,23 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from ..abilities import Completes, Samples, previews
 from ..core import (
     Batch,
-    Completes,
     Data,
-    EncodedModality,
-    ImageFiles,
     InputError,
     Modality,
-    Samples,
-    data_of,
     evenly_spaced,
     seeded_rng,
 )
+from ..core.statistics import nearest_distance
 from ..runs.available import available_tasks
-from ..runs.run import Run, write_atomically
+from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device, prepare
-from ..training.previews import previews_of
+from ..runtime.files import write_atomically
 from .associations import draw_associations
 from .figures import Coding, Evaluation, evaluate
-from .metrics.memorisation import nearest_distance
 from .report import Image, write_report
 
 BYTES = 2**30  # of training examples that are compared with, at most
@@ -76,7 +72,7 @@ def evaluate_run(
     Raises InputError where too few examples are left to judge by.
     """
     console = Console(stderr=True, quiet=quiet)
-    modality = data_of(run.modality)  # of latents, samples are judged as what they are latents of
+    modality = run.modality.inner  # of latents, samples are judged as what they are latents of
     train, held, leaks = _data(run, modality, source, learned_from)
     fit = registry.load("features", features or modality.features).fit
     extractor = fit(train, modality, run.path.parent / ".features")
@@ -96,7 +92,7 @@ def evaluate_run(
             _classifier(extractor.classify, unseen.x),
             modality.frame,
             target,
-            isinstance(modality, ImageFiles) and modality.pairs,
+            modality.pairs,
             lambda words: status.update(f"judging: {words}"),
             coding,
         )
@@ -130,7 +126,7 @@ def evaluate_run(
 def _coding(run: Run, seen: Batch, unseen: Batch) -> Coding | None:
     """The same examples as latents, where the run learned these."""
     modality = run.modality
-    if not isinstance(modality, EncodedModality):
+    if modality.encoder is None:
         return None
     train, held = (
         Batch(modality.encode(part.x), part.y).to(run.model.device) for part in (seen, unseen)
@@ -241,8 +237,7 @@ def _show_samples(
     assert isinstance(model, Samples), "what was drawn was drawn by it"
     with seeded_rng(0):
         x = model.sample(10).float()
-    if isinstance(run.modality, EncodedModality):
-        x = run.modality.decode(x).to(x.device)
+    x = run.modality.decode(x).to(x.device)
     near = torch.cdist(embed(x), embed(train.x)).topk(NEIGHBOURS, 1, largest=False).indices
     rows = torch.cat([x, *(train.x[column] for column in near.T.to(train.x.device))])
     modality.sheet(rows.cpu(), folder / "neighbours.png", columns=len(x))
@@ -253,10 +248,11 @@ def _show_passed(run: Run, model: Any, held: Batch) -> None:
     if run.modality.frame(held.x[:2]) is not None:
         return
     some = evenly_spaced(len(held), 10)
-    for name, kinds in previews_of(model, held.x[some], None if held.y is None else held.y[some]):
-        run.modality.sheet(
-            torch.cat([*kinds]).cpu(), run.path / "images" / f"{name}.png", columns=len(some)
-        )
+    y = None if held.y is None else held.y[some]
+    for preview in previews(model):
+        if rows := preview.rows(model, held.x[some], y):
+            file = run.path / "images" / f"{preview.name}.png"
+            run.modality.sheet(torch.cat([*rows]).cpu(), file, columns=len(some))
 
 
 CAPTIONS = {
@@ -272,25 +268,6 @@ CAPTIONS = {
         f"Samples (top row), and under each the {NEIGHBOURS} training images most like it: "
         "a sample that equals one of them was memorised."
     ),
-    "images/reconstructions.png": (
-        "Unseen images (above) and what came back through the latent (below)."
-    ),
-    "images/completions.png": "Unseen images with masked regions (above) and completed (below).",
-    "images/predictions.png": (
-        "Unseen videos (above), and how the model goes on after their first frames (below)."
-    ),
-    "images/translations.png": (
-        "Unseen images of the first domain (above) and what became of them (below); of a "
-        "model that goes both ways, then the same of the second domain."
-    ),
-    "images/styles.png": (
-        "Unseen images of the first domain (above), others whose style they are given, and what "
-        "became of them (below)."
-    ),
-    "images/restorations.png": "Unseen images, damaged (above) and restored (below).",
-    "images/enlargements.png": (
-        "Unseen images made small, enlarged bicubically, enlarged by the model, and whole."
-    ),
 }
 
 
@@ -301,9 +278,10 @@ def _report(run: Run, evaluation: Evaluation | None, target: Path) -> None:
     )
     asked = f" Columns: {', '.join(run.modality.classes)}." if conditional else ""
     images = [Image(file, f"Preview at the end of training.{asked}") for file in last]
+    captions = CAPTIONS | {f"images/{one.name}.png": one.caption for one in previews(run.model)}
     images += [
         Image(run.path / name, words)
-        for name, words in CAPTIONS.items()
+        for name, words in captions.items()
         if (run.path / name).exists()
     ]
     write_report(run, evaluation, images, available_tasks(type(run.model), run.modality), target)

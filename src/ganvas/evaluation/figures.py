@@ -1,12 +1,11 @@
-"""What metrics say of a model, each number beside its floor, its naive rivals and its bootstrap
-interval."""
+"""What metrics say of a model, each number beside its real-vs-real reference, its baselines and its
+bootstrap interval."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from math import prod
 from typing import Any
 
 import pandas as pd
@@ -15,51 +14,16 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-from ..core import (
-    Autoencodes,
-    Batch,
-    Bounds,
-    Completes,
-    Continuous,
-    Estimate,
-    Evidence,
-    Measured,
-    Model,
-    Predicts,
-    Restores,
-    Samples,
-    Space,
-    Tokens,
-    Translates,
-    Upscales,
-    evenly_spaced,
-    seeded_rng,
-)
+from ..abilities import Ability, Completes, Samples
+from ..abilities.sampling import HeldSamples
+from ..core import Batch, Estimate, Evidence, Measured, Model, Space, seeded_rng
 from ..runtime import registry
-from .metrics._baselines import (
-    Bicubic,
-    BorderMean,
-    Diffusion,
-    Identity,
-    IdentityTranslation,
-    IndependentCoordinates,
-    LastFrame,
-    LinearExtrapolation,
-    PrincipalComponents,
-    RealTargets,
-    TrainingSamples,
-    sample_coordinates,
-    shuffle_coordinates,
-    with_noise,
-)
 from .verdict import verdict
-
-Baselines = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of a model, and the same number of real data and of naive models.
+    """One number of a model, and the same number of real data and of baselines.
 
     larger_is_better: None where neither is.
     beside: By name, what stands beside the model.
@@ -104,19 +68,19 @@ class Evaluation:
                 name,
                 Estimate(**f["value"]),
                 f["larger_is_better"],
-                {rival: Estimate(**e) for rival, e in f["beside"].items()},
+                {baseline: Estimate(**e) for baseline, e in f["beside"].items()},
             )
             for name, f in known["figures"].items()
         ]
         return cls(tuple(figures), tuple(known["notes"]))
 
     def groups(self) -> Iterator[tuple[list[str], list[Figure]]]:
-        """Figures that stand beside the same rivals, with the rivals' names."""
+        """Figures that stand beside the same baselines, with the baselines' names."""
         kinds = dict.fromkeys(tuple(figure.beside) for figure in self.figures)
-        for rivals in kinds:
+        for baselines in kinds:
             yield (
-                list(rivals),
-                [figure for figure in self.figures if tuple(figure.beside) == rivals],
+                list(baselines),
+                [figure for figure in self.figures if tuple(figure.beside) == baselines],
             )
 
     def table(self) -> Table:
@@ -124,10 +88,10 @@ class Evaluation:
         shown = Table.grid()
         for sentence in self.verdict:
             shown.add_row(f"[bold]{escape(sentence)}")
-        for rivals, figures in self.groups():
-            group = Table("", "this model", "95 % interval", *rivals)
+        for baselines, figures in self.groups():
+            group = Table("", "this model", "95 % interval", *baselines)
             for f in figures:
-                beside = (format_number(f.beside[rival].value) for rival in rivals)
+                beside = (format_number(f.beside[baseline].value) for baseline in baselines)
                 group.add_row(
                     f"{f.name} {direction_arrow(f)}",
                     format_number(f.value.value),
@@ -182,27 +146,28 @@ def evaluate(
     figures: list[Figure] = []
     space = coding.space if coding else model.space
 
-    def judged(ability: type) -> tuple[object, Evidence]:
+    def judged(ability: type[Ability]) -> tuple[object, Evidence]:
         if ability is Completes and coding and coding.completing:
             return coding.completing, evidence
         return (drawn, evidence) if ability is Samples else (model, own)
 
-    rivals_of = cache(
-        lambda ability: _rivals(ability, judged(ability)[0], space, judged(ability)[1])
-    )
+    @cache
+    def baselines(ability: type[Ability]) -> Mapping[str, object]:
+        return _baselines(ability, *judged(ability), space)
+
     for name in registry.fitting(model):
         watch(name.replace("_", " "))
         metric = registry.load("metrics", name)
         ability = registry.needs(metric)
         subject, seen = judged(ability)
-        rivals = rivals_of(ability)
-        figures += _figures(metric(subject, seen), {n: metric(r, seen) for n, r in rivals.items()})
+        beside = {name: metric(one, seen) for name, one in baselines(ability).items()}
+        figures += _figures(metric(subject, seen), beside)
     return tuple(figures), drawn.x if drawn else None
 
 
-def _figures(measured: Measured, rivals: Mapping[str, Measured]) -> Iterator[Figure]:
+def _figures(measured: Measured, others: Mapping[str, Measured]) -> Iterator[Figure]:
     for name, value in measured.numbers.items():
-        beside = {rival: m.numbers[name] for rival, m in rivals.items() if name in m.numbers}
+        beside = {other: m.numbers[name] for other, m in others.items() if name in m.numbers}
         yield Figure(name, value, measured.larger_is_better[name], beside)
 
 
@@ -222,7 +187,7 @@ def _asked(model: Model, held_out: Batch) -> Tensor | None:
 
 
 @torch.no_grad()
-def _draw(model: Samples, n: int, asked: Tensor | None, coding: Coding | None) -> TrainingSamples:
+def _draw(model: Samples, n: int, asked: Tensor | None, coding: Coding | None) -> HeldSamples:
     """The model's samples, drawn once for all metrics, and decoded where they are latents."""
     parts = [slice(start, min(start + 256, n)) for start in range(0, n, 256)]
     with seeded_rng(0):
@@ -232,68 +197,16 @@ def _draw(model: Samples, n: int, asked: Tensor | None, coding: Coding | None) -
                 for p in parts
             ]
         )
-    return TrainingSamples(coding.decode(x).to(x.device) if coding else x, model.condition)
+    return HeldSamples(coding.decode(x).to(x.device) if coding else x, model.condition)
 
 
-def _rivals(ability: type, model: object, space: Space, evidence: Evidence) -> Baselines:
-    """Real data first, where that means something; then naive models of the same ability."""
-    train = evidence.train.x
-    if ability is Samples and isinstance(model, Samples):
-        real = train[_matching(evidence)]
-        rivals = {"real data": real}
-        if isinstance(space, Continuous):
-            rivals |= {
-                "real with noise": with_noise(real),
-                "per-pixel Gaussian": sample_coordinates(train, len(real)),
-            }
-        else:
-            symbols = isinstance(space, Tokens) and not space.alphabets
-            rivals |= {
-                f"independent {'symbols' if symbols else 'columns'}": shuffle_coordinates(
-                    real, space
-                )
-            }
-        return {name: TrainingSamples(x, model.condition) for name, x in rivals.items()}
-    if ability is Bounds and isinstance(model, Bounds):
-        return {"independent coordinates": IndependentCoordinates(model.space, train)}
-    if ability is Restores and isinstance(model, Restores):
-        return {"left as it is": Identity(model)}
-    if ability is Upscales and isinstance(model, Upscales):
-        return {"bicubic": Bicubic(model)}
-    if ability is Completes and isinstance(model, Completes):
-        own = model.space
-        images = isinstance(own, Continuous) and len(own.shape) == 3
-        return (
-            {"diffusion": Diffusion(own), "mean of the border": BorderMean(own)} if images else {}
-        )
-    if ability is Predicts and isinstance(model, Predicts):
-        moving = {"as values changed last": LinearExtrapolation(model)} if model.given > 1 else {}
-        return {"last frame again": LastFrame(model)} | moving
-    if ability is Translates and isinstance(model, Translates):
-        floor = {} if evidence.paired else {"real data": RealTargets(model, train)}
-        return floor | {"left as it is": IdentityTranslation(model)}
-    if ability is Autoencodes and isinstance(model, Autoencodes) and train.is_floating_point():
-        latents = prod(model.encode(train[:1]).shape[1:])
-        return {
-            f"{latents} principal components": PrincipalComponents(train, latents),
-            "mean": PrincipalComponents(train, 0),
-        }
-    return {}
-
-
-def _matching(evidence: Evidence) -> Tensor:
-    """Rows of training examples that are what samples are asked to be; evenly spread where nothing
-    is asked."""
-    n, have = len(evidence.held_out), len(evidence.train)
-    rows = evenly_spaced(have, n)[torch.arange(n) % have]
-    if evidence.asked is None or evidence.train.y is None or evidence.asked.shape[1] > 1:
-        return rows
-    for label in evidence.asked.unique():
-        wanted = (evidence.asked == label).flatten().nonzero().squeeze(1).cpu()
-        held = (evidence.train.y == label).flatten().nonzero().squeeze(1).cpu()
-        if len(held):
-            rows[wanted] = held[torch.arange(len(wanted)) % len(held)]
-    return rows
+def _baselines(
+    ability: type[Ability], model: object, evidence: Evidence, space: Space
+) -> Mapping[str, object]:
+    """The real-vs-real reference first, where that means something; then baselines of the same
+    ability."""
+    made = {name: make(model, evidence, space) for name, make in ability.baselines.items()}
+    return {name: baseline for name, baseline in made.items() if baseline is not None}
 
 
 def format_number(value: float) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from ..runs.run import Run, write_atomically
+from ..runs.run import Run
 from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
+from ..runtime.files import write_atomically
 from .figures import Evaluation, Figure, direction_arrow, format_interval, format_number
 from .loss_charts import draw_losses
 

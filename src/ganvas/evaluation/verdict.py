@@ -1,4 +1,4 @@
-"""The figures in words: what is good, what to distrust, whether anything was copied."""
+"""The figures in words: what is good, what to distrust, whether anything was memorised."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .figures import Figure
 
-HARMLESS = {
-    "nearer to training": 0.5,
-    "near copies": 0.01,
-    "exact copies beyond chance": 0.0,
+EXPECTED = {
+    "DCR share": 0.5,
+    "near duplicates": 0.01,
+    "exact duplicates beyond chance": 0.0,
     "membership inference (AUC)": 0.5,
 }
-"""Figures of privacy, and what they are where nothing was copied."""
+"""Figures of privacy, and what they are where nothing was memorised."""
 
 SLACK = 0.03  # by which a figure of privacy may exceed that before it is worth a warning
-CLOSE, POOR = 0.9, 0.5  # shares of the way from the best naive model to real data
-NEAR = 0.05  # of real data's figure: a naive model that comes so near to it is no yardstick
+CLOSE, POOR = 0.9, 0.5  # shares of the way from the best baseline to real data
+NEAR = 0.05  # of real data's figure: a baseline that comes so near to it is no yardstick
 
 
 def verdict(figures: Sequence[Figure]) -> tuple[str, ...]:
     """One sentence each for what is close to real data, what is to be distrusted, and privacy;
     those that apply.
 
-    A figure is good where it has come nine tenths of the way from the best naive model to real
+    A figure is good where it has come nine tenths of the way from the best baseline to real
     data, or cannot be told from real data; it is to be distrusted where it has come less than half
-    of it. Where a naive model is as good as real data, a figure is good within 2 % of both and to
+    of it. Where a baseline is as good as real data, a figure is good within 2 % of both and to
     be distrusted beyond 10 %. Privacy is in doubt where a figure lies above what it would be
-    without copies, beyond its interval.
+    without memorisation, beyond its interval.
     """
     good: list[str] = []
     poor: list[str] = []
@@ -37,7 +37,7 @@ def verdict(figures: Sequence[Figure]) -> tuple[str, ...]:
         reached = _reached(figure)
         if reached is not None and not POOR <= reached < CLOSE:
             (poor if reached < POOR else good).append(figure.name)
-    return tuple(_sentences(good, poor, [f for f in figures if f.name in HARMLESS]))
+    return tuple(_sentences(good, poor, [f for f in figures if f.name in EXPECTED]))
 
 
 def _sentences(good: list[str], poor: list[str], private: list[Figure]) -> Iterator[str]:
@@ -45,39 +45,39 @@ def _sentences(good: list[str], poor: list[str], private: list[Figure]) -> Itera
         yield f"Close to real data: {', '.join(good)}."
     if poor:
         yield f"Distrust what depends on: {', '.join(poor)}."
-    doubtful = [f for f in private if f.value.low > HARMLESS[f.name] + SLACK]
+    doubtful = [f for f in private if f.value.low > EXPECTED[f.name] + SLACK]
     if doubtful:
         names = ", ".join(
-            f"{f.name} {f.value.value:.2f}, harmless would be {HARMLESS[f.name]:g}"
+            f"{f.name} {f.value.value:.2f}, without memorisation {EXPECTED[f.name]:g}"
             for f in doubtful
         )
-        yield f"Privacy: samples betray what was learned from ({names}); do not share them."
+        yield f"Privacy: samples reveal training data ({names}); do not share them."
     elif private:
         yield (
-            "Privacy: no sign that examples were copied; that is no proof that none could be"
+            "Privacy: no sign of memorisation; that is no proof that no training example could be"
             " inferred."
         )
 
 
 def _reached(figure: Figure) -> float | None:
-    """How far from the best naive model, 0, to real data, 1, a figure has come; None where that
+    """How far from the best baseline, 0, to real data, 1, a figure has come; None where that
     means nothing."""
-    naive = [e.value for name, e in figure.beside.items() if name != "real data"]
+    baselines = [e.value for name, e in figure.beside.items() if name != "real data"]
     if (
         "real data" not in figure.beside
-        or not naive
+        or not baselines
         or figure.larger_is_better is None
-        or figure.name in HARMLESS
+        or figure.name in EXPECTED
     ):
         return None
     sign = 1 if figure.larger_is_better else -1
-    real, best = sign * figure.beside["real data"].value, max(sign * value for value in naive)
+    real, best = sign * figure.beside["real data"].value, max(sign * value for value in baselines)
     value = sign * figure.value.value
     within = figure.value.low <= figure.beside["real data"].value <= figure.value.high
     if within or value >= real:
         return 1.0
     if real - best < NEAR * abs(
         real
-    ):  # the naive model is as good as real data, so that only the distance counts
+    ):  # the baseline is as good as real data, so that only the distance counts
         return 1 - 5 * (real - value) / abs(real)
     return (value - best) / (real - best)

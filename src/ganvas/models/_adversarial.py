@@ -10,19 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    EstimatesDensityRatio,
-    InputError,
-    Model,
-    Space,
-    Tokens,
-    Turn,
-    adam,
-    label,
-)
+from ..abilities import EstimatesDensityRatio
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Tokens, Turn, adam, label
 from ..nn import standard_normal
 from ..nn.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
 from ..nn.losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty

@@ -7,7 +7,8 @@ from typing import NamedTuple, get_args
 
 from torch import Tensor, nn
 
-from ..core import Continuous, Defaults, InputError, Model, Scores, Space, Tokenizes, Tokens
+from ..abilities import Scores, Tokenizes
+from ..core import Continuous, Defaults, InputError, Model, Space, Tokens
 from ..nn.grids import GridDecoder, GridEncoder, Sides, sizes, strides
 from ..nn.perceptron import WithScale
 from ..nn.quantizer import Kind, Quantized, Quantizer, make_quantizer

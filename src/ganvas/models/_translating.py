@@ -6,7 +6,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Continuous, Defaults, InputError, Model, Space, Translates, adam, evenly_spaced
+from ..abilities import Translates
+from ..core import Continuous, Defaults, InputError, Model, Space, adam, evenly_spaced
 from ..nn.losses import ordering
 from ..nn.translation import PatchDiscriminator, initialise
 from ..runtime.errors import flag

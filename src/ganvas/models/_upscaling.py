@@ -10,19 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Turn,
-    Upscales,
-    adam,
-    crop_to_multiple,
-    upscale_bicubic,
-)
+from ..abilities import Upscales
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..core.images import crop_to_multiple, upscale_bicubic
 from ..nn.degradations import Downscaling, LowResolution
 from ..nn.losses import GAMES, Loss
 from ..nn.perception import Perception

@@ -8,18 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Stylises,
-    Turn,
-    adam,
-    mirror_to_multiple,
-)
+from ..abilities import Stylises
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..core.images import mirror_to_multiple
 from ..nn.perception import Perception
 from ..runtime.errors import flag
 

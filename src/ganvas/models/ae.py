@@ -6,18 +6,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    Model,
-    Restores,
-    Scores,
-    Space,
-    Tokenizes,
-    Turn,
-    adam,
-)
+from ..abilities import Restores, Scores, Tokenizes
+from ..core import Batch, Continuous, Defaults, Model, Space, Turn, adam
 from ..nn import Network, decoder, encoder
 from ..nn.degradations import Degradation, Kind
 

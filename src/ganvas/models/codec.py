@@ -9,20 +9,8 @@ from math import log, prod
 import torch
 from torch import Tensor, nn
 
-from ..core import (
-    Autoencodes,
-    Batch,
-    CodingScheme,
-    Compresses,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Scores,
-    Space,
-    Turn,
-    adam,
-)
+from ..abilities import Autoencodes, CodingScheme, Compresses, Scores
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
 from ..core.space import from_levels, to_levels
 from ..nn.transforms import Analysis, Density, Synthesis, resolutions
 from ..runtime.errors import flag

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..abilities import Samples
 from ..core import (
     Batch,
     Data,
@@ -18,7 +19,6 @@ from ..core import (
     InputError,
     Mixed,
     Model,
-    Samples,
     Space,
     Turn,
     adam,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import Batch, InputError, Space, Turn, with_channels
+from ..core import Batch, InputError, Space, Turn
+from ..core.images import with_channels
 from ..nn.losses import least_squares_loss
 from ..nn.translation import ResidualTranslator
 from ..runtime.errors import flag

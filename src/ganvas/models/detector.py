@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..core import Batch, Data, Defaults, InputError, Model, Scores, Space, Turn, seeded_generator
+from ..abilities import Scores
+from ..core import Batch, Data, Defaults, InputError, Model, Space, Turn, seeded_generator
 from ..nn.perceptron import residual
 from ..nn.views import Cells, view
 from ..runtime.errors import flag

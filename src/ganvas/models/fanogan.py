@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ..core import Autoencodes, Batch, Defaults, Generates, Model, Scores, Space, Turn, adam
+from ..abilities import Autoencodes, Generates, Scores
+from ..core import Batch, Defaults, Model, Space, Turn, adam
 from ..nn import Network, decoder, discriminator, encoder, standard_normal
 from ..nn.losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
 from ._adversarial import refuse_tokens

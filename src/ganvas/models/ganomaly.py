@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from ..core import Autoencodes, Batch, Defaults, Model, Scores, Space, Turn, adam
+from ..abilities import Autoencodes, Scores
+from ..core import Batch, Defaults, Model, Space, Turn, adam
 from ..nn import Network, decoder, discriminator, encoder
 from ..nn.losses import discriminator_loss, ordering
 from ._adversarial import refuse_tokens

@@ -10,20 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..core import (
-    Batch,
-    Completes,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Space,
-    Turn,
-    adam,
-    mirror_to_multiple,
-)
+from ..abilities import Completes
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..core.images import mirror_to_multiple
+from ..core.random_masks import draw_masks
 from ..nn.losses import critic_generator_loss, hinge_loss
-from ..nn.masks import draw_masks
 from ..runtime.errors import flag
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth

@@ -11,24 +11,9 @@ from math import inf
 import torch
 from torch import Tensor
 
-from ..core import (
-    Batch,
-    Bounds,
-    ConditionalStart,
-    Data,
-    Defaults,
-    Factorises,
-    InputError,
-    Model,
-    Private,
-    Promise,
-    Samples,
-    Scores,
-    Space,
-    StartsConditionally,
-    Tokens,
-    Turn,
-)
+from ..abilities import Bounds, ConditionalStart, Factorises, Samples, Scores, StartsConditionally
+from ..core import Batch, Data, Defaults, InputError, Model, Space, Tokens, Turn
+from ..core.privacy import Private, Promise
 from ..core.space import draw_symbol
 from ..nn.losses import clip_costs, gaussian_noise
 from ..nn.masked import MaskedPerceptron, Tape

@@ -10,19 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import (
-    Batch,
-    Bounds,
-    Continuous,
-    Defaults,
-    Factorises,
-    InputError,
-    Model,
-    Samples,
-    Scores,
-    Space,
-    Turn,
-)
+from ..abilities import Bounds, Factorises, Samples, Scores
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn
 from ..core.space import draw_symbol, from_levels, to_levels
 from ..nn.causal import CausalWindow
 

@@ -7,18 +7,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Restores,
-    Space,
-    Turn,
-    adam,
-    mirror_to_multiple,
-)
+from ..abilities import Restores
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..core.images import mirror_to_multiple
 from ..nn.convolutional import SmallBlock
 from ..nn.degradations import Degradation, Kind
 from ..runtime.errors import flag

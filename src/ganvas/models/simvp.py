@@ -9,18 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..core import (
-    Batch,
-    Continuous,
-    Defaults,
-    InputError,
-    Model,
-    Predicts,
-    Scores,
-    Space,
-    Turn,
-    adam,
-)
+from ..abilities import Predicts, Scores
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
 from ..runtime.errors import flag
 
 REDUCED = 4  # times that a frame's sides are smaller in the translator

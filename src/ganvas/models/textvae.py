@@ -8,24 +8,9 @@ from math import log, pi
 import torch
 from torch import Tensor, nn
 
-from ..core import (
-    Batch,
-    Bounds,
-    Continuous,
-    DecodingOptions,
-    Defaults,
-    Generates,
-    InputError,
-    Model,
-    SamplesTokens,
-    Scores,
-    Space,
-    Tokenizes,
-    Tokens,
-    Turn,
-    adamw,
-)
-from ..core.decoding import DEFAULT_DECODING
+from ..abilities import Bounds, Generates, SamplesTokens, Scores, Tokenizes
+from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Tokens, Turn, adamw
+from ..core.decoding import DEFAULT_DECODING, DecodingOptions
 from ..nn import standard_normal
 from ..nn.losses import kl_standard_normal
 from ..nn.transformer import TokenTransformer

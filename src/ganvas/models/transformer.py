@@ -9,25 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..core import (
-    Batch,
-    Bounds,
-    Completes,
-    DecodingOptions,
-    Defaults,
-    Factorises,
-    InputError,
-    Model,
-    SamplesTokens,
-    Scores,
-    ScoresPrompts,
-    Space,
-    Tokens,
-    Turn,
-    adamw,
-    seeded_generator,
-)
-from ..core.decoding import DEFAULT_DECODING
+from ..abilities import Bounds, Completes, Factorises, SamplesTokens, Scores, ScoresPrompts
+from ..core import Batch, Defaults, InputError, Model, Space, Tokens, Turn, adamw, seeded_generator
+from ..core.decoding import DEFAULT_DECODING, DecodingOptions
 from ..nn.transformer import TokenTransformer, mask_forbidden
 from ..runtime.errors import flag
 

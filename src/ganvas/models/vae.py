@@ -9,19 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..abilities import Bounds, Completes, Generates, ResamplesPosterior, Scores, Tokenizes
 from ..core import (
     Batch,
-    Bounds,
-    Completes,
     Continuous,
     Defaults,
-    Generates,
     InputError,
     Model,
-    ResamplesPosterior,
-    Scores,
     Space,
-    Tokenizes,
     Tokens,
     Turn,
     adam,

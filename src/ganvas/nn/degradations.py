@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import Continuous, InputError, Mixed, Space, downscale, resize
+from ..core import Continuous, InputError, Mixed, Space
+from ..core.images import downscale, resize
 from ..runtime.errors import flag
 
 Kind = Literal["none", "gaussian", "salt-and-pepper", "masking", "jpeg", "mixed"]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import DecodingOptions, Tokens
-from ..core.decoding import DEFAULT_DECODING
+from ..core import Tokens
+from ..core.decoding import DEFAULT_DECODING, DecodingOptions
 
 BASE = 10_000.0  # of the wavelengths of rotary positions, as in the paper
 SCALE = 0.02  # of vectors to begin with

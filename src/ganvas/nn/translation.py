@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core import mirror_to_multiple
+from ..core.images import mirror_to_multiple
 from .autograd import Function
 
 EPSILON = 1e-5

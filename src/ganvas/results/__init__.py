@@ -1,1 +1,1 @@
-"""What tasks answer: one kind of result, one file."""
+"""What tasks give: one kind of result, one file, which says everything about itself."""

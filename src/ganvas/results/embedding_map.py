@@ -1,5 +1,4 @@
-"""Latents as a table, and their map as an image and as a page to point at things on. Nothing is
-fetched."""
+"""The map of latents as an image, and as a page to point at things on. Nothing is fetched."""
 
 from __future__ import annotations
 
@@ -10,19 +9,21 @@ from dataclasses import asdict, dataclass
 from io import BytesIO
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..core import Embedded, InputError, Modality
-from ..runs.run import write_atomically
+from ..core import InputError, Modality
 from ..runtime.errors import flag
+from ..runtime.files import write_atomically
+from ._tables import source_columns
 from .columns import format_value, number_columns
-from .detection_table import source_columns
+
+if TYPE_CHECKING:
+    from .embedded import Embedded
 
 CATEGORIES = (
     "#3066be",
@@ -64,21 +65,6 @@ class Colouring:
     words: list[str]
     codes: list[int]
     legend: list[tuple[str, int]]
-
-
-def latents_table(answer: Embedded, modality: Modality) -> pa.Table:
-    """name, label where there is one, z0, z1 ... of every example; and where it is on the map, if
-    it is."""
-    columns = source_columns(answer.given, modality)
-    columns |= {f"z{i}": pa.array(z.numpy()) for i, z in enumerate(answer.latents.unbind(1))}
-    if len(answer.rows):
-        places = torch.full((len(answer.latents), 2), torch.nan)
-        places[answer.rows] = answer.map
-        columns |= {
-            name: pa.array(place.numpy(), from_pandas=True)
-            for name, place in zip(("map x", "map y"), places.unbind(1), strict=True)
-        }
-    return pa.table(columns)
 
 
 def embedding_page(answer: Embedded, modality: Modality, target: Path) -> Path:

@@ -1,21 +1,69 @@
-"""The file of compressed examples: magic, version, header, content, checksum. Nothing in it is ever
-executed."""
+"""Examples in few bytes, and their file: magic, version, header, content, checksum. Nothing in it
+is ever executed."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
-from ..core import InputError, Packed
+from ..core import Input, InputError, Modality
+from ..core.result import Result, Tell, tell_nothing
+from ..runtime.files import write_atomically
+from ._tables import file_in
 
 MAGIC, VERSION, CHECK = b"\x89GANVAS\n", 1, 16
 HEADER = {"version": int, "examples": int, "packed": int, "digest": str, "fingerprint": str}
 """What is in every header, and what it is."""
 
 
+@dataclass(frozen=True)
+class Packed(Result, Input):
+    """Examples in few bytes: the symbols of n of them as a model's probabilities pack them, and the
+    rest.
+
+    digest: Of the symbols, to know them by when they are unpacked.
+    quality: How much was kept, from 0 to 100, or None where nothing was lost.
+    """
+
+    packed: bytes
+    rest: bytes
+    n: int
+    digest: str
+    fingerprint: str
+    quality: int | None = None
+    undone_by: ClassVar[str] = "decompress"
+    refusal: ClassVar[str] = "{asker} is for what can be packed without loss, and these are {data}"
+
+    def to_python(self, modality: Modality) -> bytes:
+        """The content of its file."""
+        return pack_bytes(self)
+
+    def save(self, modality: Modality, out: Path, tell: Tell = tell_nothing) -> list[Path]:
+        """One file."""
+        file = file_in(out, "packed.ganvas")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, pack_bytes(self))
+        return [file]
+
+    def figures(self) -> dict[str, Any]:
+        size = len(pack_bytes(self))
+        return {"examples": self.n, "bytes": size, "bits per example": 8 * size / self.n}
+
+    def is_image(self, modality: Modality) -> bool:
+        return False
+
+    def content(self) -> bytes:
+        return pack_bytes(self)
+
+    def describe(self) -> str:
+        return f"{self.n:,} examples in {len(pack_bytes(self)):,} bytes"
+
+
 def pack_bytes(parcel: Packed) -> bytes:
-    """A parcel as the content of a file."""
+    """What was packed as the content of a file."""
     about = {
         "version": VERSION,
         "examples": parcel.n,

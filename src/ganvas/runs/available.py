@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
 import torch
 
-from ..core import (
-    Continuous,
-    InputError,
-    LabelledExamples,
-    Lossless,
-    Modality,
-    Model,
-    Packed,
-    Space,
-    Tabular,
-    Unpacked,
-)
+from ..core import Continuous, Input, InputError, Modality, Model, Space
+from ..results.packed import Packed
+from ..results.unpacked import Unpacked
 from ..runtime import registry
+
+READ_APART = {Packed: Unpacked}
+"""What is read without the modality, and what data must be open to for that to be of use."""
 
 
 def available_tasks(model: type[Model], modality: Modality) -> list[str]:
     """Names of tasks that models of this class can do on data of this kind."""
     tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
     able = [name for name, task in tasks.items() if issubclass(model, registry.needs(task))]
-    return [name for name in able if _can_give(modality, _types_asked_for(tasks[name]))]
+    opened = modality.open(None)
+    return [name for name in able if all(map(opened.offers, _inputs(tasks[name])))]
 
 
 @cache
@@ -53,17 +49,15 @@ def _takes(model: type[Model], space: Space, condition: Space | None) -> bool:
     return True
 
 
-def _can_give(modality: Modality, types: set[Any]) -> bool:
-    """Whether data of this kind is ever what a task asks for."""
-    if types & {Unpacked, Packed}:
-        return isinstance(modality, Lossless)
-    return LabelledExamples not in types or isinstance(modality, Tabular) or bool(modality.classes)
-
-
 @cache
-def _types_asked_for(task: Callable[..., Any]) -> set[Any]:
-    """All types that a task's signature names."""
+def _inputs(task: Callable[..., Any]) -> list[list[type[Input]]]:
+    """Of each source that a task takes by position, as what it can be opened."""
     hints = get_type_hints(task)
-    hints.pop("return", None)
-    named = [kind for hint in hints.values() for kind in (hint, *get_args(hint))]
-    return {kind for kind in named if isinstance(kind, type)}
+    parameters = inspect.signature(task).parameters.values()
+    sources = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    kinds = [[kind for kind in (hints[n], *get_args(hints[n])) if _is_input(kind)] for n in sources]
+    return [[READ_APART.get(kind, kind) for kind in some] for some in kinds if some]
+
+
+def _is_input(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Input)

@@ -69,7 +69,7 @@ def _held_out(run: Run, lack: str, source: Any) -> Data:
         ) from error
     if data_digest(learn) != run.state.get("data", data_digest(learn)):
         raise InputError(
-            f"{lack}, and the data it could be made of has changed since the training; put it back,"
-            " or train again"
+            f"{lack}, and the data it could be made of has changed since the training; put it"
+            " back, or train again"
         )
     return held

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from ..core import Calibration, Data, ResamplesPosterior, Tabular, Values, evenly_spaced, seeded_rng
-from ..core.intervals import Measure, predictive_values, split_draws
+from ..abilities import ResamplesPosterior
+from ..core import Data, evenly_spaced, seeded_rng
+from ..core.intervals import Calibration, predictive_values, split_draws
 from .calibration_store import learn_after_training
 from .run import Run
 
@@ -29,14 +30,14 @@ def learn_calibration(run: Run, held_out: Data, quiet: bool) -> dict[str, Tensor
         return {}
     most = min(MOST, max(ROOM // held_out.batch(torch.tensor([0])).x.numel(), FEWEST))
     x = held_out.subset(evenly_spaced(len(held_out), most)).gather().x
-    measure = measure_coverage(run)
+    measure = run.modality.measure
     console = Console(stderr=True, quiet=quiet)
     found = []
     with seeded_rng(0):
         for part in track(split_draws(x), "calibrating intervals", console=console, transient=True):
             some = part.to(model.device)
             shown = model.decode(model.encode(some))
-            found.append(predictive_values(model, some, shown, measure))
+            found.append(predictive_values(model.resample_posterior, some, shown, measure))
     given = np.concatenate([part.given for part in found])
     span = np.nanmax(given, 0, initial=-np.inf) - np.nanmin(given, 0, initial=np.inf)
     least = np.maximum(span, 1e-6) * FINEST
@@ -51,16 +52,4 @@ def calibration(run: Run, source: Any) -> Calibration:
     """
     kept = learn_after_training(run, "calibration", source, learn_calibration)
     scores, least = kept["scores"].double().numpy(), kept["least"].double().numpy()
-    return Calibration(measure_coverage(run), scores, least)
-
-
-def measure_coverage(run: Run) -> Measure:
-    """Examples as values: of rows in the units of the table, of all else as they are."""
-    modality = run.modality
-    return modality.measure if isinstance(modality, Tabular) else plain_calibration
-
-
-def plain_calibration(x: Tensor) -> Values:
-    """Examples as they are."""
-    values = x.flatten(1).float().cpu().numpy()
-    return Values(values, np.zeros(values.shape[1], bool))
+    return Calibration(run.modality.measure, scores, least)

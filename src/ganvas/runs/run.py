@@ -11,6 +11,7 @@ best.safetensors              those with the lowest held-out loss, where that de
 optimizer.safetensors         what optimizers remember, and the random state
 recovery_points.safetensors   averaged weights of steps without a grave diagnosis, while it trains
 reference_scores.safetensors  how the model scores what training held out
+neighbours.safetensors        training examples that findings are compared with
 calibration.safetensors       how often its intervals hold values that training held out
 
 previews/   report.html
@@ -32,9 +33,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..core import Continuous, EncodedModality, InputError, Modality, Model, Promise
+from ..core import Continuous, InputError, Modality, Model
+from ..core.privacy import Promise
 from ..runtime import registry
 from ..runtime.errors import flag
+from ..runtime.files import write_atomically
 from .diagnosis import Diagnosis, Intervention
 
 SCHEMA = 2
@@ -109,7 +112,8 @@ class Run:
             raise self._other_version(
                 f"knows other things of its {name} than this one asks for ({error})"
             ) from error
-        return modality.beside(self.path) if isinstance(modality, EncodedModality) else modality
+        result: Modality = modality.beside(self.path)
+        return result
 
     def build(self) -> Model:
         """The model with fresh weights."""
@@ -250,22 +254,6 @@ def describe_modality(modality: Modality) -> dict[str, Any]:
     return {"name": registry.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
 
 
-def write_atomically(file: Path, content: bytes) -> None:
-    """The file has either its old content or all of the new, even if the machine stops."""
-    beside = file.with_name(file.name + ".part")
-    with beside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(beside, file)
-    _sync_folder(file.parent)
-
-
-def is_partial_file(file: Path) -> bool:
-    """Whether a file is what an atomic write left behind when it was cut short."""
-    return file.suffix == ".part"
-
-
 def _write_tensors(file: Path, tensors: Mapping[str, Tensor], step: int) -> None:
     save_file({k: v.contiguous() for k, v in tensors.items()}, file, metadata={"step": str(step)})
     with file.open("rb") as stream:
@@ -279,15 +267,6 @@ def _step_of(file: Path) -> int | None:
             return int(tensors.metadata()["step"])
     except SafetensorError:
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename last: the folder's own entry goes to the disk (where the system lets a folder
-    be opened)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
 
 
 def _tuples(value: Any) -> Any:

@@ -42,7 +42,8 @@ class RunSummary:
     @property
     def source(self) -> str | None:
         """What it was trained on, as it was named; None for data in memory."""
-        return self.run.config["source"]
+        result: str | None = self.run.config["source"]
+        return result
 
     @property
     def data(self) -> str:

@@ -17,6 +17,11 @@ def seeded_generator(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed)
 
 
+def fresh_seed() -> int:
+    """A seed that nobody said, of new entropy; the global generator is left as it is."""
+    return torch.Generator().seed() % 2**63
+
+
 @contextmanager
 def seeded_rng(seed: int | None, part: int = 0) -> Iterator[None]:
     """Inside, global random numbers start from `seed`, or from new entropy; outside, nothing has

@@ -98,7 +98,8 @@ def load(kind: Kind, name: str) -> Any:
 def name_of(plugin: Any) -> str:
     """The name by which `load` finds a plug-in."""
     *_, folder, file = plugin.__module__.split(".")
-    return folder if file in MAIN.values() else file
+    result: str = folder if file in MAIN.values() else file
+    return result
 
 
 def summary(kind: Kind, name: str) -> str:
@@ -167,7 +168,8 @@ def together(*plugs: Callable[..., Any]) -> list[Option]:
 def needs(plugin: Callable[..., Any]) -> type:
     """The ability that a task or a metric asks of a model: the annotation of its first argument."""
     first = next(iter(inspect.signature(plugin).parameters))
-    return get_type_hints(plugin)[first]
+    result: type = get_type_hints(plugin)[first]
+    return result
 
 
 def fitting(model: object) -> list[str]:

@@ -9,51 +9,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import torch
-
-from ..core import (
-    Attributes,
-    Calibrated,
-    Followable,
-    Given,
-    ImageSet,
-    InputError,
-    LabelledExamples,
-    Mask,
-    Masked,
-    Modality,
-    NamedExamples,
-    Packed,
-    ReferenceScores,
-    Scored,
-    ScoredStream,
-    ScoreFunction,
-    TrainingExamples,
-    Unpacked,
-    evenly_spaced,
-)
-from ..core.scoring import score_parts
+from ..core import InputError, Modality, NamedExamples, TrainingExamples, evenly_spaced
+from ..core.detection import ReferenceScores, Scored, ScoredStream, ScoreFunction
+from ..core.intervals import Calibrated
 from ..runs.interval_calibration import calibration
 from ..runs.reference_scores import reference_scores
 from ..runs.run import Run
 from ..runtime.errors import flag
 from ..training.loop import stop_on_signal
-
-Source = (
-    torch.Tensor
-    | NamedExamples
-    | LabelledExamples
-    | Given
-    | Unpacked
-    | Packed
-    | ImageSet
-    | Masked
-    | Mask
-    | Attributes
-)
-"""What a task takes of what a person gives: by position, or by an option that is annotated with one
-of these."""
-
 
 KEPT: Mapping[Any, Callable[[Run, Any], Any]] = {
     ReferenceScores: reference_scores,
@@ -80,14 +43,14 @@ def task_hints(task: Callable[..., Any]) -> dict[str, Any]:
 
 
 @cache
-def wanted_by_position(task: Callable[..., Any]) -> set[Any]:
-    """What a task wants of what a person gives by position."""
+def wanted_by_position(task: Callable[..., Any]) -> tuple[Any, ...]:
+    """What a task wants of what a person gives by position, in the order of its signature."""
     hints = task_hints(task)
-    return {
+    return tuple(
         kind
         for source in sources(task)
         for kind in get_args(hints[source.name]) or [hints[source.name]]
-    }
+    )
 
 
 @cache
@@ -103,14 +66,9 @@ def follow_file(
     done first."""
     if len(sources) != 1 or not isinstance(sources[0], str | Path):
         raise InputError(f"{flag('follow')} is for one file that grows; name just that one")
-    if not isinstance(modality, Followable):
-        raise InputError(
-            f"{flag('follow')} is for rows and series, in CSV or JSON lines; these files do not"
-            " grow"
-        )
     stop = threading.Event()
     with stop_on_signal(stop):
-        yield from score_parts(modality, modality.follow(Path(sources[0]), stop.wait), weigh)
+        yield from modality.score(modality.open(sources[0]).follow(stop.wait), weigh)
 
 
 def training_examples(run: Run, source: Any, most: int) -> NamedExamples:

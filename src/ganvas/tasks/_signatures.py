@@ -10,7 +10,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ..core import Edited, Packed
+from ..results.edited import Edited
+from ..results.packed import Packed
 from ..runtime import registry
 from ..runtime.options import Option, alternatives
 from ._inputs import sources, takes_several

@@ -9,7 +9,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from ..core import mirror_pad
+from ..core.images import mirror_pad
 from ..runtime.device import choose_precision
 
 TILE = 512  # pixels a side that are worked on at a time

@@ -9,75 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pyarrow import Table, concat_tables
 
-from ..core import (
-    Answer,
-    Attributes,
-    Augmented,
-    Clustered,
-    Completed,
-    Completes,
-    Detections,
-    Edited,
-    Embedded,
-    EncodedModality,
-    Enlarged,
-    Filled,
-    Frames,
-    Given,
-    ImageFile,
-    ImageFiles,
-    ImageSet,
-    InputError,
-    Interval,
-    LabelledExamples,
-    Lossless,
-    Made,
-    Mask,
-    Maskable,
-    Masked,
-    Modality,
-    Model,
-    NamedExamples,
-    Packed,
-    Pairs,
-    Restored,
-    Scored,
-    ScoredStream,
-    ScoreFunction,
-    Tabular,
-    Unpacked,
-    data_of,
-    held_out_rows,
-    image_to_levels,
-)
+from ..abilities import Completes
+from ..core import InputError, Masked, Model, Result
+from ..core.detection import Scored, ScoredStream, ScoreFunction
 from ..core.options import Context
-from ..core.scoring import score_parts
-from ..data.images import attributes
 from ..evaluation.evaluate import evaluate_run
 from ..evaluation.figures import Evaluation
-from ..results import cluster_table, embedding_map
-from ..results.detection_table import detection_table
-from ..results.packed import pack_bytes, unpack_bytes
 from ..runs import notebook
 from ..runs.available import available_tasks
 from ..runs.diagnosis import Diagnosis
-from ..runs.run import Run, fingerprint
+from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device, prepare
-from ..runtime.errors import flag
 from ..runtime.options import Option, alternatives
-from ._inputs import (
-    KEPT,
-    Source,
-    follow_file,
-    sources,
-    takes_several,
-    task_hints,
-    wanted_by_position,
-)
+from ._inputs import KEPT, follow_file, sources, takes_several, task_hints, wanted_by_position
 from ._methods import TaskMethods
+from ._reading import read_input
 
 
 class Trained(TaskMethods):
@@ -106,8 +54,8 @@ class Trained(TaskMethods):
         """Names of what this run can do."""
         return available_tasks(type(self.model), self.run.modality)
 
-    def do(self, task: str, *given: Any, **options: Any) -> Answer:
-        """Does a task on what is given and gives its answer as tensors. Raises InputError where the
+    def do(self, task: str, *given: Any, **options: Any) -> Result:
+        """Does a task on what is given and gives its result. Raises InputError where the
         model is not able.
 
         given: Sources; of a task that reads none its options, from the first on:
@@ -129,8 +77,8 @@ class Trained(TaskMethods):
             said = self._parsed(function, options)
             read = self._given(function, given, self._endless(function, said))
             own = [self._kept(kind) for kind in task_hints(function).values() if kind in KEPT]
-            answer: Answer = function(self._able(function), *read, *own, **said)
-            return answer
+            result: Result = function(self._able(function), *read, *own, **said)
+            return result
 
     def _parsed(self, function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Options as the task takes them, of what was said. Raises InputError for what cannot be
@@ -143,7 +91,7 @@ class Trained(TaskMethods):
         if said is None or (option.default is not None and said == option.default):
             return said
         modality, kind = self.run.modality, option.kind
-        read = lambda source: self._reader(function, {*alternatives(option.type)})(source)  # noqa: E731
+        read = self._reader(function, alternatives(option.type))
         meant = kind.parse(said, Context(option.name, modality, self.source, read))
         if not kind.heeded(self.model, modality):
             model, data = self.run.config["model"], self.run.config["modality"]["name"]
@@ -201,7 +149,8 @@ class Trained(TaskMethods):
 
     def _use(self, task: str, *sources: Any, **options: Any) -> Any:
         given = [source for source in sources if source is not None]
-        return notebook.for_notebook(self._present(self.do(task, *given, **options)))
+        result = self.do(task, *given, **options)
+        return notebook.for_notebook(result.to_python(self.run.modality))
 
     def _given(
         self, function: Callable[..., Any], sources: Sequence[Any], follow: bool
@@ -231,174 +180,24 @@ class Trained(TaskMethods):
                 if len(sources) > 1 and isinstance(source, str | Path)
                 else ""
             )
-            for part in score_parts(modality, modality.read_any(source), on_device):
+            for part in modality.score(modality.open(source).parts(), on_device):
                 yield replace(part, names=[where + name for name in part.names]) if where else part
 
     def _able(self, function: Callable[..., Any]) -> Any:
         """The model as a task works with it: where parts of the data may be missing, and it learned
         latents of that, one that fills in the data."""
-        model, modality = self.model, self.run.modality
-        if not isinstance(modality, EncodedModality) or Masked not in wanted_by_position(function):
+        model = self.model
+        if Masked not in wanted_by_position(function):
             return model
         assert isinstance(model, Completes), "what fills in is asked of a model that can"
-        return modality.completing(model)
+        return self.run.modality.completing(model)
 
-    def _reader(self, function: Callable[..., Any], kinds: set[Any]) -> Callable[[Any], Source]:
-        """What makes of a source what a task wants: examples, perhaps with their names, or what was
-        given as it is."""
-        modality = self.run.modality
-        if NamedExamples in kinds:
-            return self._named
-        if Attributes in kinds:
-            return attributes.read_attributes
-        if Mask in kinds and not isinstance(modality, Maskable):
-            raise InputError(
-                f"{flag('mask')} is for images, and these are {self.run.config['modality']['name']}"
-            )
-        if kinds & {Masked, Mask} and not (Given in kinds and isinstance(modality, Tabular)):
-            if not isinstance(modality, Maskable):
-                name = self.run.config["modality"]["name"]
-                raise InputError(
-                    f"{function.__name__} fills in images, videos, texts and rows; these are {name}"
-                )
-            return (
-                modality.mask
-                if Mask in kinds
-                else lambda source: modality.masked(source).to(self.model.device)
-            )
-        if ImageSet in kinds:
-            if not isinstance(modality, ImageFiles):
-                name = self.run.config["modality"]["name"]
-                raise InputError(f"{function.__name__} is for images, and these are {name}")
-            return modality.whole
-        if LabelledExamples in kinds and not isinstance(modality, Tabular):
-            return self._labelled
-        if not kinds & {Given, Unpacked, Packed}:
-            return lambda source: modality.read(source).gather().x.to(self.model.device)
-        if Given in kinds and isinstance(modality, Tabular):
-            share = self.run.config["training"]["held_out"]
-            return lambda source: modality.given(source, share).to(self.model.device)
-        if Given in kinds or not isinstance(modality, Lossless):
-            fit = "rows of tables" if Given in kinds else "what can be packed without loss"
-            raise InputError(
-                f"{function.__name__} is for {fit}, and these are"
-                f" {self.run.config['modality']['name']}"
-            )
-        own = fingerprint(self.run, self.model)
-        if Packed in kinds:
-            return partial(self._parcel, own)
-        return lambda source: Unpacked(*modality.exact(source), own)
-
-    def _parcel(self, own: str, source: bytes | str | Path) -> Packed:
-        """What was compressed, in memory or in a file."""
-        if isinstance(source, bytes):
-            return unpack_bytes(source, "what was given", own)
-        if not Path(source).is_file():
-            raise InputError(f"{source} does not exist; check the path")
-        return unpack_bytes(Path(source).read_bytes(), str(source), own)
-
-    def _named(self, source: Any) -> NamedExamples:
-        """Examples with their names, and labels where they have them."""
-        parts = [data for data, _ in self.run.modality.read_any(source)]
-        wholes = [data.gather() for data in parts]
-        labels = [whole.y for whole in wholes if whole.y is not None]
-        x = torch.cat([whole.x for whole in wholes]).to(self.model.device)
-        names, classes = [name for data in parts for name in data.names], self.run.modality.classes
-        return NamedExamples(x, names, torch.cat(labels).to(x.device) if labels else None, classes)
-
-    def _labelled(self, source: Any) -> LabelledExamples:
-        """Examples with their classes. Raises InputError where they have none."""
-        data, classes = self.run.modality.read(source), self.run.modality.classes
-        whole, device = data.gather(), self.model.device
-        if whole.y is None:
-            lack = "what is given has no labels" if classes else "the training had no labels"
-            raise InputError(
-                f"{lack}, so there is no class to add to; put images into one sub-folder per class"
-            )
-        out = held_out_rows(data.keys(), self.run.config["training"]["held_out"])
-        return LabelledExamples(whole.x.to(device), whole.y.squeeze(1).to(device), classes, out)
-
-    def _present(self, answer: Answer) -> Any:
-        """What a person in Python wants of an answer: examples as they came in; pairs and frames as
-        lists of those."""
-        modality, present = self.run.modality, self.run.modality.present
-        match answer:
-            case Made() if isinstance(modality, Tabular):
-                return modality.collect(modality.finish(answer.parts))
-            case Filled(given, between=Interval() as between) if isinstance(modality, Tabular):
-                return modality.collect([modality.ranged(between, given)], given.form)
-            case Pairs(between=Interval() as between) if isinstance(modality, Tabular):
-                return modality.collect([modality.ranged(between)])
-            case Pairs(after=rows) if isinstance(modality, Tabular):
-                return present(rows)
-            case Pairs(a, b, Interval() as between):
-                return list(zip(*map(present, (a, b, *between.ends_like(b.cpu()))), strict=True))
-            case Filled(given, draws) if isinstance(modality, Tabular):
-                frames = [modality.collect([modality.filled(given, x)], given.form) for x in draws]
-                return frames if len(frames) > 1 else frames[0]
-            case Augmented(given, added) if isinstance(modality, Tabular) and isinstance(
-                given, Given
-            ):
-                return modality.collect([modality.extended(given, added)], given.form)
-            case Augmented(given, added, y) if isinstance(given, LabelledExamples):
-                return {
-                    name: present(added[y == i])
-                    for i, name in enumerate(given.classes)
-                    if (y == i).any()
-                }
-            case Detections() | Embedded() | Clustered():
-                tables = _tabled(answer, modality)
-                return (
-                    modality.collect(tables)
-                    if isinstance(modality, Tabular)
-                    else concat_tables(tables).to_pandas()
-                )
-            case Completed(given, draws):
-                drawn = [_images(data_of(modality), x, given.form) for x in draws]
-                return drawn if len(drawn) > 1 else drawn[0]
-            case Edited(frames=frames, names=names, directions=directions):
-                walks = [present(walk) for walk in frames.transpose(0, 1)]
-                n = len(directions)
-                return [
-                    dict(zip(directions, walks[i * n : (i + 1) * n], strict=True))
-                    for i in range(len(names))
-                ]
-            case Packed():
-                return pack_bytes(answer)
-            case Unpacked(codes, rest) if isinstance(modality, Lossless):
-                return modality.rebuilt(codes, rest)
-            case Restored(given) if isinstance(modality, ImageFiles):
-                return modality.album((own for _, _, own in answer.made), given.form)
-            case Enlarged(given, _, larger) if isinstance(modality, ImageFiles):
-                return modality.album((after for _, after in larger), given.form)
-            case Made(examples=x):
-                return present(x)
-            case Pairs(before=a, after=b):
-                return list(zip(present(a), present(b), strict=True))
-            case Frames(examples=frames, names=names):
-                walks = [present(walk) for walk in frames.transpose(0, 1)]
-                return dict(zip(names, walks, strict=True)) if names else walks
+    def _reader(self, function: Callable[..., Any], kinds: Sequence[Any]) -> Callable[[Any], Any]:
+        """What makes of a source what a task wants, the first of these types that it can be."""
+        return partial(read_input, self.run, function.__name__, kinds)
 
     def _repr_html_(self) -> str:
         return notebook.run_html(self.run)
 
     def __repr__(self) -> str:
         return f"Trained({self.run!r}, can {', '.join(self.tasks)})"
-
-
-def _images(modality: Modality, x: Sequence[torch.Tensor], form: str) -> Any:
-    """Examples of one size or of several as a person in Python wants them."""
-    if isinstance(modality, ImageFiles):
-        return modality.album((ImageFile(image_to_levels(one, 255)) for one in x), form)
-    return modality.present(torch.stack([*x]))
-
-
-def _tabled(answer: Detections | Embedded | Clustered, modality: Modality) -> list[Table]:
-    """What an answer says of each example, one row each, as tables that belong together."""
-    match answer:
-        case Detections():
-            return [detection_table(part, answer.normal, modality) for part in answer.parts]
-        case Embedded():
-            return [embedding_map.latents_table(answer, modality)]
-        case Clustered():
-            return [cluster_table.cluster_members(answer, modality)]

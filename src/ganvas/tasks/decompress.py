@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from ..core import Compresses, InputError, Packed, Unpacked
+from ..abilities import Compresses
+from ..core import InputError
+from ..results.packed import Packed
+from ..results.unpacked import Unpacked
 from ..runtime import range_coder
 from .compress.coding import coded_places, token_digest
 
 
-@torch.no_grad()
 def decompress(model: Compresses, x: Packed) -> Unpacked:
     """The rows that were packed, equal in every value and type; or the images, equal in every
     pixel.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-import torch
 from torch import Tensor
 
-from ..core import Continuous, ImageFile, ImageSet, InputError, Restored, Restores
+from ..abilities import Restores
+from ..core import Continuous, ImageSet, InputError, Parts
+from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
 from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
 
 
-def denoise(model: Restores, x: ImageSet) -> Restored:
+def denoise(model: Restores, x: ImageSet) -> ImagePairs:
     """Restores images of any size, each at its own resolution, tile by tile; grey or in colour as
     the model is.
 
@@ -28,14 +30,14 @@ def denoise(model: Restores, x: ImageSet) -> Restored:
             f"this model learned to undo no damage; train it with {flag('corrupt')}, such as"
             " gaussian"
         )
-    return Restored(x, each_with_progress(_steps(model, x), len(x.names), "restoring"))
+    each = partial(each_with_progress, n=len(x.names), words="restoring")
+    return ImagePairs(x, Parts(lambda: each(_restored(model, x))))
 
 
-@torch.no_grad()
-def _steps(model: Restores, x: ImageSet) -> Iterator[tuple[ImageFile, Tensor, Tensor]]:
+def _restored(model: Restores, x: ImageSet) -> Iterator[ImagePair]:
     for own in x.each():
         image = own.examples(x.channels)
-        yield own, image, restore_tiled(model, image)
+        yield pair_restored(own, image, restore_tiled(model, image))
 
 
 def restore_tiled(model: Restores, x: Tensor) -> Tensor:

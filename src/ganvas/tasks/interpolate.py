@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, seeded_rng
+from ..abilities import Decodes, Encodes, Generates
+from ..core import InputError, seeded_rng
 from ..core.options import Label
+from ..results.frames import Frames
 from ..runtime.errors import flag
 from .embed.latents import refuse_tokens
 

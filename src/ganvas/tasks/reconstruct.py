@@ -9,16 +9,12 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ..core import (
-    Autoencodes,
-    Calibrated,
-    Interval,
-    Pairs,
-    ResamplesPosterior,
-    seeded_rng,
-)
-from ..core.intervals import FIELDS, check_level, predictive_values, split_draws
+from ..abilities import Autoencodes, ResamplesPosterior
+from ..core import Interval, seeded_rng
+from ..core.intervals import FIELDS, Calibrated, check_level, predictive_values, split_draws
 from ..core.options import HeededBy
+from ..results.pairs import Pairs
+from ..results.reconstruction_intervals import ReconstructionIntervals
 from ..runtime.console import stderr_console
 
 KNOWS_POSTERIOR = HeededBy(
@@ -26,7 +22,6 @@ KNOWS_POSTERIOR = HeededBy(
 )
 
 
-@torch.no_grad()
 def reconstruct(
     model: Autoencodes,
     x: Tensor,
@@ -34,7 +29,7 @@ def reconstruct(
     *,
     interval: Annotated[float | None, KNOWS_POSTERIOR] = None,
     seed: int = 0,
-) -> Pairs:
+) -> Pairs | ReconstructionIntervals:
     """Shows each example beside what the model makes of it: what the latent could not hold is
     missing.
 
@@ -61,7 +56,9 @@ def reconstruct(
     return Pairs(x, torch.cat([model.decode(model.encode(part)) for part in parts]))
 
 
-def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int) -> Pairs:
+def _within(
+    model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int
+) -> ReconstructionIntervals:
     """Reconstructions and the intervals around them."""
     assert isinstance(model, ResamplesPosterior), "others do not heed --interval"
     calibration = known()
@@ -74,9 +71,9 @@ def _within(model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed
             after = model.decode(model.encode(part))
             shown.append(after)
             said.append(
-                predictive_values(model, part, after, calibration.measure).interval(
-                    reach, calibration.least, level
-                )
+                predictive_values(
+                    model.resample_posterior, part, after, calibration.measure
+                ).interval(reach, calibration.least, level)
             )
     whole = [np.concatenate([getattr(part, field) for part in said]) for field in FIELDS]
-    return Pairs(x, torch.cat(shown), Interval(level, *whole))
+    return ReconstructionIntervals(x, torch.cat(shown), Interval(level, *whole))

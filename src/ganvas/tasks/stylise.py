@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
-from ..core import ImageFile, ImageSet, InputError, Restored, Stylises, resize
+from ..abilities import Stylises
+from ..core import ImageSet, InputError, Parts
+from ..core.images import resize
 from ..core.options import File
+from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
 from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import on_device
@@ -25,7 +27,7 @@ def stylise(
     *,
     style: Annotated[ImageSet | None, File()] = None,
     strength: float = 1.0,
-) -> Restored:
+) -> ImagePairs:
     """Gives images of any size the style of one other, each at its own resolution: whole up to a
     megapixel, beyond it tile by tile, of which one fades into the next; then the style replaces
     what each tile is like, not the whole.
@@ -43,20 +45,18 @@ def stylise(
         )
     if not 0 <= strength <= 1:
         raise InputError(f"{flag('strength')} is {strength}; it is from 0 (no style) to 1")
-    steps = _steps(model, x, _seen(style.image(0)), strength)
-    return Restored(x, each_with_progress(steps, len(x.names), "stylising"), recoloured=True)
+    seen = _seen(style.image(0))
+    each = partial(each_with_progress, n=len(x.names), words="stylising")
+    return ImagePairs(x, Parts(lambda: each(_stylised(model, x, seen, strength))))
 
 
-@torch.no_grad()
-def _steps(
-    model: Stylises, x: ImageSet, style: Tensor, strength: float
-) -> Iterator[tuple[ImageFile, Tensor, Tensor]]:
+def _stylised(model: Stylises, x: ImageSet, style: Tensor, strength: float) -> Iterator[ImagePair]:
     network = on_device(
         partial(model.stylise, style=style.to(model.device), strength=strength), model.device
     )
     for own in x.each():
         image = own.examples(x.channels)
-        yield own, image, translate_image(network, image)
+        yield pair_restored(own, image, translate_image(network, image), recoloured=True)
 
 
 def _seen(style: Tensor) -> Tensor:

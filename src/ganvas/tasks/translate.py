@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import torch
 from torch import Tensor
 
-from ..core import (
-    Continuous,
-    ImageFile,
-    ImageSet,
-    InputError,
-    Restored,
-    Space,
-    Translates,
-    mirror_pad,
-    with_channels,
-)
+from ..abilities import Translates
+from ..core import Continuous, ImageSet, InputError, Parts, Space
+from ..core.images import mirror_pad, with_channels
 from ..core.options import Domain
+from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
 from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
@@ -27,7 +19,7 @@ from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
 AT_MOST = 2**20  # pixels of an image that is translated whole
 
 
-def translate(model: Translates, x: ImageSet, *, to: Domain | None = None) -> Restored:
+def translate(model: Translates, x: ImageSet, *, to: Domain | None = None) -> ImagePairs:
     """Translates images of any size, each at its own resolution: whole up to a megapixel, tile by
     tile beyond it.
 
@@ -47,14 +39,11 @@ def translate(model: Translates, x: ImageSet, *, to: Domain | None = None) -> Re
     given, made = (model.space, model.condition) if back else (model.condition, model.space)
     if not all(isinstance(space, Continuous) and len(space.shape) == 3 for space in (given, made)):
         raise InputError("this model learned from no images; translate is for those that did")
-    steps = _steps(model, x, given, back)
-    return Restored(x, each_with_progress(steps, len(x.names), "translating"), recoloured=True)
+    each = partial(each_with_progress, n=len(x.names), words="translating")
+    return ImagePairs(x, Parts(lambda: each(_translated(model, x, given, back))))
 
 
-@torch.no_grad()
-def _steps(
-    model: Translates, x: ImageSet, given: Space, back: bool
-) -> Iterator[tuple[ImageFile, Tensor, Tensor]]:
+def _translated(model: Translates, x: ImageSet, given: Space, back: bool) -> Iterator[ImagePair]:
     network = on_device(partial(model.translate, back=back), model.device)
     for own in x.each():
         image = with_channels(own.examples(x.channels), given.shape[0])
@@ -62,7 +51,8 @@ def _steps(
             image, *given.shape[1:]
         )  # networks see nothing smaller than what they practised on
         made = translate_image(network, seen, None if model.any_size else given.shape[1:])
-        yield own, image, made[:, : image.shape[1], : image.shape[2]]
+        after = made[:, : image.shape[1], : image.shape[2]]
+        yield pair_restored(own, image, after, recoloured=True)
 
 
 def translate_image(

@@ -7,8 +7,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..core import Decodes, Encodes, Frames, Generates, InputError, Samples, seeded_rng
+from ..abilities import Decodes, Encodes, Generates, Samples
+from ..core import InputError, seeded_rng
 from ..core.options import Label
+from ..results.frames import Frames
 from ..runtime.console import stderr_console
 from ..runtime.errors import flag
 from ._progress import with_progress
@@ -19,7 +21,6 @@ FARTHEST = 1_000_000  # standard deviations, or latents, that are asked for
 DRAWN = 4096  # latents that tell how wide a prior is
 
 
-@torch.no_grad()
 def traverse(
     model: Decodes,
     x: Tensor | None = None,

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import log
 
-import torch
 from torch import Tensor
 
-from ..core import (
-    Continuous,
-    Enlarged,
+from ..abilities import Upscales
+from ..core import Continuous, ImageSet, InputError, Parts
+from ..core.images import (
     ImageFile,
-    ImageSet,
-    InputError,
-    Upscales,
     image_from_levels,
     image_to_levels,
     upscale_bicubic,
     with_channels,
 )
+from ..results.image_pairs import ImagePair, ImagePairs, pair_enlarged
 from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import bands, on_device, tile_side
@@ -31,7 +29,7 @@ OVERLAP = 32  # pixels that neighbouring tiles share before they are enlarged
 
 def upscale(
     model: Upscales, x: ImageSet, *, fidelity: float = 0.0, scale: int | None = None
-) -> Enlarged:
+) -> ImagePairs:
     """Enlarges images of any size, tile by tile; what their files have beside pixels is kept: 16
     bits of grey ones, transparency, EXIF, colour profiles.
 
@@ -53,8 +51,9 @@ def upscale(
             " pixels)"
         )
     times = _times(model.scale, model.scale if scale is None else scale)
-    pairs = each_with_progress(_pairs(model, x, times, fidelity), len(x.names), "enlarging")
-    return Enlarged(x, model.scale**times, pairs)
+    each = partial(each_with_progress, n=len(x.names), words="enlarging")
+    pairs = Parts(lambda: each(_enlarged(model, x, times, fidelity)))
+    return ImagePairs(x, pairs, keeps_kind=True)
 
 
 def _times(own: int, wanted: int) -> int:
@@ -69,14 +68,12 @@ def _times(own: int, wanted: int) -> int:
     return times
 
 
-def _pairs(
-    model: Upscales, x: ImageSet, times: int, fidelity: float
-) -> Iterator[tuple[ImageFile, ImageFile]]:
+def _enlarged(model: Upscales, x: ImageSet, times: int, fidelity: float) -> Iterator[ImagePair]:
     for before in x.each():
-        yield before, upscale_image(model, before, times, fidelity)
+        after = upscale_image(model, before, times, fidelity)
+        yield pair_enlarged(before, after, model.scale**times, x.channels)
 
 
-@torch.no_grad()
 def upscale_image(model: Upscales, image: ImageFile, times: int, fidelity: float) -> ImageFile:
     """An image, enlarged so many times by a model; on a processor that computes in bf16, in that.
 

@@ -8,17 +8,8 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from ..core import (
-    Batch,
-    Continuous,
-    Data,
-    Generates,
-    InputError,
-    Model,
-    Samples,
-    evenly_spaced,
-    seeded_rng,
-)
+from ..abilities import Generates, Samples
+from ..core import Batch, Continuous, Data, InputError, Model, evenly_spaced, seeded_rng
 from ..runs.diagnosis import Diagnosis
 
 EXAMPLES = 1000

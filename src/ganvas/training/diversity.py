@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from ..core import Data
-from ..evaluation.metrics.precision_recall import neighbour_radius
+from ..core.statistics import neighbour_radius, principal_axes
 
 EXAMPLES = 256
 COMPONENTS = 16
 """Principal components of real examples that distances are measured in: enough to tell kinds of
 examples apart, too few for distances to be about noise."""
+
+
+NEIGHBOURS = 5
+"""How far an example's neighbourhood reaches (Naeem et al. recommend 5)."""
 
 
 class Diversity:
@@ -27,9 +31,9 @@ class Diversity:
     def __init__(self, real: Data, vectors: Callable[[Tensor], Tensor]) -> None:
         self.vectors = vectors
         x = vectors(real.gather(most=EXAMPLES).x).cpu()
-        self.mean, self.axes = x.mean(0), principal_components(x)
+        self.mean, self.axes = x.mean(0), principal_axes(x, COMPONENTS)
         self.real = self._project(x)
-        self.reach = neighbour_radius(self.real)
+        self.reach = neighbour_radius(self.real, NEIGHBOURS)
 
     def of(self, made: Tensor) -> dict[str, float]:
         """Coverage and diversity of samples.
@@ -46,9 +50,3 @@ class Diversity:
     def _project(self, x: Tensor) -> Tensor:
         """Vectors (N, D) on the principal components, (N, at most COMPONENTS)."""
         return (x - self.mean) @ self.axes
-
-
-def principal_components(x: Tensor, most: int = COMPONENTS) -> Tensor:
-    """The directions in which vectors (N, D) vary most, shape (D, at most `most`)."""
-    axes: Tensor = torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh
-    return axes[:most].T

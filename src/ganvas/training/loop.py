@@ -16,27 +16,14 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from ..core import (
-    Autoencodes,
-    Batch,
-    Completes,
-    Data,
-    InputError,
-    Modality,
-    Model,
-    Predicts,
-    Restores,
-    Samples,
-    SamplesTokens,
-    seeded_rng,
-)
+from ..abilities import Samples, previews
+from ..core import Batch, Data, InputError, Modality, Model, seeded_rng
 from ..runs.diagnosis import Diagnosis, Facts, History, diagnose, recent_lines
 from ..runs.run import Run
 from ..runtime import distributed
 from ..runtime.errors import flag
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
-from .previews import previews_of
 from .recovery import Recovery, RecoveryOrder
 
 PREVIEWS = 24
@@ -311,26 +298,30 @@ def preview(model: Model, modality: Modality, held_out: Data, folder: Path, step
     examples."""
     if isinstance(model, Samples):
         columns = min(model.condition.vocabulary if model.condition else 10, 16)
-        rows = 1 if isinstance(model, SamplesTokens) else 4  # symbol by symbol takes its time
         with seeded_rng(0):
-            shown = model.sample(rows * columns)
-    elif len(held_out):
-        pairs = isinstance(model, Autoencodes | Restores | Completes) and not isinstance(
-            model, Predicts
-        )
-        some = held_out.gather(most=20 if pairs and len(held_out) >= 20 else 10).to(model.device)
-        kinds = next((kinds for _, kinds in previews_of(model, some.x, some.y)), None)
-        if kinds is None:
-            return
-        columns, shown = min(len(some), 10), torch.cat([*kinds])
+            shown = model.sample(model.preview_rows * columns)
     else:
-        return
+        rows = _preview_rows(model, held_out)
+        if not rows:
+            return
+        columns, shown = min(len(rows[0]), 10), torch.cat([*rows])
     (folder / "previews").mkdir(exist_ok=True)
     modality.sheet(
         (shown.float() if shown.is_floating_point() else shown).cpu(),
         folder / "previews" / f"{step:08d}.png",
         columns=columns,
     )
+
+
+def _preview_rows(model: Model, held_out: Data) -> Sequence[Tensor]:
+    """Of the first thing there is to see of a model: what is shown of held-out examples, each (n,
+    ...)."""
+    first = next(iter(previews(model)), None)
+    if first is None or not len(held_out):
+        return ()
+    most = first.examples if len(held_out) >= first.examples else 10
+    some = held_out.gather(most=most).to(model.device)
+    return first.rows(model, some.x, some.y)
 
 
 def prepare_batch(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:

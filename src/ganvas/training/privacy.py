@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from warnings import catch_warnings, simplefilter
 
-from ..core import InputError, Promise
+from ..core import InputError
+from ..core.privacy import Promise
 from ..runtime.errors import flag
 
 

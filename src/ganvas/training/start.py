@@ -15,17 +15,19 @@ from typing import Any, Literal
 
 import torch
 
-from ..core import Data, Defaults, EncodedModality, InputError, Modality, Model, Private
+from ..core import Data, Defaults, InputError, Modality, Model
 from ..core.options import parse_rates
+from ..core.privacy import Private
 from ..data._recognition import modality_name, source_name
 from ..evaluation.evaluate import write_final_report
 from ..runs.calibration_store import Learn, data_digest
 from ..runs.interval_calibration import learn_calibration
-from ..runs.reference_scores import learn_reference_scores
-from ..runs.run import Run, build, describe_modality, is_partial_file
+from ..runs.reference_scores import collect_neighbours, learn_reference_scores
+from ..runs.run import Run, build, describe_modality
 from ..runtime import distributed, registry
 from ..runtime.device import choose_device, choose_precision, prepare
 from ..runtime.errors import flag
+from ..runtime.files import is_partial_file
 from . import privacy
 from .data_checks import check_data
 from .engine import Engine
@@ -84,7 +86,7 @@ def open_training(
     modality = reader.learn(
         source, **{k: v for k, v in ({**practice.data_options, **options}).items() if k in own}
     )
-    modality = modality.beside(out) if isinstance(modality, EncodedModality) else modality
+    modality = modality.beside(out)
     chosen = {k: v for k, v in options.items() if k not in own}
     build(model, chosen, modality)
     run = (
@@ -159,6 +161,8 @@ def run_training(run: Run, source: Any, quiet: bool, follow: Follow | None = Non
         for name, learned in HINDSIGHT.items():
             if tensors := learned(trained, held, quiet):
                 trained.keep(name, tensors)
+        if tensors := collect_neighbours(trained, learn):
+            trained.keep("neighbours", tensors)
         write_final_report(trained)
     return trained
 

@@ -17,8 +17,9 @@ from time import time
 from typing import Any, Literal
 
 from ..core import InputError, Model
-from ..runs.run import Run, write_atomically
+from ..runs.run import Run
 from ..runtime.errors import flag
+from ..runtime.files import write_atomically
 
 Name = Literal["mlflow", "tensorboard", "wandb"]
 PROJECT = "ganvas"

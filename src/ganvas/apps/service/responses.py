@@ -19,22 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from ...core import (
-    Answer,
-    Augmented,
-    Clustered,
-    Detections,
-    Embedded,
-    Filled,
-    Given,
-    Made,
-    Modality,
-    Packed,
-    Pairs,
-    Tabular,
-)
-from ...results.detection_table import detection_table
-from ...results.save import figures, save_result
+from ...core import Modality, Result
 
 JSON, PNG, ZIP, CSV = "application/json", "image/png", "application/zip", "text/csv"
 ARROW, PARQUET, BYTES = (
@@ -96,76 +81,47 @@ def _read_weight(part: str) -> tuple[float, str]:
         return 0.0, kind
 
 
-def reply(answer: Answer, modality: Modality, kind: str, folder: Path) -> Reply:
-    """An answer as a kind; files are made in a new folder. Raises NotThat where it cannot be
+def reply(result: Result, modality: Modality, kind: str, folder: Path) -> Reply:
+    """A result as a kind; files are made in a new folder. Raises NotThat where it cannot be
     that."""
     match kind:
         case "image/png":
-            return _image(answer, modality, folder)
+            return _image(result, modality, folder)
         case "application/zip":
-            return Reply(ZIP, _zipped(save_result(answer, modality, folder), folder), "answer.zip")
+            return Reply(ZIP, _zipped(result.save(modality, folder), folder), "answer.zip")
         case "application/octet-stream":
-            if not isinstance(answer, Packed):
-                raise NotThat("only what is packed comes as bytes; ask for application/zip")
-            return Reply(
-                BYTES, _only(save_result(answer, modality, folder)).read_bytes(), "packed.ganvas"
-            )
+            return _bytes(result)
         case "application/json":
-            return Reply(JSON, _json(answer, modality, folder), "answer.json")
+            return Reply(JSON, _json(result, modality, folder), "answer.json")
         case _:
-            return _table(answer, modality, kind, folder)
+            return _table(result, modality, kind, folder)
 
 
-def is_table(answer: Answer, modality: Modality) -> bool:
-    """Whether an answer is a table, or several."""
-    rows = isinstance(modality, Tabular) and isinstance(answer, Made | Filled | Pairs)
-    return (
-        rows
-        or isinstance(answer, Detections | Embedded | Clustered)
-        or (isinstance(answer, Augmented) and isinstance(answer.given, Given))
-    )
-
-
-def judged(answer: Detections, modality: Modality) -> bytes:
-    """What was detected as JSON, without the files."""
-    rows = [
-        row
-        for part in answer.parts
-        for row in records(detection_table(part, answer.normal, modality))
-    ]
-    return _said({"figures": figures(answer), "rows": rows, "files": []})
-
-
-def judged_apart(answer: Answer, modality: Modality, sizes: Sequence[int]) -> list[Reply]:
-    """The same for each of several people, who brought so many examples."""
-    assert isinstance(answer, Detections), (
-        "what takes any number of examples says of each how anomalous it is"
-    )
-    rows = iter(
-        [
-            row
-            for part in answer.parts
-            for row in records(detection_table(part, answer.normal, modality))
-        ]
-    )
+def replies_apart(result: Result, modality: Modality, sizes: Sequence[int]) -> list[Reply]:
+    """A table of findings as JSON for each of several people, who brought so many examples."""
+    (table,) = result.tables(modality).values()
+    rows = iter(_rows(table))
     own = [list(islice(rows, size)) for size in sizes]
-    told = [
-        figures(answer) | {"found": sum(row["found"] for row in some), "of": len(some)}
-        for some in own
-    ]
+    figures = result.figures()
+    counts = [{"found": sum(row["found"] for row in some), "of": len(some)} for some in own]
     return [
-        Reply(JSON, _said({"figures": f, "rows": some, "files": []}), "")
-        for f, some in zip(told, own, strict=True)
+        Reply(JSON, _said({"figures": figures | count, "rows": some, "files": []}), "")
+        for count, some in zip(counts, own, strict=True)
     ]
 
 
-def _image(answer: Answer, modality: Modality, folder: Path) -> Reply:
-    rows = is_table(answer, modality) and not isinstance(answer, Made | Embedded | Clustered)
-    if rows or isinstance(answer, Packed):
+def _image(result: Result, modality: Modality, folder: Path) -> Reply:
+    if not result.is_image(modality):
         raise NotThat("this answer is no image; ask for application/json or application/zip")
-    return Reply(
-        PNG, _only(save_result(answer, modality, folder / "answer.png")).read_bytes(), "answer.png"
-    )
+    content = _only(result.save(modality, folder / "answer.png")).read_bytes()
+    return Reply(PNG, content, "answer.png")
+
+
+def _bytes(result: Result) -> Reply:
+    content = result.content()
+    if content is None:
+        raise NotThat("only what is packed comes as bytes; ask for application/zip")
+    return Reply(BYTES, content, "packed.ganvas")
 
 
 def _only(files: Sequence[Path]) -> Path:
@@ -176,25 +132,23 @@ def _only(files: Sequence[Path]) -> Path:
     return files[0]
 
 
-def _json(answer: Answer, modality: Modality, folder: Path) -> bytes:
-    """Figures, rows of the table that an answer is, and its files: images in base64, texts,
-    tables as rows."""
-    if isinstance(answer, Detections):
-        return judged(answer, modality)
-    if not is_table(answer, modality):
-        files = [_filed(file, folder) for file in save_result(answer, modality, folder)]
-        return _said({"figures": figures(answer), "rows": [], "files": files})
-    tables = {
-        file.name: pq.read_table(file)
-        for file in save_result(answer, modality, folder / "rows.parquet")
-    }
+def _json(result: Result, modality: Modality, folder: Path) -> bytes:
+    """Figures, rows of the table that a result is, and its files: images in base64, texts, tables
+    as rows."""
+    tables = {name: _rows(table) for name, table in result.tables(modality).items()}
     if len(tables) == 1:
-        rows = records(next(iter(tables.values())))
-        return _said({"figures": figures(answer), "rows": rows, "files": []})
-    several = [
-        {"name": name, "type": PARQUET, "rows": records(table)} for name, table in tables.items()
+        (rows,) = tables.values()
+        return _said({"figures": result.figures(), "rows": rows, "files": []})
+    files = [
+        {"name": f"{name}.parquet", "type": PARQUET, "rows": rows} for name, rows in tables.items()
     ]
-    return _said({"figures": figures(answer), "rows": [], "files": several})
+    if not tables:
+        files = [_filed(file, folder) for file in result.save(modality, folder)]
+    return _said({"figures": result.figures(), "rows": [], "files": files})
+
+
+def _rows(tables: Iterable[pa.Table]) -> list[dict[str, Any]]:
+    return [row for table in tables for row in records(table)]
 
 
 def _filed(file: Path, folder: Path) -> dict[str, Any]:
@@ -241,12 +195,12 @@ def _plain(value: Any) -> str:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
-def _table(answer: Answer, modality: Modality, kind: str, folder: Path) -> Reply:
-    if not is_table(answer, modality):
+def _table(result: Result, modality: Modality, kind: str, folder: Path) -> Reply:
+    if not result.tables(modality):
         raise NotThat(
             "this answer is no table; ask for application/json, image/png or application/zip"
         )
-    file = _only(save_result(answer, modality, folder / "rows.parquet"))
+    file = _only(result.save(modality, folder / "rows.parquet"))
     if kind == PARQUET:
         return Reply(PARQUET, file.read_bytes(), "rows.parquet")
     spool = TemporaryFile()  # noqa: SIM115 # closed when it has been sent

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ... import api
-from ...core import InputError, Overlapping
+from ...core import InputError
 from ...runs.run import Run
 from ..jobs import NAME
 from ..spelling import spell_field
@@ -49,7 +49,7 @@ class OpenedRun:
     def overlaps(self) -> bool:
         """Whether its examples overlap, so that those of several requests cannot be scored as one
         batch."""
-        return isinstance(self.trained.run.modality, Overlapping)
+        return self.trained.run.modality.overlapping
 
     @cached_property
     def tasks(self) -> list[str]:

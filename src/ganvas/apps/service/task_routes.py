@@ -19,9 +19,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from PIL import Image
 from starlette.responses import StreamingResponse
 
-from ...core import Answer, Continuous, InputError, Made, Packed, ScoredStream, Tabular, data_of
-from ...core.scoring import Part, score_jointly, score_parts
-from ...results.packed import read_header
+from ...core import Continuous, InputError, Result
+from ...core.detection import ScoredStream
+from ...core.scoring import Part, score_jointly
+from ...results.packed import Packed, read_header
 from ...runs.run import Run
 from ...runs.summary import RunSummary
 from ...runtime import registry
@@ -104,13 +105,13 @@ class TaskHandlers:
             opened = self.run_cache.open(question.run)
             modality = opened.trained.run.modality
             with _explaining_packed(question.form):
-                answer = self._do(opened, question, folder / "given")
-                if stream and isinstance(answer, Made) and isinstance(modality, Tabular):
-                    stream.fill(modality.finish(answer.parts), kind)
+                result = self._do(opened, question, folder / "given")
+                if stream and result.synthetic and (tables := result.tables(modality)):
+                    stream.fill(tables["rows"], kind)
                     return Reply(kind, b"", "rows")
-                return replies.reply(answer, modality, kind, folder / "answer")
+                return replies.reply(result, modality, kind, folder / "answer")
 
-    def _do(self, opened: OpenedRun, question: Question, folder: Path) -> Answer:
+    def _do(self, opened: OpenedRun, question: Question, folder: Path) -> Result:
         trained, form = opened.trained, question.form
         files = self._write_files(opened, question, folder)
         options = {name: path for name, path in files.items() if form.sources[name].by_option}
@@ -137,7 +138,7 @@ class TaskHandlers:
     def _refuse_too_much(self, opened: OpenedRun, question: Question) -> None:
         """Raises InputError where more is to be generated than is allowed."""
         counts = _read_counts(question)
-        space = data_of(opened.trained.run.modality).space
+        space = opened.trained.run.modality.inner.space
         if isinstance(space, Continuous) and len(space.shape) > 2:
             each, most, what = prod(space.shape[1:]), self.limits.pixels, "pixels"
         else:
@@ -182,8 +183,8 @@ class TaskHandlers:
         sizes = tuple(sum(len(data) for data, _ in parts) for parts in requests)
         whole = score_jointly(requests, opened.score_with_attribution)
         stream = ScoredStream(lambda _: iter([whole]), sizes)
-        answer = opened.trained.do(question.form.name, stream, **question.request.options)
-        return replies.judged_apart(answer, opened.trained.run.modality, sizes)
+        result = opened.trained.do(question.form.name, stream, **question.request.options)
+        return replies.replies_apart(result, opened.trained.run.modality, sizes)
 
     def _read_examples(
         self, opened: OpenedRun, question: Question, folder: Path
@@ -194,7 +195,7 @@ class TaskHandlers:
             if opened.overlaps:
                 return None
             parts, examples = list[Part](), 0
-            for part in opened.trained.run.modality.read_any(path):
+            for part in opened.trained.run.modality.open(path).parts():
                 parts.append(part)
                 examples += len(part[0])
                 if examples > TOGETHER:
@@ -301,7 +302,7 @@ def _score_in_batches(opened: OpenedRun, path: Path) -> ScoredStream:
     """The examples of a path, scored as those of several requests are."""
     modality = opened.trained.run.modality
     return ScoredStream(
-        lambda _: score_parts(modality, modality.read_any(path), opened.score_with_attribution)
+        lambda _: modality.score(modality.open(path).parts(), opened.score_with_attribution)
     )
 
 

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ...core import CONTAINERS, Attributes, ImageFiles, Modality, Packed, data_of
-from ...results.packed import read_header
+from ...core import Modality
+from ...core.attributes import Attributes
+from ...core.images import CONTAINERS
+from ...results.packed import Packed, read_header
 from ...runtime import range_coder
 from ...runtime.errors import InputError
 from ...runtime.filenames import image_names
@@ -304,5 +306,5 @@ def _allowed_endings(modality: Modality, kinds: Collection[Any]) -> frozenset[st
         return frozenset({".csv"})
     if Packed in kinds:
         return PACKED
-    own = data_of(modality)
-    return own.endings & ALL - ({".csv"} if isinstance(own, ImageFiles) else set())
+    own = modality.inner
+    return own.endings & ALL - own.lists

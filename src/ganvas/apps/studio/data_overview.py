@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ...core import Data, InputError, Modality, Model, Tabular
+from ...core import Data, InputError, Modality, Model
+from ...core.modality import Recommendation
 from ...data._recognition import guess_modality
 from ...runs.available import available_tasks
 from ...runs.run import build
@@ -22,49 +23,6 @@ from ...training.data_checks import check_data
 SHOWN = 24  # images, or rows
 TRIED = 200  # rows that models are tried on
 SIDE = 128  # pixels of an image that is shown
-
-
-class Recommendation(NamedTuple):
-    """A model to begin with, minutes that do for some thousand examples, and why."""
-
-    model: str
-    minutes: float
-    why: str
-
-
-RECOMMENDED: Mapping[str, tuple[Recommendation, ...]] = {
-    "images": (
-        Recommendation(
-            "vae",
-            1,
-            "It learns in minutes on any computer and can do the most afterwards; r3gan is"
-            " sharper, but wants thousands of images and hours.",
-        ),
-        Recommendation("cut", 60, "It needs no pairs, and half the time that cyclegan takes."),
-    ),
-    "tables": (
-        Recommendation(
-            "made",
-            2,
-            "It learns a table within minutes, and can sample rows under constraints, impute"
-            " missing values, detect anomalies, and compress.",
-        ),
-    ),
-    "texts": (
-        Recommendation(
-            "transformer", 10, "It writes best, continues texts and detects anomalous ones."
-        ),
-    ),
-    "videos": (
-        Recommendation("simvp", 15, "It predicts frames and detects what is unexpected in them."),
-    ),
-    "series": (
-        Recommendation(
-            "ae", 3, "It learns in a minute what is normal, and says which sensor is anomalous."
-        ),
-    ),
-}
-"""By the modality, what to begin with: the first that fits."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +76,8 @@ class DataOverview:
     @property
     def columns(self) -> pd.DataFrame | None:
         """What each column of a table is taken for."""
-        if not isinstance(self.modality, Tabular):
-            return None
-        return pd.DataFrame(self.modality.kinds.items(), columns=["column", "taken for"])
+        kinds = self.modality.kinds
+        return pd.DataFrame(kinds.items(), columns=["column", "taken for"]) if kinds else None
 
 
 def inspect_data(
@@ -130,9 +87,8 @@ def inspect_data(
     with it."""
     kind = kind or guess_modality(source)
     reader, given = registry.load("modalities", kind), dict(options or {})
-    recommended = RECOMMENDED.get(kind, ())[:1]
     liked = dict[str, Any]()
-    for recommendation in recommended:
+    for recommendation in reader.recommended[:1]:
         liked |= registry.load("models", recommendation.model).defaults.data_options
     modality = reader.learn(source, **_select_known(reader, liked | given))
     return DataOverview(source, kind, given, modality, modality.read(source))
@@ -141,7 +97,7 @@ def inspect_data(
 def find_models(overview: DataOverview) -> list[ModelFit]:
     """Models that fit data, the recommended one first: each is tried on some of it."""
     fitting = dict(_try_models(overview))
-    recommended = [one for one in RECOMMENDED.get(overview.kind, ()) if one.model in fitting]
+    recommended = [one for one in overview.modality.recommended if one.model in fitting]
     first = recommended[0] if recommended else Recommendation(next(iter(fitting), ""), 10.0, "")
     names = sorted(fitting, key=lambda name: name != first.model)
     return [
@@ -170,7 +126,7 @@ def to_frame(x: Tensor, modality: Modality) -> pd.DataFrame:
     frame = modality.frame(x)
     if frame is not None:
         return frame
-    return pd.DataFrame({"text": [str(example)[:300] for example in modality.present(x)]})
+    return pd.DataFrame({"text": [str(example)[:300] for example in modality.to_python(x)]})
 
 
 def _try_models(overview: DataOverview) -> Iterator[tuple[str, Model]]:

@@ -19,17 +19,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...abilities import Autoencodes, Generates, Tokenizes
 from ...api import Trained
-from ...core import (
-    Autoencodes,
-    EncodedModality,
-    Generates,
-    InputError,
-    Tokenizes,
-    Tokens,
-    data_of,
-    seeded_rng,
-)
+from ...core import InputError, Tokens, seeded_rng
 from ...tasks._inputs import training_examples
 from .data_overview import to_frame
 from .task_results import open_run
@@ -155,7 +147,7 @@ def _find_directions(z: Tensor, vectors: Tensor) -> Tensor:
 
 def draw_map(explorer: LatentExplorer) -> np.ndarray:
     """The plane of the first two directions as an image to click on, uint8 (H, W, 3)."""
-    modality = data_of(explorer.trained.run.modality)
+    modality = explorer.trained.run.modality.inner
     line = torch.linspace(-REACH, REACH, ACROSS)
     across, up = torch.meshgrid(line, line.flip(0), indexing="xy")
     positions = torch.zeros(ACROSS**2, len(explorer.directions))
@@ -212,7 +204,7 @@ def render_example(
     explorer: LatentExplorer, x: Tensor
 ) -> tuple[np.ndarray | None, pd.DataFrame | None]:
     """An example (1, ...) as an image, or where it cannot be seen, as a row."""
-    x, modality = _decode_encoded(explorer, x), data_of(explorer.trained.run.modality)
+    x, modality = _decode_encoded(explorer, x), explorer.trained.run.modality.inner
     small = modality.thumbnails(x, LARGE)
     if small is None:
         return None, to_frame(x, modality)
@@ -224,5 +216,4 @@ def render_example(
 
 def _decode_encoded(explorer: LatentExplorer, x: Tensor) -> Tensor:
     """Examples of the data itself, where the model learned on the latents of a trained encoder."""
-    modality = explorer.trained.run.modality
-    return modality.decode(x) if isinstance(modality, EncodedModality) else x
+    return explorer.trained.run.modality.decode(x)

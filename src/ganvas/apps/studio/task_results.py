@@ -17,17 +17,9 @@ from pyarrow import parquet
 from torch import Tensor
 
 from ... import api
-from ...core import (
-    Answer,
-    Detections,
-    InputError,
-    Made,
-    Packed,
-    Queryable,
-    Samples,
-    Tabular,
-)
-from ...results.save import figures, save_result
+from ...abilities import Samples
+from ...core import InputError, Result
+from ...core.constraints import Queryable
 from ...runtime import registry
 from ...tasks._inputs import sources as task_sources
 from ...tasks._inputs import training_examples
@@ -94,9 +86,7 @@ def asked(task: str, trained: api.Trained) -> list[Field]:
         for option in heeded
         if not option.kind.endless
     ]
-    many = (
-        isinstance(modality, Tabular) and registry.needs(function) is Samples
-    )  # of rows a few say nothing
+    many = modality.kinds and registry.needs(function) is Samples  # of rows a few say nothing
     return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
 
 
@@ -112,17 +102,15 @@ def do(
         name: str(uploads.store_uploads([value], runs)) if name in files else value
         for name, value in options.items()
     }
-    answer = trained.do(task, *(str(one) for one in held if one), **said)
+    result = trained.do(task, *(str(one) for one in held if one), **said)
     out = uploads.create_answer_folder(runs) / task
-    written = save_result(answer, trained.run.modality, out)
-    if isinstance(answer, Packed):
-        return _packed(answer, written, trained, held[0])
-    shown = _shown(
-        written, _before(held, written), _said(answer), out, _beside(answer, written, trained, said)
-    )
-    return (
-        replace(shown, table=_most_anomalous(written)) if isinstance(answer, Detections) else shown
-    )
+    written = result.save(trained.run.modality, out)
+    if result.undone_by:
+        return _undone(result, written, trained, held[0])
+    chart = _beside(written, trained, said) if result.synthetic else ""
+    shown = _shown(written, _before(held, written), result.describe(), out, chart)
+    table = _ordered(written, result.order_by) if result.order_by else shown.table
+    return replace(shown, table=table)
 
 
 def judged(run: Path, runs: Path) -> Shown:
@@ -189,57 +177,24 @@ def _before(held: Sequence[Path | None], files: Sequence[Path]) -> list[tuple[Pa
     return [(file, made[file.stem]) for file in own][:SHOWN]
 
 
-def _most_anomalous(files: Sequence[Path]) -> pd.DataFrame:
-    """The most anomalous examples first, and what is said of them all."""
-    scores = pd.read_csv(next(file for file in files if file.name == "scores.csv"), nrows=MOST)
-    return (
-        scores.sort_values("p", kind="stable").head(ROWS).dropna(axis="columns", how="all").round(4)
-    )
+def _ordered(files: Sequence[Path], column: str) -> pd.DataFrame:
+    """The rows with the smallest values of a column first, and what is said of them all."""
+    table = pd.read_csv(next(file for file in files if file.suffix == ".csv"), nrows=MOST)
+    first = table.sort_values(column, kind="stable").head(ROWS)
+    return first.dropna(axis="columns", how="all").round(4)
 
 
-def _said(answer: Answer) -> str:
-    """What an answer says in numbers, as words."""
-    if isinstance(answer, Detections):
-        found = answer.tally["found"]
-        words = (
-            f"{found:,} of {answer.tally['of']:,} are anomalous"
-            if found
-            else "Nothing is anomalous beyond doubt"
-        )
-        return (
-            f"{words}, beside {len(answer.normal.scores):,} normal ones. Below, the most anomalous"
-            " come first."
-        )
-    said = {name: value for name, value in figures(answer).items() if not isinstance(value, dict)}
-    return " · ".join(f"{name}: {_number(value)}" for name, value in said.items())
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_number, value[:12]))
-    return (
-        f"{value:,.4g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int)
-        else str(value)
-    )
-
-
-def _packed(
-    answer: Packed, files: Sequence[Path], trained: api.Trained, given: Path | None
+def _undone(
+    result: Result, files: Sequence[Path], trained: api.Trained, given: Path | None
 ) -> Shown:
     """How small it became, and what that cost: it is unpacked again and laid beside what was
     given."""
     assert given is not None, "what is packed was handed in"
     inside = [given] if given.is_file() else [file for file in given.rglob("*") if file.is_file()]
     before, after = sum(file.stat().st_size for file in inside), files[0].stat().st_size
-    words = (
-        f"{answer.n:,} examples in {after:,} bytes; as files they took {before / after:.1f} times"
-        " as many"
-    )
-    again = trained.do("decompress", str(files[0]))
-    back = save_result(again, trained.run.modality, files[0].parent / "unpacked")
+    words = f"{result.describe()}; as files they took {before / after:.1f} times as many"
+    again = trained.do(result.undone_by, str(files[0]))
+    back = again.save(trained.run.modality, files[0].parent / "unpacked")
     pairs = _before([given], back)
     return _shown([*files, *back], pairs, f"{words} · {_error(pairs)}", files[0].parent)
 
@@ -259,13 +214,11 @@ def _levels(file: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"), dtype=float)
 
 
-def _beside(
-    answer: Answer, files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]
-) -> str:
+def _beside(files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]) -> str:
     """Charts of new rows beside real ones that are as was asked for, where the data of the training
     is at hand."""
     modality, where = trained.run.modality, said.get("where")
-    if not isinstance(answer, Made) or not isinstance(modality, Tabular) or trained.source is None:
+    if not modality.kinds or trained.source is None:
         return ""
     try:
         x = training_examples(trained.run, trained.source, REAL).x

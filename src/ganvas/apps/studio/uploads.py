@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 from time import time
 
-from ...core import lists_images
+from ...core.images import lists_images
 from ...runtime.errors import InputError
 from ..uploads import check_members, is_plain_file, is_private, list_files
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import torch
 from pyarrow import csv
 
-from ...core import Attributes, InputError
+from ...core import InputError
+from ...core.attributes import Attributes
 
 
 def read_attributes(source: Any) -> Attributes:
@@ -57,10 +58,12 @@ def _table(source: Any) -> tuple[pa.Table, str]:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    return any(test(kind) for test in tests)
 
 
 def _floats(column: pa.ChunkedArray) -> list[float]:
     """Values, nan where they are missing."""
     whole = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
-    return pc.fill_null(whole.cast(pa.float64()), float("nan")).to_pylist()
+    values: list[float] = pc.fill_null(whole.cast(pa.float64()), float("nan")).to_pylist()
+    return values

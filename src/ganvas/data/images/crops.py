@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Batch, Data, random_flip, seeded_generator
+from ...core import Batch, Data, seeded_generator
+from ...core.images import random_flip
 
 THREADS = min(os.cpu_count() or 1, 16)
 

@@ -10,7 +10,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ...core import ImageFile, InputError
+from ...core import InputError
+from ...core.images import ImageFile
 
 GREY = ("1", "L", "LA", "La", "I", "F")
 SEEN_THROUGH = ("RGBA", "RGBa", "LA", "La", "PA")
@@ -143,9 +144,9 @@ def _of_eight(levels: Tensor) -> Tensor:
     return levels.float().div(257).round().to(torch.uint8)
 
 
-def save_image(one: ImageFile, file: Path) -> None:
-    """Writes an image with all that a file of this ending can hold. Raises InputError where it is
-    too large for it."""
+def save_image(one: ImageFile, file: Path) -> Path:
+    """Writes an image with all that a file of this ending can hold; returns the file. Raises
+    InputError where it is too large for it."""
     ending = file.suffix.lower()
     height, width = one.levels.shape[1:]
     if max(height, width) > LONGEST.get(ending, width + height):
@@ -159,3 +160,4 @@ def save_image(one: ImageFile, file: Path) -> None:
     about |= {"exif": one.exif} if one.exif else {}
     file.parent.mkdir(parents=True, exist_ok=True)
     image.save(file, **FINE.get(ending, {}), **about)
+    return file

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+from PIL import Image
 
 from ...core import InputError
 from ..tables.lossless import packed_tables, unpacked_tables
@@ -27,7 +28,7 @@ class Album:
     names: Sequence[str] = ()
     odd: Mapping[int, bytes] = field(default_factory=dict)
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         about = json.dumps({"form": self.form, "shape": self.shape}).encode()
         tables = {"names": pa.table({"names": ["\0".join(self.names)]})} if self.names else {}
         if self.odd:
@@ -35,7 +36,7 @@ class Album:
         return packed_tables(tables, about)
 
     @classmethod
-    def unpacked(cls, content: bytes) -> Album:
+    def unpack(cls, content: bytes) -> Album:
         tables, more = unpacked_tables(content)
         about = json.loads(more)
         names = tables["names"]["names"][0].as_py().split("\0") if "names" in tables else []
@@ -43,7 +44,19 @@ class Album:
         return cls(about["form"], tuple(about["shape"]), names, odd)
 
 
-def is_inside(folder: Path, names: Iterable[str]) -> list[Path]:
+HELD_BY_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+"""Modes of images, as Pillow calls them, that a PNG file can hold."""
+
+
+def refuse_unheld_modes(photos: Iterable[Image.Image]) -> None:
+    """Raises InputError for an image whose mode no PNG file holds."""
+    if modes := {photo.mode for photo in photos} - set(HELD_BY_PNG):
+        raise InputError(
+            f"an image has the mode {min(modes)}, which no PNG file holds; convert it first"
+        )
+
+
+def files_inside(folder: Path, names: Iterable[str]) -> list[Path]:
     """Files of these names. Raises InputError for one that would lie elsewhere: parcels may come
     from anywhere."""
     files, home = [folder / name for name in names], folder.resolve()

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from ...core import InputError, lists_images
+from ...core import InputError
+from ...core.images import lists_images
 from ...runtime.errors import flag
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -64,6 +65,14 @@ class Arrays:
     @property
     def names(self) -> list[str]:
         return [f"image {i}" for i in range(len(self.pixels))]
+
+
+def form_of(source: Any) -> Literal["images", "array", "tensor"]:
+    """What images came as, alone or beside their labels."""
+    own = source[0] if isinstance(source, tuple) else source
+    if isinstance(own, torch.Tensor):
+        return "tensor"
+    return "array" if isinstance(own, np.ndarray) else "images"
 
 
 def open_source(source: Any) -> Encoded | Arrays:
@@ -144,7 +153,8 @@ def _moves(path: Path) -> bool:
 def _axes(path: Path) -> int:
     """How many axes an array has, by the head of its file; 0 for what is none."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False).ndim
+        mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return mapped.ndim
     except (ValueError, OSError, EOFError):
         return 0
 
@@ -493,7 +503,8 @@ def _parquet(path: Path) -> Encoded:
         value = value["bytes"] if structured else value
         if value is None:
             raise OSError("the row holds no bytes")
-        return value
+        content: bytes = value
+        return content
 
     names = [f"row {i}" for i in range(len(table))]
     labels = None if numbers is None else [classes[n] if classes else str(n) for n in numbers]
@@ -526,7 +537,7 @@ def _table(path: Path) -> pa.Table:
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary))
 
 
 def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:

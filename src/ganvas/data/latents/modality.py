@@ -4,50 +4,35 @@ decoded for people."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import (
-    Batch,
-    Completes,
-    Data,
-    EncodedModality,
-    InputError,
-    Mask,
-    Maskable,
-    Masked,
-    Modality,
-    Space,
-    Tokenizes,
-    Tokens,
-    from_nearest_known,
-)
+from ...abilities import Completes, Tokenizes
+from ...core import Data, InputError, Modality, Space, Tokens
+from ...core.masks import from_nearest_known
+from ...core.modality import Items, stack_items
 from ...runs.run import Run, fingerprint
 from ...runtime.device import choose_device, prepare
 from ...runtime.errors import flag
+from .reading import AT_ONCE, Coded, LatentSource, as_learned
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AT_ONCE = 256
-MANY = 4096  # examples that take long enough for a bar
 LOOKED_AT = 10_000
 OUTLYING = 1e-3  # share of values at either end that need not fit between -1 and 1
 ROOM = 1.1  # times as far as the others reach
 
 
 @dataclass(frozen=True)
-class Latents(EncodedModality, Maskable):
+class Latents(Modality):
     """Data as the model of a run encodes it. Vectors are brought to [-1, 1], each dimension by what
     was seen of it.
 
@@ -67,6 +52,7 @@ class Latents(EncodedModality, Maskable):
     reach: tuple[float, ...] = ()
 
     features: ClassVar[str] = "plain"
+    opens: ClassVar[type[LatentSource]] = LatentSource
     endings: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
@@ -83,11 +69,11 @@ class Latents(EncodedModality, Maskable):
         if through is None:
             raise InputError(f"latents are those of a run: name it with {flag('through')}")
         run = Run(through)
-        latents = cls(str(run.path.resolve()), _known(run))
+        latents = cls(str(run.path.resolve()), _fingerprint(run))
         if isinstance(latents.space, Tokens):
             return latents
         few = latents.inner.read(source).in_batches(AT_ONCE, LOOKED_AT)
-        low, high = _ends(torch.cat([latents._encoded(batch.x) for batch in few]))
+        low, high = _ends(torch.cat([latents.encode_raw(batch.x) for batch in few]))
         middle, reach = (low + high) / 2, ((high - low) / 2 * ROOM).clamp(min=1e-6)
         return replace(latents, middle=tuple(middle.tolist()), reach=tuple(reach.tolist()))
 
@@ -111,7 +97,7 @@ class Latents(EncodedModality, Maskable):
                 " it back"
             )
         run = Run(self.through)
-        if _known(run) != self.fingerprint:
+        if _fingerprint(run) != self.fingerprint:
             raise InputError(
                 f"{self.through} is not the run that was learned through: it was trained on since, "
                 "or again; put the old one back, or train again"
@@ -122,6 +108,10 @@ class Latents(EncodedModality, Maskable):
     @property
     def _model(self) -> Tokenizes:
         return _tokenizer(self._run)
+
+    @property
+    def encoder(self) -> Path:
+        return Path(self.through)
 
     @property
     def inner(self) -> Modality:
@@ -143,46 +133,6 @@ class Latents(EncodedModality, Maskable):
     def words(self) -> tuple[str, ...]:  # type: ignore[override] # those of the run that is learned through
         return self.inner.words
 
-    def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
-        """Encodes all of the data once, in batches that are always the same."""
-        data = self.inner.read(source)
-        x, y = list[Tensor](), list[Tensor]()
-        for batch in _tracked(data.in_batches(AT_ONCE), len(data)):
-            x.append(self._kept(self._encoded(batch.x)).to(device))
-            y += [] if batch.y is None else [batch.y]
-        words = f"{self.inner.describe(data)}; as {_named(self.space)} of {Path(self.through).name}"
-        return Coded(torch.cat(x), torch.cat(y) if y else None, data.keys(), data.names, words)
-
-    def read_any(
-        self, source: Any, device: str | torch.device = "cpu"
-    ) -> Iterator[tuple[Data, Tensor]]:
-        yield self.read(source, device), torch.zeros(())
-
-    def masked(self, source: Any) -> Masked:
-        return self._with_holes.masked(source)
-
-    def mask(self, source: Any) -> Mask:
-        return self._with_holes.mask(source)
-
-    @property
-    def _with_holes(self) -> Maskable:
-        """What reads the data with parts missing. Raises InputError where no latent stands for a
-        part of it alone."""
-        if (
-            not isinstance(self.space, Tokens)
-            or not self.space.covers
-            or not isinstance(self.inner, Maskable)
-        ):
-            words = (
-                f"{_named(self.space)} of {Path(self.through).name} stand for the whole of an"
-                " example"
-            )
-            raise InputError(
-                f"{words}, so that parts cannot be filled in; learn through codes, as of vqvae or"
-                " vqgan"
-            )
-        return self.inner
-
     def completing(self, model: Completes) -> Completes | None:
         return (
             Decoded(model, self) if isinstance(self.space, Tokens) and self.space.covers else None
@@ -198,16 +148,21 @@ class Latents(EncodedModality, Maskable):
         )
         pool = F.max_pool2d if len(space.grid) == 2 else F.max_pool3d
         missing = pool((~known).any(1, keepdim=True).float(), space.covers, ceil_mode=True)
-        return self._encoded(from_nearest_known(x, known)).to(x.device), missing.flatten(1) == 0
+        return self.encode_raw(from_nearest_known(x, known)).to(x.device), missing.flatten(1) == 0
 
     def encode(self, x: Tensor) -> Tensor:
-        return _learned(torch.cat([self._kept(self._encoded(part)) for part in x.split(AT_ONCE)]))
+        parts = [self.encode_compactly(part) for part in x.split(AT_ONCE)]
+        return as_learned(torch.cat(parts))
+
+    def encode_compactly(self, x: Tensor) -> Tensor:
+        """Latents as they are kept, of examples of the inner modality."""
+        return self._scale_down(self.encode_raw(x))
 
     @torch.no_grad()
-    def _encoded(self, x: Tensor) -> Tensor:
+    def encode_raw(self, x: Tensor) -> Tensor:
         return self._model.encode(x.to(self._model.device)).cpu()
 
-    def _kept(self, z: Tensor) -> Tensor:
+    def _scale_down(self, z: Tensor) -> Tensor:
         """Latents as they are learned from, symbols in as few bytes as hold them."""
         if isinstance(self.space, Tokens):
             return z.to(torch.int16 if self.space.vocabulary <= 2**15 else torch.int32)
@@ -240,8 +195,8 @@ class Latents(EncodedModality, Maskable):
         assert isinstance(data, Coded)
         return f"{data.words}; in memory ({data.x.nbytes / 2**20:,.1f} MB)"
 
-    def present(self, x: Tensor) -> Any:
-        return self.inner.present(self.decode(x))
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        return self.inner.to_python(self.decode(stack_items(items)), form)
 
     def vectors(self, x: Tensor) -> Tensor:
         return self.inner.vectors(self.decode(x))
@@ -271,8 +226,8 @@ class Latents(EncodedModality, Maskable):
     def frame(self, x: Tensor) -> pd.DataFrame | None:
         return self.inner.frame(self.decode(x))
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
-        return self.inner.write(self.decode(x), target, names)
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        return self.inner.save(self.decode(stack_items(items)), target, names)
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         return self.inner.sheet(self.decode(x), target, columns)
@@ -282,35 +237,6 @@ class Latents(EncodedModality, Maskable):
 
     def film(self, sheets: list[Path], target: Path) -> Path:
         return self.inner.film(sheets, target)
-
-
-class Coded(Data):
-    """Latents that live as one tensor on the device; labels and what else goes with them are those
-    of the data.
-
-    words: What the data is.
-    """
-
-    def __init__(
-        self, x: Tensor, y: Tensor | None, keys: Tensor, names: list[str], words: str
-    ) -> None:
-        self.x, self.y, self._keys, self.names, self.words = x, y, keys, names, words
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
-        return Batch(
-            _learned(self.x[rows.to(self.x.device)]), None if self.y is None else self.y[rows]
-        )
-
-    def keys(self) -> Tensor:
-        return self._keys
-
-    def subset(self, rows: Tensor) -> Coded:
-        names = [self.names[i] for i in rows.tolist()]
-        y = None if self.y is None else self.y[rows]
-        return Coded(self.x[rows.to(self.x.device)], y, self._keys[rows], names, self.words)
 
 
 class Decoded(Completes):
@@ -328,11 +254,6 @@ class Decoded(Completes):
         return torch.where(known, x, made.to(x.device))
 
 
-def _learned(z: Tensor) -> Tensor:
-    """Latents as models learn them, of those that are kept in few bytes."""
-    return z if z.is_floating_point() else z.long()
-
-
 def _tokenizer(run: Run) -> Tokenizes:
     """The model of a run. Raises InputError where nothing can be learned through it."""
     if not isinstance(run.model, Tokenizes):
@@ -343,7 +264,7 @@ def _tokenizer(run: Run) -> Tokenizes:
     return run.model
 
 
-def _known(run: Run) -> str:
+def _fingerprint(run: Run) -> str:
     """What tells the run's weights from all others, once it is known that something can be learned
     through it."""
     _tokenizer(run)
@@ -356,18 +277,3 @@ def _ends(z: Tensor) -> tuple[Tensor, Tensor]:
     values = z.float().movedim(1, 0).flatten(1).sort(1).values
     out = int(OUTLYING * values.shape[1])
     return values[:, out], values[:, -1 - out]
-
-
-def _named(space: Space) -> str:
-    """What latents are, in words."""
-    if isinstance(space, Tokens):
-        return f"{space.length} codes out of {space.vocabulary:,}"
-    return f"{prod(space.shape)} numbers"
-
-
-def _tracked(batches: Iterator[Batch], n: int) -> Iterable[Batch]:
-    """The same batches, with a bar where there are many."""
-    console = Console(stderr=True)
-    return track(
-        batches, "encoding", -(-n // AT_ONCE), console=console, transient=True, disable=n < MANY
-    )

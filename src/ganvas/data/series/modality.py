@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,54 +13,32 @@ import pyarrow as pa
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
-from ...core import (
-    IMAGE_ENDINGS,
-    Batch,
-    Continuous,
-    Data,
-    Detected,
-    Followable,
-    InputError,
-    Modality,
-    Overlapping,
-    Scored,
-    ScoreFunction,
-)
+from ...core import Continuous, Data, InputError, Modality, Part
+from ...core.detection import Detected, Scored, ScoreFunction
+from ...core.images import IMAGE_ENDINGS
+from ...core.modality import Items, Recommendation, stack_items
 from ...runtime.errors import flag
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
-from .._growing_files import follow_rows, readable_parts
 from ..tables.sources import ENDINGS, Form, Frame
 from .plots import PANEL, draw_series, draw_windows, stretches
+from .reading import SeriesSource
 from .sources import (
-    Bridge,
-    Stretch,
     is_series,
-    join_stretches,
-    numbers,
     numeric,
     open_series,
-    times_of,
 )
+from .windows import Covered, Windowed
 
-AT_ONCE = 512  # windows that are weighed at a time
 FILLED = 0.8  # of [-1, 1] that all but the rarest values take; beyond is room for stranger ones
 RAREST = 0.001  # of values, at either end
-# how far beyond [-1, 1], and all that was seen, a value becomes less likely by a factor of e
-FALLS = 0.05
-FARTHEST = 1e4  # nats that one value hides at most
-BLOCKS = 40  # that a series is cut into at least, where it is long enough
-SHORTEST_BLOCK, LONGEST_BLOCK = 6, 32  # windows
 BRIDGED = 8  # a gap is bridged up to a window's length over this
 DESCRIBED = 40  # columns that are named
-NEAR = 16  # moments that attribution is averaged over: a window's length over this, on either side
-GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
-class Series(Modality, Followable, Overlapping):
+class Series(Modality):
     """Windows of a series of columns of numbers, (columns, window), each column scaled by what was
     seen of it.
 
@@ -92,6 +68,13 @@ class Series(Modality, Followable, Overlapping):
     condition: ClassVar[None] = None
     features: ClassVar[str] = "plain"
     typical = ((Continuous((2, 64)), None),)
+    overlapping: ClassVar[bool] = True
+    opens: ClassVar[type[SeriesSource]] = SeriesSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation(
+            "ae", 3, "It learns in a minute what is normal and says which sensor is not."
+        ),
+    )
     endings: ClassVar[frozenset[str]] = ENDINGS
 
     @property
@@ -99,7 +82,7 @@ class Series(Modality, Followable, Overlapping):
         return Continuous((len(self.columns), self.window))
 
     @property
-    def _longest(self) -> int:
+    def longest_gap(self) -> int:
         """Moments that a gap has at most to be bridged."""
         return max(self.window // BRIDGED, 1)
 
@@ -132,10 +115,12 @@ class Series(Modality, Followable, Overlapping):
         frames = open_series(source)
         if not frames:
             raise InputError("there are no series; give at least one")
-        time = time or _guessed_time(frames[0])
-        columns = _measured(frames[0], time, drop or [])
-        bare = cls(columns, window, stride, time)
-        values = np.concatenate([bare._whole(frame).values for frame in frames])
+        time = time or _guess_time(frames[0])
+        columns = _find_columns(frames[0], time, drop or [])
+        reader = SeriesSource(
+            cls(columns, window, stride, time), source, torch.device("cpu"), 0.0, str
+        )
+        values = np.concatenate([reader.bridge(frame).values for frame in frames])
         centre, scale = _spread(values)
         scaled = (values - centre) / scale
         low, high = np.minimum(scaled.min(0), -1), np.maximum(scaled.max(0), 1)
@@ -149,172 +134,22 @@ class Series(Modality, Followable, Overlapping):
             columns, window, stride, time, **ranges, rows=len(values), form=form, left_out=others
         )
 
-    def read(self, source: Any, device: str | torch.device = "cpu") -> Windowed:
-        """Windows to learn from and to judge by: the series is cut into blocks, of which some are
-        held out as a whole; no window lies in two, and between those of two there is the length of
-        a window."""
-        whole, starts, keys, at = list[Stretch](), list[Tensor](), list[Tensor](), 0
-        for frame in open_series(source):
-            series = self._whole(frame)
-            x = self._scaled(series)[0]
-            for first, end in self._blocks(len(x)):
-                own = torch.arange(at + first, at + end - self.window + 1, self.stride)
-                starts.append(own)
-                keys.append(torch.full_like(own, _key(x[first:end], len(keys))))
-            whole.append(series)
-            at += len(x)
-        every = join_stretches(*whole)
-        return Windowed(
-            self,
-            self._scaled(every)[0].to(device),
-            torch.cat(starts),
-            every.times,
-            keys=torch.cat(keys),
-        )
-
-    def _blocks(self, moments: int) -> Iterator[tuple[int, int]]:
-        """Where the blocks of a series begin and end."""
-        windows = moments / self.window
-        size = self.window * int(np.clip(windows // BLOCKS, SHORTEST_BLOCK, LONGEST_BLOCK))
-        edges = [*range(0, max(moments - size // 2, 1), size), moments]
-        for first, end in pairwise(edges):
-            yield first, end if end == moments else end - self.window
-
-    def read_any(
-        self, source: Any, device: str | torch.device = "cpu"
-    ) -> Iterator[tuple[Windowed, Tensor]]:
-        frames = open_series(source)
-        for frame in frames:
-            where = f"{Path(frame.where).name}: " if len(frames) > 1 else ""
-            self._refuse_missing(frame)
-            seen = 0
-            for part in self._windows(self._stretches(frame, where), device):
-                seen += 1
-                yield part
-            if not seen:
-                raise InputError(
-                    f"{frame.where} is shorter than a window of {self.window} moments; give more"
-                    " of it"
-                )
-
-    def follow(
-        self, file: Path, wait: Callable[[float], bool]
-    ) -> Iterator[tuple[Windowed, Tensor]]:
-        wanted = [*self.columns, *([self.time] if self.time else [])]
-
-        def stretches() -> Iterator[Stretch]:
-            first = 0
-            for frame, batch in follow_rows(file, wanted, wait):
-                self._refuse_missing(frame)
-                read = lambda part, n: self._stretch(part, frame.where, first + n)  # noqa: B023, E731 # used up at once
-                yield from readable_parts(batch, read)
-                first += len(batch)
-
-        yield from self._windows(stretches(), "cpu")
-
-    def _refuse_missing(self, frame: Frame) -> None:
-        wanted = [*self.columns, *([self.time] if self.time else [])]
-        if missing := [name for name in wanted if name not in frame.schema.names]:
-            raise InputError(
-                f"{frame.where} has no column {missing[0]!r}, which the model learned from; add it"
-            )
-
-    def _stretches(self, frame: Frame, where: str = "") -> Iterator[Stretch]:
-        first = 0
-        for batch in frame.batches():
-            yield self._stretch(batch, frame.where, first, where)
-            first += len(batch)
-
-    def _stretch(self, batch: pa.RecordBatch, file: str, first: int, where: str = "") -> Stretch:
-        values = numbers(batch, self.columns, file)
-        times = [where + time for time in times_of(batch, self.time, first)]
-        return Stretch(times, values, np.zeros(values.shape, bool))
-
-    def _whole(self, frame: Frame) -> Stretch:
-        """A series with its short gaps bridged. Raises InputError for a long one, and for too short
-        a series."""
-        self._refuse_missing(frame)
-        parts = list(Bridge(len(self.columns), self._longest).over(self._stretches(frame)))
-        series = (
-            join_stretches(*parts)
-            if parts
-            else Stretch([], np.empty((0, len(self.columns))), np.empty((0, 0), bool))
-        )
-        if len(series.times) < 2 * self.window:
-            rows = (
-                f"{len(series.times)} rows; windows of {self.window} to learn from need twice as"
-                " many at least"
-            )
-            raise InputError(f"{frame.where} has {rows}")
-        bad = series.lost | ~np.isfinite(series.values)
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            raise InputError(
-                f"{frame.where}: column {self.columns[column]!r} is missing or no number in row"
-                f" {row}, longer than {self._longest} rows; fill it in, or cut the series there"
-                " into two files of a folder"
-            )
-        return series
-
-    def _scaled(self, series: Stretch) -> tuple[Tensor, Tensor]:
-        """Values in [-1, 1], and what that hides, in nats: both (n, columns)."""
-        v = np.nan_to_num(
-            (series.values - self.centre) / self.scale, nan=0.0, posinf=FARTHEST, neginf=-FARTHEST
-        )
-        beyond = np.maximum(np.maximum(v - self.high, self.low - v), 0) / FALLS
-        hidden = np.where(series.lost, np.log1p(self.rows), beyond.clip(max=FARTHEST))
-        return torch.from_numpy(v.clip(-1, 1)).float(), torch.from_numpy(hidden).float()
-
-    def _windows(
-        self, stretches: Iterator[Stretch], device: str | torch.device
-    ) -> Iterator[tuple[Windowed, Tensor]]:
-        """Every window of a series that arrives in stretches; of what went before, only what is
-        needed is kept."""
-        kept: Stretch | None = None  # from where the next window begins
-        last: Stretch | None = None  # the last moments there were, as many as a window has
-        known, any_yet = 0, False  # of `kept`, how many were in a part before
-        for stretch in Bridge(len(self.columns), self._longest).over(stretches):
-            kept, last = (
-                join_stretches(kept, stretch),
-                join_stretches(last, stretch)[-self.window :],
-            )
-            if len(kept.times) < self.window:
-                continue
-            starts = torch.arange(0, len(kept.times) - self.window + 1, self.stride)
-            x, hidden = self._scaled(kept)
-            yield Windowed(self, x.to(device), starts, kept.times, known=known), hidden
-            kept = kept[int(starts[-1]) + self.stride :]
-            known, any_yet = len(kept.times), True
-        if (
-            any_yet and kept and last and len(kept.times) > self.window - self.stride
-        ):  # the last window ends too early
-            x, hidden = self._scaled(last)
-            known += self.window - len(kept.times)
-            yield (
-                Windowed(
-                    self, x.to(device), torch.zeros(1, dtype=torch.int64), last.times, known=known
-                ),
-                hidden,
-            )
-
-    def time_steps(
-        self, parts: Iterable[tuple[Data, Tensor]], weigh: ScoreFunction
-    ) -> Iterator[Scored]:
+    def score(self, parts: Iterable[Part], weigh: ScoreFunction) -> Iterator[Scored]:
         """The attribution of a moment is what its columns add to the windows around it, and next to
         it in these, on average; its score is their sum."""
         before: Covered | None = None
         for data, hidden in parts:
             assert isinstance(data, Windowed)
-            covered = data.covered(hidden, weigh)
+            covered = data.cover(hidden, weigh)
             if before and data.known:
-                settled, covered = before.joined(covered, data.known)
-                yield from settled.weighed()
+                settled, covered = before.join(covered, data.known)
+                yield from settled.average()
             elif before:
-                yield from before.weighed()
+                yield from before.average()
             settled, before = covered.split(len(covered.times) - self.window)
-            yield from settled.weighed()
+            yield from settled.average()
         if before:
-            yield from before.weighed()
+            yield from before.average()
 
     def trace(self, parts: Iterable[Detected], folder: Path) -> list[Path]:
         parts = list(parts)
@@ -335,7 +170,7 @@ class Series(Modality, Followable, Overlapping):
                 "why": pa.array(worst, pa.string()),
             }
         )
-        drawing = draw_series(self._measured(x), self.columns, times, spans, scores.numpy())
+        drawing = draw_series(self._unscale(x), self.columns, times, spans, scores.numpy())
         folder.mkdir(parents=True, exist_ok=True)
         drawing.save(folder / "series.png")
         return [save_tables([table], folder / "stretches.csv"), folder / "series.png"]
@@ -353,12 +188,12 @@ class Series(Modality, Followable, Overlapping):
             f" in memory ({data.x.nbytes / 2**20:,.0f} MB)"
         )
 
-    def _measured(self, x: Tensor) -> np.ndarray:
+    def _unscale(self, x: Tensor) -> np.ndarray:
         """Moments (..., columns) in [-1, 1], as they are measured."""
         return x.float().cpu().double().numpy() * self.scale + self.centre
 
-    def present(self, x: Tensor) -> Any:
-        measured = self._measured(x.transpose(1, 2))
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        measured = self._unscale(stack_items(items).transpose(1, 2))
         if self.form == "array":
             return measured
         if self.form == "tensor":
@@ -390,12 +225,13 @@ class Series(Modality, Followable, Overlapping):
     def frame(self, x: Tensor) -> None:
         return None
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
         """One table: window, moment, and the columns."""
-        return [save_tables([self._table(x)], target / "windows.csv")]
+        file = target if target.suffix else target / "windows.csv"
+        return [save_tables([self._table(stack_items(items))], file)]
 
     def _table(self, x: Tensor) -> pa.Table:
-        measured = self._measured(x.transpose(1, 2)).reshape(-1, len(self.columns))
+        measured = self._unscale(x.transpose(1, 2)).reshape(-1, len(self.columns))
         place = np.arange(len(measured))
         columns = {
             name: np.float32(values) for name, values in zip(self.columns, measured.T, strict=True)
@@ -418,129 +254,26 @@ class Series(Modality, Followable, Overlapping):
         return save_gif([Image.open(sheet) for sheet in sheets], target, 0.25)
 
 
-class Windowed(Data):
-    """Windows that are cut out of series x, (moments, columns), when they are asked for.
-
-    starts: Where each begins, int64 (N,).
-    times: What each moment is called.
-    known: How many of the moments, from the first, were the last ones of the part before.
-    keys: Of the block that each window is in; where there are none, of each window.
-    """
-
-    def __init__(
-        self,
-        windows: Series,
-        x: Tensor,
-        starts: Tensor,
-        times: list[str],
-        known: int = 0,
-        keys: Tensor | None = None,
-    ) -> None:
-        self.windows, self.x, self.starts, self.times, self.known = windows, x, starts, times, known
-        self.blocks = keys
-
-    @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
-        return [self.times[i] for i in self.starts.tolist()]
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
-        return Batch(self.x.unfold(0, self.windows.window, 1)[self.starts[rows].to(self.x.device)])
-
-    def keys(self) -> Tensor:
-        if self.blocks is not None:
-            return self.blocks
-        return torch.tensor(
-            [_key(self.x[i : i + self.windows.window], i) for i in self.starts.tolist()]
-        )
-
-    def subset(self, rows: Tensor) -> Windowed:
-        keys = None if self.blocks is None else self.blocks[rows]
-        return Windowed(self.windows, self.x, self.starts[rows], self.times, self.known, keys)
-
-    def covered(self, hidden: Tensor, weigh: ScoreFunction) -> Covered:
-        """Every moment, with the sums of what these windows say of it."""
-        moments, columns = self.x.shape
-        hidden = hidden if hidden.dim() else torch.zeros(moments, columns)
-        attribution, count, near = (
-            torch.zeros(moments, columns),
-            torch.zeros(moments),
-            self.windows.window // NEAR,
-        )
-        for rows in torch.arange(len(self)).split(AT_ONCE):
-            costs = weigh(self.batch(rows).x)[1].float().cpu()
-            costs = F.avg_pool1d(costs, 2 * near + 1, 1, near, count_include_pad=False)
-            places = (self.starts[rows].unsqueeze(1) + torch.arange(self.windows.window)).flatten()
-            attribution.index_add_(0, places, costs.transpose(1, 2).reshape(-1, columns))
-            count.index_add_(0, places, torch.ones(len(places)))
-        return Covered(self.times, self.x.cpu(), hidden, attribution, count)
-
-
-@dataclass(frozen=True)
-class Covered:
-    """Moments, and sums over the windows that cover them.
-
-    x, hidden, attribution: (moments, columns).
-    count: Of windows, (moments,).
-    """
-
-    times: list[str]
-    x: Tensor
-    hidden: Tensor
-    attribution: Tensor
-    count: Tensor
-
-    def split(self, at: int) -> tuple[Covered, Covered]:
-        """The moments before, and the rest."""
-        at = min(max(at, 0), len(self.times))
-        fields = (self.x, self.hidden, self.attribution, self.count)
-        return (
-            Covered(self.times[:at], *(value[:at] for value in fields)),
-            Covered(self.times[at:], *(value[at:] for value in fields)),
-        )
-
-    def joined(self, other: Covered, known: int) -> tuple[Covered, Covered]:
-        """What no later window covers, and the rest with the sums of `other`, whose first moments,
-        so many, were seen
-        before: these are the last ones here, or were settled already."""
-        other = other.split(known - len(self.times))[1]
-        shared = min(known, len(self.times))
-        settled, rest = self.split(len(self.times) - shared)
-        for mine, others in ((rest.attribution, other.attribution), (rest.count, other.count)):
-            others[:shared] += mine
-        return settled, other
-
-    def weighed(self) -> Iterator[Scored]:
-        """Of the moments that any window covers, means of the sums, and what was hidden."""
-        there = self.count > 0
-        if not there.any():
-            return
-        names = [time for time, covered in zip(self.times, there.tolist(), strict=True) if covered]
-        attribution = self.attribution[there] / self.count[there].unsqueeze(1) + self.hidden[there]
-        yield Scored(self.x[there], names, attribution.sum(1), attribution)
-
-
-def _guessed_time(frame: Frame) -> str | None:
+def _guess_time(frame: Frame) -> str | None:
     """The first column, where that holds dates, or whole numbers that only rise."""
     first = frame.schema[0]
+    name: str = first.name
     if pa.types.is_temporal(first.type):
-        return first.name
+        return name
     if not pa.types.is_integer(first.type) or len(frame.schema) < 2:
         return None
     batch = next(frame.batches(), None)
-    column = None if batch is None else batch.column(first.name)
+    column = None if batch is None else batch.column(name)
     rising = (
         column is not None
         and not column.null_count
         and len(column) > 1
         and bool((np.diff(column) > 0).all())
     )
-    return first.name if rising else None
+    return name if rising else None
 
 
-def _measured(frame: Frame, time: str | None, drop: Sequence[str]) -> tuple[str, ...]:
+def _find_columns(frame: Frame, time: str | None, drop: Sequence[str]) -> tuple[str, ...]:
     """The columns of numbers. Raises InputError where there are none, or for a name there is
     not."""
     for name in [*drop, *([time] if time else [])]:
@@ -576,13 +309,3 @@ def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = (high - low) / 2 / FILLED
     same = scale <= 1e-9 * np.maximum(np.abs(high), np.abs(low))
     return (low + high) / 2, np.where(same, np.maximum(np.abs(high), 1.0), scale)
-
-
-def _key(x: Tensor, number: int) -> int:
-    """A hash of a block, but for its lowest bits: those spread evenly over the blocks in their
-    order (by the golden ratio), so that of few blocks, too, the right share is held out, and of all
-    times."""
-    digest = int.from_bytes(
-        blake2b(x.cpu().numpy().tobytes(), digest_size=8).digest(), "little", signed=True
-    )
-    return digest >> 16 << 16 | int((number + 1) * GOLDEN % 1 * 2**16)

@@ -105,11 +105,10 @@ def times_of(batch: pa.RecordBatch, time: str | None, first: int) -> list[str]:
     if time is None:
         return [str(first + i) for i in range(len(batch))]
     texts = pc.cast(batch.column(time), pa.string()).fill_null("")
-    return (
-        pc.replace_substring_regex(texts, r"\.0+$", "")
-        if pa.types.is_temporal(batch.column(time).type)
-        else texts
-    ).to_pylist()
+    if pa.types.is_temporal(batch.column(time).type):
+        texts = pc.replace_substring_regex(texts, r"\.0+$", "")
+    names: list[str] = texts.to_pylist()
+    return names
 
 
 @dataclass
@@ -140,12 +139,12 @@ class Bridge:
             ).max(initial=0)
             cut = len(absent) - int(undecided)
             if cut:
-                yield self._bridged(whole, cut)
+                yield self._bridge(whole, cut)
             self.waiting = [whole[cut:]] if undecided else []
         if self.waiting:
-            yield self._bridged(self.waiting[0], len(self.waiting[0].times))
+            yield self._bridge(self.waiting[0], len(self.waiting[0].times))
 
-    def _bridged(self, whole: Stretch, cut: int) -> Stretch:
+    def _bridge(self, whole: Stretch, cut: int) -> Stretch:
         """The first moments of a stretch, bridged with the help of what follows them."""
         values, lost = whole.values.copy(), whole.lost.copy()
         for j in range(self.columns):

@@ -95,20 +95,20 @@ class Column(ABC):
         return None
 
     @abstractmethod
-    def sharing(self, codes: np.ndarray) -> np.ndarray:
+    def count_sharing(self, codes: np.ndarray) -> np.ndarray:
         """How many values share each of these codes, int64 (N,); 1 where they are endless or
         nothing is left open."""
 
     @abstractmethod
-    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+    def rank_in_code(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
         """Which of the values that share its code each value is, int64 (N,)."""
 
     @abstractmethod
-    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+    def from_rank(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
         """The values of codes and ranks, (N,); means nothing for codes whose values are endless."""
 
     @abstractmethod
-    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+    def tame(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
         """Values as the column can have them, and what that hides: minus the log of how rare it is
         to go so far beyond what was seen in so many rows, float32 (N,), 0 for what can be had."""
 
@@ -188,11 +188,11 @@ class Category(Column):
         absent = self._absent(codes)
         return self._texts.take(pa.array(np.where(absent, 0, rank), mask=absent))
 
-    def measured(self, values: pa.Array) -> np.ndarray:
+    def measure(self, values: pa.Array) -> np.ndarray:
         """Which level each value is, -1 where it is missing; float64 (N,)."""
         return self._looked_up(as_text(values))[0].astype(float)
 
-    def told(self, ranks: np.ndarray) -> pa.Array:
+    def from_measured(self, ranks: np.ndarray) -> pa.Array:
         """Levels by number; missing for -1 and nan."""
         ranks = np.nan_to_num(ranks, nan=-1).astype(np.int64)
         return self._texts.take(pa.array(ranks.clip(0), mask=ranks < 0))
@@ -204,20 +204,20 @@ class Category(Column):
         codes[-1] = self.size - 1
         return codes, pa.array([*self.levels, None], pa.string())
 
-    def sharing(self, codes: np.ndarray) -> np.ndarray:
+    def count_sharing(self, codes: np.ndarray) -> np.ndarray:
         return np.where(
             (codes == self.own) & (len(self.levels) > LEVELS), len(self.levels) - LEVELS, 1
         )
 
-    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+    def rank_in_code(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
         rank, _ = self._looked_up(as_text(values))
-        return np.where(self.sharing(codes) > 1, rank.clip(0) - LEVELS, 0)
+        return np.where(self.count_sharing(codes) > 1, rank.clip(0) - LEVELS, 0)
 
-    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+    def from_rank(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
         absent = self._absent(codes)
         return self._texts.take(pa.array(np.where(absent, 0, codes + ranks), mask=absent))
 
-    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+    def tame(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
         """What was never seen reads as what is most frequent; one in so many rows is thought to be
         new."""
         texts = as_text(values)
@@ -303,7 +303,8 @@ class Number(Column):
         """The mode that a value most likely belongs to."""
         mean, deviation = np.asarray(self.modes).T
         distance = np.abs(v[:, None] - mean) / deviation
-        return (distance**2 / 2 + np.log(deviation)).argmin(1)
+        nearest: np.ndarray = (distance**2 / 2 + np.log(deviation)).argmin(1)
+        return nearest
 
     def offsets(self, values: pa.Array, codes: np.ndarray) -> np.ndarray | None:
         if not self.modes:
@@ -336,9 +337,9 @@ class Number(Column):
             mean, deviation = np.asarray(self.modes).T
             v[inside] = mean[rest[inside]] + 4 * deviation[rest[inside]] * offsets[inside]
         absent = self._absent(codes)
-        return pa.array(self._snapped(v).clip(self.low, self.high), mask=absent)
+        return pa.array(self._snap(v).clip(self.low, self.high), mask=absent)
 
-    def _snapped(self, v: np.ndarray) -> np.ndarray:
+    def _snap(self, v: np.ndarray) -> np.ndarray:
         """Numbers moved to the nearest that moves in its steps."""
         if 0 < self.step < 1:
             return np.round(v, -round(log10(self.step)))
@@ -348,15 +349,15 @@ class Number(Column):
         """How many steps numbers are from the origin, whole ones, as float64."""
         return np.round((v - self.origin) / self.step)
 
-    def measured(self, values: pa.Array) -> np.ndarray:
+    def measure(self, values: pa.Array) -> np.ndarray:
         """Values as float64 (N,), nan where missing."""
         return as_numbers(values)
 
-    def told(self, numbers: np.ndarray) -> pa.Array:
+    def from_measured(self, numbers: np.ndarray) -> pa.Array:
         """Numbers as values that the column can have; missing for nan."""
         absent = np.isnan(numbers)
         return pa.array(
-            self._snapped(np.where(absent, self.low, numbers.clip(self.low, self.high))),
+            self._snap(np.where(absent, self.low, numbers.clip(self.low, self.high))),
             mask=absent,
         )
 
@@ -376,25 +377,27 @@ class Number(Column):
         steps = last - first + 1
         return first, np.where(steps > ENDLESS, 1, steps)
 
-    def sharing(self, codes: np.ndarray) -> np.ndarray:
-        return self._grid[1][codes]
+    def count_sharing(self, codes: np.ndarray) -> np.ndarray:
+        steps: np.ndarray = self._grid[1][codes]
+        return steps
 
-    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+    def rank_in_code(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
         if not self.step:
             return np.zeros(len(codes), np.int64)
         v = np.nan_to_num(as_numbers(values), nan=self.low)
         first, steps = self._grid
-        return (self._steps(v).astype(np.int64) - first[codes]).clip(0, steps[codes] - 1)
+        rank: np.ndarray = self._steps(v).astype(np.int64) - first[codes]
+        return rank.clip(0, steps[codes] - 1)
 
-    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+    def from_rank(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
         absent = self._absent(codes)
         exact = codes < len(self.exact)
-        v = self._snapped(self.origin + (self._grid[0][codes] + ranks) * self.step)
+        v = self._snap(self.origin + (self._grid[0][codes] + ranks) * self.step)
         if self.exact:
             v = np.where(exact, np.asarray(self.exact)[np.where(exact, codes, 0)], v)
         return pa.array(v, mask=absent)
 
-    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+    def tame(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
         """What lies beyond the range reads as its end, with tails thought to fall off as within
         their last codes; what was never missing reads as the lowest, as new as one in so many
         rows."""
@@ -455,16 +458,16 @@ class Unlearned(Column):
     def encode(self, values: pa.Array) -> np.ndarray:
         return np.zeros(len(values), np.int64)
 
-    def sharing(self, codes: np.ndarray) -> np.ndarray:
+    def count_sharing(self, codes: np.ndarray) -> np.ndarray:
         return np.ones(len(codes), np.int64)
 
-    def ranked(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
+    def rank_in_code(self, values: pa.Array, codes: np.ndarray) -> np.ndarray:
         return np.zeros(len(codes), np.int64)
 
-    def unranked(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
+    def from_rank(self, codes: np.ndarray, ranks: np.ndarray) -> pa.Array:
         return self.decode(codes, None, np.zeros(len(codes)))
 
-    def tamed(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
+    def tame(self, values: pa.Array, rows: int) -> tuple[pa.Array, np.ndarray]:
         return values, np.zeros(len(values), np.float32)
 
 
@@ -785,12 +788,14 @@ def _modes(values: np.ndarray, most: int) -> tuple[tuple[float, float], ...]:
 def is_numeric(kind: pa.DataType) -> bool:
     """Whether values of an Arrow type are numbers, or dates that can be counted as such."""
     t = pa.types
-    return t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_temporal(kind)
+    tests = (t.is_integer, t.is_floating, t.is_decimal, t.is_temporal)
+    return any(test(kind) for test in tests)
 
 
 def is_nested(kind: pa.DataType) -> bool:
     """Whether values of an Arrow type are lists, structures or bytes."""
-    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    tests = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(kind) for test in tests)
 
 
 def as_text(values: pa.Array) -> pa.Array:
@@ -809,7 +814,8 @@ def as_numbers(values: pa.Array) -> np.ndarray:
     elif pa.types.is_null(kind):
         return np.full(len(values), np.nan)
     values = values.cast(pa.float64(), safe=False)
-    return values.to_numpy(zero_copy_only=False).astype(np.float64)
+    found: np.ndarray = values.to_numpy(zero_copy_only=False)
+    return found.astype(np.float64)
 
 
 def restore_values(values: pa.Array, kind: pa.DataType, listed: tuple[str, ...] = ()) -> pa.Array:

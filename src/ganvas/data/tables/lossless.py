@@ -22,7 +22,8 @@ def packed_ranks(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
     for rank, number in pairs:
         for part, size in _parts(rank, number):
             encoder.encode(part.astype(np.int32), uniform, size.astype(np.int32))
-    return encoder.get_compressed().tobytes()
+    packed: bytes = encoder.get_compressed().tobytes()
+    return packed
 
 
 def unpacked_ranks(packed: bytes, numbers: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -90,4 +91,5 @@ def differences(a: pa.Array, b: pa.Array) -> np.ndarray:
         unlike = bits != others
     else:
         unlike = np.asarray(pc.fill_null(pc.not_equal(a, b), False))
-    return (there != also) | (there & unlike)
+    differ: np.ndarray = (there != also) | (there & unlike)
+    return differ

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import islice
 from math import ceil
 from operator import and_
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,32 +21,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core import (
-    IMAGE_ENDINGS,
-    Balance,
-    Batch,
     Constraint,
     Data,
-    Features,
-    Followable,
     Given,
     InputError,
     Interval,
     Lossless,
-    Marginals,
     Mixed,
     Modality,
-    Queryable,
     Space,
     Tabular,
     Tokens,
-    Values,
-    held_out_rows,
 )
-from ...runtime.console import is_silent, stderr_console
+from ...core.constraints import Balance, Marginals, Queryable
+from ...core.images import IMAGE_ENDINGS
+from ...core.intervals import Values
+from ...core.modality import Items, Recommendation
 from ...runtime.errors import flag
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
-from .._growing_files import follow_rows, readable_parts
 from ..images.sources import holds_images
 from .columns import (
     FEW,
@@ -61,30 +52,26 @@ from .columns import (
     Kind,
     Number,
     Sketch,
-    as_numbers,
     column_of,
     mark_values,
     patch_values,
     present_values,
     restore_values,
 )
-from .lossless import differences, packed_ranks, packed_tables, unpacked_ranks, unpacked_tables
-from .sources import ENDINGS, Form, Frame, files_of, is_table, open_frame
+from .lossless import unpacked_ranks, unpacked_tables
+from .reading import TableSource
+from .rows import Rows, hash_rows
+from .sources import ENDINGS, Form, Frame, is_table, open_frame, read_batches
 from .sql import Condition, comparable, conditions, possible
 
 PANEL = (240, 130)  # pixels of the image of one column
 BARS = 24
-AT_ONCE = 8192  # rows that are judged at a time
-MOSTLY_UNLIKE = (
-    0.1  # of a column's values that codes cannot give back: from there on it is kept as it is
-)
 DESCRIBED = 60  # columns that are named one by one
 CHANCES = 2**53
-MOST = 254  # codes of a category that boosted trees tell apart
 
 
 @dataclass(frozen=True)
-class Tables(Modality, Tabular, Queryable, Followable, Lossless):
+class Tables(Modality, Tabular, Queryable, Lossless):
     """Rows of columns that were looked at once: what kind each is, and what values it takes.
 
     columns: In the order of the table.
@@ -106,9 +93,15 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
 
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
-    typical = (
-        (Tokens(2, 3, (2, 3)), None),
-        (Mixed((1, 3)), None),
+    typical = ((Tokens(2, 3, (2, 3)), None), (Mixed((1, 3)), None))
+    opens: ClassVar[type[TableSource]] = TableSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation(
+            "made",
+            2,
+            "It learns a table within minutes and can be asked for rows of a kind, fill in masked"
+            " regions, find what is not normal, and pack.",
+        ),
     )
     endings: ClassVar[frozenset[str]] = ENDINGS
 
@@ -133,12 +126,12 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return tuple(column for column in self.columns if column.size)
 
     @cached_property
-    def _places(self) -> list[int]:
+    def places(self) -> list[int]:
         """How many places of the space each learned column takes."""
         return [1 if self.numbers == "bins" else len(_widths(column)) for column in self.learned]
 
     @cached_property
-    def _schema(self) -> pa.Schema:
+    def arrow_schema(self) -> pa.Schema:
         return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.schema)))
 
     @classmethod
@@ -170,7 +163,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         query: What to ask of a database, in SQL, or the name of a table.
         """
         frame = open_frame(source, query)
-        said = _said(
+        said = _parse_kinds(
             {"category": category, "number": number, "date": date, "key": id}, drop or [], frame
         )
         schema = pa.schema(
@@ -195,92 +188,28 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             )
         return known
 
-    def read_any(
-        self, source: Any, device: str | torch.device = "cpu"
-    ) -> Iterator[tuple[Rows, Tensor]]:
-        frames = [open_frame(file, self.query) for file in files_of(source)]
-        for frame in frames:
-            rows, where = 0, f"{Path(frame.where).name}: " if len(frames) > 1 else ""
-            self._refuse_missing(frame)
-            for batch in frame.batches():
-                for start in range(0, len(batch), AT_ONCE):
-                    part = batch.slice(start, AT_ONCE)
-                    yield self._tamed(part, frame, Called(rows, where), device)
-                    rows += len(part)
-            if not rows:
-                raise InputError(f"{frame.where} has no rows; give some")
-
-    def follow(self, file: Path, wait: Callable[[float], bool]) -> Iterator[tuple[Rows, Tensor]]:
-        first, columns = 0, [column.name for column in self.columns]
-        for frame, batch in follow_rows(file, columns, wait):
-            self._refuse_missing(frame)
-            read = lambda part, n: self._tamed(part, frame, Called(first + n), "cpu")  # noqa: B023, E731 # used up at once
-            yield from readable_parts(batch, read)
-            first += len(batch)
-
-    def _tamed(
-        self, batch: pa.RecordBatch, frame: Frame, called: Called, device: str | torch.device
-    ) -> tuple[Rows, Tensor]:
-        """Rows as they can be read, and what that hides of each place, (N, places)."""
-        tamed = [
-            (column, *column.tamed(array, self.rows))
-            for column, array in self._arrays(batch, frame)
-        ]
-        codes, offsets, keys = self._encoded([(column, array) for column, array, _ in tamed], frame)
-        tensors = (
-            torch.from_numpy(codes.astype(np.int16)),
-            torch.from_numpy(offsets.astype(np.float32)),
-        )
-        hidden = torch.zeros(len(batch), sum(self._places))
-        first = torch.tensor([0, *self._places]).cumsum(0)[:-1]
-        hidden[:, first] = torch.from_numpy(np.stack([nats for _, _, nats in tamed], 1))
-        return (
-            Rows(
-                self, *tensors, torch.from_numpy(keys.copy()), torch.device(device), called=called
-            ),
-            hidden,
-        )
-
-    def read(self, source: Any, device: str | torch.device = "cpu") -> Rows:
-        frame = open_frame(source, self.query)
-        self._refuse_missing(frame)
-        codes, offsets, keys = Growing(np.int16), Growing(np.float32), []
-        for batch in _watched(frame, "reading rows"):
-            own, places, hashes = self._encoded(self._arrays(batch, frame), frame)
-            codes.add(own)
-            offsets.add(places)
-            keys.append(hashes)
-        if not keys:
-            raise InputError(f"{frame.where} has no rows; give some")
-        known = torch.from_numpy(np.concatenate(keys))
-        return Rows(self, codes.tensor(), offsets.tensor(), known, torch.device(device))
-
-    def _refuse_missing(self, frame: Frame) -> None:
-        missing = [c.name for c in self.columns if c.name not in frame.schema.names]
-        if missing:
-            raise InputError(
-                f"{frame.where} has no column {missing[0]!r}, which the model learned from; add it"
-            )
-
-    def _encoded(
+    def encode_batch(
         self, arrays: list[tuple[Column, pa.Array]], frame: Frame
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Codes of a batch (N, columns), places within modes (N, columns with modes), and a hash of
         each row (N,)."""
-        encoded = [self._encode(column, array, frame) for column, array in arrays]
+        encoded = [self.encode_column(column, array, frame) for column, array in arrays]
         places = [place for _, place in encoded if place is not None]
         codes = np.stack([one for one, _ in encoded], 1)
-        return codes, np.stack(places, 1) if places else np.empty((len(codes), 0)), _keys(arrays)
+        return (
+            codes,
+            np.stack(places, 1) if places else np.empty((len(codes), 0)),
+            hash_rows(arrays),
+        )
 
-    def _arrays(self, batch: pa.RecordBatch, frame: Frame) -> list[tuple[Column, pa.Array]]:
+    def select_learned(self, batch: pa.RecordBatch, frame: Frame) -> list[tuple[Column, pa.Array]]:
         """The learned columns of a batch, in the types they were learned in."""
         return [
-            (column, self._typed(column, batch.column(column.name), frame))
-            for column in self.learned
+            (column, self.cast(column, batch.column(column.name), frame)) for column in self.learned
         ]
 
-    def _typed(self, column: Column, array: pa.Array, frame: Frame) -> pa.Array:
-        kind = self._schema.field(column.name).type
+    def cast(self, column: Column, array: pa.Array, frame: Frame) -> pa.Array:
+        kind = self.arrow_schema.field(column.name).type
         try:
             return array if array.type == kind else array.cast(kind)
         except pa.ArrowException as error:
@@ -289,14 +218,14 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 f" {kind}; bring it into that form"
             ) from error
 
-    def _encode(
+    def encode_column(
         self, column: Column, array: pa.Array, frame: Frame
     ) -> tuple[np.ndarray, np.ndarray | None]:
         try:
             codes = column.encode(array)
             return codes, column.offsets(array, codes)
         except InputError as error:
-            raise InputError(f"{frame.where}: {error.words}") from error
+            raise InputError(f"{frame.where}: {error}") from error
 
     def assemble(self, codes: Tensor, offsets: Tensor) -> Tensor:
         """Codes, int64 (B, columns), and places within modes, float32 (B, columns with modes), as
@@ -354,7 +283,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         chance = self._chance(x, codes, first)
         place = {column.name: i for i, column in enumerate(self.learned)}
         arrays, fields = [], []
-        for number, (column, field) in enumerate(zip(self.columns, self._schema, strict=True)):
+        for number, (column, field) in enumerate(zip(self.columns, self.arrow_schema, strict=True)):
             if only is not None and column.name not in only:
                 continue
             i = place.get(column.name)
@@ -362,7 +291,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             values = column.decode(own, None if i is None else offsets[i], chance[:, number], first)
             arrays.append(restore_values(values, field.type, column.listed))
             fields.append(field)
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self._schema.metadata))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self.arrow_schema.metadata))
 
     def constraint(self, option: str, words: Sequence[str], learned_from: Any = None) -> Constraint:
         """What every row shall be.
@@ -376,27 +305,29 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 return reduce(and_, map(self._unique, words))
             case "together":
                 return reduce(and_, [self._together(text, learned_from) for text in words])
-        unknown, where = option == "constraint", flag(option)
-        asked = [c for text in words for c in conditions(text, self.columns, self._schema, where)]
+        unknown, where = option == "constraint", f"--{option}"
+        asked = [
+            c for text in words for c in conditions(text, self.columns, self.arrow_schema, where)
+        ]
         names = {name for condition in asked for name in condition.columns}
 
         def holds(x: Tensor) -> Tensor:
-            rows = {name: comparable(values) for name, values in self._named(x, names)}
+            rows = {name: comparable(values) for name, values in self._select(x, names)}
             return torch.from_numpy(np.all([c.truth(rows, unknown) for c in asked], 0)).to(x.device)
 
         return Constraint(
             " AND ".join(c.sql for c in asked),
             holds,
             self.resolve,
-            self._allowed(asked, unknown, where),
+            self._find_allowed(asked, unknown, where),
         )
 
     def _unique(self, name: str) -> Constraint:
         if name not in {column.name for column in self.columns}:
-            raise self._no_column(name, flag("unique"))
+            raise self._no_column(name, "--unique")
 
         def marks(x: Tensor) -> Tensor:
-            ((_, values),) = self._named(x, [name])
+            ((_, values),) = self._select(x, [name])
             return torch.from_numpy(
                 np.where(present_values(values), mark_values([values]), 0)[:, None]
             ).to(x.device)
@@ -418,20 +349,20 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 f"{flag('together', text)} names one column; join several by commas, such as"
                 " city,state"
             )
-        columns = [self._learned(name, flag("together")) for name in names]
+        columns = [self._learned(name, "--together") for name in names]
         frame = open_frame(learned_from, self.query)
         parts = [
             np.unique(
                 mark_values(
-                    [self._typed(column, batch.column(column.name), frame) for column in columns]
+                    [self.cast(column, batch.column(column.name), frame) for column in columns]
                 )
             )
-            for batch in _watched(frame, "looking at combinations")
+            for batch in read_batches(frame, "looking at combinations")
         ]
         known = np.unique(np.concatenate(parts))
 
         def holds(x: Tensor) -> Tensor:
-            rows = dict(self._named(x, names))
+            rows = dict(self._select(x, names))
             return torch.from_numpy(np.isin(mark_values([rows[name] for name in names]), known)).to(
                 x.device
             )
@@ -439,13 +370,15 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return Constraint(f"{' and '.join(names)} together", holds, self.resolve)
 
     def balance(self, option: str, column: str) -> Balance:
-        known = self._learned(column, flag(option))
+        known = self._learned(column, f"--{option}")
         if (isinstance(known, Number) and (known.knots or known.modes)) or known.size > FEW:
             raise InputError(
                 f"{flag(option)}: column {column!r} has too many values to have each equally often"
             )
         place, levels = self.learned.index(known), range(known.size - (known.missing > 0))
-        values = restore_values(known.typical([])[1], self._schema.field(column).type, known.listed)
+        values = restore_values(
+            known.typical([])[1], self.arrow_schema.field(column).type, known.listed
+        )
 
         def level(code: int) -> Constraint:
             mask = torch.arange(known.size) == code
@@ -461,7 +394,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return Balance(column, place, tuple(map(level, levels)))
 
     def marginals(self, source: Any) -> Marginals:
-        given = self.given(source)
+        given = self.open(source).view([Given], "--like")
         places = given.known.any(0).nonzero().flatten().tolist()
         shares = []
         for i in places:
@@ -485,14 +418,16 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         known = ", ".join(column.name for column in self.learned[:20])
         return InputError(f"{where}: no column {name!r} was learned; there are {known}")
 
-    def _named(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
+    def _select(self, x: Tensor, names: Collection[str]) -> Iterator[tuple[str, pa.Array]]:
         """Columns of examples by name."""
         table = self.table(x, only=names)
         return zip(
             table.column_names, (column.combine_chunks() for column in table.columns), strict=True
         )
 
-    def _allowed(self, asked: Sequence[Condition], unknown: bool, where: str) -> dict[int, Tensor]:
+    def _find_allowed(
+        self, asked: Sequence[Condition], unknown: bool, where: str
+    ) -> dict[int, Tensor]:
         """Of each column, which codes can meet what is asked of it alone. Raises InputError where
         none can."""
         masks: dict[str, np.ndarray] = {}
@@ -500,12 +435,12 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             if len(condition.columns) > 1:
                 continue
             column = self._column(next(iter(condition.columns)))
-            mask = possible(condition, column, self._schema.field(column.name).type, unknown)
+            mask = possible(condition, column, self.arrow_schema.field(column.name).type, unknown)
             if mask is None:
                 continue
             masks[column.name] = mask & masks.get(column.name, mask)
             if not masks[column.name].any():
-                values = self._schema.field(column.name).type
+                values = self.arrow_schema.field(column.name).type
                 raise InputError(
                     f"{where}: no {column.name!r} can meet {condition.sql}{_range(column, values)}"
                 )
@@ -542,7 +477,7 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return torch.cat([_places(column)[codes[:, i]] for i, column in enumerate(self.learned)], 1)
 
     def reasons(self, attribution: Tensor) -> dict[str, Tensor]:
-        parts = attribution.split(self._places, 1)
+        parts = attribution.split(self.places, 1)
         return {column.name: part.sum(1) for column, part in zip(self.learned, parts, strict=True)}
 
     def point_out(
@@ -555,89 +490,25 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
 
     def frame(self, x: Tensor) -> pd.DataFrame:
         table = self.table(x)
-        return table.select([column.name for column in self.learned]).to_pandas()
+        frame: pd.DataFrame = table.select([c.name for c in self.learned]).to_pandas()
+        return frame
 
-    def present(self, x: Tensor) -> Any:
-        return self.collect([self.table(x)])
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        tables = [self.table(items)] if isinstance(items, Tensor) else items
+        table, form = pa.concat_tables(tables), form or self.form
+        if form in ("file", "pandas"):
+            return table.to_pandas()
+        if form == "pyarrow":
+            return table
+        import polars
 
-    def given(self, source: Any, held_out: float = 0.0) -> Given:
-        frame = open_frame(source, self.query)
-        rows = (
-            pa.Table.from_pandas(source)
-            if frame.form == "pandas"
-            else pa.Table.from_batches(frame.batches(), frame.schema)
-        )
-        if not len(rows):
-            raise InputError(f"{frame.where} has no rows; give some")
-        codes = torch.zeros(len(rows), len(self.learned), dtype=torch.int64)
-        known = torch.zeros(codes.shape, dtype=torch.bool)
-        for i, column in enumerate(self.learned):
-            if column.name in rows.column_names:
-                found = self._known(column, rows[column.name].combine_chunks(), frame)
-                codes[:, i], known[:, i] = map(torch.from_numpy, found)
-        if not set(rows.column_names) & {column.name for column in self.learned}:
-            raise InputError(
-                f"{frame.where} has none of the columns that the model learned; give some"
-            )
-        some = {i: column for i, column in enumerate(self.learned) if column.missing}
-        fits = {i: torch.arange(column.size) < column.size - 1 for i, column in some.items()}
-
-        def features(x: Tensor | None, without: str) -> Features:
-            return self._features(rows if x is None else self.table(x), without, frame)
-
-        return Given(
-            codes,
-            known,
-            fits,
-            rows,
-            frame.form,
-            self._held_out(frame, held_out),
-            features,
-            self.measure,
-        )
-
-    def exact(self, source: Any) -> tuple[Tensor, bytes]:
-        frame = open_frame(source, self.query)
-        table = pa.Table.from_batches(frame.batches(), frame.schema)
-        if not len(table):
-            raise InputError(f"{frame.where} has no rows; give some")
-        codes, ranks, unlike = (
-            np.zeros((len(table), len(self.learned)), np.int64),
-            [],
-            np.zeros(len(table), bool),
-        )
-        own = {column.name for column in self.learned}
-        raw = [name for name in table.column_names if name not in own]
-        for i, column in enumerate(self.learned):
-            if column.name not in table.column_names:
-                raise InputError(
-                    f"{frame.where} has no column {column.name!r}, which the model learned from;"
-                    " add it"
-                )
-            array = table[column.name].combine_chunks()
-            known = column.tamed(self._typed(column, array, frame), self.rows)[0]
-            codes[:, i] = self._encode(column, known, frame)[0]
-            rank = column.ranked(known, codes[:, i])
-            wrong = differences(array, self._values(column, codes[:, i], rank, array.type))
-            if wrong.mean() > MOSTLY_UNLIKE:
-                raw.append(column.name)
-            else:
-                unlike |= wrong
-                ranks.append((rank, column.sharing(codes[:, i])))
-        odd = pa.table({"row": np.flatnonzero(unlike)})
-        kept = {
-            "schema": table.schema.empty_table(),
-            "raw": table.select(raw),
-            "odd rows": odd,
-            "odd": table.filter(pa.array(unlike)).drop_columns(raw),
-        }
-        return torch.from_numpy(codes), packed_tables(kept, packed_ranks(ranks))
+        return polars.from_arrow(table)
 
     def rebuilt(self, codes: Tensor, rest: bytes) -> Any:
-        return self.collect([self._rebuilt(codes, rest)])
+        return self.to_python([self._rebuilt(codes, rest)])
 
     def rebuild(self, codes: Tensor, rest: bytes, out: Path) -> list[Path]:
-        return [self.save([self._rebuilt(codes, rest)], out if out.suffix else out / "rows.csv")]
+        return self.save([self._rebuilt(codes, rest)], out)
 
     def _rebuilt(self, codes: Tensor, rest: bytes) -> pa.Table:
         kept, packed = unpacked_tables(rest)
@@ -652,9 +523,11 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             for i, column in enumerate(self.learned)
             if column.name not in raw.column_names
         }
-        ranks = unpacked_ranks(packed, [column.sharing(own) for column, own in learned.values()])
+        ranks = unpacked_ranks(
+            packed, [column.count_sharing(own) for column, own in learned.values()]
+        )
         arrays = {
-            name: self._values(column, own, rank, schema.field(name).type)
+            name: self.decode_ranks(column, own, rank, schema.field(name).type)
             for (name, (column, own)), rank in zip(learned.items(), ranks, strict=True)
         }
         order = np.arange(len(numbers))
@@ -668,40 +541,14 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             schema,
         )
 
-    def _values(
+    def decode_ranks(
         self, column: Column, codes: np.ndarray, ranks: np.ndarray, kind: pa.DataType
     ) -> pa.Array:
         """Values of codes and ranks, in the type that they came in."""
         values = restore_values(
-            column.unranked(codes, ranks), self._schema.field(column.name).type, column.listed
+            column.from_rank(codes, ranks), self.arrow_schema.field(column.name).type, column.listed
         )
         return values if values.type == kind else values.cast(kind, safe=False)
-
-    def _held_out(self, frame: Frame, share: float) -> Tensor:
-        """Which rows training holds out: what decides is the content of all columns, so where one
-        lacks none is."""
-        if not share or {column.name for column in self.learned} - set(frame.schema.names):
-            return torch.zeros(sum(len(batch) for batch in frame.batches()), dtype=torch.bool)
-        keys = [_keys(self._arrays(batch, frame)) for batch in frame.batches()]
-        return (
-            held_out_rows(torch.from_numpy(np.concatenate(keys)), share)
-            if keys
-            else torch.zeros(0, dtype=torch.bool)
-        )
-
-    def _features(self, rows: pa.Table, without: str, frame: Frame) -> Features:
-        columns = [column for column in self.learned if column.name != without]
-        x = np.full((len(rows), len(columns)), np.nan)
-        for i, column in enumerate(columns):
-            if column.name not in rows.column_names:
-                continue
-            array = rows[column.name].combine_chunks()
-            if isinstance(column, Number):
-                x[:, i] = as_numbers(self._typed(column, array, frame))
-            else:
-                codes, there = self._known(column, array, frame)
-                x[:, i] = np.where(there, codes.clip(max=MOST), np.nan)
-        return Features(x, tuple(not isinstance(column, Number) for column in columns))
 
     def extended(self, given: Given, x: Tensor) -> pa.Table:
         rows, made = given.rows, self.table(x, len(given.rows))
@@ -722,20 +569,20 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
             dict(zip(rows.column_names, arrays, strict=True)), metadata=rows.schema.metadata
         )
 
-    def _known(
+    def encode_known(
         self, column: Column, array: pa.Array, frame: Frame
     ) -> tuple[np.ndarray, np.ndarray]:
         """Codes of values and which of these there are, both (N,)."""
-        array = self._typed(column, array, frame)
+        array = self.cast(column, array, frame)
         there = present_values(array)
         if not there.any():
             return np.zeros(len(array), np.int64), there
         full = array.take(pa.array(np.where(there, np.arange(len(array)), there.argmax())))
-        return self._encode(column, full, frame)[0], there
+        return self.encode_column(column, full, frame)[0], there
 
     def measure(self, x: Tensor) -> Values:
         table = self.table(x)
-        own = [column.measured(table[column.name].combine_chunks()) for column in self._measured]
+        own = [column.measure(table[column.name].combine_chunks()) for column in self._measured]
         return Values(
             np.stack(own, 1), np.array([isinstance(column, Category) for column in self._measured])
         )
@@ -746,14 +593,14 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return [column for column in self.learned if isinstance(column, Category | Number)]
 
     def ranged(self, between: Interval, given: Given | None = None) -> pa.Table:
-        told = self._told(between.middle)
-        rows = told if given is None else self._patched(given, told)
+        told = self._table_of_measured(between.middle)
+        rows = told if given is None else self._fill_missing(given, told)
         for i, column in enumerate(self._measured):
             if given is not None and bool(given.known[:, i].all()):
                 continue
             place, kind = (
                 rows.column_names.index(column.name) + 1,
-                self._schema.field(column.name).type,
+                self.arrow_schema.field(column.name).type,
             )
             if isinstance(column, Category):
                 share = between.share[:, i]
@@ -762,26 +609,26 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 )
             else:
                 for end, values in (("high", between.high[:, i]), ("low", between.low[:, i])):
-                    array = restore_values(column.told(values), kind, column.listed)
+                    array = restore_values(column.from_measured(values), kind, column.listed)
                     rows = rows.add_column(place, f"{column.name} {end}", array)
         return rows
 
-    def _told(self, values: np.ndarray) -> pa.Table:
+    def _table_of_measured(self, values: np.ndarray) -> pa.Table:
         """The table whose learned columns `measure` measures so."""
         place = {column.name: (i, column) for i, column in enumerate(self._measured)}
         arrays, none = [], np.zeros(len(values), np.int64)
-        for column, field in zip(self.columns, self._schema, strict=True):
+        for column, field in zip(self.columns, self.arrow_schema, strict=True):
             i, known = place.get(column.name, (-1, None))
-            own = known.told(values[:, i]) if known else column.decode(none, None, none)
+            own = known.from_measured(values[:, i]) if known else column.decode(none, None, none)
             arrays.append(restore_values(own, field.type, column.listed))
         return pa.Table.from_arrays(
-            arrays, schema=pa.schema(list(self._schema), self._schema.metadata)
+            arrays, schema=pa.schema(list(self.arrow_schema), self.arrow_schema.metadata)
         )
 
     def filled(self, given: Given, x: Tensor) -> pa.Table:
-        return self._patched(given, self.table(x))
+        return self._fill_missing(given, self.table(x))
 
-    def _patched(self, given: Given, made: pa.Table) -> pa.Table:
+    def _fill_missing(self, given: Given, made: pa.Table) -> pa.Table:
         """Given rows, their missing values filled from those of another table."""
         rows = given.rows
         for column in self.columns:
@@ -799,34 +646,23 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
                 rows = rows.set_column(place, column.name, patch_values(old, there, own))
         return rows
 
-    def finish(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
+    def tables(self, parts: Iterable[Tensor]) -> Iterator[pa.Table]:
         first = 0
         for x in parts:
             yield self.table(x, first)
             first += len(x)
 
-    def collect(self, tables: Iterable[pa.Table], form: str | None = None) -> Any:
-        table, form = pa.concat_tables(tables), form or self.form
-        if form in ("file", "pandas"):
-            return table.to_pandas()
-        if form == "pyarrow":
-            return table
-        import polars
-
-        return polars.from_arrow(table)
-
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
-        return [self.sheet(x, target / "rows.csv")]
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        """One table, called rows.csv in a folder."""
+        tables = [self.table(items)] if isinstance(items, Tensor) else items
+        return [save_tables(tables, target if target.suffix else target / "rows.csv")]
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         if target.suffix.lower() not in IMAGE_ENDINGS:
-            return self.save([self.table(x)], target)
+            return save_tables([self.table(x)], target)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._drawing(x).save(target)
         return target
-
-    def save(self, tables: Iterable[pa.Table], target: Path) -> Path:
-        return save_tables(tables, target)
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
         return save_gif([self._drawing(frame) for frame in frames], target, seconds)
@@ -848,102 +684,9 @@ class Tables(Modality, Tabular, Queryable, Followable, Lossless):
         return image
 
 
-class Called(NamedTuple):
-    """What rows are called: the number of the first, and what comes before it."""
-
-    first: int = 0
-    where: str = ""
-
-
-class Rows(Data):
-    """A table as codes: 2 bytes for every value, 4 more for the place of a number within its
-    mode."""
-
-    def __init__(
-        self,
-        tables: Tables,
-        codes: Tensor,
-        offsets: Tensor,
-        keys: Tensor,
-        device: torch.device,
-        rows: Tensor | None = None,
-        called: Called | None = None,
-    ) -> None:
-        self.tables, self.codes, self.offsets, self.all_keys, self.device = (
-            tables,
-            codes,
-            offsets,
-            keys,
-            device,
-        )
-        self.called = called or Called()
-        self.rows = torch.arange(len(codes)) if rows is None else rows
-
-    @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
-        return [f"{self.called.where}row {self.called.first + i}" for i in self.rows.tolist()]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def batch(self, rows: Tensor, step: int | None = None) -> Batch:
-        chosen = self.rows[rows]
-        codes, offsets = self.codes[chosen].to(self.device), self.offsets[chosen].to(self.device)
-        return Batch(self.tables.assemble(codes.long(), offsets))
-
-    def keys(self) -> Tensor:
-        return self.all_keys[self.rows]
-
-    def subset(self, rows: Tensor) -> Rows:
-        return Rows(
-            self.tables,
-            self.codes,
-            self.offsets,
-            self.all_keys,
-            self.device,
-            self.rows[rows],
-            self.called,
-        )
-
-    def kept(self) -> str:
-        return f"{(self.codes.nbytes + self.offsets.nbytes) / 2**20:,.0f} MB"
-
-
-class Growing:
-    """Rows that arrive in parts: in memory while they are few, in a file that is mapped when they
-    are many."""
-
-    def __init__(self, type: Any) -> None:
-        self.type, self.shape, self.size = type, (0, 0), 0
-        self.parts: list[np.ndarray] = []
-        self.room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 8
-        self.file: Any = None
-
-    def add(self, rows: np.ndarray) -> None:
-        rows = np.ascontiguousarray(rows, self.type)
-        self.shape, self.size = (self.shape[0] + len(rows), rows.shape[1]), self.size + rows.nbytes
-        self.parts.append(rows)
-        if self.size > self.room:
-            self.file = self.file or tempfile.TemporaryFile()  # noqa: SIM115 # gone with the last who maps it
-            for part in self.parts:
-                part.tofile(self.file)
-            self.parts = []
-
-    def tensor(self) -> Tensor:
-        if self.file is None or not self.size:
-            whole, at = np.empty(self.shape, self.type), 0
-            while self.parts:  # each goes as it is copied, so that they are never there twice
-                part = self.parts.pop(0)
-                whole[at : at + len(part)] = part
-                at += len(part)
-            return torch.from_numpy(whole)
-        for part in self.parts:
-            part.tofile(self.file)
-        self.file.flush()
-        return torch.from_numpy(np.memmap(self.file, self.type, "r+", shape=self.shape))
-
-
-def _said(kinds: dict[Kind, list[str] | None], drop: list[str], frame: Frame) -> dict[str, Kind]:
+def _parse_kinds(
+    kinds: dict[Kind, list[str] | None], drop: list[str], frame: Frame
+) -> dict[str, Kind]:
     """The kind of each column that the person named one for. Raises InputError for a column there
     is not."""
     for name in [*drop, *(name for names in kinds.values() for name in names or [])]:
@@ -958,35 +701,16 @@ def _sketch(frame: Frame, schema: pa.Schema) -> list[Sketch]:
     """Every column looked at once. Raises InputError where there are too few rows."""
     sketches = [Sketch(field.name, field.type) for field in schema]
     random = np.random.default_rng(0)
-    for batch in _watched(frame, "looking at rows"):
+    for batch in read_batches(frame, "looking at rows"):
         for sketch in sketches:
             try:
                 sketch.add(batch.column(sketch.name), random)
             except InputError as error:
-                raise InputError(f"{frame.where}: {error.words}") from error
+                raise InputError(f"{frame.where}: {error}") from error
     if sketches and sketches[0].rows < 2:
         rows = "only one row" if sketches[0].rows else "no rows"
         raise InputError(f"{frame.where} has {rows}; a model needs many to learn from")
     return sketches
-
-
-def _watched(frame: Frame, words: str) -> Iterator[pa.RecordBatch]:
-    """A frame's batches, with a count of rows where there are many."""
-    if is_silent():
-        yield from frame.batches()
-        return
-    rows = 0
-    with stderr_console().status(words) as status:
-        for batch in frame.batches():
-            rows += len(batch)
-            status.update(f"{words}: {rows:,}")
-            yield batch
-
-
-def _keys(arrays: list[tuple[Column, pa.Array]]) -> np.ndarray:
-    """A hash of each row's content, int64."""
-    frame = pd.DataFrame({str(i): array.to_pandas() for i, (_, array) in enumerate(arrays)})
-    return pd.util.hash_pandas_object(frame, index=False).to_numpy().view(np.int64)
 
 
 def _has_modes(column: Column) -> bool:

@@ -19,6 +19,7 @@ import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
 from ...core import InputError
+from ...runtime.console import is_silent, stderr_console
 from ...runtime.errors import flag
 
 ENDINGS = frozenset(
@@ -370,3 +371,16 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+
+
+def read_batches(frame: Frame, words: str) -> Iterator[pa.RecordBatch]:
+    """A frame's batches, with a count of rows where there are many."""
+    if is_silent():
+        yield from frame.batches()
+        return
+    rows = 0
+    with stderr_console().status(words) as status:
+        for batch in frame.batches():
+            rows += len(batch)
+            status.update(f"{words}: {rows:,}")
+            yield batch

@@ -72,7 +72,8 @@ class Parts(Alphabet):
             show_progress=False,
         )
         merges.train_from_iterator(texts, trainer)
-        return merges.to_str()
+        learned: str = merges.to_str()
+        return learned
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
@@ -16,34 +16,23 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import (
-    Continuous,
-    Data,
-    InputError,
-    Mask,
-    Maskable,
-    Masked,
-    Modality,
-    Moving,
-    Tokens,
-    evenly_spaced,
-)
+from ...core import Continuous, Data, InputError, Modality, Tokens, evenly_spaced
+from ...core.images import Moving
+from ...core.modality import Items, Recommendation, folder_and_names, stack_items
 from ...runtime.errors import flag
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
     Unreadable,
-    class_numbers,
-    memory_budget,
     natural_size,
     read_lazily,
     refuse_unreadable,
 )
-from ..images.crops import resize_to_side
 from ..images.modality import Images
 from ..images.sources import holds_videos
-from .clips import Clips, ClipStore, Reeled, Shown, places
+from .clips import Clips
 from .encoding import save_film
-from .sources import FILES, Head, Reel, Roll, open_videos
+from .reading import VideoSource
+from .sources import FILES, Head, open_videos
 
 FRAMES = 16  # of a clip, where nothing is said
 RATE = 10.0  # frames a second of what is written, where nothing says
@@ -52,7 +41,7 @@ COARSE = 8  # frames, and pixels a side, that clips are compared by
 
 
 @dataclass(frozen=True)
-class Videos(Modality, Maskable, Moving):
+class Videos(Modality, Moving):
     """Clips of `frames` square frames, 8 bits a channel; sub-folders are classes.
 
     fps: Frames a second that are looked at; all of them where it is None.
@@ -73,6 +62,10 @@ class Videos(Modality, Maskable, Moving):
 
     features: ClassVar[str] = "plain"
     typical = ((Continuous((3, 8, 32, 32)), Tokens(1, 2)),)
+    opens: ClassVar[type[VideoSource]] = VideoSource
+    recommended: ClassVar[tuple[Recommendation, ...]] = (
+        Recommendation("simvp", 15, "It says how a video goes on and finds what is unexpected."),
+    )
     endings: ClassVar[frozenset[str]] = FILES | {".npy"}
 
     @property
@@ -164,100 +157,6 @@ class Videos(Modality, Maskable, Moving):
             resident=resident,
         )
 
-    def read(self, source: Any, device: str | torch.device = "cpu") -> Data:
-        device, found = torch.device(device), open_videos(source)
-        where = str(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
-        labels = class_numbers(found.names, found.labels, self.classes, where)
-        rolls: dict[int, Roll] = self._checked(
-            dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number])
-        )
-        counts = torch.tensor([len(roll) for roll in rolls.values()])
-        shelf: ClipStore
-        if int(counts.sum()) * self.channels * self.size**2 <= memory_budget(self.resident, device):
-            firsts = dict(zip(rolls, (counts.cumsum(0) - counts).tolist(), strict=True))
-            pixels = torch.empty(
-                int(counts.sum()), self.channels, self.size, self.size, dtype=torch.uint8
-            )
-
-            def take(number: int) -> None:
-                own = pixels[firsts[number] : firsts[number] + len(rolls[number])]
-                own.copy_(rolls[number].frames(0, len(rolls[number]), self.still))
-
-            good = self._checked(rolls, take)
-            shelf = Shown(pixels.to(device), torch.tensor([firsts[number] for number in good]))
-        else:
-            good = self._checked(
-                rolls, lambda number: rolls[number].frames(len(rolls[number]) - 1, 1, self.still)
-            )
-            shelf = Reeled([rolls[number] for number in good], self.still)
-        return self._clips(shelf, {number: rolls[number] for number in good}, labels)
-
-    def read_any(
-        self, source: Any, device: str | torch.device = "cpu"
-    ) -> Iterator[tuple[Data, Tensor]]:
-        yield self.read(source, device), torch.zeros(())
-
-    def masked(self, source: Any) -> Masked:
-        """Clips as they are read otherwise; of a video that is shorter than one, what there is, the
-        rest missing."""
-        found = open_videos(source)
-        rolls = self._checked(
-            dict(enumerate(found.reels)), lambda number: self._rolled(found.reels[number], least=1)
-        )
-        whole = {number: roll for number, roll in rolls.items() if len(roll) >= self.frames}
-        clips = self._clips(Reeled([*whole.values()], self.still), whole, None)
-        x, names = ([*clips.gather().x], clips.names) if len(clips) else ([], [])
-        known = [torch.ones(self.space.shape, dtype=torch.bool) for _ in x]
-        for roll in (roll for number, roll in rolls.items() if number not in whole):
-            missing = (0, 0, 0, 0, 0, self.frames - len(roll))
-            own = resize_to_side(roll.frames(0, len(roll), self.still), None).transpose(0, 1)
-            x.append(F.pad(own, missing))
-            known.append(F.pad(torch.ones_like(own).bool(), missing, value=False))
-            names.append(roll.name)
-        return Masked(x, known, names, [(self.size, self.size)] * len(x), self.form)
-
-    def mask(self, source: Any) -> Mask:
-        raise InputError(
-            f"videos are completed after their first frames: leave out {flag('mask')}, and say"
-            f" {flag('given')}"
-        )
-
-    def _checked(
-        self, videos: Mapping[int, Reel] | Mapping[int, Roll], take: Callable[[int], Any]
-    ) -> dict[int, Any]:
-        """What `take` gives for videos, by their numbers. Raises InputError naming all others, if
-        not to skip them."""
-        numbers, names = list(videos), [video.name for video in videos.values()]
-        seen = list(read_lazily(names, lambda i: take(numbers[i]), "reading videos"))
-        refuse_unreadable(
-            [one for one in seen if isinstance(one, Unreadable)],
-            len(seen),
-            "videos",
-            self.skip_unreadable,
-        )
-        return {
-            number: one
-            for number, one in zip(numbers, seen, strict=True)
-            if not isinstance(one, Unreadable)
-        }
-
-    def _rolled(self, reel: Reel, least: int = 0) -> Roll:
-        """A reel with the frames that are looked at. Raises ValueError where these are too few, by
-        default for a clip."""
-        numbers = reel.chosen(self.fps)
-        if len(numbers) < (least or self.frames):
-            often = f" at {self.fps:g} a second" if self.fps else ""
-            raise ValueError(
-                f"it has {len(numbers)} frames{often}, and a clip has {self.frames}; see --frames"
-            )
-        return Roll(reel, numbers, reel.key())
-
-    def _clips(self, shelf: ClipStore, rolls: Mapping[int, Roll], labels: Tensor | None) -> Clips:
-        keys = torch.tensor([roll.key for roll in rolls.values()], dtype=torch.int64)
-        begin = places([len(roll) for roll in rolls.values()], self.frames, self.stride)
-        own = None if labels is None else labels[list(rolls)]
-        return Clips(shelf, [roll.name for roll in rolls.values()], keys, own, begin, self.frames)
-
     def describe(self, data: Data) -> str:
         assert isinstance(data, Clips)
         colours = "grey" if self.channels == 1 else "colour"
@@ -277,11 +176,12 @@ class Videos(Modality, Maskable, Moving):
             )
         return "; ".join([*words, data.shelf.kept()])
 
-    def present(self, x: Tensor) -> Any:
-        if self.form == "tensor":
+    def to_python(self, items: Items, form: str | None = None) -> Any:
+        x, form = stack_items(items), form or self.form
+        if form == "tensor":
             return x.cpu()
         clips = np.stack([pixels_of(clip.transpose(0, 1)) for clip in x])
-        return clips if self.form == "array" else list(clips)
+        return clips if form == "array" else list(clips)
 
     def vectors(self, x: Tensor) -> Tensor:
         """Few frames of few pixels each: what is where, and how it moves."""
@@ -311,7 +211,9 @@ class Videos(Modality, Maskable, Moving):
     def frame(self, x: Tensor) -> None:
         return None
 
-    def write(self, x: Tensor, target: Path, names: list[str] | None = None) -> list[Path]:
+    def save(self, items: Items, target: Path, names: list[str] | None = None) -> list[Path]:
+        x = stack_items(items)
+        target, names = folder_and_names(target, names)
         width = max(4, len(str(len(x) - 1)))
         own = (
             [Path(name) for name in names]
@@ -327,13 +229,13 @@ class Videos(Modality, Maskable, Moving):
     def abreast(self, kinds: Sequence[Tensor], names: list[str], folder: Path) -> list[Path]:
         gap = torch.ones_like(kinds[0][..., :2])
         parts = [part for kind in kinds for part in (kind, gap)]
-        return self.write(torch.cat(parts[:-1], -1), folder, names)
+        return self.save(torch.cat(parts[:-1], -1), folder, names)
 
     def sheet(self, x: Tensor, target: Path, columns: int | None = None) -> Path:
         """A strip of frames for each clip, one below the other, those that would stand in a column
         together; or where `target` is a video or a GIF, all clips side by side."""
         if target.suffix.lower() in FILES:
-            return self._played([x], target, columns)
+            return self._play([x], target, columns)
         rows = len(x) if columns is None else ceil(len(x) / columns)
         order = [
             row * (columns or 1) + column for column in range(columns or 1) for row in range(rows)
@@ -345,9 +247,9 @@ class Videos(Modality, Maskable, Moving):
         return target
 
     def animate(self, frames: list[Tensor], target: Path, seconds: float = 0.1) -> Path:
-        return self._played(frames, target, None)
+        return self._play(frames, target, None)
 
-    def _played(self, sets: list[Tensor], target: Path, columns: int | None) -> Path:
+    def _play(self, sets: list[Tensor], target: Path, columns: int | None) -> Path:
         """Writes sets of clips (n, C, T, S, S), one after the other, those of a set side by
         side."""
         photos = [

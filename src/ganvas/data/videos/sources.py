@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...core import CONTAINERS, InputError
+from ...core import InputError
+from ...core.images import CONTAINERS
 from .._reading import content_key
 from ..images.modality import Images
 from ..images.sources import ENDINGS, VIDEOS, as_levels, folder_labels, hidden
@@ -64,7 +65,7 @@ class Reel(ABC):
         """Frames of these numbers, ascending, as `still` has images: uint8 (n, channels, size,
         size)."""
 
-    def chosen(self, rate: float | None) -> np.ndarray:
+    def choose(self, rate: float | None) -> np.ndarray:
         """Numbers of the frames that are seen if one looks so often a second, int64; all of them
         without a rate."""
         times = self.times
@@ -75,7 +76,8 @@ class Reel(ABC):
         if rate is None or not len(times):
             return np.arange(len(times))
         looks = np.arange(int((times[-1] - times[0]) * rate + 1e-6) + 1) / rate + times[0]
-        return times.searchsorted(looks + 1e-6, "right") - 1
+        last: np.ndarray = times.searchsorted(looks + 1e-6, "right") - 1
+        return last
 
 
 class Film(Reel):
@@ -86,7 +88,7 @@ class Film(Reel):
 
     @cached_property
     def head(self) -> Head:
-        with self._opened() as (container, stream):
+        with self._open_stream() as (container, stream):
             context, first = stream.codec_context, next(container.decode(stream), None)
             if first is None:
                 raise OSError("it has no frames")
@@ -100,7 +102,7 @@ class Film(Reel):
     @cached_property
     def stamps(self) -> np.ndarray:
         """When each frame is shown, in units of the stream; ascending."""
-        with self._opened() as (container, stream):
+        with self._open_stream() as (container, stream):
             packets = [p for p in container.demux(stream) if p.size and not p.is_corrupt]
             said, unit = (container.duration or 0) / 1e6, float(stream.time_base or 0)
             stamps = np.array(
@@ -139,9 +141,9 @@ class Film(Reel):
         return int.from_bytes(digest.digest(), "little", signed=True)
 
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
-        found = self._decoded(sorted(set(numbers)), still, seek=True)
+        found = self._decode(sorted(set(numbers)), still, seek=True)
         if found is None:  # not every kind of file can be entered anywhere
-            found = self._decoded(sorted(set(numbers)), still, seek=False)
+            found = self._decode(sorted(set(numbers)), still, seek=False)
         if found is None or (lost := set(numbers) - found.keys()):
             raise OSError(
                 f"its frame {min(lost) if found else numbers[0]} cannot be decoded; it may be"
@@ -149,26 +151,26 @@ class Film(Reel):
             )
         return torch.from_numpy(np.stack([found[number] for number in numbers]))
 
-    def _decoded(
+    def _decode(
         self, numbers: Sequence[int], still: Images, seek: bool
     ) -> dict[int, np.ndarray] | None:
         """Frames by their number; None where what was decoded first comes after them."""
         number_of = {int(self.stamps[number]): number for number in numbers}
         found = dict[int, np.ndarray]()
-        with self._opened() as (container, stream):
+        with self._open_stream() as (container, stream):
             if seek:
                 container.seek(min(number_of), stream=stream)
             for i, frame in enumerate(container.decode(stream)):
                 if i == 0 and seek and (frame.pts is None or frame.pts > min(number_of)):
                     return None
                 if frame.pts in number_of and not frame.is_corrupt:
-                    found[number_of[frame.pts]] = _squared(frame, still)
+                    found[number_of[frame.pts]] = _crop_square(frame, still)
                 if len(found) == len(number_of):
                     break
         return found
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Any, Any]]:
+    def _open_stream(self) -> Iterator[tuple[Any, Any]]:
         """The file and its video. Raises OSError where it cannot be decoded, or is too large to
         be."""
         av = pyav()
@@ -209,7 +211,7 @@ class Pages(Reel):
 
     def frames(self, numbers: Sequence[int], still: Images) -> Tensor:
         return torch.from_numpy(
-            np.stack([still.decode(self.files[number].read_bytes()) for number in numbers])
+            np.stack([still.decode_file(self.files[number].read_bytes()) for number in numbers])
         )
 
 
@@ -289,13 +291,15 @@ def open_videos(source: Any) -> Reels:
         and source
         and all(isinstance(item, np.ndarray | Tensor) for item in source)
     ):
-        clips = [_arrayed(item)[None] for item in source]
+        clips = [_open_array(item)[None] for item in source]
         return Reels(
             [plate for i, clip in enumerate(clips) for plate in _plates(clip, f"array {i}", i)]
         )
     if isinstance(source, np.ndarray | Tensor):
         return Reels(
-            _plates(_arrayed(source), f"the {'tensor' if isinstance(source, Tensor) else 'array'}")
+            _plates(
+                _open_array(source), f"the {'tensor' if isinstance(source, Tensor) else 'array'}"
+            )
         )
     kind = type(source).__name__
     raise InputError(
@@ -355,7 +359,7 @@ def _in_order(file: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(digits), "") if digits else (-1, letters) for digits, letters in parts], file.name
 
 
-def _arrayed(given: np.ndarray | Tensor) -> np.ndarray:
+def _open_array(given: np.ndarray | Tensor) -> np.ndarray:
     return given.detach().cpu().numpy() if isinstance(given, Tensor) else given
 
 
@@ -377,7 +381,7 @@ def _plates(array: np.ndarray, where: str, first: int = 0) -> list[Reel]:
     return [Plate(f"clip {first + i}", clip) for i, clip in enumerate(clips)]
 
 
-def _squared(frame: Any, still: Images) -> np.ndarray:
+def _crop_square(frame: Any, still: Images) -> np.ndarray:
     """A frame as a square image, upright, uint8 (channels, size, size): its middle, brought to
     size."""
     size, ratio = still.size, still.size / min(frame.width, frame.height)

@@ -55,4 +55,7 @@ class Imagenet(Features):
     def embed(self, x: Tensor) -> Tensor:
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
         x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
-        return self.network.extract_features(((x + 1) / 2 - MEAN) / DEVIATION).mean((2, 3))
+        result: Tensor = self.network.extract_features(((x + 1) / 2 - MEAN) / DEVIATION).mean(
+            (2, 3)
+        )
+        return result

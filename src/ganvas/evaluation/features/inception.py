@@ -51,4 +51,5 @@ class Inception(Features):
     def embed(self, x: Tensor) -> Tensor:
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
         (features,) = self.network(((x + 1) * 127.5).round().clamp(0, 255).byte())
-        return features
+        result: Tensor = features
+        return result

@@ -3,8 +3,9 @@ al., 2018)."""
 
 from __future__ import annotations
 
-from ...core import Evidence, Measured, Samples
-from ._statistics import bootstrap_mean
+from ...abilities import Samples
+from ...core import Evidence, Measured
+from ...core.statistics import bootstrap_mean
 
 
 def class_accuracy(model: Samples, evidence: Evidence) -> Measured:

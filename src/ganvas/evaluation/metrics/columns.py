@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ...core import Evidence, Measured, Samples
-from ._statistics import bootstrap_mean
-from .detection import as_numbers
+from ...abilities import Samples
+from ...core import Evidence, Measured
+from ...core.statistics import bootstrap_mean
+from .c2st import as_numbers
 
 BINS = 10
 

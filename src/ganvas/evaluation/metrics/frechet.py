@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from ...core import Evidence, Measured, Samples
-from ._statistics import bootstrap_distance
+from ...abilities import Samples
+from ...core import Evidence, Measured
+from ...core.statistics import bootstrap_distance, frechet_distance
 
 BLOCK = 500
 
@@ -27,24 +27,6 @@ def frechet(model: Samples, evidence: Evidence) -> Measured:
         ),
     }
     return Measured(numbers, dict.fromkeys(numbers, False))
-
-
-def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """Of two sets of vectors (N, D) and (M, D), float64.
-
-    With C1 = A'A and C2 = B'B, the trace of (C1 C2)^(1/2) is the sum of the singular values of A
-    B': no roots of matrices, and small work where there are fewer vectors than dimensions.
-    """
-    p, q = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (a, b))
-    cross = torch.linalg.svdvals(_root(p) @ _root(q).T).sum()
-    return (
-        (a.mean(0) - b.mean(0)).square().sum() + p.square().sum() + q.square().sum() - 2 * cross
-    ).item()
-
-
-def _root(x: Tensor) -> Tensor:
-    """R with R'R = x'x and no more rows than columns."""
-    return x if len(x) <= x.shape[1] else torch.linalg.qr(x, mode="r").R
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:

@@ -7,8 +7,9 @@ from math import log, prod
 import torch
 from torch import Tensor
 
-from ...core import Bounds, Estimate, Evidence, Measured, Tokens, seeded_rng
-from ._statistics import bootstrap_mean
+from ...abilities import Bounds
+from ...core import Estimate, Evidence, Measured, Tokens, seeded_rng
+from ...core.statistics import bootstrap_mean
 
 SAMPLES = 32
 

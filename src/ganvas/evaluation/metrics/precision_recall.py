@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from ...core import Evidence, Measured, Samples
-from ._statistics import bootstrap_mean
+from ...abilities import Samples
+from ...core import Evidence, Measured
+from ...core.statistics import bootstrap_mean, neighbour_radius
 
 K = 5
 """Neighbours that decide how far an example's neighbourhood reaches (Naeem et al. recommend 5)."""
@@ -16,15 +16,14 @@ def precision_recall(model: Samples, evidence: Evidence) -> Measured:
     """Whether samples lie among real examples, and real examples among samples.
 
     precision: share of samples inside some real neighbourhood; recall: share of held-out examples
-        inside some
-    sample's neighbourhood. density: how many real neighbourhoods a sample lies in, over k;
-    coverage: share of real neighbourhoods with a sample inside. Neighbourhoods reach to the fifth
-        neighbour, in features.
+    inside some sample's neighbourhood; density: how many real neighbourhoods a sample lies in, over
+    k; coverage: share of real neighbourhoods with a sample inside. Neighbourhoods reach to the
+    fifth neighbour, in features.
     """
     real = evidence.features(evidence.held_out.x)
     made = evidence.features(model.sample(len(real), evidence.asked))
     between = torch.cdist(real, made)
-    real_reach, made_reach = neighbour_radius(real), neighbour_radius(made)
+    real_reach, made_reach = neighbour_radius(real, K), neighbour_radius(made, K)
     in_real, in_made = between <= real_reach[:, None], between <= made_reach[None, :]
     numbers = {
         "precision": bootstrap_mean(in_real.any(0)),
@@ -33,8 +32,3 @@ def precision_recall(model: Samples, evidence: Evidence) -> Measured:
         "coverage": bootstrap_mean(in_real.any(1)),
     }
     return Measured(numbers, dict.fromkeys(numbers, True))
-
-
-def neighbour_radius(x: Tensor, k: int = K) -> Tensor:
-    """Distance from each vector to its k-th neighbour among the others, (N,)."""
-    return torch.cdist(x, x).topk(min(k + 1, len(x)), 1, largest=False).values[:, -1]

@@ -1,5 +1,5 @@
-"""What samples of rows betray of those learned from: copies, and who was among them (van Breugel et
-al., 2023)."""
+"""What samples of rows reveal of those learned from: duplicates, and who was among them (van
+Breugel et al., 2023)."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Evidence, Measured, Samples, evenly_spaced
-from ._statistics import auc_interval, bootstrap_mean
-from .memorisation import nearest_distance
+from ...abilities import Samples
+from ...core import Evidence, Measured, evenly_spaced
+from ...core.statistics import auc_interval, bootstrap_mean, nearest_distance
 
 
 def privacy(model: Samples, evidence: Evidence) -> Measured:
     """Zero and one half are ideal; training rows themselves show what the worst would be.
 
-    exact copies beyond chance: share of samples that equal a training row, less the share of unseen
-    rows that do; where a model reads numbers as bins, rows are equal whose numbers share their
-    bins. membership inference (AUC): how well an attacker who has the samples tells rows that were
-    learned from from rows that were not, by how dense samples are around a row, against how dense
-    other real rows are (DOMIAS; densities by the distance of the nearest neighbour). Half of the
-    held-out rows are the attacker's reference, the other half are those that were not learned from.
+    exact duplicates beyond chance: share of samples that equal a training row, less the share of
+    unseen rows that do; where a model reads numbers as bins, rows are equal whose numbers share
+    their bins. membership inference (AUC): how well an attacker who has the samples tells rows that
+    were learned from from rows that were not, by how dense samples are around a row, against how
+    dense other real rows are (DOMIAS; densities by the distance of the nearest neighbour). Half of
+    the held-out rows are the attacker's reference, the other half are those that were not learned
+    from.
     """
     made = model.sample(len(evidence.held_out), evidence.asked)
     if evidence.frame(made[:1]) is None:
         return Measured({}, {})
     copied, alike = (_among(x, evidence.train.x) for x in (made, evidence.held_out.x))
     chance = alike.float().mean().item()
-    numbers = {"exact copies beyond chance": bootstrap_mean(copied, lambda share: share - chance)}
+    duplicates = bootstrap_mean(copied, lambda share: share - chance)
+    numbers = {"exact duplicates beyond chance": duplicates}
     features = evidence.features(evidence.held_out.x)
     reference, outsiders = features[::2], features[1::2]
     members = evidence.features(evidence.train.x)

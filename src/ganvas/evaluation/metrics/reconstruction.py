@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from ...core import Autoencodes, Evidence, Measured
-from ._statistics import bootstrap_mean, image_similarity
+from ...abilities import Autoencodes
+from ...core import Evidence, Measured
+from ...core.statistics import bootstrap_mean
+from ._image_similarity import image_similarity
 
 
 def reconstruction(model: Autoencodes, evidence: Evidence) -> Measured:
@@ -15,7 +17,7 @@ def reconstruction(model: Autoencodes, evidence: Evidence) -> Measured:
         after = torch.cat([model.decode(model.encode(part)).float() for part in x.split(256)])
     if not x.is_floating_point():
         return Measured(
-            {"symbols kept": bootstrap_mean((after == x).double().mean(1))}, {"symbols kept": True}
+            {"tokens kept": bootstrap_mean((after == x).double().mean(1))}, {"tokens kept": True}
         )
     numbers = image_similarity(after, x)
     return Measured(numbers, {name: name != "mean squared error" for name in numbers})

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from ...core import Evidence, Measured, Restores, seeded_rng
-from ._statistics import image_similarity
+from ...abilities import Restores
+from ...core import Evidence, Measured, seeded_rng
+from ._image_similarity import image_similarity
 
 
 def restoration(model: Restores, evidence: Evidence) -> Measured:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...core import Evidence, Measured, Translates
-from ._statistics import bootstrap_distance, bootstrap_mean, image_similarity
-from .frechet import frechet_distance, kernel_distance
+from ...abilities import Translates
+from ...core import Evidence, Measured
+from ...core.statistics import bootstrap_distance, bootstrap_mean, frechet_distance
+from ._image_similarity import image_similarity
+from .frechet import kernel_distance
 
 
 def translation(model: Translates, evidence: Evidence) -> Measured:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core import Estimate
+from ...core.statistics import percentile_interval
 
 Figure = Callable[[np.ndarray, Any], float]
 """What answers (n, ...) to examples are worth, of which these are the numbers (n,)."""
@@ -34,16 +35,11 @@ def compare(
             drawn[name][i] = figure(rows, answer[some].mean(0)[rows])
     found = {name: figure(np.arange(n), answer.mean(0)) for name, answer in answers.items()}
     more = {
-        name: _estimate(found[ours] - found[name], drawn[ours] - drawn[name])
+        name: percentile_interval(found[ours] - found[name], drawn[ours] - drawn[name])
         for name in answers
         if name != ours
     }
-    return {name: _estimate(found[name], drawn[name]) for name in answers}, more
-
-
-def _estimate(value: float, drawn: np.ndarray) -> Estimate:
-    low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return Estimate(value, float(low), float(high))
+    return {name: percentile_interval(found[name], drawn[name]) for name in answers}, more
 
 
 def describe_gain(new: str, measure: str, helped: Mapping[str, Estimate]) -> str:

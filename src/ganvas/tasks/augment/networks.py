@@ -12,7 +12,8 @@ import torch
 from rich.progress import Progress
 from torch import Tensor
 
-from ...core import Batch, Continuous, Data, Estimate, random_flip, seeded_generator, seeded_rng
+from ...core import Batch, Continuous, Data, Estimate, seeded_generator, seeded_rng
+from ...core.images import random_flip
 from ...runtime.console import stderr_console
 from ...training.classifier import Network, training_batches
 from .comparison import Figure, compare

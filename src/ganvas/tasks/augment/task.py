@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Augmented, Balance, Given, InputError, LabelledExamples, Samples, seeded_rng
+from ...abilities import Samples
+from ...core import Given, InputError, LabelledExamples, seeded_rng
+from ...core.constraints import Balance
 from ...core.options import Balanced
+from ...results.augmented import Augmented, AugmentedImages, AugmentedRows
 from ...runtime.console import stderr_console
 from ...runtime.errors import flag
 from .._progress import with_progress
@@ -21,7 +24,6 @@ from .comparison import describe_gain
 FEWEST = 5  # held-out examples of each class that a judgement needs
 
 
-@torch.no_grad()
 def augment(
     model: Samples,
     x: Given | LabelledExamples,
@@ -30,7 +32,7 @@ def augment(
     to_share: float = 0.5,
     per_class: int | None = None,
     seed: int | None = None,
-) -> Augmented:
+) -> AugmentedRows | AugmentedImages:
     """Adds examples of rare classes, and judges them.
 
     target: Column of a table whose rare classes get new rows; of images, the labels do.
@@ -80,7 +82,7 @@ class Aim:
         )
 
     def __str__(self) -> str:
-        return flag("to_share", self.share) if self.each is None else flag("per_class", self.each)
+        return f"--to-share {self.share}" if self.each is None else f"--per-class {self.each}"
 
 
 def rare_classes(counts: np.ndarray, share: float) -> np.ndarray:
@@ -97,7 +99,7 @@ def rare_classes(counts: np.ndarray, share: float) -> np.ndarray:
     return np.where(rare, np.ceil(level - 1e-6) - counts, 0).clip(0).astype(int)
 
 
-def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None) -> Augmented:
+def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None) -> AugmentedRows:
     known, kinds = x.known[:, target.place].cpu().numpy(), len(target.constraints)
     classes = np.where(known, x.codes[:, target.place].cpu().numpy(), -1)
     held, wanted = x.held_out.cpu().numpy(), aim.wanted(classes, kinds)
@@ -112,10 +114,11 @@ def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None)
             if n
         ]
     added, own = torch.cat(made), np.repeat(np.arange(kinds), wanted)
-    answer = Augmented(x, added, torch.from_numpy(own), "average precision", {}, {})
+    answer = AugmentedRows(x, added, torch.from_numpy(own), "average precision", {}, {})
     rare = [i for i in judgeable(classes[held]) if wanted[i]]
     if not rare:
-        return _said(answer, "rows")
+        _say(answer, "rows")
+        return answer
     first = _firsts(own, aim.wanted(classes[~held], kinds))
     features, new = (
         x.features(None, target.column),
@@ -129,10 +132,12 @@ def _rows(model: Samples, x: Given, target: Balance, aim: Aim, seed: int | None)
         features.categories,
         rare,
     )
-    return _said(replace(answer, scores=scores, helped=helped), "rows")
+    answer = replace(answer, scores=scores, helped=helped)
+    _say(answer, "rows")
+    return answer
 
 
-def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> Augmented:
+def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> AugmentedImages:
     if model.condition is None:
         raise InputError(
             "the model learned no labels and cannot be asked for a class; train cgan or dcgan on"
@@ -148,10 +153,11 @@ def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> 
     own = torch.from_numpy(np.repeat(np.arange(kinds), wanted))
     with seeded_rng(seed):
         added = _drawn(model, own)
-    answer = Augmented(x, added, own, "accuracy", {}, {})
+    answer = AugmentedImages(x, added, own, "accuracy", {}, {})
     clear = judgeable(classes[held])
     if not wanted[clear].any() or held.all():
-        return _said(answer, "images")
+        _say(answer, "images")
+        return answer
     first = torch.from_numpy(_firsts(own.numpy(), aim.wanted(classes[~held], kinds)))
     learn, judge = torch.from_numpy(~held), torch.from_numpy(held & np.isin(classes, clear))
     ways = networks.training_sets(
@@ -160,7 +166,9 @@ def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> 
     scores, helped = networks.score_with_networks(
         ways, networks.Cases(x.x[judge], x.y[judge]), kinds
     )
-    return _said(replace(answer, scores=scores, helped=helped), "images")
+    answer = replace(answer, scores=scores, helped=helped)
+    _say(answer, "images")
+    return answer
 
 
 def judgeable(classes: np.ndarray) -> list[int]:
@@ -183,7 +191,7 @@ def _drawn(model: Samples, y: Tensor) -> Tensor:
     return torch.cat(list(with_progress(parts, len(y), "drawing")))
 
 
-def _said(answer: Augmented, what: str) -> Augmented:
+def _say(answer: Augmented, what: str) -> None:
     console = stderr_console(highlight=False)
     lines = [
         f"{name}: {answer.measure} {e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
@@ -198,4 +206,3 @@ def _said(answer: Augmented, what: str) -> Augmented:
     )
     for line in [f"added {len(answer.added):,} {what}", *lines, words]:
         console.print(line, soft_wrap=True, markup=False)
-    return answer

@@ -11,7 +11,9 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from ...core import Clustered, Encodes, InputError, NamedExamples, evenly_spaced
+from ...abilities import Encodes
+from ...core import InputError, NamedExamples, evenly_spaced
+from ...results.clustered import Clustered
 from ...runtime.console import stderr_console
 from ...runtime.errors import flag
 from ..embed.latents import latents, principal_components
@@ -27,7 +29,6 @@ AGAIN = 3  # starts of the groups that are kept
 EACH = 2  # examples a group must have on average
 
 
-@torch.no_grad()
 def cluster(model: Encodes, x: NamedExamples, *, k: int | None = None, seed: int = 0) -> Clustered:
     """Finds groups of latents: a mixture of as many Gaussians, each with a shape of its own.
 

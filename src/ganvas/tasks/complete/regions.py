@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from ...core import Completes, InputError, Mask, Masked, Space, Tokens
+from ...abilities import Completes
+from ...core import InputError, Mask, Masked, Space, Tokens
 from ...runtime.errors import flag
 
 Side = Literal["upper", "lower", "left", "right"]

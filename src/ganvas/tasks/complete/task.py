@@ -10,23 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import (
-    Completed,
-    Completes,
-    Filled,
-    Given,
-    ImageFiles,
-    InputError,
-    Interval,
-    Mask,
-    Masked,
-    Predicts,
-    Tabular,
-    Tokens,
-    seeded_rng,
-)
+from ...abilities import Completes, Predicts
+from ...core import Given, InputError, Interval, Mask, Masked, Tabular, Tokens, seeded_rng
+from ...core.images import ImageFiles
 from ...core.intervals import FIELDS, check_level, draws_needed, interval_of_draws
 from ...core.options import FileHeededBy, HeededBy
+from ...results.completed import Completed
+from ...results.imputed import ImputationIntervals, Imputed
 from ...runtime.errors import flag
 from .._progress import with_progress
 from ..sample.rejection import batch_size
@@ -36,7 +26,6 @@ DRAWS = 100
 """Draws that intervals are made of where nothing is said."""
 
 
-@torch.no_grad()
 def complete(
     model: Completes,
     x: Given | Masked,
@@ -47,7 +36,7 @@ def complete(
     draws: int | None = None,
     interval: Annotated[float | None, HeededBy(Tabular, "rows of tables")] = None,
     seed: int | None = None,
-) -> Filled | Completed:
+) -> Imputed | ImputationIntervals | Completed:
     """Fills what is missing, drawn given what is known, which stays as it is.
 
     mask: Where images are to be filled, white: one for each, of the same name and size, or one
@@ -116,20 +105,22 @@ def _completed(model: Completes, x: Masked, draws: int) -> Completed:
     return Completed(x, tuple(filled))
 
 
-def _filled(model: Completes, x: Given, draws: int | None, interval: float | None) -> Filled:
+def _filled(
+    model: Completes, x: Given, draws: int | None, interval: float | None
+) -> Imputed | ImputationIntervals:
     """Rows of tables, those with the same masked regions together."""
     holes = (~x.known.all(1)).nonzero().flatten()
     alike = x.known[holes].unique(dim=0, return_inverse=True)[1].argsort()
     some = [rows for rows in holes[alike].split(batch_size(model.space)) if len(rows)]
     if interval is not None:
-        return Filled(x, between=_between(model, x, some, draws, check_level(interval)))
+        return ImputationIntervals(x, _between(model, x, some, draws, check_level(interval)))
     filled = x.codes.repeat(draws or 1, 1, 1)
     parts = [(draw, rows) for draw in range(len(filled)) for rows in some]
     for draw, rows in with_progress(
         parts, len(filled) * len(holes), "filling", size=lambda part: len(part[1])
     ):
         filled[draw, rows] = model.complete(x.codes[rows], x.known[rows], x.fits)
-    return Filled(x, tuple(filled))
+    return Imputed(x, tuple(filled))
 
 
 def _between(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import CodingScheme
+from ...abilities import CodingScheme
 from .._progress import with_progress
 
 CHUNK = 4096

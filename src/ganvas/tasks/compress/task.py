@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from ...core import Compresses, Packed, Unpacked
+from ...abilities import Compresses
+from ...results.packed import Packed
+from ...results.unpacked import Unpacked
 from ...runtime import range_coder
 from .coding import coded_places, token_digest
 
 
-@torch.no_grad()
 def compress(model: Compresses, x: Unpacked, *, quality: int | None = None) -> Packed:
     """Codes every symbol in as many bits as the model finds it surprising: -log2 p(x), by a range
     coder (Martin, 1979).

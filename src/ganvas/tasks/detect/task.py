@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from ...core import (
-    Detected,
-    Detections,
-    Followable,
-    InputError,
-    ReferenceScores,
-    Scored,
-    ScoredStream,
-    Scores,
-    p_values_in_order,
-)
+from ...abilities import Scores
+from ...core import InputError, Parts
+from ...core.conformal import p_values_in_order
+from ...core.detection import Detected, ReferenceScores, Scored, ScoredStream
 from ...core.options import Endless
+from ...results.detections import Detections, Tally
 from ...runtime.console import is_silent, stderr_console
 from ...runtime.errors import flag
 from .._progress import progress_bar
@@ -41,7 +34,7 @@ def detect(
     *,
     fdr: float | None = None,
     alpha: float | None = None,
-    follow: Annotated[bool, Endless(Followable, "rows and series in files that grow")] = False,
+    follow: Annotated[bool, Endless()] = False,
 ) -> Detections:
     """Scores examples, and finds those that are more anomalous than normal ones are.
 
@@ -68,21 +61,22 @@ def detect(
             f" everything; say {flag('alpha')} instead"
         )
     alpha = alpha or (ALPHA if follow else None)
-    tally = Counter[str]()
+    tally = Tally()
 
     def examples() -> Iterator[Scored]:
-        parts = x.weighed(torch.no_grad()(model.score_with_attribution))
+        parts = x.weighed(model.score_with_attribution)
         return parts if follow else progress_bar(parts, "scoring", lambda part: len(part.scores))
 
-    if alpha:
-        found = _alone(examples, normal, alpha)
-    elif x.apart:
-        found = _apart(examples, normal, fdr or FDR, x.apart)
-    else:
-        found = _together(examples, normal, fdr or FDR)
-    return Detections(
-        _told(found, tally, len(normal.scores), alpha or fdr or FDR), normal, tally, follow
-    )
+    def judge() -> Iterator[Detected]:
+        if alpha:
+            return _alone(examples, normal, alpha)
+        if x.apart:
+            return _apart(examples, normal, fdr or FDR, x.apart)
+        return _together(examples, normal, fdr or FDR)
+
+    share = alpha or fdr or FDR
+    parts = Parts(lambda: _told(judge(), tally, len(normal.scores), share), follow)
+    return Detections(parts, normal, tally, follow)
 
 
 def _alone(examples: Examples, normal: ReferenceScores, alpha: float) -> Iterator[Detected]:
@@ -149,14 +143,10 @@ def _nearest(found: Tensor, normal: ReferenceScores) -> Tensor:
     return torch.cat([torch.cdist(part, normal.known).argmin(1) for part in parts])
 
 
-def _told(
-    parts: Iterator[Detected], tally: Counter[str], normal: int, share: float
-) -> Iterator[Detected]:
+def _told(parts: Iterator[Detected], tally: Tally, normal: int, share: float) -> Iterator[Detected]:
     """The same parts, counted, and at the end what came of them in words."""
-    for part in parts:
-        tally.update(found=int(part.found.sum()), of=len(part.found))
-        yield part
-    _say(tally["found"], tally["of"], normal, share)
+    yield from tally.count(parts)
+    _say(tally.found, tally.of, normal, share)
 
 
 def _say(found: int, of: int, normal: int, share: float) -> None:

@@ -63,7 +63,8 @@ def attribute_direction(u: Tensor, values: Tensor, by: By) -> Tensor:
         found = u[high].mean(0) - u[~high].mean(0)
     else:
         found = _logistic(u, high.double()) if len(distinct) == 2 else _linear(u, values)
-    return found / found.norm()
+    result: Tensor = found / found.norm()
+    return result
 
 
 def _logistic(u: Tensor, y: Tensor) -> Tensor:
@@ -89,7 +90,8 @@ def _linear(u: Tensor, values: Tensor) -> Tensor:
     y = (values - values.mean()) / values.std()
     centred = u - u.mean(0)
     gram = centred.T @ centred + torch.eye(u.shape[1], dtype=u.dtype, device=u.device) / RIDGE
-    return torch.linalg.solve(gram, centred.T @ y)
+    result: Tensor = torch.linalg.solve(gram, centred.T @ y)
+    return result
 
 
 def orthogonal_to(direction: Tensor, others: Sequence[Tensor]) -> Tensor:
@@ -106,7 +108,8 @@ def orthogonal_to(direction: Tensor, others: Sequence[Tensor]) -> Tensor:
         raise InputError(
             f"what is to be edited cannot be told from what {flag('hold')} names; hold less"
         )
-    return left / left.norm()
+    result: Tensor = left / left.norm()
+    return result
 
 
 def discover_directions(decode: Callable[[Tensor], Tensor], bases: Tensor, most: int) -> Tensor:
@@ -128,4 +131,5 @@ def discover_directions(decode: Callable[[Tensor], Tensor], bases: Tensor, most:
         gram += slope @ slope.T
     found = torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :most]
     largest = found.gather(0, found.abs().argmax(0, keepdim=True))
-    return (found * largest.sign()).T
+    result: Tensor = (found * largest.sign()).T
+    return result

@@ -11,20 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import (
-    Batch,
-    Continuous,
-    Decodes,
-    Encodes,
-    Generates,
-    InputError,
-    Model,
-    Samples,
-    Space,
-    Turn,
-    adam,
-    seeded_rng,
-)
+from ...abilities import Decodes, Encodes, Generates, Samples
+from ...core import Batch, Continuous, InputError, Model, Space, Turn, adam, seeded_rng
 from ...nn import encoder
 from ...training.classifier import Network
 from ...training.engine import SCHEDULES, Engine
@@ -201,18 +189,23 @@ class Inverter(Model):
     ) -> None:
         super().__init__(space)
         self.latent = latent
-        self.found = lambda z, y: decode(z, y)
+
+        def decode_latent(z: Tensor, y: Tensor) -> Tensor:
+            return decode(z, y)
+
+        self.decode_latent = decode_latent  # copies of the network share it, and what is behind it
         self.encoder = encoder(space, latent)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         assert batch.y is not None
         z, y = batch.y.split((self.latent, batch.y.shape[1] - self.latent), 1)
         found = self(batch.x).float()
-        again = (self.found(found, y) - batch.x).square().mean()
+        again = (self.decode_latent(found, y) - batch.x).square().mean()
         yield Turn("encoder", {"latent": (found - z).square().mean(), "example": again})
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.encoder(x)
+        result: Tensor = self.encoder(x)
+        return result
 
 
 def make_encoder(

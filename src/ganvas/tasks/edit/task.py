@@ -11,18 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...core import (
-    Attributes,
-    Decodes,
-    Edited,
-    Generates,
-    InputError,
-    NamedExamples,
-    Samples,
-    TrainingExamples,
-    seeded_rng,
-)
+from ...abilities import Decodes, Generates, Samples
+from ...core import InputError, NamedExamples, TrainingExamples, seeded_rng
+from ...core.attributes import Attributes
 from ...core.options import File
+from ...results.edited import Edited
 from ...runtime.errors import flag
 from .directions import By, Scale, attribute_direction, discover_directions, orthogonal_to
 from .inversion import DRAWN, Latents, learned_features, make_encoder
@@ -32,7 +25,6 @@ CORRECTIONS = 4  # of what was to be held and has changed
 BASES = 24  # latents where directions are looked for
 
 
-@torch.no_grad()
 def edit(
     model: Decodes,
     x: NamedExamples,
@@ -216,10 +208,12 @@ def _telling(
         if latents.condition is None
         else (x.y[:1] if x.y is not None else torch.zeros(1, 1, dtype=torch.long))
     )
-    asked = lambda n: None if y is None else y.to(u.device).expand(n, 1)  # noqa: E731
-    directions = discover_directions(
-        lambda v: latents.decode(scale.back(v), asked(len(v))), bases, most
-    )
+
+    def decode(v: Tensor) -> Tensor:
+        condition = None if y is None else y.to(u.device).expand(len(v), 1)
+        return latents.decode(scale.back(v), condition)
+
+    directions = discover_directions(decode, bases, most)
     return scale, directions, (u @ directions.T).std(0)
 
 

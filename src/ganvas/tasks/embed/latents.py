@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...core import Encodes, InputError, Tokenizes, Tokens
+from ...abilities import Encodes, Tokenizes
+from ...core import InputError, Tokens
+from ...core.statistics import principal_axes
 from .._progress import with_progress
 
 AT_ONCE = 1024
@@ -42,9 +44,5 @@ def latents(model: Encodes, x: Tensor) -> Tensor:
 
 def principal_components(z: Tensor, most: int) -> Tensor:
     """The first principal components of z (n, D), at most so many, (n, min(most, D))."""
-    centred = z.double() - z.double().mean(0)
-    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :most]
-    largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
-    return (
-        centred @ (directions * largest.sign())
-    ).float()  # of two opposite directions always the same
+    z = z.double()
+    return ((z - z.mean(0)) @ principal_axes(z, most)).float()

@@ -27,9 +27,7 @@ def project(how: Layout, seed: int) -> Lay:
     """Lays points out by t-SNE (van der Maaten & Hinton, 2008), UMAP (McInnes et al., 2018) or the
     two directions in which they vary most; what has two dimensions or one stays as it is. Raises
     InputError where UMAP is not there."""
-    lay = {"tsne": _tsne, "umap": _umap, "pca": lambda seed: lambda z: principal_components(z, 2)}[
-        how
-    ](seed)
+    lay = {"tsne": _tsne, "umap": _umap, "pca": _pca}[how](seed)
 
     def laid(z: Tensor) -> Tensor:
         if z.shape[1] <= 2:
@@ -41,6 +39,10 @@ def project(how: Layout, seed: int) -> Lay:
         return F.pad(places, (0, 2 - places.shape[1]))
 
     return laid
+
+
+def _pca(seed: int) -> Lay:
+    return lambda z: principal_components(z, 2)
 
 
 def _tsne(seed: int) -> Lay:

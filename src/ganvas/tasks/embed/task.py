@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from ...core import Embedded, Encodes, InputError, NamedExamples, evenly_spaced
+from ...abilities import Encodes
+from ...core import InputError, NamedExamples, evenly_spaced
+from ...results.embedded import Embedded
 from ...runtime.console import stderr_console
 from ...runtime.errors import flag
 from .latents import latents
 from .projection import NAMES, Layout, project
 
 
-@torch.no_grad()
 def embed(
     model: Encodes, x: NamedExamples, *, map: Layout = "tsne", points: int = 2000, seed: int = 0
 ) -> Embedded:

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core import DecodingOptions, InputError, Samples, SamplesTokens, ScoresPrompts
+from ...abilities import Samples, SamplesTokens, ScoresPrompts
+from ...core import InputError
+from ...core.decoding import DecodingOptions
 from ...runtime.errors import flag
 
 
@@ -57,7 +59,8 @@ class BestOfSeveral(Samples):
         many = y.repeat_interleave(self.best, 0)
         x = self.model.sample(n * self.best, many, truncation)
         first = self.fit.prompt_score(x, many.to(x.device)).view(n, self.best).argmax(1)
-        return x.unflatten(0, (n, self.best))[torch.arange(n), first]
+        result: Tensor = x.unflatten(0, (n, self.best))[torch.arange(n), first]
+        return result
 
 
 def best_of_several(model: Samples, fit: Samples, y: Tensor | None, best: int) -> Samples:

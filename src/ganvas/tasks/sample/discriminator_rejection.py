@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...core import EstimatesDensityRatio, InputError, Samples, seeded_rng
+from ...abilities import EstimatesDensityRatio, Samples
+from ...core import InputError, seeded_rng
 from ...runtime.errors import flag
 
 POOL, PART = 1024, 64
@@ -43,7 +44,6 @@ class DiscriminatorRejection(Samples):
         self.model, self.space, self.condition = model, model.space, model.condition
         self.limits: dict[tuple[int, float | None], float] = {}
 
-    @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, truncation: float | None = None) -> Tensor:
         if y is None and self.condition is not None:
             y = torch.arange(n).unsqueeze(1) % self.condition.vocabulary

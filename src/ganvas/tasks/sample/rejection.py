@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import Constraint, InputError, Samples, Space, StartsConditionally
+from ...abilities import Samples, StartsConditionally
+from ...core import Constraint, InputError, Space
 
 TRIES = 100
 """Examples drawn for each one wanted, and..."""
@@ -83,7 +84,8 @@ def _among(values: np.ndarray, sorted: np.ndarray) -> np.ndarray:
     """Which values are among sorted ones."""
     if not len(sorted):
         return np.zeros(len(values), bool)
-    return sorted[sorted.searchsorted(values).clip(max=len(sorted) - 1)] == values
+    result: np.ndarray = sorted[sorted.searchsorted(values).clip(max=len(sorted) - 1)] == values
+    return result
 
 
 def batch_size(space: Space) -> int:

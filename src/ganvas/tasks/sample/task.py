@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from ...core import (
-    EstimatesDensityRatio,
-    Generates,
-    InputError,
-    Made,
-    Marginals,
-    Samples,
-    SamplesTokens,
-    ScoresPrompts,
-    combine,
-    seeded_rng,
-)
-from ...core.options import (
-    Balanced,
-    Check,
-    HeededBy,
-    Label,
-    Like,
-    Prompt,
-    Together,
-    Unique,
-    Where,
-)
+from ...abilities import EstimatesDensityRatio, Generates, Samples, SamplesTokens, ScoresPrompts
+from ...core import Constraint, InputError, Parts, seeded_rng
+from ...core.constraints import Marginals, combine
+from ...core.options import Balanced, Check, HeededBy, Label, Like, Prompt, Together, Unique, Where
+from ...results.generated import Generated
 from ...runtime.console import stderr_console
 from ...runtime.errors import flag
+from ...runtime.random import fresh_seed
 from .._progress import with_progress
 from .decoding import best_of_several, with_decoding_options
 from .discriminator_rejection import with_rejection
@@ -73,7 +56,7 @@ def sample(
     top_p: Annotated[float | None, DRAWS_TOKENS] = None,
     guidance: Annotated[float | None, DRAWS_TOKENS] = None,
     decoding_steps: Annotated[int | None, DRAWS_TOKENS] = None,
-) -> Made:
+) -> Generated:
     """Draws new examples, in parts, when they are asked for.
 
     n: How many.
@@ -115,7 +98,7 @@ def sample(
         raise InputError(f"{flag('n')} is {n}; ask for at least one example")
     if truncation is not None and not truncation > 0:
         raise InputError(f"{flag('truncation')} is {truncation}; it must be above zero")
-    y = _asked(model, label, prompt)
+    y = _asked(label, prompt)
     if balance and like:
         raise InputError(
             f"{flag('balance')} and {flag('like')} contradict each other; leave one out"
@@ -139,17 +122,28 @@ def sample(
         combine([where, constraint, together, unique, level])
         for level in (balance.constraints if balance else [None])
     ]
-    tallies = [
-        Tally(condition, n // len(constraints) + (i < n % len(constraints)))
-        for i, condition in enumerate(constraints)
-        if condition
-    ]
-    rows = _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
-    parts = _parts(_like(rows, like, n) if like else rows, n, batch_size(model.space), seed)
-    return Made(with_progress(_told(parts, tallies), n, "sampling"))
+    seed = fresh_seed() if seed is None else seed
+
+    def draw() -> Iterator[Tensor]:
+        tallies = _tallies(constraints, n)
+        rows = (
+            _alternating(model, tallies, y, truncation) if tallies else _free(model, y, truncation)
+        )
+        own = _like(rows, like, n) if like else rows
+        return with_progress(
+            _told(_parts(own, n, batch_size(model.space), seed), tallies), n, "sampling"
+        )
+
+    return Generated(Parts(draw))
 
 
-def _asked(model: Samples, label: int | None, prompt: Tensor | None) -> Tensor | None:
+def _tallies(constraints: Sequence[Constraint | None], n: int) -> list[Tally]:
+    """Of each constraint how many examples shall meet it: `n` together, evenly."""
+    shares = [n // len(constraints) + (i < n % len(constraints)) for i in range(len(constraints))]
+    return [Tally(one, share) for one, share in zip(constraints, shares, strict=True) if one]
+
+
+def _asked(label: int | None, prompt: Tensor | None) -> Tensor | None:
     """What every example shall be, (1, *condition.shape). Raises InputError where two things are
     asked for."""
     if label is not None and prompt is not None:
@@ -161,8 +155,7 @@ def _asked(model: Samples, label: int | None, prompt: Tensor | None) -> Tensor |
     return None if label is None else torch.full((1, 1), label)
 
 
-@torch.no_grad()
-def _parts(rows: Draw, n: int, size: int, seed: int | None) -> Iterator[Tensor]:
+def _parts(rows: Draw, n: int, size: int, seed: int) -> Iterator[Tensor]:
     """Rows in parts; chance starts from the seed and the part alone."""
     for part, start in enumerate(range(0, n, size)):
         with seeded_rng(seed, part):
