@@ -88,7 +88,7 @@ def test_a_image_without_a_caption_and_an_unknown_word_are_named(
         learned.prompt("!")
     with pytest.raises(InputError, match="the longest caption had 2"):
         learned.prompt("dark dark green")
-    with pytest.raises(InputError, match=r"labels alone.*--captions none"):
+    with pytest.raises(InputError, match=r"labels alone.*captions='none'"):
         ganvas.train("dcgan", named, captions="names", out=tmp_path / "run")
 
 
