@@ -93,13 +93,14 @@ def _table(options: list[registry.Option]) -> Iterator[str]:
     if not options:
         yield "No options.\n"
         return
-    yield "| option | takes | by default | |\n| --- | --- | --- | --- |"
+    yield "| option | takes | by default | | heeded by |\n| --- | --- | --- | --- | --- |"
     for option in options:
         flag = f"--{option.name.rstrip('_').replace('_', '-')}"
         default = (
             "must be said" if option.default is inspect.Parameter.empty else shown(option.default)
         )
-        yield f"| `{flag}` | {taken(option.plain)} | {default} | {_cell(option.help)} |"
+        row = f"| `{flag}` | {taken(option.plain)} | {default} | {_cell(option.help)} |"
+        yield f"{row} {_cell(option.kind.audience)} |"
     yield ""
 
 

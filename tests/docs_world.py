@@ -22,6 +22,7 @@ from PIL import Image
 
 from ganvas import api
 from ganvas.apps import cli
+from ganvas.data._recognition import guess_modality, source_name
 from ganvas.data.samples import ADULT, unpacking
 from ganvas.runtime import registry
 
@@ -206,7 +207,7 @@ class World:
             patch.setattr("ganvas.evaluation.metrics.tstr.DRAWS", 3)
             patch.setattr("ganvas.training.loop.preview", lambda *_: None)
             patch.setattr("ganvas.training.progress.Progress.announce", lambda *_: None)
-            patch.setattr("ganvas.api.make_plan", lambda *_: None)
+            patch.setattr("ganvas.training.start.make_plan", lambda *_: None)
             patch.setattr(registry, "summary", cache(registry.summary))
             patch.setattr(api, "train", shortly := self._trainer(api.train))
             patch.setattr("ganvas.sklearn.train", shortly)
@@ -224,7 +225,7 @@ class World:
         @wraps(train)
         def shortly(model: str, source: Any, **given: Any) -> Any:
             given = _shorter(model, source, given)
-            out = Path(given.pop("out", None) or f"runs/{model}-{api.source_name(source)}")
+            out = Path(given.pop("out", None) or f"runs/{model}-{source_name(source)}")
             if given.get("through") or not isinstance(source, str) or out.exists():
                 return train(model, source, out=out, **given)
             key = f"{model} {Path(source).resolve()} {sorted(given.items(), key=str)}"
@@ -297,12 +298,12 @@ def _ended(follow: bool) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         if follow:
-            patch.setattr(api, "stop_on_signal", stopping)
+            patch.setattr("ganvas.tasks._inputs.stop_on_signal", stopping)
         yield
 
 
 def _shorter(model: str, source: Any, given: dict[str, Any]) -> dict[str, Any]:
-    kind = "latents" if given.get("through") else given.get("as_") or api.guess_modality(source)
+    kind = "latents" if given.get("through") else given.get("as_") or guess_modality(source)
     plugs = registry.load("modalities", kind).learn, registry.load("models", model)
     known = {option.name for plug in plugs for option in registry.options(plug)}
     less = {

@@ -140,10 +140,10 @@ def test_rows_that_are_held_out_are_those_of_the_training_and_none_is_added(
 
 
 WRONG = {
-    "no target": ({}, "--target COLUMN"),
-    "no such target": ({"target": "theft"}, "--target: no column 'theft'"),
+    "no target": ({}, "target='COLUMN'"),
+    "no such target": ({"target": "theft"}, "target=: no column 'theft'"),
     "a number": ({"target": "amount"}, "too many values"),
-    "no share": ({"target": "fraud", "to_share": 1.5}, "--to-share is 1.5"),
+    "no share": ({"target": "fraud", "to_share": 1.5}, "to_share= is 1.5"),
     "none rare": ({"target": "shop", "to_share": 0.2}, "nothing to add"),
 }
 
@@ -241,9 +241,9 @@ def test_images_that_nobody_held_out_are_no_judges(
 
 
 WRONG_IMAGES = {
-    "no number": ({"per_class": 0}, "--per-class is 0"),
-    "enough already": ({"per_class": 5}, "ask for more with --per-class"),
-    "a column": ({"target": "label"}, "--target is for rows of tables"),
+    "no number": ({"per_class": 0}, "per_class= is 0"),
+    "enough already": ({"per_class": 5}, "ask for more with per_class="),
+    "a column": ({"target": "label"}, "target= is for rows of tables"),
 }
 
 

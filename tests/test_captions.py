@@ -77,18 +77,18 @@ def test_a_image_without_a_caption_and_an_unknown_word_are_named(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "dark_blue-0.txt").write_text("dark blue")
     with pytest.raises(
-        InputError, prompt_score=r"2 of 3 images have a caption without a word.*dark_blue-1"
+        InputError, match=r"2 of 3 images have a caption without a word.*dark_blue-1"
     ):
         Images.learn(tmp_path)
     assert not Images.learn(tmp_path, captions="none").words
     learned = Images.learn(named, captions="names")
-    with pytest.raises(InputError, prompt_score=r"no caption had the word 'gren'.*green"):
+    with pytest.raises(InputError, match=r"no caption had the word 'gren'.*green"):
         learned.prompt("dark gren")
-    with pytest.raises(InputError, prompt_score="no words"):
+    with pytest.raises(InputError, match="no words"):
         learned.prompt("!")
-    with pytest.raises(InputError, prompt_score="the longest caption had 2"):
+    with pytest.raises(InputError, match="the longest caption had 2"):
         learned.prompt("dark dark green")
-    with pytest.raises(InputError, prompt_score=r"labels alone.*--captions none"):
+    with pytest.raises(InputError, match=r"labels alone.*captions='none'"):
         ganvas.train("dcgan", named, captions="names", out=tmp_path / "run")
 
 
@@ -107,7 +107,7 @@ def test_images_without_captions_are_read_by_a_run_that_learned_some(
     (tmp_path / "red.png").write_bytes(some[0].read_bytes())
     assert learned.read(tmp_path).gather().y.count_nonzero(1).tolist() == [0, 0, 1]
     (tmp_path / "red.png").unlink()
-    with pytest.raises(InputError, prompt_score="has a name with a word"):
+    with pytest.raises(InputError, match="has a name with a word"):
         Images.learn(tmp_path, captions="names")
 
 

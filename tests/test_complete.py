@@ -141,8 +141,8 @@ WRONG: dict[str, Any] = {
         "row 2: the model never saw 'Rom'",
     ),
     "another type": (shop(3).assign(age="old"), {}, "column 'age' holds"),
-    "no draws": (shop(3), {"draws": 0}, "--draws is 0"),
-    "a mask": (shop(3), {"mask": "mask.png"}, "--mask is for images, and these are tables"),
+    "no draws": (shop(3), {"draws": 0}, "draws= is 0"),
+    "a mask": (shop(3), {"mask": "mask.png"}, "mask= is for images, and these are tables"),
 }
 
 

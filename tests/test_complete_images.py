@@ -247,10 +247,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"mask": Mask([torch.ones(1, 4, 6) > 0] * 2, ["0.png", "2.png"], [(4, 6)] * 2)},
         "called like 1.png",
     ),
-    "a side there is not": ({"keep": "top"}, "--keep is 'top'"),
-    "all given": ({"given": 4}, "--given is 4"),
-    "no draws": ({"given": 2, "draws": 0}, "--draws is 0"),
-    "an interval": ({"given": 2, "interval": 0.9}, "--interval is for rows"),
+    "a side there is not": ({"keep": "top"}, "keep= is 'top'"),
+    "all given": ({"given": 4}, "given= is 4"),
+    "no draws": ({"given": 2, "draws": 0}, "draws= is 0"),
+    "an interval": ({"given": 2, "interval": 0.9}, "interval= is for rows"),
 }
 
 

@@ -335,9 +335,9 @@ def test_what_is_wrong_is_said(run: api.Trained, tmp_path: Path) -> None:
     for space in (Continuous((6,)), Tokens(8, 3)):
         with pytest.raises(InputError, match="rednet restores images"):
             REDNet(space)
-    with pytest.raises(InputError, match="say which with --corrupt"):
+    with pytest.raises(InputError, match="say which with corrupt="):
         REDNet(Continuous((1, 8, 8)), corrupt="none")
-    with pytest.raises(InputError, match=r"--strength is 1\.5"):
+    with pytest.raises(InputError, match=r"strength= is 1\.5"):
         REDNet(Continuous((1, 8, 8)), strength=1.5)
     with pytest.raises(InputError, match="grey or in colour"):
         Degradation("jpeg", 0.5, blind=False).fit(Continuous((4, 8, 8)))

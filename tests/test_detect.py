@@ -191,12 +191,12 @@ def test_images_are_shown_with_where_they_are_anomalous(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_said(runs: dict[str, api.Trained], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--fdr is 1\.5"):
+    with pytest.raises(InputError, match=r"fdr= is 1\.5"):
         runs["made"].detect(payments(5, 0), fdr=1.5)
     blind = api.train(
         "made", payments(50, 0), out=tmp_path / "run", steps=2, width=8, held_out=0.0, quiet=True
     )
-    with pytest.raises(InputError, match="held nothing out; train with --held-out"):
+    with pytest.raises(InputError, match="held nothing out; train with held_out="):
         blind.detect(payments(5, 0))
     gan = api.train("gan", payments(50, 0), out=tmp_path / "gan", steps=2, width=8, quiet=True)
     with pytest.raises(InputError, match="cannot detect"):

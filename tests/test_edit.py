@@ -174,14 +174,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "has alone": ({"has": torch.zeros(3, 4)}, "say what to edit"),
     "two things": ({"attribute": "above", "found": 2}, "say what to edit"),
     "unknown class": ({"attribute": "beyond"}, "there are below, above"),
-    "no range": ({"attribute": "above", "strength": "much"}, "--strength is 'much'"),
-    "one step": ({"attribute": "above", "steps": 1}, "--steps is 1"),
-    "no steps": ({"attribute": "above", "inversion_steps": 0}, "--inversion-steps is 0"),
+    "no range": ({"attribute": "above", "strength": "much"}, "strength= is 'much'"),
+    "one step": ({"attribute": "above", "steps": 1}, "steps= is 1"),
+    "no steps": ({"attribute": "above", "inversion_steps": 0}, "inversion_steps= is 0"),
     "too many": ({"found": 9}, "have 4 directions"),
     "few": ({"has": torch.zeros(1, 4), "lacks": torch.ones(3, 4)}, "at least two examples"),
     "held without labels": (
         {"has": torch.zeros(2, 4), "lacks": torch.ones(2, 4), "hold": "age"},
-        "--hold needs",
+        "hold= needs",
     ),
     "itself held": ({"attribute": "above", "hold": "below"}, "hold less"),
 }

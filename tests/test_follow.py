@@ -220,7 +220,7 @@ def test_what_is_wrong_is_said(run: Path, tmp_path: Path) -> None:
     trained = api.load(run)
     file = tmp_path / "a.csv"
     payments(5, 0).to_csv(file, index=False)
-    with pytest.raises(InputError, match="say --alpha instead"):
+    with pytest.raises(InputError, match="say alpha= instead"):
         trained.do("detect", file, follow=True, fdr=0.1)
     with pytest.raises(InputError, match="contradict each other"):
         trained.do("detect", file, alpha=0.1, fdr=0.1)

@@ -265,8 +265,8 @@ def test_more_of_a_categorys_probability_means_more_often_right(made: api.Traine
 @pytest.mark.parametrize(
     ("level", "words"),
     [
-        (0.0, "--interval is 0.0"),
-        (1.0, "--interval is 1.0"),
+        (0.0, "interval= is 0.0"),
+        (1.0, "interval= is 1.0"),
         (0.9999, "needs 9999 examples held out"),
     ],
 )
@@ -277,7 +277,7 @@ def test_what_cannot_be_promised_is_refused(rows: api.Trained, level: float, wor
 
 def test_too_few_draws_are_refused(made: api.Trained) -> None:
     with pytest.raises(
-        InputError, match=r"--interval 0\.95 needs 39 draws at least, and --draws is 20"
+        InputError, match=r"interval=0\.95 needs 39 draws at least, and draws= is 20"
     ):
         made.complete(people(3).assign(city=None), interval=0.95, draws=20)
     filled = made.complete(people(3).assign(city=None), interval=0.9, draws=20)
@@ -286,12 +286,12 @@ def test_too_few_draws_are_refused(made: api.Trained) -> None:
 
 def test_a_model_without_a_posterior_and_a_run_that_held_nothing_out_say_so(tmp_path: Path) -> None:
     ae = api.train("ae", people(100), out=tmp_path / "ae", steps=3, width=8, quiet=True)
-    with pytest.raises(InputError, match="no posterior"):
+    with pytest.raises(InputError, match="models that have a posterior"):
         ae.reconstruct(people(3), interval=0.9)
     vae = api.train(
         "vae", people(100), out=tmp_path / "vae", steps=3, width=8, held_out=0.0, quiet=True
     )
-    with pytest.raises(InputError, match="held nothing out; train with --held-out"):
+    with pytest.raises(InputError, match="held nothing out; train with held_out="):
         vae.reconstruct(people(3), interval=0.9)
 
 

@@ -138,7 +138,7 @@ def test_a_run_says_what_it_promised(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("options", "words"),
     [
         ({"epsilon": -1.0}, "epsilon is above 0"),
-        ({"epsilon": 1.0, "minutes": 1}, "--minutes"),
+        ({"epsilon": 1.0, "minutes": 1}, "minutes="),
     ],
 )
 def test_a_promise_that_cannot_be_kept_is_refused(

@@ -198,10 +198,10 @@ def test_the_discriminator_joins_late_and_lambda_makes_gradients_equal() -> None
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"factor": 3}, "--factor is 3; it is a power of two, from 2 to 64"),
-        ({"time_factor": 0}, "--time-factor is 0"),
-        ({"codes": 1}, "--codes is 1; there are from 2 to 65,536"),
-        ({"quantizer": "scalar"}, "--quantizer is 'scalar'; it is one of vector, finite"),
+        ({"factor": 3}, "factor= is 3; it is a power of two, from 2 to 64"),
+        ({"time_factor": 0}, "time_factor= is 0"),
+        ({"codes": 1}, "codes= is 1; there are from 2 to 65,536"),
+        ({"quantizer": "scalar"}, "quantizer= is 'scalar'; it is one of vector, finite"),
     ],
 )
 def test_wrong_options_are_refused_in_words(options: dict[str, object], words: str) -> None:

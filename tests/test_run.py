@@ -255,12 +255,12 @@ def test_changed_data_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "--steps is 0"),
-        ({"ema": 1.0}, "--ema is 1.0"),
+        ({"steps": 0}, "steps= is 0"),
+        ({"ema": 1.0}, "ema= is 1.0"),
         ({"lr": {"critic": 1.0}}, "no player is called 'critic'"),
         ({"colour": 3}, "no option 'colour'"),
         ({"device": "abacus"}, "cannot be used here"),
-        ({"held_out": 0.95}, "--held-out is 0.95"),
+        ({"held_out": 0.95}, "held_out= is 0.95"),
     ],
 )
 def test_wrong_options_get_one_sentence(
@@ -272,7 +272,7 @@ def test_wrong_options_get_one_sentence(
 
 
 def test_exploding_losses_stop_with_advice(tmp_path: Path, images: Path) -> None:
-    with pytest.raises(InputError, match="lower --lr"):
+    with pytest.raises(InputError, match="lower lr="):
         ganvas.train(
             "ae",
             images,

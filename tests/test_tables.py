@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from ganvas import InputError, api
 from ganvas.apps import cli
+from ganvas.data._recognition import guess_modality
 from ganvas.data.tables.modality import Tables
 from ganvas.runs.run import describe_modality
 
@@ -130,7 +131,7 @@ def _write(frame: pd.DataFrame, file: Path) -> Any:
 def test_every_kind_of_file_is_read(ending: str, tmp_path: Path) -> None:
     frame = people()[["age", "income", "town", "member"]]
     file = _write(frame, tmp_path / f"people.{ending}")
-    assert api.guess_modality(file) == "tables"
+    assert guess_modality(file) == "tables"
     tables = Tables.learn(file, numbers="bins")
     back = tables.to_python(everything(tables, file))
     assert back["age"].tolist() == frame["age"].tolist()

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ganvas
-from ganvas.api import guess_modality
 from ganvas.apps.cli import run
 from ganvas.core import Continuous, InputError
+from ganvas.data._recognition import guess_modality
 from ganvas.data.texts.modality import Texts
 from ganvas.models.gan import GAN
 from ganvas.tasks.sample.task import sample
@@ -110,7 +110,7 @@ def test_a_table_in_a_text_file_stays_one(tmp_path: Path) -> None:
         (b"\n \n", {}, "has no text"),
         (b"a text\n", {"length": 1}, "at least two symbols"),
         (b"a text\n", {"vocabulary": 10}, "256 bytes and an end"),
-        (b"a text\n", {"vocabulary": 300, "tokenizer": "bytes"}, "--vocabulary is for"),
+        (b"a text\n", {"vocabulary": 300, "tokenizer": "bytes"}, "vocabulary= is for"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -123,7 +123,7 @@ def test_bad_input_is_one_sentence(
 
 def test_a_column_must_be_named_and_there(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("n,body\n1,some text\n2,more\n")
-    with pytest.raises(InputError, match="--column: those of text are body"):
+    with pytest.raises(InputError, match="column=: those of text are body"):
         Texts.learn(tmp_path / "rows.csv")
     with pytest.raises(InputError, match="no column of text called 'n'"):
         Texts.learn(tmp_path / "rows.csv", column="n")
@@ -207,5 +207,5 @@ def test_bits_per_byte_are_logged_and_judged(trained: Path) -> None:
 
 
 def test_a_model_that_draws_no_symbols_cannot_be_steered() -> None:
-    with pytest.raises(InputError, match="--temperature: for models that draw symbols"):
+    with pytest.raises(InputError, match="temperature=: for models that draw symbols"):
         sample(GAN(Continuous((3,))), n=2, temperature=0.5)

@@ -17,6 +17,7 @@ from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
 from ganvas.runtime import registry
 from ganvas.training import trackers
+from ganvas.training.start import TrainingInterrupted, open_training, run_training
 
 TINY = [
     "--steps",
@@ -45,9 +46,9 @@ def interrupted(images: Path, out: Path, tracker: str) -> Run:
     settings = {k: v for k, v in settings.items() if k not in ("out", "as_", "through", "quiet")}
     settings |= {"steps": 30, "batch": 16, "lr": {}, "tracker": tracker}
     options = {"size": 16, "width": 8, "latent": 4}
-    run, source = api.open_training("vae", str(images), out, None, None, settings, options)
-    with pytest.raises(api.TrainingInterrupted):
-        api.run_training(run, source, quiet=True, follow=stop)
+    run, source = open_training("vae", str(images), out, None, None, settings, options)
+    with pytest.raises(TrainingInterrupted):
+        run_training(run, source, quiet=True, follow=stop)
     return Run(out)
 
 

@@ -112,25 +112,25 @@ def test_steering_leaves_what_it_says() -> None:
 )
 def test_steering_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     (name,) = wrong
-    with pytest.raises(InputError, prompt_score=f"--{name.replace('_', '-')} is .*; it must be"):
+    with pytest.raises(InputError, match=f"{name}= is .*; it must be"):
         DecodingOptions(**wrong)  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_heeded_is_refused() -> None:
-    with pytest.raises(InputError, prompt_score="--order masked"):
+    with pytest.raises(InputError, match="order='masked'"):
         made(SMALL).sample_tokens(2, None, DecodingOptions(decoding_steps=4))
-    with pytest.raises(InputError, prompt_score="--guidance strengthens a label"):
+    with pytest.raises(InputError, match="guidance= strengthens a label"):
         made(SMALL).sample_tokens(2, None, DecodingOptions(guidance=2))
-    with pytest.raises(InputError, prompt_score="learns symbols"):
+    with pytest.raises(InputError, match="learns tokens"):
         Transformer(Continuous((3,)))
-    with pytest.raises(InputError, prompt_score="no multiple"):
+    with pytest.raises(InputError, match="no multiple"):
         Transformer(SMALL, width=30, heads=4)
 
 
 def test_a_grid_tells_its_rows_and_columns_apart() -> None:
     model = made(Tokens(6, 4, grid=(2, 3)))
     assert [tuple(axis.shape) for axis in model.network.axes] == [(2, 32), (3, 32)]
-    places = model.network._places(0, 6)
+    places = model.network._embed_places(0, 6)
     torch.testing.assert_close(places[4], model.network.axes[0][1] + model.network.axes[1][1])
 
 

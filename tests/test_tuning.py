@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from conftest import IMAGE
-from ganvas import api
 from ganvas.apps import cli
 from ganvas.apps.tuning import Choice, Goal, choices, tune
 from ganvas.core import InputError, Model
 from ganvas.runs.run import Run
 from ganvas.runtime import registry
+from ganvas.training.start import TrainingInterrupted, run_training
 
 optuna = pytest.importorskip("optuna")
 
@@ -141,7 +141,7 @@ def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
 ) -> None:
     search = {"out": tmp_path, "width": 16, **FAST, "steps": 8}
     tune("made", table, trials=1, **search)
-    play = api.run_training
+    play = run_training
 
     def interrupted(run: Run, source: Any, quiet: bool, follow: Any = None) -> Any:
         def told(line: Any, model: Model) -> None:
@@ -151,8 +151,8 @@ def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
         return play(run, source, quiet, told)
 
     with monkeypatch.context() as patched:
-        patched.setattr(api, "run_training", interrupted)
-        with pytest.raises(api.TrainingInterrupted, match="repeat the command to go on"):
+        patched.setattr("ganvas.apps.tuning.run_training", interrupted)
+        with pytest.raises(TrainingInterrupted, match="repeat the command to go on"):
             tune("made", table, trials=3, **search)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["trial-0", "trials.db"]
     monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: True)
@@ -169,7 +169,7 @@ def test_neither_ctrl_c_nor_what_falls_behind_leaves_anything(
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        ("made", {"trials": 0}, "--trials is 0"),
+        ("made", {"trials": 0}, "trials= is 0"),
         ("made", {"trials": 1, "nonsense": 3}, "made has no option 'nonsense'"),
     ],
 )

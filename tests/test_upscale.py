@@ -420,16 +420,16 @@ def test_denoising_keeps_what_files_have_too(tmp_path: Path, photographs: Path) 
 WRONG: list[tuple[Callable[[api.Trained], object], str]] = [
     (
         lambda run: run.upscale(np.zeros((1, 8, 8, 3), np.uint8), scale=3),
-        "--scale is 2, 4, 8 and so on, not 3",
+        "scale= is 2, 4, 8 and so on, not 3",
     ),
     (lambda run: run.upscale(np.zeros((1, 8, 8, 3), np.uint8), scale=1), "not 1"),
-    (lambda run: run.upscale(np.zeros((1, 8, 8, 3), np.uint8), fidelity=1.5), "--fidelity is 1.5"),
+    (lambda run: run.upscale(np.zeros((1, 8, 8, 3), np.uint8), fidelity=1.5), "fidelity= is 1.5"),
     (lambda _: SRGAN(Continuous((6,))), "choose ae for everything else"),
     (lambda _: ESRGAN(Tokens(8, 3)), "choose ae for everything else"),
-    (lambda _: SRGAN(Continuous((3, 8, 8)), scale=8), "too small for --scale 8; raise --size"),
-    (lambda _: SRGAN(Continuous((3, 32, 32)), scale=3), "--scale is 2, 4 or 8"),  # type: ignore[arg-type]
-    (lambda _: SRGAN(Continuous((3, 32, 32)), warmup=0), "--warmup is 0"),
-    (lambda _: SRGAN(Continuous((3, 32, 32)), degrade="fog"), "--degrade is one of bicubic, real"),  # type: ignore[arg-type]
+    (lambda _: SRGAN(Continuous((3, 8, 8)), scale=8), "too small for scale=8; raise size="),
+    (lambda _: SRGAN(Continuous((3, 32, 32)), scale=3), "scale= is 2, 4 or 8"),  # type: ignore[arg-type]
+    (lambda _: SRGAN(Continuous((3, 32, 32)), warmup=0), "warmup= is 0"),
+    (lambda _: SRGAN(Continuous((3, 32, 32)), degrade="fog"), "degrade= is one of bicubic, real"),  # type: ignore[arg-type]
     (lambda _: SRGAN(Continuous((4, 32, 32)), degrade="real"), "grey or in colour"),
 ]
 

@@ -16,6 +16,7 @@ from PIL import Image
 from ganvas import api
 from ganvas.apps import cli
 from ganvas.core import InputError
+from ganvas.data._recognition import guess_modality
 from ganvas.data.images.modality import Images
 from ganvas.data.samples.moving import moving_images
 from ganvas.data.videos.encoding import save_film
@@ -205,12 +206,12 @@ def test_what_is_a_image_stays_one(tmp_path: Path) -> None:
         "moving/a.gif": "videos",
         "mixed": "images",
     }
-    assert {name: api.guess_modality(tmp_path / name) for name in wanted} == wanted
-    assert api.guess_modality(np.zeros((3, 8, 8, 3), np.uint8)) == "images"
-    assert api.guess_modality(np.zeros((3, 5, 8, 8, 3), np.uint8)) == "videos"
+    assert {name: guess_modality(tmp_path / name) for name in wanted} == wanted
+    assert guess_modality(np.zeros((3, 8, 8, 3), np.uint8)) == "images"
+    assert guess_modality(np.zeros((3, 5, 8, 8, 3), np.uint8)) == "videos"
     for source in (encoded(tmp_path / "v" / "a.mp4", film()), tmp_path / "v"):
-        assert api.guess_modality(source) == "videos"
-        with pytest.raises(InputError, match=r"video.*--as videos"):
+        assert guess_modality(source) == "videos"
+        with pytest.raises(InputError, match=r"video.*as_='videos'"):
             Images.learn(source)
 
 

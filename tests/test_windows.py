@@ -286,9 +286,9 @@ def test_what_is_wrong_is_said(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     series = np.random.default_rng(0).normal(size=(300, 2))
-    with pytest.raises(InputError, match="--window is 2"):
+    with pytest.raises(InputError, match="window= is 2"):
         Series.learn(series, window=2)
-    with pytest.raises(InputError, match="--stride is 70"):
+    with pytest.raises(InputError, match="stride= is 70"):
         Series.learn(series, stride=70)
     with pytest.raises(InputError, match="has 100 rows"):
         Series.learn(series[:100], window=64)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core import InputError, Space
+from ..runtime.errors import flag
 from ._base import Ability, ErrorMeasure
 from .scoring import mean_marginal_score, mean_score
 
@@ -60,8 +61,8 @@ class Factorises(Compresses):
     def coding_scheme(self, quality: int | None) -> CodingScheme:
         if quality is not None:
             raise InputError(
-                "--quality is for models that lose something, such as codec; this one keeps"
-                " every bit"
+                f"{flag('quality')} is for models that lose something, such as codec; this one"
+                " keeps every bit"
             )
         return CodingScheme(
             prod(self.space.shape), None, lambda codes: codes, self.unfold, lambda symbols: symbols

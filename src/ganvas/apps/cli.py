@@ -10,16 +10,16 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
 
 from .. import __version__
 from ..runtime import registry
 from ..runtime.errors import InputError
+from .spelling import spell_flag
 
 USAGE = """Train, evaluate and use GANs and autoencoders on your own images, tables, texts and
 videos.
@@ -27,7 +27,27 @@ videos.
 Example: ganvas train dcgan photos/ --size 64
          ganvas sample runs/dcgan-photos --n 64 --out new/"""
 
-Json = Annotated[bool, Parameter(negative=(), help="Print the answer as JSON on standard output.")]
+ORDER = ("Options", "For", "Search", "Data", "Model", "Training", "Output")
+"""What options stand under in help, first to last."""
+
+Json = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        help="Print the answer as JSON on standard output.",
+        group=Group("Output", sort_key=(len(ORDER) - 1, "Output")),
+    ),
+]
+
+OUT = registry.Option(
+    "out",
+    Path | None,
+    None,
+    "Folder for everything, or one file to look at; by default RUN/TASK.",
+)
+
+Grouped = Sequence[tuple[str | None, registry.Option]]
+"""Options, each beside the title that it stands under in help; None where it is not shown."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,11 +62,12 @@ def run(argv: Sequence[str]) -> int:
     try:
         _app(argv)(argv, exit_on_error=False, print_error=False)
     except InputError as error:
-        errors.print(f"[bold red]error:[/] {_escaped(error)}", soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {_escaped(error.spelled(spell_flag))}", soft_wrap=True)
         return 2
     except CycloptsError as error:
         errors.print(
-            f"[bold red]error:[/] {_escaped(error)}  (see: ganvas {' '.join(argv[:2])} --help)",
+            f"[bold red]error:[/] {_escaped(str(error))}"
+            f"  (see: ganvas {' '.join(argv[:2])} --help)",
             soft_wrap=True,
         )
         return 2
@@ -56,8 +77,8 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _escaped(error: Exception) -> str:
-    return str(error).strip().replace("[", r"\[")
+def _escaped(words: str) -> str:
+    return words.strip().replace("[", r"\[")
 
 
 def _app(argv: Sequence[str]) -> App:
@@ -86,7 +107,7 @@ def _app(argv: Sequence[str]) -> App:
     app.command(_serve, name="serve")
     for task in registry.names("tasks"):
         if argv[:1] == [task]:
-            app.command(_task_command(task), name=task)
+            app.command(_task_command(task, argv), name=task)
         else:
             app.command(App(name=task, help=registry.summary("tasks", task)))
     return app
@@ -120,10 +141,6 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     from .. import api
 
     make = registry.load("models", model)
-    modality = registry.load("modalities", _modality(argv))
-    options = registry.together(
-        modality.learn, make, api.train
-    )  # of the latents, --through is in two of them
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         trained = api.train(model, source, **given)
@@ -137,22 +154,48 @@ def _train_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     return _generated(
         command,
         {"source": (str, "Files to learn from.")},
-        options,
+        _training_options(make, argv),
         f"{_first_line(make)}\n\n{example}",
     )
+
+
+def _training_options(make: Any, argv: Sequence[str]) -> Grouped:
+    """Options of a training by the titles that they stand under in help: of the data that is named,
+    or of all that the model can learn."""
+    from .. import api
+    from ..runs.available import readable_modalities
+
+    named = _modality(argv)
+    kinds = readable_modalities(make) if named is None else [named]
+    by_name = dict[str, tuple[str, registry.Option]]()
+    for option in registry.options(api.train):
+        by_name[option.name] = option.kind.group or "Training", option
+    for kind in kinds:
+        for option in registry.options(registry.load("modalities", kind).learn):
+            if option.name not in by_name:
+                by_name[option.name] = _data_title(option.name, kinds), option
+    for option in registry.options(make):
+        by_name[option.name] = "Model", option
+    return [(title, option) for title, option in by_name.values()]
+
+
+def _data_title(option: str, kinds: Sequence[str]) -> str:
+    """The title of an option of data: which kinds of data have it, where not all of them do."""
+    readers = {kind: registry.load("modalities", kind).learn for kind in kinds}
+    having = [kind for kind, learn in readers.items() if registry.takes(learn, option)]
+    return "Data" if len(having) == len(kinds) else f"Data: {', '.join(having)}"
 
 
 def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
     """`ganvas tune MODEL DATA` with the options of a search, of training, of the data's modality
     and of the model."""
-    from .. import api
     from . import tuning
 
     make = registry.load("models", model)
-    modality = registry.load("modalities", _modality(argv))
-    options = registry.together(modality.learn, make, api.train, tuning.tune)
-    fixed = ("minutes", "tracker", "tensorboard")
-    searched = [option for option in options if option.name not in fixed]
+    searching = registry.options(tuning.tune)
+    own = {option.name for option in searching} | {"minutes", "tracker", "tensorboard"}
+    options = [one for one in _training_options(make, argv) if one[1].name not in own]
+    told = [*(("Search", option) for option in searching), *options]
 
     def command(source: str, json: bool = False, **given: Any) -> None:
         found = tuning.tune(model, source, **given)
@@ -162,13 +205,12 @@ def _tune_command(model: str, argv: Sequence[str]) -> Callable[..., None]:
 
     example = f"Example: ganvas tune {model} data/ --trials 30 --minutes-each 5"
     help = f"{_first_line(tuning)}\n\n{example}"
-    return _generated(command, {"source": (str, "Files to learn from.")}, searched, help)
+    return _generated(command, {"source": (str, "Files to learn from.")}, told, help)
 
 
-def _modality(argv: Sequence[str]) -> str:
-    """The modality named by --as, that of latents with --through, or what the source looks like."""
-    from .. import api
-
+def _modality(argv: Sequence[str]) -> str | None:
+    """The modality named by --as, that of latents with --through, or what the source looks like;
+    None where no data is named."""
     words = [
         part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])
     ]
@@ -177,16 +219,22 @@ def _modality(argv: Sequence[str]) -> str:
     if "--as" in words[:-1]:
         return words[words.index("--as") + 1]
     source = argv[2] if len(argv) > 2 and not argv[2].startswith("-") else None
-    return "images" if source is None else api.guess_modality(source)
+    if source is None:
+        return None
+    from ..data._recognition import guess_modality
+
+    return guess_modality(source)
 
 
-def _task_command(task: str) -> Callable[..., None]:
-    """`ganvas TASK RUN [SOURCE ...]` with the task's own options."""
+def _task_command(task: str, argv: Sequence[str]) -> Callable[..., None]:
+    """`ganvas TASK RUN [SOURCE ...]` with the task's own options: those that the run heeds, or
+    where none is named all of them, under who heeds them."""
     from .. import api
+    from ..tasks._inputs import sources, takes_several
 
     function = registry.load("tasks", task)
-    inputs = api.sources(function)
-    many = api.takes_several(function)
+    inputs = sources(function)
+    many = takes_several(function)
     required = {
         p.name: (list[str] if many else str, "Files to work on.")
         for p in inputs
@@ -196,31 +244,43 @@ def _task_command(task: str) -> Callable[..., None]:
 
     def command(run: str, out: Path | None = None, json: bool = False, **given: Any) -> None:
         paths = [given.pop(p.name) for p in inputs]
-        sources = paths[0] if many else [path for path in paths if path is not None]
+        named = paths[0] if many else [path for path in paths if path is not None]
         trained = api.load(run)
-        result = trained.do(task, *sources, **given)
+        result = trained.do(task, *named, **given)
         out = out or trained.run.path / task
         files = result.save(trained.run.modality, out, _row_printer(json))
         wrote = f"wrote {len(files):,} files: {out}" if len(files) > 1 else f"wrote {files[0]}"
         _print_answer({"files": [str(f) for f in files]} | result.figures(), json, wrote)
 
     places = {"run": (str, "Folder that `ganvas train` made.")} | required
-    out = registry.Option(
-        "out",
-        Path | None,
-        None,
-        "Folder for everything, or one file to look at; by default RUN/TASK.",
-    )
     example = _example(
         function, f"ganvas {task} runs/mine{' photos/' * len(required)} --out {task}/"
     )
-    read = api.sources_by_option(function)
-    options = [
-        replace(o, type=str | None) if o.name in read else o for o in registry.options(function)
-    ]
     return _generated(
-        command, places, [*options, out], f"{_first_line(function)}\n\n{example}", optional
+        command,
+        places,
+        [*_task_options(function, argv), ("Output", OUT)],
+        f"{_first_line(function)}\n\n{example}",
+        optional,
     )
+
+
+def _task_options(function: Any, argv: Sequence[str]) -> Grouped:
+    """Options of a task by the titles that they stand under in help; None hides those that the run
+    does not heed."""
+    from ..runs.run import Run
+
+    options = registry.options(function)
+    if len(argv) < 2 or not (Path(argv[1]) / "run.json").is_file():
+        return [(_title(option), option) for option in options]
+    run = Run(Path(argv[1]))
+    make = registry.load("models", run.config["model"])
+    heeded = {one.name for one in registry.heeded_options(function, make, run.modality)}
+    return [("Options" if option.name in heeded else None, option) for option in options]
+
+
+def _title(option: registry.Option) -> str:
+    return f"For {option.kind.audience}" if option.kind.audience else "Options"
 
 
 def _example(plugin: Any, otherwise: str) -> str:
@@ -232,7 +292,7 @@ def _example(plugin: Any, otherwise: str) -> str:
 def _generated(
     function: Callable[..., None],
     places: Mapping[str, tuple[Any, str]],
-    options: Sequence[registry.Option],
+    options: Grouped,
     help: str,
     optional: Mapping[str, tuple[Any, str]] = {},
 ) -> Callable[..., None]:
@@ -251,19 +311,14 @@ def _generated(
             )
             for n, (t, h) in optional.items()
         ),
-        *map(_parameter, options),
+        *(_parameter(title, option) for title, option in options),
         inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json),
     ]
 
     def command(*args: Any, **given: Any) -> None:
         bound = inspect.Signature(parameters).bind(*args, **given)
-        function(
-            **{
-                name: _mapping(value) if name == "lr" else value
-                for name, value in bound.arguments.items()
-            }
-            | {name: None for name in optional if name not in bound.arguments}
-        )
+        left_out = {name: None for name in optional if name not in bound.arguments}
+        function(**bound.arguments, **left_out)
 
     command.__doc__ = help
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what inspect reads
@@ -271,13 +326,15 @@ def _generated(
     return command
 
 
-def _parameter(option: registry.Option) -> inspect.Parameter:
-    """An option as the command line asks for it."""
+def _parameter(title: str | None, option: registry.Option) -> inspect.Parameter:
+    """An option as the command line asks for it, in help under a title, or not at all."""
     name = f"--{option.name.rstrip('_').replace('_', '-')}"
     words = Parameter(
         name=name,
         help=option.help,
-        negative=() if "list" in str(option.plain) or option.default is False else None,
+        group=_group(title) if title else None,
+        show=title is not None,
+        negative=() if option.takes(list) or option.default is False else None,
         allow_leading_hyphen=option.plain is str,
     )
     return inspect.Parameter(
@@ -288,18 +345,10 @@ def _parameter(option: registry.Option) -> inspect.Parameter:
     )
 
 
-def _mapping(pairs: Sequence[str] | None) -> dict[str, float]:
-    """["discriminator=1e-4"] as a mapping."""
-    rates = {}
-    for pair in pairs or []:
-        name, _, number = pair.partition("=")
-        try:
-            rates[name] = float(number)
-        except ValueError:
-            raise InputError(
-                f"--lr takes PLAYER=NUMBER, such as discriminator=1e-4, not {pair!r}"
-            ) from None
-    return rates
+def _group(title: str) -> Group:
+    """Where options stand in help: from what is said most to what is said least."""
+    first = title.split()[0].rstrip(":")
+    return Group(title, sort_key=(ORDER.index(first), title))
 
 
 def _resume(*, resume: Path, json: Json = False) -> None:

@@ -29,6 +29,7 @@ from ..evaluation.figures import Evaluation, Figure, format_interval, format_num
 from ..runs.run import Run, fingerprint
 from ..runs.summary import IN_MEMORY, NO_DIAGNOSIS, RunSummary, format_options
 from ..runtime import registry
+from ..runtime.errors import flag
 from ..runtime.files import write_atomically
 from .uploads import describe_error
 
@@ -71,7 +72,7 @@ def pull(repo: str, out: Path | None = None) -> Run:
     source = _find_folder(repo)
     out = out or Path("runs") / (source or PurePosixPath(repo)).name
     if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty; choose another --out")
+        raise InputError(f"{out} is not empty; choose another {flag('out')}")
     with _temporary_sibling(out) as new:
         if source:
             _copy_from(source, new)

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import psutil
 
 from .. import api
+from ..data._recognition import modality_name
 from ..runs.run import Run
 from ..runs.summary import RunSummary
 from ..runtime import registry
@@ -202,7 +203,7 @@ def refuse_name(name: str) -> None:
 
 def training_options(model: str, options: Mapping[str, Any], source: Any) -> list[registry.Option]:
     """Every option that a training of this model on this source has, with these options."""
-    kind = api.modality_name(source, options.get("as_"), options.get("through"))
+    kind = modality_name(source, options.get("as_"), options.get("through"))
     return registry.together(
         registry.load("modalities", kind).learn, registry.load("models", model), api.train
     )

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 
 
 def is_loopback(host: str) -> bool:
@@ -37,7 +37,7 @@ def free_port(host: str, port: int) -> None:
     """Raises InputError where nothing can listen at a port: it is taken, or there is none of that
     number."""
     if not 0 <= port < 2**16:
-        raise InputError(f"--port is {port}; it is a number up to 65535")
+        raise InputError(f"{flag('port')} is {port}; it is a number up to 65535")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.create_server((host, port), family=family):
@@ -45,5 +45,5 @@ def free_port(host: str, port: int) -> None:
     except OSError as error:
         words = (error.strerror or str(error)).partition(" (")[0]
         raise InputError(
-            f"port {port} of {host} cannot be had ({words}); choose another --port"
+            f"port {port} of {host} cannot be had ({words}); choose another {flag('port')}"
         ) from error

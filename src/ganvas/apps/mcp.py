@@ -4,7 +4,7 @@ and limits."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import wraps
@@ -12,17 +12,18 @@ from io import BytesIO
 from itertools import count, islice
 from pathlib import Path
 from sys import stderr
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from PIL import Image
 
 from .. import __version__, api
-from ..core.constraints import Marginals
 from ..core.images import IMAGE_ENDINGS
+from ..data._recognition import guess_modality
 from ..runs.run import Run
 from ..runs.summary import RunSummary
 from ..runtime import registry
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
+from .spelling import spell_field
 from .uploads import find_image_list, list_files
 
 try:
@@ -66,7 +67,7 @@ LINES, LETTERS = 12, 4_000
 LISTED = 200
 """Files that are listed."""
 
-OURS = {"out", "quiet", "device", "tensorboard", "tracker", "compile", "follow"}
+OURS = {"out", "quiet", "device", "tensorboard", "tracker", "compile"}
 """Options that are not an assistant's to choose."""
 
 FIRST = ("sheet", "before-and-after", "strip", "typical", "map", "series", "beside")
@@ -113,11 +114,14 @@ class Assistant:
         """What trained runs can be used for: a line each."""
         return _list_plugins("tasks")
 
-    def options(self, name: str) -> str:
+    def options(self, name: str, run: str | None = None) -> str:
         """Options of a model, a task, or a kind of data (images, tables, texts, videos, series), as
-        JSON."""
-        options = [option for option in _list_options(name) if option.name not in OURS]
-        return json.dumps([_describe_option(option) for option in options])
+        JSON.
+
+        run: Of a task, leave out what this run does not heed.
+        """
+        options = _list_options(name) if run is None else self._heeded_options(name, run)
+        return json.dumps([_describe_option(one) for one in options if _is_offered(one)])
 
     def runs(self) -> str:
         """The runs there are: model, how far each came, and what it can do."""
@@ -131,7 +135,7 @@ class Assistant:
     def describe(self, path: str) -> str:
         """What data is, as Ganvas reads it: its kind, how much of it, sizes or columns."""
         source = self._find_data(path)
-        kind = api.guess_modality(source)
+        kind = guess_modality(source)
         modality = registry.load("modalities", kind).learn(str(source))
         return f"{kind}: {modality.describe(modality.read(str(source)))}"
 
@@ -159,7 +163,7 @@ class Assistant:
         if self._load(run).source is None:
             raise InputError(
                 f"{name} learned from what may not be read here; resume it with `ganvas train"
-                " --resume`"
+                f" {flag('resume')}`"
             )
         return _describe_job(self._jobs.resume(run.path.name))
 
@@ -179,8 +183,7 @@ class Assistant:
                 f"no task is called {task!r}; there are {', '.join(registry.names('tasks'))}"
             )
         function, found = registry.load("tasks", task), self._find_run(run)
-        read = {*api.sources_by_option(function)}
-        given = self._convert_options(options or {}, registry.options(function), read)
+        given = self._convert_options(options or {}, registry.options(function))
         _refuse_too_much(task, given)
         sources = [str(self._find_data(path)) for path in paths or []]
         result = self._load(found).do(task, *sources, **given)
@@ -231,18 +234,20 @@ class Assistant:
                 trained.source = None
         return trained
 
+    def _heeded_options(self, task: str, name: str) -> list[registry.Option]:
+        """The options of a task that a run heeds."""
+        run, function = self._find_run(name), registry.load("tasks", task)
+        make = registry.load("models", run.config["model"])
+        return registry.heeded_options(function, make, run.modality)
+
     def _convert_options(
         self,
         given: Mapping[str, Any],
         known: Sequence[registry.Option],
-        read: Collection[str] = (),
     ) -> dict[str, Any]:
         """Options of the right types, in which every path may be read. Raises InputError where one
-        is not.
-
-        read: Names of options that are files, whatever their types say.
-        """
-        by_name = {option.name: option for option in known if option.name not in OURS}
+        is not."""
+        by_name = {option.name: option for option in known if _is_offered(option)}
         if unknown := set(given) - set(by_name):
             raise InputError(
                 f"there is no option {min(unknown)!r}; there are {', '.join(sorted(by_name))}"
@@ -250,11 +255,11 @@ class Assistant:
         converted = dict[str, Any]()
         for name, value in given.items():
             option = by_name[name]
-            is_file = name in read or {Path, Marginals} & {option.type, *get_args(option.type)}
+            is_file = option.kind.names_file or option.takes(Path)
             if value is not None and is_file:
                 converted[name] = self._find_data(str(value))
             else:
-                converted[name] = _convert(name, value, option.plain)
+                converted[name] = _convert(option, value)
         return converted
 
     def _list_names(self) -> list[str]:
@@ -309,9 +314,13 @@ def _explain_errors(tool: Callable[..., Any]) -> Callable[..., Any]:
             with redirect_stdout(stderr):
                 return tool(**given)
         except (InputError, Busy) as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(_spell(error)) from error
 
     return call_tool
+
+
+def _spell(error: InputError | Busy) -> str:
+    return error.spelled(spell_field) if isinstance(error, InputError) else str(error)
 
 
 def _list_plugins(kind: registry.Kind) -> str:
@@ -333,23 +342,28 @@ def _list_options(name: str) -> list[registry.Option]:
     return [*options.values()]
 
 
+def _is_offered(option: registry.Option) -> bool:
+    """Whether an option is an assistant's to choose."""
+    return option.name not in OURS and not option.kind.endless
+
+
 def _describe_option(option: registry.Option) -> dict[str, str]:
     return {
         "name": option.name,
-        "takes": str(option.type),
+        "takes": str(option.plain),
         "default": str(option.default),
         "help": option.help,
     }
 
 
-def _convert(name: str, value: Any, kind: Any) -> Any:
+def _convert(option: registry.Option, value: Any) -> Any:
     """A value of JSON as an option's type. Raises InputError where it does not fit."""
-    if isinstance(value, str) and any(get_origin(one) is list for one in get_args(kind)):
+    if isinstance(value, str) and option.takes(list):
         value = [value]  # a constraint that is said once
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return TypeAdapter(option.plain).validate_python(value)
     except ValidationError as error:
-        raise InputError(f"{name} cannot be {value!r}: {error.errors()[0]['msg']}") from None
+        raise InputError(f"{option.name} cannot be {value!r}: {error.errors()[0]['msg']}") from None
 
 
 def _refuse_too_much(task: str, options: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..abilities import Signature, signatures
 from ..core import InputError, Mixed, Model, Space, Tokens, seeded_rng
 from ..runs.run import Run
+from ..runtime.errors import flag
 
 To = Literal["onnx", "torch"]
 ENDINGS: Mapping[To, str] = {"onnx": ".onnx", "torch": ".pt2"}
@@ -381,6 +382,6 @@ def _removed(file: Path) -> Iterator[None]:
 
 def _need(to: To) -> None:
     if to not in ENDINGS:
-        raise InputError(f"--to is {to!r}; it is one of {', '.join(ENDINGS)}")
+        raise InputError(f"{flag('to')} is {to!r}; it is one of {', '.join(ENDINGS)}")
     if to == "onnx" and not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise InputError("ONNX needs an extra: pip install 'ganvas[onnx]'")

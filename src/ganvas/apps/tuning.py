@@ -25,9 +25,12 @@ from rich.table import Table
 from .. import api
 from ..abilities import Samples
 from ..core import Evidence, InputError, Model, seeded_rng
+from ..data._recognition import source_name
 from ..runs.run import Run
 from ..runtime import registry
 from ..runtime.device import choose_device
+from ..runtime.errors import flag
+from ..training.start import TrainingInterrupted, open_training, run_training
 
 if TYPE_CHECKING:
     import optuna
@@ -142,10 +145,10 @@ def tune(
     if not find_spec("optuna"):
         raise InputError("ganvas tune needs an extra: pip install 'ganvas[tune]'")
     if trials < 1:
-        raise InputError(f"--trials is {trials}; it must be at least 1")
+        raise InputError(f"{flag('trials')} is {trials}; it must be at least 1")
     given = {name: value for name, value in given.items() if value is not None}
     given |= {"minutes": minutes_each} if minutes_each else {}
-    out = Path(out or f"runs/tune-{model}-{api.source_name(source)}")
+    out = Path(out or f"runs/tune-{model}-{source_name(source)}")
     search = Search(model, source, out, given, Path(storage or out / "trials.db"), quiet)
     return search.run(trials)
 
@@ -194,7 +197,7 @@ class Search:
         if study.user_attrs.get("asked", asked) != asked:
             raise InputError(
                 f"{self.storage} remembers another search, {study.user_attrs['asked']}, and this is"
-                f" {asked}; choose another --out or --storage"
+                f" {asked}; choose another {flag('out')} or {flag('storage')}"
             )
         if not study.trials:
             study.set_user_attr("asked", asked)
@@ -219,12 +222,12 @@ class Search:
             self.console.print(f"trial {number} of {trials}: {self._run_trial()}", soft_wrap=True)
         if not self.complete:
             raise InputError(
-                "no training came to its end; give each more --steps, or try more of them"
+                f"no training came to its end; give each more {flag('steps')}, or try more of them"
             )
         best = self.complete[0]
         run = Run(self.folder(best.number))
         if not (run.path / "report.html").exists():
-            api.run_training(run, self.source, quiet=True)
+            run_training(run, self.source, quiet=True)
         return SearchResult(self, best)
 
     def _run_trial(self) -> str:
@@ -247,8 +250,8 @@ class Search:
                 optuna.delete_study(study_name=self.model, storage=self._database)
                 raise
             words = f"cannot be: {error}"
-        except api.TrainingInterrupted as error:
-            raise api.TrainingInterrupted(
+        except TrainingInterrupted as error:
+            raise TrainingInterrupted(
                 "stopped; what was tried is remembered: repeat the command to go on"
             ) from error
         finally:
@@ -275,18 +278,17 @@ class Search:
 
         run, source = self._open_run(trial.number, {**self.given, **_to_options(options)})
         self.goal.prepare(run, source)
-        return self.goal.score_run(api.run_training(run, source, True, follow).run)
+        return self.goal.score_run(run_training(run, source, True, follow))
 
     def _open_run(self, number: int, given: Mapping[str, Any]) -> tuple[Run, Any]:
         """The run of a training with these options, and its source as it is read."""
         places = ("out", "as_", "through", "quiet")
         known = [one for one in registry.options(api.train) if one.name not in places]
         settings = {option.name: given.get(option.name, option.default) for option in known}
-        settings["lr"] = dict(settings["lr"] or {})
         others = {*settings, *places}
         options = {name: value for name, value in given.items() if name not in others}
         shutil.rmtree(self.folder(number), ignore_errors=True)
-        return api.open_training(
+        return open_training(
             self.model,
             self.source,
             self.folder(number),
@@ -399,7 +401,7 @@ def _gather_evidence(run: Run, source: Any, conditional: bool) -> Evidence:
     if len(held) < FEWEST:
         raise InputError(
             f"training holds out {len(held)} examples, too few to compare by; give a larger"
-            " --held-out"
+            f" {flag('held_out')}"
         )
     features = registry.load("features", modality.features).fit(
         train, modality, run.path.parent / ".features"

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 from .space import Tokens
 
 MOST = 8192  # words that have a number of their own
@@ -50,7 +50,7 @@ def encode_prompt(text: str, words: Sequence[str], length: int) -> Tensor:
     asked = caption_words(text)
     if not asked:
         raise InputError(
-            f"--prompt {text!r} has no words; write what to show, such as {words[0]!r}"
+            f"{flag('prompt', text)} has no words; write what to show, such as {words[0]!r}"
         )
     for word in asked:
         if word not in words:
@@ -61,8 +61,8 @@ def encode_prompt(text: str, words: Sequence[str], length: int) -> Tensor:
             )
     if len(asked) > length:
         raise InputError(
-            f"--prompt has {len(asked)} words, and the longest caption had {length}; write a"
-            " shorter one"
+            f"{flag('prompt')} has {len(asked)} words, and the longest caption had {length}; write"
+            " a shorter one"
         )
     return encode_caption([text], words, length)[0]
 

@@ -8,7 +8,7 @@ from math import inf
 import torch
 from torch import Tensor
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 from .space import draw_symbol
 
 
@@ -44,9 +44,7 @@ class DecodingOptions:
         }
         for name, (fit, words) in fits.items():
             if not fit:
-                raise InputError(
-                    f"--{name.replace('_', '-')} is {getattr(self, name):g}; it must be {words}"
-                )
+                raise InputError(f"{flag(name)} is {getattr(self, name):g}; it must be {words}")
 
     def adjust_logits(self, logits: Tensor) -> Tensor:
         """Logits (B, K) with temperature, top-k and top-p applied."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 
 DRAWS = 32
 """Draws of each example from which its intervals are estimated."""
@@ -90,8 +90,9 @@ class Calibration:
         if not (rank <= there).any():
             needed = ceil(level / (1 - level) - 1e-6)
             raise InputError(
-                f"--interval {level} needs {needed} examples held out and this run kept"
-                f" {len(ranked)}, of 400 at most; ask for less, or train with a larger --held-out"
+                f"{flag('interval', level)} needs {needed} examples held out and this run kept"
+                f" {len(ranked)}, of 400 at most; ask for less, or train with a larger"
+                f" {flag('held_out')}"
             )
         found = np.take_along_axis(ranked, np.clip(rank, 1, len(ranked))[None] - 1, 0)[0]
         return np.where(rank <= there, found, np.inf)
@@ -105,7 +106,7 @@ def check_level(level: float) -> float:
     """The level, if it is one. Raises InputError for what is none."""
     if not 0 < level < 1:
         raise InputError(
-            f"--interval is {level}; it is a probability above 0 and below 1, such as 0.9"
+            f"{flag('interval')} is {level}; it is a probability above 0 and below 1, such as 0.9"
         )
     return level
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 from .inputs import Input
 
 
@@ -24,7 +24,7 @@ class Mask(Input):
     sizes: Height and width of each as it was given.
     """
 
-    refusal: ClassVar[str] = "--mask is for images, and these are {data}"
+    refusal: ClassVar[str] = f"{flag('mask')} is for images, and these are {{data}}"
 
     missing: Sequence[Tensor]
     names: list[str]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, final
 import torch
 from torch import Tensor
 
+from ..runtime.errors import flag
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -111,6 +113,10 @@ class Modality(ABC):
         where both were moved together."""
         return self
 
+    typical: ClassVar[tuple[tuple[Space, Space | None], ...]] = ()
+    """What one example is, and what goes with it, of such data as people have most: a model that
+    takes one of these takes such data. Empty where that cannot be told beforehand."""
+
     @property
     @abstractmethod
     def space(self) -> Space:
@@ -145,7 +151,7 @@ class Modality(ABC):
         if not self.words or not isinstance(self.condition, Tokens):
             raise InputError(
                 "no text can be asked for: the data had no captions; learn from images with"
-                " --captions"
+                f" {flag('captions')}"
             )
         return encode_prompt(text, self.words, self.condition.length)
 

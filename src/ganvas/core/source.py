@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..runtime import registry
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 from .data import Data, held_out_rows
 from .examples import LabelledExamples, NamedExamples
 from .inputs import Input
@@ -59,7 +59,8 @@ class Source(ABC):
         Raises InputError where such files do not grow.
         """
         raise InputError(
-            "--follow is for rows and series, in CSV or JSON lines; these files do not grow"
+            f"{flag('follow')} is for rows and series, in CSV or JSON lines; these files do not"
+            " grow"
         )
 
     def tensor(self) -> Tensor:

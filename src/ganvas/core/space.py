@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..runtime.errors import InputError
+from ..runtime.errors import InputError, flag
 
 Likelihood = Literal["squared", "bernoulli", "binary", "gaussian", "logistic"]
 AnyLikelihood = Literal[Likelihood, "softmax"]
@@ -438,8 +438,8 @@ def label(condition: Space | None) -> Tokens | None:
     if condition is None or (isinstance(condition, Tokens) and condition.length == 1):
         return condition
     raise InputError(
-        "this model can be asked for labels alone: leave out --to, say --captions none, or choose"
-        " another"
+        f"this model can be asked for labels alone: leave out {flag('to')}, say"
+        f" {flag('captions', 'none')}, or choose another"
     )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..core import InputError
 from ..runtime.console import stderr_console
+from ..runtime.errors import flag
 from .images.crops import THREADS
 
 SHOWN = 50  # names that an error lists
@@ -82,7 +83,7 @@ def refuse_unreadable(errors: Iterable[Unreadable], of: int, kind: str, skip: bo
         more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
         raise InputError(
             f"{len(errors)} of {of} {kind} cannot be read ({listed}{more}); "
-            "mend them, or go on without them: --skip-unreadable"
+            f"mend them, or go on without them: {flag('skip_unreadable')}"
         )
 
 

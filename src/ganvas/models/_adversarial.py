@@ -15,6 +15,7 @@ from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Tokens
 from ..nn import standard_normal
 from ..nn.augmentation import DIFFERENTIABLE, Adaptive, Augmentation, Policy, whole_shift
 from ..nn.losses import GAMES, Loss, gradient_penalty, ordering, zero_centred_penalty
+from ..runtime.errors import flag
 
 Augment = Literal["none", "fixed", "adaptive"]
 
@@ -94,7 +95,7 @@ class Adversarial(Model, EstimatesDensityRatio):
         refuse_tokens(space)
         if loss not in GAMES or augment not in get_args(Augment):
             raise InputError(
-                f"--loss is one of {', '.join(GAMES)}, --augment of"
+                f"{flag('loss')} is one of {', '.join(GAMES)}, {flag('augment')} of"
                 f" {', '.join(get_args(Augment))}; not {loss!r} and {augment!r}"
             )
         weights = {
@@ -108,8 +109,8 @@ class Adversarial(Model, EstimatesDensityRatio):
         grids = isinstance(space, Continuous) and len(space.shape) == 3
         if not grids and (augment != "none" or consistency):
             raise InputError(
-                f"--augment and --consistency transform images, and these are {space}; leave"
-                " them out"
+                f"{flag('augment')} and {flag('consistency')} transform images, and these are"
+                f" {space}; leave them out"
             )
         self.condition, self.latent = label(condition), latent
         self.discriminator_steps = discriminator_steps
@@ -118,7 +119,8 @@ class Adversarial(Model, EstimatesDensityRatio):
         self.second_order = bool(r1 or r2 or gradient_penalty)
         if augment == "adaptive":
             self.single_process_reason = (
-                "--augment adaptive follows one discriminator, where --augment fixed follows none"
+                f"{flag('augment', 'adaptive')} follows one discriminator, where"
+                f" {flag('augment', 'fixed')} follows none"
             )
         if grids:
             self.hyperparameters["augmentation"] = float(augment == "fixed")
@@ -204,7 +206,7 @@ class Adversarial(Model, EstimatesDensityRatio):
         if not self.game.density_ratio:
             fit = ", ".join(name for name, game in GAMES.items() if game.density_ratio)
             raise InputError(
-                "its discriminator learned no density ratio; of games played by --loss"
+                f"its discriminator learned no density ratio; of games played by {flag('loss')}"
                 f" {fit} it does"
             )
         return self.discriminate(x, self.labels(y, len(x))).float()
@@ -219,6 +221,4 @@ class Adversarial(Model, EstimatesDensityRatio):
 def _refuse_below(least: int, options: Mapping[str, float]) -> None:
     for name, value in options.items():
         if value < least:
-            raise InputError(
-                f"--{name.replace('_', '-')} is {value:g}; it must be at least {least}"
-            )
+            raise InputError(f"{flag(name)} is {value:g}; it must be at least {least}")

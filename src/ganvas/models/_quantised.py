@@ -12,6 +12,7 @@ from ..core import Continuous, Defaults, InputError, Model, Space, Tokens
 from ..nn.grids import GridDecoder, GridEncoder, Sides, sizes, strides
 from ..nn.perceptron import WithScale
 from ..nn.quantizer import Kind, Quantized, Quantizer, make_quantizer
+from ..runtime.errors import flag
 
 
 class Coded(NamedTuple):
@@ -135,9 +136,11 @@ def _autoencoder(
 def _check_options(codes: int, factor: int, time_factor: int, quantizer: str) -> None:
     """Raises InputError for options out of range."""
     if quantizer not in get_args(Kind):
-        raise InputError(f"--quantizer is {quantizer!r}; it is one of {', '.join(get_args(Kind))}")
+        raise InputError(
+            f"{flag('quantizer')} is {quantizer!r}; it is one of {', '.join(get_args(Kind))}"
+        )
     if not 2 <= codes <= 2**16:
-        raise InputError(f"--codes is {codes}; there are from 2 to {2**16:,}")
-    for name, value, least in (("factor", factor, 2), ("time-factor", time_factor, 1)):
+        raise InputError(f"{flag('codes')} is {codes}; there are from 2 to {2**16:,}")
+    for name, value, least in (("factor", factor, 2), ("time_factor", time_factor, 1)):
         if not least <= value <= 64 or value & (value - 1):
-            raise InputError(f"--{name} is {value}; it is a power of two, from {least} to 64")
+            raise InputError(f"{flag(name)} is {value}; it is a power of two, from {least} to 64")

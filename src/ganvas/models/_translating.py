@@ -10,6 +10,7 @@ from ..abilities import Translates
 from ..core import Continuous, Defaults, InputError, Model, Space, adam, evenly_spaced
 from ..nn.losses import ordering
 from ..nn.translation import PatchDiscriminator, initialise
+from ..runtime.errors import flag
 
 COMPARED = 256  # patches' logits that the ordering of real and generated ones is estimated from
 PATCHES = {3: 70, 2: 34, 1: 16}
@@ -41,7 +42,8 @@ class Translating(Model, Translates):
             )
         if not isinstance(condition, Continuous):
             raise InputError(
-                f"{name} turns images of one folder into those of another; name the other with --to"
+                f"{name} turns images of one folder into those of another; name the other with"
+                f" {flag('to')}"
             )
         if min(space.shape[1:]) < 8:
             raise InputError(
@@ -53,7 +55,8 @@ class Translating(Model, Translates):
         if self.halvings not in PATCHES or not _fits(min(space.shape[1:]), self.halvings):
             most = _most_halvings(min(space.shape[1:]))
             raise InputError(
-                f"--halvings is {halvings}; it is from 1 to {most} for images of this size, or 0"
+                f"{flag('halvings')} is {halvings}; it is from 1 to {most} for images of this"
+                " size, or 0"
             )
 
     def make_discriminator(self, channels: int, width: int) -> PatchDiscriminator:

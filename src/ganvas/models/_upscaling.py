@@ -16,6 +16,7 @@ from ..core.images import crop_to_multiple, upscale_bicubic
 from ..nn.degradations import Downscaling, LowResolution
 from ..nn.losses import GAMES, Loss
 from ..nn.perception import Perception
+from ..runtime.errors import flag
 
 Scale = Literal[2, 4, 8]
 
@@ -82,17 +83,19 @@ class Upscaling(Model, Upscales):
             raise InputError("images can be made larger; choose ae for everything else")
         if scale not in get_args(Scale) or loss not in GAMES:
             raise InputError(
-                f"--scale is 2, 4 or 8, --loss one of {', '.join(GAMES)}; not {scale} and {loss!r}"
+                f"{flag('scale')} is 2, 4 or 8, {flag('loss')} one of {', '.join(GAMES)}; not"
+                f" {scale} and {loss!r}"
             )
         if min(space.shape[1:]) < 2 * scale:
             raise InputError(
-                f"images of {space.shape[2]} pixels are too small for --scale {scale}; raise --size"
+                f"images of {space.shape[2]} pixels are too small for {flag('scale', scale)};"
+                f" raise {flag('size')}"
             )
         weights = {"content": content, "adversarial": adversarial, "absolute": absolute}
         if warmup < 1 or min(weights.values()) < 0:
             raise InputError(
-                f"--warmup is {warmup}; it must be at least 1, and --{', --'.join(weights)} at"
-                " least 0"
+                f"{flag('warmup')} is {warmup}; it must be at least 1, and"
+                f" {', '.join(map(flag, weights))} at least 0"
             )
         self.scale: int = scale
         self.warmup, self.game = warmup, GAMES[loss]

@@ -12,6 +12,7 @@ from ..abilities import Stylises
 from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
 from ..core.images import mirror_to_multiple
 from ..nn.perception import Perception
+from ..runtime.errors import flag
 
 EPSILON = 1e-5
 
@@ -68,7 +69,8 @@ class AdaIN(Model, Stylises):
             )
         if not isinstance(condition, Continuous):
             raise InputError(
-                "adain gives images of one folder the style of another's; name the other with --to"
+                "adain gives images of one folder the style of another's; name the other with"
+                f" {flag('to')}"
             )
         if condition.shape[0] != space.shape[0]:
             raise InputError(
@@ -76,7 +78,8 @@ class AdaIN(Model, Stylises):
             )
         if min(warmup, channels) < 1 or style < 0:
             raise InputError(
-                f"--warmup {warmup} --channels {channels} --style {style}: at least 1, 1 and 0"
+                f"{flag('warmup', warmup)} {flag('channels', channels)} {flag('style', style)}: at"
+                " least 1, 1 and 0"
             )
         super().__init__(space)
         self.space, self.condition, self.warmup = space, condition, warmup

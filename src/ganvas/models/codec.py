@@ -13,6 +13,7 @@ from ..abilities import Autoencodes, CodingScheme, Compresses, Scores
 from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
 from ..core.space import from_levels, to_levels
 from ..nn.transforms import Analysis, Density, Synthesis, resolutions
+from ..runtime.errors import flag
 
 FEWEST, MOST = 10.0, 4000.0
 """lambda at qualities 0 and 100: bits per value that are worth a squared error lower by one."""
@@ -52,7 +53,7 @@ class Codec(Model, Compresses, Autoencodes, Scores):
             raise InputError("codec learns images; rows of a table are for made")
         super().__init__(space)
         if not 1 <= halvings <= 6:
-            raise InputError(f"--halvings is {halvings}; it is from 1 to 6")
+            raise InputError(f"{flag('halvings')} is {halvings}; it is from 1 to 6")
         self.grid = (latent, *resolutions(space.shape, halvings)[-1])
         self.analysis = Analysis(space.shape, latent, channels, halvings)
         self.synthesis = Synthesis(space.shape, latent, channels, halvings)
@@ -86,7 +87,8 @@ class Codec(Model, Compresses, Autoencodes, Scores):
         quality = MIDDLE if quality is None else quality
         if not 0 <= quality <= 100:
             raise InputError(
-                f"--quality is {quality}; it is from 0, for few bits, to 100, for little loss"
+                f"{flag('quality')} is {quality}; it is from 0, for few bits, to 100, for little"
+                " loss"
             )
         step = self.step_of(torch.tensor([quality / 100], device=self.device))
         fold, unfold = partial(self._fold, step), partial(self._unfold, step)

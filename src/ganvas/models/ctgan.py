@@ -27,6 +27,7 @@ from ..core import (
 from ..nn import standard_normal
 from ..nn.losses import critic_generator_loss, critic_loss, gradient_penalty, ordering
 from ..nn.perceptron import Append, LeakyDropout
+from ..runtime.errors import flag
 
 
 class CTGAN(Model, Samples):
@@ -84,8 +85,8 @@ class CTGAN(Model, Samples):
     ) -> None:
         if not isinstance(space, Mixed):
             raise InputError(
-                "ctgan learns rows of a table, with numbers as places within modes; use --numbers"
-                " modes"
+                "ctgan learns rows of a table, with numbers as places within modes; use"
+                f" {flag('numbers', 'modes')}"
             )
         super().__init__(space)
         self.latent, self.pac, self.penalty = latent, pac, penalty

@@ -12,6 +12,7 @@ from ..core import Batch, InputError, Space, Turn
 from ..core.images import with_channels
 from ..nn.losses import least_squares_loss
 from ..nn.translation import ResidualTranslator
+from ..runtime.errors import flag
 from ._translating import Translating, fooling_loss, patch_ordering
 
 FEATURES = 256  # of a place
@@ -56,7 +57,8 @@ class CUT(Translating):
         super().__init__(space, condition, halvings)
         if blocks < 1 or places < 2 or temperature <= 0 or patches < 0:
             raise InputError(
-                "--blocks must be at least 1, --places 2, --patches 0, and --temperature above zero"
+                f"{flag('blocks')} must be at least 1, {flag('places')} 2, {flag('patches')} 0,"
+                f" and {flag('temperature')} above zero"
             )
         x, y = self.space.shape[0], self.condition.shape[0]
         self.hyperparameters["patches"] = patches

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..core import Batch, InputError, Space, Turn
 from ..nn.losses import least_squares_loss
 from ..nn.translation import Memory, ResidualTranslator
+from ..runtime.errors import flag
 from ._translating import Translating, absolute_error, fooling_loss, patch_ordering
 
 
@@ -57,7 +58,10 @@ class CycleGAN(Translating):
     ) -> None:
         super().__init__(space, condition, halvings)
         if min(cycle, identity, blocks, pool) < 0:
-            raise InputError("none of --cycle, --identity, --blocks and --pool may be below 0")
+            raise InputError(
+                f"none of {flag('cycle')}, {flag('identity')}, {flag('blocks')} and {flag('pool')}"
+                " may be below 0"
+            )
         x, y = self.space.shape, self.condition.shape
         self.hyperparameters |= {"cycle": cycle, "identity": identity if x[0] == y[0] else 0.0}
         self.generator = nn.ModuleDict(
@@ -75,8 +79,8 @@ class CycleGAN(Translating):
         self.pool = nn.ModuleDict({"there": Memory(pool, x), "back": Memory(pool, y)})
         if pool:
             self.single_process_reason = (
-                "the images that cyclegan remembers are those of one process, where --pool 0 has"
-                " none"
+                "the images that cyclegan remembers are those of one process, where"
+                f" {flag('pool', 0)} has none"
             )
         self.initialise_weights()
 

@@ -14,6 +14,7 @@ from ..abilities import Scores
 from ..core import Batch, Data, Defaults, InputError, Model, Space, Turn, seeded_generator
 from ..nn.perceptron import residual
 from ..nn.views import Cells, view
+from ..runtime.errors import flag
 
 NEIGHBOURS = 5
 LOCAL = 0.25  # power of neighbours' own distances; with 1 it is nearly a local outlier factor
@@ -109,8 +110,8 @@ class Detector(Model, Scores):
         members = habits.members if members is None else members
         if members < 1 or memory <= NEIGHBOURS:
             raise InputError(
-                f"--members {members} --memory {memory}: one member at least, and {NEIGHBOURS + 1}"
-                " examples"
+                f"{flag('members', members)} {flag('memory', memory)}: one member at least, and"
+                f" {NEIGHBOURS + 1} examples"
             )
         seen, wide = self.view.n_places, self.view.width
         room = min(memory, max(ROOM // wide, NEIGHBOURS + 1))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..core import InputError, Space
 from ..nn import perceptron
 from ..nn.perceptron import FREQUENCIES, FourierFeatures, MinibatchStandardDeviation
+from ..runtime.errors import flag
 from ._adversarial import Adversarial
 
 
@@ -47,13 +48,13 @@ class GAN(Adversarial):
     ) -> None:
         if minibatch_std and not depth:
             raise InputError(
-                "--minibatch-std is of the discriminator's last hidden layer, and --depth 0 has"
-                " none"
+                f"{flag('minibatch_std')} is of the discriminator's last hidden layer, and"
+                f" {flag('depth', 0)} has none"
             )
         if fourier_features < 0:
             raise InputError(
-                f"--fourier-features is {fourier_features:g}; frequencies are above 0, and 0 stands"
-                " for none"
+                f"{flag('fourier_features')} is {fourier_features:g}; frequencies are above 0, and"
+                " 0 stands for none"
             )
         super().__init__(space, None, latent=latent, **game)
         hidden = [width] * depth

@@ -15,6 +15,7 @@ from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, 
 from ..core.images import mirror_to_multiple
 from ..core.random_masks import draw_masks
 from ..nn.losses import critic_generator_loss, hinge_loss
+from ..runtime.errors import flag
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 DILATIONS = (1, 2, 4)  # of convolutions at the lowest
@@ -59,7 +60,7 @@ class Inpainter(Model, Completes):
                 " tables"
             )
         if adversarial < 0:
-            raise InputError(f"--adversarial is {adversarial}; it must be at least 0")
+            raise InputError(f"{flag('adversarial')} is {adversarial}; it must be at least 0")
         self.hyperparameters["adversarial"] = adversarial
         self.generator = Generator(space.shape[0], channels)
         self.discriminator = PatchDiscriminator(space.shape[0] + 1, channels)

@@ -17,6 +17,7 @@ from ..core.privacy import Private, Promise
 from ..core.space import draw_symbol
 from ..nn.losses import clip_costs, gaussian_noise
 from ..nn.masked import MaskedPerceptron, Tape
+from ..runtime.errors import flag
 
 CLIP = 1.0
 """Norm of the gradient of one example in private training, at most; Adam's steps do not depend on
@@ -80,11 +81,13 @@ class MADE(Model, Samples, Scores, Bounds, StartsConditionally, Factorises, Priv
         super().__init__(space)
         if epsilon < 0 or not 0 <= delta < 1:
             raise InputError(
-                f"--epsilon {epsilon:g} --delta {delta:g}: epsilon is above 0, delta between 0"
-                " and 1"
+                f"{flag('epsilon', epsilon)} {flag('delta', delta)}: epsilon is above 0, delta"
+                " between 0 and 1"
             )
         self.sizes, self.agnostic, self.epsilon, self.delta = space.sizes, agnostic, epsilon, delta
-        self.single_process_reason = "--epsilon is promised for one process" if epsilon else ""
+        self.single_process_reason = (
+            f"{flag('epsilon')} is promised for one process" if epsilon else ""
+        )
         self.promise: Promise | None = None
         self.expected = 0
         self.autoencoder = MaskedPerceptron(space.sizes, width, depth)

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..core import Batch, Defaults, InputError, Space, Turn
 from ..nn.losses import discriminator_loss, non_saturating_generator_loss
 from ..nn.translation import UNet
+from ..runtime.errors import flag
 from ._translating import Translating, absolute_error, patch_ordering
 
 DEEPEST = 6  # halvings of the generator
@@ -62,11 +63,11 @@ class Pix2Pix(Translating):
     ) -> None:
         super().__init__(space, condition, halvings)
         if not 0 <= depth <= 8:
-            raise InputError(f"--depth is {depth}; it is from 1 to 8, or 0")
+            raise InputError(f"{flag('depth')} is {depth}; it is from 1 to 8, or 0")
         if not 0 <= dropout < 1 or pixels < 0:
             raise InputError(
-                f"--dropout is {dropout} and --pixels {pixels}: at least 0 both, and the first"
-                " below 1"
+                f"{flag('dropout')} is {dropout} and {flag('pixels', pixels)}: at least 0 both,"
+                " and the first below 1"
             )
         x, y = self.space.shape[0], self.condition.shape[0]
         depth = depth or min(max(min(self.space.shape[1:]).bit_length() - 2, 2), DEEPEST)

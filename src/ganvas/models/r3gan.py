@@ -15,6 +15,7 @@ from ..nn import deep
 from ..nn.convolutional import sizes
 from ..nn.losses import Loss
 from ..nn.residual import Basis, Bottleneck, Down, Downsample, Summary, Up, Upsample, mix
+from ..runtime.errors import flag
 from ._adversarial import Adversarial, refuse_but_images
 
 EXPANSION = 2  # channels inside of a block for each one outside
@@ -87,18 +88,18 @@ class R3GAN(Adversarial):
         if game.get("spectral"):
             raise InputError(
                 "r3gan has gradient penalties, and residual blocks begin at zero; leave out"
-                " --spectral"
+                f" {flag('spectral')}"
             )
         most = most or (8 * channels if strided else 128)
         if channels < 8 or channels % 8 or most < channels or most % 8:
             raise InputError(
-                f"--channels {channels} --most {most}: multiples of 8, the second no less than the"
-                " first"
+                f"{flag('channels', channels)} {flag('most', most)}: multiples of 8, the second no"
+                " less than the first"
             )
         if blocks < 1 or finest < 0:
             raise InputError(
-                f"--blocks {blocks} --finest {finest}: one block at least, and at the finest none"
-                " or more"
+                f"{flag('blocks', blocks)} {flag('finest', finest)}: one block at least, and at"
+                " the finest none or more"
             )
         r1 = 0.5 * prod(space.shape[1:]) / 32**2 if r1 is None else r1
         condition = condition if conditional else None

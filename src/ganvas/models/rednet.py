@@ -12,6 +12,7 @@ from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, 
 from ..core.images import mirror_to_multiple
 from ..nn.convolutional import SmallBlock
 from ..nn.degradations import Degradation, Kind
+from ..runtime.errors import flag
 
 RESOLUTIONS = 3  # a half, a quarter, an eighth
 
@@ -62,7 +63,9 @@ class REDNet(Model, Restores):
         if not isinstance(space, Continuous) or len(space.shape) != 3:
             raise InputError("rednet restores images; choose ae for everything else")
         if corrupt == "none":
-            raise InputError("rednet learns to undo a corruption; choose one with --corrupt")
+            raise InputError(
+                f"rednet learns to undo a corruption; choose one with {flag('corrupt')}"
+            )
         self.degradation, self.corruption = corrupt, Degradation(corrupt, strength, blind)
         self.corruption.fit(space)
         widths = [channels * 2**level for level in range(RESOLUTIONS)]

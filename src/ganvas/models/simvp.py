@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ..abilities import Predicts, Scores
 from ..core import Batch, Continuous, Defaults, InputError, Model, Space, Turn, adam
+from ..runtime.errors import flag
 
 REDUCED = 4  # times that a frame's sides are smaller in the translator
 
@@ -68,16 +69,17 @@ class SimVP(Model, Predicts, Scores):
         if any(side % REDUCED for side in sides):
             raise InputError(
                 f"simvp halves frames twice, and these are {sides[0]} × {sides[1]}; choose another"
-                " --size"
+                f" {flag('size')}"
             )
         self.given = given or frames // 2
         if not 0 < self.given < frames:
             raise InputError(
-                f"--given is {given} of {frames} frames; leave at least one on either side"
+                f"{flag('given')} is {given} of {frames} frames; leave at least one on either side"
             )
         if channels < 2 or channels % 2:
             raise InputError(
-                f"--channels is {channels}; they are normalised in two halves: take an even number"
+                f"{flag('channels')} is {channels}; they are normalised in two halves: take an"
+                " even number"
             )
         following = frames - self.given
         self.enter = nn.Sequential(

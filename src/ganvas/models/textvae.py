@@ -14,6 +14,7 @@ from ..core.decoding import DEFAULT_DECODING, DecodingOptions
 from ..nn import standard_normal
 from ..nn.losses import kl_standard_normal
 from ..nn.transformer import TokenTransformer
+from ..runtime.errors import flag
 
 HEAD = 64  # width of a head
 WORDS = 4  # vectors that a latent is given to the decoder in
@@ -72,13 +73,13 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
             )
         if not 0 <= word_dropout < 1 or not 0 <= dropout < 1:
             raise InputError(
-                f"--word-dropout {word_dropout} --dropout {dropout}: both are at least 0 and"
-                " below 1"
+                f"{flag('word_dropout', word_dropout)} {flag('dropout', dropout)}: both are at"
+                " least 0 and below 1"
             )
         heads = max(width // HEAD, 1)
         if width % (2 * heads):
             raise InputError(
-                f"--width {width} cannot be split into {heads} heads; choose a multiple of"
+                f"{flag('width', width)} cannot be split into {heads} heads; choose a multiple of"
                 f" {2 * HEAD}"
             )
         super().__init__(space)
@@ -188,8 +189,8 @@ class TextVAE(Model, Generates, SamplesTokens, Tokenizes, Scores, Bounds):
     def sample_tokens(self, n: int, y: Tensor | None, how: DecodingOptions) -> Tensor:
         if how.guidance != 1 or how.decoding_steps:
             raise InputError(
-                "--guidance and --decoding-steps are for transformer; textvae has --temperature,"
-                " --top-k, --top-p"
+                f"{flag('guidance')} and {flag('decoding_steps')} are for transformer; textvae has"
+                f" {flag('temperature')}, {flag('top_k')}, {flag('top_p')}"
             )
         return self._write(self.prior(n), how)
 

@@ -13,6 +13,7 @@ from ..abilities import Bounds, Completes, Factorises, SamplesTokens, Scores, Sc
 from ..core import Batch, Defaults, InputError, Model, Space, Tokens, Turn, adamw, seeded_generator
 from ..core.decoding import DEFAULT_DECODING, DecodingOptions
 from ..nn.transformer import TokenTransformer, mask_forbidden
+from ..runtime.errors import flag
 
 Order = Literal["causal", "masked"]
 
@@ -76,21 +77,24 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
     ) -> None:
         if not isinstance(space, Tokens):
             raise InputError(
-                "transformer learns tokens: text, rows of a table, codes of images --through a run"
+                "transformer learns tokens: text, rows of a table, codes of images"
+                f" {flag('through')} a run"
             )
         if condition is not None and not isinstance(condition, Tokens):
             raise InputError(
-                "transformer can be asked for labels and texts, not for images; leave out --to"
+                "transformer can be asked for labels and texts, not for images; leave out"
+                f" {flag('to')}"
             )
         heads = heads or max(width // HEAD, 1)
         if width % (2 * heads):
             raise InputError(
-                f"--width {width} is no multiple of twice --heads {heads}; choose one that is"
+                f"{flag('width', width)} is no multiple of twice {flag('heads', heads)}; choose"
+                " one that is"
             )
         if not 0 <= label_dropout < 1 or not 0 <= dropout < 1:
             raise InputError(
-                f"--dropout {dropout} --label-dropout {label_dropout}: both are at least 0 and"
-                " below 1"
+                f"{flag('dropout', dropout)} {flag('label_dropout', label_dropout)}: both are at"
+                " least 0 and below 1"
             )
         super().__init__(space)
         self.places, self.condition, self.causal = space, condition, order == "causal"
@@ -240,12 +244,13 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
     ) -> Tensor:
         if how.guidance != 1 and y is None:
             raise InputError(
-                "--guidance strengthens a label or a text, and none was asked for; leave it out"
+                f"{flag('guidance')} strengthens a label or a text, and none was asked for; leave"
+                " it out"
             )
         if how.decoding_steps and self.causal:
             raise InputError(
-                "--decoding-steps is for models that learned with --order masked; this one draws"
-                " place by place"
+                f"{flag('decoding_steps')} is for models that learned with"
+                f" {flag('order', 'masked')}; this one draws place by place"
             )
         if how.guidance != 1 and y is not None:
             y = torch.cat([y, torch.full_like(y, self.network.null_token)])

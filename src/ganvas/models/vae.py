@@ -25,6 +25,7 @@ from ..core import (
 from ..core.space import Likelihood, draw_symbol
 from ..nn import Network, decoder, encoder, standard_normal
 from ..nn.losses import kl_standard_normal
+from ..runtime.errors import flag
 
 Score = Literal["elbo", "regret"]
 
@@ -79,8 +80,8 @@ class VAE(Model, Generates, ResamplesPosterior, Tokenizes, Scores, Bounds, Compl
     ) -> None:
         if samples > 1 and free_bits:
             raise InputError(
-                "free bits need the bound of one latent per example; leave out --free-bits or"
-                " --samples"
+                "free bits need the bound of one latent per example; leave out"
+                f" {flag('free_bits')} or {flag('samples')}"
             )
         super().__init__(space.under(likelihood))
         self.latent, self.samples, self.latents = latent, samples, Continuous((latent,))

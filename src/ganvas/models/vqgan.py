@@ -13,6 +13,7 @@ from ..core import Batch, InputError, Space, Turn, adam
 from ..nn.grids import GridDecoder, PatchDiscriminator
 from ..nn.losses import critic_generator_loss, hinge_loss, ordering
 from ..nn.perception import Perception
+from ..runtime.errors import flag
 from ._quantised import QuantisedAutoencoder
 
 MOST = 1e4
@@ -65,8 +66,8 @@ class VQGAN(QuantisedAutoencoder):
         super().__init__(space, **quantised)
         if min(warmup, discriminator_start) < 1:
             raise InputError(
-                f"--warmup {warmup} --discriminator-start {discriminator_start}: steps are counted"
-                " from 1; both are at least that"
+                f"{flag('warmup', warmup)} {flag('discriminator_start', discriminator_start)}:"
+                " steps are counted from 1; both are at least that"
             )
         self.warmup, self.discriminator_start = warmup, discriminator_start
         self.hyperparameters |= {"perceptual": perceptual, "adversarial": adversarial}

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..core import Continuous, InputError, Mixed, Space
 from ..core.images import downscale, resize
+from ..runtime.errors import flag
 
 Kind = Literal["none", "gaussian", "salt-and-pepper", "masking", "jpeg", "mixed"]
 Downscaling = Literal["bicubic", "real"]
@@ -46,19 +47,19 @@ class Degradation:
             return
         if not isinstance(space, Continuous | Mixed):
             raise InputError(
-                f"corruption {self.kind!r} is for what has numbers; leave out --corrupt"
+                f"corruption {self.kind!r} is for what has numbers; leave out {flag('corrupt')}"
             )
         if self.kind in ("jpeg", "mixed") and (
             len(space.shape) != 3 or space.shape[0] not in (1, 3)
         ):
             raise InputError(
                 f"corruption {self.kind!r} is for images, grey or in colour; choose another"
-                " --corrupt"
+                f" {flag('corrupt')}"
             )
         if self.strength <= 0 or (self.strength > 1 and self.kind != "gaussian"):
             raise InputError(
-                f"--strength is {self.strength}; it must be above 0, and 1 at most where it is a"
-                " share"
+                f"{flag('strength')} is {self.strength}; it must be above 0, and 1 at most where"
+                " it is a share"
             )
 
     def __call__(self, x: Tensor, space: Space | None = None) -> Tensor:
@@ -134,10 +135,12 @@ class LowResolution:
         """Raises InputError where images of this space cannot be degraded so."""
         if self.kind not in get_args(Downscaling):
             raise InputError(
-                f"--degrade is one of {', '.join(get_args(Downscaling))}, not {self.kind!r}"
+                f"{flag('degrade')} is one of {', '.join(get_args(Downscaling))}, not {self.kind!r}"
             )
         if self.kind == "real" and space.shape[0] not in (1, 3):
-            raise InputError("--degrade real is for images, grey or in colour; leave it out")
+            raise InputError(
+                f"{flag('degrade', 'real')} is for images, grey or in colour; leave it out"
+            )
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, C, H / scale, W / scale), of 8 bits."""

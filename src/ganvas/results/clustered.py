@@ -14,6 +14,7 @@ from torch import Tensor
 from ..core import InputError, Modality, NamedExamples
 from ..core.images import IMAGE_ENDINGS
 from ..core.result import Parts, Result, Tell, tell_nothing
+from ..runtime.errors import flag
 from ..runtime.table_files import save_tables
 from ._sheets import stack_rows
 from ._tables import source_columns, to_frame
@@ -50,7 +51,9 @@ class Clustered(Result):
         x = self.given.x.cpu()
         seen = modality.thumbnails(x[:1], 1) is not None
         if out.suffix and not seen:
-            raise InputError(f"rows have no typical ones to draw into {out}; end --out in .csv")
+            raise InputError(
+                f"rows have no typical ones to draw into {out}; end {flag('out')} in .csv"
+            )
         sheet = stack_rows([x[own] for own in self._typical()], TYPICAL)
         if out.suffix:
             return [modality.sheet(sheet, out, TYPICAL)]

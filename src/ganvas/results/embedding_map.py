@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..core import InputError, Modality
+from ..runtime.errors import flag
 from ..runtime.files import write_atomically
 from ._tables import source_columns
 from .columns import format_value, number_columns
@@ -114,7 +115,8 @@ def embedding_image(answer: Embedded, modality: Modality, target: Path) -> Path:
 def _check(answer: Embedded, target: Path) -> None:
     if not len(answer.rows):
         raise InputError(
-            f"there is no map to put into {target}; leave out --map none, or end --out in .parquet"
+            f"there is no map to put into {target}; leave out {flag('map', 'none')}, or end"
+            f" {flag('out')} in .parquet"
         )
 
 

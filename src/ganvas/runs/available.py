@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from ..core import Input, Modality, Model
+import torch
+
+from ..core import Continuous, Input, InputError, Modality, Model, Space
 from ..results.packed import Packed
 from ..results.unpacked import Unpacked
 from ..runtime import registry
@@ -22,6 +24,29 @@ def available_tasks(model: type[Model], modality: Modality) -> list[str]:
     able = [name for name, task in tasks.items() if issubclass(model, registry.needs(task))]
     opened = modality.open(None)
     return [name for name in able if all(map(opened.offers, _inputs(tasks[name])))]
+
+
+@cache
+def readable_modalities(model: type[Model]) -> list[str]:
+    """Names of the kinds of data that models of this class can learn, as far as that can be told
+    without any."""
+    kinds = {name: registry.load("modalities", name) for name in registry.names("modalities")}
+    return [n for n, kind in kinds.items() if any(_takes(model, *one) for one in kind.typical)]
+
+
+def _takes(model: type[Model], space: Space, condition: Space | None) -> bool:
+    """Whether a model of this class can be made for a space; without memory, for it is not used."""
+    conditional = registry.takes(model, "condition")
+    if not conditional and isinstance(condition, Continuous):
+        return False
+    try:
+        with torch.device("meta"):
+            model(space, *([condition] if conditional else []))
+    except InputError:
+        return False
+    except RuntimeError:  # it got beyond what it refuses, to numbers that there are none of
+        return True
+    return True
 
 
 @cache

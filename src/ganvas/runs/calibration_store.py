@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core import Data, InputError
 from ..runtime.console import stderr_console
+from ..runtime.errors import flag
 from .run import Run
 
 Learn = Callable[[Run, Data, bool], dict[str, Tensor]]
@@ -34,7 +35,7 @@ def learn_after_training(run: Run, name: str, source: Any, learn: Learn) -> dict
         raise InputError(
             f"{lack}, for its training has not ended; go on with: ganvas train --resume {run.path}"
         )
-    nothing = f"{lack}, for its training held nothing out; train with --held-out 0.1"
+    nothing = f"{lack}, for its training held nothing out; train with {flag('held_out', 0.1)}"
     if not run.config["training"]["held_out"]:
         raise InputError(nothing)
     held = _held_out(run, lack, source)
@@ -64,7 +65,7 @@ def _held_out(run: Run, lack: str, source: Any) -> Data:
         learn, held = run.modality.read(source).split(run.config["training"]["held_out"])
     except InputError as error:
         raise InputError(
-            f"{lack}, and the data of its training cannot be read to make it: {error}"
+            f"{lack}, and the data of its training cannot be read to make it: {error.words}"
         ) from error
     if data_digest(learn) != run.state.get("data", data_digest(learn)):
         raise InputError(

@@ -19,7 +19,6 @@ previews/   report.html
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Mapping
@@ -37,6 +36,7 @@ from torch import Tensor
 from ..core import Continuous, InputError, Modality, Model
 from ..core.privacy import Promise
 from ..runtime import registry
+from ..runtime.errors import flag
 from ..runtime.files import write_atomically
 from .diagnosis import Diagnosis, Intervention
 
@@ -217,11 +217,11 @@ def build(model: str, options: Mapping[str, Any], modality: Modality) -> Model:
     for name in options:
         if name not in known:
             raise InputError(f"{model} has no option {name!r}; it has {', '.join(known)}")
-    conditional = "condition" in inspect.signature(make).parameters
+    conditional = registry.takes(make, "condition")
     if not conditional and isinstance(modality.condition, Continuous):
         raise InputError(
-            f"{model} does not translate; leave out --to, or choose a model that does, such as"
-            " cyclegan"
+            f"{model} does not translate; leave out {flag('to')}, or choose a model that does,"
+            " such as cyclegan"
         )
     spaces = [modality.space, modality.condition] if conditional else [modality.space]
     built: Model = make(*spaces, **options)

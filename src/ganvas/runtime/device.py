@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from .errors import InputError
+from .errors import InputError, flag
 
 Precision = Literal["auto", "bf16", "float32"]
 
@@ -30,7 +30,7 @@ def choose_device(name: str = "auto") -> torch.device:
     except (RuntimeError, AssertionError) as error:
         why = str(error).splitlines()[0]
         raise InputError(
-            f"device {name!r} cannot be used here ({why}); try --device cpu"
+            f"device {name!r} cannot be used here ({why}); try {flag('device', 'cpu')}"
         ) from error
     return torch.device(name)
 

@@ -16,7 +16,6 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from .errors import InputError
+from .options import Option as Option
+from .options import option_type
 
 Kind = Literal["models", "tasks", "metrics", "modalities", "features"]
 
@@ -44,29 +45,6 @@ MAIN: Mapping[Kind, str] = {
     "features": "features",
 }
 """The file of a plug-in that is a folder."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """One keyword of a plug-in: all that a command line, a form or an HTTP schema needs to ask for
-    it."""
-
-    name: str
-    type: Any
-    default: Any
-    help: str
-
-    @property
-    def plain(self) -> Any:
-        """The type in which it is said where there are words and numbers alone.
-
-        A constraint may be said any number of times, a mapping as NAME=NUMBER; a balance or a
-        likeness is a word.
-        """
-        words = str(self.type)
-        if "Constraint" in words or "Mapping" in words:
-            return list[str] | None
-        return str | None if "Balance" in words or "Marginals" in words else self.type
 
 
 ITEM = r"^([ \t]*)(\w+): (.+(?:\n\1[ \t]+\S.*)*)$"
@@ -95,6 +73,11 @@ def _entries(kind: Kind) -> dict[str, EntryPoint]:
 def names(kind: Kind) -> list[str]:
     """Everything of a kind: ours, and what other packages offer."""
     return sorted(_files(kind) | _entries(kind))
+
+
+def own_names(kind: Kind) -> list[str]:
+    """Everything of a kind that ships with Ganvas."""
+    return [*_files(kind)]
 
 
 def load(kind: Kind, name: str) -> Any:
@@ -138,14 +121,30 @@ def options(plugin: Callable[..., Any]) -> list[Option]:
 
     Where a class passes on `**keywords`, those that its base class has besides are its options too.
     """
-    hints = get_type_hints(plugin.__init__ if inspect.isclass(plugin) else plugin)
+    signed = plugin.__init__ if inspect.isclass(plugin) else plugin
+    types, hints = get_type_hints(signed), get_type_hints(signed, include_extras=True)
     parameters = inspect.signature(plugin).parameters.values()
     passes_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
     inherited = options(plugin.__mro__[1]) if inspect.isclass(plugin) and passes_on else []
     helps = {option.name: option.help for option in inherited} | documented(plugin)
     keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    own = [Option(p.name, hints[p.name], p.default, helps.get(p.name, "")) for p in keywords]
+    own = [
+        Option(p.name, types[p.name], p.default, helps.get(p.name, ""), option_type(hints[p.name]))
+        for p in keywords
+    ]
     return own + [option for option in inherited if option.name not in {p.name for p in keywords}]
+
+
+def heeded_options(plugin: Callable[..., Any], model: Any, modality: Any) -> list[Option]:
+    """The options of a plug-in that say something to a model, or to models of a class, and to the
+    data learned from."""
+    return [option for option in options(plugin) if option.kind.heeded(model, modality)]
+
+
+@cache
+def takes(plugin: Callable[..., Any], argument: str) -> bool:
+    """Whether a plug-in has an argument of this name."""
+    return argument in inspect.signature(plugin).parameters
 
 
 def documented(plugin: Callable[..., Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..abilities import Restores
 from ..core import Continuous, ImageSet, InputError, Parts
 from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
+from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import OVERLAP, apply_tiled, on_device, tile_side
 
@@ -26,7 +27,8 @@ def denoise(model: Restores, x: ImageSet) -> ImagePairs:
         raise InputError("this model learned from no images; denoise is for those that did")
     if model.degradation == "none":
         raise InputError(
-            "this model learned to undo no damage; train it with --corrupt, such as gaussian"
+            f"this model learned to undo no damage; train it with {flag('corrupt')}, such as"
+            " gaussian"
         )
     each = partial(each_with_progress, n=len(x.names), words="restoring")
     return ImagePairs(x, Parts(lambda: each(_restored(model, x))))

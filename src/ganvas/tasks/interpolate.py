@@ -7,7 +7,9 @@ from torch import Tensor
 
 from ..abilities import Decodes, Encodes, Generates
 from ..core import InputError, seeded_rng
+from ..core.options import Label
 from ..results.frames import Frames
+from ..runtime.errors import flag
 from .embed.latents import refuse_tokens
 
 
@@ -17,7 +19,7 @@ def interpolate(
     *,
     steps: int = 9,
     n: int = 4,
-    label: int | str | None = None,
+    label: Label | None = None,
     seed: int | None = None,
 ) -> Frames:
     """Walks between the given examples, one after the other, or between new ones.
@@ -30,14 +32,14 @@ def interpolate(
     Example: ganvas interpolate runs/dcgan-photos --n 6 --out walks/
     """
     if steps < 2:
-        raise InputError(f"--steps is {steps}; a walk has at least its two ends")
+        raise InputError(f"{flag('steps')} is {steps}; a walk has at least its two ends")
     if n < 1:
-        raise InputError(f"--n is {n}; ask for at least one walk")
+        raise InputError(f"{flag('n')} is {n}; ask for at least one walk")
     refuse_tokens(model)
     with seeded_rng(seed):
         ends = _latents(model, x, n)
     walks = [_between(ends[:-1], ends[1:], t) for t in torch.linspace(0, 1, steps).tolist()]
-    y = None if label is None else torch.full((len(ends) - 1, 1), int(label))
+    y = None if label is None else torch.full((len(ends) - 1, 1), label)
     return Frames(torch.stack([model.decode(z, y) for z in walks]))
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
 
 from ..abilities import Autoencodes, ResamplesPosterior
-from ..core import InputError, Interval, seeded_rng
+from ..core import Interval, seeded_rng
 from ..core.intervals import FIELDS, Calibrated, check_level, predictive_values, split_draws
+from ..core.options import HeededBy
 from ..results.pairs import Pairs
 from ..results.reconstruction_intervals import ReconstructionIntervals
 from ..runtime.console import stderr_console
+
+KNOWS_POSTERIOR = HeededBy(
+    ResamplesPosterior, "models that have a posterior, such as vae, and give more than one answer"
+)
 
 
 def reconstruct(
@@ -20,7 +27,7 @@ def reconstruct(
     x: Tensor,
     known: Calibrated,
     *,
-    interval: float | None = None,
+    interval: Annotated[float | None, KNOWS_POSTERIOR] = None,
     seed: int = 0,
 ) -> Pairs | ReconstructionIntervals:
     """Shows each example beside what the model makes of it: what the latent could not hold is
@@ -53,11 +60,7 @@ def _within(
     model: Autoencodes, x: Tensor, known: Calibrated, level: float, seed: int
 ) -> ReconstructionIntervals:
     """Reconstructions and the intervals around them."""
-    if not isinstance(model, ResamplesPosterior):
-        raise InputError(
-            "this model has no posterior, so it knows no --interval: it gives one answer; train"
-            " a vae"
-        )
+    assert isinstance(model, ResamplesPosterior), "others do not heed --interval"
     calibration = known()
     reach, shown, said = calibration.reach(level), list[Tensor](), list[Interval]()
     console = stderr_console()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Annotated
 
 from torch import Tensor
 
 from ..abilities import Stylises
 from ..core import ImageSet, InputError, Parts
 from ..core.images import resize
+from ..core.options import File
 from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
+from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import apply_whole_or_tiled, on_device
 
@@ -18,7 +21,11 @@ LARGEST = 512  # pixels a side of the image whose style it is
 
 
 def stylise(
-    model: Stylises, x: ImageSet, *, style: ImageSet | None = None, strength: float = 1.0
+    model: Stylises,
+    x: ImageSet,
+    *,
+    style: Annotated[ImageSet | None, File()] = None,
+    strength: float = 1.0,
 ) -> ImagePairs:
     """Gives images of any size the style of one other, each at its own resolution: whole up to a
     megapixel, beyond it tile by tile, of which one fades into the next; then the style replaces
@@ -32,9 +39,11 @@ def stylise(
     """
     if style is None or len(style.names) != 1:
         found = "" if style is None else f", not {len(style.names)}"
-        raise InputError(f"stylise takes its style from one image{found}; name it with --style")
+        raise InputError(
+            f"stylise takes its style from one image{found}; name it with {flag('style')}"
+        )
     if not 0 <= strength <= 1:
-        raise InputError(f"--strength is {strength}; it is from 0 (no style) to 1")
+        raise InputError(f"{flag('strength')} is {strength}; it is from 0 (no style) to 1")
     seen = _seen(style.image(0))
     each = partial(each_with_progress, n=len(x.names), words="stylising")
     return ImagePairs(x, Parts(lambda: each(_stylised(model, x, seen, strength))))

@@ -8,12 +8,14 @@ from functools import partial
 from ..abilities import Translates
 from ..core import Continuous, ImageSet, InputError, Parts, Space
 from ..core.images import mirror_pad, with_channels
+from ..core.options import Domain
 from ..results.image_pairs import ImagePair, ImagePairs, pair_restored
+from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import apply_whole_or_tiled, on_device
 
 
-def translate(model: Translates, x: ImageSet, *, to: str | int | None = None) -> ImagePairs:
+def translate(model: Translates, x: ImageSet, *, to: Domain | None = None) -> ImagePairs:
     """Translates images of any size, each at its own resolution: whole up to a megapixel, tile by
     tile beyond it.
 
@@ -24,10 +26,11 @@ def translate(model: Translates, x: ImageSet, *, to: str | int | None = None) ->
 
     Example: ganvas translate runs/horses photos/ --to zebras --out made/
     """
-    back = to is not None and int(to) == 0
+    back = to == 0
     if back and not model.both_ways:
         raise InputError(
-            "this model goes one way only; leave out --to, or train cyclegan, which goes both ways"
+            f"this model goes one way only; leave out {flag('to')}, or train cyclegan, which goes"
+            " both ways"
         )
     given, made = (model.space, model.condition) if back else (model.condition, model.space)
     if not all(isinstance(space, Continuous) and len(space.shape) == 3 for space in (given, made)):

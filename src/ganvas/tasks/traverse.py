@@ -9,8 +9,10 @@ from torch import Tensor
 
 from ..abilities import Decodes, Encodes, Generates, Samples
 from ..core import InputError, seeded_rng
+from ..core.options import Label
 from ..results.frames import Frames
 from ..runtime.console import stderr_console
+from ..runtime.errors import flag
 from ._progress import with_progress
 from .embed.latents import encode_all
 
@@ -27,7 +29,7 @@ def traverse(
     reach: float = 3.0,
     most: int = 10,
     example: int = 0,
-    label: int | str | None = None,
+    label: Label | None = None,
     seed: int | None = None,
 ) -> Frames:
     """Walks along each latent while all others stay as they are (Higgins et al., 2017, figure 1).
@@ -66,20 +68,18 @@ def traverse(
 
 def _check(steps: int, reach: float, most: int) -> None:
     if steps < 2:
-        raise InputError(f"--steps is {steps}; a walk has at least its two ends")
+        raise InputError(f"{flag('steps')} is {steps}; a walk has at least its two ends")
     for name, value in (("reach", reach), ("most", most)):
         if not 0 < value < FARTHEST:
-            raise InputError(f"--{name} is {value}; it must be above zero and below {FARTHEST:,}")
+            raise InputError(
+                f"{flag(name)} is {value}; it must be above zero and below {FARTHEST:,}"
+            )
 
 
-def _asked(model: Decodes, label: int | str | None) -> Tensor | None:
+def _asked(model: Decodes, label: int | None) -> Tensor | None:
     """What every example on the walks is asked to be, (1, 1), of a model that can be asked."""
     can = isinstance(model, Samples) and model.condition is not None
-    if label is not None and not can:
-        raise InputError(
-            "this model learned no labels, so none can be asked for; leave out --label"
-        )
-    return torch.full((1, 1), int(label or 0)) if can else None
+    return torch.full((1, 1), label or 0) if can else None
 
 
 def _latent(
@@ -90,7 +90,7 @@ def _latent(
     z = None if x is None else _found(model, x)
     prior = model.prior(DRAWN).float() if isinstance(model, Generates) else None
     if z is not None and not 0 <= example < len(z):
-        raise InputError(f"--example is {example}; there are {len(z)}, counted from 0")
+        raise InputError(f"{flag('example')} is {example}; there are {len(z)}, counted from 0")
     known = prior if prior is not None else z
     if known is None or len(known) < 2:
         raise InputError(

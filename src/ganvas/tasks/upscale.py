@@ -18,6 +18,7 @@ from ..core.images import (
     with_channels,
 )
 from ..results.image_pairs import ImagePair, ImagePairs, pair_enlarged
+from ..runtime.errors import flag
 from ._progress import each_with_progress
 from ._tiles import bands, on_device, tile_side
 
@@ -46,7 +47,8 @@ def upscale(
         raise InputError("this model learned from no images; upscale is for those that did")
     if not 0 <= fidelity <= 1:
         raise InputError(
-            f"--fidelity is {fidelity:g}; it lies between 0 (sharp) and 1 (true to the pixels)"
+            f"{flag('fidelity')} is {fidelity:g}; it lies between 0 (sharp) and 1 (true to the"
+            " pixels)"
         )
     times = _times(model.scale, model.scale if scale is None else scale)
     each = partial(each_with_progress, n=len(x.names), words="enlarging")
@@ -60,8 +62,8 @@ def _times(own: int, wanted: int) -> int:
     times = round(log(max(wanted, 2), own))
     if times < 1 or own**times != wanted:
         raise InputError(
-            f"this model enlarges {own} times, so --scale is {own}, {own**2}, {own**3} and so on, "
-            f"not {wanted}"
+            f"this model enlarges {own} times, so {flag('scale')} is {own}, {own**2}, {own**3} and"
+            f" so on, not {wanted}"
         )
     return times
 

@@ -21,6 +21,7 @@ from ..core import Batch, Data, InputError, Modality, Model, seeded_rng
 from ..runs.diagnosis import Diagnosis, Facts, History, diagnose, recent_lines
 from ..runs.run import Run
 from ..runtime import distributed
+from ..runtime.errors import flag
 from .diversity import EXAMPLES, Diversity
 from .engine import SCHEDULES, Engine
 from .recovery import Recovery, RecoveryOrder
@@ -213,7 +214,7 @@ class Training:
         return InputError(
             f"{name} became {value} in step {self.engine.model.step}: training cannot go on from"
             f" here{f', and nothing helped ({tried})' if tried else ''}; the last save is"
-            " whole. Try again with a lower --lr, or --clip 1"
+            f" whole. Try again with a lower {flag('lr')}, or {flag('clip', 1)}"
         )
 
     @property

@@ -6,6 +6,7 @@ from warnings import catch_warnings, simplefilter
 
 from ..core import InputError
 from ..core.privacy import Promise
+from ..runtime.errors import flag
 
 
 def privacy_promise(epsilon: float, delta: float, rows: int, batch: int, n_steps: int) -> Promise:
@@ -22,7 +23,7 @@ def privacy_promise(epsilon: float, delta: float, rows: int, batch: int, n_steps
         from opacus.accountants.utils import get_noise_multiplier
     except ImportError as error:
         raise InputError(
-            "--epsilon needs an accountant of privacy: pip install 'ganvas[privacy]'"
+            f"{flag('epsilon')} needs an accountant of privacy: pip install 'ganvas[privacy]'"
         ) from error
     delta, rate = delta or rows**-1.1, min(batch / rows, 1.0)
     accountant = RDPAccountant()
@@ -38,7 +39,7 @@ def privacy_promise(epsilon: float, delta: float, rows: int, batch: int, n_steps
             )
         except ValueError as error:
             raise InputError(
-                f"--epsilon {epsilon:g} needs endless noise on {rows:,} rows; ask for more"
+                f"{flag('epsilon', epsilon)} needs endless noise on {rows:,} rows; ask for more"
             ) from error
         accountant.history = [(noise, rate, n_steps)]
         return Promise(max(accountant.get_epsilon(delta), 0.0), delta, noise)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from ..core import InputError, Model
 from ..runs.run import Run
+from ..runtime.errors import flag
 from ..runtime.files import write_atomically
 
 Name = Literal["mlflow", "tensorboard", "wandb"]
@@ -225,7 +226,7 @@ def _open_tracker(run: Run, name: str) -> Tracker:
         tracker = TRACKERS[name](run, known.get(name))
     except ImportError as error:
         raise InputError(
-            f"--tracker {name} needs an extra: pip install 'ganvas[{name}]'"
+            f"{flag('tracker', name)} needs an extra: pip install 'ganvas[{name}]'"
         ) from error
     write_atomically(file, json.dumps(known | {name: tracker.id}).encode())
     return tracker

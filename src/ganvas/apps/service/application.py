@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 
 from ...runtime.errors import InputError
 from ..jobs import Busy, Jobs
+from ..spelling import spell_field
 from . import task_routes, training_routes
 from .limits import Limits
 from .middleware import BodyTooLarge, Middleware
@@ -87,7 +88,8 @@ def _add_service_routes(app: FastAPI, worker: Worker, jobs: Jobs, monitoring: Mo
 
 def _exception_handler(status: int, headers: Mapping[str, str]) -> ExceptionHandler:
     async def answer(request: Request, error: Exception) -> JSONResponse:
-        sentence = str(error) or "it was not done in time; ask again"
+        words = error.spelled(spell_field) if isinstance(error, InputError) else str(error)
+        sentence = words or "it was not done in time; ask again"
         return JSONResponse({"detail": sentence}, status, headers)
 
     return answer

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, flag
 from ..loopback import free_port, is_loopback
 from .limits import Limits
 from .tokens import Tokens, new_token
@@ -74,7 +74,8 @@ def make_token(file: Path | None, name: str) -> str:
     """A new token for a file. Raises InputError where no file is named."""
     if file is None:
         raise InputError(
-            "--new-token writes the token's hash into a file; name it with --tokens FILE"
+            f"{flag('new_token')} writes the token's hash into a file; name it with"
+            f" {flag('tokens', 'FILE')}"
         )
     return new_token(file, name)
 
@@ -86,9 +87,9 @@ def _check_options(
     for field in fields(limits):
         value = getattr(limits, field.name)
         if value <= 0 and field.name != "patience":
-            raise InputError(f"--{field.name} is {value}; it must be above zero")
+            raise InputError(f"{flag(field.name)} is {value}; it must be above zero")
     if workers < 1:
-        raise InputError(f"--workers is {workers}; it takes one at least")
+        raise InputError(f"{flag('workers')} is {workers}; it takes one at least")
     if not runs.is_dir():
         raise InputError(f"{runs} is no folder of runs; name one")
     if tokens is not None:
@@ -96,7 +97,7 @@ def _check_options(
     elif not is_loopback(host):
         raise InputError(
             f"{host} can be reached by others, so they need tokens: ganvas serve --new-token NAME"
-            " --tokens FILE makes one; say --tokens FILE"
+            f" {flag('tokens', 'FILE')} makes one; say {flag('tokens', 'FILE')}"
         )
 
 

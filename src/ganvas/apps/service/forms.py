@@ -10,13 +10,11 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from ... import api
 from ...runtime import registry
 from ...runtime.errors import InputError
+from ...runtime.options import alternatives, takes
+from ...tasks._inputs import sources
 
-ENDLESS = "follow"
-"""An option that makes an answer go on for as long as a file grows: here a file is complete when it
-arrives."""
 MOST, LONGEST = 2**31 - 1, 10_000  # of whole numbers; of letters
 
 
@@ -74,20 +72,16 @@ class Form:
     def lists(self) -> frozenset[str]:
         """Options that may be said several times."""
         return frozenset(
-            n for n, field in self.options.model_fields.items() if "list" in str(field.annotation)
+            n for n, field in self.options.model_fields.items() if takes(field.annotation, list)
         )
 
     @cached_property
     def counts(self) -> dict[str, int | None]:
         """Options that say how many of something, and what they are where nothing is said."""
-        kinds = {
-            name: (str(field.annotation), field.default)
-            for name, field in self.options.model_fields.items()
-        }
         return {
-            n: usual
-            for n, (kind, usual) in kinds.items()
-            if n != "seed" and "int" in kind and "str" not in kind
+            name: field.default
+            for name, field in self.options.model_fields.items()
+            if name != "seed" and takes(field.annotation, int) and not takes(field.annotation, str)
         }
 
     @property
@@ -99,22 +93,22 @@ class Form:
 def task_form(task: str) -> Form:
     """The form of a task."""
     function = registry.load("tasks", task)
-    hints, by_option = get_type_hints(function), api.sources_by_option(function)
-    sources = {
+    hints = get_type_hints(function)
+    found = {
         p.name: Source(
             p.default is p.empty, False, frozenset({hints[p.name], *get_args(hints[p.name])})
         )
-        for p in api.sources(function)
+        for p in sources(function)
     }
-    options = [option for option in registry.options(function) if option.name != ENDLESS]
-    sources |= {
-        o.name: Source(False, True, frozenset(by_option.get(o.name, ())))
+    options = [option for option in registry.options(function) if not option.kind.endless]
+    found |= {
+        o.name: Source(False, True, frozenset(alternatives(o.type)))
         for o in options
-        if o.name in by_option or _names_a_file(o)
+        if _names_a_file(o)
     }
-    fields = {option.name: _field(option) for option in options if option.name not in sources}
+    fields = {option.name: _field(option) for option in options if option.name not in found}
     helps = {option.name: option.help for option in options}
-    return build_form(task, sources, fields, helps)
+    return build_form(task, found, fields, helps)
 
 
 def build_form(
@@ -140,7 +134,7 @@ def build_form(
 
 def _names_a_file(option: registry.Option) -> bool:
     """Whether what is said would be a path: then the file itself is sent."""
-    return "Marginals" in str(option.type) or option.plain is Path or Path in get_args(option.plain)
+    return option.kind.names_file or option.takes(Path)
 
 
 def _field(option: registry.Option) -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ from ... import api
 from ...core import InputError
 from ...runs.run import Run
 from ..jobs import NAME
+from ..spelling import spell_field
 from .batching import ForwardBatcher, build_batcher
 
 Stamp = tuple[tuple[int, int], ...]
@@ -136,7 +137,7 @@ def _load_run(path: Path) -> api.Trained:
         trained.model  # noqa: B018 # reads the weights
         return trained
     except InputError as error:
-        raise RunNotReady(str(error).replace(str(path), path.name)) from error
+        raise RunNotReady(error.spelled(spell_field).replace(str(path), path.name)) from error
     except (json.JSONDecodeError, SafetensorError, KeyError, OSError) as error:
         raise RunNotReady(
             f"{path.name} cannot be opened: {type(error).__name__}; it may be half-written"

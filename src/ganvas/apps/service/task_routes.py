@@ -19,7 +19,6 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from PIL import Image
 from starlette.responses import StreamingResponse
 
-from ... import api
 from ...core import Continuous, InputError, Result
 from ...core.detection import ScoredStream
 from ...core.scoring import Part, score_jointly
@@ -27,6 +26,8 @@ from ...results.packed import Packed, read_header
 from ...runs.run import Run
 from ...runs.summary import RunSummary
 from ...runtime import registry
+from ...tasks._inputs import takes_several
+from ...tasks._trained import Trained
 from . import forms
 from . import responses as replies
 from .forms import Form
@@ -64,7 +65,7 @@ class TaskHandlers:
         self.run_cache.path(run)
         kind = replies.negotiate(request.headers.get("accept", ""))
         question = Question(run, form, await read_request(request, form, self.limits))
-        if kind == replies.JSON and api.takes_several(registry.load("tasks", form.name)):
+        if kind == replies.JSON and takes_several(registry.load("tasks", form.name)):
             key = (run, form.name, repr(question.request.options))
             work = self.worker.submit(self._answer_together, question, key, self.limits.seconds)
             return _to_response(await self._wait_for(work))
@@ -115,7 +116,7 @@ class TaskHandlers:
         files = self._write_files(opened, question, folder)
         options = {name: path for name, path in files.items() if form.sources[name].by_option}
         given: list[Any] = [path for name, path in files.items() if name not in options]
-        if api.takes_several(registry.load("tasks", form.name)):
+        if takes_several(registry.load("tasks", form.name)):
             given = [_score_in_batches(opened, given[0])]
         return trained.do(form.name, *given, **question.request.options, **options)
 
@@ -211,7 +212,7 @@ class TaskHandlers:
         try:
             yield folder
         except InputError as error:
-            words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", str(error))
+            words = re.sub(rf"{re.escape(str(folder))}[^/ ]*/(given-\w+/)?", "", error.words)
             raise InputError(self.run_cache.hide_paths(words)) from error
         finally:
             Image.MAX_IMAGE_PIXELS = before
@@ -235,7 +236,7 @@ class TaskHandlers:
             "recoveries": summary.interventions,
             "privacy": summary.privacy,
             "metrics": replies.finite(evaluation),
-            "tasks": {task: _describe_task(task) for task in trained.tasks},
+            "tasks": {task: _describe_task(task, trained) for task in trained.tasks},
         }
 
 
@@ -260,12 +261,24 @@ def _describe_briefly(path: Path) -> dict[str, Any]:
     return {"name": path.name} | known
 
 
-def _describe_task(task: str) -> dict[str, Any]:
-    form = forms.task_form(task)
+def _describe_task(task: str, trained: Trained) -> dict[str, Any]:
+    """What a run can be asked to do a task: options and files that it does not heed are left
+    out."""
+    form, options = forms.task_form(task), registry.options(registry.load("tasks", task))
+    model, modality = trained.model, trained.run.modality
+    deaf = {option.name for option in options if not option.kind.heeded(model, modality)}
+    files = {
+        name: {"required": source.needed}
+        for name, source in form.sources.items()
+        if name not in deaf
+    }
+    schema = forms.schema(form.options)
+    properties = schema.get("properties", {})
+    asked = {name: one for name, one in properties.items() if name not in deaf}
     return {
         "summary": registry.summary("tasks", task),
-        "files": {name: {"required": source.needed} for name, source in form.sources.items()},
-        "options": forms.schema(form.options),
+        "files": files,
+        "options": schema | {"properties": asked},
     }
 
 

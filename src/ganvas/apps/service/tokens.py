@@ -9,7 +9,7 @@ import secrets
 from hashlib import sha256
 from pathlib import Path
 
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, flag
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -50,7 +50,8 @@ def new_token(file: Path, name: str) -> str:
     none."""
     if not name.strip() or not name.isprintable():
         raise InputError(
-            f"{name!r} is no name for a token; say whose it is, such as --new-token alice"
+            f"{name!r} is no name for a token; say whose it is, such as"
+            f" {flag('new_token', 'alice')}"
         )
     token = secrets.token_urlsafe(32)
     file.parent.mkdir(parents=True, exist_ok=True)

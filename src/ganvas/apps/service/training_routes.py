@@ -96,7 +96,7 @@ class TrainingHandlers:
             job = self._launch(name, model, options, asked, home)
         except InputError as error:
             rmtree(home)
-            raise InputError(self.run_cache.hide_paths(str(error))) from error
+            raise InputError(self.run_cache.hide_paths(error.words)) from error
         except BaseException:
             rmtree(home)
             raise
@@ -180,7 +180,7 @@ def _path_options(model: str) -> set[str]:
     readers = [registry.load("modalities", name).learn for name in registry.names("modalities")]
     plugins = [registry.load("models", model), *readers]
     options = [option for plugin in plugins for option in registry.options(plugin)]
-    return {option.name for option in options if "Path" in str(option.type)} - {"to", "through"}
+    return {option.name for option in options if option.takes(Path)} - {"to", "through"}
 
 
 def _refuse_image_lists(paths: dict[str, Path], options: dict[str, Any]) -> None:

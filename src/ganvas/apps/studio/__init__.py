@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, flag
 from ..loopback import is_loopback
 
 
@@ -17,8 +17,8 @@ def open_studio(runs: Path, host: str, port: int, password: str | None, most: in
     """
     if not is_loopback(host) and not password:
         raise InputError(
-            f"others could reach the studio at {host}; give it a --password, or leave --host as"
-            " it is"
+            f"others could reach the studio at {host}; give it a {flag('password')}, or leave"
+            f" {flag('host')} as it is"
         )
     if runs.exists() and not runs.is_dir():
         raise InputError(f"{runs} is no folder; name one in which runs are found and written")

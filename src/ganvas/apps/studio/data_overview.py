@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ... import api
 from ...core import Data, InputError, Modality, Model
 from ...core.modality import Recommendation
+from ...data._recognition import guess_modality
 from ...runs.available import available_tasks
 from ...runs.run import build
 from ...runtime import registry
@@ -85,7 +85,7 @@ def inspect_data(
 ) -> DataOverview:
     """Reads data once. Raises InputError where it is none that Ganvas reads, or something is wrong
     with it."""
-    kind = kind or api.guess_modality(source)
+    kind = kind or guess_modality(source)
     reader, given = registry.load("modalities", kind), dict(options or {})
     liked = dict[str, Any]()
     for recommendation in reader.recommended[:1]:

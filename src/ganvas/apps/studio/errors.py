@@ -10,6 +10,7 @@ import gradio as gr
 
 from ...runtime.errors import InputError
 from ..jobs import Busy
+from ..spelling import spell_label
 
 HIDDEN: dict[str, Any] = {"api_visibility": "private"}
 """Of listeners: nobody calls them but the page."""
@@ -23,6 +24,13 @@ def show_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*values)
         except (InputError, Busy) as error:
-            raise gr.Error(str(error), title="That does not work", print_exception=False) from error
+            raise gr.Error(
+                words(error), title="That does not work", print_exception=False
+            ) from error
 
     return listener
+
+
+def words(error: InputError | Busy) -> str:
+    """What an error says, with options called as the page calls them."""
+    return error.spelled(spell_label) if isinstance(error, InputError) else str(error)

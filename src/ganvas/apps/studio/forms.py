@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from ...runtime.errors import InputError
+from ...runtime.options import alternatives
 from ...runtime.registry import Option
 
 Kind = Literal["switch", "choice", "whole", "number", "words", "lines", "file"]
@@ -72,11 +72,7 @@ def field(option: Option, choices: Sequence[str] = (), file: bool = False) -> Fi
     choices: What may be said, where that is known better than from its type.
     file: Whether it names a file, whatever its type says.
     """
-    kinds = (
-        [kind for kind in get_args(option.plain) if kind is not NoneType]
-        if _union(option)
-        else [option.plain]
-    )
+    kinds = alternatives(option.plain)
     empty = option.default is None
     label, help = _named(option)
     base = {
@@ -126,10 +122,6 @@ def _named(option: Option) -> tuple[str, str]:
         return format_name(option.name), option.help
     label, _, rest = option.help.partition("; ")
     return label.rstrip("."), rest
-
-
-def _union(option: Option) -> bool:
-    return NoneType in get_args(option.plain) or str in get_args(option.plain)
 
 
 def _literal(kind: Any) -> tuple[Any, ...]:

@@ -20,8 +20,9 @@ from PIL import Image
 from torch import Tensor
 
 from ...abilities import Autoencodes, Generates, Tokenizes
-from ...api import Trained, training_examples
+from ...api import Trained
 from ...core import InputError, Tokens, seeded_rng
+from ...tasks._inputs import training_examples
 from .data_overview import to_frame
 from .task_results import open_run
 

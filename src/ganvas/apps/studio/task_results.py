@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log10
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,12 @@ from pyarrow import parquet
 from torch import Tensor
 
 from ... import api
-from ...abilities import EstimatesDensityRatio, Generates, Samples, SamplesTokens, ScoresPrompts
-from ...core import Constraint, InputError, Result
-from ...core.constraints import Balance, Marginals, Queryable
-from ...core.decoding import DecodingOptions
-from ...core.images import ImageFiles
+from ...abilities import Samples
+from ...core import InputError, Result
+from ...core.constraints import Queryable
 from ...runtime import registry
+from ...tasks._inputs import sources as task_sources
+from ...tasks._inputs import training_examples
 from ..uploads import zip_files
 from . import charts, uploads
 from .forms import Field, field
@@ -73,22 +73,18 @@ def _open_run(run: Path, saved: int) -> api.Trained:
 
 def sources(task: str) -> list[tuple[str, bool]]:
     """What a task works on: the name of each source, and whether it must be given."""
-    return [(p.name, p.default is p.empty) for p in api.sources(registry.load("tasks", task))]
+    return [(p.name, p.default is p.empty) for p in task_sources(registry.load("tasks", task))]
 
 
 def asked(task: str, trained: api.Trained) -> list[Field]:
     """What to ask for a task of this run: options that its model or its data cannot heed are left
     out."""
     function, modality = registry.load("tasks", task), trained.run.modality
-    reads = api.sources_by_option(function)
-    kept = [option for option in registry.options(function) if _heeded(option, trained)]
+    heeded = registry.heeded_options(function, trained.model, modality)
     fields = [
-        field(
-            option,
-            modality.classes if option.name == "label" else (),
-            option.name in reads or Marginals in _kinds(option),
-        )
-        for option in kept
+        field(option, option.kind.choices(modality), option.kind.names_file)
+        for option in heeded
+        if not option.kind.endless
     ]
     many = modality.kinds and registry.needs(function) is Samples  # of rows a few say nothing
     return [replace(one, value=MANY) if many and one.name == "n" else one for one in fields]
@@ -225,7 +221,7 @@ def _beside(files: Sequence[Path], trained: api.Trained, said: Mapping[str, Any]
     if not modality.kinds or trained.source is None:
         return ""
     try:
-        x = api.training_examples(trained.run, trained.source, REAL).x
+        x = training_examples(trained.run, trained.source, REAL).x
         real = modality.frame(_meeting(x, where, trained) if where else x)
     except InputError:  # the data is gone, or is another by now
         return ""
@@ -273,30 +269,3 @@ def _large(file: Path) -> Path:
         target.parent.mkdir(exist_ok=True)
         image.resize([n * times for n in image.size], Image.Resampling.NEAREST).save(target)
     return target
-
-
-def _kinds(option: registry.Option) -> set[Any]:
-    return {*get_args(option.type), option.type}
-
-
-def _heeded(option: registry.Option, trained: api.Trained) -> bool:
-    """Whether an option says something to this model and its data."""
-    model, modality = trained.model, trained.run.modality.inner
-    conditional = isinstance(model, Samples) and model.condition is not None
-    if option.name in {one.name for one in fields(DecodingOptions)} and not isinstance(
-        model, SamplesTokens
-    ):
-        return False
-    if {Constraint, Balance, Marginals} & _kinds(option):
-        return isinstance(modality, Queryable)
-    said = {
-        "label": modality.classes and conditional,
-        "prompt": modality.words and conditional,
-        "best": isinstance(model, ScoresPrompts),
-        "truncation": isinstance(model, Generates),
-        "reject": isinstance(model, EstimatesDensityRatio),
-        "follow": False,
-        "mask": isinstance(modality, ImageFiles),
-        "keep": isinstance(modality, ImageFiles),
-    }
-    return bool(said.get(option.name, True))

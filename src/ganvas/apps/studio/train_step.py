@@ -13,6 +13,7 @@ import gradio as gr
 from PIL import Image
 
 from ... import api
+from ...data._recognition import guess_modality, source_name
 from ...runtime import registry
 from ...runtime.errors import InputError
 from ..jobs import Jobs
@@ -222,9 +223,9 @@ def _start(
         if one.kind == "file" and one.name in options:
             options[one.name] = store_uploads([options[one.name]], jobs.runs)
     options |= {**overview.options, "minutes": minutes, "save_every": SAVE_EVERY}
-    if overview.kind != api.guess_modality(overview.source):
+    if overview.kind != guess_modality(overview.source):
         options["as_"] = overview.kind
-    name = name.strip() or _find_free_name(jobs, f"{model}-{api.source_name(overview.source)}")
+    name = name.strip() or _find_free_name(jobs, f"{model}-{source_name(overview.source)}")
     return _watch(jobs.start(name, model, overview.source, options).name)
 
 

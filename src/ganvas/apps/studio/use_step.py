@@ -16,6 +16,7 @@ from ...runtime.errors import InputError
 from . import explore_step, task_results
 from .components import form
 from .errors import HIDDEN, show_errors
+from .errors import words as words_of
 from .forms import Field, filled_in
 from .latent_explorer import is_explorable
 from .task_results import Shown
@@ -40,7 +41,7 @@ def build(page: gr.Blocks, runs: Path, train: TrainStep, tab: gr.Tab) -> None:
         try:
             _draw_task(find_run(runs, name), task, runs, answer)
         except InputError as error:
-            gr.Markdown(str(error))
+            gr.Markdown(words_of(error))
 
     def draw_answer(shown: Shown | None) -> None:
         if shown is not None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ...core import InputError
 from ...core.captions import caption_words
+from ...runtime.errors import flag
 from .sources import Arrays, Encoded
 
 Captions = Literal["auto", "names", "none"]
@@ -33,10 +34,14 @@ def captions_of(found: Encoded | Arrays, how: Captions, where: str) -> list[str]
     """The same, to learn from; empty where nothing is said. Raises InputError where an image lacks
     a caption."""
     if how == "names" and isinstance(found, Arrays):
-        raise InputError(f"{where} is an array, which has no names; leave out --captions names")
+        raise InputError(
+            f"{where} is an array, which has no names; leave out {flag('captions', 'names')}"
+        )
     texts = caption_of(found, how)
     if texts is None and how == "names":
-        raise InputError(f"no image of {where} has a name with a word; leave out --captions names")
+        raise InputError(
+            f"no image of {where} has a name with a word; leave out {flag('captions', 'names')}"
+        )
     if texts is None:
         return []
     if empty := [
@@ -44,7 +49,8 @@ def captions_of(found: Encoded | Arrays, how: Captions, where: str) -> list[str]
     ]:
         raise InputError(
             f"{len(empty)} of {len(texts)} images have a caption without a word, the first is"
-            f" {empty[0]}; write what they show, or leave captions out with --captions none"
+            f" {empty[0]}; write what they show, or leave captions out with"
+            f" {flag('captions', 'none')}"
         )
     return texts
 

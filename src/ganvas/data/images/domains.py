@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...core import Batch, Data, InputError, seeded_generator
+from ...runtime.errors import flag
 from .sources import Arrays, Encoded, open_source
 
 SHOWN = 5  # names that an error lists
@@ -175,7 +176,8 @@ def pair_domains(
     ]
     if any(alone):
         raise InputError(
-            f"{'; '.join(filter(None, alone))}; give partners the same name, or leave out --pairs"
+            f"{'; '.join(filter(None, alone))}; give partners the same name, or leave out"
+            f" {flag('pairs')}"
         )
     order = [theirs[stem] for stem in ours]
     own, other = (np.broadcast_to(sizes(found), (len(ours), 2)) for found in (first, second))

@@ -21,6 +21,7 @@ from ...core import Continuous, Data, InputError, Lossless, Modality, Tokens
 from ...core.captions import caption_space, vocabulary
 from ...core.images import ImageFile, ImageFiles, image_to_levels, mirror_pad
 from ...core.modality import Items, Recommendation, folder_and_names
+from ...runtime.errors import flag
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
     natural_size,
@@ -66,6 +67,10 @@ class Images(Modality, ImageFiles, Lossless):
     longest: int = 0
 
     features: ClassVar[str] = "learned"
+    typical = (
+        (Continuous((3, 32, 32)), Tokens(1, 2)),
+        (Continuous((3, 32, 32)), Continuous((3, 32, 32))),
+    )
     opens: ClassVar[type[ImageSource]] = ImageSource
     recommended: ClassVar[tuple[Recommendation, ...]] = (
         Recommendation(
@@ -156,13 +161,13 @@ class Images(Modality, ImageFiles, Lossless):
         if to is not None or isinstance(source, Mapping):
             if pairs and skip_unreadable:
                 raise InputError(
-                    "--skip-unreadable would leave partners behind; mend what cannot be read in"
-                    " pairs"
+                    f"{flag('skip_unreadable')} would leave partners behind; mend what cannot be"
+                    " read in pairs"
                 )
             if captions == "names":
                 raise InputError(
-                    "images of two domains are not asked for by words; leave out --to, or"
-                    " --captions"
+                    f"images of two domains are not asked for by words; leave out {flag('to')}, or"
+                    f" {flag('captions')}"
                 )
             learn = partial(
                 cls.learn,
@@ -178,14 +183,16 @@ class Images(Modality, ImageFiles, Lossless):
             )
             return both
         if pairs:
-            raise InputError("--pairs is for images of two folders; name the other with --to")
+            raise InputError(
+                f"{flag('pairs')} is for images of two folders; name the other with {flag('to')}"
+            )
         found = open_source(source)
         if len(found.names) < 2:
             raise InputError(
                 f"{_named(source)} has only one image; a model needs many to learn from"
             )
         if size is not None and not 4 <= size <= 1024:
-            raise InputError(f"--size is {size}; images are from 4 to 1024 pixels")
+            raise InputError(f"{flag('size')} is {size}; images are from 4 to 1024 pixels")
         sizes, greys = measure_images(found, skip_unreadable)
         words, longest = vocabulary(captions_of(found, captions, _named(source)))
         distinct = {label for label in found.labels or [] if label is not None}

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ...core import InputError
 from ...core.images import lists_images
+from ...runtime.errors import flag
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 VIDEOS = frozenset(
@@ -197,7 +198,8 @@ def _open_path(path: Path) -> Encoded | Arrays:
     }
     if ending in VIDEOS:
         raise InputError(
-            f"{path} is a video, and images are asked for; a model learns videos by --as videos"
+            f"{path} is a video, and images are asked for; a model learns videos by"
+            f" {flag('as_', 'videos')}"
         )
     if ending not in readers:
         raise InputError(
@@ -274,8 +276,8 @@ def _images_among(names: list[str], where: str) -> tuple[list[str], list[str]]:
     if not photos:
         if any(Path(name).suffix.lower() in VIDEOS for name in others):
             raise InputError(
-                f"{where} holds videos, and images are asked for; a model learns them by --as"
-                " videos"
+                f"{where} holds videos, and images are asked for; a model learns them by"
+                f" {flag('as_', 'videos')}"
             )
         seen = (
             f"only {len(others)} other files ({', '.join(others[:3])} …)"

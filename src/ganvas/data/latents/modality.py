@@ -20,6 +20,7 @@ from ...core.masks import from_nearest_known
 from ...core.modality import Items, stack_items
 from ...runs.run import Run, fingerprint
 from ...runtime.device import choose_device, prepare
+from ...runtime.errors import flag
 from .reading import AT_ONCE, Coded, LatentSource, as_learned
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Latents(Modality):
             is learned from.
         """
         if through is None:
-            raise InputError("latents are those of a run: name it with --through")
+            raise InputError(f"latents are those of a run: name it with {flag('through')}")
         run = Run(through)
         latents = cls(str(run.path.resolve()), _fingerprint(run))
         if isinstance(latents.space, Tokens):

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from ...runtime.errors import InputError
+from ...runtime.errors import InputError, flag
 from . import ADULT, FASHION
 from .moving import moving_images
 
@@ -28,7 +28,7 @@ def unpack(out: Path) -> dict[str, str]:
     Returns what each file and folder is, by its name.
     """
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is no folder; name another with --out")
+        raise InputError(f"{out} is no folder; name another with {flag('out')}")
     out.mkdir(parents=True, exist_ok=True)
     shown = {"clothes": fashion("train"), "new-clothes": fashion("t10k")}
     for name, (images, labels) in shown.items():

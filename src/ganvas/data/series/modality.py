@@ -18,6 +18,7 @@ from ...core import Continuous, Data, InputError, Modality, Part
 from ...core.detection import Detected, Scored, ScoreFunction
 from ...core.images import IMAGE_ENDINGS
 from ...core.modality import Items, Recommendation, stack_items
+from ...runtime.errors import flag
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
 from ..tables.sources import ENDINGS, Form, Frame
@@ -66,6 +67,7 @@ class Series(Modality):
     classes: ClassVar[tuple[str, ...]] = ()
     condition: ClassVar[None] = None
     features: ClassVar[str] = "plain"
+    typical = ((Continuous((2, 64)), None),)
     overlapping: ClassVar[bool] = True
     opens: ClassVar[type[SeriesSource]] = SeriesSource
     recommended: ClassVar[tuple[Recommendation, ...]] = (
@@ -107,9 +109,9 @@ class Series(Modality):
         drop: Columns to leave out.
         """
         if window < 4:
-            raise InputError(f"--window is {window}; a window has at least 4 moments")
+            raise InputError(f"{flag('window')} is {window}; a window has at least 4 moments")
         if not 1 <= stride <= window:
-            raise InputError(f"--stride is {stride}; it is from 1 to the window, {window}")
+            raise InputError(f"{flag('stride')} is {stride}; it is from 1 to the window, {window}")
         frames = open_series(source)
         if not frames:
             raise InputError("there are no series; give at least one")

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...core import InputError
+from ...runtime.errors import flag
 
 Kind = Literal["category", "number", "date", "key"]
 Encoding = Literal["modes", "bins", "plain"]
@@ -562,7 +563,7 @@ class Sketch:
         if is_nested(self.type):
             raise InputError(
                 f"column {self.name!r} holds {self.type}, which is neither number nor category;"
-                f" leave it out with --drop {self.name!r}"
+                f" leave it out with {flag('drop', self.name)}"
             )
         self.missing += len(values) - int(np.count_nonzero(present_values(values)))
         if is_numeric(self.type):
@@ -643,15 +644,16 @@ class Sketch:
             return Key(self.name, example=self.example)
         if kind in ("number", "date") and not is_numeric(self.type):
             raise InputError(
-                f"column {self.name!r} holds {self.type}, no numbers; leave out --{kind}"
+                f"column {self.name!r} holds {self.type}, no numbers; leave out {flag(kind)}"
                 f" {self.name!r}"
             )
         if kind in ("number", "date") or (kind is None and is_numeric(self.type)):
             return self._number(share, encoding, room)
         if self.many:
             raise InputError(
-                f"column {self.name!r} has too many different values to be a category; leave it out"
-                f" with --drop {self.name!r}, or say --id {self.name!r} to have it made afresh"
+                f"column {self.name!r} has too many different values to be a category; leave it"
+                f" out with {flag('drop', self.name)}, or say {flag('id', self.name)} to have it"
+                " made afresh"
             )
         if kind is None:
             self._refuse_text(present)
@@ -685,7 +687,8 @@ class Sketch:
         if len(self.counts) > max(0.5 * present, 20) and self._is_text():
             raise InputError(
                 f"column {self.name!r} holds free text, which rows of a table cannot be made of;"
-                f" leave it out with --drop {self.name!r}, or say --category {self.name!r}"
+                f" leave it out with {flag('drop', self.name)}, or say"
+                f" {flag('category', self.name)}"
             )
 
     def _number(self, share: float, encoding: Encoding, room: int) -> Number:

@@ -37,6 +37,7 @@ from ...core.constraints import Balance, Marginals, Queryable
 from ...core.images import IMAGE_ENDINGS
 from ...core.intervals import Values
 from ...core.modality import Items, Recommendation
+from ...runtime.errors import flag
 from ...runtime.table_files import save_tables
 from .._drawing import save_gif
 from ..images.sources import holds_images
@@ -92,6 +93,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
 
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
+    typical = ((Tokens(2, 3, (2, 3)), None), (Mixed((1, 3)), None))
     opens: ClassVar[type[TableSource]] = TableSource
     recommended: ClassVar[tuple[Recommendation, ...]] = (
         Recommendation(
@@ -339,12 +341,13 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         names = [name.strip() for name in text.split(",")]
         if learned_from is None:
             raise InputError(
-                "--together looks at the data of the training, which was in memory; train from a"
-                " file"
+                f"{flag('together')} looks at the data of the training, which was in memory; train"
+                " from a file"
             )
         if len(names) < 2:
             raise InputError(
-                f"--together {text!r} names one column; join several by commas, such as city,state"
+                f"{flag('together', text)} names one column; join several by commas, such as"
+                " city,state"
             )
         columns = [self._learned(name, "--together") for name in names]
         frame = open_frame(learned_from, self.query)
@@ -370,7 +373,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         known = self._learned(column, f"--{option}")
         if (isinstance(known, Number) and (known.knots or known.modes)) or known.size > FEW:
             raise InputError(
-                f"--{option}: column {column!r} has too many values to have each equally often"
+                f"{flag(option)}: column {column!r} has too many values to have each equally often"
             )
         place, levels = self.learned.index(known), range(known.size - (known.missing > 0))
         values = restore_values(

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ...core import InputError
 from ...runtime.console import is_silent, stderr_console
+from ...runtime.errors import flag
 
 ENDINGS = frozenset(
     {".csv", ".tsv", ".txt", ".parquet", ".feather", ".arrow", ".jsonl", ".ndjson", ".xlsx", ".xls"}
@@ -221,7 +222,8 @@ def _database(url: str, query: str | None) -> Frame:
     shown = url.split("@")[-1]  # no password
     if not query:
         raise InputError(
-            f"{shown} is a database; say what to read: --query 'SELECT * FROM …', or a table's name"
+            f"{shown} is a database; say what to read: {flag('query', 'SELECT * FROM …')}, or a"
+            " table's name"
         )
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -331,7 +333,7 @@ def _looks_like_a_number(texts: pa.Array) -> pa.Array:
 def _mixed(path: Path, name: str, others: int) -> InputError:
     return InputError(
         f"{path}: column {name!r} holds numbers but for {others:,} values; mend those, or say"
-        f" --category {name}"
+        f" {flag('category', name)}"
     )
 
 

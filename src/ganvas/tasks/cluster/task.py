@@ -15,6 +15,7 @@ from ...abilities import Encodes
 from ...core import InputError, NamedExamples, evenly_spaced
 from ...results.clustered import Clustered
 from ...runtime.console import stderr_console
+from ...runtime.errors import flag
 from ..embed.latents import latents, principal_components
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def cluster(model: Encodes, x: NamedExamples, *, k: int | None = None, seed: int
     z = z / z.std().clamp(min=1e-9) if len(z) > 1 else z
     most = len(z) // EACH
     if most < 1 or (k is not None and not 1 <= k <= most):
-        asked = "finding groups" if k is None else f"--k {k}"
+        asked = "finding groups" if k is None else flag("k", k)
         raise InputError(
             f"{asked} needs at least {EACH * (k or 1)} examples, and at least one group; there are"
             f" {len(z)}"

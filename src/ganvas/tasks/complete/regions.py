@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...abilities import Completes
 from ...core import InputError, Mask, Masked, Space, Tokens
+from ...runtime.errors import flag
 
 Side = Literal["upper", "lower", "left", "right"]
 
@@ -46,8 +47,8 @@ def with_missing(
         )
     if all(known.all() for known in x.known):
         raise InputError(
-            "nothing is missing; say what is, with --mask, --keep or --given, or by transparent"
-            " pixels"
+            f"nothing is missing; say what is, with {flag('mask')}, {flag('keep')} or"
+            f" {flag('given')}, or by transparent pixels"
         )
     return x
 
@@ -65,9 +66,9 @@ def after_beginning(x: Masked, space: Space, given: int) -> Masked:
 def half(sides: tuple[int, ...], keep: Side) -> Tensor:
     """Which places of a grid (..., H, W) lie in one half of it, boolean, shaped like the grid."""
     if keep not in get_args(Side):
-        raise InputError(f"--keep is {keep!r}; it is one of {', '.join(get_args(Side))}")
+        raise InputError(f"{flag('keep')} is {keep!r}; it is one of {', '.join(get_args(Side))}")
     if len(sides) < 2:
-        raise InputError("--keep is for images, which have halves; use --given")
+        raise InputError(f"{flag('keep')} is for images, which have halves; use {flag('given')}")
     axis = -2 if keep in ("upper", "lower") else -1
     place = torch.arange(sides[axis])
     first = place < (sides[axis] + 1) // 2
@@ -79,7 +80,9 @@ def beginning(sides: tuple[int, ...], given: int) -> Tensor:
     """Which places of a grid are among the first so many along its first side, boolean, shaped like
     the grid."""
     if not 0 <= given < sides[0]:
-        raise InputError(f"--given is {given}; it must be below {sides[0]}, which is all there is")
+        raise InputError(
+            f"{flag('given')} is {given}; it must be below {sides[0]}, which is all there is"
+        )
     return (torch.arange(sides[0]) < given).view(-1, *[1] * (len(sides) - 1)).expand(sides)
 
 

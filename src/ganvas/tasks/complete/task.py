@@ -4,16 +4,20 @@ beginning."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...abilities import Completes, Predicts
-from ...core import Given, InputError, Interval, Mask, Masked, Tokens, seeded_rng
+from ...core import Given, InputError, Interval, Mask, Masked, Tabular, Tokens, seeded_rng
+from ...core.images import ImageFiles
 from ...core.intervals import FIELDS, check_level, draws_needed, interval_of_draws
+from ...core.options import FileHeededBy, HeededBy
 from ...results.completed import Completed
 from ...results.imputed import ImputationIntervals, Imputed
+from ...runtime.errors import flag
 from .._progress import with_progress
 from ..sample.rejection import batch_size
 from .regions import Side, after_beginning, batches, refuse_other_sizes, window_around, with_missing
@@ -26,11 +30,11 @@ def complete(
     model: Completes,
     x: Given | Masked,
     *,
-    mask: Mask | None = None,
-    keep: Side | None = None,
+    mask: Annotated[Mask | None, FileHeededBy(ImageFiles, "images")] = None,
+    keep: Annotated[Side | None, HeededBy(ImageFiles, "images")] = None,
     given: int | None = None,
     draws: int | None = None,
-    interval: float | None = None,
+    interval: Annotated[float | None, HeededBy(Tabular, "rows of tables")] = None,
     seed: int | None = None,
 ) -> Imputed | ImputationIntervals | Completed:
     """Fills what is missing, drawn given what is known, which stays as it is.
@@ -53,19 +57,21 @@ def complete(
     Example: ganvas complete runs/inpainter-photos photos/ --mask masks/ --out whole/
     """
     if draws is not None and draws < 1:
-        raise InputError(f"--draws is {draws}; ask for at least one")
+        raise InputError(f"{flag('draws')} is {draws}; ask for at least one")
     with seeded_rng(seed):
         if isinstance(x, Masked):
             if interval is not None:
                 raise InputError(
-                    "--interval is for rows of tables; ask for several --draws instead"
+                    f"{flag('interval')} is for rows of tables; ask for several {flag('draws')}"
+                    " instead"
                 )
             if isinstance(model, Predicts) and mask is None and keep is None and given is None:
                 x = after_beginning(x, model.space, model.given)
             return _completed(model, with_missing(x, model.space, mask, keep, given), draws or 1)
         if mask or keep or given is not None:
             raise InputError(
-                "--mask, --keep and --given are for images; in a table, leave cells empty"
+                f"{flag('mask')}, {flag('keep')} and {flag('given')} are for images; in a table,"
+                " leave cells empty"
             )
         if not isinstance(model.space, Tokens):
             raise InputError(
@@ -124,7 +130,8 @@ def _between(
     draws = max(DRAWS, draws_needed(level)) if draws is None else draws
     if draws < draws_needed(level):
         raise InputError(
-            f"--interval {level} needs {draws_needed(level)} draws at least, and --draws is {draws}"
+            f"{flag('interval', level)} needs {draws_needed(level)} draws at least, and"
+            f" {flag('draws')} is {draws}"
         )
     said = np.full((4, *x.codes.shape), np.nan)
     smaller = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -11,8 +12,10 @@ from ...abilities import Scores
 from ...core import InputError, Parts
 from ...core.conformal import p_values_in_order
 from ...core.detection import Detected, ReferenceScores, Scored, ScoredStream
+from ...core.options import Endless
 from ...results.detections import Detections, Tally
 from ...runtime.console import is_silent, stderr_console
+from ...runtime.errors import flag
 from .._progress import progress_bar
 
 COMPARED = 2**22  # distances that are worked out at a time
@@ -31,7 +34,7 @@ def detect(
     *,
     fdr: float | None = None,
     alpha: float | None = None,
-    follow: bool = False,
+    follow: Annotated[bool, Endless()] = False,
 ) -> Detections:
     """Scores examples, and finds those that are more anomalous than normal ones are.
 
@@ -49,13 +52,13 @@ def detect(
     """
     for name, share in (("fdr", fdr), ("alpha", alpha)):
         if share is not None and not 0 < share < 1:
-            raise InputError(f"--{name} is {share}; it must be above 0 and below 1")
+            raise InputError(f"{flag(name)} is {share}; it must be above 0 and below 1")
     if fdr and alpha:
-        raise InputError("--fdr and --alpha contradict each other; leave one out")
+        raise InputError(f"{flag('fdr')} and {flag('alpha')} contradict each other; leave one out")
     if fdr and follow:
         raise InputError(
-            "--fdr looks at everything at once, and --follow never has everything; say --alpha"
-            " instead"
+            f"{flag('fdr')} looks at everything at once, and {flag('follow')} never has"
+            f" everything; say {flag('alpha')} instead"
         )
     alpha = alpha or (ALPHA if follow else None)
     tally = Tally()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core import InputError
+from ...runtime.errors import flag
 from .._progress import with_progress
 
 By = Literal["boundary", "means"]
@@ -104,7 +105,9 @@ def orthogonal_to(direction: Tensor, others: Sequence[Tensor]) -> Tensor:
     basis = torch.linalg.qr(torch.stack([*others], 1)).Q
     left = direction - basis @ (basis.T @ direction)
     if left.norm() < 1e-3:
-        raise InputError("what is to be edited cannot be told from what --hold names; hold less")
+        raise InputError(
+            f"what is to be edited cannot be told from what {flag('hold')} names; hold less"
+        )
     result: Tensor = left / left.norm()
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from torch.nn import functional as F
 from ...abilities import Decodes, Generates, Samples
 from ...core import InputError, NamedExamples, TrainingExamples, seeded_rng
 from ...core.attributes import Attributes
+from ...core.options import File
 from ...results.edited import Edited
+from ...runtime.errors import flag
 from .directions import By, Scale, attribute_direction, discover_directions, orthogonal_to
 from .inversion import DRAWN, Latents, learned_features, make_encoder
 
@@ -28,10 +31,10 @@ def edit(
     practised: TrainingExamples,
     *,
     attribute: str | None = None,
-    attributes: Attributes | None = None,
-    examples: NamedExamples | None = None,
-    has: Tensor | None = None,
-    lacks: Tensor | None = None,
+    attributes: Annotated[Attributes | None, File()] = None,
+    examples: Annotated[NamedExamples | None, File()] = None,
+    has: Annotated[Tensor | None, File()] = None,
+    lacks: Annotated[Tensor | None, File()] = None,
     found: int | None = None,
     hold: str | None = None,
     by: By = "boundary",
@@ -67,7 +70,7 @@ def edit(
     """
     strengths = _strengths(strength, steps)
     if inversion_steps < 1:
-        raise InputError(f"--inversion-steps is {inversion_steps}; ask for at least one")
+        raise InputError(f"{flag('inversion_steps')} is {inversion_steps}; ask for at least one")
     _one_of(attribute, has, lacks, found)
     features = _features(model, x, practised, inversion_steps // 2, seed)
     latents = make_encoder(model, seed, features, inversion_steps)
@@ -98,12 +101,13 @@ def _strengths(words: str, steps: int) -> tuple[float, ...]:
         ends = []
     if len(ends) not in (1, 2) or not all(map(isfinite, ends)):
         raise InputError(
-            f"--strength is {words!r}; say from where to where, such as -2..2, or one number"
+            f"{flag('strength')} is {words!r}; say from where to where, such as -2..2, or one"
+            " number"
         )
     if len(ends) == 1:
         return tuple(ends)
     if steps < 2:
-        raise InputError(f"--steps is {steps}; a strip has at least its two ends")
+        raise InputError(f"{flag('steps')} is {steps}; a strip has at least its two ends")
     return tuple(torch.linspace(ends[0], ends[1], steps).tolist())
 
 
@@ -112,9 +116,12 @@ def _one_of(
 ) -> None:
     ways = (attribute is not None) + (has is not None or lacks is not None) + (found is not None)
     if ways != 1 or (has is None) != (lacks is None):
-        raise InputError("say what to edit: --attribute NAME, or --has with --lacks, or --found N")
+        raise InputError(
+            f"say what to edit: {flag('attribute', 'NAME')}, or {flag('has')} with"
+            f" {flag('lacks')}, or {flag('found', 'N')}"
+        )
     if found is not None and found < 1:
-        raise InputError(f"--found is {found}; ask for at least one direction")
+        raise InputError(f"{flag('found')} is {found}; ask for at least one direction")
 
 
 Values = Callable[[str | None], Tensor]
@@ -133,12 +140,16 @@ def _known(
     if has is not None and lacks is not None:
         own = torch.cat([torch.ones(len(has)), torch.zeros(len(lacks))]).double()
         if min(len(has), len(lacks)) < 2:
-            raise InputError("--has and --lacks need at least two examples each; more are better")
+            raise InputError(
+                f"{flag('has')} and {flag('lacks')} need at least two examples each; more are"
+                " better"
+            )
 
         def values(name: str | None) -> Tensor:
             if name is not None:
                 raise InputError(
-                    "--hold needs attributes that are known of examples; use --attribute"
+                    f"{flag('hold')} needs attributes that are known of examples; use"
+                    f" {flag('attribute')}"
                 )
             return own
 
@@ -153,7 +164,9 @@ def _values(known: NamedExamples, attributes: Attributes | None, name: str | Non
         return attributes.of(str(name), known.names)
     if known.y is None or name not in known.classes:
         there = ", ".join(known.classes) or "none: there are no classes"
-        raise InputError(f"no class is called {name!r}; there are {there}; or say --attributes CSV")
+        raise InputError(
+            f"no class is called {name!r}; there are {there}; or say {flag('attributes', 'CSV')}"
+        )
     return (known.y.flatten() == known.classes.index(name)).double().cpu()
 
 
@@ -189,7 +202,7 @@ def _telling(
         u = scale.there(z)
         bases = u[torch.randperm(len(u))[:BASES].to(u.device)]
     if most > u.shape[1]:
-        raise InputError(f"--found is {most}; the latents have {u.shape[1]} directions")
+        raise InputError(f"{flag('found')} is {most}; the latents have {u.shape[1]} directions")
     y = (
         None
         if latents.condition is None

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...core import InputError
+from ...runtime.errors import flag
 from .latents import principal_components
 
 Layout = Literal["tsne", "umap", "pca", "none"]
@@ -61,7 +62,8 @@ def _umap(seed: int) -> Lay:
         from umap import UMAP
     except ImportError as error:
         raise InputError(
-            "--map umap needs umap-learn: pip install 'ganvas[map]'; or take --map tsne"
+            f"{flag('map', 'umap')} needs umap-learn: pip install 'ganvas[map]'; or take"
+            f" {flag('map', 'tsne')}"
         ) from error
 
     def lay(z: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from ...abilities import Encodes
 from ...core import InputError, NamedExamples, evenly_spaced
 from ...results.embedded import Embedded
 from ...runtime.console import stderr_console
+from ...runtime.errors import flag
 from .latents import latents
 from .projection import NAMES, Layout, project
 
@@ -28,7 +29,7 @@ def embed(
     Example: ganvas embed runs/vae-photos photos/ --out map/
     """
     if points < 1:
-        raise InputError(f"--points is {points}; a map has at least one")
+        raise InputError(f"{flag('points')} is {points}; a map has at least one")
     lay = None if map == "none" else project(map, seed)
     z = latents(model, x.x)
     if lay is None:

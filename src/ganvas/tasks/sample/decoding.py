@@ -10,6 +10,7 @@ from torch import Tensor
 from ...abilities import Samples, SamplesTokens, ScoresPrompts
 from ...core import InputError
 from ...core.decoding import DecodingOptions
+from ...runtime.errors import flag
 
 
 class WithDecodingOptions(Samples):
@@ -29,7 +30,7 @@ def with_decoding_options(model: Samples, **said: Any) -> Samples:
     if not said:
         return model
     if not isinstance(model, SamplesTokens):
-        words = ", ".join(f"--{name.replace('_', '-')}" for name in said)
+        words = ", ".join(map(flag, said))
         raise InputError(
             f"{words}: for models that draw symbols, such as transformer; leave out what this one"
             " cannot"
@@ -69,6 +70,7 @@ def best_of_several(model: Samples, fit: Samples, y: Tensor | None, best: int) -
         return model
     if best < 1 or y is None or not isinstance(fit, ScoresPrompts):
         raise InputError(
-            f"--best {best}: 1 or more, with a --prompt or --label, of a model such as transformer"
+            f"{flag('best', best)}: 1 or more, with a {flag('prompt')} or {flag('label')}, of a"
+            " model such as transformer"
         )
     return BestOfSeveral(model, fit, best)

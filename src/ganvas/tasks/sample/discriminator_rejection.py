@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...abilities import EstimatesDensityRatio, Samples
 from ...core import InputError, seeded_rng
+from ...runtime.errors import flag
 
 POOL, PART = 1024, 64
 """Samples from which it is learned what odds are common, and how many of these are drawn at
@@ -22,7 +23,8 @@ def with_rejection(model: Samples) -> Samples:
     where it has none."""
     if not isinstance(model, EstimatesDensityRatio):
         raise InputError(
-            "--reject asks the discriminator of a GAN, and this model has none; leave it out"
+            f"{flag('reject')} asks the discriminator of a GAN, and this model has none; leave it"
+            " out"
         )
     return DiscriminatorRejection(model)
 
@@ -57,7 +59,8 @@ class DiscriminatorRejection(Samples):
                 return x
             x[left] = self.model.sample(len(left), None if y is None else y[left], truncation)
         raise InputError(
-            f"--reject drew {len(left)} of {n} samples {TRIES} times and kept none; leave it out"
+            f"{flag('reject')} drew {len(left)} of {n} samples {TRIES} times and kept none; leave"
+            " it out"
         )
 
     def _limit(self, label: int, truncation: float | None) -> float:

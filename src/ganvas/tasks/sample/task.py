@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from ...abilities import Generates, Samples
+from ...abilities import EstimatesDensityRatio, Generates, Samples, SamplesTokens, ScoresPrompts
 from ...core import Constraint, InputError, Parts, seeded_rng
-from ...core.constraints import Balance, Marginals, combine
+from ...core.constraints import Marginals, combine
+from ...core.options import Balanced, Check, HeededBy, Label, Like, Prompt, Together, Unique, Where
 from ...results.generated import Generated
 from ...runtime.console import stderr_console
+from ...runtime.errors import flag
 from ...runtime.random import fresh_seed
 from .._progress import with_progress
 from .decoding import best_of_several, with_decoding_options
@@ -23,6 +26,11 @@ POOL = 4
 """Rows drawn for each row that is to be like others."""
 TOLD = 20  # constraints that are worth a line each
 
+DECODES_LATENTS = HeededBy(Generates, "models that decode latents")
+DRAWS_TOKENS = HeededBy(SamplesTokens, "models that draw symbols, such as transformer")
+HAS_DISCRIMINATOR = HeededBy(EstimatesDensityRatio, "GANs, whose discriminator it asks")
+SCORES_PROMPTS = HeededBy(ScoresPrompts, "models that score prompts, such as transformer")
+
 Draw = Callable[[int, int], Tensor]
 """Draws so many rows, the first of which has this number."""
 
@@ -31,23 +39,23 @@ def sample(
     model: Samples,
     *,
     n: int = 16,
-    label: int | str | None = None,
-    prompt: str | None = None,
-    best: int = 1,
+    label: Label | None = None,
+    prompt: Prompt | None = None,
+    best: Annotated[int, SCORES_PROMPTS] = 1,
     seed: int | None = None,
-    truncation: float | None = None,
-    reject: bool = False,
-    where: Constraint | None = None,
-    constraint: Constraint | None = None,
-    unique: Constraint | None = None,
-    together: Constraint | None = None,
-    balance: Balance | None = None,
-    like: Marginals | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    guidance: float | None = None,
-    decoding_steps: int | None = None,
+    truncation: Annotated[float | None, DECODES_LATENTS] = None,
+    reject: Annotated[bool, HAS_DISCRIMINATOR] = False,
+    where: Where | None = None,
+    constraint: Check | None = None,
+    unique: Unique | None = None,
+    together: Together | None = None,
+    balance: Balanced | None = None,
+    like: Like | None = None,
+    temperature: Annotated[float | None, DRAWS_TOKENS] = None,
+    top_k: Annotated[int | None, DRAWS_TOKENS] = None,
+    top_p: Annotated[float | None, DRAWS_TOKENS] = None,
+    guidance: Annotated[float | None, DRAWS_TOKENS] = None,
+    decoding_steps: Annotated[int | None, DRAWS_TOKENS] = None,
 ) -> Generated:
     """Draws new examples, in parts, when they are asked for.
 
@@ -87,20 +95,18 @@ def sample(
         rich.csv
     """
     if n < 1:
-        raise InputError(f"--n is {n}; ask for at least one example")
-    if truncation is not None and not isinstance(model, Generates):
-        raise InputError(
-            "--truncation is for models that decode latents, and this one has none; leave it out"
-        )
+        raise InputError(f"{flag('n')} is {n}; ask for at least one example")
     if truncation is not None and not truncation > 0:
-        raise InputError(f"--truncation is {truncation}; it must be above zero")
-    y = _asked(model, label, prompt)
+        raise InputError(f"{flag('truncation')} is {truncation}; it must be above zero")
+    y = _asked(label, prompt)
     if balance and like:
-        raise InputError("--balance and --like contradict each other; leave one out")
+        raise InputError(
+            f"{flag('balance')} and {flag('like')} contradict each other; leave one out"
+        )
     if unique and like:
         raise InputError(
-            "--unique and --like contradict each other: rows of a pool may come twice; leave"
-            " one out"
+            f"{flag('unique')} and {flag('like')} contradict each other: rows of a pool may come"
+            " twice; leave one out"
         )
     fit, model = model, with_rejection(model) if reject else model
     model = with_decoding_options(
@@ -137,19 +143,16 @@ def _tallies(constraints: Sequence[Constraint | None], n: int) -> list[Tally]:
     return [Tally(one, share) for one, share in zip(constraints, shares, strict=True) if one]
 
 
-def _asked(model: Samples, label: int | str | None, prompt: str | None) -> Tensor | None:
-    """What every example shall be, (1, *condition.shape). Raises InputError where that cannot be
+def _asked(label: int | None, prompt: Tensor | None) -> Tensor | None:
+    """What every example shall be, (1, *condition.shape). Raises InputError where two things are
     asked for."""
     if label is not None and prompt is not None:
-        raise InputError("--label and --prompt contradict each other; leave one out")
-    if (label is not None or prompt is not None) and model.condition is None:
-        kind, option = ("label", "label") if prompt is None else ("caption", "prompt")
         raise InputError(
-            f"this model learned no {kind}s, so none can be asked for; leave out --{option}"
+            f"{flag('label')} and {flag('prompt')} contradict each other; leave one out"
         )
     if prompt is not None:
-        return torch.as_tensor(prompt)[None]
-    return None if label is None else torch.full((1, 1), int(label))
+        return prompt[None]
+    return None if label is None else torch.full((1, 1), label)
 
 
 def _parts(rows: Draw, n: int, size: int, seed: int) -> Iterator[Tensor]:
