@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..core import InputError
+from ..core import InputError, Modality
 from ..runtime import registry
 from ..runtime.errors import flag
 
@@ -16,10 +16,17 @@ def modality_name(source: Any, as_: str | None, through: Path | None) -> str:
 
 
 def guess_modality(source: Any) -> str:
-    """The modality that a source looks like. Raises InputError where it looks like none."""
+    """The modality that a source looks like: of several that recognise it, the first of which it
+    has files. Raises InputError where it looks like none."""
+    others = list[str]()
     for name in registry.names("modalities"):
-        if registry.load("modalities", name).recognises(source):
-            return name
+        kind = registry.load("modalities", name)
+        if kind.recognises(source):
+            if _has_files_of(source, kind):
+                return name
+            others.append(name)  # such as images, which say of any folder why it is none of them
+    if others:
+        return others[0]
     if isinstance(source, str | Path) and not Path(source).exists():
         raise InputError(f"{source} does not exist; check the path")
     shown = repr(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
@@ -27,6 +34,13 @@ def guess_modality(source: Any) -> str:
         f"{shown} looks like nothing Ganvas reads; say what it is with {flag('as_')}, or see"
         " `ganvas --help`"
     )
+
+
+def _has_files_of(source: Any, kind: type[Modality]) -> bool:
+    """Whether a folder has a file of a modality's kinds; whatever is no folder, was looked into."""
+    if not isinstance(source, str | Path) or not Path(source).is_dir():
+        return True
+    return any(file.suffix.lower() in kind.endings for file in Path(source).rglob("*"))
 
 
 def source_name(source: Any) -> str:
