@@ -2,6 +2,7 @@
 be is said."""
 
 from __future__ import annotations
+from ganvas.data._recognition import guess_modality
 
 import json
 from itertools import islice
@@ -467,7 +468,7 @@ def test_what_is_wrong_is_said(
             api.train("cyclegan", source, **other, out=tmp_path / "out")
         assert "\n" not in str(refusal.value), "an array is not shown"
     with pytest.raises(InputError, match=r"^the dict looks like nothing"):
-        api.guess_modality({"a": 1})
+        guess_modality({"a": 1})
 
 
 def test_remembering_models_learn_in_one_process() -> None:
