@@ -157,19 +157,19 @@ def listening() -> Iterator[dict[str, int]]:
     """Inside, what health says: by illness, the step in which it was first said; 0 before the
     first."""
     first: dict[str, int] = {}
-    original = Progress.diagnosed
+    original = Progress.show_diagnoses
 
-    def diagnosed(progress: Progress, seen: Sequence[Diagnosis]) -> None:
+    def show_diagnoses(progress: Progress, seen: Sequence[Diagnosis]) -> None:
         log = (progress.run.path / "log.jsonl").read_text().splitlines()
         for one in seen:
             first.setdefault(one.kind, json.loads(log[-1])["step"] if one.since else 0)
         original(progress, seen)
 
-    Progress.diagnosed = diagnosed  # type: ignore[method-assign] # to hear when
+    Progress.show_diagnoses = show_diagnoses  # type: ignore[method-assign] # to hear when
     try:
         yield first
     finally:
-        Progress.diagnosed = original  # type: ignore[method-assign]
+        Progress.show_diagnoses = original  # type: ignore[method-assign]
 
 
 def play(name: str, case: Case, given: argparse.Namespace) -> dict[str, Any]:

@@ -54,21 +54,21 @@ def test_training_by_sampling() -> None:
 
 def test_what_held_out_rows_are_asked_for_they_have() -> None:
     x, model = rows(), ctgan()
-    asked = model._asked(Batch(x))
+    asked = model._conditions(Batch(x))
     assert torch.equal(asked.sum(1), torch.ones(len(x)))
     assert ((asked == 1) <= (x[:, model.places] == 1)).all()
 
 
 def test_a_generator_that_gives_what_is_asked_misses_nothing() -> None:
     x, model = rows(), ctgan()
-    asked = model._asked(Batch(x))
-    assert model._missed(100 * x, asked)["missed"] < 1e-4
-    assert model._missed(0 * x, asked)["missed"] > 0.6
+    asked = model._conditions(Batch(x))
+    assert model._condition_loss(100 * x, asked)["missed"] < 1e-4
+    assert model._condition_loss(0 * x, asked)["missed"] > 0.6
 
 
 def test_packs_hold_every_row_once_and_fill_up_with_the_first() -> None:
     x, model = rows(13), ctgan(pac=5)
-    packed = model._packed(x, model._asked(Batch(x))).view(15, -1)[:, : x.shape[1]]
+    packed = model._pack(x, model._conditions(Batch(x))).view(15, -1)[:, : x.shape[1]]
     assert torch.equal(packed[:13], x)
     assert torch.equal(packed[13:], x[:2])
 

@@ -141,7 +141,7 @@ def test_words_that_are_none_are_refused_in_python_too() -> None:
 def test_images_of_other_sizes_are_refused_alike(words: str, shape: tuple[int, ...]) -> None:
     model = registry.load("models", words)
     with pytest.raises(
-        InputError, match=rf"{words} makes square images of 16 to 256 pixels, not .*size="
+        InputError, match=rf"{words} generates square images of 16 to 256 pixels, not .*size="
     ):
         model(Continuous(shape))
 

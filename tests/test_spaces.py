@@ -123,7 +123,7 @@ def test_numbers_of_a_row_may_have_a_gaussian_each() -> None:
     space = Mixed((1, 3, 1)).under("gaussian")
     raw = torch.tensor([[0.2, 1.0, 2.0, 3.0, -0.4, -1.0, -2.0]])
     x = torch.tensor([[0.5, 0.0, 1.0, 0.0, -0.3]])
-    normal = torch.distributions.ReferenceScores(raw[0, [0, 4]].tanh(), raw[0, 5:].exp())
+    normal = torch.distributions.Normal(raw[0, [0, 4]].tanh(), raw[0, 5:].exp())
     expected = (
         -normal.log_prob(x[0, [0, 4]]).sum() - torch.tensor([1.0, 2.0, 3.0]).log_softmax(0)[1]
     )
@@ -150,8 +150,8 @@ def test_kl_equals_monte_carlo() -> None:
     torch.manual_seed(0)
     mean, logvar = torch.tensor([[0.7, -1.0]]), torch.tensor([[0.3, -0.8]])
     z = mean + (logvar / 2).exp() * torch.randn(400_000, 2)
-    log_q = torch.distributions.ReferenceScores(mean, (logvar / 2).exp()).log_prob(z)
-    log_p = torch.distributions.ReferenceScores(0.0, 1.0).log_prob(z)
+    log_q = torch.distributions.Normal(mean, (logvar / 2).exp()).log_prob(z)
+    log_p = torch.distributions.Normal(0.0, 1.0).log_prob(z)
     torch.testing.assert_close(
         kl_standard_normal(mean, logvar)[0], (log_q - log_p).mean(0), rtol=0.01, atol=0.01
     )

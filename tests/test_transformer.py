@@ -121,7 +121,7 @@ def test_what_cannot_be_heeded_is_refused() -> None:
         made(SMALL).sample_tokens(2, None, DecodingOptions(decoding_steps=4))
     with pytest.raises(InputError, match="guidance= strengthens a label"):
         made(SMALL).sample_tokens(2, None, DecodingOptions(guidance=2))
-    with pytest.raises(InputError, match="learns symbols"):
+    with pytest.raises(InputError, match="learns tokens"):
         Transformer(Continuous((3,)))
     with pytest.raises(InputError, match="no multiple"):
         Transformer(SMALL, width=30, heads=4)
@@ -130,7 +130,7 @@ def test_what_cannot_be_heeded_is_refused() -> None:
 def test_a_grid_tells_its_rows_and_columns_apart() -> None:
     model = made(Tokens(6, 4, grid=(2, 3)))
     assert [tuple(axis.shape) for axis in model.network.axes] == [(2, 32), (3, 32)]
-    places = model.network._places(0, 6)
+    places = model.network._embed_places(0, 6)
     torch.testing.assert_close(places[4], model.network.axes[0][1] + model.network.axes[1][1])
 
 
