@@ -2,7 +2,6 @@
 be is said."""
 
 from __future__ import annotations
-from ganvas.data._recognition import guess_modality
 
 import json
 from itertools import islice
@@ -20,6 +19,7 @@ from ganvas.abilities.translating import IdentityTranslation
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens
 from ganvas.core.images import with_channels
+from ganvas.data._recognition import guess_modality
 from ganvas.data.images.modality import Images
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
