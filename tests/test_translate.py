@@ -165,7 +165,7 @@ def test_patches_are_told_by_themselves_among_all() -> None:
     made, given = F.normalize(torch.randn(2, 5, 7), dim=2), F.normalize(torch.randn(2, 5, 7), dim=2)
     alike = (made[:, :, None] * given[:, None]).sum(3) / 0.07
     expected = -(alike.diagonal(dim1=1, dim2=2) - alike.logsumexp(2)).mean()
-    assert torch.allclose(model._told(made, given), expected, rtol=1e-4)
+    assert torch.allclose(model._contrastive_loss(made, given), expected, rtol=1e-4)
 
 
 def test_partners_change_with_the_round_and_nobody_is_left_out(two: tuple[Path, Path]) -> None:
