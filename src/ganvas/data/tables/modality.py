@@ -247,7 +247,8 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         x = x[:, : self.space.shape[0]]
         if self.numbers == "bins":
             return x.long().cpu().numpy(), [None] * len(self.learned)
-        parts = iter(x.float().cpu().split(self.space.columns, 1))  # type: ignore[attr-defined] # a Mixed space
+        # a Mixed space
+        parts = iter(x.float().cpu().split(self.space.columns, 1))  # type: ignore[attr-defined]
         codes, offsets = [], []
         for column in self.learned:
             offsets.append(next(parts)[:, 0].numpy() if _has_modes(column) else None)
