@@ -105,8 +105,10 @@ def judged(
         new = networks.Cases(
             torch.cat([run.model.sample(len(p), p.unsqueeze(1)).float() for p in y.split(500)]), y
         )
-    ways = networks.ways(few, new) | {BOTH: networks.Way(networks.together(few, new), shifted=True)}
-    answers, worth = networks.answered(ways, held, 10), networks.worth(held)
+    ways = networks.training_sets(few, new) | {
+        BOTH: networks.Way(networks.join_cases(few, new), shifted=True)
+    }
+    answers, worth = networks.predict(ways, held, 10), networks.scores(held)
     scores, _ = compare(answers, BOTH, worth, networks.DRAWS)
     rivals = {name: answer for name, answer in answers.items() if name != BOTH}
     _, helped = compare(rivals, networks.NEW, worth, networks.DRAWS)

@@ -88,9 +88,9 @@ def rows(seed: int, given: argparse.Namespace) -> Figures:
     steps = {"steps": given.steps} if given.steps else {}
     run = ganvas.train("made", learn, out=given.runs / f"made-{seed}", seed=seed, **steps)
     hidden = np.random.default_rng(seed).random(judge.shape) < HIDDEN
-    holes = judge.mask(hidden)
+    incomplete = judge.mask(hidden)
     for level in LEVELS:
-        filled = run.complete(holes, interval=level, seed=seed)
+        filled = run.complete(incomplete, interval=level, seed=seed)
         of = [
             [*_numbers(filled, judge[c], hidden[:, i])]
             for i, c in enumerate(judge)

@@ -77,8 +77,8 @@ def imputing(
     learn: np.ndarray, judge: np.ndarray, seed: int, common: dict[str, Any]
 ) -> dict[str, float]:
     random = np.random.default_rng(seed)
-    lost, holes = (random.random(x.shape) < LOST for x in (judge, learn))
-    broken, practice = np.where(lost, np.nan, judge), np.where(holes, np.nan, learn)
+    lost, incomplete = (random.random(x.shape) < LOST for x in (judge, learn))
+    broken, practice = np.where(lost, np.nan, judge), np.where(incomplete, np.nan, learn)
     ours = Imputer(**{**common, "options": {}}).fit(practice)
     frame = pd.DataFrame(broken).rename(columns="x{}".format)
     several = [filled.to_numpy() for filled in ours.run_.complete(frame, draws=DRAWS, seed=seed)]

@@ -45,9 +45,7 @@ def main() -> None:
     }
     modality = next(iter(runs.values())).run.modality.inner
     train_set = modality.read(FASHION)
-    classifier = Learned.fit(
-        train_set, modality, given.runs / ".features", decoding_steps=given.decoding_steps
-    )
+    classifier = Learned.fit(train_set, modality, given.runs / ".features", steps=given.steps)
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather()
     assert test.y is not None
     right = (classifier.classify(test.x) == test.y.squeeze(1)).float().mean().item()

@@ -40,7 +40,9 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--steps", type=int, default=2000, help="of the classifier's training")
+    parser.add_argument(
+        "--classifier-steps", type=int, default=2000, help="of the classifier's training"
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/quantisers"))
     parser.add_argument("--id", default="quantisers", help="name of the file of results")
     given = parser.parse_args()
@@ -50,7 +52,9 @@ def main() -> None:
     }
     modality = next(iter(runs.values())).run.modality
     train_set = modality.read(FASHION)
-    classifier = Learned.fit(train_set, modality, given.runs / ".features", steps=given.steps)
+    classifier = Learned.fit(
+        train_set, modality, given.runs / ".features", steps=given.classifier_steps
+    )
     test = modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather().x
     judged = {of: judge(run, test, classifier) for of, run in runs.items()}
     real = classifier(train_set.gather(most=len(test)).x).double()

@@ -9,7 +9,7 @@ Processor seconds of the server are told too: other work on the machine slows th
 Then 10,000 requests, one in three of them bad in one of many ways, and a crowd of more than may be
 inside.
 
-python benchmarks/serving.py --seconds 10 --steps 3
+python benchmarks/serving.py --seconds 10 --repeats 3
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="of load, each time")
-    parser.add_argument("--steps", type=int, default=3, help="times that both ways are measured")
+    parser.add_argument("--repeats", type=int, default=3, help="times that both ways are measured")
     parser.add_argument("--requests", type=int, default=10_000, help="good and bad")
     parser.add_argument(
         "--steps", type=int, default=600, help="steps that the model is trained for"
@@ -260,7 +260,7 @@ def main() -> None:
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     busy = [os.getloadavg()[0]]
     alone = {size: list[float]() for size in (1, CLIENTS)}
-    for _ in range(given.steps):
+    for _ in range(given.repeats):
         for way, options in ways.items():
             with serving(given.runs, *options) as (port, server):
                 found[way].append(measured(port, server, images, given.seconds))

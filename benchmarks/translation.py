@@ -69,7 +69,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=1500, help="of the classifier's training")
+    parser.add_argument(
+        "--classifier-steps", type=int, default=1500, help="of the classifier's training"
+    )
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--runs", type=Path, default=Path("runs/translation"))
     parser.add_argument("--id", default="translation", help="name of the file of results")
@@ -135,7 +137,9 @@ def train(
 def classify(x: np.ndarray, y: np.ndarray, given: argparse.Namespace) -> Learned:
     source = (x, y)
     modality = Images.learn(source)
-    return Learned.fit(modality.read(source), modality, given.runs / ".features", steps=given.steps)
+    return Learned.fit(
+        modality.read(source), modality, given.runs / ".features", steps=given.classifier_steps
+    )
 
 
 def accuracy(classifier: Learned, x: np.ndarray, y: np.ndarray) -> float:

@@ -12,8 +12,8 @@ def main(out: Path = Path("runs/example-made"), **options: object) -> None:
     run = ganvas.train("made", ADULT / "train.csv", out=out, **options)
     run.sample(n=1000, seed=0).to_parquet(out / "new.parquet")
     print(run.sample(n=5, where="age > 40 AND salary = '>50K'", seed=0))
-    holes = pd.read_csv(ADULT / "held_out.csv").head(5).assign(occupation=None)
-    print(run.complete(holes, seed=0)["occupation"])
+    incomplete = pd.read_csv(ADULT / "held_out.csv").head(5).assign(occupation=None)
+    print(run.complete(incomplete, seed=0)["occupation"])
     print("\n".join(run.evaluate(ADULT / "held_out.csv", target="salary", size=500).verdict))
 
 

@@ -153,9 +153,9 @@ class World:
         pd.DataFrame(attributes | {"age": np.arange(len(names))}).to_csv(
             files / "ages.csv", index=False
         )
-        holes = people(3)
-        holes.loc[::3, "age"] = None
-        holes.to_csv(files / "missing.csv", index=False)
+        incomplete = people(3)
+        incomplete.loc[::3, "age"] = None
+        incomplete.to_csv(files / "missing.csv", index=False)
         (files / "older").mkdir()
         people(5).to_csv(files / "older" / "one.csv", index=False)
         (files / "letters").mkdir()

@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> api.Trained:
     )
 
 
-def holes(n: int = 60) -> pd.DataFrame:
+def incomplete(n: int = 60) -> pd.DataFrame:
     """Rows of which a fifth of the cells is missing: also where training had no missing values."""
     frame, random = shop(n), np.random.default_rng(3)
     learned = [name for name in frame if name not in ("id", "one")]
@@ -45,7 +45,7 @@ def agree(filled: pd.DataFrame, given: pd.DataFrame) -> None:
 
 
 def test_known_values_stay_and_no_hole_is_left(run: api.Trained) -> None:
-    given = holes().set_index(pd.Index(range(100, 160), name="row"))
+    given = incomplete().set_index(pd.Index(range(100, 160), name="row"))
     filled = run.complete(given, seed=1)
     agree(filled, given)
     assert not filled["score"].isna().any()
@@ -60,7 +60,7 @@ def test_known_values_stay_and_no_hole_is_left(run: api.Trained) -> None:
 def test_several_draws_differ_where_there_were_holes_alone(
     run: api.Trained, tmp_path: Path
 ) -> None:
-    given = holes()
+    given = incomplete()
     one, two = run.complete(given, draws=2, seed=1)
     agree(one, given)
     agree(two, given)

@@ -132,12 +132,12 @@ BASE.execute("PRAGMA case_sensitive_like = ON")
 def test_a_condition_selects_the_rows_that_sqlite_selects(text: str) -> None:
     expected = [i for (i,) in BASE.execute(f'SELECT "index" FROM t WHERE {text} ORDER BY 1')]
     try:
-        asked = conditions(text, TABLES.columns, TABLES._schema, "--where")
+        asked = conditions(text, TABLES.columns, TABLES.arrow_schema, "--where")
     except InputError as refusal:
         if not re.search("names no column|divides by zero", str(refusal)):
             raise
         return
-    table = pa.Table.from_pandas(DATED, schema=TABLES._schema)
+    table = pa.Table.from_pandas(DATED, schema=TABLES.arrow_schema)
     rows = {
         name: comparable(values.combine_chunks())
         for name, values in zip(table.column_names, table, strict=True)

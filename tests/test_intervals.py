@@ -98,10 +98,10 @@ def test_another_draw_lies_between_the_ends_as_often_as_was_asked(
 
 def test_what_is_missing_among_draws_does_not_count() -> None:
     draws = np.random.default_rng(0).normal(size=(40, 2, 2))
-    holes = np.concatenate([draws, np.full((7, 2, 2), np.nan)])[
+    incomplete = np.concatenate([draws, np.full((7, 2, 2), np.nan)])[
         np.random.default_rng(1).permutation(47)
     ]
-    for ours, theirs in zip(interval_ends(holes, 0.8), interval_ends(draws, 0.8), strict=True):
+    for ours, theirs in zip(interval_ends(incomplete, 0.8), interval_ends(draws, 0.8), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert np.isnan(interval_ends(np.full((5, 1, 1), np.nan), 0.8)[0]).all()
 
@@ -215,10 +215,10 @@ def test_holes_are_filled_with_intervals(made: api.Trained, tmp_path: Path) -> N
     x = people(600, 2)
     hidden = np.random.default_rng(0).random(x.shape) < 0.25
     hidden[:, 2] &= np.arange(600) < 300
-    holes = x.mask(hidden)
-    filled = made.complete(holes, interval=0.9, seed=1)
-    pd.testing.assert_frame_equal(filled, made.complete(holes, interval=0.9, seed=1))
-    narrow = made.complete(holes, interval=0.5, seed=1)
+    incomplete = x.mask(hidden)
+    filled = made.complete(incomplete, interval=0.9, seed=1)
+    pd.testing.assert_frame_equal(filled, made.complete(incomplete, interval=0.9, seed=1))
+    narrow = made.complete(incomplete, interval=0.5, seed=1)
     for i, column in enumerate(x):
         lost = hidden[:, i]
         assert (filled[column][~lost] == x[column][~lost]).all()
@@ -231,7 +231,9 @@ def test_holes_are_filled_with_intervals(made: api.Trained, tmp_path: Path) -> N
         assert ((low <= narrow[f"{column} low"]) & (narrow[f"{column} high"] <= high))[lost].all()
         assert 0.8 < ((low <= x[column]) & (x[column] <= high))[lost].mean() <= 1
     assert filled.drop(columns=[c for c in filled if c not in x]).notna().all(axis=None)
-    (holes := holes.assign(age=x["age"])).to_csv(tmp_path / "missing values.csv", index=False)
+    (incomplete := incomplete.assign(age=x["age"])).to_csv(
+        tmp_path / "missing values.csv", index=False
+    )
     out = tmp_path / "filled.csv"
     command = [
         "complete",

@@ -109,10 +109,10 @@ def test_a_round_without_examples_is_a_round_of_noise() -> None:
     ("epsilon", "batch", "steps"), [(0.5, 50, 40), (3.0, 200, 500), (8.0, 1000, 10)]
 )
 def test_what_is_promised_is_what_was_asked(epsilon: float, batch: int, steps: int) -> None:
-    promise = privacy.promise(epsilon, 0, 1000, batch, steps)
+    promise = privacy.privacy_promise(epsilon, 0, 1000, batch, steps)
     assert 0.8 * epsilon < promise.epsilon <= epsilon
     assert promise.delta == pytest.approx(1000**-1.1)
-    assert privacy.promise(epsilon / 2, 0, 1000, batch, steps).noise > promise.noise
+    assert privacy.privacy_promise(epsilon / 2, 0, 1000, batch, steps).noise > promise.noise
 
 
 def test_a_run_says_what_it_promised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,4 +157,4 @@ def test_a_promise_that_cannot_be_kept_is_refused(
 
 def test_noise_has_an_end() -> None:
     with pytest.raises(InputError, match="endless noise"):
-        privacy.promise(1e-9, 0, 10**6, 1000, 1000)
+        privacy.privacy_promise(1e-9, 0, 10**6, 1000, 1000)

@@ -122,9 +122,7 @@ def test_learns_in_bf16_with_channels_last(lazy: int) -> None:
     batch = Batch(examples(IMAGE), torch.arange(16).unsqueeze(1) % 3)
     logs = list(islice(Engine(model, precision=torch.bfloat16).steps(repeat(batch)), 4))
     assert all(torch.isfinite(value) for log in logs for value in log.values())
-    assert ["discriminator/r1" in log for log in logs] == [
-        round % lazy == 0 for round in range(1, 5)
-    ]
+    assert ["discriminator/r1" in log for log in logs] == [step % lazy == 0 for step in range(1, 5)]
     assert not [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
 
 

@@ -19,6 +19,7 @@ from ganvas.abilities.translating import IdentityTranslation
 from ganvas.apps import cli
 from ganvas.core import Batch, Continuous, Tokens
 from ganvas.core.images import with_channels
+from ganvas.data._recognition import guess_modality
 from ganvas.data.images.modality import Images
 from ganvas.models.cut import CUT
 from ganvas.models.cyclegan import CycleGAN
@@ -164,7 +165,7 @@ def test_patches_are_told_by_themselves_among_all() -> None:
     made, given = F.normalize(torch.randn(2, 5, 7), dim=2), F.normalize(torch.randn(2, 5, 7), dim=2)
     alike = (made[:, :, None] * given[:, None]).sum(3) / 0.07
     expected = -(alike.diagonal(dim1=1, dim2=2) - alike.logsumexp(2)).mean()
-    assert torch.allclose(model._told(made, given), expected, rtol=1e-4)
+    assert torch.allclose(model._contrastive_loss(made, given), expected, rtol=1e-4)
 
 
 def test_partners_change_with_the_round_and_nobody_is_left_out(two: tuple[Path, Path]) -> None:
@@ -467,7 +468,7 @@ def test_what_is_wrong_is_said(
             api.train("cyclegan", source, **other, out=tmp_path / "out")
         assert "\n" not in str(refusal.value), "an array is not shown"
     with pytest.raises(InputError, match=r"^the dict looks like nothing"):
-        api.guess_modality({"a": 1})
+        guess_modality({"a": 1})
 
 
 def test_remembering_models_learn_in_one_process() -> None:

@@ -7,7 +7,7 @@ moved and renamed.
     python tests/characterisation/world.py OUT.json --only vae       runs whose names contain a word
     (any number)
 
-With --only, `evaluate` of pictures may say other figures: which of the runs of the same pictures is
+With --only, `evaluate` of images may say other figures: which of the runs of the same images is
 judged first learns the features of all. With --pin, --only leaves all other entries as they are
 pinned.
 
@@ -58,7 +58,7 @@ NOW: dict[str, dict[str, str]] = {
         "through": "through", "rate": "lr", "schedule": "schedule", "average": "ema", "heal": "recover",
         "minutes": "minutes", "epochs": "epochs", "accumulate": "accumulate", "clip": "clip", "precision": "precision",
         "as": "as", "to": "to", "pairs": "pairs", "captions": "captions", "window": "window", "frames": "frames",
-        "waves": "fourier_features", "deviation": "minibatch_std", "most": "most", "found": "found", "rounds": "inversion_steps",
+        "waves": "fourier_features", "deviation": "minibatch_std", "most": "most", "found": "found", "inversion_steps": "inversion_steps",
         "given": "given", "where": "where", "like": "like", "judge": "discriminator_channels", "joins": "discriminator_start", "features": "features",
     },
     "value": {},  # values of options: "salt-and-pepper", "boundary"
@@ -102,7 +102,7 @@ def command_line() -> Callable[[list[str]], int]:
 # ----------------------------------------------------
 
 
-def picture(seed: int, side: int = 16) -> Image.Image:
+def drawing(seed: int, side: int = 16) -> Image.Image:
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
 
@@ -113,11 +113,11 @@ def photos(
     for kind, n in counts.items():
         (folder / kind).mkdir(parents=True)
         for i in range(n):
-            one = picture(1000 * seed + i + 50 * len(kind), side)
+            one = drawing(1000 * seed + i + 50 * len(kind), side)
             (one.convert("L") if grey else one).save(folder / kind / f"a red apple {i:02d}.png")
 
 
-def people(seed: int, n: int = 40, holes: bool = False) -> pd.DataFrame:
+def people(seed: int, n: int = 40, missing: bool = False) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     frame = pd.DataFrame({
         "age": random.integers(18, 80, n), "amount": random.normal(100, 30, n).round(2),
@@ -125,7 +125,7 @@ def people(seed: int, n: int = 40, holes: bool = False) -> pd.DataFrame:
         "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, n), "D"),
     })  # fmt: skip
     frame.loc[::7, "amount"] = None
-    if holes:
+    if missing:
         frame["age"] = frame["age"].astype("Int64")
         frame.loc[::3, "age"] = None
         frame.loc[1::4, "town"] = None
@@ -134,10 +134,10 @@ def people(seed: int, n: int = 40, holes: bool = False) -> pd.DataFrame:
 
 def film(file: Path, seed: int, frames: int = 8) -> None:
     random = np.random.default_rng(seed)
-    pictures = [
+    drawings = [
         Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(frames)
     ]
-    pictures[0].save(file, save_all=True, append_images=pictures[1:], duration=100)
+    drawings[0].save(file, save_all=True, append_images=drawings[1:], duration=100)
 
 
 def make_data(root: Path) -> None:
@@ -152,7 +152,7 @@ def make_data(root: Path) -> None:
     photos(root / "large", 8, {"": 12}, side=24)
     (root / "captioned").mkdir()
     for i in range(30):
-        picture(900 + i).save(root / "captioned" / f"{i}.png")
+        drawing(900 + i).save(root / "captioned" / f"{i}.png")
         (root / "captioned" / f"{i}.txt").write_text(
             f"a {('red', 'blue')[i % 2]} apple {('big', 'small')[i // 15]}"
         )
@@ -162,7 +162,7 @@ def make_data(root: Path) -> None:
     Image.fromarray(mask[::2, ::2]).save(root / "mask8.png")
     people(0).to_csv(root / "people.csv", index=False)
     people(1, 12).to_csv(root / "newpeople.csv", index=False)
-    people(2, 12, holes=True).to_csv(root / "holes.csv", index=False)
+    people(2, 12, missing=True).to_csv(root / "missing.csv", index=False)
     words = ["rain", "sun", "wind", "snow"]
     lines = [f"the {words[i % 4]} in {words[(i // 4) % 4]} stays {i % 3}" for i in range(40)]
     (root / "lines.txt").write_text("\n".join(lines) + "\n")
@@ -193,7 +193,7 @@ CLIPS = {"data": "clips", "new": "newclips", "frames": 4, "size": 8, "batch": 4}
 GREY = {"data": "grey", "new": "newgrey", "batch": 4}
 PAIRED = {"data": "horses", "new": "newhorses", "to": "zebras", "size": 16, "batch": 2}
 
-WISHES = [
+CONSTRAINTS = [
     ("sample", {"n": 4, "seed": 2, "where": "income = 'high' and age > 30"}),
     ("sample", {"n": 4, "seed": 2, "balance": "income"}),
     ("sample", {"n": 4, "seed": 2, "like": "@newpeople.csv"}),
@@ -224,10 +224,10 @@ FALSE = [
 
 RUNS: dict[str, dict[str, Any]] = {
     "vae-photos": {**IMAGES, "latent": 4, "width": 8, "more": [
-        *HOLED, ("edit", {"source": "new", "attribute": "cat", "steps": 3, "rounds": 2, "strength": "-1..1"}),
+        *HOLED, ("edit", {"source": "new", "attribute": "cat", "steps": 3, "inversion_steps": 2, "strength": "-1..1"}),
         ("reconstruct", {"source": "new", "interval": 0.8}), ("interpolate", {"source": "new", "steps": 3}),
         ("traverse", {"source": "new", "steps": 3, "most": 2}), ("embed", {"source": "new", "map": "pca"})]},
-    "vae-table": {**TABLE, **VECTOR, "latent": 3, "more": [*WISHES, *SURE, *FALSE]},
+    "vae-table": {**TABLE, **VECTOR, "latent": 3, "more": [*CONSTRAINTS, *SURE, *FALSE]},
     "vae-series": {**SERIES, **VECTOR, "latent": 3},
     "vae-clips": {**CLIPS, "latent": 4, "width": 8},
     "vae-grey": {**GREY, "latent": 4, "network": "perceptron", "likelihood": "bernoulli", "width": 8, "beta": 2.0,
@@ -241,7 +241,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "ae-series": {**SERIES, **VECTOR, "latent": 3},
     "ae-clips": {**CLIPS, "latent": 4, "width": 8},
     "ae-frame": {"data": "#frame", "new": "#frame", "latent": 2, "width": 8, "batch": 8},
-    "gan-table": {**TABLE, **VECTOR, "latent": 3, "depth": 1, "waves": 1.0, "more": [*WISHES[:2], *WIDE]},
+    "gan-table": {**TABLE, **VECTOR, "latent": 3, "depth": 1, "waves": 1.0, "more": [*CONSTRAINTS[:2], *WIDE]},
     "gan-photos": {**IMAGES, **VECTOR, "latent": 3, "depth": 1, "deviation": True, "augment": "fixed", "more": WIDE},
     "gan-series": {**SERIES, **VECTOR, "latent": 3, "depth": 1},
     "gan-options": {**IMAGES, **VECTOR, "latent": 3, "depth": 1, "r1": 1.0, "r2": 1.0, "gradient_penalty": 1.0,
@@ -254,10 +254,10 @@ RUNS: dict[str, dict[str, Any]] = {
     "lsgan-photos": {**IMAGES, **GAN},
     "wgan-photos": {**IMAGES, **GAN, "steps": 3},
     "r3gan-photos": {**IMAGES, **GAN, "more": ASKED[:1]},
-    "ctgan-table": {**TABLE, **VECTOR, "latent": 3, "depth": 1, "pac": 2, "batch": 8, "more": WISHES},
+    "ctgan-table": {**TABLE, **VECTOR, "latent": 3, "depth": 1, "pac": 2, "batch": 8, "more": CONSTRAINTS},
     "made-table": {**TABLE, **VECTOR, "depth": 1, "more": [
-        *WISHES, *FALSE, ("complete", {"source": "holes.csv", "interval": 0.8, "seed": 1}),
-        ("complete", {"source": "holes.csv", "draws": 2, "seed": 1})]},
+        *CONSTRAINTS, *FALSE, ("complete", {"source": "missing.csv", "interval": 0.8, "seed": 1}),
+        ("complete", {"source": "missing.csv", "draws": 2, "seed": 1})]},
     "made-bins": {**TABLE, **VECTOR, "depth": 1, "numbers": "bins", "number": ["age"], "drop": ["since"]},
     "made-private": {**TABLE, **VECTOR, "depth": 1, "epsilon": 3.0, "delta": 1e-3},
     "made-text": {**LINES, **VECTOR, "depth": 1},
@@ -309,7 +309,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "reconstruct": {"source": True}, "detect": {"source": True}, "embed": {"source": True},
     "cluster": {"source": True, "k": 2}, "complete": {"source": True, "seed": 1},
     "compress": {"source": True}, "decompress": {"packed": True},
-    "edit": {"source": True, "found": 1, "steps": 3, "rounds": 2},
+    "edit": {"source": True, "found": 1, "steps": 3, "inversion_steps": 2},
     "interpolate": {"n": 2, "steps": 3, "seed": 1}, "traverse": {"most": 2, "steps": 3, "seed": 1},
     "augment": {"source": True, "seed": 1}, "upscale": {"source": True}, "denoise": {"source": True},
     "translate": {"source": True}, "stylise": {"source": True, "style": "@style"},
@@ -317,7 +317,7 @@ TASKS: dict[str, dict[str, Any]] = {
 """How each task is asked once of every run that offers it; a task that is not here is asked with
 the source alone."""
 
-HOLES = {"newpeople.csv": "holes.csv", "newlines.txt": "begun.txt"}
+INCOMPLETE = {"newpeople.csv": "missing.csv", "newlines.txt": "begun.txt"}
 MASKED = {
     "newclips": {"given": 2},
     "newgrey": {"mask": "@mask8.png"},
@@ -652,7 +652,7 @@ class World:
                 source = RUNS[name]["new"]
                 if task == "complete":
                     said |= MASKED.get(source, {})
-                    source = HOLES.get(source, source)
+                    source = INCOMPLETE.get(source, source)
                 if task == "augment" and source == "newpeople.csv":
                     source, said = "people.csv", said | {"target": "income"}
                 if task == "augment" and source in ("new", "newgrey"):

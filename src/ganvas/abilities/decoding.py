@@ -24,7 +24,8 @@ def _random_latents(model: Any, n: int) -> Tensor:
     if isinstance(model, Generates):
         return model.prior(n)
     if isinstance(model, Encodes):
-        return model.encode(random_examples(model.space, n))  # type: ignore[attr-defined] # whoever encodes has a space
+        # whoever encodes has a space
+        return model.encode(random_examples(model.space, n))  # type: ignore[attr-defined]
     raise InputError("nobody knows what its latents are like; export another part")
 
 

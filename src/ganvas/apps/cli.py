@@ -321,7 +321,8 @@ def _generated(
         function(**bound.arguments, **left_out)
 
     command.__doc__ = help
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # what inspect reads
+    # what inspect reads
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
 

@@ -308,7 +308,7 @@ def _check_run(folder: Path, repo: str) -> None:
         run.diagnoses, run.promise, run.interventions  # noqa: B018
     except InputError as error:
         raise InputError(
-            f"{repo} cannot be used here: {str(error).replace(str(folder), repo)}"
+            f"{repo} cannot be used here: {error.words.replace(str(folder), repo)}"
         ) from error
     except (
         KeyError,

@@ -26,9 +26,9 @@ def verdict(figures: Sequence[Figure]) -> tuple[str, ...]:
     those that apply.
 
     A figure is good where it has come nine tenths of the way from the best baseline to real
-    data, or cannot be told from real data; it is to be distrusted where it has come less than half
-    of it. Where a baseline is as good as real data, a figure is good within 2 % of both and to
-    be distrusted beyond 10 %. Privacy is in doubt where a figure lies above what it would be
+    data, or cannot be distinguished from real data; it is to be distrusted where it has come less
+    than half of it. Where a baseline is as good as real data, a figure is good within 2 % of both
+    and to be distrusted beyond 10 %. Privacy is in doubt where a figure lies above what it would be
     without memorisation, beyond its interval.
     """
     good: list[str] = []

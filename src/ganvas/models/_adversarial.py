@@ -29,7 +29,11 @@ def refuse_tokens(space: Space) -> None:
 
 
 def refuse_but_images(
-    space: Space, name: str, *, square: bool = True, instead: str = "another --size or model"
+    space: Space,
+    name: str,
+    *,
+    square: bool = True,
+    instead: str = f"another {flag('size')} or model",
 ) -> None:
     """Raises InputError for a space of anything but images of 16 to 256 pixels a side, which
     networks halve to 4."""

@@ -83,7 +83,10 @@ class R3GAN(Adversarial):
     ) -> None:
         strided = networks == "strided"
         refuse_but_images(
-            space, "r3gan", square=strided, instead="another --size, --networks or model"
+            space,
+            "r3gan",
+            square=strided,
+            instead=f"another {flag('size')}, {flag('networks')} or model",
         )
         if game.get("spectral"):
             raise InputError(

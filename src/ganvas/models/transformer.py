@@ -78,7 +78,7 @@ class Transformer(Model, SamplesTokens, ScoresPrompts, Scores, Bounds, Completes
         if not isinstance(space, Tokens):
             raise InputError(
                 "transformer learns tokens: text, rows of a table, codes of images"
-                f" {flag('through')} a run"
+                f" {flag('through', 'RUN')}"
             )
         if condition is not None and not isinstance(condition, Tokens):
             raise InputError(

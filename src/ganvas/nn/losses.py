@@ -66,7 +66,7 @@ def relativistic_loss(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 
 
 def relativistic_generator_loss(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """-log sigmoid(D(G(z)) - D(x)) of logits, shape (B,): the same the other way round (ibid.)."""
+    """-log sigmoid(D(G(z)) - D(x)) of logits, shape (B,): the same with both exchanged (ibid.)."""
     return {"fool": softplus(real - fake).mean()}
 
 

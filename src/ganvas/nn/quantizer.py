@@ -164,7 +164,7 @@ class Codebook(Quantizer):
 
 
 class FiniteScalar(Quantizer):
-    """Rounds every number of a vector to one of a few levels; their combination is its code
+    """Snaps every number of a vector to one of a few levels; their combination is its code
     (Mentzer et al., 2023):
 
     z^_i = the nearest of L_i even steps from -1 to 1 to tanh(z_i),    codes = product over i of L_i

@@ -597,7 +597,7 @@ def _since_two_looks(curve: Curve, holds: Callable[[float], bool]) -> int | None
 
 
 def _turning_points(curve: Curve, height: float) -> list[int]:
-    """The steps at which a curve turned round, after it had moved by `height` at least."""
+    """The steps at which a curve turned back, after it had moved by `height` at least."""
     turns: list[int] = []
     rising, extreme, at = None, curve.values[0] if curve.values else 0.0, 0
     for step, value in zip(*curve, strict=True):

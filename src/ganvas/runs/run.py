@@ -251,7 +251,8 @@ def fingerprint(run: Run, model: Model) -> str:
 
 def describe_modality(modality: Modality) -> dict[str, Any]:
     """What run.json says of a modality."""
-    return {"name": registry.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload] # a frozen dataclass by contract
+    # a frozen dataclass by contract
+    return {"name": registry.name_of(type(modality)), "state": asdict(modality)}  # type: ignore[call-overload]
 
 
 def _write_tensors(file: Path, tensors: Mapping[str, Tensor], step: int) -> None:

@@ -34,7 +34,8 @@ class Network(Model):
         self.head = nn.Linear(128, classes or 4)
         self.weights: Tensor | None
         self.register_buffer("weights", weights, persistent=False)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stubs
+        # missing in torch's stubs
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:
         """Images (B, C, S, S) as vectors (B, 128)."""

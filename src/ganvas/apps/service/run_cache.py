@@ -63,7 +63,8 @@ class OpenedRun:
         self.trained.prepare()
 
         def score(x: Tensor) -> tuple[Tensor, Tensor]:
-            scored: tuple[Tensor, Tensor] = model.score_with_attribution(  # type: ignore[operator] # of models that detect
+            # of models that detect
+            scored: tuple[Tensor, Tensor] = model.score_with_attribution(  # type: ignore[operator]
                 x.to(model.device)
             )
             return scored

@@ -135,7 +135,8 @@ class Patches(Data):
         return len(self.places)
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+    # made when asked for: there may be very many
+    def names(self) -> list[str]:  # type: ignore[override]
         return [
             f"{self.stack.names[number]} at {left}, {top}"
             for number, top, left in self.places.tolist()

@@ -52,7 +52,8 @@ class Unpaired(Domains):
         return len(self.first) + len(self.second) if len(self.first) and len(self.second) else 0
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+    # made when asked for: there may be very many
+    def names(self) -> list[str]:  # type: ignore[override]
         return [*self.first.names, *self.second.names]
 
     def places(self, rows: Tensor, step: int | None) -> tuple[Tensor, Tensor]:
@@ -83,7 +84,8 @@ class Paired(Domains):
         return len(self.second)
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+    # made when asked for: there may be very many
+    def names(self) -> list[str]:  # type: ignore[override]
         return self.first.names
 
     def places(self, rows: Tensor, step: int | None) -> tuple[Tensor, Tensor]:

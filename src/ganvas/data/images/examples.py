@@ -74,7 +74,8 @@ class Streamed(Data):
         self.pool = ThreadPoolExecutor(THREADS)
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+    # made when asked for: there may be very many
+    def names(self) -> list[str]:  # type: ignore[override]
         return [self.found.names[i] for i in self.rows.tolist()]
 
     @property

@@ -130,7 +130,8 @@ class Latents(Modality):
         return self.inner.classes
 
     @property
-    def words(self) -> tuple[str, ...]:  # type: ignore[override] # those of the run that is learned through
+    # those of the run that is learned through
+    def words(self) -> tuple[str, ...]:  # type: ignore[override]
         return self.inner.words
 
     def completing(self, model: Completes) -> Completes | None:

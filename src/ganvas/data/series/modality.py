@@ -31,7 +31,7 @@ from .sources import (
 )
 from .windows import Covered, Windowed
 
-FILLED = 0.8  # of [-1, 1] that all but the rarest values take; beyond is room for stranger ones
+FILLED = 0.8  # of [-1, 1] that all but the rarest values take; beyond is room for more extreme ones
 RAREST = 0.001  # of values, at either end
 BRIDGED = 8  # a gap is bridged up to a window's length over this
 DESCRIBED = 40  # columns that are named

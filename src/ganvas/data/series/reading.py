@@ -84,7 +84,8 @@ class SeriesSource(Source):
             first = 0
             for frame, batch in follow_rows(Path(self.given), wanted, wait):
                 self._refuse_missing(frame)
-                read = lambda part, n: self._read_stretch(part, frame.where, first + n)  # noqa: B023, E731 # used up at once
+                # used up at once
+                read = lambda part, n: self._read_stretch(part, frame.where, first + n)  # noqa: B023, E731
                 yield from readable_parts(batch, read)
                 first += len(batch)
 

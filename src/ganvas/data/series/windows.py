@@ -44,7 +44,8 @@ class Windowed(Data):
         self.blocks = keys
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+    # made when asked for: there may be very many
+    def names(self) -> list[str]:  # type: ignore[override]
         return [self.times[i] for i in self.starts.tolist()]
 
     def __len__(self) -> int:

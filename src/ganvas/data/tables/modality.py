@@ -225,7 +225,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
             codes = column.encode(array)
             return codes, column.offsets(array, codes)
         except InputError as error:
-            raise InputError(f"{frame.where}: {error}") from error
+            raise InputError(f"{frame.where}: {error.words}") from error
 
     def assemble(self, codes: Tensor, offsets: Tensor) -> Tensor:
         """Codes, int64 (B, columns), and places within modes, float32 (B, columns with modes), as
@@ -247,7 +247,8 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         x = x[:, : self.space.shape[0]]
         if self.numbers == "bins":
             return x.long().cpu().numpy(), [None] * len(self.learned)
-        parts = iter(x.float().cpu().split(self.space.columns, 1))  # type: ignore[attr-defined] # a Mixed space
+        # a Mixed space
+        parts = iter(x.float().cpu().split(self.space.columns, 1))  # type: ignore[attr-defined]
         codes, offsets = [], []
         for column in self.learned:
             offsets.append(next(parts)[:, 0].numpy() if _has_modes(column) else None)
@@ -305,7 +306,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
                 return reduce(and_, map(self._unique, words))
             case "together":
                 return reduce(and_, [self._together(text, learned_from) for text in words])
-        unknown, where = option == "constraint", f"--{option}"
+        unknown, where = option == "constraint", flag(option)
         asked = [
             c for text in words for c in conditions(text, self.columns, self.arrow_schema, where)
         ]
@@ -324,7 +325,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
 
     def _unique(self, name: str) -> Constraint:
         if name not in {column.name for column in self.columns}:
-            raise self._no_column(name, "--unique")
+            raise self._no_column(name, flag("unique"))
 
         def marks(x: Tensor) -> Tensor:
             ((_, values),) = self._select(x, [name])
@@ -349,7 +350,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
                 f"{flag('together', text)} names one column; join several by commas, such as"
                 " city,state"
             )
-        columns = [self._learned(name, "--together") for name in names]
+        columns = [self._learned(name, flag("together")) for name in names]
         frame = open_frame(learned_from, self.query)
         parts = [
             np.unique(
@@ -370,7 +371,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         return Constraint(f"{' and '.join(names)} together", holds, self.resolve)
 
     def balance(self, option: str, column: str) -> Balance:
-        known = self._learned(column, f"--{option}")
+        known = self._learned(column, flag(option))
         if (isinstance(known, Number) and (known.knots or known.modes)) or known.size > FEW:
             raise InputError(
                 f"{flag(option)}: column {column!r} has too many values to have each equally often"
@@ -394,7 +395,7 @@ class Tables(Modality, Tabular, Queryable, Lossless):
         return Balance(column, place, tuple(map(level, levels)))
 
     def marginals(self, source: Any) -> Marginals:
-        given = self.open(source).view([Given], "--like")
+        given = self.open(source).view([Given], flag("like"))
         places = given.known.any(0).nonzero().flatten().tolist()
         shares = []
         for i in places:
@@ -706,7 +707,7 @@ def _sketch(frame: Frame, schema: pa.Schema) -> list[Sketch]:
             try:
                 sketch.add(batch.column(sketch.name), random)
             except InputError as error:
-                raise InputError(f"{frame.where}: {error}") from error
+                raise InputError(f"{frame.where}: {error.words}") from error
     if sketches and sketches[0].rows < 2:
         rows = "only one row" if sketches[0].rows else "no rows"
         raise InputError(f"{frame.where} has {rows}; a model needs many to learn from")

@@ -56,7 +56,8 @@ class TableSource(Source):
         first, columns = 0, [column.name for column in self.modality.columns]
         for frame, batch in follow_rows(Path(self.given), columns, wait):
             self._refuse_missing(frame)
-            read = lambda part, n: self._read_tamed(part, frame, Called(first + n))  # noqa: B023, E731 # used up at once
+            # used up at once
+            read = lambda part, n: self._read_tamed(part, frame, Called(first + n))  # noqa: B023, E731
             yield from readable_parts(batch, read)
             first += len(batch)
 

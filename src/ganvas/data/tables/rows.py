@@ -51,7 +51,8 @@ class Rows(Data):
         self.rows = torch.arange(len(codes)) if rows is None else rows
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+    # made when asked for: there may be very many
+    def names(self) -> list[str]:  # type: ignore[override]
         return [f"{self.called.where}row {self.called.first + i}" for i in self.rows.tolist()]
 
     def __len__(self) -> int:
@@ -95,7 +96,8 @@ class Growing:
         self.shape, self.size = (self.shape[0] + len(rows), rows.shape[1]), self.size + rows.nbytes
         self.parts.append(rows)
         if self.size > self.room:
-            self.file = self.file or tempfile.TemporaryFile()  # noqa: SIM115 # gone with the last who maps it
+            # gone with the last who maps it
+            self.file = self.file or tempfile.TemporaryFile()  # noqa: SIM115
             for part in self.parts:
                 part.tofile(self.file)
             self.parts = []

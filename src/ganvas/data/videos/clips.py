@@ -108,7 +108,8 @@ class Clips(Data):
         return len(self.places)
 
     @property
-    def names(self) -> list[str]:  # type: ignore[override] # made when asked for: there may be very many
+    # made when asked for: there may be very many
+    def names(self) -> list[str]:  # type: ignore[override]
         return [
             f"{self.videos[number]} from frame {first}" for number, first in self.places.tolist()
         ]

@@ -82,7 +82,7 @@ class Aim:
         )
 
     def __str__(self) -> str:
-        return f"--to-share {self.share}" if self.each is None else f"--per-class {self.each}"
+        return flag("to_share", self.share) if self.each is None else flag("per_class", self.each)
 
 
 def rare_classes(counts: np.ndarray, share: float) -> np.ndarray:

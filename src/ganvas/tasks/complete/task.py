@@ -109,15 +109,15 @@ def _filled(
     model: Completes, x: Given, draws: int | None, interval: float | None
 ) -> Imputed | ImputationIntervals:
     """Rows of tables, those with the same masked regions together."""
-    holes = (~x.known.all(1)).nonzero().flatten()
-    alike = x.known[holes].unique(dim=0, return_inverse=True)[1].argsort()
-    some = [rows for rows in holes[alike].split(batch_size(model.space)) if len(rows)]
+    incomplete = (~x.known.all(1)).nonzero().flatten()
+    alike = x.known[incomplete].unique(dim=0, return_inverse=True)[1].argsort()
+    some = [rows for rows in incomplete[alike].split(batch_size(model.space)) if len(rows)]
     if interval is not None:
         return ImputationIntervals(x, _between(model, x, some, draws, check_level(interval)))
     filled = x.codes.repeat(draws or 1, 1, 1)
     parts = [(draw, rows) for draw in range(len(filled)) for rows in some]
     for draw, rows in with_progress(
-        parts, len(filled) * len(holes), "filling", size=lambda part: len(part[1])
+        parts, len(filled) * len(incomplete), "filling", size=lambda part: len(part[1])
     ):
         filled[draw, rows] = model.complete(x.codes[rows], x.known[rows], x.fits)
     return Imputed(x, tuple(filled))
@@ -141,8 +141,8 @@ def _between(
         codes, known = (given[rows].repeat(draws, 1) for given in (x.codes, x.known))
         made = x.measure(model.complete(codes, known, x.fits))
         own = interval_of_draws(made.x.reshape(draws, len(rows), -1), made.categories, level)
-        hole = ~x.known[rows].cpu().numpy()
+        missing = ~x.known[rows].cpu().numpy()
         said[:, rows.cpu().numpy()] = [
-            np.where(hole, getattr(own, field), np.nan) for field in FIELDS
+            np.where(missing, getattr(own, field), np.nan) for field in FIELDS
         ]
     return Interval(level, *said)
