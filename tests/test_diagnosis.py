@@ -393,7 +393,7 @@ def test_a_run_that_recovered_goes_on_exactly(
 
 
 def test_without_recovery_nothing_is_changed(images: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lower --lr") as error:
+    with pytest.raises(InputError, match="lower lr=") as error:
         ganvas.train(
             "ae",
             images,

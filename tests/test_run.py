@@ -291,7 +291,7 @@ def test_more_memory_than_there_is_is_refused_with_advice(
     tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ganvas.training.plan.free_memory", lambda device: 2_000_000)
-    with pytest.raises(InputError, match=r"free on cpu; try --batch \d+|choose a smaller model"):
+    with pytest.raises(InputError, match=r"free on cpu; try batch=\d+|choose a smaller model"):
         ganvas.train("ae", images, out=tmp_path / "run", batch=180, latent=2, width=64, quiet=True)
 
 
