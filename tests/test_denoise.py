@@ -335,7 +335,7 @@ def test_what_is_wrong_is_said(run: api.Trained, tmp_path: Path) -> None:
     for space in (Continuous((6,)), Tokens(8, 3)):
         with pytest.raises(InputError, match="rednet restores images"):
             REDNet(space)
-    with pytest.raises(InputError, match="say which with corrupt="):
+    with pytest.raises(InputError, match="choose one with corrupt="):
         REDNet(Continuous((1, 8, 8)), corrupt="none")
     with pytest.raises(InputError, match=r"strength= is 1\.5"):
         REDNet(Continuous((1, 8, 8)), strength=1.5)
