@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given
@@ -184,6 +185,18 @@ def test_tables_of_a_result_can_be_read_twice(case: Case, world: World) -> None:
     result, modality = world.result(case), world.modality(case)
     for table in result.tables(modality).values():
         assert pa.concat_tables(table).equals(pa.concat_tables(table))
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_what_is_a_table_goes_into_a_file_of_tables(
+    case: Case, world: World, tmp_path: Path
+) -> None:
+    """As a service asks for it."""
+    result, modality = world.result(case), world.modality(case)
+    tables = result.tables(modality)
+    if len(tables) == 1:
+        (file,) = result.save(modality, tmp_path / "rows.parquet")
+        assert pq.read_table(file).num_rows == sum(map(len, next(iter(tables.values()))))
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)

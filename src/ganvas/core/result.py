@@ -85,7 +85,8 @@ class Result(ABC):
         return {}
 
     def tables(self, modality: Modality) -> Mapping[str, Iterable[pa.Table]]:
-        """The tables that it is, each in parts and by its name; none where it is no table."""
+        """The tables that it is, each in parts and by its name; none where it is no table. Where
+        there is one alone, `save` also writes it into a file that tables go into, such as .csv."""
         return {}
 
     def is_image(self, modality: Modality) -> bool:
