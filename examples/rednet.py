@@ -9,7 +9,7 @@ from ganvas.data.samples import FASHION
 
 def main(out: Path = Path("runs/example-rednet"), **options: object) -> None:
     run = ganvas.train("rednet", FASHION, out=out, channels=16, **options)
-    damaged = run.model.damaged(
+    damaged = run.model.degrade(
         run.run.modality.read(FASHION / "t10k-images-idx3-ubyte.gz").gather(most=5).x
     )
     for number, image in enumerate(run.denoise(damaged)):
