@@ -150,7 +150,7 @@ def test_residual_networks_make_oblong_images_too() -> None:
     r3gan = registry.load("models", "r3gan")
     small = {"networks": "residual", "channels": 8, "most": 8, "latent": 4}
     assert r3gan(Continuous((1, 32, 16)), **small).sample(2).shape == (2, 1, 32, 16)
-    with pytest.raises(InputError, match="r3gan makes images of 16 to 256 pixels"):
+    with pytest.raises(InputError, match="r3gan generates images of 16 to 256 pixels"):
         r3gan(Continuous((1, 32, 15)), **small)
 
 

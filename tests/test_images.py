@@ -313,7 +313,7 @@ def empty(at: Path) -> Path:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "broken files, all named": (broken, r"2 of 7 .*bad\.png.*cut\.png.*--skip-unreadable"),
+    "broken files, all named": (broken, r"2 of 7 .*bad\.png.*cut\.png.*skip_unreadable="),
     "decompression bomb": (bomb, r"1 of 4 .*bomb\.png.*"),
     "empty folder": (empty, "no files at all"),
     "folder of text": (

@@ -77,7 +77,7 @@ def test_completing_draws_from_the_conditional(given: list[int]) -> None:
 def test_it_refuses_what_changes_smoothly() -> None:
     from conftest import IMAGE
 
-    with pytest.raises(InputError, match="learns symbols"):
+    with pytest.raises(InputError, match="learns tokens"):
         MADE(IMAGE)
 
 
