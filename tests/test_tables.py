@@ -264,7 +264,7 @@ BAD = {
     "repeated name": (_csv("a,a\n1,2\n3,4\n"), "two columns called 'a'"),
     "infinity": (lambda _: pd.DataFrame({"a": [1.0, np.inf, 2.0]}), "row 1: infinity"),
     "nothing varies": (_csv("a,b\n1,x\n1,x\n"), "no column that varies"),
-    "lists": (lambda _: pd.DataFrame({"a": [[1], [2]]}), "--drop 'a'"),
+    "lists": (lambda _: pd.DataFrame({"a": [[1], [2]]}), "drop='a'"),
     "mixed types": (lambda _: pd.DataFrame({"a": [1, "x", 2.0]}), "mixes types"),
     "free text": (
         lambda _: pd.DataFrame({"a": [f"so it was {i} that came to us" for i in range(99)]}),

@@ -264,7 +264,7 @@ def short(at: Path) -> Path:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "cut webm": (cut, r"1 of 3 videos .*cut\.webm: it is cut short.*--skip-unreadable"),
+    "cut webm": (cut, r"1 of 3 videos .*cut\.webm: it is cut short.*skip_unreadable="),
     "cut mp4": (headless, r"1 of 3 videos .*cut\.mp4: not a video that can be decoded"),
     "sound alone": (sound, r"1 of 3 videos .*sound\.mp4: it holds no video"),
     "text": (text, r"1 of 3 videos .*text\.mp4: not a video that can be decoded"),
@@ -300,10 +300,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "no times": (
         lambda at: np.zeros((2, 20, 8, 8), np.uint8),
         {"fps": 5},
-        "no times; leave out --fps",
+        "no times; leave out fps=",
     ),
-    "no frames": (lambda at: np.zeros((2, 4, 8, 8), np.uint8), {"frames": 1}, "--frames is 1"),
-    "no rate": (lambda at: np.zeros((2, 4, 8, 8), np.uint8), {"fps": 0}, "--fps is 0"),
+    "no frames": (lambda at: np.zeros((2, 4, 8, 8), np.uint8), {"frames": 1}, "frames= is 1"),
+    "no rate": (lambda at: np.zeros((2, 4, 8, 8), np.uint8), {"fps": 0}, "fps= is 0"),
 }
 
 
