@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core import Batch, Data, InputError, Model, seeded_rng
 from ..runtime.device import free_memory
+from ..runtime.errors import flag
 from .engine import Engine
 
 
@@ -62,7 +63,7 @@ def _refuse(plan: Plan, device: torch.device) -> None:
         fits = max((free - plan.model_bytes) // max(plan.example_bytes, 1), 0)
         advice = "choose a smaller model"
         if fits:
-            advice = f"try --batch {fits} (with --accumulate to make up for it)"
+            advice = f"try {flag('batch', fits)} (with {flag('accumulate')} to make up for it)"
         raise InputError(
             f"training would take {_gib(plan.bytes)} and {_gib(free)} are free on {device};"
             f" {advice}"

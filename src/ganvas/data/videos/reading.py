@@ -131,7 +131,7 @@ class VideoSource(Source):
             often = f" at {self.modality.fps:g} a second" if self.modality.fps else ""
             raise ValueError(
                 f"it has {len(numbers)} frames{often}, and a clip has {self.modality.frames}; see"
-                " --frames"
+                f" {flag('frames')}"
             )
         return Roll(reel, numbers, reel.key())
 

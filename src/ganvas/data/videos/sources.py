@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ...core import InputError
 from ...core.images import CONTAINERS
+from ...runtime.errors import flag
 from .._reading import content_key
 from ..images.modality import Images
 from ..images.sources import ENDINGS, VIDEOS, as_levels, folder_labels, hidden
@@ -71,7 +72,7 @@ class Reel(ABC):
         times = self.times
         if isinstance(times, int):
             if rate is not None:
-                raise ValueError("its frames have no times; leave out --fps")
+                raise ValueError(f"its frames have no times; leave out {flag('fps')}")
             return np.arange(times)
         if rate is None or not len(times):
             return np.arange(len(times))
