@@ -272,7 +272,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "bomb": (bomb, r"1 of 3 videos .*bomb\.gif: (decompression bomb|not a video)"),
     "too short": (
         short,
-        r"1 of 3 videos .*short\.mp4: it has 3 frames, and a clip has 8; see --frames",
+        r"1 of 3 videos .*short\.mp4: it has 3 frames, and a clip has 8; see frames=",
     ),
 }
 
