@@ -4,6 +4,7 @@ room for so many."""
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -135,3 +136,13 @@ def content_key(*parts: bytes) -> int:
 
 def content_keys(contents: Iterable[bytes]) -> Tensor:
     return torch.tensor([content_key(content) for content in contents], dtype=torch.int64)
+
+
+def describe_classes(labels: Tensor, classes: Sequence[str]) -> str:
+    """How many examples there are of each class, in words; of many classes the first ten.
+
+    labels: Class numbers, of any shape.
+    """
+    counts = Counter(labels.flatten().tolist())
+    listed = ", ".join(f"{name} {counts[i]:,}" for i, name in enumerate(classes[:10]))
+    return f"{len(classes)} classes ({listed}{' …' if len(classes) > 10 else ''})"

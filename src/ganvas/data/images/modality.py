@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +22,7 @@ from ...core.modality import Items, Recommendation, folder_and_names
 from ...runtime.errors import flag
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
+    describe_classes,
     natural_size,
     with_progress,
 )
@@ -361,13 +360,7 @@ class Images(Modality, ImageFiles, Lossless):
                 f" {colours}"
             ]
         if data.labels is not None:
-            counts = Counter(data.labels.flatten().tolist())
-            listed = ", ".join(
-                f"{name} {counts[i]:,}" for i, name in islice(enumerate(self.classes), 10)
-            )
-            words.append(
-                f"{len(self.classes)} classes ({listed}{' …' if len(self.classes) > 10 else ''})"
-            )
+            words.append(describe_classes(data.labels, self.classes))
         words.append(data.kept())
         return "; ".join(words)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -23,6 +21,7 @@ from ...runtime.errors import flag
 from .._drawing import grid, overlay_heat, pixels_of, save_gif
 from .._reading import (
     Unreadable,
+    describe_classes,
     natural_size,
     read_lazily,
     refuse_unreadable,
@@ -167,13 +166,7 @@ class Videos(Modality, Moving):
             f" {size}"
         ]
         if data.labels is not None:
-            counts = Counter(data.labels.flatten().tolist())
-            listed = ", ".join(
-                f"{name} {counts[i]:,}" for i, name in islice(enumerate(self.classes), 10)
-            )
-            words.append(
-                f"{len(self.classes)} classes ({listed}{' …' if len(self.classes) > 10 else ''})"
-            )
+            words.append(describe_classes(data.labels, self.classes))
         return "; ".join([*words, data.shelf.kept()])
 
     def to_python(self, items: Items, form: str | None = None) -> Any:
